@@ -1,0 +1,342 @@
+//! Applying a plan to the table: every planned write is made, found to be
+//! made already, found to be overtaken, or accounted for as not made.
+//!
+//! Conditions decide races. What fails its condition is read again, compared
+//! again by the same rules, and written again if there is still something to
+//! write.
+
+use std::sync::OnceLock;
+
+use futures_util::stream::{self, StreamExt};
+use tokio::time::Instant;
+
+use crate::aws::{Deadline, Fault, FaultKind, Meter, Patience};
+use crate::domain::decide::{Comparison, Decision, Step};
+use crate::domain::listing::Observation;
+use crate::domain::plan::{self, Known, Plan, Touch};
+use crate::domain::{ConnectionArn, Snapshot};
+use crate::table::store::BATCH;
+use crate::table::{Table, TableError, Write};
+
+/// Writes one run's plan.
+#[derive(Debug)]
+pub struct Writer<'a> {
+    /// Where to.
+    pub table: &'a Table,
+    /// Who compares, when something has to be compared again.
+    pub comparison: Comparison<'a>,
+    /// What the plan was worked out from.
+    pub known: &'a Known,
+    /// What was seen.
+    pub observation: &'a Observation,
+    /// Requests under way at the same time.
+    pub concurrency: usize,
+    /// How long faults are waited out.
+    pub patience: Patience,
+    /// When to stop.
+    pub deadline: Deadline,
+    /// What counts.
+    pub meter: &'a Meter,
+}
+
+/// What became of a plan.
+#[derive(Debug, Default)]
+pub struct Applied {
+    /// The steps that this run recorded.
+    pub recorded: Vec<Step>,
+    /// Snapshots that another run had written meanwhile, as read again.
+    pub refreshed: Vec<Snapshot>,
+    /// Writes that were not made: the table did not take them in time.
+    pub unwritten: u64,
+    /// Writes that can't be made, each with its reason.
+    pub problems: Vec<String>,
+    /// Why writing was given up altogether.
+    pub stopped: Option<TableError>,
+}
+
+/// What became of one connection's write.
+enum Settled {
+    Recorded(Box<Step>),
+    Touched,
+    /// Another run has written it.
+    Overtaken(Option<Box<Snapshot>>),
+    Unwritten,
+    Problem(String),
+}
+
+/// Re-comparisons of one connection before it is left for the next run. Each
+/// means that yet another run has just written it.
+const ROUNDS: u32 = 20;
+
+impl Writer<'_> {
+    /// Writes the plan: the changes first, they are what must not be lost.
+    pub async fn apply(&self, plan: Plan<'_>) -> Applied {
+        let stop = OnceLock::new();
+        let mut applied = Applied::default();
+        let mut changes = stream::iter(plan.changes)
+            .map(|step| self.settle_step(step, &stop))
+            .buffer_unordered(self.concurrency);
+        while let Some(settled) = changes.next().await {
+            applied.add(settled);
+        }
+        let mut touches = stream::iter(plan.touches.chunks(BATCH))
+            .map(|batch| self.settle_touches(batch, &stop))
+            .buffer_unordered(self.concurrency);
+        while let Some(batch) = touches.next().await {
+            batch.into_iter().for_each(|settled| applied.add(settled));
+        }
+        drop((changes, touches));
+        applied.stopped = stop.into_inner();
+        applied
+    }
+
+    async fn settle_step(&self, step: Step, stop: &OnceLock<TableError>) -> Settled {
+        let arn = step.change.arn.clone();
+        let known = self.known.snapshots.get(&arn).cloned();
+        self.settle(&arn, known, Decision::Change(Box::new(step)), stop)
+            .await
+    }
+
+    /// Carries out `decision`, and what takes its place when another run has
+    /// written the connection meanwhile.
+    async fn settle(
+        &self,
+        arn: &ConnectionArn,
+        mut known: Option<Snapshot>,
+        mut decision: Decision,
+        stop: &OnceLock<TableError>,
+    ) -> Settled {
+        let mut failed = 0;
+        let mut rounds = 0;
+        loop {
+            if stop.get().is_some() || Instant::now() >= self.deadline.writing {
+                return Settled::Unwritten;
+            }
+            let fault = match self.carry_out(&decision, known.as_ref()).await {
+                Write::Written => {
+                    self.meter.count_written(1);
+                    return match decision {
+                        Decision::Change(step) => Settled::Recorded(step),
+                        Decision::Touch { .. } | Decision::Nothing(_) => Settled::Touched,
+                    };
+                }
+                Write::Conflict => {
+                    rounds += 1;
+                    match self.read_again(arn).await {
+                        Ok(fresh) => {
+                            if let Some(settled) = is_settled(arn, &decision, known, &fresh) {
+                                return settled;
+                            }
+                            decision = self.decide(arn, fresh.as_ref());
+                            if matches!(decision, Decision::Nothing(_)) {
+                                return Settled::Overtaken(fresh.map(Box::new));
+                            }
+                            known = fresh;
+                            if rounds < ROUNDS {
+                                continue;
+                            }
+                            return Settled::Unwritten;
+                        }
+                        Err(TableError::Call { fault, .. }) => fault,
+                        Err(corrupt @ TableError::Corrupt(_)) => {
+                            return Settled::Problem(corrupt.to_string());
+                        }
+                    }
+                }
+                Write::Failed(fault) => fault,
+            };
+            failed += 1;
+            if let Some(settled) = self.give_up(arn, fault, failed, stop).await {
+                return settled;
+            }
+        }
+    }
+
+    async fn carry_out(&self, decision: &Decision, known: Option<&Snapshot>) -> Write {
+        match (decision, known) {
+            (Decision::Change(step), known) => {
+                self.in_time(self.table.record(self.comparison.account, known, step))
+                    .await
+            }
+            (Decision::Touch { window, listed_in }, Some(snapshot)) => {
+                let touch = [Touch {
+                    snapshot,
+                    window: *window,
+                    listed_in: listed_in.clone(),
+                }];
+                let write = self.table.touch(self.comparison.account, &touch);
+                let results = tokio::time::timeout_at(self.deadline.writing, write).await;
+                results
+                    .ok()
+                    .and_then(|results| results.into_iter().next())
+                    .unwrap_or_else(|| Write::Failed(too_late()))
+            }
+            (Decision::Touch { .. } | Decision::Nothing(_), _) => Write::Written,
+        }
+    }
+
+    /// Notes that connections were seen, a batch at a time.
+    async fn settle_touches(
+        &self,
+        batch: &[Touch<'_>],
+        stop: &OnceLock<TableError>,
+    ) -> Vec<Settled> {
+        let mut settled = Vec::with_capacity(batch.len());
+        let mut pending = batch.to_vec();
+        let mut conflicts = Vec::new();
+        let mut failed = 0;
+        while !pending.is_empty() {
+            if stop.get().is_some() || Instant::now() >= self.deadline.writing {
+                settled.extend(pending.drain(..).map(|_| Settled::Unwritten));
+                break;
+            }
+            let write = self.table.touch(self.comparison.account, &pending);
+            let results = match tokio::time::timeout_at(self.deadline.writing, write).await {
+                Ok(results) => results,
+                Err(_) => vec![Write::Failed(too_late()); pending.len()],
+            };
+            let mut again = Vec::new();
+            let mut passing = None;
+            for (touch, result) in pending.drain(..).zip(results) {
+                match result {
+                    Write::Written => {
+                        self.meter.count_written(1);
+                        settled.push(Settled::Touched);
+                    }
+                    Write::Conflict => conflicts.push(touch),
+                    Write::Failed(fault) if fault.kind.is_passing() => {
+                        again.push(touch);
+                        passing = Some(fault);
+                    }
+                    Write::Failed(fault) => {
+                        let given_up = self.give_up(&touch.snapshot.arn, fault, 1, stop).await;
+                        settled.extend(given_up);
+                    }
+                }
+            }
+            if let Some(fault) = passing {
+                failed += 1;
+                match self.patience.wait(&fault, failed, self.deadline.writing) {
+                    Some(wait) => tokio::time::sleep(wait).await,
+                    None => settled.extend(again.drain(..).map(|_| Settled::Unwritten)),
+                }
+            }
+            pending = again;
+        }
+        for touch in conflicts {
+            settled.push(self.settle_conflict(&touch, stop).await);
+        }
+        settled
+    }
+
+    async fn settle_conflict(&self, touch: &Touch<'_>, stop: &OnceLock<TableError>) -> Settled {
+        let arn = &touch.snapshot.arn;
+        let mut failed = 0;
+        loop {
+            let fault = match self.read_again(arn).await {
+                Ok(fresh) => {
+                    return match self.decide(arn, fresh.as_ref()) {
+                        Decision::Nothing(_) => Settled::Overtaken(fresh.map(Box::new)),
+                        decision => self.settle(arn, fresh, decision, stop).await,
+                    };
+                }
+                Err(TableError::Call { fault, .. }) => fault,
+                Err(corrupt @ TableError::Corrupt(_)) => {
+                    return Settled::Problem(corrupt.to_string());
+                }
+            };
+            failed += 1;
+            if let Some(settled) = self.give_up(arn, fault, failed, stop).await {
+                return settled;
+            }
+        }
+    }
+
+    /// Waits, if the fault may pass; otherwise says what becomes of the
+    /// write. A fault that every other write would meet too stops them all.
+    async fn give_up(
+        &self,
+        arn: &ConnectionArn,
+        fault: Fault,
+        failed: u32,
+        stop: &OnceLock<TableError>,
+    ) -> Option<Settled> {
+        if let Some(wait) = self.patience.wait(&fault, failed, self.deadline.writing) {
+            tokio::time::sleep(wait).await;
+            return None;
+        }
+        Some(match fault.kind {
+            FaultKind::Denied | FaultKind::NoCredentials | FaultKind::NotFound => {
+                stop.get_or_init(|| TableError::call("write", self.table.name(), fault));
+                Settled::Unwritten
+            }
+            FaultKind::Refused => Settled::Problem(format!("write {arn}: {fault}")),
+            FaultKind::Throttled
+            | FaultKind::Service
+            | FaultKind::TimedOut
+            | FaultKind::Unreachable => Settled::Unwritten,
+        })
+    }
+
+    fn decide(&self, arn: &ConnectionArn, known: Option<&Snapshot>) -> Decision {
+        plan::decide(&self.comparison, self.known, self.observation, arn, known)
+    }
+
+    async fn read_again(&self, arn: &ConnectionArn) -> Result<Option<Snapshot>, TableError> {
+        let read = self.table.read_snapshot(self.comparison.account, arn);
+        match tokio::time::timeout_at(self.deadline.writing, read).await {
+            Ok(snapshot) => snapshot,
+            Err(_) => Err(TableError::call("read snapshot", arn, too_late())),
+        }
+    }
+
+    async fn in_time(&self, write: impl Future<Output = Write>) -> Write {
+        tokio::time::timeout_at(self.deadline.writing, write)
+            .await
+            .unwrap_or_else(|_| Write::Failed(too_late()))
+    }
+}
+
+/// Whether a write that met a conflict needs no second comparison.
+fn is_settled(
+    arn: &ConnectionArn,
+    decision: &Decision,
+    known: Option<Snapshot>,
+    fresh: &Option<Snapshot>,
+) -> Option<Settled> {
+    let Decision::Change(step) = decision else {
+        return None;
+    };
+    match fresh {
+        // The conflict was with this very write: it was made, and its answer
+        // was lost.
+        Some(fresh) if fresh.digest == step.snapshot.digest => {
+            Some(Settled::Recorded(step.clone()))
+        }
+        // There is no snapshot in the way: the change itself is.
+        None if known.is_none() => Some(Settled::Problem(format!(
+            "{arn} has recorded changes but no snapshot: the table was altered; nothing was written"
+        ))),
+        _ => None,
+    }
+}
+
+fn too_late() -> Fault {
+    Fault::new(
+        FaultKind::TimedOut,
+        "TimedOut",
+        "no answer before the time for writing was over",
+    )
+}
+
+impl Applied {
+    fn add(&mut self, settled: Settled) {
+        match settled {
+            Settled::Recorded(step) => self.recorded.push(*step),
+            Settled::Touched | Settled::Overtaken(None) => {}
+            Settled::Overtaken(Some(snapshot)) => self.refreshed.push(*snapshot),
+            Settled::Unwritten => self.unwritten += 1,
+            Settled::Problem(problem) => self.problems.push(problem),
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! What a failed call of AWS means, whichever service it was.
+
+use std::error::Error;
+use std::fmt::Write as _;
+
+use aws_sdk_dynamodb::config::http::HttpResponse;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+
+/// A failed call, reduced to what decides and what is told.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {message}")]
+pub struct Fault {
+    /// What it means.
+    pub kind: FaultKind,
+    /// The service's error code, or a word of ours where no answer came.
+    pub code: Box<str>,
+    /// What the service, or the layer that failed, said about it.
+    pub message: Box<str>,
+}
+
+/// What a failed call means for the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FaultKind {
+    /// Too many requests: the same one will work later.
+    Throttled,
+    /// The service failed, or its answer could not be read.
+    Service,
+    /// No answer in time.
+    TimedOut,
+    /// No connection to the service.
+    Unreachable,
+    /// The caller may not, or is not known in this region.
+    Denied,
+    /// There are no credentials to call with.
+    NoCredentials,
+    /// What was named does not exist.
+    NotFound,
+    /// The service refuses the request for another reason.
+    Refused,
+}
+
+impl FaultKind {
+    /// Whether the same request may work when it is sent again.
+    pub fn is_passing(self) -> bool {
+        match self {
+            Self::Throttled | Self::Service | Self::TimedOut | Self::Unreachable => true,
+            Self::Denied | Self::NoCredentials | Self::NotFound | Self::Refused => false,
+        }
+    }
+}
+
+impl Fault {
+    /// A fault of ours, not from an answer.
+    pub fn new(kind: FaultKind, code: &str, message: impl Into<Box<str>>) -> Self {
+        Self {
+            kind,
+            code: code.into(),
+            message: message.into(),
+        }
+    }
+
+    /// A request that could not even be put together.
+    pub fn local(error: &(dyn Error + 'static)) -> Self {
+        Self::new(FaultKind::Refused, "NotSent", chain(error))
+    }
+
+    /// The same, with how often it was tried in vain, if that was more than
+    /// once.
+    #[must_use]
+    pub fn after(mut self, tries: u32) -> Self {
+        if tries > 1 {
+            self.message = format!("{} (tried {tries} times)", self.message).into();
+        }
+        self
+    }
+}
+
+/// The codes by which AWS services throttle. The operations used here model
+/// only some of them, so the code decides, not the type.
+/// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html>
+const THROTTLING: [&str; 16] = [
+    "BandwidthLimitExceeded",
+    "EC2ThrottledException",
+    "LimitExceededException",
+    "PriorRequestNotComplete",
+    "ProvisionedThroughputExceeded",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "SlowDown",
+    "ThrottledException",
+    "Throttling",
+    "ThrottlingError",
+    "ThrottlingException",
+    "TooManyRequestsException",
+    "TransactionInProgressException",
+];
+
+/// The codes by which AWS says no to a caller. A region that an account has
+/// not enabled answers `UnrecognizedClientException`.
+const DENYING: [&str; 16] = [
+    "AccessDenied",
+    "AccessDeniedException",
+    "AuthFailure",
+    "AuthorizationError",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "IncompleteSignature",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "MissingAuthenticationToken",
+    "MissingAuthenticationTokenException",
+    "NotAuthorized",
+    "OptInRequired",
+    "SignatureDoesNotMatch",
+    "UnauthorizedOperation",
+    "UnrecognizedClientException",
+];
+
+/// The codes by which a service says that it failed, or that two writes met.
+const PASSING: [&str; 4] = [
+    "InternalFailure",
+    "InternalServerError",
+    "TransactionConflict",
+    "TransactionConflictException",
+];
+
+/// What an error code and an HTTP status mean.
+pub fn kind_of(code: &str, status: Option<u16>) -> FaultKind {
+    let not_found = matches!(code, "ResourceNotFoundException" | "ResourceNotFound");
+    match status {
+        _ if THROTTLING.contains(&code) => FaultKind::Throttled,
+        _ if DENYING.contains(&code) => FaultKind::Denied,
+        _ if not_found => FaultKind::NotFound,
+        _ if PASSING.contains(&code) => FaultKind::Service,
+        Some(429) => FaultKind::Throttled,
+        Some(500..) => FaultKind::Service,
+        Some(401 | 403) => FaultKind::Denied,
+        _ => FaultKind::Refused,
+    }
+}
+
+impl<E> From<&SdkError<E, HttpResponse>> for Fault
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    fn from(error: &SdkError<E, HttpResponse>) -> Self {
+        match error {
+            SdkError::ServiceError(answer) => {
+                let status = answer.raw().status().as_u16();
+                let code = answer.err().code().unwrap_or("");
+                let message = match answer.err().message() {
+                    Some(message) => message.into(),
+                    None => format!("HTTP status {status}"),
+                };
+                let kind = kind_of(code, Some(status));
+                let code = if code.is_empty() {
+                    "UnknownError"
+                } else {
+                    code
+                };
+                Self::new(kind, code, message)
+            }
+            SdkError::ResponseError(answer) => {
+                let status = answer.raw().status().as_u16();
+                Self::new(
+                    FaultKind::Service,
+                    "UnreadableAnswer",
+                    format!("HTTP status {status}: {}", chain(error)),
+                )
+            }
+            SdkError::TimeoutError(_) => Self::new(FaultKind::TimedOut, "TimedOut", chain(error)),
+            SdkError::DispatchFailure(failure) if failure.is_timeout() => {
+                Self::new(FaultKind::TimedOut, "TimedOut", chain(error))
+            }
+            SdkError::DispatchFailure(failure) if failure.is_io() => {
+                Self::new(FaultKind::Unreachable, "Unreachable", chain(error))
+            }
+            SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => {
+                let told = chain(error);
+                if told.contains("credential") {
+                    Self::new(FaultKind::NoCredentials, "NoCredentials", told)
+                } else {
+                    Self::new(FaultKind::Refused, "NotSent", told)
+                }
+            }
+            _ => Self::new(FaultKind::Service, "UnknownError", chain(error)),
+        }
+    }
+}
+
+/// An error and its causes in one line, each said once.
+pub fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut told = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !told.contains(&text) {
+            let _ = write!(told, ": {text}");
+        }
+        cause = error.source();
+    }
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_code_decides_before_the_status() {
+        assert_eq!(
+            kind_of("ThrottlingException", Some(400)),
+            FaultKind::Throttled
+        );
+        assert_eq!(
+            kind_of("AccessDeniedException", Some(400)),
+            FaultKind::Denied
+        );
+        assert_eq!(
+            kind_of("UnrecognizedClientException", Some(400)),
+            FaultKind::Denied
+        );
+        assert_eq!(
+            kind_of("ResourceNotFoundException", Some(400)),
+            FaultKind::NotFound
+        );
+        assert_eq!(
+            kind_of("InternalServerError", Some(500)),
+            FaultKind::Service
+        );
+    }
+
+    #[test]
+    fn a_status_decides_where_the_code_is_unknown() {
+        assert_eq!(kind_of("", Some(429)), FaultKind::Throttled);
+        assert_eq!(kind_of("", Some(503)), FaultKind::Service);
+        assert_eq!(kind_of("", Some(403)), FaultKind::Denied);
+        assert_eq!(
+            kind_of("ValidationException", Some(400)),
+            FaultKind::Refused
+        );
+    }
+}

@@ -1,0 +1,11 @@
+//! What is common to all calls of AWS: the clients' configuration, what a
+//! failed call means, and when to try again.
+
+pub mod clients;
+pub mod fault;
+pub mod meter;
+pub mod patience;
+
+pub use fault::{Fault, FaultKind};
+pub use meter::Meter;
+pub use patience::{Deadline, Patience};

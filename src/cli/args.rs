@@ -1,0 +1,209 @@
+//! The arguments, and their help.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand};
+
+use crate::config::{TableName, parse_concurrency, parse_guard, parse_regions};
+use crate::domain::plan::TombstoneGuard;
+use crate::domain::{AccountId, ConnectionStatus, ProviderType, Region};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  fine
+  1  failure
+  2  wrong usage; nothing was written
+  4  evidence is missing: nothing is recorded, or a run was not complete";
+
+/// An inventory of AWS CodeConnections that can be believed.
+#[derive(Debug, Parser)]
+#[command(name = "ccinv", version, after_help = EXIT_CODES, max_term_width = 100)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Show what it does, with no AWS at all
+    #[command(after_help = "\
+Examples:
+  ccinv demo                 an account changes, run by run; what was recorded
+  ccinv demo --dir /tmp/d    the same, and the database stays there
+  ccinv demo --serve         and then keeps the account up, for the AWS CLI")]
+    Demo(DemoArgs),
+    /// Take one inventory now, with your AWS credentials
+    #[command(after_help = "\
+Examples:
+  ccinv scan                                      your region, into a local file
+  ccinv scan --regions us-east-1,eu-south-1
+  ccinv scan --table codeconnections-inventory    into a deployed table
+  ccinv scan --json | jq .changes
+
+Exit codes: 0 the run is COMPLETE, 4 it is PARTIAL, 1 it FAILED, 2 wrong usage.")]
+    Scan(ScanArgs),
+    /// List connections as they were last seen
+    #[command(after_help = "\
+Examples:
+  ccinv list --status PENDING
+  ccinv list --provider GitHub --region eu-west-1 --json
+  ccinv list --include-deleted")]
+    List(ListArgs),
+    /// Show every recorded change of a connection
+    #[command(after_help = "\
+Examples:
+  ccinv history payments-api
+  ccinv history arn:aws:codeconnections:eu-west-1:123456789012:connection/8c0a5f2e-…")]
+    History(HistoryArgs),
+    /// List the runs, the last one first
+    #[command(after_help = "\
+Examples:
+  ccinv runs
+  ccinv runs --limit 5 --json")]
+    Runs(RunsArgs),
+}
+
+/// Where the inventory is.
+#[derive(Debug, Clone, ClapArgs)]
+pub(super) struct StoreArgs {
+    /// The local database file
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "codeconnections-inventory.db"
+    )]
+    pub(super) db: PathBuf,
+    /// A DynamoDB table instead, reached as the AWS CLI would
+    #[arg(long, value_name = "NAME", conflicts_with = "db")]
+    pub(super) table: Option<TableName>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct DemoArgs {
+    /// Keep the database in this folder (made if it is not there)
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) dir: Option<PathBuf>,
+    /// Afterwards keep the stand-in account up, until Ctrl-C
+    #[arg(long)]
+    pub(super) serve: bool,
+    /// The port to serve on; 0 for any
+    #[arg(long, value_name = "PORT", default_value_t = 0, requires = "serve")]
+    pub(super) port: u16,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct ScanArgs {
+    #[command(flatten)]
+    pub(super) store: StoreArgs,
+    /// The regions to ask, separated by commas [default: your region]
+    ///
+    /// A listing shows the connections of all regions but the opt-in ones,
+    /// which keep theirs to themselves and have to be named.
+    #[arg(long, value_name = "REGIONS", value_parser = RegionList::parse)]
+    pub(super) regions: Option<RegionList>,
+    /// The account that your credentials belong to [default: asked of AWS]
+    #[arg(long, value_name = "ID")]
+    pub(super) account: Option<AccountId>,
+    /// Only connections of this provider; such a run deletes nothing
+    #[arg(long, value_name = "PROVIDER")]
+    pub(super) provider: Option<String>,
+    /// Only connections through this host; such a run deletes nothing
+    #[arg(long, value_name = "ARN")]
+    pub(super) host_arn: Option<String>,
+    /// Believe that connections are gone however many they are
+    #[arg(long)]
+    pub(super) accept_deletions: bool,
+    /// The share of the account that may be gone in one run: 0.5, 50% or off
+    #[arg(long, value_name = "SHARE", default_value = "0.5", value_parser = parse_guard)]
+    pub(super) tombstone_guard: TombstoneGuard,
+    /// Table requests at the same time
+    #[arg(long, value_name = "NUMBER", default_value = "8", value_parser = parse_concurrency)]
+    pub(super) max_concurrency: usize,
+    /// Print the run's summary as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct ListArgs {
+    #[command(flatten)]
+    pub(super) store: StoreArgs,
+    /// Only those in this status: PENDING, AVAILABLE, ERROR
+    #[arg(long, value_name = "STATUS", value_parser = parse_status)]
+    pub(super) status: Option<ConnectionStatus>,
+    /// Only those of this provider: GitHub, GitLab, Bitbucket, …
+    #[arg(long, value_name = "PROVIDER", value_parser = parse_provider)]
+    pub(super) provider: Option<ProviderType>,
+    /// Only those of this account
+    #[arg(long, value_name = "ID")]
+    pub(super) account: Option<AccountId>,
+    /// Only those that live in this region
+    #[arg(long, value_name = "REGION")]
+    pub(super) region: Option<Region>,
+    /// Those that are gone, too
+    #[arg(long)]
+    pub(super) include_deleted: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct HistoryArgs {
+    /// The connection's ARN, or its name
+    #[arg(value_name = "ARN_OR_NAME")]
+    pub(super) connection: String,
+    #[command(flatten)]
+    pub(super) store: StoreArgs,
+    /// Only in this account
+    #[arg(long, value_name = "ID")]
+    pub(super) account: Option<AccountId>,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct RunsArgs {
+    #[command(flatten)]
+    pub(super) store: StoreArgs,
+    /// Only of this account
+    #[arg(long, value_name = "ID")]
+    pub(super) account: Option<AccountId>,
+    /// At most so many of each account
+    #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) limit: u32,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Regions, separated by commas.
+#[derive(Debug, Clone)]
+pub(super) struct RegionList(pub(super) Vec<Region>);
+
+impl RegionList {
+    fn parse(text: &str) -> Result<Self, String> {
+        parse_regions(text).map(Self)
+    }
+}
+
+/// A status in any case: statuses are written in capitals.
+fn parse_status(text: &str) -> Result<ConnectionStatus, String> {
+    let status = ConnectionStatus::from(text.to_ascii_uppercase().as_str());
+    if text.is_empty() {
+        return Err("is empty; should be a status such as PENDING".to_owned());
+    }
+    Ok(status)
+}
+
+/// A provider in any case, as the service writes it if it is known.
+fn parse_provider(text: &str) -> Result<ProviderType, String> {
+    if text.is_empty() {
+        return Err("is empty; should be a provider such as GitHub".to_owned());
+    }
+    let known = ProviderType::KNOWN
+        .into_iter()
+        .find(|known| known.as_str().eq_ignore_ascii_case(text));
+    Ok(known.unwrap_or_else(|| text.into()))
+}

@@ -1,0 +1,117 @@
+//! The command line `ccinv`.
+
+mod args;
+mod demo;
+mod output;
+mod read;
+mod scan;
+mod store;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::aws::fault::chain;
+use crate::config::parse_level;
+use crate::logging;
+use args::{Args, Command};
+
+/// How the command ended, for scripts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Exit {
+    /// It did what it was asked.
+    Fine = 0,
+    /// It failed.
+    Failure = 1,
+    /// It was asked wrongly. Nothing was written.
+    Usage = 2,
+    /// It can't say, or can't say all: something was not recorded.
+    NoEvidence = 4,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a command did not end well.
+#[derive(Debug, thiserror::Error)]
+enum CliError {
+    /// It was asked wrongly.
+    #[error("{0}")]
+    Usage(String),
+    /// It failed.
+    #[error("{}", chain(&**.0))]
+    Failure(Box<dyn Error + Send + Sync>),
+    /// Nothing is recorded that would answer.
+    #[error("{0}")]
+    NoEvidence(String),
+}
+
+impl CliError {
+    fn failure(error: impl Error + Send + Sync + 'static) -> Self {
+        Self::Failure(Box::new(error))
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Usage(_) => Exit::Usage,
+            Self::Failure(_) => Exit::Failure,
+            Self::NoEvidence(_) => Exit::NoEvidence,
+        }
+    }
+}
+
+/// Reads the arguments, does what they say, and gives the exit code.
+pub async fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // Help and version are no errors, and go to standard output.
+            let exit = if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Fine
+            };
+            let _ = error.print();
+            return exit.into();
+        }
+    };
+    let done = match set_up_logging() {
+        Ok(()) => run(args).await,
+        Err(problem) => Err(CliError::Usage(format!("LOG_LEVEL: {problem}"))),
+    };
+    let exit = done.unwrap_or_else(|error| {
+        eprintln!("ccinv: {error}");
+        error.exit()
+    });
+    exit.into()
+}
+
+async fn run(args: Args) -> Result<Exit, CliError> {
+    match args.command {
+        Command::Demo(args) => demo::run(args).await,
+        Command::Scan(args) => scan::run(args).await,
+        Command::List(args) => read::list(args).await,
+        Command::History(args) => read::history(args).await,
+        Command::Runs(args) => read::runs(args).await,
+    }
+}
+
+/// A person reads the summary; log lines are for who asks for them.
+fn set_up_logging() -> Result<(), String> {
+    if let Some(level) = environment("LOG_LEVEL").filter(|level| !level.is_empty()) {
+        logging::init(parse_level(Some(&level))?, logging::Format::Text);
+    }
+    Ok(())
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the environment"
+)]
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}

@@ -1,0 +1,168 @@
+//! Printing: aligned text for people, JSON for programs.
+
+use std::io::{self, IsTerminal, Write};
+
+use comfy_table::{ContentArrangement, Table, presets};
+use serde::Serialize;
+
+use super::CliError;
+use crate::domain::change::Change;
+use crate::domain::{Attributes, ChangeKind, Timestamp};
+use crate::summary::Summary;
+
+/// Writes text to standard output. A reader that has seen enough (`| head`)
+/// is no failure.
+pub(super) fn print(text: &str) -> Result<(), CliError> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(CliError::failure(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Writes a value as indented JSON.
+pub(super) fn print_json(value: &impl Serialize) -> Result<(), CliError> {
+    let mut text = serde_json::to_string_pretty(value).map_err(CliError::failure)?;
+    text.push('\n');
+    print(&text)
+}
+
+/// Rows under a header, aligned; as wide as the terminal, if it is one.
+pub(super) fn table<const N: usize>(header: [&str; N], rows: Vec<[String; N]>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_content_arrangement(if io::stdout().is_terminal() {
+        ContentArrangement::Dynamic
+    } else {
+        ContentArrangement::Disabled
+    });
+    table.set_header(header);
+    for row in rows {
+        table.add_row(row.map(|cell| printable(&cell)));
+    }
+    let lines = table.lines().map(|line| format!("{}\n", line.trim_end()));
+    lines.collect()
+}
+
+/// Text that can do nothing to a terminal: what names say is not ours.
+pub(super) fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
+}
+
+/// A time to the second, as people read it.
+pub(super) fn short(time: Timestamp) -> String {
+    let text = time.to_string();
+    match text.split_once('.') {
+        Some((seconds, _)) => format!("{seconds}Z"),
+        None => text,
+    }
+}
+
+/// A text, or a dash where there is none.
+pub(super) fn or_dash(text: Option<&str>) -> String {
+    text.unwrap_or("-").to_owned()
+}
+
+/// What a change changed, in a few words.
+pub(super) fn what_changed(change: &Change) -> String {
+    match (change.kind, &change.before, &change.after) {
+        (ChangeKind::FirstSeen | ChangeKind::Reappeared, _, Some(after)) => {
+            after.status_word().to_owned()
+        }
+        (ChangeKind::Deleted, Some(before), _) => format!("was {}", before.status_word()),
+        (_, Some(before), Some(after)) => differences(before, after).join(", "),
+        _ => String::new(),
+    }
+}
+
+fn differences(before: &Attributes, after: &Attributes) -> Vec<String> {
+    let fields = |a: &Attributes| {
+        [
+            ("", Some(a.status_word().to_owned())),
+            ("name ", a.connection_name.as_deref().map(str::to_owned)),
+            ("host ", a.host_arn.as_deref().map(str::to_owned)),
+            ("owner ", a.owner_account_id.as_deref().map(str::to_owned)),
+            (
+                "provider ",
+                a.provider_type.as_ref().map(ToString::to_string),
+            ),
+        ]
+    };
+    let pairs = fields(before).into_iter().zip(fields(after));
+    pairs
+        .filter(|((_, before), (_, after))| before != after)
+        .map(|((field, before), (_, after))| {
+            let (before, after) = (or_dash(before.as_deref()), or_dash(after.as_deref()));
+            format!("{field}{before} → {after}")
+        })
+        .collect()
+}
+
+/// The span in which a change lies.
+pub(super) fn span(change: &Change) -> String {
+    let until = short(change.observed_until);
+    match change.previously_seen_at {
+        Some(from) => format!("{} … {until}", short(from)),
+        None => format!("before {until}"),
+    }
+}
+
+/// A run's summary for people.
+pub(super) fn summary(summary: &Summary) -> String {
+    let mut text = format!(
+        "run {} of account {}: {}\n",
+        summary.run_id, summary.account, summary.outcome
+    );
+    if summary.already_recorded {
+        text.push_str("  this event was dealt with before by that run; nothing was written\n");
+    }
+    for listing in &summary.listings {
+        let how = match &listing.error {
+            None => "complete".to_owned(),
+            Some(error) => format!("INCOMPLETE: {}", error.message),
+        };
+        text.push_str(&printable(&format!(
+            "  {:<15} {:>5} connections on {} pages, {how}",
+            listing.region, listing.connections, listing.pages
+        )));
+        text.push('\n');
+    }
+    let counts = |counts: Vec<(String, u64)>| match counts.as_slice() {
+        [] => "none".to_owned(),
+        some => some
+            .iter()
+            .map(|(word, count)| format!("{count} {word}"))
+            .collect::<Vec<_>>()
+            .join(", "),
+    };
+    let connections = summary
+        .connections
+        .iter()
+        .map(|(word, n)| (word.clone(), *n));
+    let changes = summary
+        .changes
+        .iter()
+        .map(|(kind, n)| (kind.to_string(), *n));
+    let connections = printable(&counts(connections.collect()));
+    text.push_str(&format!("  connections: {connections}\n"));
+    text.push_str(&format!("  changes:     {}\n", counts(changes.collect())));
+    for problem in &summary.problems {
+        text.push_str(&format!("  missing:     {}\n", printable(problem)));
+    }
+    let (requests, capacity) = (summary.requests, summary.capacity);
+    text.push_str(&format!(
+        "  cost:        {} listing, {} read and {} write requests; {} read and {} write units; {} ms\n",
+        requests.listing,
+        requests.read,
+        requests.write,
+        capacity.read_units,
+        capacity.write_units,
+        summary.duration_ms
+    ));
+    if let Some(digest) = &summary.digest {
+        text.push_str(&format!("  digest:      {digest}\n"));
+    }
+    text
+}

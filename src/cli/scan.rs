@@ -1,0 +1,190 @@
+//! `scan`: one run of the handler, now, with the caller's credentials.
+
+use std::io::{self, IsTerminal};
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::config::ProvideCredentials;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+
+use super::args::ScanArgs;
+use super::output::{print, print_json, summary};
+use super::store::Store;
+use super::{CliError, Exit};
+use crate::aws::fault::{Fault, chain};
+use crate::aws::{Meter, Patience, clients};
+use crate::collect::{CodeConnections, Limits};
+use crate::domain::{AccountId, Outcome, Region, SystemClock};
+use crate::event::Request;
+use crate::handler::{Handler, HandlerError};
+use crate::inventory::{Inventory, Policy};
+use crate::local::embedded::Open;
+use crate::summary::Answer;
+
+/// As long as Lambda would let it run.
+const REMAINING: Duration = Duration::from_secs(900);
+const TICK: Duration = Duration::from_millis(100);
+
+pub(super) async fn run(args: ScanArgs) -> Result<Exit, CliError> {
+    let event = event(&args);
+    // Before anything is asked or made: what is wrong here is wrong usage.
+    Request::from_event(&event).map_err(|invalid| {
+        CliError::Usage(format!("{}: {}", flag(&invalid.field), invalid.problem))
+    })?;
+    let config = clients::load().await;
+    let regions = regions(&args, &config)?;
+    let account = match &args.account {
+        Some(account) => account.clone(),
+        None => own_account(&config).await?,
+    };
+    let store = Store::open_with(&args.store, Open::OrCreate, &config).await?;
+    let handler = Handler {
+        inventory: Inventory {
+            source: CodeConnections::new(config, Some(account.clone()), None),
+            table: store.table().clone(),
+            clock: SystemClock,
+            policy: Policy {
+                guard: args.tombstone_guard,
+                concurrency: args.max_concurrency,
+                patience: Patience::default(),
+                limits: Limits::default(),
+            },
+        },
+        accounts: vec![account],
+        regions,
+        random: || fastrand::u128(..),
+    };
+    let meter = Arc::new(Meter::default());
+    let handled = handler.handle_metered(&event, REMAINING, Arc::clone(&meter));
+    let answer = match with_progress(handled, &meter).await {
+        Ok(answer) | Err(HandlerError::RunFailed(answer)) => answer,
+        Err(error) => return Err(CliError::failure(error)),
+    };
+    tell(&answer, args.json)
+}
+
+fn tell(answer: &Answer, json: bool) -> Result<Exit, CliError> {
+    if json {
+        print_json(answer)?;
+    }
+    let mut exit = Exit::Fine;
+    for run in answer.runs() {
+        if !json {
+            print(&summary(run))?;
+        }
+        match run.outcome {
+            Outcome::Complete => {}
+            Outcome::Partial if exit == Exit::Failure => {}
+            Outcome::Partial => exit = Exit::NoEvidence,
+            Outcome::Failed => exit = Exit::Failure,
+        }
+    }
+    Ok(exit)
+}
+
+fn event(args: &ScanArgs) -> Value {
+    let mut event = json!({"accept_deletions": args.accept_deletions});
+    let mut put = |field: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            event[field] = value;
+        }
+    };
+    put("regions", args.regions.as_ref().map(|list| json!(list.0)));
+    put(
+        "ProviderTypeFilter",
+        args.provider.as_ref().map(|p| json!(p)),
+    );
+    put("HostArnFilter", args.host_arn.as_ref().map(|h| json!(h)));
+    event
+}
+
+/// The flag that an event's field came from.
+fn flag(field: &str) -> &str {
+    match field {
+        "ProviderTypeFilter" => "--provider",
+        "HostArnFilter" => "--host-arn",
+        other => other,
+    }
+}
+
+fn regions(args: &ScanArgs, config: &SdkConfig) -> Result<Vec<Region>, CliError> {
+    if let Some(list) = &args.regions {
+        return Ok(list.0.clone());
+    }
+    let Some(region) = config.region() else {
+        return Err(CliError::Usage(
+            "no AWS region is set; name some with --regions, or set AWS_REGION".to_owned(),
+        ));
+    };
+    let region = region.as_ref().parse();
+    Ok(vec![region.map_err(|malformed| {
+        CliError::Usage(format!("your AWS region: {malformed}"))
+    })?])
+}
+
+/// The account that the credentials belong to: they may say so themselves
+/// (`AWS_ACCOUNT_ID`, or a profile); otherwise AWS is asked.
+async fn own_account(config: &SdkConfig) -> Result<AccountId, CliError> {
+    let provider = config.credentials_provider().ok_or_else(|| {
+        CliError::Usage("there are no AWS credentials; set them as for the AWS CLI".to_owned())
+    })?;
+    let credentials = provider
+        .provide_credentials()
+        .await
+        .map_err(|error| CliError::Usage(format!("AWS credentials: {}", chain(&error))))?;
+    let told = match credentials.account_id() {
+        Some(account) => account.as_str().to_owned(),
+        None => {
+            let sts = aws_sdk_sts::Client::new(config);
+            let identity = sts.get_caller_identity().send().await.map_err(|error| {
+                let fault = Fault::from(&error);
+                CliError::Usage(format!(
+                    "the account of your credentials could not be told ({fault}); \
+                     name it with --account"
+                ))
+            })?;
+            identity.account.unwrap_or_default()
+        }
+    };
+    told.parse().map_err(|malformed| {
+        CliError::Usage(format!("the account of your credentials: {malformed}"))
+    })
+}
+
+/// Shows how far the run has come: a spinner on a terminal, else nothing but
+/// that it began.
+async fn with_progress<T>(run: impl Future<Output = T>, meter: &Meter) -> T {
+    if !io::stderr().is_terminal() {
+        eprintln!("ccinv: listing connections");
+        let done = run.await;
+        eprintln!("ccinv: {}", told(meter));
+        return done;
+    }
+    let bar = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} [{elapsed}]") {
+        bar.set_style(style);
+    }
+    let mut run = std::pin::pin!(run);
+    loop {
+        match tokio::time::timeout(TICK, &mut run).await {
+            Ok(done) => {
+                bar.finish_and_clear();
+                return done;
+            }
+            Err(_) => {
+                bar.set_message(told(meter));
+                bar.tick();
+            }
+        }
+    }
+}
+
+fn told(meter: &Meter) -> String {
+    let progress = meter.progress();
+    format!(
+        "{} pages listed with {} connections, {} written",
+        progress.pages, progress.listed, progress.written
+    )
+}

@@ -1,0 +1,234 @@
+//! Pages through one region's connections, to the last token or to a reason
+//! why not.
+//!
+//! The loop is our own because the SDK's paginator stops *silently* when a
+//! token repeats, which would read as a complete listing.
+
+use std::collections::{HashMap, HashSet};
+
+use futures_util::future::join_all;
+
+use super::source::{ConnectionSource, Entry, Page, PageQuery, Target};
+use crate::aws::{Deadline, Fault, FaultKind, Meter, Patience};
+use crate::domain::listing::Observation;
+use crate::domain::{
+    AccountId, Attributes, Clock, ConnectionArn, Filter, Listing, ListingEnd, Region,
+};
+
+/// Where a listing is given up.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Pages of one region. The quota is 250 connections an account and can
+    /// be raised; this stops a source that never ends, not a large account.
+    pub pages: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { pages: 10_000 }
+    }
+}
+
+/// Lists an account's connections.
+#[derive(Debug)]
+pub struct Lister<'a, S, C> {
+    /// Where from.
+    pub source: &'a S,
+    /// What time it is.
+    pub clock: &'a C,
+    /// How long faults are waited out.
+    pub patience: Patience,
+    /// Where it ends.
+    pub limits: Limits,
+    /// What counts.
+    pub meter: &'a Meter,
+}
+
+impl<S: ConnectionSource, C: Clock> Lister<'_, S, C> {
+    /// Lists all `regions` of an account at the same time. A region that
+    /// fails is part of the result.
+    pub async fn list(
+        &self,
+        account: &AccountId,
+        regions: &[Region],
+        filter: &Filter,
+        deadline: Deadline,
+    ) -> Observation {
+        let listings = join_all(
+            regions
+                .iter()
+                .map(|region| self.list_region(Target { account, region }, filter, deadline)),
+        );
+        Observation::new(filter.clone(), listings.await)
+    }
+
+    async fn list_region(
+        &self,
+        target: Target<'_>,
+        filter: &Filter,
+        deadline: Deadline,
+    ) -> Listing {
+        let began_at = self.clock.now();
+        let mut so_far = SoFar::default();
+        let fault = self
+            .page_through(target, filter, deadline, &mut so_far)
+            .await;
+        let problem = fault.err().or(so_far.problem);
+        Listing {
+            region: target.region.clone(),
+            began_at,
+            ended_at: self.clock.now(),
+            pages: so_far.pages,
+            connections: so_far.connections,
+            end: match problem {
+                None => ListingEnd::Complete,
+                Some(Problem { code, reason }) => ListingEnd::Incomplete {
+                    code: code.into(),
+                    reason: reason.into(),
+                },
+            },
+        }
+    }
+
+    async fn page_through(
+        &self,
+        target: Target<'_>,
+        filter: &Filter,
+        deadline: Deadline,
+        so_far: &mut SoFar,
+    ) -> Result<(), Problem> {
+        let mut tokens = HashSet::new();
+        let mut token: Option<String> = None;
+        loop {
+            let number = so_far.pages + 1;
+            if number > self.limits.pages {
+                return Err(Problem::new(
+                    "PageLimit",
+                    format!("still another page after {} pages", self.limits.pages),
+                ));
+            }
+            let query = PageQuery {
+                filter,
+                token: token.as_deref(),
+            };
+            let page = self
+                .page(target, &query, deadline)
+                .await
+                .map_err(|fault| Problem::of_call(&fault, number, filter))?;
+            self.meter.count_page(page.entries.len());
+            let next = page.next_token.clone();
+            so_far.add(page);
+            // An empty token can't be sent: it means the same as none.
+            let Some(next) = next.filter(|token| !token.is_empty()) else {
+                return Ok(());
+            };
+            if !tokens.insert(next.clone()) {
+                return Err(Problem::new(
+                    "TokenRepeated",
+                    format!("page {number} gave a token that an earlier page gave already"),
+                ));
+            }
+            token = Some(next);
+        }
+    }
+
+    /// One page, passing faults waited out. The SDK's own few tries are too
+    /// few for a listing of many pages: with 4 of 10 calls throttled, most
+    /// such listings would end in the middle.
+    async fn page(
+        &self,
+        target: Target<'_>,
+        query: &PageQuery<'_>,
+        deadline: Deadline,
+    ) -> Result<Page, Fault> {
+        let mut failed = 0;
+        loop {
+            let call = self.source.page(target, query, self.meter);
+            let answer = tokio::time::timeout_at(deadline.listing, call)
+                .await
+                .unwrap_or_else(|_| {
+                    Err(Fault::new(
+                        FaultKind::TimedOut,
+                        "TimedOut",
+                        "no answer before the time for listing was over",
+                    ))
+                });
+            let fault = match answer {
+                Ok(page) => return Ok(page),
+                Err(fault) => fault,
+            };
+            failed += 1;
+            let Some(wait) = self.patience.wait(&fault, failed, deadline.listing) else {
+                return Err(fault.after(failed));
+            };
+            tracing::debug!(
+                account = %target.account,
+                region = %target.region,
+                error.code = %fault.code,
+                failed,
+                wait_ms = wait.as_millis(),
+                "listing page will be asked for again"
+            );
+            tokio::time::sleep(wait).await;
+        }
+    }
+}
+
+/// What a listing has gathered.
+#[derive(Default)]
+struct SoFar {
+    pages: u32,
+    connections: HashMap<ConnectionArn, Attributes>,
+    /// The first entry that can't be read. The rest is still worth having.
+    problem: Option<Problem>,
+}
+
+impl SoFar {
+    fn add(&mut self, page: Page) {
+        self.pages += 1;
+        for (i, Entry { arn, attributes }) in page.entries.into_iter().enumerate() {
+            let place = || format!("entry {} of page {}", i + 1, self.pages);
+            let problem = match arn.as_deref().map(str::parse::<ConnectionArn>) {
+                Some(Ok(arn)) => {
+                    // The same ARN again on a later page is the newer answer.
+                    self.connections.insert(arn, attributes);
+                    continue;
+                }
+                None => Problem::new("EntryWithoutArn", format!("{} has no ARN", place())),
+                Some(Err(malformed)) => {
+                    Problem::new("UnreadableArn", format!("{}: {malformed}", place()))
+                }
+            };
+            self.problem.get_or_insert(problem);
+        }
+    }
+}
+
+/// Why a listing is not complete.
+struct Problem {
+    code: String,
+    reason: String,
+}
+
+impl Problem {
+    fn new(code: &str, reason: String) -> Self {
+        Self {
+            code: code.to_owned(),
+            reason,
+        }
+    }
+
+    fn of_call(fault: &Fault, page: u32, filter: &Filter) -> Self {
+        let mut reason = format!("page {page}: {fault}");
+        match (fault.kind, &filter.host_arn) {
+            (FaultKind::NotFound, Some(host)) => {
+                reason = format!("HostArnFilter names no host here: {host} ({fault})");
+            }
+            (FaultKind::Denied, _) if &*fault.code == "UnrecognizedClientException" => {
+                reason.push_str(" (is the region enabled for this account?)");
+            }
+            _ => {}
+        }
+        Self::new(&fault.code, reason)
+    }
+}

@@ -1,0 +1,284 @@
+//! Settings: read from the environment once, before the first event, and
+//! every fault told at once.
+
+use std::fmt;
+use std::str::FromStr;
+
+use tracing::level_filters::LevelFilter;
+
+use crate::collect::MemberRole;
+use crate::domain::plan::TombstoneGuard;
+use crate::domain::{AccountId, Region};
+
+/// How the function is set up.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// `TABLE_NAME`: the table that is written.
+    pub table_name: TableName,
+    /// `REGIONS`: the regions that are listed unless an event names others,
+    /// sorted. Default: the function's own region.
+    pub regions: Vec<Region>,
+    /// `MAX_CONCURRENCY`: table requests under way at the same time.
+    pub max_concurrency: usize,
+    /// `TOMBSTONE_GUARD`: the share of an account that may be deleted in one
+    /// run unless the event accepts more.
+    pub tombstone_guard: TombstoneGuard,
+    /// `AWS_ACCOUNT_ID`: the account whose credentials the function has, if
+    /// that is not the account in its own ARN. The SDKs know it too.
+    pub own_account: Option<AccountId>,
+    /// `ACCOUNTS`: the accounts that a schedule means, sorted. Default: the
+    /// function's own.
+    pub accounts: Vec<AccountId>,
+    /// `MEMBER_ROLE_NAME` and `EXTERNAL_ID`: the role that is assumed to list
+    /// accounts other than the function's own.
+    pub member_role: Option<MemberRole>,
+}
+
+/// Settings that can't be used: everything that is wrong with them.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct InvalidSettings(pub Vec<InvalidSetting>);
+
+impl fmt::Display for InvalidSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("invalid settings: ")?;
+        for (i, fault) in self.0.iter().enumerate() {
+            if i > 0 {
+                f.write_str("; ")?;
+            }
+            write!(f, "{fault}")?;
+        }
+        Ok(())
+    }
+}
+
+/// One setting that can't be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{variable}: {problem}")]
+pub struct InvalidSetting {
+    /// The environment variable.
+    pub variable: &'static str,
+    /// What is wrong, and what would be right.
+    pub problem: String,
+}
+
+/// Table requests at the same time, unless set.
+pub const DEFAULT_CONCURRENCY: usize = 8;
+/// Above this, requests only wait for each other.
+const MOST_CONCURRENCY: usize = 64;
+
+impl Settings {
+    /// Reads the settings through `lookup`, which gives a variable's value.
+    /// An empty value is as good as none.
+    ///
+    /// # Errors
+    /// [`InvalidSettings`] with every fault, not only the first.
+    pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, InvalidSettings> {
+        let get = |name: &str| {
+            lookup(name)
+                .map(|value| value.trim().to_owned())
+                .filter(|value| !value.is_empty())
+        };
+        let mut faults = Vec::new();
+        let mut fault = |variable, problem| {
+            faults.push(InvalidSetting { variable, problem });
+        };
+
+        let table_name = match get("TABLE_NAME").as_deref().map(TableName::from_str) {
+            Some(Ok(name)) => Some(name),
+            Some(Err(problem)) => {
+                fault("TABLE_NAME", problem);
+                None
+            }
+            None => {
+                fault(
+                    "TABLE_NAME",
+                    "not set; give the name of the inventory's table".to_owned(),
+                );
+                None
+            }
+        };
+        let regions = match get("REGIONS") {
+            Some(list) => parse_regions(&list).map_err(|problem| ("REGIONS", problem)),
+            None => match get("AWS_REGION") {
+                Some(own) => parse_regions(&own).map_err(|problem| ("AWS_REGION", problem)),
+                None => Err((
+                    "REGIONS",
+                    "not set, and neither is AWS_REGION; give regions such as us-east-1,eu-west-1"
+                        .to_owned(),
+                )),
+            },
+        };
+        let regions = regions.unwrap_or_else(|(variable, problem)| {
+            fault(variable, problem);
+            Vec::new()
+        });
+        let max_concurrency =
+            get("MAX_CONCURRENCY").map_or(Ok(DEFAULT_CONCURRENCY), |text| parse_concurrency(&text));
+        let max_concurrency = max_concurrency.unwrap_or_else(|problem| {
+            fault("MAX_CONCURRENCY", problem);
+            DEFAULT_CONCURRENCY
+        });
+        let tombstone_guard = get("TOMBSTONE_GUARD").map_or(Ok(DEFAULT_GUARD), |t| parse_guard(&t));
+        let tombstone_guard = tombstone_guard.unwrap_or_else(|problem| {
+            fault("TOMBSTONE_GUARD", problem);
+            DEFAULT_GUARD
+        });
+        let member_role = get("MEMBER_ROLE_NAME").map(|name| MemberRole {
+            name: name.into(),
+            external_id: get("EXTERNAL_ID").map(Into::into),
+        });
+        let accounts = get("ACCOUNTS").map_or(Ok(Vec::new()), |list| parse_list(&list));
+        let accounts: Vec<AccountId> = accounts.unwrap_or_else(|problem| {
+            fault("ACCOUNTS", problem);
+            Vec::new()
+        });
+        if accounts.len() > 1 && member_role.is_none() {
+            let problem = "not set, but ACCOUNTS has several; name the role to assume in them";
+            fault("MEMBER_ROLE_NAME", problem.to_owned());
+        }
+        let own_account = get("AWS_ACCOUNT_ID").and_then(|text| match text.parse() {
+            Ok(account) => Some(account),
+            Err(malformed) => {
+                fault("AWS_ACCOUNT_ID", format!("{malformed}"));
+                None
+            }
+        });
+        if let Err(problem) = parse_level(get("LOG_LEVEL").as_deref()) {
+            fault("LOG_LEVEL", problem);
+        }
+
+        match table_name {
+            Some(table_name) if faults.is_empty() => Ok(Self {
+                table_name,
+                regions,
+                max_concurrency,
+                tombstone_guard,
+                own_account,
+                accounts,
+                member_role,
+            }),
+            _ => Err(InvalidSettings(faults)),
+        }
+    }
+}
+
+/// Half of an account, and more than a few.
+pub const DEFAULT_GUARD: TombstoneGuard = TombstoneGuard::Share(0.5);
+
+/// The name of a DynamoDB table.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html>
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableName(Box<str>);
+
+impl TableName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for TableName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let fits = (3..=255).contains(&text.len())
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
+        if fits {
+            Ok(Self(text.into()))
+        } else {
+            Err(format!(
+                "{text:?} is not a table name (3 to 255 of a-z, A-Z, 0-9, _, - and .)"
+            ))
+        }
+    }
+}
+
+impl fmt::Display for TableName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Reads a list of regions, separated by commas or spaces; sorted, each once.
+///
+/// # Errors
+/// What is wrong and what would be right.
+pub fn parse_regions(list: &str) -> Result<Vec<Region>, String> {
+    let regions = parse_list(list)?;
+    if regions.is_empty() {
+        return Err("names no region; give regions such as us-east-1,eu-west-1".to_owned());
+    }
+    Ok(regions)
+}
+
+fn parse_list<T>(list: &str) -> Result<Vec<T>, String>
+where
+    T: FromStr<Err: fmt::Display> + Ord,
+{
+    let words = list
+        .split([',', ' ', '\t', '\n'])
+        .filter(|word| !word.is_empty());
+    let parsed: Result<Vec<T>, _> = words.map(str::parse).collect();
+    let mut parsed = parsed.map_err(|malformed| malformed.to_string())?;
+    parsed.sort();
+    parsed.dedup();
+    Ok(parsed)
+}
+
+/// Reads the guard against mass deletion: a share (`0.5`), a percentage
+/// (`50%`) or `off`.
+///
+/// # Errors
+/// What is wrong and what would be right.
+pub fn parse_guard(text: &str) -> Result<TombstoneGuard, String> {
+    if text.eq_ignore_ascii_case("off") {
+        return Ok(TombstoneGuard::Off);
+    }
+    let number = match text.strip_suffix('%') {
+        Some(percent) => percent.trim().parse::<f64>().map(|percent| percent / 100.0),
+        None => text.parse::<f64>(),
+    };
+    match number {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(TombstoneGuard::Share(share)),
+        _ => Err(format!(
+            "{text:?} is not a share of an account (0.5 or 50%, from 0 to 1), nor off"
+        )),
+    }
+}
+
+/// Reads how many table requests may be under way at the same time.
+///
+/// # Errors
+/// What is wrong and what would be right.
+pub fn parse_concurrency(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number @ 1..=MOST_CONCURRENCY) => Ok(number),
+        _ => Err(format!(
+            "{text:?} is not a whole number from 1 to {MOST_CONCURRENCY}"
+        )),
+    }
+}
+
+/// Reads a level of logging; `info` if there is none.
+///
+/// # Errors
+/// What is wrong and what would be right.
+pub fn parse_level(text: Option<&str>) -> Result<LevelFilter, String> {
+    // Lambda's own word for the highest level.
+    let word = match text {
+        None => return Ok(LevelFilter::INFO),
+        Some(text) if text.eq_ignore_ascii_case("fatal") => "error",
+        Some(text) => text,
+    };
+    let named = ["off", "error", "warn", "info", "debug", "trace"]
+        .iter()
+        .any(|name| name.eq_ignore_ascii_case(word));
+    match word.parse() {
+        Ok(level) if named => Ok(level),
+        _ => Err(format!(
+            "{word:?} is not one of off, error, warn, info, debug, trace"
+        )),
+    }
+}

@@ -1,0 +1,127 @@
+//! An account's record: where its chain of runs ends, and what the next run
+//! needs to know.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{AccountId, Digest, Outcome, Region, RunId, RunRecord, Timestamp};
+
+/// How many events of complete runs are remembered, so that their second
+/// delivery is known as one. `EventBridge` delivers again within moments or
+/// not at all.
+const EVENTS_REMEMBERED: usize = 8;
+
+/// What is remembered of an account from run to run.
+///
+/// It is derived from the run records and says nothing that they don't: it
+/// may be behind them after a crash, and is then brought up by the next run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountRecord {
+    /// The account.
+    pub account: AccountId,
+    /// The number of its last recorded run.
+    pub sequence: u64,
+    /// The digest of that run: the head of the chain.
+    pub head: Digest,
+    /// The last recorded run.
+    pub last_attempt: RunReference,
+    /// The last complete run, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_complete: Option<RunReference>,
+    /// When each region last gave a complete and unfiltered listing.
+    #[serde(default)]
+    pub coverage: BTreeMap<Region, Timestamp>,
+    /// The events of the last complete runs, with the runs' numbers.
+    #[serde(default)]
+    pub recent_events: BTreeMap<Box<str>, u64>,
+    /// The account's connections after the last run, by status.
+    #[serde(default)]
+    pub connections: BTreeMap<String, u64>,
+}
+
+/// A run, in short.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunReference {
+    /// Its number.
+    pub sequence: u64,
+    /// Its id.
+    pub run_id: RunId,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+impl From<&RunRecord> for RunReference {
+    fn from(run: &RunRecord) -> Self {
+        Self {
+            sequence: run.sequence,
+            run_id: run.run_id.clone(),
+            started_at: run.started_at,
+            outcome: run.outcome,
+        }
+    }
+}
+
+impl AccountRecord {
+    /// The record after `run` too is accounted for, whatever the order in
+    /// which two runs come to write it.
+    pub fn with(previous: Option<&Self>, run: &RunRecord) -> Self {
+        let this = RunReference::from(run);
+        let mut record = match previous {
+            Some(previous) => previous.clone(),
+            None => Self {
+                account: run.account.clone(),
+                sequence: 0,
+                head: run.digest(),
+                last_attempt: this.clone(),
+                last_complete: None,
+                coverage: BTreeMap::new(),
+                recent_events: BTreeMap::new(),
+                connections: BTreeMap::new(),
+            },
+        };
+        if run.sequence > record.sequence {
+            record.sequence = run.sequence;
+            record.head = run.digest();
+            record.last_attempt = this.clone();
+            record.connections.clone_from(&run.connections);
+        }
+        if run.filter.is_empty() {
+            for listing in run.listings.iter().filter(|listing| listing.complete) {
+                let at = record
+                    .coverage
+                    .entry(listing.region.clone())
+                    .or_insert(listing.began_at);
+                *at = (*at).max(listing.began_at);
+            }
+        }
+        if run.outcome == Outcome::Complete {
+            record.note_complete(this, run.trigger.event_id());
+        }
+        record
+    }
+
+    fn note_complete(&mut self, run: RunReference, event_id: Option<&str>) {
+        if let Some(event_id) = event_id {
+            self.recent_events.insert(event_id.into(), run.sequence);
+            while self.recent_events.len() > EVENTS_REMEMBERED {
+                let oldest = self
+                    .recent_events
+                    .iter()
+                    .min_by_key(|(_, sequence)| **sequence)
+                    .map(|(event, _)| event.clone());
+                let Some(oldest) = oldest else { break };
+                self.recent_events.remove(&oldest);
+            }
+        }
+        if self
+            .last_complete
+            .as_ref()
+            .is_none_or(|last| last.sequence < run.sequence)
+        {
+            self.last_complete = Some(run);
+        }
+    }
+}

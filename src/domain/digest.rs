@@ -1,0 +1,159 @@
+//! Digests: SHA-256 over canonical JSON.
+//!
+//! Canonical JSON is what Python's
+//! `json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)`
+//! prints for values made of objects, arrays, texts, whole numbers, booleans
+//! and null: anybody can recompute a digest with a few lines of their own.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use super::ids::Malformed;
+
+/// A SHA-256 digest, written as 64 lower-case hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// The digest of `content`'s canonical JSON.
+    pub fn of(content: &impl Serialize) -> Self {
+        Self(Sha256::digest(canonical_json(content).as_bytes()).into())
+    }
+
+    /// The digest of lines, each ended by a line feed.
+    pub fn of_lines(lines: impl IntoIterator<Item = String>) -> Self {
+        let mut hash = Sha256::new();
+        for line in lines {
+            hash.update(line.as_bytes());
+            hash.update(b"\n");
+        }
+        Self(hash.finalize().into())
+    }
+}
+
+/// `content` as canonical JSON.
+#[expect(
+    clippy::expect_used,
+    reason = "derived serialisation of structs and maps with text keys can't fail"
+)]
+pub fn canonical_json(content: &impl Serialize) -> String {
+    let value = serde_json::to_value(content).expect("plain data becomes JSON");
+    let mut text = String::new();
+    write_canonical(&value, &mut text);
+    text
+}
+
+fn write_canonical(value: &Value, out: &mut String) {
+    match value {
+        Value::Object(map) => {
+            // Sorted here and not left to the map: another crate's feature
+            // can make serde_json keep the order of insertion.
+            let mut fields: Vec<_> = map.iter().collect();
+            fields.sort_unstable_by_key(|(key, _)| key.as_str());
+            out.push('{');
+            for (i, (key, field)) in fields.into_iter().enumerate() {
+                if i > 0 {
+                    out.push(',');
+                }
+                out.push_str(&Value::from(key.as_str()).to_string());
+                out.push(':');
+                write_canonical(field, out);
+            }
+            out.push('}');
+        }
+        Value::Array(items) => {
+            out.push('[');
+            for (i, item) in items.iter().enumerate() {
+                if i > 0 {
+                    out.push(',');
+                }
+                write_canonical(item, out);
+            }
+            out.push(']');
+        }
+        plain => out.push_str(&plain.to_string()),
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Digest {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        let wrong = || Malformed::new(text, "a digest (64 hexadecimal digits)");
+        let digits = text.as_bytes();
+        if digits.len() != 64 {
+            return Err(wrong());
+        }
+        let mut bytes = [0; 32];
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+            let pair = std::str::from_utf8(pair).map_err(|_| wrong())?;
+            if !pair.bytes().all(|b| b.is_ascii_hexdigit()) {
+                return Err(wrong());
+            }
+            *byte = u8::from_str_radix(pair, 16).map_err(|_| wrong())?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+impl Serialize for Digest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn canonical_json_is_sorted_at_every_depth_and_has_no_spaces() {
+        let value = json!({"b": [1, {"z": null, "a": true}], "a": "é\n\u{1}\""});
+        assert_eq!(
+            canonical_json(&value),
+            r#"{"a":"é\n\u0001\"","b":[1,{"a":true,"z":null}]}"#
+        );
+    }
+
+    #[test]
+    fn is_plain_sha_256() {
+        // printf '{}' | sha256sum
+        assert_eq!(
+            Digest::of(&json!({})).to_string(),
+            "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
+        );
+    }
+
+    #[test]
+    fn reads_what_it_writes_and_nothing_else() {
+        let digest = Digest::of(&json!([1]));
+        assert_eq!(digest.to_string().parse::<Digest>().unwrap(), digest);
+        assert!("+f".repeat(32).parse::<Digest>().is_err());
+        assert!("é".repeat(32).parse::<Digest>().is_err());
+        assert!("00".parse::<Digest>().is_err());
+    }
+}

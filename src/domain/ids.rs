@@ -1,0 +1,186 @@
+//! Identifiers, each checked once, where it enters.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A text that is not what it should be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{value:?} is not {what}")]
+pub struct Malformed {
+    /// The text as given, shortened to what fits a line.
+    pub value: String,
+    /// What it should have been, with an example.
+    pub what: &'static str,
+}
+
+impl Malformed {
+    /// A refusal of `value`, which should have been `what`.
+    pub fn new(value: &str, what: &'static str) -> Self {
+        const SHOWN: usize = 120;
+        let mut shown: String = value.chars().take(SHOWN).collect();
+        if shown.len() < value.len() {
+            shown.push('…');
+        }
+        Self { value: shown, what }
+    }
+}
+
+/// A checked text: what all identifiers here have in common.
+macro_rules! identifier {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $valid:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Box<str>);
+
+        impl $name {
+            /// The identifier as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Malformed;
+
+            fn from_str(text: &str) -> Result<Self, Malformed> {
+                let valid: fn(&str) -> bool = $valid;
+                if valid(text) {
+                    Ok(Self(text.into()))
+                } else {
+                    Err(Malformed::new(text, $what))
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+pub(crate) use identifier;
+
+identifier!(
+    /// An AWS account: twelve digits.
+    AccountId,
+    "an AWS account id (12 digits, such as 123456789012)",
+    |text| text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
+);
+
+identifier!(
+    /// An AWS region, by its code: `eu-west-1`, `us-gov-east-1`.
+    ///
+    /// Only the form is checked. Which regions exist is AWS's to say, and
+    /// changes.
+    Region,
+    "an AWS region code such as eu-west-1",
+    |text| {
+        let mut parts = text.split('-').rev();
+        let number = parts.next().unwrap_or("");
+        let words: Vec<&str> = parts.collect();
+        text.len() <= 32
+            && !number.is_empty()
+            && number.len() <= 2
+            && number.bytes().all(|b| b.is_ascii_digit())
+            && words.len() >= 2
+            && words
+                .iter()
+                .all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase()))
+    }
+);
+
+identifier!(
+    /// A run's id: a [ULID](https://github.com/ulid/spec), so that ids sort
+    /// by the time their runs began.
+    RunId,
+    "a run id (26 characters, such as 01JEXAMPLE0000000000000000)",
+    |text| ulid::Ulid::from_string(text).is_ok()
+);
+
+impl RunId {
+    /// The id of a run that began at `began`, told apart from others of the
+    /// same millisecond by `random`.
+    pub fn new(began: super::Timestamp, random: u128) -> Self {
+        let millis = u64::try_from(began.millis()).unwrap_or(0);
+        Self(
+            ulid::Ulid::from_parts(millis, random)
+                .to_string()
+                .into_boxed_str(),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Timestamp;
+
+    #[test]
+    fn accounts_are_twelve_digits() {
+        assert!("123456789012".parse::<AccountId>().is_ok());
+        for wrong in ["", "12345678901", "1234567890123", "12345678901a"] {
+            assert!(wrong.parse::<AccountId>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn regions_of_every_partition_are_taken_and_typing_errors_are_not() {
+        for right in [
+            "us-east-1",
+            "us-gov-west-1",
+            "cn-north-1",
+            "ap-southeast-3",
+            "us-iso-east-1",
+        ] {
+            assert!(right.parse::<Region>().is_ok(), "{right}");
+        }
+        for wrong in [
+            "",
+            "us-east1",
+            "us-east-1a",
+            "US-EAST-1",
+            "east-1",
+            "us--1",
+            "us-east-",
+        ] {
+            assert!(wrong.parse::<Region>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn run_ids_sort_by_time() {
+        let earlier = RunId::new(Timestamp::from_millis(1_000), u128::MAX);
+        let later = RunId::new(Timestamp::from_millis(1_001), 0);
+        assert!(earlier < later);
+        assert_eq!(earlier.as_str().parse::<RunId>().unwrap(), earlier);
+    }
+
+    #[test]
+    fn a_refusal_shows_at_most_a_line() {
+        let long = "x".repeat(5_000);
+        let refusal = long.parse::<AccountId>().unwrap_err().to_string();
+        assert!(refusal.len() < 300, "{refusal}");
+    }
+}

@@ -1,0 +1,235 @@
+//! A listing: every page that one region of one account gave, complete or not.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::{Deserialize, Serialize};
+
+use super::attributes::{Attributes, ProviderType};
+use super::{ConnectionArn, Region, Timestamp};
+
+/// What a listing was restricted to, as the API's own filters do it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filter {
+    /// Only connections of this provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider_type: Option<ProviderType>,
+    /// Only connections through this host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_arn: Option<Box<str>>,
+}
+
+impl Filter {
+    /// Whether nothing is filtered. Only such a listing can show that a
+    /// connection is gone.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// How a listing ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ListingEnd {
+    /// Every page to the last token.
+    Complete,
+    /// Any other way. What it did show is true; what it did not show may
+    /// still be there.
+    Incomplete {
+        /// A stable word for machines: `AccessDeniedException`,
+        /// `TokenRepeated`, `PageLimit`, …
+        code: Box<str>,
+        /// The reason, for people, in a line.
+        reason: Box<str>,
+    },
+}
+
+/// One region's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing {
+    /// The region that was asked. Where a connection lives is in its ARN.
+    pub region: Region,
+    /// Before the first request was sent.
+    pub began_at: Timestamp,
+    /// After the last answer came. What the listing shows was true at some
+    /// time from `began_at` to here.
+    pub ended_at: Timestamp,
+    /// Pages received.
+    pub pages: u32,
+    /// Whether it came to its last page.
+    pub end: ListingEnd,
+    /// What it showed, each ARN once.
+    pub connections: HashMap<ConnectionArn, Attributes>,
+}
+
+impl Listing {
+    /// Whether every page was received.
+    pub fn is_complete(&self) -> bool {
+        self.end == ListingEnd::Complete
+    }
+}
+
+/// An account's listings of one run, merged: what they say, and what they
+/// don't, about each connection.
+#[derive(Debug)]
+pub struct Observation {
+    filter: Filter,
+    listings: Vec<Listing>,
+}
+
+/// What an observation says about one connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sighting<'a> {
+    /// At least one region listed it.
+    Seen {
+        /// What was told of it.
+        attributes: &'a Attributes,
+        /// When the listing that is believed began and ended.
+        window: Window,
+        /// The regions that listed it, sorted.
+        listed_in: Vec<Region>,
+    },
+    /// No region listed it, and every region that used to gave a complete
+    /// and unfiltered listing.
+    Absent {
+        /// From the beginning of the first of those listings to the end of
+        /// the last.
+        window: Window,
+    },
+    /// It was not listed, but that shows nothing: a region that used to list
+    /// it was not asked, was filtered, or did not answer to the end.
+    Unknown,
+}
+
+impl Sighting<'_> {
+    /// Where it is listed now; nowhere unless it was seen.
+    pub fn listed_in(&self) -> &[Region] {
+        match self {
+            Self::Seen { listed_in, .. } => listed_in,
+            Self::Absent { .. } | Self::Unknown => &[],
+        }
+    }
+}
+
+/// The time in which something was observed: it was true at some moment from
+/// `began_at` to `ended_at`. The API gives no timestamps, so this is all that
+/// is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// Before the first request of the listing.
+    pub began_at: Timestamp,
+    /// After its last answer.
+    pub ended_at: Timestamp,
+}
+
+impl Observation {
+    /// Merges one run's listings, which were all made with `filter`.
+    pub fn new(filter: Filter, mut listings: Vec<Listing>) -> Self {
+        listings.sort_by(|a, b| a.region.cmp(&b.region));
+        Self { filter, listings }
+    }
+
+    /// The listings, by region.
+    pub fn listings(&self) -> &[Listing] {
+        &self.listings
+    }
+
+    /// What the listings were restricted to.
+    pub fn filter(&self) -> &Filter {
+        &self.filter
+    }
+
+    /// Every ARN that any region listed, once.
+    pub fn arns(&self) -> impl Iterator<Item = &ConnectionArn> {
+        self.listings
+            .iter()
+            .enumerate()
+            .flat_map(move |(i, listing)| {
+                listing.connections.keys().filter(move |arn| {
+                    !self.listings[..i]
+                        .iter()
+                        .any(|earlier| earlier.connections.contains_key(*arn))
+                })
+            })
+    }
+
+    /// When each region last gave a complete and unfiltered listing, as this
+    /// observation adds to it: what was not in such a listing did not exist
+    /// there when it began.
+    pub fn coverage(&self) -> BTreeMap<Region, Timestamp> {
+        self.evidence_of_absence()
+            .map(|listing| (listing.region.clone(), listing.began_at))
+            .collect()
+    }
+
+    fn evidence_of_absence(&self) -> impl Iterator<Item = &Listing> {
+        let unfiltered = self.filter.is_empty();
+        self.listings
+            .iter()
+            .filter(move |listing| unfiltered && listing.is_complete())
+    }
+
+    /// What is said about the connection `arn` that was last listed in the
+    /// regions `listed_in`.
+    ///
+    /// Where regions disagree about it (its status changed between their
+    /// answers), the listing that ended last is believed, then the one from
+    /// the region in which it lives.
+    pub fn sighting(&self, arn: &ConnectionArn, listed_in: &[Region]) -> Sighting<'_> {
+        let believed = self
+            .listings
+            .iter()
+            .filter_map(|listing| Some((listing, listing.connections.get(arn)?)))
+            .max_by_key(|(listing, _)| (listing.ended_at, listing.region.as_str() == arn.region()));
+        if let Some((listing, attributes)) = believed {
+            return Sighting::Seen {
+                attributes,
+                window: listing.window(),
+                listed_in: self.now_listed_in(arn, listed_in),
+            };
+        }
+        match self.absence_window(listed_in) {
+            Some(window) => Sighting::Absent { window },
+            None => Sighting::Unknown,
+        }
+    }
+
+    /// The regions that list it now, and those that did and were not shown
+    /// to have stopped.
+    fn now_listed_in(&self, arn: &ConnectionArn, before: &[Region]) -> Vec<Region> {
+        let mut regions: Vec<Region> = self
+            .listings
+            .iter()
+            .filter(|listing| listing.connections.contains_key(arn))
+            .map(|listing| listing.region.clone())
+            .collect();
+        for region in before {
+            let stopped = self.evidence_of_absence().any(|l| l.region == *region);
+            if !stopped && !regions.contains(region) {
+                regions.push(region.clone());
+            }
+        }
+        regions.sort();
+        regions
+    }
+
+    fn absence_window(&self, listed_in: &[Region]) -> Option<Window> {
+        let mut window: Option<Window> = None;
+        for region in listed_in {
+            let listing = self.evidence_of_absence().find(|l| l.region == *region)?;
+            let this = listing.window();
+            window = Some(window.map_or(this, |so_far| Window {
+                began_at: so_far.began_at.min(this.began_at),
+                ended_at: so_far.ended_at.max(this.ended_at),
+            }));
+        }
+        window
+    }
+}
+
+impl Listing {
+    fn window(&self) -> Window {
+        Window {
+            began_at: self.began_at,
+            ended_at: self.ended_at.max(self.began_at),
+        }
+    }
+}

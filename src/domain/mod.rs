@@ -1,0 +1,30 @@
+//! What the inventory is about: connections, listings, snapshots, changes and
+//! runs, and the pure comparison between them.
+//!
+//! Nothing here knows of AWS clients, tokio, HTTP, the environment or the
+//! command line. Everything is plain data and plain functions, so that the
+//! rules that make the record trustworthy can be read and tested on their own.
+
+pub mod account;
+pub mod arn;
+pub mod attributes;
+pub mod change;
+pub mod decide;
+pub mod digest;
+pub mod ids;
+pub mod listing;
+pub mod plan;
+pub mod run;
+pub mod snapshot;
+pub mod time;
+
+pub use account::AccountRecord;
+pub use arn::ConnectionArn;
+pub use attributes::{Attributes, ConnectionStatus, ProviderType};
+pub use change::{Change, ChangeKind};
+pub use digest::Digest;
+pub use ids::{AccountId, Region, RunId};
+pub use listing::{Filter, Listing, ListingEnd};
+pub use run::{Outcome, RunRecord, Trigger};
+pub use snapshot::{Presence, Snapshot};
+pub use time::{Clock, SystemClock, Timestamp};

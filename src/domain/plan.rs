@@ -1,0 +1,155 @@
+//! The plan: what one run will write, worked out from what is known and what
+//! was seen. A pure function.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::decide::{Comparison, Decision, Step, Why};
+use super::listing::{Observation, Window};
+use super::{ChangeKind, ConnectionArn, Region, Snapshot, Timestamp};
+
+/// What the table knows of an account when a run begins.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// Every connection ever seen, tombstones too.
+    pub snapshots: HashMap<ConnectionArn, Snapshot>,
+    /// When each region last gave a complete and unfiltered listing.
+    pub coverage: BTreeMap<Region, Timestamp>,
+}
+
+impl Known {
+    /// When a complete listing of one of `regions` last lacked a connection
+    /// that is not known, or known to be gone.
+    pub fn lacked_at(&self, regions: &[Region]) -> Option<Timestamp> {
+        regions
+            .iter()
+            .filter_map(|r| self.coverage.get(r))
+            .max()
+            .copied()
+    }
+
+    /// Connections that are there, as far as is known.
+    pub fn present(&self) -> impl Iterator<Item = &Snapshot> {
+        self.snapshots
+            .values()
+            .filter(|snapshot| !snapshot.is_deleted())
+    }
+}
+
+/// How many connections may be tombstoned in one run before somebody has to
+/// say that it is meant.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum TombstoneGuard {
+    /// Any number.
+    Off,
+    /// Held back are more than `share` of the account's connections, if they
+    /// are also more than [`TombstoneGuard::FEW`].
+    Share(f64),
+}
+
+impl TombstoneGuard {
+    /// So many deletions are never held back.
+    pub const FEW: usize = 10;
+
+    /// Whether `deletions` of `present` connections are too many.
+    #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+    pub fn holds_back(self, deletions: usize, present: usize) -> bool {
+        match self {
+            Self::Off => false,
+            Self::Share(share) => {
+                deletions > Self::FEW && deletions as f64 > share * present as f64
+            }
+        }
+    }
+}
+
+/// What a run will write.
+#[derive(Debug, Default)]
+pub struct Plan<'a> {
+    /// Connections that are as they were, by ARN.
+    pub touches: Vec<Touch<'a>>,
+    /// Steps to record, by ARN.
+    pub changes: Vec<Step>,
+    /// Connections that would be tombstoned, and are not because they are
+    /// too many.
+    pub held_back: Vec<&'a ConnectionArn>,
+    /// Connections about which a newer observation is recorded already.
+    pub not_newer: usize,
+}
+
+/// A connection that is as it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Touch<'a> {
+    /// What is known of it.
+    pub snapshot: &'a Snapshot,
+    /// The listing that saw it.
+    pub window: Window,
+    /// Where it is listed now, if that is not where it was.
+    pub listed_in: Option<Vec<Region>>,
+}
+
+/// Works out what to write.
+///
+/// `guard` is `Off` for a run whose deletions somebody has accepted.
+pub fn plan<'a>(
+    comparison: &Comparison<'_>,
+    known: &'a Known,
+    observation: &Observation,
+    guard: TombstoneGuard,
+) -> Plan<'a> {
+    let mut plan = Plan::default();
+    let new = observation
+        .arns()
+        .filter(|arn| !known.snapshots.contains_key(*arn))
+        .map(|arn| (arn, None));
+    let old = known
+        .snapshots
+        .iter()
+        .map(|(arn, snapshot)| (arn, Some(snapshot)));
+    for (arn, snapshot) in old.chain(new) {
+        match decide(comparison, known, observation, arn, snapshot) {
+            Decision::Nothing(Why::NotObserved | Why::StillGone) => {}
+            Decision::Nothing(Why::NotNewer) => plan.not_newer += 1,
+            Decision::Touch { window, listed_in } => {
+                if let Some(snapshot) = snapshot {
+                    plan.touches.push(Touch {
+                        snapshot,
+                        window,
+                        listed_in,
+                    });
+                }
+            }
+            Decision::Change(step) => plan.changes.push(*step),
+        }
+    }
+    let deletes = |step: &Step| step.change.kind == ChangeKind::Deleted;
+    let deletions = plan.changes.iter().filter(|step| deletes(step)).count();
+    if guard.holds_back(deletions, known.present().count()) {
+        plan.held_back = plan
+            .changes
+            .extract_if(.., |step| deletes(step))
+            .filter_map(|step| known.snapshots.get_key_value(&step.change.arn))
+            .map(|(arn, _)| arn)
+            .collect();
+        plan.held_back.sort_unstable();
+    }
+    // The same input gives the same plan, and writes in one order.
+    plan.touches
+        .sort_unstable_by(|a, b| a.snapshot.arn.cmp(&b.snapshot.arn));
+    plan.changes
+        .sort_unstable_by(|a, b| a.change.arn.cmp(&b.change.arn));
+    plan
+}
+
+/// The decision about one connection, `snapshot` being what is known of it.
+pub fn decide(
+    comparison: &Comparison<'_>,
+    known: &Known,
+    observation: &Observation,
+    arn: &ConnectionArn,
+    snapshot: Option<&Snapshot>,
+) -> Decision {
+    let listed_in = snapshot.map_or(&[][..], |snapshot| &snapshot.listed_in);
+    let sighting = observation.sighting(arn, listed_in);
+    let lacked_at = known.lacked_at(sighting.listed_in());
+    comparison.decide(arn, snapshot, &sighting, lacked_at)
+}

@@ -1,0 +1,260 @@
+//! A run: one account's listings, compared with the table and written. Its
+//! record says what the inventory rests on.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::Malformed;
+use super::listing::Filter;
+use super::{
+    AccountId, ChangeKind, ConnectionArn, Digest, Listing, ListingEnd, Region, RunId, Snapshot,
+    Timestamp,
+};
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Outcome {
+    /// Every listing was complete and everything was written.
+    Complete,
+    /// Something is missing, and the record says what.
+    Partial,
+    /// Nothing was observed, or it could not be written.
+    Failed,
+}
+
+impl Outcome {
+    /// The outcome as it is stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Complete => "COMPLETE",
+            Self::Partial => "PARTIAL",
+            Self::Failed => "FAILED",
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Outcome {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        [Self::Complete, Self::Partial, Self::Failed]
+            .into_iter()
+            .find(|outcome| outcome.as_str() == text)
+            .ok_or_else(|| Malformed::new(text, "an outcome: COMPLETE, PARTIAL or FAILED"))
+    }
+}
+
+/// What started a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Trigger {
+    /// A schedule: an EventBridge rule or EventBridge Scheduler.
+    Schedule {
+        /// The event's id (of the execution, for a Scheduler input of one's
+        /// own).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        event_id: Option<Box<str>>,
+        /// The rule or schedule.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        source_arn: Option<Box<str>>,
+    },
+    /// A CloudTrail event about an API call.
+    ApiCall {
+        /// The EventBridge event's id.
+        event_id: Box<str>,
+        /// `CreateConnection`, `DeleteConnection`, …
+        event_name: Box<str>,
+        /// The principal that made the call.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        principal_arn: Option<Box<str>>,
+        /// Where the call came from: an address or an AWS service's name.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        source_ip: Option<Box<str>>,
+    },
+    /// Somebody asked for it: a direct request, or the command line.
+    Request,
+}
+
+impl Trigger {
+    /// What it is, in a word.
+    pub fn word(&self) -> &str {
+        match self {
+            Self::Schedule { .. } => "schedule",
+            Self::ApiCall { event_name, .. } => event_name,
+            Self::Request => "request",
+        }
+    }
+
+    /// The id of the event, by which a second delivery is known.
+    pub fn event_id(&self) -> Option<&str> {
+        match self {
+            Self::Schedule { event_id, .. } => event_id.as_deref(),
+            Self::ApiCall { event_id, .. } => Some(event_id),
+            Self::Request => None,
+        }
+    }
+}
+
+/// One listing, as a run's record and its summary tell it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListingReport {
+    /// The region that was asked.
+    pub region: Region,
+    /// Whether every page was received.
+    pub complete: bool,
+    /// Pages received.
+    pub pages: u32,
+    /// Connections listed, each ARN once.
+    pub connections: u32,
+    /// When it began.
+    pub began_at: Timestamp,
+    /// When its last answer had come.
+    pub ended_at: Timestamp,
+    /// Why it is not complete.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<ListingError>,
+}
+
+/// Why a listing is not complete.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListingError {
+    /// A stable word: the service's error code, or `TokenRepeated`, …
+    pub code: Box<str>,
+    /// The reason in a line.
+    pub message: Box<str>,
+}
+
+impl From<&Listing> for ListingReport {
+    fn from(listing: &Listing) -> Self {
+        Self {
+            region: listing.region.clone(),
+            complete: listing.is_complete(),
+            pages: listing.pages,
+            connections: u32::try_from(listing.connections.len()).unwrap_or(u32::MAX),
+            began_at: listing.began_at,
+            ended_at: listing.ended_at,
+            error: match &listing.end {
+                ListingEnd::Complete => None,
+                ListingEnd::Incomplete { code, reason } => Some(ListingError {
+                    code: code.clone(),
+                    message: reason.clone(),
+                }),
+            },
+        }
+    }
+}
+
+/// The record of a run. It is written once and never altered.
+///
+/// An account's runs are numbered without gaps, and each refers to the one
+/// before by its digest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// The account that was asked.
+    pub account: AccountId,
+    /// 1 for an account's first recorded run, and one more for each next.
+    pub sequence: u64,
+    /// The run.
+    pub run_id: RunId,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it had written everything but this record.
+    pub finished_at: Timestamp,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What is missing, in a line each. Empty only for a complete run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<String>,
+    /// What started it.
+    pub trigger: Trigger,
+    /// What the listings were restricted to.
+    #[serde(default, skip_serializing_if = "Filter::is_empty")]
+    pub filter: Filter,
+    /// The regions that were asked, and how each answered.
+    pub listings: Vec<ListingReport>,
+    /// The account's connections after this run, by status; those that are
+    /// gone are not counted.
+    pub connections: BTreeMap<String, u64>,
+    /// The changes that it recorded, by kind.
+    pub changes: BTreeMap<ChangeKind, u64>,
+    /// Deletions that the guard held back.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub tombstones_held_back: u64,
+    /// Planned writes that were not made: too little time was left, or the
+    /// table did not take them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unwritten: u64,
+    /// The version of this software.
+    pub code_version: Box<str>,
+    /// The account's snapshots after this run. None if they could not be
+    /// read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshots: Option<SnapshotsRecord>,
+    /// The digest of the run before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous_digest: Option<Digest>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+impl RunRecord {
+    /// The digest over all of this: what the next run refers to, and the head
+    /// of the account's chain until then.
+    pub fn digest(&self) -> Digest {
+        Digest::of(self)
+    }
+}
+
+/// An account's snapshots, as a run's record stands for them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotsRecord {
+    /// How many, tombstones too.
+    pub count: u64,
+    /// The digest over a line `<arn> <version> <digest of its last change>`
+    /// for each, sorted by ARN, each ended by a line feed. As each change
+    /// refers to the one before, it stands for the account's whole history.
+    pub digest: Digest,
+}
+
+impl SnapshotsRecord {
+    /// The record of these snapshots.
+    pub fn of(snapshots: &HashMap<ConnectionArn, Snapshot>) -> Self {
+        let mut sorted: Vec<&Snapshot> = snapshots.values().collect();
+        sorted.sort_unstable_by(|a, b| a.arn.cmp(&b.arn));
+        let line = |s: &Snapshot| format!("{} {} {}", s.arn, s.version, s.digest);
+        Self {
+            count: sorted.len() as u64,
+            digest: Digest::of_lines(sorted.into_iter().map(line)),
+        }
+    }
+}
+
+/// Connections that are there, by status.
+pub fn count_by_status<'a>(
+    snapshots: impl IntoIterator<Item = &'a Snapshot>,
+) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    for snapshot in snapshots.into_iter().filter(|s| !s.is_deleted()) {
+        let word = snapshot.attributes.status_word();
+        match counts.get_mut(word) {
+            Some(count) => *count += 1,
+            None => {
+                counts.insert(word.to_owned(), 1);
+            }
+        }
+    }
+    counts
+}

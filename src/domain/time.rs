@@ -1,0 +1,158 @@
+//! Points in time, and the clock that tells them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, PrimitiveDateTime};
+
+/// A point in time: whole milliseconds since the Unix epoch, UTC.
+///
+/// Written as RFC 3339 with exactly three decimals and `Z`
+/// (`2026-10-01T09:00:00.000Z`), so that texts sort as the times do. Years
+/// outside 0000 to 9999 can't be written that way and can't be made.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+/// 0000-01-01T00:00:00.000Z, in milliseconds since the epoch.
+const EARLIEST: i64 = -62_167_219_200_000;
+/// 9999-12-31T23:59:59.999Z, in milliseconds since the epoch.
+const LATEST: i64 = 253_402_300_799_999;
+
+impl Timestamp {
+    /// The time so many milliseconds after the Unix epoch, held within the
+    /// years 0000 to 9999.
+    pub fn from_millis(millis: i64) -> Self {
+        Self(millis.clamp(EARLIEST, LATEST))
+    }
+
+    /// Milliseconds since the Unix epoch.
+    pub fn millis(self) -> i64 {
+        self.0
+    }
+
+    /// Milliseconds from `earlier` to `self`; zero if `earlier` is later.
+    pub fn millis_since(self, earlier: Self) -> u64 {
+        u64::try_from(self.0 - earlier.0).unwrap_or(0)
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let nanos = i128::from(self.0) * 1_000_000;
+        let t = OffsetDateTime::from_unix_timestamp_nanos(nanos).map_err(|_| fmt::Error)?;
+        write!(
+            f,
+            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
+            t.year(),
+            u8::from(t.month()),
+            t.day(),
+            t.hour(),
+            t.minute(),
+            t.second(),
+            t.millisecond()
+        )
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A text that is no RFC 3339 time.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not an RFC 3339 time such as 2026-10-01T09:00:00Z")]
+pub struct NotATime(pub String);
+
+impl FromStr for Timestamp {
+    type Err = NotATime;
+
+    /// Reads any RFC 3339 time; what is finer than a millisecond is cut off.
+    fn from_str(text: &str) -> Result<Self, NotATime> {
+        let wrong = || NotATime(text.to_owned());
+        let parsed = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| wrong())?;
+        let utc = parsed.checked_to_utc().ok_or_else(wrong)?;
+        let epoch = PrimitiveDateTime::new(utc.date(), utc.time()).as_utc();
+        let millis = epoch.unix_timestamp_nanos().div_euclid(1_000_000);
+        let millis = i64::try_from(millis).map_err(|_| wrong())?;
+        if (EARLIEST..=LATEST).contains(&millis) {
+            Ok(Self(millis))
+        } else {
+            Err(wrong())
+        }
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// What tells the time. Passed in everywhere, so that a test decides what
+/// time it is.
+pub trait Clock: Send + Sync {
+    /// The time now.
+    fn now(&self) -> Timestamp;
+}
+
+/// The machine's own clock: the only place that reads it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
+    fn now(&self) -> Timestamp {
+        let nanos = OffsetDateTime::now_utc().unix_timestamp_nanos();
+        Timestamp::from_millis(i64::try_from(nanos / 1_000_000).unwrap_or(LATEST))
+    }
+}
+
+impl<C: Clock + ?Sized> Clock for std::sync::Arc<C> {
+    fn now(&self) -> Timestamp {
+        (**self).now()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_written_with_three_decimals_and_sorts_as_text() {
+        let t = Timestamp::from_millis(1_790_845_200_007);
+        assert_eq!(t.to_string(), "2026-10-01T09:00:00.007Z");
+        assert!(Timestamp::from_millis(999).to_string() < Timestamp::from_millis(1000).to_string());
+    }
+
+    #[test]
+    fn reads_offsets_and_cuts_what_is_finer() {
+        let t: Timestamp = "2026-10-01T11:00:00.0079+02:00".parse().unwrap();
+        assert_eq!(t.to_string(), "2026-10-01T09:00:00.007Z");
+    }
+
+    #[test]
+    fn keeps_its_limits() {
+        assert_eq!(
+            Timestamp::from_millis(i64::MAX).to_string(),
+            "9999-12-31T23:59:59.999Z"
+        );
+        assert_eq!(
+            Timestamp::from_millis(i64::MIN).to_string(),
+            "0000-01-01T00:00:00.000Z"
+        );
+        assert!("9999-12-31T23:59:59-01:00".parse::<Timestamp>().is_err());
+        assert!("0000-01-01T00:00:00+01:00".parse::<Timestamp>().is_err());
+        assert!("yesterday".parse::<Timestamp>().is_err());
+    }
+}

@@ -1,0 +1,298 @@
+//! The event: what a run is asked to do, and by what.
+//!
+//! Four shapes are understood: a schedule (EventBridge rule or Scheduler), a
+//! Scheduler input of one's own, a CloudTrail API call, and a direct request.
+//! `events/` holds a sample of each. Anything else is refused, with the field
+//! that is wrong.
+
+use serde_json::{Map, Value};
+
+use crate::domain::{AccountId, Filter, Region, Trigger};
+
+/// What a run is asked to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// The account that the event came from or names.
+    pub account: Option<AccountId>,
+    /// The regions to list, sorted; none means the configured ones.
+    pub regions: Option<Vec<Region>>,
+    /// What to restrict the listings to.
+    pub filter: Filter,
+    /// Whether the guard against mass deletion is set aside for this run.
+    pub accept_deletions: bool,
+    /// What asks.
+    pub trigger: Trigger,
+}
+
+/// An event that can't be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("invalid event: {field}: {problem}")]
+pub struct InvalidEvent {
+    /// The field that is wrong, as a path: `detail.awsRegion`.
+    pub field: String,
+    /// What is wrong, and what would be right.
+    pub problem: String,
+}
+
+const SCHEDULED: &str = "Scheduled Event";
+const API_CALL: &str = "AWS API Call via CloudTrail";
+const API_SOURCES: [&str; 2] = ["aws.codeconnections", "aws.codestar-connections"];
+const SCHEDULE_SOURCES: [&str; 2] = ["aws.events", "aws.scheduler"];
+
+impl Request {
+    /// Reads an event.
+    ///
+    /// # Errors
+    /// [`InvalidEvent`] names the first field that is wrong.
+    pub fn from_event(event: &Value) -> Result<Self, InvalidEvent> {
+        let Value::Object(map) = event else {
+            return Err(InvalidEvent {
+                field: "(event)".to_owned(),
+                problem: format!("is {}; should be an object", name_of(event)),
+            });
+        };
+        let event = Fields { path: "", map };
+        if event.get("detail-type").is_none() && event.get("source").is_none() {
+            return direct(&event);
+        }
+        let detail_type = event.required_text("detail-type")?;
+        let source = event.required_text("source")?;
+        match detail_type {
+            SCHEDULED => {
+                event.one_of("source", source, &SCHEDULE_SOURCES)?;
+                scheduled(&event)
+            }
+            API_CALL => {
+                event.one_of("source", source, &API_SOURCES)?;
+                api_call(&event)
+            }
+            other => Err(event.wrong(
+                "detail-type",
+                format!("{other:?} is not known; should be {SCHEDULED:?} or {API_CALL:?}"),
+            )),
+        }
+    }
+}
+
+fn scheduled(event: &Fields<'_>) -> Result<Request, InvalidEvent> {
+    let schedule = match event.get("resources").and_then(|list| list.get(0)) {
+        Some(Value::String(arn)) => Some(arn.as_str().into()),
+        _ => None,
+    };
+    Ok(Request {
+        account: Some(event.parsed("account")?),
+        regions: None,
+        filter: Filter::default(),
+        accept_deletions: false,
+        trigger: Trigger::Schedule {
+            event_id: Some(event.required_text("id")?.into()),
+            source_arn: schedule,
+        },
+    })
+}
+
+fn api_call(event: &Fields<'_>) -> Result<Request, InvalidEvent> {
+    let detail = event.object("detail")?;
+    let identity = match detail.get("userIdentity") {
+        Some(Value::Object(identity)) => identity.get("arn").and_then(Value::as_str),
+        _ => None,
+    };
+    Ok(Request {
+        account: Some(event.parsed("account")?),
+        regions: Some(vec![detail.parsed("awsRegion")?]),
+        filter: Filter::default(),
+        accept_deletions: false,
+        trigger: Trigger::ApiCall {
+            event_id: event.required_text("id")?.into(),
+            event_name: detail.required_text("eventName")?.into(),
+            principal_arn: identity.map(Into::into),
+            source_ip: detail.text("sourceIPAddress")?.map(Into::into),
+        },
+    })
+}
+
+fn direct(event: &Fields<'_>) -> Result<Request, InvalidEvent> {
+    const KNOWN: [&str; 9] = [
+        "account",
+        "regions",
+        "accept_deletions",
+        "ProviderTypeFilter",
+        "HostArnFilter",
+        // What EventBridge Scheduler can put into an input of one's own.
+        // <https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html>
+        "schedule_arn",
+        "scheduled_time",
+        "execution_id",
+        "attempt_number",
+    ];
+    if let Some(unknown) = event.map.keys().find(|key| !KNOWN.contains(&key.as_str())) {
+        return Err(event.wrong(
+            unknown,
+            format!("is not known; a request has {}", KNOWN.join(", ")),
+        ));
+    }
+    let filter = Filter {
+        provider_type: event.text("ProviderTypeFilter")?.map(Into::into),
+        host_arn: event.text("HostArnFilter")?.map(Into::into),
+    };
+    let mut regions = regions(event)?;
+    if let (None, Some(host)) = (&regions, &filter.host_arn) {
+        // A host is known in its own region only.
+        let region = host.split(':').nth(3).unwrap_or("").parse().map_err(|_| {
+            event.wrong(
+                "HostArnFilter",
+                format!(
+                    "{host:?} is not a host ARN such as \
+                     arn:aws:codeconnections:eu-west-1:123456789012:host/name-1a2b3c4d"
+                ),
+            )
+        })?;
+        regions = Some(vec![region]);
+    }
+    let schedule = event.text("schedule_arn")?;
+    let execution = event.text("execution_id")?;
+    event.text("scheduled_time")?;
+    let trigger = if schedule.is_some() || execution.is_some() {
+        Trigger::Schedule {
+            event_id: execution.map(Into::into),
+            source_arn: schedule.map(Into::into),
+        }
+    } else {
+        Trigger::Request
+    };
+    Ok(Request {
+        account: match event.get("account") {
+            Some(_) => Some(event.parsed("account")?),
+            None => None,
+        },
+        regions,
+        filter,
+        accept_deletions: event.flag("accept_deletions")?,
+        trigger,
+    })
+}
+
+fn regions(event: &Fields<'_>) -> Result<Option<Vec<Region>>, InvalidEvent> {
+    let list = match event.get("regions") {
+        None => return Ok(None),
+        Some(Value::Array(list)) => list,
+        Some(other) => {
+            return Err(event.wrong(
+                "regions",
+                format!(
+                    "is {}; should be a list such as [\"eu-west-1\"]",
+                    name_of(other)
+                ),
+            ));
+        }
+    };
+    if list.is_empty() {
+        return Err(event.wrong(
+            "regions",
+            "is empty; name a region, or leave the field out for the configured ones".to_owned(),
+        ));
+    }
+    let mut regions = Vec::with_capacity(list.len());
+    for (i, entry) in list.iter().enumerate() {
+        let field = format!("regions[{i}]");
+        let text = entry.as_str().ok_or_else(|| {
+            event.wrong(&field, format!("is {}; should be a text", name_of(entry)))
+        })?;
+        let region: Region = text
+            .parse()
+            .map_err(|malformed| event.wrong(&field, format!("{malformed}")))?;
+        regions.push(region);
+    }
+    regions.sort();
+    regions.dedup();
+    Ok(Some(regions))
+}
+
+/// An object's fields, and where it stands in the event.
+struct Fields<'a> {
+    path: &'static str,
+    map: &'a Map<String, Value>,
+}
+
+impl<'a> Fields<'a> {
+    /// A field that is there: null is as good as absent.
+    fn get(&self, name: &str) -> Option<&'a Value> {
+        self.map.get(name).filter(|value| !value.is_null())
+    }
+
+    fn text(&self, name: &str) -> Result<Option<&'a str>, InvalidEvent> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) if !text.is_empty() => Ok(Some(text)),
+            Some(Value::String(_)) => Err(self.wrong(name, "is empty".to_owned())),
+            Some(other) => {
+                Err(self.wrong(name, format!("is {}; should be a text", name_of(other))))
+            }
+        }
+    }
+
+    fn required_text(&self, name: &str) -> Result<&'a str, InvalidEvent> {
+        self.text(name)?
+            .ok_or_else(|| self.wrong(name, "is missing; should be a text".to_owned()))
+    }
+
+    fn parsed<T>(&self, name: &str) -> Result<T, InvalidEvent>
+    where
+        T: std::str::FromStr<Err: std::fmt::Display>,
+    {
+        self.required_text(name)?
+            .parse()
+            .map_err(|malformed| self.wrong(name, format!("{malformed}")))
+    }
+
+    fn flag(&self, name: &str) -> Result<bool, InvalidEvent> {
+        match self.get(name) {
+            None => Ok(false),
+            Some(Value::Bool(flag)) => Ok(*flag),
+            Some(other) => Err(self.wrong(
+                name,
+                format!("is {}; should be true or false", name_of(other)),
+            )),
+        }
+    }
+
+    fn object(&self, name: &'static str) -> Result<Fields<'a>, InvalidEvent> {
+        match self.get(name) {
+            Some(Value::Object(map)) => Ok(Fields { path: name, map }),
+            Some(other) => {
+                Err(self.wrong(name, format!("is {}; should be an object", name_of(other))))
+            }
+            None => Err(self.wrong(name, "is missing; should be an object".to_owned())),
+        }
+    }
+
+    fn one_of(&self, name: &str, value: &str, known: &[&str]) -> Result<(), InvalidEvent> {
+        if known.contains(&value) {
+            return Ok(());
+        }
+        Err(self.wrong(
+            name,
+            format!("{value:?} is not known; should be {}", known.join(" or ")),
+        ))
+    }
+
+    fn wrong(&self, name: &str, problem: String) -> InvalidEvent {
+        let field = match self.path {
+            "" => name.to_owned(),
+            path => format!("{path}.{name}"),
+        };
+        InvalidEvent { field, problem }
+    }
+}
+
+/// What a value is, for a message that must not repeat a whole payload.
+fn name_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}

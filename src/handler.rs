@@ -1,0 +1,232 @@
+//! The handler: one event in, one answer out. The same for the function, the
+//! command line and the tests.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::stream::{self, StreamExt};
+use lambda_runtime::Diagnostic;
+use serde_json::Value;
+
+use crate::aws::{Deadline, Meter};
+use crate::collect::ConnectionSource;
+use crate::domain::{AccountId, Clock, Outcome, Region, RunId, Trigger};
+use crate::event::{InvalidEvent, Request};
+use crate::inventory::{Inventory, Order};
+use crate::summary::{Answer, Summary};
+
+/// Accounts that are listed at the same time.
+const ACCOUNTS_AT_ONCE: usize = 4;
+
+/// Handles events.
+#[derive(Debug)]
+pub struct Handler<S, C> {
+    /// What runs inventories.
+    pub inventory: Inventory<S, C>,
+    /// The accounts that a schedule means.
+    pub accounts: Vec<AccountId>,
+    /// The regions that are listed unless an event names others.
+    pub regions: Vec<Region>,
+    /// What tells two runs of the same millisecond apart.
+    pub random: fn() -> u128,
+}
+
+/// An event that was not dealt with: the function's error.
+#[derive(Debug, thiserror::Error)]
+pub enum HandlerError {
+    /// The event can't be used. Nothing was written.
+    #[error(transparent)]
+    InvalidEvent(#[from] InvalidEvent),
+    /// The function does not know which account it is in.
+    #[error(
+        "the function's own account is not known: {0:?} is not a function's ARN; set AWS_ACCOUNT_ID"
+    )]
+    UnknownAccount(String),
+    /// A run ended FAILED, or several did. What they could record is
+    /// recorded; running again is right.
+    #[error("{}", failures(.0))]
+    RunFailed(Answer),
+}
+
+impl HandlerError {
+    /// A word that an alarm can match. It does not change.
+    pub fn error_type(&self) -> &'static str {
+        match self {
+            Self::InvalidEvent(_) => "InvalidEvent",
+            Self::UnknownAccount(_) => "UnknownAccount",
+            Self::RunFailed(_) => "RunFailed",
+        }
+    }
+}
+
+fn failures(answer: &Answer) -> String {
+    let failed = answer
+        .runs()
+        .iter()
+        .filter(|run| run.outcome == Outcome::Failed);
+    let told: Vec<String> = failed
+        .map(|run| {
+            format!(
+                "run {} of account {} FAILED: {}",
+                run.run_id,
+                run.account,
+                run.reason()
+            )
+        })
+        .collect();
+    told.join("; ")
+}
+
+impl From<HandlerError> for Diagnostic {
+    fn from(error: HandlerError) -> Self {
+        Self {
+            error_type: error.error_type().to_owned(),
+            error_message: error.to_string(),
+        }
+    }
+}
+
+impl<S: ConnectionSource, C: Clock> Handler<S, C> {
+    /// Deals with one event, within `remaining`.
+    ///
+    /// # Errors
+    /// [`HandlerError`] if the event can't be used, or a run FAILED.
+    pub async fn handle(&self, event: &Value, remaining: Duration) -> Result<Answer, HandlerError> {
+        self.handle_metered(event, remaining, Arc::default()).await
+    }
+
+    /// The same, counted with `meter`, for who watches its progress.
+    ///
+    /// # Errors
+    /// As [`Self::handle`].
+    pub async fn handle_metered(
+        &self,
+        event: &Value,
+        remaining: Duration,
+        meter: Arc<Meter>,
+    ) -> Result<Answer, HandlerError> {
+        let request = Request::from_event(event)?;
+        let accounts = self.accounts_of(&request)?;
+        let deadline = Deadline::after(remaining);
+        let several = accounts.len() > 1;
+        let mut runs: Vec<Summary> = stream::iter(accounts)
+            .map(|account| {
+                let meter = if several {
+                    Arc::default()
+                } else {
+                    Arc::clone(&meter)
+                };
+                self.run(&request, account, deadline, meter)
+            })
+            .buffered(ACCOUNTS_AT_ONCE)
+            .collect()
+            .await;
+        let answer = match runs.pop() {
+            Some(only) if runs.is_empty() => Answer::One(Box::new(only)),
+            last => {
+                runs.extend(last);
+                Answer::Several { runs }
+            }
+        };
+        if answer
+            .runs()
+            .iter()
+            .any(|run| run.outcome == Outcome::Failed)
+        {
+            return Err(HandlerError::RunFailed(answer));
+        }
+        Ok(answer)
+    }
+
+    /// The accounts that a request means. One that is not configured is
+    /// refused: it would be listed with another account's credentials, and
+    /// the record would lie.
+    fn accounts_of(&self, request: &Request) -> Result<Vec<AccountId>, InvalidEvent> {
+        match (&request.trigger, &request.account) {
+            // A schedule belongs to the account that its rule is in, and
+            // means all.
+            (Trigger::Schedule { .. }, _) | (_, None) => Ok(self.accounts.clone()),
+            (Trigger::ApiCall { .. } | Trigger::Request, Some(account)) => {
+                if self.accounts.contains(account) {
+                    return Ok(vec![account.clone()]);
+                }
+                let known: Vec<&str> = self.accounts.iter().map(AccountId::as_str).collect();
+                Err(InvalidEvent {
+                    field: "account".to_owned(),
+                    problem: format!(
+                        "{account} is not an account of this inventory; it has {}",
+                        known.join(", ")
+                    ),
+                })
+            }
+        }
+    }
+
+    async fn run(
+        &self,
+        request: &Request,
+        account: AccountId,
+        deadline: Deadline,
+        meter: Arc<Meter>,
+    ) -> Summary {
+        let run_id = RunId::new(self.inventory.clock.now(), (self.random)());
+        let order = Order {
+            run_id,
+            account,
+            regions: request
+                .regions
+                .clone()
+                .unwrap_or_else(|| self.regions.clone()),
+            filter: request.filter.clone(),
+            accept_deletions: request.accept_deletions,
+            trigger: request.trigger.clone(),
+        };
+        tracing::info!(
+            run_id = %order.run_id,
+            account = %order.account,
+            regions = order.regions.len(),
+            event_id = order.trigger.event_id(),
+            "run began"
+        );
+        let summary = self.inventory.run(&order, deadline, meter).await;
+        log(&summary);
+        summary
+    }
+}
+
+/// The one line that says how a run ended. The digest in it is the head of
+/// the account's chain: kept in the log, outside the table, it shows if the
+/// table was replaced or cut.
+fn log(summary: &Summary) {
+    let (requests, capacity) = (summary.requests, summary.capacity);
+    macro_rules! line {
+        ($level:ident, $text:literal) => {
+            tracing::$level!(
+                run_id = %summary.run_id,
+                account = %summary.account,
+                outcome = %summary.outcome,
+                sequence = summary.sequence,
+                digest = summary.digest.map(tracing::field::display),
+                listings = summary.listings.len(),
+                connections = summary.connections.values().sum::<u64>(),
+                changes = summary.changes.values().sum::<u64>(),
+                tombstones_held_back = summary.tombstones_held_back,
+                unwritten = summary.unwritten,
+                already_recorded = summary.already_recorded,
+                problems = summary.problems.join("; "),
+                requests.listing = requests.listing,
+                requests.read = requests.read,
+                requests.write = requests.write,
+                capacity.read_units = capacity.read_units,
+                capacity.write_units = capacity.write_units,
+                duration_ms = summary.duration_ms,
+                $text
+            )
+        };
+    }
+    match summary.outcome {
+        Outcome::Complete => line!(info, "run complete"),
+        Outcome::Partial => line!(warn, "run partial"),
+        Outcome::Failed => line!(error, "run failed"),
+    }
+}

@@ -1,0 +1,303 @@
+//! One run of one account: list, read, compare, write, record.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use crate::apply::{Applied, Writer};
+use crate::aws::fault::chain;
+use crate::aws::{Deadline, Meter, Patience};
+use crate::collect::{ConnectionSource, Limits, Lister};
+use crate::domain::decide::Comparison;
+use crate::domain::listing::Observation;
+use crate::domain::plan::{self, Known, TombstoneGuard};
+use crate::domain::run::{ListingReport, SnapshotsRecord, count_by_status};
+use crate::domain::{
+    AccountId, ChangeKind, Clock, ConnectionArn, Filter, Outcome, Region, RunId, RunRecord,
+    Snapshot, Timestamp, Trigger,
+};
+use crate::record::Recorder;
+use crate::summary::Summary;
+use crate::table::{AccountState, Table, TableError};
+
+/// Runs inventories.
+#[derive(Debug)]
+pub struct Inventory<S, C> {
+    /// Where connections are listed from.
+    pub source: S,
+    /// Where they are recorded.
+    pub table: Table,
+    /// What time it is.
+    pub clock: C,
+    /// The rules of a run.
+    pub policy: Policy,
+}
+
+/// The rules of a run.
+#[derive(Debug, Clone, Copy)]
+pub struct Policy {
+    /// The guard against mass deletion.
+    pub guard: TombstoneGuard,
+    /// Table requests under way at the same time.
+    pub concurrency: usize,
+    /// How long faults are waited out.
+    pub patience: Patience,
+    /// Where a listing is given up.
+    pub limits: Limits,
+}
+
+/// What one run is to do.
+#[derive(Debug, Clone)]
+pub struct Order {
+    /// The run's id.
+    pub run_id: RunId,
+    /// The account to list.
+    pub account: AccountId,
+    /// The regions to list.
+    pub regions: Vec<Region>,
+    /// What to restrict the listings to.
+    pub filter: Filter,
+    /// Whether the guard is set aside.
+    pub accept_deletions: bool,
+    /// What started it.
+    pub trigger: Trigger,
+}
+
+/// Problems told one by one; more are counted.
+const PROBLEMS_TOLD: usize = 20;
+
+/// The version that a run's record names.
+pub const CODE_VERSION: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
+
+impl<S: ConnectionSource, C: Clock> Inventory<S, C> {
+    /// Makes one run. What fails is part of the summary.
+    pub async fn run(&self, order: &Order, deadline: Deadline, meter: Arc<Meter>) -> Summary {
+        let started_at = self.clock.now();
+        let table = self.table.metered(Arc::clone(&meter));
+        let lister = Lister {
+            source: &self.source,
+            clock: &self.clock,
+            patience: self.policy.patience,
+            limits: self.policy.limits,
+            meter: &meter,
+        };
+        let recorder = Recorder {
+            table: &table,
+            account: &order.account,
+            patience: self.policy.patience,
+            deadline,
+        };
+        let (observation, state) = tokio::join!(
+            lister.list(&order.account, &order.regions, &order.filter, deadline),
+            recorder.read_account(),
+        );
+        let (findings, record) = match state {
+            Err(error) => (Findings::unread(&observation, &error), None),
+            Ok(state) => {
+                if let Some(done) = already_recorded(order, &state, &recorder).await {
+                    return Summary {
+                        already_recorded: true,
+                        ..Summary::new(&done, true, meter.requests(), meter.capacity())
+                    };
+                }
+                let record = state.record.clone();
+                let findings = self
+                    .compare_and_write(order, state, &observation, &table, deadline, &meter)
+                    .await;
+                (findings, record)
+            }
+        };
+        let draft = findings.into_run(order, started_at, self.clock.now());
+        match recorder.record(draft.clone(), record).await {
+            Ok(run) => Summary::new(&run, true, meter.requests(), meter.capacity()),
+            Err(error) => {
+                let mut summary = Summary::new(&draft, false, meter.requests(), meter.capacity());
+                summary.outcome = Outcome::Failed;
+                summary.problems.push(chain(&error));
+                summary
+            }
+        }
+    }
+
+    async fn compare_and_write(
+        &self,
+        order: &Order,
+        state: AccountState,
+        observation: &Observation,
+        table: &Table,
+        deadline: Deadline,
+        meter: &Meter,
+    ) -> Findings {
+        let coverage = state.record.map(|record| record.coverage);
+        let known = Known {
+            snapshots: state.snapshots,
+            coverage: coverage.unwrap_or_default(),
+        };
+        let comparison = Comparison {
+            account: &order.account,
+            run_id: &order.run_id,
+            event_id: order.trigger.event_id(),
+        };
+        let guard = if order.accept_deletions {
+            TombstoneGuard::Off
+        } else {
+            self.policy.guard
+        };
+        let plan = plan::plan(&comparison, &known, observation, guard);
+        let held_back = plan.held_back.len();
+        let writer = Writer {
+            table,
+            comparison,
+            known: &known,
+            observation,
+            concurrency: self.policy.concurrency,
+            patience: self.policy.patience,
+            deadline,
+            meter,
+        };
+        let applied = writer.apply(plan).await;
+        let edited = state.corrupt.iter().map(ToString::to_string).collect();
+        Findings::new(observation, held_back, edited, applied, known.snapshots)
+    }
+}
+
+/// The run that dealt with this very event before, if one did. An event that
+/// is delivered again has nothing to add.
+async fn already_recorded(
+    order: &Order,
+    state: &AccountState,
+    recorder: &Recorder<'_>,
+) -> Option<RunRecord> {
+    let event_id = order.trigger.event_id()?;
+    let sequence = state.record.as_ref()?.recent_events.get(event_id)?;
+    // If it can't be read, running again does no harm.
+    recorder.read_run(*sequence).await.ok().flatten()
+}
+
+/// What a run found and wrote, before it is recorded.
+struct Findings {
+    outcome: Outcome,
+    listings: Vec<ListingReport>,
+    problems: Vec<String>,
+    changes: BTreeMap<ChangeKind, u64>,
+    held_back: u64,
+    unwritten: u64,
+    /// The account's snapshots after the run; none if they can't be read.
+    snapshots: Option<HashMap<ConnectionArn, Snapshot>>,
+}
+
+impl Findings {
+    /// The table could not be read: nothing could be compared.
+    fn unread(observation: &Observation, error: &TableError) -> Self {
+        let (listings, mut problems) = told(observation);
+        problems.push(chain(error));
+        Self {
+            outcome: Outcome::Failed,
+            listings,
+            problems,
+            changes: BTreeMap::new(),
+            held_back: 0,
+            unwritten: 0,
+            snapshots: None,
+        }
+    }
+
+    fn new(
+        observation: &Observation,
+        held_back: usize,
+        edited: Vec<String>,
+        applied: Applied,
+        mut snapshots: HashMap<ConnectionArn, Snapshot>,
+    ) -> Self {
+        let (listings, mut problems) = told(observation);
+        if held_back > 0 {
+            problems.push(format!(
+                "{held_back} deletions held back: more than the guard lets pass in one run; \
+                 if they are meant, run again with accept_deletions"
+            ));
+        }
+        if applied.unwritten > 0 {
+            problems.push(format!(
+                "{} connections not written; the next run takes them up",
+                applied.unwritten
+            ));
+        }
+        problems.extend(applied.stopped.iter().map(|error| chain(error)));
+        problems.extend(applied.problems);
+        problems.extend(edited);
+        let saw_something = listings.iter().any(|listing| listing.pages > 0);
+        let outcome = if !saw_something || applied.stopped.is_some() {
+            Outcome::Failed
+        } else if problems.is_empty() {
+            Outcome::Complete
+        } else {
+            Outcome::Partial
+        };
+        let mut changes = BTreeMap::new();
+        for step in &applied.recorded {
+            *changes.entry(step.change.kind).or_default() += 1;
+        }
+        let written = applied.recorded.into_iter().map(|step| step.snapshot);
+        for snapshot in written.chain(applied.refreshed) {
+            snapshots.insert(snapshot.arn.clone(), snapshot);
+        }
+        Self {
+            outcome,
+            listings,
+            problems,
+            changes,
+            held_back: held_back as u64,
+            unwritten: applied.unwritten,
+            snapshots: Some(snapshots),
+        }
+    }
+
+    /// The run's record, as far as it does not depend on the run before it.
+    fn into_run(self, order: &Order, started_at: Timestamp, finished_at: Timestamp) -> RunRecord {
+        let snapshots = self.snapshots.as_ref();
+        RunRecord {
+            account: order.account.clone(),
+            sequence: 1,
+            run_id: order.run_id.clone(),
+            started_at,
+            finished_at,
+            outcome: self.outcome,
+            problems: shortened(self.problems),
+            trigger: order.trigger.clone(),
+            filter: order.filter.clone(),
+            listings: self.listings,
+            connections: snapshots
+                .map(|s| count_by_status(s.values()))
+                .unwrap_or_default(),
+            changes: self.changes,
+            tombstones_held_back: self.held_back,
+            unwritten: self.unwritten,
+            code_version: CODE_VERSION.into(),
+            snapshots: snapshots.map(SnapshotsRecord::of),
+            previous_digest: None,
+        }
+    }
+}
+
+/// The listings, and what is missing of them.
+fn told(observation: &Observation) -> (Vec<ListingReport>, Vec<String>) {
+    let listings: Vec<_> = observation
+        .listings()
+        .iter()
+        .map(ListingReport::from)
+        .collect();
+    let problem = |listing: &ListingReport| {
+        let error = listing.error.as_ref()?;
+        Some(format!("listing {}: {}", listing.region, error.message))
+    };
+    let problems = listings.iter().filter_map(problem).collect();
+    (listings, problems)
+}
+
+fn shortened(mut problems: Vec<String>) -> Vec<String> {
+    if problems.len() > PROBLEMS_TOLD {
+        let more = problems.len() - PROBLEMS_TOLD;
+        problems.truncate(PROBLEMS_TOLD);
+        problems.push(format!("and {more} more"));
+    }
+    problems
+}

@@ -1,0 +1,156 @@
+//! ARNs: their partition, their service prefix, and what the model's pattern asks.
+
+use serde::{Deserialize, Serialize};
+
+/// Which of the service's two names a request or an ARN uses.
+///
+/// AWS renamed the service in 2024. The old API is still served, and resources
+/// made before July 2024 keep ARNs with the old prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Namespace {
+    /// `codeconnections`, the name since March 2024.
+    #[default]
+    #[serde(rename = "codeconnections")]
+    CodeConnections,
+    /// `codestar-connections`, the name before.
+    CodestarConnections,
+}
+
+impl Namespace {
+    /// The prefix in ARNs and IAM actions.
+    #[must_use]
+    pub const fn prefix(self) -> &'static str {
+        match self {
+            Self::CodeConnections => "codeconnections",
+            Self::CodestarConnections => "codestar-connections",
+        }
+    }
+
+    /// The Smithy namespace in front of the names of this API's errors.
+    #[must_use]
+    pub const fn smithy(self) -> &'static str {
+        match self {
+            Self::CodeConnections => "com.amazonaws.codeconnections",
+            Self::CodestarConnections => "com.amazonaws.codestar.connections",
+        }
+    }
+}
+
+/// The partition a region belongs to.
+#[must_use]
+pub fn partition(region: &str) -> &'static str {
+    const BY_PREFIX: &[(&str, &str)] = &[
+        ("us-gov-", "aws-us-gov"),
+        ("cn-", "aws-cn"),
+        ("us-iso-", "aws-iso"),
+        ("us-isob-", "aws-iso-b"),
+        ("eu-isoe-", "aws-iso-e"),
+        ("us-isof-", "aws-iso-f"),
+        ("eusc-", "aws-eusc"),
+    ];
+    BY_PREFIX
+        .iter()
+        .find(|(prefix, _)| region.starts_with(prefix))
+        .map_or("aws", |(_, partition)| partition)
+}
+
+/// The ARN of `resource` (such as `connection/<uuid>`).
+#[must_use]
+pub(super) fn build(namespace: Namespace, region: &str, account: &str, resource: &str) -> String {
+    format!(
+        "arn:{}:{}:{region}:{account}:{resource}",
+        partition(region),
+        namespace.prefix()
+    )
+}
+
+/// Whether `text` is an account ID: twelve digits.
+#[must_use]
+pub(super) fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The six fields of an ARN, read as ARNs are: the resource may hold colons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arn<'a> {
+    /// `aws`, `aws-cn`, `aws-us-gov`, ...
+    pub partition: &'a str,
+    /// The service prefix.
+    pub service: &'a str,
+    /// The region; empty for global services such as IAM.
+    pub region: &'a str,
+    /// The owning account.
+    pub account: &'a str,
+    /// Everything behind the account.
+    pub resource: &'a str,
+}
+
+impl<'a> Arn<'a> {
+    /// Reads an ARN of an AWS partition that names an account and a resource.
+    #[must_use]
+    pub fn parse(text: &'a str) -> Option<Self> {
+        let mut fields = text.splitn(6, ':');
+        if fields.next() != Some("arn") {
+            return None;
+        }
+        let arn = Self {
+            partition: fields.next()?,
+            service: fields.next()?,
+            region: fields.next()?,
+            account: fields.next()?,
+            resource: fields.next()?,
+        };
+        let whole = is_partition(arn.partition)
+            && !arn.service.is_empty()
+            && is_account(arn.account)
+            && !arn.resource.is_empty()
+            // `.` in the model's patterns stands for anything but a line break.
+            && !text.contains(['\n', '\r']);
+        whole.then_some(arn)
+    }
+}
+
+/// `aws(-[\w]+)*`
+fn is_partition(text: &str) -> bool {
+    let mut words = text.split('-');
+    words.next() == Some("aws")
+        && words.all(|word| {
+            !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+        })
+}
+
+#[cfg(test)]
+#[allow(clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partitions_follow_the_region() {
+        assert_eq!(partition("eu-west-1"), "aws");
+        assert_eq!(partition("us-gov-west-1"), "aws-us-gov");
+        assert_eq!(partition("cn-north-1"), "aws-cn");
+    }
+
+    #[test]
+    fn arns_are_read_and_refused() {
+        let text = build(
+            Namespace::CodestarConnections,
+            "cn-north-1",
+            "111122223333",
+            "host/a:b",
+        );
+        let arn = Arn::parse(&text).expect("an ARN");
+        assert_eq!((arn.partition, arn.resource), ("aws-cn", "host/a:b"));
+        for bad in [
+            "arn:awsx:s:r:111122223333:x",
+            "arn:aws-:s:r:111122223333:x",
+            "arn:aws:s:r:1111:x",
+            "arn:aws:s:r:111122223333:",
+            "arn:aws:s:r:111122223333:x\ny",
+            "nothing",
+        ] {
+            assert_eq!(Arn::parse(bad), None, "{bad}");
+        }
+    }
+}

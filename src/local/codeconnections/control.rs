@@ -1,0 +1,97 @@
+//! The stand-in's own calls, for what no API of AWS can do: finishing the
+//! handshake in the console, and sharing a connection.
+//!
+//! They need no signature. All bodies are JSON; a refusal has the same shape as
+//! the service's. An ARN may be a connection's or, for a status, a host's.
+//!
+//! | Request | Body | Answer |
+//! |---|---|---|
+//! | `POST /` with `X-Amz-Target: CodeConnectionsStandIn.SetConnectionStatus` | `{"ConnectionArn", "ConnectionStatus"}` | `{}` |
+//! | `POST /_standin/status` | `{"arn", "status"}` | `{}` |
+//! | `POST /_standin/share` | `{"arn", "account"}` | `{}` |
+//! | `GET /_standin/connections` | | `{"connections": [...], "hosts": [...]}`, of all accounts and regions |
+//!
+//! ```sh
+//! curl -d '{"arn": "arn:aws:codeconnections:...", "status": "AVAILABLE"}' \
+//!     http://127.0.0.1:8080/_standin/status
+//! ```
+
+use axum::{
+    body::{Body, Bytes},
+    extract::State,
+    http::{HeaderMap, Response},
+};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+
+use super::{
+    StandIn,
+    arn::is_account,
+    errors::{ErrorKind, ServiceError},
+    protocol::{Wire, answer, refuse},
+};
+
+const TARGET: &str = "CodeConnectionsStandIn.SetConnectionStatus";
+
+#[derive(Deserialize)]
+struct SetStatus {
+    #[serde(alias = "ConnectionArn")]
+    arn: String,
+    #[serde(alias = "ConnectionStatus")]
+    status: String,
+}
+
+#[derive(Deserialize)]
+struct Share {
+    arn: String,
+    account: String,
+}
+
+/// Whether a request to `/` is the stand-in's own.
+pub(super) fn is_addressed(headers: &HeaderMap) -> bool {
+    headers
+        .get("x-amz-target")
+        .is_some_and(|target| target.as_bytes() == TARGET.as_bytes())
+}
+
+/// `SetConnectionStatus`.
+pub(super) fn target(stand_in: &StandIn, body: &[u8]) -> Response<Body> {
+    respond(body, |SetStatus { arn, status }| {
+        stand_in.world().set_status(&arn, &status)
+    })
+}
+
+/// `POST /_standin/status`
+pub(super) async fn status(State(stand_in): State<StandIn>, body: Bytes) -> Response<Body> {
+    target(&stand_in, &body)
+}
+
+/// `POST /_standin/share`
+pub(super) async fn share(State(stand_in): State<StandIn>, body: Bytes) -> Response<Body> {
+    respond(&body, |Share { arn, account }| {
+        if !is_account(&account) {
+            let message = format!("{account} is not an account ID");
+            return Err(ServiceError::validation(message));
+        }
+        stand_in.world().share(&arn, &account)
+    })
+}
+
+/// `GET /_standin/connections`
+pub(super) async fn connections(State(stand_in): State<StandIn>) -> Response<Body> {
+    answer(Wire::JSON, &stand_in.world().describe())
+}
+
+fn respond<I: DeserializeOwned>(
+    body: &[u8],
+    work: impl FnOnce(I) -> Result<(), ServiceError>,
+) -> Response<Body> {
+    let done: Result<Value, ServiceError> = serde_json::from_slice(body)
+        .map_err(|error| ServiceError::new(ErrorKind::Serialization, error.to_string()))
+        .and_then(work)
+        .map(|()| json!({}));
+    match done {
+        Ok(output) => answer(Wire::JSON, &output),
+        Err(error) => refuse(Wire::JSON, &error),
+    }
+}

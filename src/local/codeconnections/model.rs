@@ -1,0 +1,390 @@
+//! The service model: which operations there are, and what their inputs must be.
+//!
+//! The shapes say what AWS's published model says (API version 2023-12-01), and
+//! a breach is worded the way AWS's service framework words it, so that a client
+//! that shows or parses the message is shown the real thing.
+
+use serde_json::Value;
+
+use super::{
+    arn::Arn,
+    errors::{ErrorKind, ServiceError},
+    shapes,
+    types::wire_enum,
+};
+
+wire_enum! {
+    /// The operations the stand-in has.
+    Operation {
+        /// Makes a connection.
+        CreateConnection = "CreateConnection",
+        /// Shows a connection.
+        GetConnection = "GetConnection",
+        /// Lists connections.
+        ListConnections = "ListConnections",
+        /// Deletes a connection.
+        DeleteConnection = "DeleteConnection",
+        /// Makes a host.
+        CreateHost = "CreateHost",
+        /// Shows a host.
+        GetHost = "GetHost",
+        /// Lists hosts.
+        ListHosts = "ListHosts",
+        /// Changes a host.
+        UpdateHost = "UpdateHost",
+        /// Deletes a host.
+        DeleteHost = "DeleteHost",
+        /// Tags a connection or host.
+        TagResource = "TagResource",
+        /// Drops tags of a connection or host.
+        UntagResource = "UntagResource",
+        /// Shows the tags of a connection or host.
+        ListTagsForResource = "ListTagsForResource",
+    }
+}
+
+/// The operations that the service has and the stand-in has not: repository
+/// links and the syncing of them, which an inventory of connections never calls.
+pub const ABSENT_OPERATIONS: &[&str] = &[
+    "CreateRepositoryLink",
+    "CreateSyncConfiguration",
+    "DeleteRepositoryLink",
+    "DeleteSyncConfiguration",
+    "GetRepositoryLink",
+    "GetRepositorySyncStatus",
+    "GetResourceSyncStatus",
+    "GetSyncBlockerSummary",
+    "GetSyncConfiguration",
+    "ListRepositoryLinks",
+    "ListRepositorySyncDefinitions",
+    "ListSyncConfigurations",
+    "UpdateRepositoryLink",
+    "UpdateSyncBlocker",
+    "UpdateSyncConfiguration",
+];
+
+impl Operation {
+    /// The operation called `name`.
+    ///
+    /// # Errors
+    ///
+    /// `UnknownOperation`, saying whether it is the service or only the
+    /// stand-in that lacks it.
+    pub fn find(name: &str) -> Result<Self, ServiceError> {
+        Self::from_name(name).ok_or_else(|| {
+            let message = if ABSENT_OPERATIONS.contains(&name) {
+                format!("This stand-in for CodeConnections does not have the operation {name}")
+            } else {
+                format!("CodeConnections has no operation {name}")
+            };
+            ServiceError::new(ErrorKind::UnknownOperation, message)
+        })
+    }
+
+    /// Checks `input` against the operation's input shape.
+    ///
+    /// # Errors
+    ///
+    /// `Serialization` when a member has the wrong type, `Validation` when
+    /// members break constraints (all of them are named).
+    pub fn validate(self, input: &Value) -> Result<(), ServiceError> {
+        let mut breaches = Breaches::default();
+        shapes::input(self).check(input, "", &mut breaches)?;
+        breaches.into_result()
+    }
+}
+
+/// A shape of the service model.
+pub(super) enum Shape {
+    /// A string of `min..=max` characters that matches a pattern.
+    Text {
+        min: usize,
+        max: usize,
+        pattern: Pattern,
+    },
+    /// A string out of a set.
+    Enumeration(&'static [&'static str]),
+    /// An integer in `min..=max`.
+    Integer { min: i64, max: i64 },
+    /// A list of `min..=max` members.
+    List {
+        min: usize,
+        max: usize,
+        member: &'static Shape,
+    },
+    /// Named members.
+    Structure(&'static [Member]),
+}
+
+/// A member of a structure.
+pub(super) struct Member {
+    pub(super) name: &'static str,
+    pub(super) required: bool,
+    pub(super) shape: &'static Shape,
+}
+
+/// The patterns of the model's strings. There are few enough to match by hand,
+/// which spares the stand-in a regular expression engine.
+#[derive(Clone, Copy)]
+pub(super) enum Pattern {
+    /// Any characters, line breaks too.
+    Anything,
+    /// Any characters but line breaks.
+    OneLine,
+    /// An ARN.
+    Arn,
+    /// The ARN of a host, under either name of the service.
+    HostArn,
+    /// An EC2 resource ID: this prefix and 8 or 17 word characters.
+    Ec2Id(&'static str),
+}
+
+impl Pattern {
+    fn matches(self, text: &str) -> bool {
+        match self {
+            Self::Anything => true,
+            Self::OneLine => !text.contains(['\n', '\r']),
+            Self::Arn => Arn::parse(text).is_some(),
+            Self::HostArn => Arn::parse(text).is_some_and(|arn| {
+                ["codestar-connections", "codeconnections"].contains(&arn.service)
+                    && arn
+                        .resource
+                        .strip_prefix("host/")
+                        .is_some_and(|name| !name.is_empty())
+            }),
+            Self::Ec2Id(prefix) => text.strip_prefix(prefix).is_some_and(|id| {
+                (id.len() == 8 || id.len() == 17)
+                    && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+            }),
+        }
+    }
+
+    /// The regular expression the model gives, for the message.
+    fn source(self) -> String {
+        match self {
+            Self::Anything => r"[\s\S]*".to_owned(),
+            Self::OneLine => ".*".to_owned(),
+            Self::Arn => r"arn:aws(-[\w]+)*:.+:.+:[0-9]{12}:.+".to_owned(),
+            Self::HostArn => {
+                r"arn:aws(-[\w]+)*:(codestar-connections|codeconnections):.+:[0-9]{12}:host\/.+"
+                    .to_owned()
+            }
+            Self::Ec2Id(prefix) => format!(r"{prefix}\w{{8}}(\w{{9}})?"),
+        }
+    }
+}
+
+/// The constraints an input breaks, in the order they were found.
+#[derive(Default)]
+struct Breaches(Vec<String>);
+
+impl Breaches {
+    fn add(&mut self, value: &Value, path: &str, constraint: impl std::fmt::Display) {
+        let value = match value {
+            Value::Null => "null".to_owned(),
+            Value::String(text) => format!("'{text}'"),
+            other => format!("'{other}'"),
+        };
+        self.0.push(format!(
+            "Value {value} at '{path}' failed to satisfy constraint: Member must {constraint}"
+        ));
+    }
+
+    /// Adds a breach when `size` is outside `min..=max` of `what`.
+    fn check_size<T>(&mut self, value: &Value, path: &str, what: &str, size: T, range: (T, T))
+    where
+        T: PartialOrd + std::fmt::Display,
+    {
+        let (min, max) = range;
+        if size < min {
+            self.add(
+                value,
+                path,
+                format_args!("have {what} greater than or equal to {min}"),
+            );
+        }
+        if size > max {
+            self.add(
+                value,
+                path,
+                format_args!("have {what} less than or equal to {max}"),
+            );
+        }
+    }
+
+    fn into_result(self) -> Result<(), ServiceError> {
+        let count = self.0.len();
+        if count == 0 {
+            return Ok(());
+        }
+        let plural = if count == 1 { "" } else { "s" };
+        Err(ServiceError::validation(format!(
+            "{count} validation error{plural} detected: {}",
+            self.0.join("; ")
+        )))
+    }
+}
+
+impl Shape {
+    fn check(
+        &self,
+        value: &Value,
+        path: &str,
+        breaches: &mut Breaches,
+    ) -> Result<(), ServiceError> {
+        match self {
+            Self::Text { min, max, pattern } => {
+                let text = value.as_str().ok_or_else(|| mistyped(path, "a String"))?;
+                let length = text.chars().count();
+                breaches.check_size(value, path, "length", length, (*min, *max));
+                if !pattern.matches(text) {
+                    breaches.add(
+                        value,
+                        path,
+                        format_args!("satisfy regular expression pattern: {}", pattern.source()),
+                    );
+                }
+            }
+            Self::Enumeration(names) => {
+                let text = value.as_str().ok_or_else(|| mistyped(path, "a String"))?;
+                if !names.contains(&text) {
+                    breaches.add(
+                        value,
+                        path,
+                        format_args!("satisfy enum value set: [{}]", names.join(", ")),
+                    );
+                }
+            }
+            Self::Integer { min, max } => {
+                let number = value.as_i64().ok_or_else(|| mistyped(path, "an Integer"))?;
+                breaches.check_size(value, path, "value", number, (*min, *max));
+            }
+            Self::List { min, max, member } => {
+                let list = value.as_array().ok_or_else(|| mistyped(path, "a List"))?;
+                breaches.check_size(value, path, "length", list.len(), (*min, *max));
+                for (index, item) in list.iter().enumerate() {
+                    let path = format!("{path}.{}.member", index + 1);
+                    if item.is_null() {
+                        breaches.add(item, &path, "not be null");
+                    } else {
+                        member.check(item, &path, breaches)?;
+                    }
+                }
+            }
+            Self::Structure(members) => {
+                let map = value
+                    .as_object()
+                    .ok_or_else(|| mistyped(path, "a Structure"))?;
+                for member in *members {
+                    let path = join(path, member.name);
+                    match map.get(member.name) {
+                        None | Some(Value::Null) if member.required => {
+                            breaches.add(&Value::Null, &path, "not be null");
+                        }
+                        None | Some(Value::Null) => {}
+                        Some(value) => member.shape.check(value, &path, breaches)?,
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The path of a member: the framework spells names with a small first letter.
+fn join(path: &str, name: &str) -> String {
+    let mut joined = String::with_capacity(path.len() + name.len() + 1);
+    if !path.is_empty() {
+        joined.push_str(path);
+        joined.push('.');
+    }
+    let mut letters = name.chars();
+    joined.extend(letters.next().map(|first| first.to_ascii_lowercase()));
+    joined.push_str(letters.as_str());
+    joined
+}
+
+fn mistyped(path: &str, wanted: &str) -> ServiceError {
+    let place = if path.is_empty() { "the input" } else { path };
+    ServiceError::new(
+        ErrorKind::Serialization,
+        format!("The value of {place} can not be converted to {wanted}"),
+    )
+}
+
+#[cfg(test)]
+#[allow(clippy::expect_used)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_two_lists_are_the_services_27_operations() {
+        assert_eq!(Operation::NAMES.len() + ABSENT_OPERATIONS.len(), 27);
+        let absent = Operation::find("GetRepositoryLink").expect_err("absent");
+        assert!(absent.message.contains("stand-in"));
+        let unknown = Operation::find("Nonsense").expect_err("unknown");
+        assert_eq!(unknown.kind, ErrorKind::UnknownOperation);
+    }
+
+    #[test]
+    fn a_breach_is_worded_as_the_service_words_it() {
+        let input = json!({"ConnectionName": "a-name-that-is-longer-than-32-char"});
+        let error = Operation::CreateConnection
+            .validate(&input)
+            .expect_err("too long");
+        assert_eq!(
+            error.message,
+            "1 validation error detected: Value 'a-name-that-is-longer-than-32-char' at \
+             'connectionName' failed to satisfy constraint: Member must have length less than or \
+             equal to 32"
+        );
+    }
+
+    #[test]
+    fn every_breach_is_named_with_its_path() {
+        let input = json!({
+            "ProviderType": "Gopher",
+            "Tags": [{"Key": "", "Value": "v"}, {"Key": "k"}],
+        });
+        let message = Operation::CreateConnection
+            .validate(&input)
+            .expect_err("wrong")
+            .message;
+        for part in [
+            "4 validation errors",
+            "Value null at 'connectionName'",
+            "'Gopher' at 'providerType'",
+            "'' at 'tags.1.member.key'",
+            "null at 'tags.2.member.value'",
+        ] {
+            assert!(message.contains(part), "{part} in {message}");
+        }
+    }
+
+    #[test]
+    fn types_ranges_and_patterns_are_checked() {
+        let kind = |operation: Operation, input: Value| {
+            operation.validate(&input).expect_err("wrong").kind
+        };
+        let list = Operation::ListConnections;
+        assert_eq!(
+            kind(list, json!({"MaxResults": "1"})),
+            ErrorKind::Serialization
+        );
+        assert_eq!(kind(list, json!([])), ErrorKind::Serialization);
+        assert_eq!(
+            kind(list, json!({"MaxResults": 101})),
+            ErrorKind::Validation
+        );
+        assert_eq!(kind(list, json!({"MaxResults": -1})), ErrorKind::Validation);
+        let filter =
+            json!({"HostArnFilter": "arn:aws:codeconnections:r:111122223333:connection/x"});
+        assert_eq!(kind(list, filter), ErrorKind::Validation);
+        assert_eq!(list.validate(&json!({"MaxResults": 0, "Novel": 1})), Ok(()));
+        assert_eq!(list.validate(&json!({"NextToken": null})), Ok(()));
+        assert!(Pattern::Ec2Id("vpc-").matches("vpc-0123456789abcdef0"));
+        assert!(!Pattern::Ec2Id("vpc-").matches("vpc-012345678"));
+    }
+}

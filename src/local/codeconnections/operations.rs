@@ -1,0 +1,55 @@
+//! From an operation's name and input value to the world and back.
+
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use super::{
+    errors::{ErrorKind, ServiceError},
+    model::Operation,
+    world::{Scope, World},
+};
+
+impl World {
+    /// Performs `operation` for `scope`: checks the input against the service
+    /// model, does the work, and gives the output as it goes on the wire.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the service would refuse with.
+    pub fn perform(
+        &mut self,
+        scope: &Scope,
+        operation: Operation,
+        input: Value,
+    ) -> Result<Value, ServiceError> {
+        operation.validate(&input)?;
+        match operation {
+            Operation::CreateConnection => typed(input, |i| self.create_connection(scope, i)),
+            Operation::GetConnection => typed(input, |i| self.get_connection(scope, &i)),
+            Operation::ListConnections => typed(input, |i| self.list_connections(scope, &i)),
+            Operation::DeleteConnection => typed(input, |i| self.delete_connection(scope, &i)),
+            Operation::CreateHost => typed(input, |i| self.create_host(scope, i)),
+            Operation::GetHost => typed(input, |i| self.get_host(scope, &i)),
+            Operation::ListHosts => typed(input, |i| self.list_hosts(scope, &i)),
+            Operation::UpdateHost => typed(input, |i| self.update_host(scope, i)),
+            Operation::DeleteHost => typed(input, |i| self.delete_host(scope, &i)),
+            Operation::TagResource => typed(input, |i| self.tag_resource(scope, i)),
+            Operation::UntagResource => typed(input, |i| self.untag_resource(scope, &i)),
+            Operation::ListTagsForResource => {
+                typed(input, |i| self.list_tags_for_resource(scope, &i))
+            }
+        }
+    }
+}
+
+/// Runs `work` between a typed input and a typed output.
+fn typed<I: DeserializeOwned, O: Serialize>(
+    input: Value,
+    work: impl FnOnce(I) -> Result<O, ServiceError>,
+) -> Result<Value, ServiceError> {
+    let input = serde_json::from_value(input)
+        .map_err(|error| ServiceError::new(ErrorKind::Serialization, error.to_string()))?;
+    let output = work(input)?;
+    serde_json::to_value(output)
+        .map_err(|error| ServiceError::new(ErrorKind::InternalFailure, error.to_string()))
+}

@@ -1,0 +1,178 @@
+//! The stand-in on HTTP.
+
+use std::time::SystemTime;
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::{DefaultBodyLimit, State},
+    http::{HeaderMap, HeaderName, HeaderValue, Response, Uri},
+    middleware::map_response_with_state,
+    routing::{get, post},
+    serve::ListenerExt,
+};
+use tokio::net::TcpListener;
+
+use super::{
+    StandIn, control,
+    errors::{ErrorKind, ServiceError},
+    faults::{Fault, RequestInfo},
+    model::Operation,
+    options::RegionAccess,
+    protocol::{self, Call},
+    sts,
+    world::Scope,
+};
+
+/// The service's inputs are small; this is far more than any of them needs.
+const BODY_LIMIT: usize = 1024 * 1024;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+
+/// Serves the stand-in until the future is dropped.
+///
+/// There is no TLS and no check of signatures: listen on loopback.
+///
+/// # Errors
+///
+/// When the listener fails for good.
+pub async fn serve(listener: TcpListener, stand_in: StandIn) -> std::io::Result<()> {
+    // Answers are one small write each. Failing to say so costs time, not truth.
+    let listener = listener.tap_io(|stream| {
+        let _ = stream.set_nodelay(true);
+    });
+    axum::serve(listener, router(stand_in)).await
+}
+
+/// The routes of the stand-in, for a server that has others besides.
+pub fn router(stand_in: StandIn) -> Router {
+    Router::new()
+        .route("/", post(root))
+        .route("/service/{service}/operation/{operation}", post(service))
+        .route("/_standin/connections", get(control::connections))
+        .route("/_standin/status", post(control::status))
+        .route("/_standin/share", post(control::share))
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(map_response_with_state(stand_in.clone(), stamp))
+        .with_state(stand_in)
+}
+
+/// Sees to it that every response has a request ID.
+async fn stamp(State(stand_in): State<StandIn>, mut response: Response<Body>) -> Response<Body> {
+    if !response.headers().contains_key(REQUEST_ID) {
+        set_request_id(&mut response, &stand_in.next_request_id());
+    }
+    response
+}
+
+fn set_request_id(response: &mut Response<Body>, request_id: &str) {
+    if let Ok(value) = HeaderValue::from_str(request_id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+}
+
+/// `POST /`: STS, the stand-in's own control call, or the service in JSON.
+async fn root(
+    State(stand_in): State<StandIn>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response<Body> {
+    if sts::is_addressed(&headers) {
+        // STS puts the ID in the body as well.
+        let request_id = stand_in.next_request_id();
+        let now = now();
+        let mut response = sts::handle(&mut stand_in.world(), &headers, &body, &request_id, now);
+        set_request_id(&mut response, &request_id);
+        return response;
+    }
+    if control::is_addressed(&headers) {
+        return control::target(&stand_in, &body);
+    }
+    service(State(stand_in), uri, headers, body).await
+}
+
+/// A request to the service, in either protocol.
+async fn service(
+    State(stand_in): State<StandIn>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response<Body> {
+    let call = match protocol::parse(uri.path(), &headers, &body) {
+        Ok(call) => call,
+        Err(refusal) => return refusal.into_response(),
+    };
+    let wire = call.wire;
+    match perform(&stand_in, call) {
+        Ok(output) => protocol::answer(wire, &output),
+        Err(Trouble::Refused(error)) => protocol::refuse(wire, &error),
+        Err(Trouble::Silent) => std::future::pending().await,
+    }
+}
+
+/// Why a call has no output.
+enum Trouble {
+    Refused(ServiceError),
+    /// The client shall wait in vain.
+    Silent,
+}
+
+impl From<ServiceError> for Trouble {
+    fn from(error: ServiceError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+fn perform(stand_in: &StandIn, call: Call) -> Result<serde_json::Value, Trouble> {
+    let caller = stand_in.world().identify(&call.credential, now())?;
+    let scope = Scope::of(&caller, call.wire.namespace);
+    // The hook runs without the world's lock, so that it may look at the world.
+    let request = RequestInfo {
+        account: caller.account,
+        region: caller.region,
+        operation: call.operation.clone(),
+        sequence: stand_in.next_sequence(),
+    };
+    if let Some(fault) = stand_in.fault(&request) {
+        return Err(fail(fault, &scope, &call));
+    }
+    let mut world = stand_in.world();
+    match world.region_access(&scope) {
+        Some(RegionAccess::Denied) => return Err(fail(Fault::Deny, &scope, &call)),
+        Some(RegionAccess::NotEnabled) => return Err(fail(Fault::NotEnabled, &scope, &call)),
+        None => {}
+    }
+    let operation = Operation::find(&call.operation)?;
+    Ok(world.perform(&scope, operation, call.input)?)
+}
+
+/// What a fault looks like from outside.
+fn fail(fault: Fault, scope: &Scope, call: &Call) -> Trouble {
+    match fault {
+        Fault::Throttle => ServiceError::new(ErrorKind::Throttling, "Rate exceeded").into(),
+        Fault::InternalError => ServiceError::new(
+            ErrorKind::InternalFailure,
+            "The request processing has failed because of an unknown error, exception or failure.",
+        )
+        .into(),
+        Fault::Deny => {
+            let resource = ["ConnectionArn", "HostArn", "ResourceArn"]
+                .iter()
+                .find_map(|member| call.input.get(member)?.as_str());
+            scope.denied(&call.operation, resource).into()
+        }
+        Fault::NotEnabled => ServiceError::unrecognized_client().into(),
+        Fault::Hang => Trouble::Silent,
+    }
+}
+
+/// When temporary credentials are handed out and run out: the client's own
+/// clock decides what it sends, so the real time it is.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "clients compare with their own clock"
+)]
+fn now() -> SystemTime {
+    SystemTime::now()
+}

@@ -1,0 +1,136 @@
+//! The operations on tags, which connections and hosts alike have.
+
+use super::{
+    errors::ServiceError,
+    model::Operation,
+    types::{
+        Done, ListTagsForResourceOutput, ResourceArnInput, Tag, TagResourceInput, Tags,
+        UntagResourceInput, tag_list,
+    },
+    world::{Scope, World},
+};
+
+/// The tags of a new resource.
+///
+/// # Errors
+///
+/// Those of [`collect_tags`] and [`with_tags`].
+pub(super) fn initial_tags(list: Option<Vec<Tag>>, limit: usize) -> Result<Tags, ServiceError> {
+    with_tags(Tags::new(), collect_tags(list.unwrap_or_default())?, limit)
+}
+
+/// The tags of one request.
+///
+/// # Errors
+///
+/// `Validation` when a key comes twice, or is one that AWS reserves.
+fn collect_tags(list: Vec<Tag>) -> Result<Tags, ServiceError> {
+    let mut tags = Tags::new();
+    for Tag { key, value } in list {
+        if key
+            .get(..4)
+            .is_some_and(|prefix| prefix.eq_ignore_ascii_case("aws:"))
+        {
+            return Err(ServiceError::validation(format!(
+                "The tag key {key} begins with aws:, which is reserved"
+            )));
+        }
+        if tags.contains_key(&key) {
+            return Err(ServiceError::validation(format!(
+                "The tag key {key} is given more than once"
+            )));
+        }
+        tags.insert(key, value);
+    }
+    Ok(tags)
+}
+
+/// `tags` with `more` laid over them.
+///
+/// # Errors
+///
+/// `LimitExceeded` when there would be more than `limit`.
+fn with_tags(mut tags: Tags, more: Tags, limit: usize) -> Result<Tags, ServiceError> {
+    tags.extend(more);
+    if tags.len() > limit {
+        return Err(ServiceError::limit("tags on a resource", limit));
+    }
+    Ok(tags)
+}
+
+impl World {
+    /// `TagResource`.
+    ///
+    /// # Errors
+    ///
+    /// `ResourceNotFound`; `LimitExceeded` past the quota; `Validation` for keys
+    /// that are doubled or reserved.
+    pub fn tag_resource(
+        &mut self,
+        scope: &Scope,
+        input: TagResourceInput,
+    ) -> Result<Done, ServiceError> {
+        let arn = &input.resource_arn;
+        let more = collect_tags(input.tags)?;
+        let tags = self.own_tags(scope, arn, Operation::TagResource)?.clone();
+        let tags = with_tags(tags, more, self.options.quotas.tags)?;
+        self.replace_tags(arn, tags);
+        Ok(Done {})
+    }
+
+    /// `UntagResource`. Keys that are not there are passed over.
+    ///
+    /// # Errors
+    ///
+    /// `ResourceNotFound`.
+    pub fn untag_resource(
+        &mut self,
+        scope: &Scope,
+        input: &UntagResourceInput,
+    ) -> Result<Done, ServiceError> {
+        let arn = &input.resource_arn;
+        let mut tags = self.own_tags(scope, arn, Operation::UntagResource)?.clone();
+        tags.retain(|key, _| !input.tag_keys.contains(key));
+        self.replace_tags(arn, tags);
+        Ok(Done {})
+    }
+
+    /// `ListTagsForResource`.
+    ///
+    /// # Errors
+    ///
+    /// `ResourceNotFound`.
+    pub fn list_tags_for_resource(
+        &self,
+        scope: &Scope,
+        input: &ResourceArnInput,
+    ) -> Result<ListTagsForResourceOutput, ServiceError> {
+        let operation = Operation::ListTagsForResource;
+        let tags = self.own_tags(scope, &input.resource_arn, operation)?;
+        Ok(ListTagsForResourceOutput {
+            tags: tag_list(tags),
+        })
+    }
+
+    /// The tags of the caller's connection or host called `arn`.
+    fn own_tags(
+        &self,
+        scope: &Scope,
+        arn: &str,
+        operation: Operation,
+    ) -> Result<&Tags, ServiceError> {
+        if self.hosts.get(arn).is_some() {
+            Ok(&self.own_host(scope, arn)?.tags)
+        } else {
+            Ok(&self.own_connection(scope, arn, operation)?.tags)
+        }
+    }
+
+    fn replace_tags(&mut self, arn: &str, tags: Tags) {
+        if let Some(host) = self.hosts.get_mut(arn) {
+            host.tags = tags;
+        } else if let Some(connection) = self.connections.get_mut(arn) {
+            connection.tags = tags;
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Logs: JSON lines where the function runs, plain text in a terminal.
+//!
+//! Only this crate's own lines are logged, at any level: the SDK's would hold
+//! request and response bodies.
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::config::parse_level;
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// A JSON object a line, as Lambda's own JSON format has them.
+    Json,
+    /// Text.
+    Text,
+}
+
+/// Sets up logging as the environment says: `LOG_LEVEL`, else
+/// `AWS_LAMBDA_LOG_LEVEL`, else `info`; `AWS_LAMBDA_LOG_FORMAT` `Text` for
+/// text, else JSON.
+pub fn init_from(lookup: impl Fn(&str) -> Option<String>) {
+    let level = lookup("LOG_LEVEL")
+        .filter(|level| !level.trim().is_empty())
+        .or_else(|| lookup("AWS_LAMBDA_LOG_LEVEL"));
+    // A level that can't be read is told with the other settings.
+    let level = parse_level(level.as_deref().map(str::trim)).unwrap_or(LevelFilter::INFO);
+    let format = match lookup("AWS_LAMBDA_LOG_FORMAT") {
+        Some(format) if format.eq_ignore_ascii_case("text") => Format::Text,
+        _ => Format::Json,
+    };
+    init(level, format);
+}
+
+/// Sets up logging to standard output (JSON) or standard error (text). Does
+/// nothing the second time.
+pub fn init(level: LevelFilter, format: Format) {
+    let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), level);
+    let registry = tracing_subscriber::registry().with(ours);
+    let layer = tracing_subscriber::fmt::layer().with_target(false);
+    // The second time is a test's; its lines go where the first ones go.
+    let _ = match format {
+        Format::Json => registry.with(layer.json().flatten_event(true)).try_init(),
+        Format::Text => registry
+            .with(layer.compact().with_writer(std::io::stderr))
+            .try_init(),
+    };
+}

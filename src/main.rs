@@ -1,0 +1,120 @@
+//! The Lambda function: wiring only.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::Client;
+use codeconnections_inventory::aws::{Patience, clients};
+use codeconnections_inventory::collect::{CodeConnections, Limits};
+use codeconnections_inventory::config::Settings;
+use codeconnections_inventory::domain::{AccountId, Clock, SystemClock};
+use codeconnections_inventory::handler::{Handler, HandlerError};
+use codeconnections_inventory::inventory::{Inventory, Policy};
+use codeconnections_inventory::logging;
+use codeconnections_inventory::summary::Answer;
+use codeconnections_inventory::table::Table;
+use lambda_runtime::{LambdaEvent, service_fn};
+use serde_json::Value;
+use tokio::sync::OnceCell;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    logging::init_from(environment);
+    let settings = match Settings::read(environment) {
+        Ok(settings) => settings,
+        Err(faults) => {
+            tracing::error!(error = %faults, "the function can't start");
+            return ExitCode::FAILURE;
+        }
+    };
+    let config = clients::load().await;
+    let table = Table::new(Client::new(&config), settings.table_name.clone());
+    let function = Function {
+        settings,
+        config,
+        table,
+        handler: OnceCell::new(),
+    };
+    match lambda_runtime::run(service_fn(|event| function.handle(event))).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = %error, "the runtime ended");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the environment"
+)]
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// What is built before the first event, and kept between events.
+struct Function {
+    settings: Settings,
+    config: SdkConfig,
+    table: Table,
+    /// Built with the first event: which account this is stands only there.
+    handler: OnceCell<Handler<CodeConnections, SystemClock>>,
+}
+
+impl Function {
+    async fn handle(&self, event: LambdaEvent<Value>) -> Result<Answer, HandlerError> {
+        let LambdaEvent { payload, context } = event;
+        let handler = self
+            .handler
+            .get_or_try_init(async || self.build(&context.invoked_function_arn))
+            .await?;
+        let now = u64::try_from(SystemClock.now().millis()).unwrap_or(0);
+        let remaining = Duration::from_millis(context.deadline.saturating_sub(now));
+        let answer = handler.handle(&payload, remaining).await;
+        if let Err(error @ (HandlerError::InvalidEvent(_) | HandlerError::UnknownAccount(_))) =
+            &answer
+        {
+            tracing::error!(error_type = error.error_type(), error = %error, "event refused");
+        }
+        answer
+    }
+
+    fn build(
+        &self,
+        function_arn: &str,
+    ) -> Result<Handler<CodeConnections, SystemClock>, HandlerError> {
+        let settings = &self.settings;
+        let own_account: Option<AccountId> = settings
+            .own_account
+            .clone()
+            .or_else(|| function_arn.split(':').nth(4)?.parse().ok());
+        let accounts = if settings.accounts.is_empty() {
+            let unknown = || HandlerError::UnknownAccount(function_arn.to_owned());
+            vec![own_account.clone().ok_or_else(unknown)?]
+        } else {
+            settings.accounts.clone()
+        };
+        let source = CodeConnections::new(
+            self.config.clone(),
+            own_account,
+            settings.member_role.clone(),
+        );
+        Ok(Handler {
+            inventory: Inventory {
+                source,
+                table: self.table.clone(),
+                clock: SystemClock,
+                policy: Policy {
+                    guard: settings.tombstone_guard,
+                    concurrency: settings.max_concurrency,
+                    patience: Patience::default(),
+                    limits: Limits::default(),
+                },
+            },
+            accounts,
+            regions: settings.regions.clone(),
+            random: || fastrand::u128(..),
+        })
+    }
+}

@@ -1,0 +1,55 @@
+//! What can go wrong with the table.
+
+use crate::aws::Fault;
+
+/// An operation on the table that failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TableError {
+    /// A call failed, after all tries.
+    #[error("{operation} {subject}")]
+    Call {
+        /// What was done: `read account`, `record change`, …
+        operation: &'static str,
+        /// What it was about: an account, an ARN, a run.
+        subject: String,
+        /// Why it failed.
+        #[source]
+        fault: Fault,
+    },
+    /// An item is not what this software writes.
+    #[error(transparent)]
+    Corrupt(#[from] Corrupt),
+}
+
+/// An item that this software did not write, or that was edited.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("item pk={pk:?} sk={sk:?}: attribute {attribute}: {problem}")]
+pub struct Corrupt {
+    /// Its partition key.
+    pub pk: String,
+    /// Its sort key.
+    pub sk: String,
+    /// The attribute that is wrong.
+    pub attribute: String,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+impl TableError {
+    /// A failed call.
+    pub fn call(operation: &'static str, subject: impl ToString, fault: Fault) -> Self {
+        Self::Call {
+            operation,
+            subject: subject.to_string(),
+            fault,
+        }
+    }
+
+    /// The fault, if a call failed.
+    pub fn fault(&self) -> Option<&Fault> {
+        match self {
+            Self::Call { fault, .. } => Some(fault),
+            Self::Corrupt(_) => None,
+        }
+    }
+}

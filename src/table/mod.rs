@@ -1,0 +1,19 @@
+//! The table: its definition, its items, and the few operations on it.
+//!
+//! All writes are PartiQL statements, because DynamoDB authorises those by
+//! what they do: `INSERT` never overwrites an item, and the function's role
+//! may `UPDATE` only in the partitions that hold snapshots and the account's
+//! record. Changes and runs are in partitions of their own, where the role
+//! can add and nothing else. See `docs/design.md`.
+
+pub mod error;
+pub mod items;
+pub mod keys;
+mod query;
+pub mod reads;
+pub mod schema;
+pub mod statements;
+pub mod store;
+
+pub use error::{Corrupt, TableError};
+pub use store::{AccountState, Table, Write};

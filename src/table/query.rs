@@ -1,0 +1,153 @@
+//! Queries: the pages of one partition of the table or of an index.
+
+use super::error::TableError;
+use super::items::{Item, s};
+use super::keys;
+use super::schema::Index;
+use super::store::Table;
+use crate::aws::meter::Use;
+use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
+
+/// A query and how far it has come.
+#[derive(Debug)]
+pub(super) struct Query<'a> {
+    table: &'a Table,
+    operation: &'static str,
+    subject: String,
+    index: Option<&'static str>,
+    keys: (&'static str, &'static str),
+    pk: String,
+    sk: Option<String>,
+    forward: bool,
+    limit: Option<i32>,
+    start: Start,
+}
+
+#[derive(Debug)]
+enum Start {
+    First,
+    After(Item),
+    Done,
+}
+
+impl<'a> Query<'a> {
+    /// The partition `pk` of the table, strongly consistent.
+    ///
+    /// `operation` and `subject` are what an error names.
+    pub(super) fn table(
+        table: &'a Table,
+        operation: &'static str,
+        subject: impl ToString,
+        pk: String,
+    ) -> Self {
+        Self {
+            table,
+            operation,
+            subject: subject.to_string(),
+            index: None,
+            keys: (keys::PK, keys::SK),
+            pk,
+            sk: None,
+            forward: true,
+            limit: None,
+            start: Start::First,
+        }
+    }
+
+    /// The partition `pk` of an index, which may be a moment behind.
+    pub(super) fn index(
+        table: &'a Table,
+        operation: &'static str,
+        subject: impl ToString,
+        index: Index,
+        pk: String,
+    ) -> Self {
+        Self {
+            index: Some(index.name),
+            keys: (index.partition_key, index.sort_key),
+            ..Self::table(table, operation, subject, pk)
+        }
+    }
+
+    /// Only the item with this sort key.
+    #[must_use]
+    pub(super) fn with_sk(mut self, sk: String) -> Self {
+        self.sk = Some(sk);
+        self
+    }
+
+    /// The last item first.
+    #[must_use]
+    pub(super) fn backward(mut self) -> Self {
+        self.forward = false;
+        self
+    }
+
+    /// At most so many items on a page.
+    #[must_use]
+    pub(super) fn limit(mut self, items: i32) -> Self {
+        self.limit = Some(items);
+        self
+    }
+
+    /// The next page, or nothing after the last.
+    pub(super) async fn next(&mut self) -> Result<Option<Vec<Item>>, TableError> {
+        let start = match std::mem::replace(&mut self.start, Start::Done) {
+            Start::First => None,
+            Start::After(key) => Some(key),
+            Start::Done => return Ok(None),
+        };
+        let meter = self.table.meter();
+        let mut condition = "#pk = :pk".to_owned();
+        let mut request = self
+            .table
+            .client()
+            .query()
+            .table_name(self.table.name().as_str())
+            .set_index_name(self.index.map(str::to_owned))
+            .expression_attribute_names("#pk", self.keys.0)
+            .expression_attribute_values(":pk", s(&self.pk));
+        if let Some(sk) = &self.sk {
+            condition.push_str(" AND #sk = :sk");
+            request = request
+                .expression_attribute_names("#sk", self.keys.1)
+                .expression_attribute_values(":sk", s(sk));
+        }
+        let answer = request
+            .key_condition_expression(condition)
+            .consistent_read(self.index.is_none())
+            .scan_index_forward(self.forward)
+            .set_limit(self.limit)
+            .set_exclusive_start_key(start)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .customize()
+            .interceptor(meter.counts(Use::Read))
+            .send()
+            .await
+            .map_err(|error| TableError::call(self.operation, &self.subject, (&error).into()))?;
+        meter.count_read_units(answer.consumed_capacity());
+        if let Some(key) = answer.last_evaluated_key {
+            self.start = Start::After(key);
+        }
+        Ok(Some(answer.items.unwrap_or_default()))
+    }
+
+    /// The first item, if there is one.
+    pub(super) async fn first(mut self) -> Result<Option<Item>, TableError> {
+        self.limit = Some(1);
+        Ok(self.next().await?.and_then(|page| page.into_iter().next()))
+    }
+
+    /// All items, or the first `most`.
+    pub(super) async fn collect(mut self, most: Option<usize>) -> Result<Vec<Item>, TableError> {
+        let most = most.unwrap_or(usize::MAX);
+        let mut items = Vec::new();
+        while items.len() < most
+            && let Some(page) = self.next().await?
+        {
+            items.extend(page);
+        }
+        items.truncate(most);
+        Ok(items)
+    }
+}

@@ -1,0 +1,136 @@
+//! What audits read: by keys and indexes, never by a scan.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::error::{Corrupt, TableError};
+use super::items::{self, Item};
+use super::keys;
+use super::query::Query;
+use super::schema::BY_STATUS;
+use super::store::Table;
+use crate::domain::{
+    AccountId, Attributes, Change, ConnectionArn, ConnectionStatus, RunRecord, Timestamp,
+};
+
+/// A connection as the index by status tells it: all but what differs from
+/// run to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InStatus {
+    /// The account that was asked.
+    pub account: AccountId,
+    /// Its identity.
+    pub arn: ConnectionArn,
+    /// What the service told.
+    pub attributes: Attributes,
+    /// When it was first seen.
+    pub first_seen_at: Timestamp,
+    /// Since when it is in its status.
+    pub status_since: Timestamp,
+}
+
+impl Table {
+    /// The accounts that the table knows, sorted.
+    ///
+    /// # Errors
+    /// [`TableError`] if the query fails or an item can't be read.
+    pub async fn accounts(&self) -> Result<Vec<AccountId>, TableError> {
+        let pk = keys::ACCOUNTS.to_owned();
+        let query = Query::index(self, "list accounts", self.name(), BY_STATUS, pk);
+        let items = query.collect(None).await?;
+        let accounts = items.iter().map(|item| {
+            items::account_of(item).ok_or_else(|| wrong(item, keys::PK, "names no account"))
+        });
+        Ok(accounts.collect::<Result<_, _>>()?)
+    }
+
+    /// Every connection in `status`, in all accounts, the longest in it
+    /// first.
+    ///
+    /// # Errors
+    /// [`TableError`] if the query fails or an item can't be read.
+    pub async fn in_status(&self, status: &ConnectionStatus) -> Result<Vec<InStatus>, TableError> {
+        let pk = keys::status_pk(Some(status));
+        let query = Query::index(self, "list connections by status", status, BY_STATUS, pk);
+        let items = query.collect(None).await?;
+        Ok(items.into_iter().map(in_status).collect::<Result<_, _>>()?)
+    }
+
+    /// A connection's changes, the first one first.
+    ///
+    /// # Errors
+    /// [`TableError`] if the query fails or an item can't be read.
+    pub async fn changes_of(
+        &self,
+        account: &AccountId,
+        arn: &ConnectionArn,
+    ) -> Result<Vec<Change>, TableError> {
+        let pk = keys::changes_pk(account, arn);
+        let query = Query::table(self, "read changes", arn, pk);
+        let items = query.collect(None).await?;
+        Ok(items
+            .into_iter()
+            .map(items::read_record)
+            .collect::<Result<_, _>>()?)
+    }
+
+    /// An account's runs, the last one first, at most `most`.
+    ///
+    /// # Errors
+    /// [`TableError`] if the query fails or an item can't be read.
+    pub async fn runs_of(
+        &self,
+        account: &AccountId,
+        most: usize,
+    ) -> Result<Vec<RunRecord>, TableError> {
+        const PAGE: usize = 100;
+        let pk = keys::runs_pk(account);
+        let page = i32::try_from(most.clamp(1, PAGE)).unwrap_or(i32::MAX);
+        let query = Query::table(self, "read runs", account, pk)
+            .backward()
+            .limit(page);
+        let items = query.collect(Some(most)).await?;
+        Ok(items
+            .into_iter()
+            .map(items::read_record)
+            .collect::<Result<_, _>>()?)
+    }
+}
+
+fn in_status(item: Item) -> Result<InStatus, Corrupt> {
+    let text = |name: &str| match item.get(name) {
+        Some(AttributeValue::S(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    let time = |name: &str| {
+        let parsed = text(name).and_then(|text| text.parse().ok());
+        parsed.ok_or_else(|| wrong(&item, name, "is missing or not a time"))
+    };
+    let arn = text(keys::SK).and_then(|sk| sk.strip_prefix(keys::CONNECTION_PREFIX)?.parse().ok());
+    Ok(InStatus {
+        account: items::account_of(&item)
+            .ok_or_else(|| wrong(&item, keys::PK, "names no account"))?,
+        arn: arn.ok_or_else(|| wrong(&item, keys::SK, "names no connection"))?,
+        attributes: Attributes {
+            connection_name: text("connection_name").map(Into::into),
+            connection_status: text("connection_status").map(Into::into),
+            host_arn: text("host_arn").map(Into::into),
+            owner_account_id: text("owner_account_id").map(Into::into),
+            provider_type: text("provider_type").map(Into::into),
+        },
+        first_seen_at: time("first_seen_at")?,
+        status_since: time("status_since")?,
+    })
+}
+
+fn wrong(item: &Item, attribute: &str, problem: &str) -> Corrupt {
+    let key = |name: &str| match item.get(name) {
+        Some(AttributeValue::S(text)) => text.clone(),
+        _ => String::new(),
+    };
+    Corrupt {
+        pk: key(keys::PK),
+        sk: key(keys::SK),
+        attribute: attribute.to_owned(),
+        problem: problem.to_owned(),
+    }
+}

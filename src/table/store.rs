@@ -1,0 +1,359 @@
+//! The operations on the table, each one request (or the pages of one query).
+//!
+//! Nothing is tried again here beyond what the SDK does: what an answer means
+//! for the run is the caller's to decide.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::execute_statement::ExecuteStatementError;
+use aws_sdk_dynamodb::operation::execute_transaction::ExecuteTransactionError;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, BatchStatementError, BatchStatementRequest, CancellationReason,
+    ParameterizedStatement, ReturnConsumedCapacity,
+};
+
+use super::error::{Corrupt, TableError};
+use super::items;
+use super::keys;
+use super::query::Query;
+use super::statements::{self, Statement};
+use crate::aws::fault::kind_of;
+use crate::aws::meter::Use;
+use crate::aws::{Fault, FaultKind, Meter};
+use crate::config::TableName;
+use crate::domain::decide::Step;
+use crate::domain::plan::Touch;
+use crate::domain::{AccountId, AccountRecord, ConnectionArn, RunRecord, Snapshot};
+
+/// Statements in one request, at most.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchExecuteStatement.html>
+pub const BATCH: usize = 25;
+
+/// The inventory's table, as one run uses it.
+#[derive(Debug, Clone)]
+pub struct Table {
+    client: Client,
+    name: TableName,
+    meter: Arc<Meter>,
+}
+
+/// What became of a write with a condition. That the condition did not hold
+/// is an answer, not an error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Write {
+    /// It is written.
+    Written,
+    /// What it was worked out from is no longer so.
+    Conflict,
+    /// It failed.
+    Failed(Fault),
+}
+
+/// What the table holds of an account.
+#[derive(Debug, Default)]
+pub struct AccountState {
+    /// Its record, if a run was ever recorded.
+    pub record: Option<AccountRecord>,
+    /// Its snapshots, tombstones too.
+    pub snapshots: HashMap<ConnectionArn, Snapshot>,
+    /// Items that can't be read: somebody else wrote them.
+    pub corrupt: Vec<Corrupt>,
+}
+
+impl Table {
+    /// The table `name`, with a meter of its own.
+    pub fn new(client: Client, name: TableName) -> Self {
+        Self {
+            client,
+            name,
+            meter: Arc::default(),
+        }
+    }
+
+    /// The same table, counting with `meter`.
+    #[must_use]
+    pub fn metered(&self, meter: Arc<Meter>) -> Self {
+        Self {
+            client: self.client.clone(),
+            name: self.name.clone(),
+            meter,
+        }
+    }
+
+    /// The table's name.
+    pub fn name(&self) -> &TableName {
+        &self.name
+    }
+
+    pub(super) fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    /// The client that it is reached with.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Reads an account's record and all its snapshots: one strongly
+    /// consistent query.
+    ///
+    /// The record comes first. A run whose number it holds had written
+    /// everything before it, so the snapshots that follow show all of it.
+    ///
+    /// # Errors
+    /// [`TableError`] if the query fails. What can't be read is set apart.
+    pub async fn read_account(&self, account: &AccountId) -> Result<AccountState, TableError> {
+        let mut state = AccountState::default();
+        let pk = keys::account_pk(account);
+        let mut pages = Query::table(self, "read account", account, pk);
+        while let Some(page) = pages.next().await? {
+            for item in page {
+                match item.get(keys::SK) {
+                    Some(AttributeValue::S(sk)) if sk == keys::ACCOUNT_SK => {
+                        match items::read_record(item) {
+                            Ok(record) => state.record = Some(record),
+                            Err(corrupt) => state.corrupt.push(corrupt),
+                        }
+                    }
+                    _ => match items::read_snapshot(item) {
+                        Ok(snapshot) => {
+                            state.snapshots.insert(snapshot.arn.clone(), snapshot);
+                        }
+                        Err(corrupt) => state.corrupt.push(corrupt),
+                    },
+                }
+            }
+        }
+        Ok(state)
+    }
+
+    /// Reads an account's record.
+    ///
+    /// # Errors
+    /// [`TableError`] if the query fails or the item can't be read.
+    pub async fn read_record(
+        &self,
+        account: &AccountId,
+    ) -> Result<Option<AccountRecord>, TableError> {
+        let pk = keys::account_pk(account);
+        let query = Query::table(self, "read account record", account, pk)
+            .with_sk(keys::ACCOUNT_SK.to_owned());
+        Ok(query.first().await?.map(items::read_record).transpose()?)
+    }
+
+    /// Reads one snapshot.
+    ///
+    /// # Errors
+    /// [`TableError`] if the query fails or the item can't be read.
+    pub async fn read_snapshot(
+        &self,
+        account: &AccountId,
+        arn: &ConnectionArn,
+    ) -> Result<Option<Snapshot>, TableError> {
+        let pk = keys::account_pk(account);
+        let query = Query::table(self, "read snapshot", arn, pk).with_sk(keys::snapshot_sk(arn));
+        Ok(query.first().await?.map(items::read_snapshot).transpose()?)
+    }
+
+    /// Reads the record of the run with this number.
+    ///
+    /// # Errors
+    /// [`TableError`] if the query fails or the item can't be read.
+    pub async fn read_run(
+        &self,
+        account: &AccountId,
+        sequence: u64,
+    ) -> Result<Option<RunRecord>, TableError> {
+        let pk = keys::runs_pk(account);
+        let query = Query::table(self, "read run", account, pk).with_sk(keys::run_sk(sequence));
+        Ok(query.first().await?.map(items::read_record).transpose()?)
+    }
+
+    /// Reads the last run of an account's chain, whether or not the account's
+    /// record knows of it.
+    ///
+    /// # Errors
+    /// [`TableError`] if the query fails or the item can't be read.
+    pub async fn read_last_run(
+        &self,
+        account: &AccountId,
+    ) -> Result<Option<RunRecord>, TableError> {
+        let pk = keys::runs_pk(account);
+        let query = Query::table(self, "read last run", account, pk).backward();
+        Ok(query.first().await?.map(items::read_record).transpose()?)
+    }
+
+    /// Notes when connections were seen, at most [`BATCH`] in one request.
+    /// One result for each.
+    pub async fn touch(&self, account: &AccountId, touches: &[Touch<'_>]) -> Vec<Write> {
+        let requests: Result<Vec<_>, _> = touches
+            .iter()
+            .map(|touch| statements::touch(&self.name, account, touch))
+            .map(|Statement { text, parameters }| {
+                BatchStatementRequest::builder()
+                    .statement(text)
+                    .set_parameters(Some(parameters))
+                    .build()
+            })
+            .collect();
+        let all = |write: Write| vec![write; touches.len()];
+        let requests = match requests {
+            Ok(requests) => requests,
+            Err(error) => return all(Write::Failed(Fault::local(&error))),
+        };
+        let answer = self
+            .client
+            .batch_execute_statement()
+            .set_statements(Some(requests))
+            .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
+            .customize()
+            .interceptor(self.meter.counts(Use::Write))
+            .send()
+            .await;
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => return all(Write::Failed((&error).into())),
+        };
+        self.meter.count_write_units(answer.consumed_capacity());
+        let results: Vec<Write> = answer
+            .responses()
+            .iter()
+            .map(|response| response.error().map_or(Write::Written, of_statement))
+            .collect();
+        if results.len() == touches.len() {
+            results
+        } else {
+            all(Write::Failed(Fault::new(
+                FaultKind::Service,
+                "UnreadableAnswer",
+                format!("{} results for {} statements", results.len(), touches.len()),
+            )))
+        }
+    }
+
+    /// Records a change together with the snapshot that it leaves, or
+    /// neither.
+    pub async fn record(
+        &self,
+        account: &AccountId,
+        known: Option<&Snapshot>,
+        step: &Step,
+    ) -> Write {
+        let mut request = self.client.execute_transaction();
+        for Statement { text, parameters } in statements::step(&self.name, account, known, step) {
+            let statement = ParameterizedStatement::builder()
+                .statement(text)
+                .set_parameters(Some(parameters))
+                .build();
+            match statement {
+                Ok(statement) => request = request.transact_statements(statement),
+                Err(error) => return Write::Failed(Fault::local(&error)),
+            }
+        }
+        let answer = request
+            .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
+            .customize()
+            .interceptor(self.meter.counts(Use::Write))
+            .send()
+            .await;
+        match answer {
+            Ok(answer) => {
+                self.meter.count_write_units(answer.consumed_capacity());
+                Write::Written
+            }
+            Err(error) => match error.as_service_error() {
+                Some(ExecuteTransactionError::TransactionCanceledException(cancelled)) => {
+                    of_transaction(cancelled.cancellation_reasons(), cancelled.message())
+                }
+                _ => Write::Failed((&error).into()),
+            },
+        }
+    }
+
+    /// Records a run. [`Write::Conflict`] if its number is taken.
+    pub async fn record_run(&self, run: &RunRecord) -> Write {
+        self.execute(statements::run(&self.name, run)).await
+    }
+
+    /// Writes an account's record, worked out from `known`.
+    pub async fn write_account(
+        &self,
+        known: Option<&AccountRecord>,
+        record: &AccountRecord,
+    ) -> Write {
+        self.execute(statements::account(&self.name, known, record))
+            .await
+    }
+
+    async fn execute(&self, Statement { text, parameters }: Statement) -> Write {
+        let answer = self
+            .client
+            .execute_statement()
+            .statement(text)
+            .set_parameters(Some(parameters))
+            .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
+            .customize()
+            .interceptor(self.meter.counts(Use::Write))
+            .send()
+            .await;
+        match answer {
+            Ok(answer) => {
+                self.meter.count_write_units(answer.consumed_capacity());
+                Write::Written
+            }
+            Err(error) => match error.as_service_error() {
+                Some(
+                    ExecuteStatementError::ConditionalCheckFailedException(_)
+                    | ExecuteStatementError::DuplicateItemException(_),
+                ) => Write::Conflict,
+                _ => Write::Failed((&error).into()),
+            },
+        }
+    }
+}
+
+fn of_statement(error: &BatchStatementError) -> Write {
+    let code = error.code().map_or("UnknownError", |code| code.as_str());
+    of_code(code, error.message())
+}
+
+/// What became of a transaction that was cancelled. Some emulators give no
+/// reasons but in the message.
+fn of_transaction(reasons: &[CancellationReason], message: Option<&str>) -> Write {
+    let telling = reasons
+        .iter()
+        .map(|reason| (reason.code().unwrap_or("None"), reason.message()))
+        .filter(|(code, _)| *code != "None");
+    let mut failure = None;
+    for (code, message) in telling {
+        match of_code(code, message) {
+            // A condition that fails decides, whatever else went wrong.
+            Write::Conflict => return Write::Conflict,
+            other => failure = failure.or(Some(other)),
+        }
+    }
+    failure.unwrap_or_else(|| {
+        Write::Failed(Fault::new(
+            FaultKind::Service,
+            "TransactionCanceledException",
+            message.unwrap_or("cancelled without a reason"),
+        ))
+    })
+}
+
+fn of_code(code: &str, message: Option<&str>) -> Write {
+    // Batches name codes without, other answers with "Exception".
+    let stem = code.strip_suffix("Exception").unwrap_or(code);
+    if matches!(stem, "ConditionalCheckFailed" | "DuplicateItem") {
+        return Write::Conflict;
+    }
+    let message = message.unwrap_or("no message");
+    let kind = match stem {
+        "AccessDenied" => FaultKind::Denied,
+        "ResourceNotFound" => FaultKind::NotFound,
+        _ => kind_of(code, None),
+    };
+    Write::Failed(Fault::new(kind, code, message))
+}

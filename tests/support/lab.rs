@@ -1,0 +1,238 @@
+//! The laboratory: an embedded table, a stand-in account, and a clock.
+//!
+//! With `TEST_DYNAMODB_ENDPOINT` set, the table is made there instead: any
+//! implementation of DynamoDB will do.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use codeconnections_inventory::audit::{Audit, ConnectionFilter, ConnectionRow};
+use codeconnections_inventory::aws::{Meter, Patience};
+use codeconnections_inventory::collect::{CodeConnections, ConnectionSource, Limits};
+use codeconnections_inventory::domain::plan::TombstoneGuard;
+use codeconnections_inventory::domain::{
+    AccountId, Change, ChangeKind, Outcome, Region, RunRecord, Timestamp,
+};
+use codeconnections_inventory::handler::{Handler, HandlerError};
+use codeconnections_inventory::inventory::{Inventory, Policy};
+use codeconnections_inventory::local::codeconnections::{
+    CreateConnectionInput, Options, ProviderType, Quotas, Scope, StandIn,
+};
+use codeconnections_inventory::local::embedded::local_config;
+use codeconnections_inventory::local::{EmbeddedTable, ManualClock, StandInService};
+use codeconnections_inventory::summary::{Answer, Summary};
+use codeconnections_inventory::table::{Table, schema};
+use serde_json::{Value, json};
+
+pub const ACCOUNT: &str = "123456789012";
+pub const REGION: &str = "eu-west-1";
+pub const START: &str = "2026-10-01T09:00:00Z";
+pub const HOUR: Duration = Duration::from_secs(3600);
+
+pub struct Lab {
+    pub stand_in: StandIn,
+    pub service: StandInService,
+    pub table: Table,
+    pub clock: Arc<ManualClock>,
+    pub table_endpoint: String,
+    _embedded: Option<EmbeddedTable>,
+}
+
+pub type LabHandler<S = CodeConnections> = Handler<S, Arc<ManualClock>>;
+
+static TABLES: AtomicU32 = AtomicU32::new(0);
+
+impl Lab {
+    pub async fn new() -> Self {
+        let stand_in = StandIn::new(Options {
+            default_account: ACCOUNT.to_owned(),
+            quotas: Quotas {
+                connections: 1_000_000,
+                ..Quotas::default()
+            },
+            unique_names: false,
+            ..Options::default()
+        });
+        let service = StandInService::start(stand_in.clone(), 0).await.expect("a port");
+        let (table, table_endpoint, embedded) = table().await;
+        Self {
+            stand_in,
+            service,
+            table,
+            clock: Arc::new(ManualClock::at(START.parse().expect("a time"))),
+            table_endpoint,
+            _embedded: embedded,
+        }
+    }
+
+    /// The handler, as the function builds it, but for the clock and short
+    /// waits.
+    pub fn handler(&self) -> LabHandler {
+        self.handler_of(self.source_at(self.service.endpoint()), self.table.clone())
+    }
+
+    pub fn handler_of<S: ConnectionSource>(&self, source: S, table: Table) -> LabHandler<S> {
+        Handler {
+            inventory: Inventory {
+                source,
+                table,
+                clock: Arc::clone(&self.clock),
+                policy: policy(),
+            },
+            accounts: vec![account()],
+            regions: vec![region(REGION)],
+            random: || fastrand::u128(..),
+        }
+    }
+
+    /// A source that lists from `endpoint`.
+    pub fn source_at(&self, endpoint: &str) -> CodeConnections {
+        CodeConnections::new(local_config(endpoint), Some(account()), None)
+    }
+
+    /// The lab's table, reached through `endpoint`.
+    pub fn table_at(&self, endpoint: &str) -> Table {
+        Table::new(Client::new(&local_config(endpoint)), self.table.name().clone())
+    }
+
+    /// One run after an hour, of the default handler.
+    pub async fn run(&self) -> Summary {
+        self.clock.advance(HOUR);
+        run(&self.handler(), &json!({})).await
+    }
+
+    pub fn create(&self, name: &str) -> String {
+        self.create_in(REGION, name)
+    }
+
+    pub fn create_in(&self, region: &str, name: &str) -> String {
+        let scope = Scope::new(ACCOUNT, region);
+        let input = CreateConnectionInput::new(name, ProviderType::GitHub);
+        let made = self.stand_in.world().create_connection(&scope, input);
+        made.expect("created").connection_arn
+    }
+
+    pub fn set_status(&self, arn: &str, status: &str) {
+        self.stand_in.world().set_status(arn, status).expect("set");
+    }
+
+    pub fn delete(&self, arn: &str) {
+        self.stand_in.world().delete(arn).expect("deleted");
+    }
+
+    pub fn audit(&self) -> Audit {
+        Audit::new(self.table.clone())
+    }
+
+    /// The changes of a connection, in short: kind and status after.
+    pub async fn story(&self, arn: &str) -> Vec<(ChangeKind, Option<String>)> {
+        story(&self.changes(arn).await)
+    }
+
+    pub async fn changes(&self, arn: &str) -> Vec<Change> {
+        let arn = arn.parse().expect("an ARN");
+        let changes = self.table.changes_of(&account(), &arn).await.expect("read");
+        assert_chained(&changes);
+        changes
+    }
+
+    pub async fn connections(&self) -> Vec<ConnectionRow> {
+        let filter = ConnectionFilter {
+            include_deleted: true,
+            ..ConnectionFilter::default()
+        };
+        self.audit().connections(&filter).await.expect("read")
+    }
+
+    pub async fn connection(&self, arn: &str) -> ConnectionRow {
+        let rows = self.connections().await;
+        let found = rows.into_iter().find(|row| row.connection_arn.as_str() == arn);
+        found.unwrap_or_else(|| panic!("{arn} is in the table"))
+    }
+
+    /// The account's runs, the first one first, their chain checked.
+    pub async fn runs(&self) -> Vec<RunRecord> {
+        let mut runs = self.table.runs_of(&account(), 10_000).await.expect("read");
+        runs.reverse();
+        for (i, run) in runs.iter().enumerate() {
+            assert_eq!(run.sequence, i as u64 + 1, "runs are numbered without gaps");
+            let before = i.checked_sub(1).map(|before| runs[before].digest());
+            assert_eq!(run.previous_digest, before, "run {} refers to the one before", i + 1);
+        }
+        runs
+    }
+}
+
+/// Changes are numbered from 1 and each refers to the one before.
+pub fn assert_chained(changes: &[Change]) {
+    for (i, change) in changes.iter().enumerate() {
+        assert_eq!(change.version as usize, i + 1, "changes are numbered without gaps");
+        let before = i.checked_sub(1).map(|before| changes[before].digest());
+        assert_eq!(change.previous_digest, before, "each change refers to the one before");
+        if let Some(seen) = change.previously_seen_at {
+            assert!(seen <= change.observed_until, "a window has a length: {change:?}");
+        }
+    }
+}
+
+pub fn story(changes: &[Change]) -> Vec<(ChangeKind, Option<String>)> {
+    let status = |change: &Change| change.after.as_ref().map(|a| a.status_word().to_owned());
+    changes.iter().map(|change| (change.kind, status(change))).collect()
+}
+
+/// One event that is dealt with; whatever its outcome, its summary.
+pub async fn run<S: ConnectionSource>(handler: &LabHandler<S>, event: &Value) -> Summary {
+    match handler.handle(event, Duration::from_secs(60)).await {
+        Ok(Answer::One(summary)) | Err(HandlerError::RunFailed(Answer::One(summary))) => *summary,
+        other => panic!("one run, not {other:?}"),
+    }
+}
+
+pub fn account() -> AccountId {
+    ACCOUNT.parse().expect("an account")
+}
+
+pub fn region(name: &str) -> Region {
+    name.parse().expect("a region")
+}
+
+/// The usual rules, with waits that tests can wait for.
+pub fn policy() -> Policy {
+    Policy {
+        guard: TombstoneGuard::Share(0.5),
+        concurrency: 4,
+        patience: Patience {
+            first: Duration::from_millis(1),
+            longest: Duration::from_millis(5),
+            unreachable_tries: 3,
+        },
+        limits: Limits::default(),
+    }
+}
+
+/// The changes of a summary, by kind.
+pub fn changes(summary: &Summary) -> Vec<(ChangeKind, u64)> {
+    summary.changes.iter().map(|(kind, n)| (*kind, *n)).collect()
+}
+
+async fn table() -> (Table, String, Option<EmbeddedTable>) {
+    let Some(endpoint) = environment("TEST_DYNAMODB_ENDPOINT") else {
+        let embedded = EmbeddedTable::in_memory().await.expect("an embedded table");
+        let endpoint = embedded.endpoint().to_owned();
+        return (embedded.table().clone(), endpoint, Some(embedded));
+    };
+    let number = TABLES.fetch_add(1, Ordering::Relaxed);
+    let name = format!("test-{}-{number}", std::process::id());
+    let name = name.parse().expect("a table name");
+    let client = Client::new(&local_config(&endpoint));
+    schema::create(&client, &name).await.expect("a table");
+    (Table::new(client, name), endpoint, None)
+}
+
+#[allow(clippy::disallowed_methods, reason = "says which table is tested")]
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}

@@ -1,0 +1,21 @@
+//! What tests share: a laboratory with a table and a service on loopback, a
+//! proxy that interferes, and a service that says what a test wants.
+//!
+//! Nothing here knows how the code under test does its work: it is reached
+//! through its public interface, and reaches its parts over real HTTP.
+
+#![allow(
+    dead_code,
+    unused_imports,
+    missing_docs,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "every test file compiles this module and uses a part of it"
+)]
+
+pub mod lab;
+pub mod proxy;
+pub mod script;
+pub mod tools;
+
+pub use lab::Lab;
