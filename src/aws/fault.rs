@@ -147,6 +147,9 @@ where
 {
     fn from(error: &SdkError<E, HttpResponse>) -> Self {
         match error {
+            SdkError::ServiceError(answer) if answer.raw().status().is_success() => {
+                Self::new(FaultKind::Service, "UnreadableAnswer", chain(error))
+            }
             SdkError::ServiceError(answer) => {
                 let status = answer.raw().status().as_u16();
                 let code = answer.err().code().unwrap_or("");

@@ -142,25 +142,20 @@ impl<S: ConnectionSource, C: Clock> Lister<'_, S, C> {
         deadline: Deadline,
     ) -> Result<Page, Fault> {
         let mut failed = 0;
+        let mut last = None;
         loop {
             let call = self.source.page(target, query, self.meter);
-            let answer = tokio::time::timeout_at(deadline.listing, call)
-                .await
-                .unwrap_or_else(|_| {
-                    Err(Fault::new(
-                        FaultKind::TimedOut,
-                        "TimedOut",
-                        "no answer before the time for listing was over",
-                    ))
-                });
-            let fault = match answer {
-                Ok(page) => return Ok(page),
-                Err(fault) => fault,
+            let fault = match tokio::time::timeout_at(deadline.listing, call).await {
+                Ok(Ok(page)) => return Ok(page),
+                Ok(Err(fault)) => fault,
+                // What went wrong before says more than that time is over.
+                Err(_) => return Err(last.unwrap_or_else(too_late)),
             };
             failed += 1;
             let Some(wait) = self.patience.wait(&fault, failed, deadline.listing) else {
                 return Err(fault.after(failed));
             };
+            last = Some(fault.clone().after(failed));
             tracing::debug!(
                 account = %target.account,
                 region = %target.region,
@@ -172,6 +167,11 @@ impl<S: ConnectionSource, C: Clock> Lister<'_, S, C> {
             tokio::time::sleep(wait).await;
         }
     }
+}
+
+fn too_late() -> Fault {
+    let problem = "no answer before the time for listing was over";
+    Fault::new(FaultKind::TimedOut, "TimedOut", problem)
 }
 
 /// What a listing has gathered.

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{Credentials, Region, SharedCredentialsProvider};
+use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
+use aws_smithy_async::time::SystemTimeSource;
 use dynoxide::Database;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -201,5 +203,7 @@ pub fn local_config(endpoint: &str) -> SdkConfig {
         .endpoint_url(endpoint)
         .region(Region::new("us-east-1"))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .time_source(SystemTimeSource::new())
+        .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
         .build()
 }

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use aws_config::SdkConfig;
+use aws_config::retry::RetryConfig;
 use aws_sdk_dynamodb::Client;
 use codeconnections_inventory::audit::{Audit, ConnectionFilter, ConnectionRow};
 use codeconnections_inventory::aws::{Meter, Patience};
@@ -56,7 +58,9 @@ impl Lab {
             unique_names: false,
             ..Options::default()
         });
-        let service = StandInService::start(stand_in.clone(), 0).await.expect("a port");
+        let service = StandInService::start(stand_in.clone(), 0)
+            .await
+            .expect("a port");
         let (table, table_endpoint, embedded) = table().await;
         Self {
             stand_in,
@@ -90,18 +94,27 @@ impl Lab {
 
     /// A source that lists from `endpoint`.
     pub fn source_at(&self, endpoint: &str) -> CodeConnections {
-        CodeConnections::new(local_config(endpoint), Some(account()), None)
+        CodeConnections::new(quick(endpoint), Some(account()), None)
     }
 
     /// The lab's table, reached through `endpoint`.
     pub fn table_at(&self, endpoint: &str) -> Table {
-        Table::new(Client::new(&local_config(endpoint)), self.table.name().clone())
+        Table::new(
+            Client::new(&local_config(endpoint)),
+            self.table.name().clone(),
+        )
     }
 
     /// One run after an hour, of the default handler.
     pub async fn run(&self) -> Summary {
         self.clock.advance(HOUR);
         run(&self.handler(), &json!({})).await
+    }
+
+    /// One run that lists from `endpoint`.
+    pub async fn run_with(&self, endpoint: &str, event: &Value) -> Summary {
+        let handler = self.handler_of(self.source_at(endpoint), self.table.clone());
+        run(&handler, event).await
     }
 
     pub fn create(&self, name: &str) -> String {
@@ -149,7 +162,9 @@ impl Lab {
 
     pub async fn connection(&self, arn: &str) -> ConnectionRow {
         let rows = self.connections().await;
-        let found = rows.into_iter().find(|row| row.connection_arn.as_str() == arn);
+        let found = rows
+            .into_iter()
+            .find(|row| row.connection_arn.as_str() == arn);
         found.unwrap_or_else(|| panic!("{arn} is in the table"))
     }
 
@@ -160,7 +175,12 @@ impl Lab {
         for (i, run) in runs.iter().enumerate() {
             assert_eq!(run.sequence, i as u64 + 1, "runs are numbered without gaps");
             let before = i.checked_sub(1).map(|before| runs[before].digest());
-            assert_eq!(run.previous_digest, before, "run {} refers to the one before", i + 1);
+            assert_eq!(
+                run.previous_digest,
+                before,
+                "run {} refers to the one before",
+                i + 1
+            );
         }
         runs
     }
@@ -169,18 +189,31 @@ impl Lab {
 /// Changes are numbered from 1 and each refers to the one before.
 pub fn assert_chained(changes: &[Change]) {
     for (i, change) in changes.iter().enumerate() {
-        assert_eq!(change.version as usize, i + 1, "changes are numbered without gaps");
+        assert_eq!(
+            change.version as usize,
+            i + 1,
+            "changes are numbered without gaps"
+        );
         let before = i.checked_sub(1).map(|before| changes[before].digest());
-        assert_eq!(change.previous_digest, before, "each change refers to the one before");
+        assert_eq!(
+            change.previous_digest, before,
+            "each change refers to the one before"
+        );
         if let Some(seen) = change.previously_seen_at {
-            assert!(seen <= change.observed_until, "a window has a length: {change:?}");
+            assert!(
+                seen <= change.observed_until,
+                "a window has a length: {change:?}"
+            );
         }
     }
 }
 
 pub fn story(changes: &[Change]) -> Vec<(ChangeKind, Option<String>)> {
     let status = |change: &Change| change.after.as_ref().map(|a| a.status_word().to_owned());
-    changes.iter().map(|change| (change.kind, status(change))).collect()
+    changes
+        .iter()
+        .map(|change| (change.kind, status(change)))
+        .collect()
 }
 
 /// One event that is dealt with; whatever its outcome, its summary.
@@ -199,6 +232,15 @@ pub fn region(name: &str) -> Region {
     name.parse().expect("a region")
 }
 
+/// A client configuration with the SDK's usual retries, but short waits.
+pub fn quick(endpoint: &str) -> SdkConfig {
+    let retries = RetryConfig::standard().with_initial_backoff(Duration::from_millis(1));
+    local_config(endpoint)
+        .into_builder()
+        .retry_config(retries)
+        .build()
+}
+
 /// The usual rules, with waits that tests can wait for.
 pub fn policy() -> Policy {
     Policy {
@@ -215,7 +257,11 @@ pub fn policy() -> Policy {
 
 /// The changes of a summary, by kind.
 pub fn changes(summary: &Summary) -> Vec<(ChangeKind, u64)> {
-    summary.changes.iter().map(|(kind, n)| (*kind, *n)).collect()
+    summary
+        .changes
+        .iter()
+        .map(|(kind, n)| (*kind, *n))
+        .collect()
 }
 
 async fn table() -> (Table, String, Option<EmbeddedTable>) {

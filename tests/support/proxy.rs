@@ -13,6 +13,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 /// A request as the proxy sees it.
@@ -62,6 +63,7 @@ struct Inner {
     upstream: String,
     policy: Box<Policy>,
     count: AtomicUsize,
+    hanging: Notify,
     client: Client<HttpConnector, Body>,
 }
 
@@ -80,11 +82,14 @@ impl Proxy {
             upstream: upstream.to_owned(),
             policy: Box::new(policy),
             count: AtomicUsize::new(0),
+            hanging: Notify::new(),
             client: Client::builder(TokioExecutor::new()).build_http(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
-        let app = Router::new().fallback(forward).with_state(Arc::clone(&inner));
+        let app = Router::new()
+            .fallback(forward)
+            .with_state(Arc::clone(&inner));
         let server = tokio::spawn(async move {
             axum::serve(listener, app).await.expect("serves");
         });
@@ -93,6 +98,12 @@ impl Proxy {
             inner,
             server,
         }
+    }
+
+    /// Waits until a request is left without an answer; what it asked for is
+    /// then done, or will not be.
+    pub async fn hangs(&self) {
+        self.inner.hanging.notified().await;
     }
 
     /// Requests so far.
@@ -110,7 +121,10 @@ impl Drop for Proxy {
 async fn forward(State(inner): State<Arc<Inner>>, request: Request) -> Response<Body> {
     let (mut parts, body) = request.into_parts();
     let body = body.collect().await.expect("a body").to_bytes();
-    let target = parts.headers.get("x-amz-target").and_then(|t| t.to_str().ok());
+    let target = parts
+        .headers
+        .get("x-amz-target")
+        .and_then(|t| t.to_str().ok());
     let operation = match target {
         Some(target) => target.rsplit('.').next(),
         None => parts.uri.path().rsplit('/').next(),
@@ -121,12 +135,20 @@ async fn forward(State(inner): State<Arc<Inner>>, request: Request) -> Response<
         body: body.clone(),
     };
     let act = (inner.policy)(&seen);
-    let path = parts.uri.path_and_query().map_or("/", |p| p.as_str()).to_owned();
+    let path = parts
+        .uri
+        .path_and_query()
+        .map_or("/", |p| p.as_str())
+        .to_owned();
     parts.uri = format!("{}{path}", inner.upstream).parse().expect("a URI");
     parts.headers.remove(header::HOST);
     let pass = async || {
         let request = Request::from_parts(parts.clone(), Body::from(body.clone()));
-        let answer = inner.client.request(request).await.expect("upstream answers");
+        let answer = inner
+            .client
+            .request(request)
+            .await
+            .expect("upstream answers");
         answer.map(Body::new)
     };
     match act {
@@ -137,10 +159,14 @@ async fn forward(State(inner): State<Arc<Inner>>, request: Request) -> Response<
             passed.collect().await.expect("upstream's answer");
             answer(status, body)
         }
-        Act::Hang => std::future::pending().await,
+        Act::Hang => {
+            inner.hanging.notify_one();
+            std::future::pending().await
+        }
         Act::PassThenHang => {
             let passed = pass().await.into_body();
             passed.collect().await.expect("upstream's answer");
+            inner.hanging.notify_one();
             std::future::pending().await
         }
     }
