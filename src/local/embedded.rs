@@ -204,6 +204,8 @@ pub fn local_config(endpoint: &str) -> SdkConfig {
         .region(Region::new("us-east-1"))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .time_source(SystemTimeSource::new())
+        // No TLS on loopback: no certificates are loaded.
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
         .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
         .build()
 }

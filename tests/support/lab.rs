@@ -99,10 +99,7 @@ impl Lab {
 
     /// The lab's table, reached through `endpoint`.
     pub fn table_at(&self, endpoint: &str) -> Table {
-        Table::new(
-            Client::new(&local_config(endpoint)),
-            self.table.name().clone(),
-        )
+        Table::new(Client::new(&quick(endpoint)), self.table.name().clone())
     }
 
     /// One run after an hour, of the default handler.
@@ -234,7 +231,9 @@ pub fn region(name: &str) -> Region {
 
 /// A client configuration with the SDK's usual retries, but short waits.
 pub fn quick(endpoint: &str) -> SdkConfig {
-    let retries = RetryConfig::standard().with_initial_backoff(Duration::from_millis(1));
+    let retries = RetryConfig::standard()
+        .with_initial_backoff(Duration::from_millis(1))
+        .with_max_backoff(Duration::from_millis(5));
     local_config(endpoint)
         .into_builder()
         .retry_config(retries)
