@@ -122,26 +122,22 @@ impl Writer<'_> {
                 }
                 Write::Conflict => {
                     rounds += 1;
-                    match self.read_again(arn).await {
-                        Ok(fresh) => {
-                            if let Some(settled) = is_settled(arn, &decision, known, &fresh) {
-                                return settled;
-                            }
-                            decision = self.decide(arn, fresh.as_ref());
-                            if matches!(decision, Decision::Nothing(_)) {
-                                return Settled::Overtaken(fresh.map(Box::new));
-                            }
-                            known = fresh;
-                            if rounds < ROUNDS {
-                                continue;
-                            }
-                            return Settled::Unwritten;
-                        }
-                        Err(TableError::Call { fault, .. }) => fault,
-                        Err(corrupt @ TableError::Corrupt(_)) => {
-                            return Settled::Problem(corrupt.to_string());
-                        }
+                    let fresh = match self.read_again(arn, stop).await {
+                        Ok(fresh) => fresh,
+                        Err(settled) => return settled,
+                    };
+                    if let Some(settled) = is_settled(arn, &decision, known, &fresh) {
+                        return settled;
                     }
+                    decision = self.decide(arn, fresh.as_ref());
+                    if matches!(decision, Decision::Nothing(_)) {
+                        return Settled::Overtaken(fresh.map(Box::new));
+                    }
+                    if rounds >= ROUNDS {
+                        return Settled::Unwritten;
+                    }
+                    known = fresh;
+                    continue;
                 }
                 Write::Failed(fault) => fault,
             };
@@ -231,24 +227,13 @@ impl Writer<'_> {
 
     async fn settle_conflict(&self, touch: &Touch<'_>, stop: &OnceLock<TableError>) -> Settled {
         let arn = &touch.snapshot.arn;
-        let mut failed = 0;
-        loop {
-            let fault = match self.read_again(arn).await {
-                Ok(fresh) => {
-                    return match self.decide(arn, fresh.as_ref()) {
-                        Decision::Nothing(_) => Settled::Overtaken(fresh.map(Box::new)),
-                        decision => self.settle(arn, fresh, decision, stop).await,
-                    };
-                }
-                Err(TableError::Call { fault, .. }) => fault,
-                Err(corrupt @ TableError::Corrupt(_)) => {
-                    return Settled::Problem(corrupt.to_string());
-                }
-            };
-            failed += 1;
-            if let Some(settled) = self.give_up(arn, fault, failed, stop).await {
-                return settled;
-            }
+        let fresh = match self.read_again(arn, stop).await {
+            Ok(fresh) => fresh,
+            Err(settled) => return settled,
+        };
+        match self.decide(arn, fresh.as_ref()) {
+            Decision::Nothing(_) => Settled::Overtaken(fresh.map(Box::new)),
+            decision => self.settle(arn, fresh, decision, stop).await,
         }
     }
 
@@ -282,11 +267,28 @@ impl Writer<'_> {
         plan::decide(&self.comparison, self.known, self.observation, arn, known)
     }
 
-    async fn read_again(&self, arn: &ConnectionArn) -> Result<Option<Snapshot>, TableError> {
-        let read = self.table.read_snapshot(self.comparison.account, arn);
-        match tokio::time::timeout_at(self.deadline.writing, read).await {
-            Ok(snapshot) => snapshot,
-            Err(_) => Err(TableError::call("read snapshot", arn, too_late())),
+    /// What is known of a connection by now, or what becomes of its write if
+    /// that can't be read.
+    async fn read_again(
+        &self,
+        arn: &ConnectionArn,
+        stop: &OnceLock<TableError>,
+    ) -> Result<Option<Snapshot>, Settled> {
+        let mut failed = 0;
+        loop {
+            let read = self.table.read_snapshot(self.comparison.account, arn);
+            let fault = match tokio::time::timeout_at(self.deadline.writing, read).await {
+                Ok(Ok(snapshot)) => return Ok(snapshot),
+                Ok(Err(TableError::Call { fault, .. })) => fault,
+                Ok(Err(corrupt @ TableError::Corrupt(_))) => {
+                    return Err(Settled::Problem(corrupt.to_string()));
+                }
+                Err(_) => too_late(),
+            };
+            failed += 1;
+            if let Some(settled) = self.give_up(arn, fault, failed, stop).await {
+                return Err(settled);
+            }
         }
     }
 

@@ -7,7 +7,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::operation::execute_statement::ExecuteStatementError;
 use aws_sdk_dynamodb::operation::execute_transaction::ExecuteTransactionError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, BatchStatementError, BatchStatementRequest, CancellationReason,
@@ -267,7 +266,7 @@ impl Table {
                 Some(ExecuteTransactionError::TransactionCanceledException(cancelled)) => {
                     of_transaction(cancelled.cancellation_reasons(), cancelled.message())
                 }
-                _ => Write::Failed((&error).into()),
+                _ => of_fault((&error).into()),
             },
         }
     }
@@ -303,13 +302,7 @@ impl Table {
                 self.meter.count_write_units(answer.consumed_capacity());
                 Write::Written
             }
-            Err(error) => match error.as_service_error() {
-                Some(
-                    ExecuteStatementError::ConditionalCheckFailedException(_)
-                    | ExecuteStatementError::DuplicateItemException(_),
-                ) => Write::Conflict,
-                _ => Write::Failed((&error).into()),
-            },
+            Err(error) => of_fault((&error).into()),
         }
     }
 }
@@ -344,16 +337,86 @@ fn of_transaction(reasons: &[CancellationReason], message: Option<&str>) -> Writ
 }
 
 fn of_code(code: &str, message: Option<&str>) -> Write {
-    // Batches name codes without, other answers with "Exception".
-    let stem = code.strip_suffix("Exception").unwrap_or(code);
-    if matches!(stem, "ConditionalCheckFailed" | "DuplicateItem") {
-        return Write::Conflict;
-    }
-    let message = message.unwrap_or("no message");
-    let kind = match stem {
+    let kind = match code {
         "AccessDenied" => FaultKind::Denied,
-        "ResourceNotFound" => FaultKind::NotFound,
         _ => kind_of(code, None),
     };
-    Write::Failed(Fault::new(kind, code, message))
+    of_fault(Fault::new(kind, code, message.unwrap_or("no message")))
+}
+
+/// A condition that did not hold, by any of the names it goes by: batches and
+/// transactions leave out "Exception", and an `INSERT` of an item that is
+/// there is told by its message alone in a transaction of DynamoDB Local.
+fn of_fault(fault: Fault) -> Write {
+    let stem = fault.code.strip_suffix("Exception").unwrap_or(&fault.code);
+    let is_there = stem.starts_with("Validation")
+        && fault
+            .message
+            .contains("Duplicate primary key exists in table");
+    if is_there || matches!(stem, "ConditionalCheckFailed" | "DuplicateItem") {
+        Write::Conflict
+    } else {
+        Write::Failed(fault)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reason(code: &str, message: &str) -> CancellationReason {
+        CancellationReason::builder()
+            .code(code)
+            .message(message)
+            .build()
+    }
+
+    #[test]
+    fn a_condition_that_did_not_hold_is_a_conflict_by_all_its_names() {
+        for code in [
+            "ConditionalCheckFailed",
+            "ConditionalCheckFailedException",
+            "DuplicateItem",
+            "DuplicateItemException",
+        ] {
+            assert_eq!(of_code(code, None), Write::Conflict, "{code}");
+            let reasons = [reason("None", ""), reason(code, "x")];
+            assert_eq!(of_transaction(&reasons, None), Write::Conflict, "{code}");
+        }
+        let local = reason("ValidationError", "Duplicate primary key exists in table");
+        assert_eq!(of_transaction(&[local], None), Write::Conflict);
+    }
+
+    #[test]
+    fn a_condition_decides_a_transaction_that_met_another_fault_too() {
+        let reasons = [
+            reason("ThrottlingError", "slow down"),
+            reason("ConditionalCheckFailed", "x"),
+        ];
+        assert_eq!(of_transaction(&reasons, None), Write::Conflict);
+    }
+
+    #[test]
+    fn other_reasons_say_whether_they_pass() {
+        let passes = |write: Write| match write {
+            Write::Failed(fault) => fault.kind.is_passing(),
+            other => panic!("a fault, not {other:?}"),
+        };
+        assert!(passes(of_transaction(
+            &[reason("TransactionConflict", "x")],
+            None
+        )));
+        assert!(passes(of_transaction(
+            &[reason("ThrottlingError", "x")],
+            None
+        )));
+        assert!(passes(of_transaction(&[], Some("no reasons"))));
+        assert!(passes(of_code("ProvisionedThroughputExceeded", None)));
+        assert!(!passes(of_code(
+            "ValidationError",
+            Some("Item size has exceeded")
+        )));
+        assert!(!passes(of_code("AccessDenied", None)));
+        assert!(!passes(of_code("ResourceNotFound", None)));
+    }
 }

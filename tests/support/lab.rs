@@ -49,6 +49,11 @@ static TABLES: AtomicU32 = AtomicU32::new(0);
 
 impl Lab {
     pub async fn new() -> Self {
+        Self::with_table_at(environment("TEST_DYNAMODB_ENDPOINT")).await
+    }
+
+    /// A lab whose table is made at `endpoint`; embedded if there is none.
+    pub async fn with_table_at(endpoint: Option<String>) -> Self {
         let stand_in = StandIn::new(Options {
             default_account: ACCOUNT.to_owned(),
             quotas: Quotas {
@@ -61,7 +66,7 @@ impl Lab {
         let service = StandInService::start(stand_in.clone(), 0)
             .await
             .expect("a port");
-        let (table, table_endpoint, embedded) = table().await;
+        let (table, table_endpoint, embedded) = table(endpoint).await;
         Self {
             stand_in,
             service,
@@ -263,8 +268,8 @@ pub fn changes(summary: &Summary) -> Vec<(ChangeKind, u64)> {
         .collect()
 }
 
-async fn table() -> (Table, String, Option<EmbeddedTable>) {
-    let Some(endpoint) = environment("TEST_DYNAMODB_ENDPOINT") else {
+async fn table(endpoint: Option<String>) -> (Table, String, Option<EmbeddedTable>) {
+    let Some(endpoint) = endpoint else {
         let embedded = EmbeddedTable::in_memory().await.expect("an embedded table");
         let endpoint = embedded.endpoint().to_owned();
         return (embedded.table().clone(), endpoint, Some(embedded));
