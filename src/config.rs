@@ -123,12 +123,27 @@ impl Settings {
             fault("TOMBSTONE_GUARD", problem);
             DEFAULT_GUARD
         });
-        let member_role = get("MEMBER_ROLE_NAME").map(|name| MemberRole {
-            name: name.into(),
-            external_id: get("EXTERNAL_ID").map(Into::into),
-        });
-        let accounts = get("ACCOUNTS").map_or(Ok(Vec::new()), |list| parse_list(&list));
-        let accounts: Vec<AccountId> = accounts.unwrap_or_else(|problem| {
+        let external_id = get("EXTERNAL_ID");
+        let member_role = match get("MEMBER_ROLE_NAME") {
+            Some(name) => {
+                if let Err(problem) = check_role_name(&name) {
+                    fault("MEMBER_ROLE_NAME", problem);
+                }
+                Some(MemberRole {
+                    name: name.into(),
+                    external_id: external_id.map(Into::into),
+                })
+            }
+            None => {
+                if external_id.is_some() {
+                    let problem = "set, but MEMBER_ROLE_NAME is not; it is what that role asks for";
+                    fault("EXTERNAL_ID", problem.to_owned());
+                }
+                None
+            }
+        };
+        let accounts = get("ACCOUNTS").map_or(Ok(Vec::new()), |list| parse_accounts(&list));
+        let accounts = accounts.unwrap_or_else(|problem| {
             fault("ACCOUNTS", problem);
             Vec::new()
         });
@@ -211,6 +226,32 @@ pub fn parse_regions(list: &str) -> Result<Vec<Region>, String> {
         return Err("names no region; give regions such as us-east-1,eu-west-1".to_owned());
     }
     Ok(regions)
+}
+
+fn parse_accounts(list: &str) -> Result<Vec<AccountId>, String> {
+    let accounts = parse_list(list)?;
+    if accounts.is_empty() {
+        return Err("names no account; give accounts such as 123456789012".to_owned());
+    }
+    Ok(accounts)
+}
+
+/// The name is put into an ARN: what is one already would be assumed nowhere.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html#reference_iam-quotas-names>
+fn check_role_name(text: &str) -> Result<(), String> {
+    let fits = text.len() <= 512
+        && text.split('/').all(|part| !part.is_empty())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"/_+=,.@-".contains(&b));
+    if fits {
+        Ok(())
+    } else {
+        Err(format!(
+            "{text:?} is not the name of a role (with its path, if it has one, such as \
+             readers/inventory)"
+        ))
+    }
 }
 
 fn parse_list<T>(list: &str) -> Result<Vec<T>, String>
