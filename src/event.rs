@@ -7,6 +7,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::domain::ids::Malformed;
 use crate::domain::{AccountId, Filter, Region, Trigger};
 
 /// What a run is asked to do.
@@ -68,7 +69,10 @@ impl Request {
             }
             other => Err(event.wrong(
                 "detail-type",
-                format!("{other:?} is not known; should be {SCHEDULED:?} or {API_CALL:?}"),
+                format!(
+                    "\"{}\" is not known; should be {SCHEDULED:?} or {API_CALL:?}",
+                    shown(other)
+                ),
             )),
         }
     }
@@ -127,7 +131,7 @@ fn direct(event: &Fields<'_>) -> Result<Request, InvalidEvent> {
     ];
     if let Some(unknown) = event.map.keys().find(|key| !KNOWN.contains(&key.as_str())) {
         return Err(event.wrong(
-            unknown,
+            &shown(unknown),
             format!("is not known; a request has {}", KNOWN.join(", ")),
         ));
     }
@@ -136,18 +140,11 @@ fn direct(event: &Fields<'_>) -> Result<Request, InvalidEvent> {
         host_arn: event.text("HostArnFilter")?.map(Into::into),
     };
     let mut regions = regions(event)?;
-    if let (None, Some(host)) = (&regions, &filter.host_arn) {
+    if let Some(host) = &filter.host_arn {
+        let own_region = region_of_host(host)
+            .map_err(|malformed| event.wrong("HostArnFilter", malformed.to_string()))?;
         // A host is known in its own region only.
-        let region = host.split(':').nth(3).unwrap_or("").parse().map_err(|_| {
-            event.wrong(
-                "HostArnFilter",
-                format!(
-                    "{host:?} is not a host ARN such as \
-                     arn:aws:codeconnections:eu-west-1:123456789012:host/name-1a2b3c4d"
-                ),
-            )
-        })?;
-        regions = Some(vec![region]);
+        regions = regions.or_else(|| Some(vec![own_region]));
     }
     let schedule = event.text("schedule_arn")?;
     let execution = event.text("execution_id")?;
@@ -206,6 +203,27 @@ fn regions(event: &Fields<'_>) -> Result<Option<Vec<Region>>, InvalidEvent> {
     regions.sort();
     regions.dedup();
     Ok(Some(regions))
+}
+
+fn region_of_host(arn: &str) -> Result<Region, Malformed> {
+    let wrong = || {
+        Malformed::new(
+            arn,
+            "a host ARN such as arn:aws:codeconnections:eu-west-1:123456789012:host/name-1a2b3c4d",
+        )
+    };
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    match parts.as_slice() {
+        [
+            "arn",
+            _,
+            "codeconnections" | "codestar-connections",
+            region,
+            _,
+            host,
+        ] if host.starts_with("host/") => region.parse().map_err(|_| wrong()),
+        _ => Err(wrong()),
+    }
 }
 
 /// An object's fields, and where it stands in the event.
@@ -272,7 +290,11 @@ impl<'a> Fields<'a> {
         }
         Err(self.wrong(
             name,
-            format!("{value:?} is not known; should be {}", known.join(" or ")),
+            format!(
+                "\"{}\" is not known; should be {}",
+                shown(value),
+                known.join(" or ")
+            ),
         ))
     }
 
@@ -283,6 +305,20 @@ impl<'a> Fields<'a> {
         };
         InvalidEvent { field, problem }
     }
+}
+
+/// The beginning of a text, as much of it as fits a line.
+fn shown(text: &str) -> String {
+    const SHOWN: usize = 120;
+    let mut shown: String = text
+        .chars()
+        .take(SHOWN)
+        .flat_map(char::escape_debug)
+        .collect();
+    if text.chars().nth(SHOWN).is_some() {
+        shown.push('…');
+    }
+    shown
 }
 
 /// What a value is, for a message that must not repeat a whole payload.
