@@ -1,0 +1,403 @@
+//! Settings: what is taken, what is refused and in which words.
+
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a test says what it expects"
+)]
+
+use codeconnections_inventory::config::{
+    DEFAULT_CONCURRENCY, InvalidSettings, Settings, parse_guard, parse_level,
+};
+use codeconnections_inventory::domain::plan::TombstoneGuard;
+use tracing::level_filters::LevelFilter;
+
+const TABLE: (&str, &str) = ("TABLE_NAME", "inventory");
+const REGION: (&str, &str) = ("AWS_REGION", "eu-west-1");
+
+fn read(variables: &[(&str, &str)]) -> Result<Settings, InvalidSettings> {
+    Settings::read(|name| {
+        let found = variables.iter().find(|(variable, _)| *variable == name);
+        found.map(|(_, value)| (*value).to_owned())
+    })
+}
+
+/// The settings with one more variable than the two that are needed.
+fn with(variable: &str, value: &str) -> Result<Settings, InvalidSettings> {
+    read(&[(variable, value), TABLE, REGION])
+}
+
+/// The one fault of settings with one more variable than the two needed.
+fn fault(variable: &str, value: &str) -> String {
+    let faults = with(variable, value).expect_err(value);
+    match faults.0.as_slice() {
+        [only] => only.to_string(),
+        several => panic!("one fault for {variable}={value:?}, not {several:?}"),
+    }
+}
+
+fn regions(settings: &Settings) -> Vec<&str> {
+    settings
+        .regions
+        .iter()
+        .map(|region| region.as_str())
+        .collect()
+}
+
+#[test]
+fn a_table_and_the_functions_own_region_are_enough() {
+    let settings = read(&[TABLE, REGION]).unwrap();
+    assert_eq!(settings.table_name.as_str(), "inventory");
+    assert_eq!(regions(&settings), ["eu-west-1"]);
+    assert_eq!(settings.max_concurrency, DEFAULT_CONCURRENCY);
+    assert_eq!(settings.tombstone_guard, TombstoneGuard::Share(0.5));
+    assert_eq!(settings.own_account, None);
+    assert!(settings.accounts.is_empty());
+    assert_eq!(settings.member_role, None);
+}
+
+#[test]
+fn every_setting_that_is_given_is_used() {
+    let settings = read(&[
+        ("TABLE_NAME", "My_table-2.x"),
+        ("REGIONS", "us-east-1"),
+        ("AWS_REGION", "eu-west-1"),
+        ("MAX_CONCURRENCY", "3"),
+        ("TOMBSTONE_GUARD", "25%"),
+        ("AWS_ACCOUNT_ID", "111122223333"),
+        ("ACCOUNTS", "444455556666, 111122223333"),
+        ("MEMBER_ROLE_NAME", "readers/inventory-reader"),
+        ("EXTERNAL_ID", "a-secret"),
+        ("LOG_LEVEL", "debug"),
+    ])
+    .unwrap();
+    assert_eq!(settings.table_name.as_str(), "My_table-2.x");
+    assert_eq!(regions(&settings), ["us-east-1"]);
+    assert_eq!(settings.max_concurrency, 3);
+    assert_eq!(settings.tombstone_guard, TombstoneGuard::Share(0.25));
+    assert_eq!(settings.own_account.unwrap().as_str(), "111122223333");
+    let accounts: Vec<&str> = settings.accounts.iter().map(|a| a.as_str()).collect();
+    assert_eq!(accounts, ["111122223333", "444455556666"]);
+    let role = settings.member_role.unwrap();
+    assert_eq!(&*role.name, "readers/inventory-reader");
+    assert_eq!(role.external_id.as_deref(), Some("a-secret"));
+}
+
+#[test]
+fn an_empty_variable_is_as_good_as_none() {
+    let usual = read(&[TABLE, REGION]).unwrap();
+    for variable in [
+        "REGIONS",
+        "MAX_CONCURRENCY",
+        "TOMBSTONE_GUARD",
+        "AWS_ACCOUNT_ID",
+        "ACCOUNTS",
+        "MEMBER_ROLE_NAME",
+        "EXTERNAL_ID",
+        "LOG_LEVEL",
+    ] {
+        for empty in ["", " ", "\t\n"] {
+            assert_eq!(
+                with(variable, empty).as_ref(),
+                Ok(&usual),
+                "{variable}={empty:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn regions_are_a_list_with_commas_or_spaces_sorted_and_each_once() {
+    for (list, expected) in [
+        ("us-east-1", vec!["us-east-1"]),
+        ("us-east-1,eu-west-1", vec!["eu-west-1", "us-east-1"]),
+        ("us-east-1, eu-west-1 ,", vec!["eu-west-1", "us-east-1"]),
+        (
+            "us-east-1 eu-west-1\nus-east-1",
+            vec!["eu-west-1", "us-east-1"],
+        ),
+        (
+            "\tus-gov-west-1,cn-north-1",
+            vec!["cn-north-1", "us-gov-west-1"],
+        ),
+        ("ap-southeast-3", vec!["ap-southeast-3"]),
+    ] {
+        let settings = with("REGIONS", list).unwrap();
+        assert_eq!(regions(&settings), expected, "{list:?}");
+    }
+}
+
+#[test]
+fn the_functions_own_region_is_not_needed_where_regions_are_named() {
+    let settings = read(&[TABLE, ("REGIONS", "us-east-1")]).unwrap();
+    assert_eq!(regions(&settings), ["us-east-1"]);
+}
+
+#[test]
+fn the_guard_is_a_share_a_percentage_or_off() {
+    for (text, guard) in [
+        ("0.5", TombstoneGuard::Share(0.5)),
+        ("50%", TombstoneGuard::Share(0.5)),
+        ("12.5 %", TombstoneGuard::Share(0.125)),
+        ("0", TombstoneGuard::Share(0.0)),
+        ("0%", TombstoneGuard::Share(0.0)),
+        ("1", TombstoneGuard::Share(1.0)),
+        ("100%", TombstoneGuard::Share(1.0)),
+        ("off", TombstoneGuard::Off),
+        ("OFF", TombstoneGuard::Off),
+    ] {
+        assert_eq!(parse_guard(text), Ok(guard), "{text}");
+        assert_eq!(
+            with("TOMBSTONE_GUARD", text).unwrap().tombstone_guard,
+            guard,
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn a_guard_that_is_no_share_is_refused() {
+    for text in [
+        "-1",
+        "-0.1",
+        "2",
+        "1.01",
+        "50",
+        "101%",
+        "-1%",
+        "NaN",
+        "nan",
+        "inf",
+        "-inf",
+        "infinity%",
+        "NaN%",
+        "half",
+        "%",
+        "0,5",
+        "on",
+        "0.5%%",
+        "no",
+    ] {
+        assert_eq!(
+            fault("TOMBSTONE_GUARD", text),
+            format!(
+                "TOMBSTONE_GUARD: {text:?} is not a share of an account \
+                 (0.5 or 50%, from 0 to 1), nor off"
+            )
+        );
+    }
+}
+
+#[test]
+fn every_bad_value_is_refused_with_what_would_be_right() {
+    const REGION_WANTED: &str = "is not an AWS region code such as eu-west-1";
+    const NO_REGION: &str = "names no region; give regions such as us-east-1,eu-west-1";
+    const ACCOUNT_WANTED: &str = "is not an AWS account id (12 digits, such as 123456789012)";
+    const TABLE_WANTED: &str = "is not a table name (3 to 255 of a-z, A-Z, 0-9, _, - and .)";
+    const CONCURRENCY_WANTED: &str = "is not a whole number from 1 to 64";
+    const ROLE_WANTED: &str =
+        "is not the name of a role (with its path, if it has one, such as readers/inventory)";
+    const LEVEL_WANTED: &str = "is not one of off, error, warn, info, debug, trace";
+    for (variable, value, problem) in [
+        (
+            "REGIONS",
+            "us-east1",
+            format!("\"us-east1\" {REGION_WANTED}"),
+        ),
+        (
+            "REGIONS",
+            "us-east-1;eu-west-1",
+            format!("\"us-east-1;eu-west-1\" {REGION_WANTED}"),
+        ),
+        (
+            "REGIONS",
+            "eu-west-1,EU-WEST-2",
+            format!("\"EU-WEST-2\" {REGION_WANTED}"),
+        ),
+        ("REGIONS", "all", format!("\"all\" {REGION_WANTED}")),
+        ("REGIONS", ",", NO_REGION.to_owned()),
+        (
+            "MAX_CONCURRENCY",
+            "0",
+            format!("\"0\" {CONCURRENCY_WANTED}"),
+        ),
+        (
+            "MAX_CONCURRENCY",
+            "65",
+            format!("\"65\" {CONCURRENCY_WANTED}"),
+        ),
+        (
+            "MAX_CONCURRENCY",
+            "-1",
+            format!("\"-1\" {CONCURRENCY_WANTED}"),
+        ),
+        (
+            "MAX_CONCURRENCY",
+            "4.0",
+            format!("\"4.0\" {CONCURRENCY_WANTED}"),
+        ),
+        (
+            "MAX_CONCURRENCY",
+            "many",
+            format!("\"many\" {CONCURRENCY_WANTED}"),
+        ),
+        (
+            "AWS_ACCOUNT_ID",
+            "1234",
+            format!("\"1234\" {ACCOUNT_WANTED}"),
+        ),
+        (
+            "AWS_ACCOUNT_ID",
+            "1234-5678-9012",
+            format!("\"1234-5678-9012\" {ACCOUNT_WANTED}"),
+        ),
+        (
+            "ACCOUNTS",
+            "123456789012,bob",
+            format!("\"bob\" {ACCOUNT_WANTED}"),
+        ),
+        (
+            "ACCOUNTS",
+            ",",
+            "names no account; give accounts such as 123456789012".to_owned(),
+        ),
+        (
+            "MEMBER_ROLE_NAME",
+            "arn:aws:iam::123456789012:role/inventory",
+            format!("\"arn:aws:iam::123456789012:role/inventory\" {ROLE_WANTED}"),
+        ),
+        (
+            "MEMBER_ROLE_NAME",
+            "two words",
+            format!("\"two words\" {ROLE_WANTED}"),
+        ),
+        (
+            "MEMBER_ROLE_NAME",
+            "readers/",
+            format!("\"readers/\" {ROLE_WANTED}"),
+        ),
+        (
+            "EXTERNAL_ID",
+            "a-secret",
+            "set, but MEMBER_ROLE_NAME is not; it is what that role asks for".to_owned(),
+        ),
+        (
+            "LOG_LEVEL",
+            "verbose",
+            format!("\"verbose\" {LEVEL_WANTED}"),
+        ),
+        ("LOG_LEVEL", "3", format!("\"3\" {LEVEL_WANTED}")),
+    ] {
+        assert_eq!(fault(variable, value), format!("{variable}: {problem}"));
+    }
+    for table in [
+        "ab",
+        "a table",
+        "arn:aws:dynamodb:eu-west-1:123456789012:table/x",
+        "tâble",
+    ] {
+        let faults = read(&[("TABLE_NAME", table), REGION]).unwrap_err();
+        assert_eq!(
+            faults.to_string(),
+            format!("invalid settings: TABLE_NAME: {table:?} {TABLE_WANTED}")
+        );
+    }
+    let long = "x".repeat(256);
+    assert!(read(&[("TABLE_NAME", &long), REGION]).is_err());
+    assert!(read(&[("TABLE_NAME", &long[1..]), REGION]).is_ok());
+}
+
+#[test]
+fn a_bad_region_of_the_functions_own_is_told_as_such() {
+    let faults = read(&[TABLE, ("AWS_REGION", "moon")]).unwrap_err();
+    assert_eq!(
+        faults.to_string(),
+        "invalid settings: AWS_REGION: \"moon\" is not an AWS region code such as eu-west-1"
+    );
+}
+
+#[test]
+fn several_accounts_need_a_role_to_list_them_with() {
+    let accounts = ("ACCOUNTS", "111122223333,444455556666");
+    let faults = read(&[accounts, TABLE, REGION]).unwrap_err();
+    assert_eq!(
+        faults.to_string(),
+        "invalid settings: MEMBER_ROLE_NAME: not set, but ACCOUNTS has several; \
+         name the role to assume in them"
+    );
+    let role = ("MEMBER_ROLE_NAME", "inventory-reader");
+    assert_eq!(
+        read(&[accounts, role, TABLE, REGION])
+            .unwrap()
+            .accounts
+            .len(),
+        2
+    );
+    let one = ("ACCOUNTS", "111122223333");
+    assert_eq!(read(&[one, TABLE, REGION]).unwrap().accounts.len(), 1);
+}
+
+#[test]
+fn all_faults_are_told_together() {
+    let faults = read(&[
+        ("REGIONS", "nowhere"),
+        ("MAX_CONCURRENCY", "none"),
+        ("TOMBSTONE_GUARD", "2"),
+        ("ACCOUNTS", "me"),
+        ("MEMBER_ROLE_NAME", "a b"),
+        ("AWS_ACCOUNT_ID", "you"),
+        ("LOG_LEVEL", "loud"),
+    ])
+    .unwrap_err();
+    let variables: Vec<&str> = faults.0.iter().map(|fault| fault.variable).collect();
+    assert_eq!(
+        variables,
+        [
+            "TABLE_NAME",
+            "REGIONS",
+            "MAX_CONCURRENCY",
+            "TOMBSTONE_GUARD",
+            "MEMBER_ROLE_NAME",
+            "ACCOUNTS",
+            "AWS_ACCOUNT_ID",
+            "LOG_LEVEL",
+        ]
+    );
+    let told = faults.to_string();
+    assert!(
+        told.starts_with("invalid settings: TABLE_NAME: not set; give the name"),
+        "{told}"
+    );
+    assert_eq!(told.lines().count(), 1, "one line for the log");
+    for fault in &faults.0 {
+        assert!(told.contains(&fault.to_string()), "{fault} is in {told}");
+    }
+}
+
+#[test]
+fn nothing_set_at_all_says_what_to_set() {
+    let faults = read(&[]).unwrap_err();
+    assert_eq!(
+        faults.to_string(),
+        "invalid settings: TABLE_NAME: not set; give the name of the inventory's table; \
+         REGIONS: not set, and neither is AWS_REGION; give regions such as us-east-1,eu-west-1"
+    );
+}
+
+#[test]
+fn levels_of_logging_are_read_in_any_case_and_fatal_is_lambdas_word_for_error() {
+    for (word, level) in [
+        ("off", LevelFilter::OFF),
+        ("ERROR", LevelFilter::ERROR),
+        ("FATAL", LevelFilter::ERROR),
+        ("Warn", LevelFilter::WARN),
+        ("info", LevelFilter::INFO),
+        ("debug", LevelFilter::DEBUG),
+        ("TRACE", LevelFilter::TRACE),
+    ] {
+        assert_eq!(parse_level(Some(word)), Ok(level), "{word}");
+        assert!(with("LOG_LEVEL", word).is_ok(), "{word}");
+    }
+    assert_eq!(parse_level(None), Ok(LevelFilter::INFO));
+}
