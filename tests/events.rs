@@ -1,0 +1,651 @@
+//! Events: what each shape asks for, and what is refused, field by field.
+
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a test says what it expects"
+)]
+
+use std::path::Path;
+
+use codeconnections_inventory::domain::{Filter, ProviderType, Trigger};
+use codeconnections_inventory::event::{InvalidEvent, Request};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+const ACCOUNT: &str = "123456789012";
+
+/// A sample of `events/`, as it stands there.
+fn sample(name: &str) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("events")
+        .join(name);
+    let text = std::fs::read_to_string(&path).expect("a sample");
+    serde_json::from_str(&text).expect("JSON")
+}
+
+fn read(event: &Value) -> Request {
+    Request::from_event(event).unwrap_or_else(|refusal| panic!("{refusal}: {event}"))
+}
+
+fn refusal(event: &Value) -> InvalidEvent {
+    Request::from_event(event).expect_err("refused")
+}
+
+/// `event` with the field at `pointer` set, or removed.
+fn with(mut event: Value, pointer: &str, value: Option<Value>) -> Value {
+    let (parent, field) = pointer.rsplit_once('/').expect("a pointer");
+    let parent = event.pointer_mut(parent).and_then(Value::as_object_mut);
+    let parent = parent.expect("a field to change");
+    match value {
+        Some(value) => parent.insert(field.to_owned(), value),
+        None => Some(parent.remove(field).expect("a field to remove")),
+    };
+    event
+}
+
+fn regions(request: &Request) -> Option<Vec<&str>> {
+    let regions = request.regions.as_ref()?;
+    Some(regions.iter().map(|region| region.as_str()).collect())
+}
+
+#[test]
+fn every_sample_is_understood() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("events");
+    let mut samples = 0;
+    for entry in std::fs::read_dir(folder).expect("samples") {
+        let name = entry
+            .expect("an entry")
+            .file_name()
+            .into_string()
+            .expect("a name");
+        if name.ends_with(".json") {
+            read(&sample(&name));
+            samples += 1;
+        }
+    }
+    assert_eq!(samples, 6, "a new sample needs a test of its own here");
+}
+
+#[test]
+fn a_rules_tick_means_what_is_configured() {
+    assert_eq!(
+        read(&sample("scheduled-rule.json")),
+        Request {
+            account: Some(ACCOUNT.parse().unwrap()),
+            regions: None,
+            filter: Filter::default(),
+            accept_deletions: false,
+            trigger: Trigger::Schedule {
+                event_id: Some("53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa".into()),
+                source_arn: Some(
+                    "arn:aws:events:eu-west-1:123456789012:rule/\
+                     codeconnections-inventory-Schedule-1A2B3C4D5E6F7"
+                        .into()
+                ),
+            },
+        }
+    );
+}
+
+#[test]
+fn a_schedulers_own_payload_means_the_same_though_its_detail_is_a_text() {
+    let request = read(&sample("scheduler.json"));
+    assert_eq!(request.regions, None);
+    assert!(!request.accept_deletions);
+    assert_eq!(
+        request.trigger,
+        Trigger::Schedule {
+            event_id: Some("d32c5993-c7d9-4c9b-8e3f-0f6f5a1c2b7e".into()),
+            source_arn: Some(
+                "arn:aws:scheduler:eu-west-1:123456789012:schedule/default/\
+                 codeconnections-inventory"
+                    .into()
+            ),
+        }
+    );
+}
+
+#[test]
+fn a_schedule_that_names_no_rule_is_still_a_schedule() {
+    for resources in [None, Some(json!([])), Some(json!(null)), Some(json!([7]))] {
+        let event = with(sample("scheduled-rule.json"), "/resources", resources);
+        let Trigger::Schedule {
+            source_arn,
+            event_id,
+        } = read(&event).trigger
+        else {
+            panic!("a schedule: {event}");
+        };
+        assert_eq!(source_arn, None);
+        assert!(event_id.is_some());
+    }
+}
+
+#[test]
+fn a_schedulers_input_of_ones_own_is_a_schedule_with_the_executions_id() {
+    let request = read(&sample("scheduler-own-input.json"));
+    assert_eq!(request.account, None);
+    assert_eq!(regions(&request), Some(vec!["eu-west-1", "us-east-1"]));
+    assert_eq!(
+        request.trigger,
+        Trigger::Schedule {
+            event_id: Some("d32c5993-c7d9-4c9b-8e3f-0f6f5a1c2b7e".into()),
+            source_arn: Some(
+                "arn:aws:scheduler:eu-west-1:123456789012:schedule/default/\
+                 codeconnections-inventory"
+                    .into()
+            ),
+        }
+    );
+}
+
+#[test]
+fn a_scheduler_with_an_empty_object_asks_for_what_is_configured() {
+    assert_eq!(
+        read(&json!({})),
+        Request {
+            account: None,
+            regions: None,
+            filter: Filter::default(),
+            accept_deletions: false,
+            trigger: Trigger::Request,
+        }
+    );
+}
+
+#[test]
+fn a_connection_that_was_made_is_looked_for_in_its_own_region() {
+    let request = read(&sample("cloudtrail-create-connection.json"));
+    assert_eq!(request.account.as_ref().map(|a| a.as_str()), Some(ACCOUNT));
+    assert_eq!(regions(&request), Some(vec!["eu-west-1"]));
+    assert!(!request.accept_deletions);
+    assert_eq!(
+        request.trigger,
+        Trigger::ApiCall {
+            event_id: "2f1d7c9a-6a0b-3c55-9c1e-7d8a4b6e2f10".into(),
+            event_name: "CreateConnection".into(),
+            principal_arn: Some(
+                "arn:aws:sts::123456789012:assumed-role/PlatformEngineer/maria.example".into()
+            ),
+            source_ip: Some("203.0.113.24".into()),
+        }
+    );
+}
+
+#[test]
+fn an_event_of_the_older_prefix_is_as_good() {
+    let request = read(&sample("cloudtrail-delete-connection-codestar.json"));
+    assert_eq!(regions(&request), Some(vec!["eu-west-1"]));
+    assert_eq!(
+        request.trigger,
+        Trigger::ApiCall {
+            event_id: "9d5e3b60-1c84-f2a7-6b3d-0e5f7a9c8d12".into(),
+            event_name: "DeleteConnection".into(),
+            principal_arn: Some(
+                "arn:aws:sts::123456789012:assumed-role/StackDeployer/AWSCloudFormation".into()
+            ),
+            source_ip: Some("cloudformation.amazonaws.com".into()),
+        }
+    );
+}
+
+#[test]
+fn an_api_call_by_nobody_in_particular_is_understood() {
+    let event = sample("cloudtrail-create-connection.json");
+    for identity in [
+        None,
+        Some(json!(null)),
+        Some(json!({"type": "AWSService"})),
+        Some(json!("x")),
+    ] {
+        let event = with(event.clone(), "/detail/userIdentity", identity);
+        let event = with(event, "/detail/sourceIPAddress", None);
+        let Trigger::ApiCall {
+            principal_arn,
+            source_ip,
+            ..
+        } = read(&event).trigger
+        else {
+            panic!("an API call: {event}");
+        };
+        assert_eq!((principal_arn, source_ip), (None, None));
+    }
+}
+
+#[test]
+fn a_direct_request_says_what_it_wants() {
+    let request = read(&sample("direct-request.json"));
+    assert_eq!(regions(&request), Some(vec!["eu-west-1", "us-east-1"]));
+    assert!(request.accept_deletions);
+    assert_eq!(request.trigger, Trigger::Request);
+
+    let host = "arn:aws:codeconnections:eu-central-1:123456789012:host/ghes-1a2b3c4d";
+    let request = read(&json!({
+        "account": ACCOUNT,
+        "regions": ["us-east-1", "eu-west-1", "us-east-1"],
+        "ProviderTypeFilter": "GitHubEnterpriseServer",
+        "HostArnFilter": host,
+        "accept_deletions": false,
+    }));
+    assert_eq!(request.account.as_ref().map(|a| a.as_str()), Some(ACCOUNT));
+    assert_eq!(
+        regions(&request),
+        Some(vec!["eu-west-1", "us-east-1"]),
+        "sorted, each once"
+    );
+    assert_eq!(
+        request.filter,
+        Filter {
+            provider_type: Some(ProviderType::GitHubEnterpriseServer),
+            host_arn: Some(host.into()),
+        }
+    );
+}
+
+#[test]
+fn a_provider_that_is_not_known_yet_can_be_filtered_for() {
+    let request = read(&json!({"ProviderTypeFilter": "Codeberg"}));
+    let provider = request.filter.provider_type.expect("a provider");
+    assert_eq!(provider.as_str(), "Codeberg");
+}
+
+#[test]
+fn a_host_is_looked_for_in_its_own_region_unless_others_are_named() {
+    let host = "arn:aws:codestar-connections:eu-central-1:123456789012:host/ghes-1a2b3c4d";
+    let request = read(&json!({"HostArnFilter": host}));
+    assert_eq!(regions(&request), Some(vec!["eu-central-1"]));
+    let request = read(&json!({"HostArnFilter": host, "regions": ["us-east-1"]}));
+    assert_eq!(regions(&request), Some(vec!["us-east-1"]));
+}
+
+#[test]
+fn null_is_as_good_as_absent() {
+    let nothing = json!({
+        "account": null,
+        "regions": null,
+        "accept_deletions": null,
+        "ProviderTypeFilter": null,
+        "HostArnFilter": null,
+        "schedule_arn": null,
+        "scheduled_time": null,
+        "execution_id": null,
+        "attempt_number": null,
+    });
+    assert_eq!(read(&nothing), read(&json!({})));
+}
+
+#[test]
+fn what_is_no_object_is_refused() {
+    for (event, name) in [
+        (json!(null), "null"),
+        (json!(true), "true or false"),
+        (json!(1.5), "a number"),
+        (json!("run"), "a text"),
+        (json!([{}]), "a list"),
+    ] {
+        assert_eq!(
+            refusal(&event).to_string(),
+            format!("invalid event: (event): is {name}; should be an object")
+        );
+    }
+}
+
+#[test]
+fn a_direct_request_with_a_wrong_field_is_refused_by_its_name() {
+    let no_region = "is not an AWS region code such as eu-west-1";
+    let no_host = "is not a host ARN such as \
+                   arn:aws:codeconnections:eu-west-1:123456789012:host/name-1a2b3c4d";
+    for (event, field, problem) in [
+        (
+            json!({"regions": "eu-west-1"}),
+            "regions",
+            "is a text; should be a list such as [\"eu-west-1\"]".to_owned(),
+        ),
+        (
+            json!({"regions": {}}),
+            "regions",
+            "is an object; should be a list such as [\"eu-west-1\"]".to_owned(),
+        ),
+        (
+            json!({"regions": []}),
+            "regions",
+            "is empty; name a region, or leave the field out for the configured ones".to_owned(),
+        ),
+        (
+            json!({"regions": ["eu-west-1", 2]}),
+            "regions[1]",
+            "is a number; should be a text".to_owned(),
+        ),
+        (
+            json!({"regions": [null]}),
+            "regions[0]",
+            "is null; should be a text".to_owned(),
+        ),
+        (
+            json!({"regions": ["eu-west-1", "everywhere"]}),
+            "regions[1]",
+            format!("\"everywhere\" {no_region}"),
+        ),
+        (
+            json!({"regions": [""]}),
+            "regions[0]",
+            format!("\"\" {no_region}"),
+        ),
+        (
+            json!({"accept_deletions": "true"}),
+            "accept_deletions",
+            "is a text; should be true or false".to_owned(),
+        ),
+        (
+            json!({"accept_deletions": 1}),
+            "accept_deletions",
+            "is a number; should be true or false".to_owned(),
+        ),
+        (
+            json!({"account": 123_456_789_012_u64}),
+            "account",
+            "is a number; should be a text".to_owned(),
+        ),
+        (
+            json!({"account": "1234"}),
+            "account",
+            "\"1234\" is not an AWS account id (12 digits, such as 123456789012)".to_owned(),
+        ),
+        (
+            json!({"ProviderTypeFilter": ["GitHub"]}),
+            "ProviderTypeFilter",
+            "is a list; should be a text".to_owned(),
+        ),
+        (
+            json!({"ProviderTypeFilter": ""}),
+            "ProviderTypeFilter",
+            "is empty".to_owned(),
+        ),
+        (
+            json!({"HostArnFilter": false}),
+            "HostArnFilter",
+            "is true or false; should be a text".to_owned(),
+        ),
+        (
+            json!({"HostArnFilter": "ghes"}),
+            "HostArnFilter",
+            format!("\"ghes\" {no_host}"),
+        ),
+        (
+            json!({"HostArnFilter": "ghes", "regions": ["eu-west-1"]}),
+            "HostArnFilter",
+            format!("\"ghes\" {no_host}"),
+        ),
+        (
+            json!({"HostArnFilter": "arn:aws:codeconnections:eu-west-1:123456789012:connection/8f2c"}),
+            "HostArnFilter",
+            format!("\"arn:aws:codeconnections:eu-west-1:123456789012:connection/8f2c\" {no_host}"),
+        ),
+        (
+            json!({"schedule_arn": 1}),
+            "schedule_arn",
+            "is a number; should be a text".to_owned(),
+        ),
+        (
+            json!({"execution_id": {}}),
+            "execution_id",
+            "is an object; should be a text".to_owned(),
+        ),
+        (
+            json!({"scheduled_time": 1}),
+            "scheduled_time",
+            "is a number; should be a text".to_owned(),
+        ),
+    ] {
+        let expected = InvalidEvent {
+            field: field.to_owned(),
+            problem,
+        };
+        assert_eq!(refusal(&event), expected, "{event}");
+    }
+}
+
+#[test]
+fn a_field_that_is_not_known_is_refused_with_those_that_are() {
+    for unknown in [
+        "region",
+        "Regions",
+        "acceptDeletions",
+        "detail",
+        "Records",
+        "",
+    ] {
+        let event = json!({"regions": ["eu-west-1"], unknown: null});
+        assert_eq!(
+            refusal(&event),
+            InvalidEvent {
+                field: unknown.to_owned(),
+                problem: "is not known; a request has account, regions, accept_deletions, \
+                          ProviderTypeFilter, HostArnFilter, schedule_arn, scheduled_time, \
+                          execution_id, attempt_number"
+                    .to_owned(),
+            }
+        );
+    }
+}
+
+#[test]
+fn an_event_of_another_kind_or_source_is_refused() {
+    let rule = sample("scheduled-rule.json");
+    let call = sample("cloudtrail-create-connection.json");
+    let text = |value: &str| Some(json!(value));
+    let missing = "is missing; should be a text";
+    for (event, field, problem) in [
+        (
+            with(
+                rule.clone(),
+                "/detail-type",
+                text("EC2 Instance State-change Notification"),
+            ),
+            "detail-type",
+            "\"EC2 Instance State-change Notification\" is not known; should be \
+             \"Scheduled Event\" or \"AWS API Call via CloudTrail\"",
+        ),
+        (
+            with(rule.clone(), "/detail-type", None),
+            "detail-type",
+            missing,
+        ),
+        (
+            with(rule.clone(), "/detail-type", Some(json!(1))),
+            "detail-type",
+            "is a number; should be a text",
+        ),
+        (with(rule.clone(), "/source", None), "source", missing),
+        (
+            with(rule.clone(), "/source", Some(json!([]))),
+            "source",
+            "is a list; should be a text",
+        ),
+        (
+            with(rule.clone(), "/source", text("aws.codeconnections")),
+            "source",
+            "\"aws.codeconnections\" is not known; should be aws.events or aws.scheduler",
+        ),
+        (
+            with(call.clone(), "/source", text("aws.s3")),
+            "source",
+            "\"aws.s3\" is not known; should be aws.codeconnections or aws.codestar-connections",
+        ),
+        (with(rule.clone(), "/account", None), "account", missing),
+        (
+            with(rule.clone(), "/account", text("me")),
+            "account",
+            "\"me\" is not an AWS account id (12 digits, such as 123456789012)",
+        ),
+        (with(rule.clone(), "/id", None), "id", missing),
+        (with(rule, "/id", text("")), "id", "is empty"),
+        (
+            with(call.clone(), "/id", Some(json!(7))),
+            "id",
+            "is a number; should be a text",
+        ),
+        (with(call.clone(), "/account", None), "account", missing),
+        (
+            with(call.clone(), "/detail", None),
+            "detail",
+            "is missing; should be an object",
+        ),
+        (
+            with(call.clone(), "/detail", text("{}")),
+            "detail",
+            "is a text; should be an object",
+        ),
+        (
+            with(call.clone(), "/detail/awsRegion", None),
+            "detail.awsRegion",
+            missing,
+        ),
+        (
+            with(call.clone(), "/detail/awsRegion", text("global")),
+            "detail.awsRegion",
+            "\"global\" is not an AWS region code such as eu-west-1",
+        ),
+        (
+            with(call.clone(), "/detail/eventName", None),
+            "detail.eventName",
+            missing,
+        ),
+        (
+            with(call, "/detail/sourceIPAddress", Some(json!({}))),
+            "detail.sourceIPAddress",
+            "is an object; should be a text",
+        ),
+    ] {
+        let expected = InvalidEvent {
+            field: field.to_owned(),
+            problem: problem.to_owned(),
+        };
+        assert_eq!(refusal(&event), expected, "{event}");
+    }
+}
+
+#[test]
+fn a_refusal_is_one_line_that_does_not_repeat_the_event() {
+    let long = "x".repeat(100_000);
+    for event in [
+        json!({"regions": [long]}),
+        json!({"account": long}),
+        json!({"HostArnFilter": long}),
+        json!({"detail-type": long, "source": "aws.events"}),
+        json!({"detail-type": "Scheduled Event", "source": long}),
+        json!({long: 1}),
+        json!({"regions": ["a\nb"]}),
+        json!({"a\nb": 1}),
+    ] {
+        let told = refusal(&event).to_string();
+        assert_eq!(told.lines().count(), 1, "{told}");
+        assert!(told.len() < 600, "{} bytes: {told:.200}", told.len());
+    }
+}
+
+/// Any JSON, in which the words that events use come up often.
+fn any_event() -> impl Strategy<Value = Value> {
+    let words = prop::sample::select(vec![
+        "detail-type",
+        "source",
+        "detail",
+        "account",
+        "id",
+        "resources",
+        "regions",
+        "accept_deletions",
+        "ProviderTypeFilter",
+        "HostArnFilter",
+        "schedule_arn",
+        "execution_id",
+        "scheduled_time",
+        "attempt_number",
+        "awsRegion",
+        "eventName",
+        "userIdentity",
+        "arn",
+        "sourceIPAddress",
+        "Scheduled Event",
+        "AWS API Call via CloudTrail",
+        "aws.events",
+        "aws.codeconnections",
+        ACCOUNT,
+        "eu-west-1",
+    ]);
+    let text = prop_oneof![4 => words.prop_map(str::to_owned), 1 => any::<String>()];
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        text.clone().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 64, 8, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+            prop::collection::btree_map(text.clone(), inner, 0..10)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+/// A real event with one of its fields, at any depth, replaced by anything.
+fn mutilated_event() -> impl Strategy<Value = Value> {
+    let samples = prop::sample::select(vec![
+        "scheduled-rule.json",
+        "scheduler.json",
+        "scheduler-own-input.json",
+        "cloudtrail-create-connection.json",
+        "direct-request.json",
+    ]);
+    (samples, any::<prop::sample::Index>(), any_event()).prop_map(|(name, which, value)| {
+        let mut event = sample(name);
+        let mut places = Vec::new();
+        pointers(&event, "", &mut places);
+        let place = which.get(&places).clone();
+        *event.pointer_mut(&place).expect("a place") = value;
+        event
+    })
+}
+
+fn pointers(value: &Value, path: &str, found: &mut Vec<String>) {
+    found.push(path.to_owned());
+    let children: Vec<(String, &Value)> = match value {
+        Value::Object(map) => map.iter().map(|(key, v)| (key.clone(), v)).collect(),
+        Value::Array(list) => list
+            .iter()
+            .enumerate()
+            .map(|(i, v)| (i.to_string(), v))
+            .collect(),
+        _ => Vec::new(),
+    };
+    for (key, child) in children {
+        pointers(child, &format!("{path}/{key}"), found);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    /// Whatever comes is a request or a refusal that names a field; what is a
+    /// request has regions that are sorted, and never none at all.
+    #[test]
+    fn any_json_is_a_request_or_a_refusal(event in prop_oneof![any_event(), mutilated_event()]) {
+        match Request::from_event(&event) {
+            Ok(request) => {
+                prop_assert!(event.is_object());
+                if let Some(regions) = request.regions {
+                    prop_assert!(!regions.is_empty());
+                    prop_assert!(regions.is_sorted_by(|a, b| a < b), "{:?}", regions);
+                }
+            }
+            Err(refusal) => {
+                prop_assert!(!refusal.problem.is_empty());
+                prop_assert_eq!(refusal.to_string().lines().count(), 1);
+            }
+        }
+    }
+}
