@@ -92,10 +92,12 @@ pub fn listed_in(regions: &[Region]) -> Option<AttributeValue> {
 pub fn read_snapshot(mut item: Item) -> Result<Snapshot, Corrupt> {
     let mut reader = Reader { item: &mut item };
     let sk = reader.peek(keys::SK);
-    let arn = sk
-        .strip_prefix(keys::CONNECTION_PREFIX)
-        .unwrap_or(&sk)
-        .parse::<ConnectionArn>()
+    let Some(arn) = sk.strip_prefix(keys::CONNECTION_PREFIX) else {
+        let problem = format!("does not begin with {}", keys::CONNECTION_PREFIX);
+        return Err(reader.wrong(keys::SK, &problem));
+    };
+    let arn: ConnectionArn = arn
+        .parse()
         .map_err(|malformed| reader.wrong(keys::SK, &malformed))?;
     reader.check_format()?;
     let last_seen = Window {
