@@ -189,9 +189,13 @@ pub fn read_record<T: DeserializeOwned>(mut item: Item) -> Result<T, Corrupt> {
             to_json(value).ok_or_else(|| reader.wrong(name, &"is of a type never written"))?;
         map.insert(name.clone(), value);
     }
-    serde_json::from_value(Value::Object(map)).map_err(|error| {
-        // serde names the field in its message.
-        reader.wrong("(record)", &error)
+    serde_path_to_error::deserialize(Value::Object(map)).map_err(|error| {
+        // An attribute that is missing has no path: the message names it.
+        let attribute = match error.path().to_string() {
+            path if path == "." => "(record)".to_owned(),
+            path => path,
+        };
+        reader.wrong(&attribute, error.inner())
     })
 }
 

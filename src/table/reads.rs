@@ -98,24 +98,25 @@ impl Table {
 
 fn in_status(item: Item) -> Result<InStatus, Corrupt> {
     let text = |name: &str| match item.get(name) {
-        Some(AttributeValue::S(text)) => Some(text.as_str()),
-        _ => None,
+        None => Ok(None),
+        Some(AttributeValue::S(text)) => Ok(Some(text.as_str())),
+        Some(_) => Err(wrong(&item, name, "is not a text")),
     };
     let time = |name: &str| {
-        let parsed = text(name).and_then(|text| text.parse().ok());
+        let parsed = text(name)?.and_then(|text| text.parse().ok());
         parsed.ok_or_else(|| wrong(&item, name, "is missing or not a time"))
     };
-    let arn = text(keys::SK).and_then(|sk| sk.strip_prefix(keys::CONNECTION_PREFIX)?.parse().ok());
+    let arn = text(keys::SK)?.and_then(|sk| sk.strip_prefix(keys::CONNECTION_PREFIX)?.parse().ok());
     Ok(InStatus {
         account: items::account_of(&item)
             .ok_or_else(|| wrong(&item, keys::PK, "names no account"))?,
         arn: arn.ok_or_else(|| wrong(&item, keys::SK, "names no connection"))?,
         attributes: Attributes {
-            connection_name: text("connection_name").map(Into::into),
-            connection_status: text("connection_status").map(Into::into),
-            host_arn: text("host_arn").map(Into::into),
-            owner_account_id: text("owner_account_id").map(Into::into),
-            provider_type: text("provider_type").map(Into::into),
+            connection_name: text("connection_name")?.map(Into::into),
+            connection_status: text("connection_status")?.map(Into::into),
+            host_arn: text("host_arn")?.map(Into::into),
+            owner_account_id: text("owner_account_id")?.map(Into::into),
+            provider_type: text("provider_type")?.map(Into::into),
         },
         first_seen_at: time("first_seen_at")?,
         status_since: time("status_since")?,
