@@ -1,6 +1,6 @@
 //! One run of one account: list, read, compare, write, record.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::apply::{Applied, Writer};
@@ -222,8 +222,12 @@ impl Findings {
             ));
         }
         problems.extend(applied.stopped.iter().map(|error| chain(error)));
+        // An item that can't be read is met again where its connection was to
+        // be written, and told once.
+        let met: HashSet<&String> = applied.problems.iter().collect();
+        let others: Vec<String> = edited.into_iter().filter(|p| !met.contains(p)).collect();
         problems.extend(applied.problems);
-        problems.extend(edited);
+        problems.extend(others);
         let saw_something = listings.iter().any(|listing| listing.pages > 0);
         let outcome = if !saw_something || applied.stopped.is_some() {
             Outcome::Failed
