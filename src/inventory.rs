@@ -74,6 +74,7 @@ impl<S: ConnectionSource, C: Clock> Inventory<S, C> {
         let started_at = self.clock.now();
         let table = self.table.metered(Arc::clone(&meter));
         let lister = Lister {
+            run_id: &order.run_id,
             source: &self.source,
             clock: &self.clock,
             patience: self.policy.patience,

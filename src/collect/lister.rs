@@ -12,7 +12,7 @@ use super::source::{ConnectionSource, Entry, Page, PageQuery, Target};
 use crate::aws::{Deadline, Fault, FaultKind, Meter, Patience};
 use crate::domain::listing::Observation;
 use crate::domain::{
-    AccountId, Attributes, Clock, ConnectionArn, Filter, Listing, ListingEnd, Region,
+    AccountId, Attributes, Clock, ConnectionArn, Filter, Listing, ListingEnd, Region, RunId,
 };
 
 /// Where a listing is given up.
@@ -32,6 +32,8 @@ impl Default for Limits {
 /// Lists an account's connections.
 #[derive(Debug)]
 pub struct Lister<'a, S, C> {
+    /// For which run, as its log lines say.
+    pub run_id: &'a RunId,
     /// Where from.
     pub source: &'a S,
     /// What time it is.
@@ -157,6 +159,7 @@ impl<S: ConnectionSource, C: Clock> Lister<'_, S, C> {
             };
             last = Some(fault.clone().after(failed));
             tracing::debug!(
+                run_id = %self.run_id,
                 account = %target.account,
                 region = %target.region,
                 error.code = %fault.code,
