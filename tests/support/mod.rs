@@ -13,9 +13,19 @@
     reason = "every test file compiles this module and uses a part of it"
 )]
 
+pub mod emulator;
 pub mod lab;
 pub mod proxy;
 pub mod script;
 pub mod tools;
 
 pub use lab::Lab;
+
+/// Waits until `holds`, and fails the test if that takes long beyond reason.
+pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let began = std::time::Instant::now();
+    while !holds() {
+        assert!(began.elapsed().as_secs() < 60, "in vain until {what}");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+}

@@ -1,0 +1,310 @@
+//! The function's own binary under AWS's Lambda runtime interface emulator:
+//! what Lambda does with it, without Lambda.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use http_body_util::BodyExt;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use serde_json::Value;
+
+use super::lab::{ACCOUNT, Lab, REGION};
+use super::{tools, until};
+
+const FUNCTION: &str = env!("CARGO_BIN_EXE_codeconnections-inventory");
+const INVOKE: &str = "2015-03-31/functions/function/invocations";
+
+/// What the function must never say.
+pub const SECRET_KEY: &str = "SecretKeyThatNobodyMayEverRead";
+pub const SESSION_TOKEN: &str = "SessionTokenThatNobodyMayEverRead";
+
+/// Everything that the function's environment holds; what a test does not
+/// set is not there.
+#[derive(Debug, Clone)]
+pub struct Environment(BTreeMap<String, String>);
+
+impl Environment {
+    /// As the template sets it, with the lab's parts in the place of AWS.
+    pub fn of(lab: &Lab) -> Self {
+        let variables = [
+            ("TABLE_NAME", lab.table.name().as_str()),
+            ("REGIONS", REGION),
+            // The emulator's function has an ARN of another account.
+            ("AWS_ACCOUNT_ID", ACCOUNT),
+            ("AWS_REGION", REGION),
+            // By its access key the stand-in knows the account.
+            ("AWS_ACCESS_KEY_ID", ACCOUNT),
+            ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
+            ("AWS_SESSION_TOKEN", SESSION_TOKEN),
+            ("AWS_ENDPOINT_URL_CODECONNECTIONS", lab.service.endpoint()),
+            ("AWS_ENDPOINT_URL_DYNAMODB", lab.table_endpoint.as_str()),
+            ("AWS_LAMBDA_FUNCTION_TIMEOUT", "60"),
+        ];
+        Self(variables.map(|(k, v)| (k.to_owned(), v.to_owned())).into())
+    }
+
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.0.insert(name.to_owned(), value.to_owned());
+        self
+    }
+}
+
+/// What came of an invocation.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Invoked {
+    /// The function answered.
+    Answer(Value),
+    /// The function ended with an error.
+    Error { error_type: String, message: String },
+    /// The function did not end in time.
+    TimedOut,
+    /// The function's process ended.
+    Crashed,
+}
+
+impl Invoked {
+    #[track_caller]
+    pub fn answer(self) -> Value {
+        match self {
+            Self::Answer(answer) => answer,
+            other => panic!("an answer, not {other:?}"),
+        }
+    }
+
+    #[track_caller]
+    pub fn error(self) -> (String, String) {
+        match self {
+            Self::Error {
+                error_type,
+                message,
+            } => (error_type, message),
+            other => panic!("a function error, not {other:?}"),
+        }
+    }
+}
+
+/// One emulator with one function. It ends, with the function, when this is
+/// dropped.
+pub struct Emulator {
+    process: Child,
+    url: String,
+    /// What the function and the emulator print, line by line.
+    output: [Printed; 2],
+}
+
+impl Emulator {
+    pub async fn start(environment: Environment) -> Self {
+        let program = tools::runtime_emulator();
+        let Environment(mut variables) = environment;
+        // The emulator would take this one to be meant for itself.
+        let log_level = variables.remove("LOG_LEVEL");
+        let log_level = log_level.map(|level| format!("LOG_LEVEL={level}"));
+        // It must be told its ports, so another process can take one first:
+        // then it ends, and is started with others.
+        for _ in 0..10 {
+            let [invoke, runtime] = free_addresses();
+            let mut process = Command::new(&program)
+                .args(["--runtime-interface-emulator-address", &invoke])
+                .args(["--runtime-api-address", &runtime, "/usr/bin/env"])
+                .args(&log_level)
+                .arg(FUNCTION)
+                .env_clear()
+                .envs(&variables)
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .expect("the emulator starts");
+            let stdout = gather(process.stdout.take().expect("piped"));
+            let stderr = gather(process.stderr.take().expect("piped"));
+            let mut emulator = Self {
+                process,
+                url: format!("http://{invoke}/{INVOKE}"),
+                output: [stdout, stderr],
+            };
+            let mut ended = false;
+            until("the emulator listens", || {
+                ended = emulator.process.try_wait().expect("a state").is_some();
+                let listens = [&invoke, &runtime]
+                    .into_iter()
+                    .all(|address| std::net::TcpStream::connect(address).is_ok());
+                ended || listens
+            })
+            .await;
+            if !ended {
+                return emulator;
+            }
+        }
+        panic!("the emulator ends as soon as it is started");
+    }
+
+    /// Invokes the function and waits for what comes of it.
+    pub async fn invoke(&self, event: &Value) -> Invoked {
+        self.invocation(event).await
+    }
+
+    /// The same, for who does something meanwhile.
+    pub fn invocation(&self, event: &Value) -> impl Future<Output = Invoked> + Send + 'static {
+        let request = Request::post(&self.url)
+            .body(Body::from(event.to_string()))
+            .expect("a request");
+        async move {
+            let client = Client::builder(TokioExecutor::new()).build_http();
+            let answer = client.request(request).await.expect("the emulator answers");
+            let status = answer.status();
+            let body = answer
+                .into_body()
+                .collect()
+                .await
+                .expect("a body")
+                .to_bytes();
+            understand(status, &body)
+        }
+    }
+
+    /// The function's process, if one runs.
+    pub fn function(&self) -> Option<Function> {
+        children(self.process.id()).into_iter().next().map(Function)
+    }
+
+    /// What the function printed, without the emulator's own lines.
+    pub fn lines(&self) -> Vec<String> {
+        let stdout = self.output[0].lines.lock().expect("no panic");
+        let own = |line: &&String| {
+            ["START RequestId: ", "END RequestId: ", "REPORT RequestId: "]
+                .iter()
+                .any(|start| line.starts_with(start))
+        };
+        stdout
+            .iter()
+            .filter(|line| !line.is_empty() && !own(line))
+            .cloned()
+            .collect()
+    }
+
+    /// Ends the emulator and gives everything that it and the function ever
+    /// printed.
+    pub fn end(mut self) -> Vec<String> {
+        self.stop();
+        let mut all = Vec::new();
+        for Printed { lines, reader } in &mut self.output {
+            reader
+                .take()
+                .expect("not joined yet")
+                .join()
+                .expect("no panic");
+            all.append(&mut lines.lock().expect("no panic"));
+        }
+        all
+    }
+
+    fn stop(&mut self) {
+        let functions = children(self.process.id());
+        // Only fails for a process that has ended.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        for function in functions {
+            Function(function).signal("KILL");
+        }
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// What comes out of a stream, line by line, and what reads it.
+struct Printed {
+    lines: Arc<Mutex<Vec<String>>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+/// A process of the function.
+#[derive(Debug, Clone, Copy)]
+pub struct Function(u32);
+
+impl Function {
+    /// Ends it at once, as a crash does.
+    pub fn kill(self) {
+        assert!(self.signal("KILL"), "the function's process was there");
+    }
+
+    /// Stops it where it is: it does nothing any more, and does not end.
+    pub fn freeze(self) {
+        assert!(self.signal("STOP"), "the function's process was there");
+    }
+
+    fn signal(self, signal: &str) -> bool {
+        let command = format!("kill -{signal} {}", self.0);
+        let done = Command::new("sh").args(["-c", &command]).output();
+        done.expect("a shell").status.success()
+    }
+}
+
+fn understand(status: StatusCode, body: &[u8]) -> Invoked {
+    let text = String::from_utf8_lossy(body);
+    if status == StatusCode::BAD_GATEWAY {
+        return Invoked::Crashed;
+    }
+    assert_eq!(status, StatusCode::OK, "{text}");
+    match serde_json::from_slice::<Value>(body) {
+        Ok(answer) => match answer.get("errorType").and_then(Value::as_str) {
+            Some(error_type) => Invoked::Error {
+                error_type: error_type.to_owned(),
+                message: answer["errorMessage"]
+                    .as_str()
+                    .expect("a message")
+                    .to_owned(),
+            },
+            None => Invoked::Answer(answer),
+        },
+        Err(_) if text.contains("Task timed out after") => Invoked::TimedOut,
+        Err(_) => panic!("neither an answer nor an error: {text:?}"),
+    }
+}
+
+fn free_addresses() -> [String; 2] {
+    // Both held until both are known: so they differ.
+    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port"));
+    listeners.map(|listener| listener.local_addr().expect("an address").to_string())
+}
+
+fn gather(stream: impl Read + Send + 'static) -> Printed {
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let gathered = Arc::clone(&lines);
+    let reader = std::thread::spawn(move || {
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            gathered.lock().expect("no panic").push(line);
+        }
+    });
+    Printed {
+        lines,
+        reader: Some(reader),
+    }
+}
+
+/// The processes that `parent` started and that run.
+fn children(parent: u32) -> Vec<u32> {
+    let processes = std::fs::read_dir("/proc").expect("/proc, as on Linux");
+    processes
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok())
+        .filter(|pid| {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            // pid (name) state parent …: the name may hold anything.
+            let mut rest = stat.rsplit(')').next().unwrap_or("").split_whitespace();
+            let state = rest.next();
+            rest.next() == Some(&parent.to_string()) && !matches!(state, None | Some("Z" | "X"))
+        })
+        .collect()
+}
