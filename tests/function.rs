@@ -216,6 +216,10 @@ async fn an_event_that_is_not_known_is_an_error_that_names_the_field_and_nothing
         (json!({"acept_deletions": true}), "acept_deletions"),
         (json!({"account": "999999999999"}), "account"),
         (json!({"HostArnFilter": "my-host"}), "HostArnFilter"),
+        (
+            json!({"HostArnFilter": "my-host", "regions": [REGION]}),
+            "HostArnFilter",
+        ),
         (foreign, "account"),
     ];
     for (event, field) in wrong {
