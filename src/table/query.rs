@@ -124,7 +124,9 @@ impl<'a> Query<'a> {
             .interceptor(meter.counts(Use::Read))
             .send()
             .await
-            .map_err(|error| TableError::call(self.operation, &self.subject, (&error).into()))?;
+            .map_err(|error| {
+                TableError::call(self.operation, &self.subject, self.table.fault(&error))
+            })?;
         meter.count_read_units(answer.consumed_capacity());
         if let Some(key) = answer.last_evaluated_key {
             self.start = Start::After(key);

@@ -4,9 +4,12 @@
 //! for the run is the caller's to decide.
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::http::HttpResponse;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::execute_transaction::ExecuteTransactionError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, BatchStatementError, BatchStatementRequest, CancellationReason,
@@ -93,6 +96,19 @@ impl Table {
     /// The client that it is reached with.
     pub fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// What a failed request means. What is not found can only be the table.
+    pub(super) fn fault<E>(&self, error: &SdkError<E, HttpResponse>) -> Fault
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        let mut fault = Fault::from(error);
+        if fault.kind == FaultKind::NotFound {
+            let told = &fault.message;
+            fault.message = format!("no table {} here ({told})", self.name).into();
+        }
+        fault
     }
 
     /// Reads an account's record and all its snapshots: one strongly
@@ -213,7 +229,7 @@ impl Table {
             .await;
         let answer = match answer {
             Ok(answer) => answer,
-            Err(error) => return all(Write::Failed((&error).into())),
+            Err(error) => return all(Write::Failed(self.fault(&error))),
         };
         self.meter.count_write_units(answer.consumed_capacity());
         let results: Vec<Write> = answer
@@ -266,7 +282,7 @@ impl Table {
                 Some(ExecuteTransactionError::TransactionCanceledException(cancelled)) => {
                     of_transaction(cancelled.cancellation_reasons(), cancelled.message())
                 }
-                _ => of_fault((&error).into()),
+                _ => of_fault(self.fault(&error)),
             },
         }
     }
@@ -302,7 +318,7 @@ impl Table {
                 self.meter.count_write_units(answer.consumed_capacity());
                 Write::Written
             }
-            Err(error) => of_fault((&error).into()),
+            Err(error) => of_fault(self.fault(&error)),
         }
     }
 }
