@@ -22,9 +22,18 @@ pub(super) fn print(text: &str) -> Result<(), CliError> {
 
 /// Writes a value as indented JSON.
 pub(super) fn print_json(value: &impl Serialize) -> Result<(), CliError> {
-    let mut text = serde_json::to_string_pretty(value).map_err(CliError::failure)?;
-    text.push('\n');
-    print(&text)
+    let text = serde_json::to_string_pretty(value).map_err(CliError::failure)?;
+    let mut safe = String::with_capacity(text.len() + 1);
+    for c in text.chars() {
+        // JSON leaves these as they are, and they can only be in a text.
+        if c != '\n' && is_active(c) {
+            safe.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            safe.push(c);
+        }
+    }
+    safe.push('\n');
+    print(&safe)
 }
 
 /// Rows under a header, aligned; as wide as the terminal, if it is one.
@@ -47,8 +56,19 @@ pub(super) fn table<const N: usize>(header: [&str; N], rows: Vec<[String; N]>) -
 /// Text that can do nothing to a terminal: what names say is not ours.
 pub(super) fn printable(text: &str) -> String {
     text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .map(|c| if is_active(c) { '\u{fffd}' } else { c })
         .collect()
+}
+
+/// Whether a character does something instead of showing something: control
+/// characters, line separators, and those that turn the direction of what
+/// follows.
+fn is_active(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+        )
 }
 
 /// A time to the second, as people read it.
