@@ -204,7 +204,13 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
         }
         cause = error.source();
     }
-    told
+    one_line(&told)
+}
+
+/// A text without its line breaks: some errors are told as a list.
+pub fn one_line(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words.join(" ")
 }
 
 #[cfg(test)]

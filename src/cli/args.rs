@@ -6,7 +6,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 
 use crate::config::{TableName, parse_concurrency, parse_guard, parse_regions};
 use crate::domain::plan::TombstoneGuard;
-use crate::domain::{AccountId, ConnectionStatus, ProviderType, Region};
+use crate::domain::{AccountId, ConnectionArn, ConnectionStatus, ProviderType, Region};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -151,7 +151,7 @@ pub(super) struct ListArgs {
 #[derive(Debug, ClapArgs)]
 pub(super) struct HistoryArgs {
     /// The connection's ARN, or its name
-    #[arg(value_name = "ARN_OR_NAME")]
+    #[arg(value_name = "ARN_OR_NAME", value_parser = parse_connection)]
     pub(super) connection: String,
     #[command(flatten)]
     pub(super) store: StoreArgs,
@@ -186,6 +186,19 @@ impl RegionList {
     fn parse(text: &str) -> Result<Self, String> {
         parse_regions(text).map(Self)
     }
+}
+
+/// An ARN or a name. What begins as an ARN is meant as one: with a slip in it,
+/// it must not be answered as a name that nobody ever had.
+fn parse_connection(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        return Err("is empty; should be a connection's ARN or name".to_owned());
+    }
+    if text.starts_with("arn:") {
+        let arn: Result<ConnectionArn, _> = text.parse();
+        arn.map_err(|malformed| malformed.to_string())?;
+    }
+    Ok(text.to_owned())
 }
 
 /// A status in any case: statuses are written in capitals.

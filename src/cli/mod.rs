@@ -8,14 +8,17 @@ mod scan;
 mod store;
 
 use std::error::Error;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
+use clap::error::ErrorKind;
 
-use crate::aws::fault::chain;
+use crate::aws::fault::{chain, one_line};
 use crate::config::parse_level;
 use crate::logging;
 use args::{Args, Command};
+use output::printable;
 
 /// How the command ended, for scripts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,26 +71,48 @@ impl CliError {
 pub async fn main() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
-        Err(error) => {
-            // Help and version are no errors, and go to standard output.
-            let exit = if error.use_stderr() {
-                Exit::Usage
-            } else {
-                Exit::Fine
-            };
-            let _ = error.print();
-            return exit.into();
-        }
+        Err(error) => return wrong_arguments(&error).into(),
     };
     let done = match set_up_logging() {
         Ok(()) => run(args).await,
         Err(problem) => Err(CliError::Usage(format!("LOG_LEVEL: {problem}"))),
     };
     let exit = done.unwrap_or_else(|error| {
-        eprintln!("ccinv: {error}");
+        say(&error.to_string());
         error.exit()
     });
     exit.into()
+}
+
+/// Help and version are asked for, and go to standard output. What is wrong
+/// is told in a line.
+fn wrong_arguments(error: &clap::Error) -> Exit {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            let _ = error.print();
+            return Exit::Fine;
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = error.print();
+        }
+        _ => {
+            // The parser's own text goes on with the usage, and how to get
+            // help.
+            let told = error.to_string();
+            let told = told.strip_prefix("error: ").unwrap_or(&told);
+            let end = ["\nUsage:", "\nFor more information"]
+                .iter()
+                .filter_map(|rest| told.find(rest))
+                .min();
+            say(&one_line(&told[..end.unwrap_or(told.len())]));
+        }
+    }
+    Exit::Usage
+}
+
+/// A line on standard error. That nobody reads it is no failure.
+fn say(problem: &str) {
+    let _ = writeln!(io::stderr(), "ccinv: {}", printable(problem));
 }
 
 async fn run(args: Args) -> Result<Exit, CliError> {
