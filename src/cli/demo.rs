@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::args::DemoArgs;
 use super::output::{or_dash, print, printable, short, span, table, what_changed};
 use super::read::{connection_table, count, history_table, run_table};
+use super::store::open_file;
 use super::{CliError, Exit};
 use crate::audit::{Audit, ConnectionFilter};
 use crate::aws::Patience;
@@ -27,6 +28,11 @@ const REMAINING: Duration = Duration::from_secs(300);
 type DemoHandler = Handler<CodeConnections, Arc<ManualClock>>;
 
 pub(super) async fn run(args: DemoArgs) -> Result<Exit, CliError> {
+    // First the port: without it, no file is made.
+    let stand_in = demo_account::stand_in().map_err(CliError::failure)?;
+    let service = StandInService::start(stand_in.clone(), args.port)
+        .await
+        .map_err(|error| CliError::Usage(format!("--port {}: {error}", args.port)))?;
     let (dir, temporary) = match &args.dir {
         Some(dir) => (dir.clone(), None),
         None => {
@@ -34,8 +40,12 @@ pub(super) async fn run(args: DemoArgs) -> Result<Exit, CliError> {
             (temporary.path().to_owned(), Some(temporary))
         }
     };
-    std::fs::create_dir_all(&dir)
-        .map_err(|error| CliError::Usage(format!("--dir {}: {error}", dir.display())))?;
+    std::fs::create_dir_all(&dir).map_err(|error| {
+        CliError::Usage(format!(
+            "--dir {}: can't be made as a folder: {error}",
+            dir.display()
+        ))
+    })?;
     let file = dir.join(FILE);
     if file.exists() {
         return Err(CliError::Usage(format!(
@@ -44,14 +54,7 @@ pub(super) async fn run(args: DemoArgs) -> Result<Exit, CliError> {
             file.display()
         )));
     }
-    let embedded = EmbeddedTable::in_file(&file, Open::OrCreate)
-        .await
-        .map_err(CliError::failure)?;
-    let stand_in = demo_account::stand_in().map_err(CliError::failure)?;
-    let service = StandInService::start(stand_in.clone(), args.port)
-        .await
-        .map_err(|error| CliError::Usage(format!("--port {}: {error}", args.port)))?;
-
+    let embedded = open_file(&file, Open::OrCreate).await?;
     let steps = demo_account::steps().map_err(CliError::failure)?;
     let all: Duration = steps.iter().map(|step| step.after).sum();
     let clock = Arc::new(ManualClock::at(Timestamp::from_millis(

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
-use aws_sdk_dynamodb::config::ProvideCredentials;
+use aws_credential_types::Credentials;
+use aws_sdk_sts::config::Region as SdkRegion;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::args::ScanArgs;
 use super::output::{print, print_json, summary};
-use super::store::Store;
-use super::{CliError, Exit};
-use crate::aws::fault::{Fault, chain};
+use super::store::{Store, credentials};
+use super::{CliError, Exit, say};
+use crate::aws::fault::Fault;
 use crate::aws::{Meter, Patience, clients};
 use crate::collect::{CodeConnections, Limits};
 use crate::domain::{AccountId, Outcome, Region, SystemClock};
@@ -35,9 +36,11 @@ pub(super) async fn run(args: ScanArgs) -> Result<Exit, CliError> {
     })?;
     let config = clients::load().await;
     let regions = regions(&args, &config)?;
+    Store::check_region(&args.store, &config)?;
+    let credentials = credentials(&config).await?;
     let account = match &args.account {
         Some(account) => account.clone(),
-        None => own_account(&config).await?,
+        None => own_account(&config, &credentials, &regions).await?,
     };
     let store = Store::open_with(&args.store, Open::OrCreate, &config).await?;
     let handler = Handler {
@@ -125,19 +128,21 @@ fn regions(args: &ScanArgs, config: &SdkConfig) -> Result<Vec<Region>, CliError>
 }
 
 /// The account that the credentials belong to: they may say so themselves
-/// (`AWS_ACCOUNT_ID`, or a profile); otherwise AWS is asked.
-async fn own_account(config: &SdkConfig) -> Result<AccountId, CliError> {
-    let provider = config.credentials_provider().ok_or_else(|| {
-        CliError::Usage("there are no AWS credentials; set them as for the AWS CLI".to_owned())
-    })?;
-    let credentials = provider
-        .provide_credentials()
-        .await
-        .map_err(|error| CliError::Usage(format!("AWS credentials: {}", chain(&error))))?;
+/// (`AWS_ACCOUNT_ID`, or a profile); otherwise AWS is asked, where the
+/// connections are.
+async fn own_account(
+    config: &SdkConfig,
+    credentials: &Credentials,
+    regions: &[Region],
+) -> Result<AccountId, CliError> {
     let told = match credentials.account_id() {
         Some(account) => account.as_str().to_owned(),
         None => {
-            let sts = aws_sdk_sts::Client::new(config);
+            let mut sts = aws_sdk_sts::config::Builder::from(config);
+            if let (None, Some(region)) = (config.region(), regions.first()) {
+                sts.set_region(Some(SdkRegion::new(region.to_string())));
+            }
+            let sts = aws_sdk_sts::Client::from_conf(sts.build());
             let identity = sts.get_caller_identity().send().await.map_err(|error| {
                 let fault = Fault::from(&error);
                 CliError::Usage(format!(
@@ -157,9 +162,9 @@ async fn own_account(config: &SdkConfig) -> Result<AccountId, CliError> {
 /// that it began.
 async fn with_progress<T>(run: impl Future<Output = T>, meter: &Meter) -> T {
     if !io::stderr().is_terminal() {
-        eprintln!("ccinv: listing connections");
+        say("listing connections");
         let done = run.await;
-        eprintln!("ccinv: {}", told(meter));
+        say(&told(meter));
         return done;
     }
     let bar = ProgressBar::new_spinner();

@@ -1,11 +1,17 @@
 //! Opening the inventory that a command is about.
 
+use std::path::Path;
+
 use aws_config::SdkConfig;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::ProvideCredentials;
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_dynamodb::Client;
 
 use super::CliError;
 use super::args::StoreArgs;
 use crate::aws::clients;
+use crate::aws::fault::chain;
 use crate::local::EmbeddedTable;
 use crate::local::embedded::{EmbeddedError, Open};
 use crate::table::Table;
@@ -35,29 +41,27 @@ impl Store {
         let Some(name) = &args.table else {
             return Self::file(args, open).await;
         };
-        if config.region().is_none() {
-            return Err(CliError::Usage(
-                "no AWS region is set; set AWS_REGION, or a profile that has one".to_owned(),
-            ));
-        }
+        Self::check_region(args, config)?;
+        credentials(config).await?;
         Ok(Self {
             table: Table::new(Client::new(config), name.clone()),
             _embedded: None,
         })
     }
 
+    /// A table on AWS is in the caller's region.
+    pub(super) fn check_region(args: &StoreArgs, config: &SdkConfig) -> Result<(), CliError> {
+        if args.table.is_none() || config.region().is_some() {
+            return Ok(());
+        }
+        Err(CliError::Usage(
+            "no AWS region is set for the table; set AWS_REGION, or a profile that has one"
+                .to_owned(),
+        ))
+    }
+
     async fn file(args: &StoreArgs, open: Open) -> Result<Self, CliError> {
-        let embedded =
-            EmbeddedTable::in_file(&args.db, open)
-                .await
-                .map_err(|error| match error {
-                    EmbeddedError::Missing(_)
-                    | EmbeddedError::File { .. }
-                    | EmbeddedError::NotADatabase { .. } => {
-                        CliError::Usage(crate::aws::fault::chain(&error))
-                    }
-                    EmbeddedError::Serve(_) | EmbeddedError::Table(_) => CliError::failure(error),
-                })?;
+        let embedded = open_file(&args.db, open).await?;
         Ok(Self {
             table: embedded.table().clone(),
             _embedded: Some(embedded),
@@ -68,4 +72,31 @@ impl Store {
     pub(super) fn table(&self) -> &Table {
         &self.table
     }
+}
+
+/// Opens a database file. One that can't be used was named wrongly.
+pub(super) async fn open_file(path: &Path, open: Open) -> Result<EmbeddedTable, CliError> {
+    EmbeddedTable::in_file(path, open)
+        .await
+        .map_err(|error| match error {
+            EmbeddedError::Missing(_)
+            | EmbeddedError::File { .. }
+            | EmbeddedError::NotADatabase { .. } => CliError::Usage(chain(&error)),
+            EmbeddedError::Serve(_) | EmbeddedError::Table(_) => CliError::failure(error),
+        })
+}
+
+/// The caller's credentials. Without any, nothing is asked or made.
+pub(super) async fn credentials(config: &SdkConfig) -> Result<Credentials, CliError> {
+    let none = "no AWS credentials; set them as for the AWS CLI: a profile, or \
+                AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
+    let provider = config
+        .credentials_provider()
+        .ok_or_else(|| CliError::Usage(none.to_owned()))?;
+    provider.provide_credentials().await.map_err(|error| {
+        CliError::Usage(match error {
+            CredentialsError::CredentialsNotLoaded(_) => none.to_owned(),
+            other => format!("AWS credentials: {}", chain(&other)),
+        })
+    })
 }
