@@ -11,6 +11,7 @@ use aws_sdk_dynamodb::config::{Credentials, Region, SharedCredentialsProvider};
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_async::time::SystemTimeSource;
 use dynoxide::Database;
+use rusqlite::{Connection, OpenFlags};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -106,19 +107,13 @@ impl EmbeddedTable {
                 cause,
             }
         })?;
+        if !new {
+            look_into(path).map_err(not_a_database)?;
+        }
         let database = Database::new(text).map_err(|error| not_a_database(error.to_string()))?;
         let embedded = Self::serve(database).await?;
         if new {
             embedded.create().await?;
-        } else {
-            let found = embedded
-                .table
-                .client()
-                .describe_table()
-                .table_name(TABLE)
-                .send()
-                .await;
-            found.map_err(|_| not_a_database(format!("it has no table {TABLE}")))?;
         }
         Ok(embedded)
     }
@@ -192,6 +187,57 @@ fn prepare(path: &Path, new: bool) -> Result<(), EmbeddedError> {
         path: path.to_owned(),
         problem: "the file does not begin as one".to_owned(),
     })
+}
+
+/// Looks whether a database holds the inventory's table, without writing:
+/// opened as an embedded DynamoDB, somebody else's file would be altered.
+fn look_into(path: &Path) -> Result<(), String> {
+    let lacks = || format!("it has no table {TABLE}");
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    let database =
+        Connection::open_with_flags(uri(path), flags).map_err(|error| error.to_string())?;
+    // Where the embedded DynamoDB keeps the definitions of its tables.
+    let catalogue = database
+        .table_exists(None, "_tables")
+        .map_err(|error| error.to_string())?;
+    if !catalogue {
+        return Err(lacks());
+    }
+    let found: Result<i64, _> = database.query_row(
+        "SELECT count(*) FROM _tables WHERE table_name = ?1",
+        [TABLE],
+        |row| row.get(0),
+    );
+    match found {
+        Ok(1..) => Ok(()),
+        Ok(_) => Err(lacks()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// A database's URI. Where no write-ahead log is beside the file, all of it is
+/// in the file, and SQLite is told to make no log to look into it.
+/// <https://www.sqlite.org/uri.html>
+fn uri(path: &Path) -> String {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    let mode = if Path::new(&log).exists() {
+        "mode=ro"
+    } else {
+        "immutable=1"
+    };
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let escaped: String = path
+        .to_string_lossy()
+        .chars()
+        .map(|c| match c {
+            '%' => "%25".to_owned(),
+            '?' => "%3f".to_owned(),
+            '#' => "%23".to_owned(),
+            other => other.to_string(),
+        })
+        .collect();
+    format!("file://{escaped}?{mode}")
 }
 
 /// A client configuration for a stand-in at `endpoint`: no real credentials
