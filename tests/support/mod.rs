@@ -13,6 +13,7 @@
     reason = "every test file compiles this module and uses a part of it"
 )]
 
+pub mod ccinv;
 pub mod emulator;
 pub mod lab;
 pub mod proxy;

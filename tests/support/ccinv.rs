@@ -1,0 +1,140 @@
+//! The command line as a process, in an empty home and with nothing in its
+//! environment that a test does not put there.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use super::lab::{ACCOUNT, Lab, REGION};
+
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_ccinv");
+
+/// Where commands run: an empty folder, which is their home too.
+pub struct Ccinv {
+    folder: TempDir,
+    environment: BTreeMap<String, String>,
+}
+
+/// How a command ended, and what it printed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ccinv {
+    /// With no AWS at all.
+    pub fn offline() -> Self {
+        let this = Self {
+            folder: TempDir::new().expect("a folder"),
+            environment: BTreeMap::new(),
+        };
+        let home = this.folder().to_str().expect("UTF-8").to_owned();
+        // Nobody is asked for credentials that are not there.
+        this.with("AWS_EC2_METADATA_DISABLED", "true")
+            .with("HOME", &home)
+    }
+
+    /// With the lab in the place of AWS.
+    pub fn at(lab: &Lab) -> Self {
+        Self::offline()
+            .with("AWS_REGION", REGION)
+            .with("AWS_ACCESS_KEY_ID", ACCOUNT)
+            .with("AWS_SECRET_ACCESS_KEY", "secret")
+            .with("AWS_ENDPOINT_URL_CODECONNECTIONS", lab.service.endpoint())
+            .with("AWS_ENDPOINT_URL_STS", lab.service.endpoint())
+            .with("AWS_ENDPOINT_URL_DYNAMODB", &lab.table_endpoint)
+    }
+
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.environment.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        self.environment.remove(name);
+        self
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// What is in the folder, sorted.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.folder()).expect("a folder");
+        let mut files: Vec<PathBuf> = entries
+            .map(|entry| entry.expect("an entry").path())
+            .collect();
+        files.sort();
+        files
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(PROGRAM);
+        command
+            .args(arguments)
+            .current_dir(self.folder())
+            .env_clear()
+            .envs(&self.environment)
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        command
+    }
+
+    /// Runs it to its end.
+    pub async fn run(&self, arguments: &[&str]) -> Done {
+        let output = self.command(arguments).output();
+        let output = tokio::time::timeout(Duration::from_secs(120), output).await;
+        let output = output.expect("it ends").expect("it starts");
+        let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+        Done {
+            code: output.status.code().expect("it ends by itself"),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
+    }
+
+    /// Runs what must end well, and gives what it printed.
+    #[track_caller]
+    pub fn fine(&self, arguments: &[&str]) -> impl Future<Output = String> {
+        let caller = std::panic::Location::caller();
+        let arguments: Vec<String> = arguments.iter().map(|a| (*a).to_owned()).collect();
+        async move {
+            let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+            let done = self.run(&arguments).await;
+            assert_eq!(done.code, 0, "{caller}: ccinv {arguments:?}: {done:?}");
+            done.stdout
+        }
+    }
+
+    /// The same for what prints JSON.
+    #[track_caller]
+    pub fn json(&self, arguments: &[&str]) -> impl Future<Output = Value> {
+        let printed = self.fine(arguments);
+        async move { serde_json::from_str(&printed.await).expect("JSON") }
+    }
+}
+
+impl Done {
+    /// What it complained of: one line on standard error, nothing on standard
+    /// output.
+    #[track_caller]
+    pub fn complaint(&self) -> &str {
+        assert_eq!(self.stdout, "", "nothing is answered: {self:?}");
+        let lines: Vec<&str> = self.stderr.lines().collect();
+        let [line] = lines.as_slice() else {
+            panic!("one line of complaint, not {lines:#?}");
+        };
+        let complaint = line.strip_prefix("ccinv: ");
+        complaint.unwrap_or_else(|| panic!("says who complains: {line}"))
+    }
+}
