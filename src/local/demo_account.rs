@@ -141,7 +141,7 @@ pub fn steps() -> Result<Vec<Step>, serde_json::Error> {
             },
         },
         Step {
-            says: "two connections are removed, but a policy now denies eu-south-1: what was listed only there may still exist",
+            says: "two connections are removed, but a policy now denies eu-south-1, which listed them too: they may still exist",
             after: HOUR,
             event: scheduled(5)?,
             change: |world| {
@@ -151,7 +151,7 @@ pub fn steps() -> Result<Vec<Step>, serde_json::Error> {
             },
         },
         Step {
-            says: "eu-south-1 answers again: now the second removal is certain; a host was replaced, too",
+            says: "eu-south-1 answers again, without them: now the removals are certain; a host was replaced, too",
             after: HOUR,
             event: scheduled(6)?,
             change: |world| {
