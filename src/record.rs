@@ -172,19 +172,13 @@ impl Recorder<'_> {
         F: Future<Output = Result<T, TableError>>,
     {
         let mut failed = 0;
+        let mut last = None;
         loop {
             let error = match tokio::time::timeout_at(until, call()).await {
                 Ok(Ok(done)) => return Ok(done),
                 Ok(Err(error)) => error,
-                Err(_) => TableError::call(
-                    "reach the table for",
-                    self.account,
-                    Fault::new(
-                        FaultKind::TimedOut,
-                        "TimedOut",
-                        "no answer before the run's time was over",
-                    ),
-                ),
+                // What went wrong before says more than that time is over.
+                Err(_) => return Err(last.unwrap_or_else(|| self.too_late())),
             };
             failed += 1;
             let wait = error
@@ -194,7 +188,14 @@ impl Recorder<'_> {
                 Some(wait) => tokio::time::sleep(wait).await,
                 None => return Err(error),
             }
+            last = Some(error);
         }
+    }
+
+    fn too_late(&self) -> TableError {
+        let problem = "no answer before the run's time was over";
+        let fault = Fault::new(FaultKind::TimedOut, "TimedOut", problem);
+        TableError::call("reach the table for", self.account, fault)
     }
 }
 
