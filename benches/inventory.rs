@@ -331,7 +331,9 @@ async fn run(service: &str, table: &str) -> Result<()> {
 #[tokio::main(flavor = "current_thread")]
 async fn fill(service: &str, table: &str) -> Result<()> {
     let (account, clock, meter) = (account(), SystemClock, Meter::default());
+    let run_id = RunId::new(clock.now(), 0);
     let lister = Lister {
+        run_id: &run_id,
         source: &CodeConnections::new(local_config(service), None, None),
         clock: &clock,
         patience: Patience::default(),
@@ -343,7 +345,7 @@ async fn fill(service: &str, table: &str) -> Result<()> {
     let observation = lister.list(&account, &[region()], &filter, deadline).await;
     let comparison = Comparison {
         account: &account,
-        run_id: &RunId::new(clock.now(), 0),
+        run_id: &run_id,
         event_id: None,
     };
     let known = Known::default();

@@ -1,6 +1,8 @@
 //! The comparison, a pure function: what holds for any account, any listings
 //! and any order of them.
 
+#![allow(clippy::expect_used, missing_docs, reason = "a test")]
+
 mod support;
 
 use std::collections::HashMap;

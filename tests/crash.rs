@@ -2,6 +2,8 @@
 //! effect, and then a normal run: the history is the same as without the
 //! crash.
 
+#![allow(clippy::expect_used, missing_docs, reason = "a test")]
+
 mod support;
 
 use std::sync::Arc;

@@ -1,6 +1,8 @@
 //! Listing: every page to the last token, or incomplete with its reason, and
 //! then nothing is read as deleted.
 
+#![allow(clippy::expect_used, missing_docs, reason = "a test")]
+
 mod support;
 
 use std::time::Duration;

@@ -3,6 +3,8 @@
 //!
 //! `PROPTEST_CASES=1000 cargo test --test model` runs more of them.
 
+#![allow(clippy::expect_used, missing_docs, reason = "a test")]
+
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -5,6 +5,8 @@
 //! `TEST_DYNAMODB_ENDPOINT=http://127.0.0.1:PORT cargo test`; these few do so
 //! every time.
 
+#![allow(clippy::expect_used, missing_docs, reason = "a test")]
+
 mod support;
 
 use std::net::{TcpListener, TcpStream};

@@ -304,7 +304,7 @@ fn the_role_grants_what_the_code_uses_on_what_it_uses_and_nothing_else() {
     let queue = json!({"Fn::GetAtt": ["FailureQueue", "Arn"]});
     let connections = |service: &str| {
         json!({"Fn::Sub":
-            format!("arn:${{AWS::Partition}}:{service}:*:${{AWS::AccountId}}:connection/*")})
+            format!("arn:${{AWS::Partition}}:{service}:*:${{AWS::AccountId}}:*")})
     };
     let only_accounts = json!({
         "ForAllValues:StringLike": {"dynamodb:LeadingKeys": "ACCOUNT#*"},

@@ -1,6 +1,8 @@
 //! Comparison and writes: what a run records, exactly once, whatever races,
 //! repeats or throttles.
 
+#![allow(clippy::expect_used, missing_docs, reason = "a test")]
+
 mod support;
 
 use std::sync::Arc;
