@@ -1,6 +1,6 @@
 //! Printing: aligned text for people, JSON for programs.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
@@ -36,21 +36,36 @@ pub(super) fn print_json(value: &impl Serialize) -> Result<(), CliError> {
     print(&safe)
 }
 
-/// Rows under a header, aligned; as wide as the terminal, if it is one.
+/// Rows under a header, aligned, a line each: a terminal wraps what is too
+/// long for it, and what is copied from it stays whole.
 pub(super) fn table<const N: usize>(header: [&str; N], rows: Vec<[String; N]>) -> String {
+    let notes = vec![Vec::new(); rows.len()];
+    table_with_notes(header, rows, &notes)
+}
+
+/// The same, with lines of text under each row.
+pub(super) fn table_with_notes<const N: usize>(
+    header: [&str; N],
+    rows: Vec<[String; N]>,
+    notes: &[Vec<String>],
+) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    table.set_content_arrangement(if io::stdout().is_terminal() {
-        ContentArrangement::Dynamic
-    } else {
-        ContentArrangement::Disabled
-    });
+    table.set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(header);
     for row in rows {
         table.add_row(row.map(|cell| printable(&cell)));
     }
-    let lines = table.lines().map(|line| format!("{}\n", line.trim_end()));
-    lines.collect()
+    let mut text = String::new();
+    let under = std::iter::once(&[][..]).chain(notes.iter().map(Vec::as_slice));
+    for (line, notes) in table.lines().zip(under) {
+        text.push_str(line.trim_end());
+        text.push('\n');
+        for note in notes {
+            text.push_str(&format!("   {}\n", printable(note)));
+        }
+    }
+    text
 }
 
 /// Text that can do nothing to a terminal: what names say is not ours.
@@ -97,12 +112,17 @@ pub(super) fn what_changed(change: &Change) -> String {
     }
 }
 
+/// A host by the last part of its ARN, which has its name.
+fn host_name(arn: &str) -> String {
+    arn.rsplit('/').next().unwrap_or(arn).to_owned()
+}
+
 fn differences(before: &Attributes, after: &Attributes) -> Vec<String> {
     let fields = |a: &Attributes| {
         [
             ("", Some(a.status_word().to_owned())),
             ("name ", a.connection_name.as_deref().map(str::to_owned)),
-            ("host ", a.host_arn.as_deref().map(str::to_owned)),
+            ("host ", a.host_arn.as_deref().map(host_name)),
             ("owner ", a.owner_account_id.as_deref().map(str::to_owned)),
             (
                 "provider ",

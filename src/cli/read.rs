@@ -3,7 +3,9 @@
 use serde::Serialize;
 
 use super::args::{HistoryArgs, ListArgs, RunsArgs};
-use super::output::{or_dash, print, print_json, short, span, table, what_changed};
+use super::output::{
+    or_dash, print, print_json, short, span, table, table_with_notes, what_changed,
+};
 use super::store::Store;
 use super::{CliError, Exit};
 use crate::audit::{Audit, ConnectionFilter, ConnectionRow, History};
@@ -183,27 +185,31 @@ pub(super) async fn runs(args: RunsArgs) -> Result<Exit, CliError> {
     Ok(Exit::Fine)
 }
 
-/// Runs as text.
+/// Runs as text; what is missing of a run stands under it.
 pub(super) fn run_table(runs: &[RunRecord]) -> String {
     let rows = runs.iter().map(|run| {
-        let complete = run
-            .listings
-            .iter()
-            .filter(|listing| listing.complete)
-            .count();
+        let complete = run.listings.iter().filter(|listing| listing.complete);
         [
             run.account.to_string(),
             run.sequence.to_string(),
             short(run.started_at),
             run.outcome.to_string(),
             run.trigger.word().to_owned(),
-            format!("{complete}/{}", run.listings.len()),
+            format!("{}/{}", complete.count(), run.listings.len()),
             run.connections.values().sum::<u64>().to_string(),
             run.changes.values().sum::<u64>().to_string(),
-            run.problems.join("; "),
         ]
     });
-    table(
+    let missing: Vec<Vec<String>> = runs
+        .iter()
+        .map(|run| {
+            run.problems
+                .iter()
+                .map(|p| format!("missing: {p}"))
+                .collect()
+        })
+        .collect();
+    table_with_notes(
         [
             "ACCOUNT",
             "#",
@@ -213,9 +219,9 @@ pub(super) fn run_table(runs: &[RunRecord]) -> String {
             "LISTED",
             "CONNECTIONS",
             "CHANGES",
-            "MISSING",
         ],
         rows.collect(),
+        &missing,
     )
 }
 
