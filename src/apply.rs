@@ -48,6 +48,8 @@ pub struct Applied {
     pub refreshed: Vec<Snapshot>,
     /// Writes that were not made: the table did not take them in time.
     pub unwritten: u64,
+    /// What kept the table from taking them, if it said anything.
+    pub kept_by: Option<Fault>,
     /// Writes that can't be made, each with its reason.
     pub problems: Vec<String>,
     /// Why writing was given up altogether.
@@ -60,7 +62,8 @@ enum Settled {
     Touched,
     /// Another run has written it.
     Overtaken(Option<Box<Snapshot>>),
-    Unwritten,
+    /// It was not made: too little time was left, or a fault did not pass.
+    Unwritten(Option<Fault>),
     Problem(String),
 }
 
@@ -110,7 +113,7 @@ impl Writer<'_> {
         let mut rounds = 0;
         loop {
             if stop.get().is_some() || Instant::now() >= self.deadline.writing {
-                return Settled::Unwritten;
+                return Settled::Unwritten(None);
             }
             let fault = match self.carry_out(&decision, known.as_ref()).await {
                 Write::Written => {
@@ -134,7 +137,7 @@ impl Writer<'_> {
                         return Settled::Overtaken(fresh.map(Box::new));
                     }
                     if rounds >= ROUNDS {
-                        return Settled::Unwritten;
+                        return Settled::Unwritten(None);
                     }
                     known = fresh;
                     continue;
@@ -183,7 +186,7 @@ impl Writer<'_> {
         let mut failed = 0;
         while !pending.is_empty() {
             if stop.get().is_some() || Instant::now() >= self.deadline.writing {
-                settled.extend(pending.drain(..).map(|_| Settled::Unwritten));
+                settled.extend(pending.drain(..).map(|_| Settled::Unwritten(None)));
                 break;
             }
             let write = self.table.touch(self.comparison.account, &pending);
@@ -214,7 +217,10 @@ impl Writer<'_> {
                 failed += 1;
                 match self.patience.wait(&fault, failed, self.deadline.writing) {
                     Some(wait) => tokio::time::sleep(wait).await,
-                    None => settled.extend(again.drain(..).map(|_| Settled::Unwritten)),
+                    None => {
+                        let unwritten = |_| Settled::Unwritten(Some(fault.clone()));
+                        settled.extend(again.drain(..).map(unwritten));
+                    }
                 }
             }
             pending = again;
@@ -253,13 +259,13 @@ impl Writer<'_> {
         Some(match fault.kind {
             FaultKind::Denied | FaultKind::NoCredentials | FaultKind::NotFound => {
                 stop.get_or_init(|| TableError::call("write", self.table.name(), fault));
-                Settled::Unwritten
+                Settled::Unwritten(None)
             }
             FaultKind::Refused => Settled::Problem(format!("write {arn}: {fault}")),
             FaultKind::Throttled
             | FaultKind::Service
             | FaultKind::TimedOut
-            | FaultKind::Unreachable => Settled::Unwritten,
+            | FaultKind::Unreachable => Settled::Unwritten(Some(fault)),
         })
     }
 
@@ -306,6 +312,10 @@ fn is_settled(
     known: Option<Snapshot>,
     fresh: &Option<Snapshot>,
 ) -> Option<Settled> {
+    let altered = |what: &str| {
+        let problem = format!("{arn} {what}: the table was altered; nothing was written");
+        Some(Settled::Problem(problem))
+    };
     let Decision::Change(step) = decision else {
         return None;
     };
@@ -315,10 +325,12 @@ fn is_settled(
         Some(fresh) if fresh.digest == step.snapshot.digest => {
             Some(Settled::Recorded(step.clone()))
         }
-        // There is no snapshot in the way: the change itself is.
-        None if known.is_none() => Some(Settled::Problem(format!(
-            "{arn} has recorded changes but no snapshot: the table was altered; nothing was written"
-        ))),
+        // No snapshot was in the way: the change itself is.
+        None if known.is_none() => altered("has recorded changes but no snapshot"),
+        Some(_) if *fresh == known => altered(&format!(
+            "has a change {} that its snapshot does not know of",
+            step.change.version
+        )),
         _ => None,
     }
 }
@@ -337,7 +349,14 @@ impl Applied {
             Settled::Recorded(step) => self.recorded.push(*step),
             Settled::Touched | Settled::Overtaken(None) => {}
             Settled::Overtaken(Some(snapshot)) => self.refreshed.push(*snapshot),
-            Settled::Unwritten => self.unwritten += 1,
+            Settled::Unwritten(fault) => {
+                self.unwritten += 1;
+                // Any fault says more than that time was over.
+                let silent = |kept: &Fault| kept.kind == FaultKind::TimedOut;
+                if self.kept_by.as_ref().is_none_or(silent) {
+                    self.kept_by = fault.or(self.kept_by.take());
+                }
+            }
             Settled::Problem(problem) => self.problems.push(problem),
         }
     }

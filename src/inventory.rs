@@ -217,8 +217,12 @@ impl Findings {
             ));
         }
         if applied.unwritten > 0 {
+            let why = match &applied.kept_by {
+                Some(fault) => format!(" ({fault})"),
+                None => String::new(),
+            };
             problems.push(format!(
-                "{} connections not written; the next run takes them up",
+                "{} connections not written{why}; the next run takes them up",
                 applied.unwritten
             ));
         }

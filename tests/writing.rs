@@ -547,6 +547,11 @@ async fn with_too_little_time_the_run_ends_partial_and_the_next_one_takes_up_the
         panic!("PARTIAL answers normally: {answer:?}");
     };
     assert_eq!(summary.outcome, Outcome::Partial);
+    assert!(
+        summary.problems[0].contains("ThrottlingException"),
+        "{:?}",
+        summary.problems
+    );
     let recorded = summary.changes[&ChangeKind::FirstSeen];
     assert!(0 < recorded && recorded < 80, "{recorded}");
     assert_eq!(summary.unwritten, 80 - recorded);
@@ -727,6 +732,32 @@ async fn a_change_whose_snapshot_was_removed_by_hand_is_told_and_the_rest_goes_o
         1,
         "nothing is written over it"
     );
+}
+
+#[tokio::test]
+async fn a_change_that_was_put_in_by_hand_is_told_and_the_rest_goes_on() {
+    let lab = Lab::new().await;
+    let arns: Vec<String> = (0..3).map(|n| lab.create(&format!("c{n}"))).collect();
+    lab.run().await;
+    let mut forged = items::change_item(&lab.changes(&arns[1]).await[0]);
+    forged.insert("sk".to_owned(), items::s("CHANGE#0000000002"));
+    let client = lab.table.client();
+    let put = client
+        .put_item()
+        .table_name(lab.table.name().as_str())
+        .set_item(Some(forged));
+    put.send().await.expect("put in");
+    for arn in &arns {
+        lab.set_status(arn, "ERROR");
+    }
+    let summary = lab.run().await;
+    assert_eq!(summary.outcome, Outcome::Partial);
+    assert!(
+        summary.problems[0].contains(&arns[1]) && summary.problems[0].contains("a change 2"),
+        "{:?}",
+        summary.problems
+    );
+    assert_eq!(changes(&summary), [(ChangeKind::StatusChanged, 2)]);
 }
 
 #[tokio::test]
