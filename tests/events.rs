@@ -7,6 +7,7 @@
     reason = "a test says what it expects"
 )]
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use codeconnections_inventory::domain::{Filter, ProviderType, Trigger};
@@ -51,9 +52,10 @@ fn regions(request: &Request) -> Option<Vec<&str>> {
 }
 
 #[test]
-fn every_sample_is_understood() {
+fn every_sample_is_understood_and_is_an_event_of_its_own() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("events");
     let mut samples = 0;
+    let mut ids = BTreeSet::new();
     for entry in std::fs::read_dir(folder).expect("samples") {
         let name = entry
             .expect("an entry")
@@ -61,8 +63,12 @@ fn every_sample_is_understood() {
             .into_string()
             .expect("a name");
         if name.ends_with(".json") {
-            read(&sample(&name));
+            let request = read(&sample(&name));
             samples += 1;
+            // Two with one id would be one event, delivered twice.
+            if let Some(id) = request.trigger.event_id() {
+                assert!(ids.insert(id.to_owned()), "{name} has another's id {id}");
+            }
         }
     }
     assert_eq!(samples, 6, "a new sample needs a test of its own here");
@@ -131,7 +137,7 @@ fn a_schedulers_input_of_ones_own_is_a_schedule_with_the_executions_id() {
     assert_eq!(
         request.trigger,
         Trigger::Schedule {
-            event_id: Some("d32c5993-c7d9-4c9b-8e3f-0f6f5a1c2b7e".into()),
+            event_id: Some("e7a1f0b4-2d35-4c8a-9b6e-1f4d8c3a5b92".into()),
             source_arn: Some(
                 "arn:aws:scheduler:eu-west-1:123456789012:schedule/default/\
                  codeconnections-inventory"

@@ -49,7 +49,7 @@ fn expected(sample: &str) -> Expected {
             regions: &["eu-west-1", "us-east-1"],
             trigger: json!({
                 "kind": "SCHEDULE",
-                "event_id": "d32c5993-c7d9-4c9b-8e3f-0f6f5a1c2b7e",
+                "event_id": "e7a1f0b4-2d35-4c8a-9b6e-1f4d8c3a5b92",
                 "source_arn": "arn:aws:scheduler:eu-west-1:123456789012:schedule/default/codeconnections-inventory",
             }),
             has_id: true,
