@@ -42,6 +42,17 @@ pub enum HandlerError {
         "the function's own account is not known: {0:?} is not a function's ARN; set AWS_ACCOUNT_ID"
     )]
     UnknownAccount(String),
+    /// An account is configured that the function has no credentials for.
+    #[error(
+        "ACCOUNTS names {account}, but this function is in {own} and has no role to assume \
+         there; set MEMBER_ROLE_NAME"
+    )]
+    NoRoleFor {
+        /// The account that is configured.
+        account: AccountId,
+        /// The function's own.
+        own: String,
+    },
     /// A run ended FAILED, or several did. What they could record is
     /// recorded; running again is right.
     #[error("{}", failures(.0))]
@@ -54,6 +65,7 @@ impl HandlerError {
         match self {
             Self::InvalidEvent(_) => "InvalidEvent",
             Self::UnknownAccount(_) => "UnknownAccount",
+            Self::NoRoleFor { .. } => "NoRoleFor",
             Self::RunFailed(_) => "RunFailed",
         }
     }

@@ -64,6 +64,18 @@ struct Function {
 
 impl Function {
     async fn handle(&self, event: LambdaEvent<Value>) -> Result<Answer, HandlerError> {
+        let answer = self.answer(event).await;
+        match &answer {
+            // What a run has to say, it has logged itself.
+            Ok(_) | Err(HandlerError::RunFailed(_)) => {}
+            Err(error) => {
+                tracing::error!(error_type = error.error_type(), error = %error, "event refused");
+            }
+        }
+        answer
+    }
+
+    async fn answer(&self, event: LambdaEvent<Value>) -> Result<Answer, HandlerError> {
         let LambdaEvent { payload, context } = event;
         let handler = self
             .handler
@@ -71,13 +83,7 @@ impl Function {
             .await?;
         let now = u64::try_from(SystemClock.now().millis()).unwrap_or(0);
         let remaining = Duration::from_millis(context.deadline.saturating_sub(now));
-        let answer = handler.handle(&payload, remaining).await;
-        if let Err(error @ (HandlerError::InvalidEvent(_) | HandlerError::UnknownAccount(_))) =
-            &answer
-        {
-            tracing::error!(error_type = error.error_type(), error = %error, "event refused");
-        }
-        answer
+        handler.handle(&payload, remaining).await
     }
 
     fn build(
@@ -95,6 +101,17 @@ impl Function {
         } else {
             settings.accounts.clone()
         };
+        // Listed with the function's own credentials, another account's record
+        // would lie.
+        let foreign = |account: &&AccountId| own_account.as_ref() != Some(*account);
+        if settings.member_role.is_none()
+            && let Some(account) = accounts.iter().find(foreign)
+        {
+            return Err(HandlerError::NoRoleFor {
+                account: account.clone(),
+                own: own_account.map_or_else(|| function_arn.to_owned(), |own| own.to_string()),
+            });
+        }
         let source = CodeConnections::new(
             self.config.clone(),
             own_account,

@@ -274,6 +274,20 @@ async fn a_failed_run_is_a_function_error_and_is_recorded_nevertheless() {
 }
 
 #[tokio::test]
+async fn an_account_that_the_function_has_no_credentials_for_is_refused() {
+    let lab = Lab::new().await;
+    let emulator = Emulator::start(Environment::of(&lab).with("ACCOUNTS", "999999999999")).await;
+    let (error_type, message) = emulator.invoke(&json!({})).await.error();
+    assert_eq!(error_type, "NoRoleFor");
+    assert!(
+        message.contains("999999999999") && message.contains("MEMBER_ROLE_NAME"),
+        "{message}"
+    );
+    assert_eq!(lab.stand_in.requests(), 0, "nothing was listed");
+    assert!(lab.table.accounts().await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn a_partial_run_answers_with_what_it_lacks() {
     let lab = Lab::new().await;
     lab.create("storefront");

@@ -153,11 +153,12 @@ async fn missing_fields_and_unknown_values_are_kept_as_they_are() {
                 "ConnectionStatus": "HIBERNATING",
                 "SomeNewField": {"deep": [1, 2]},
             }),
+            json!({"ConnectionArn": arn(REGION, "empty"), "ConnectionStatus": ""}),
         ])
     })
     .await;
     assert_eq!(summary.outcome, Outcome::Complete);
-    assert_eq!(summary.connections["NOT_REPORTED"], 1);
+    assert_eq!(summary.connections["NOT_REPORTED"], 2);
     assert_eq!(summary.connections["HIBERNATING"], 1);
     let row = lab.connection(&bare).await;
     assert_eq!(row.connection_name, None);

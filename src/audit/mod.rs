@@ -1,4 +1,7 @@
-//! Audit queries: what exists, what changed, what was run. They only read.
+//! Audit queries: what exists, what changed, what was run, and whether the
+//! record of it is whole. They only read.
+
+pub mod verify;
 
 use serde::Serialize;
 

@@ -6,13 +6,14 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 
 use crate::config::{TableName, parse_concurrency, parse_guard, parse_regions};
 use crate::domain::plan::TombstoneGuard;
-use crate::domain::{AccountId, ConnectionArn, ConnectionStatus, ProviderType, Region};
+use crate::domain::{AccountId, ConnectionArn, ConnectionStatus, Digest, ProviderType, Region};
 
 const EXIT_CODES: &str = "\
 Exit codes:
   0  fine
   1  failure
   2  wrong usage; nothing was written
+  3  findings: the record is not whole
   4  evidence is missing: nothing is recorded, or a run was not complete";
 
 /// An inventory of AWS CodeConnections that can be believed.
@@ -61,6 +62,20 @@ Examples:
   ccinv runs
   ccinv runs --limit 5 --json")]
     Runs(RunsArgs),
+    /// Prove that the record is whole
+    #[command(after_help = "\
+Reads everything once, recomputes every digest and chain, and names each record
+that was edited, removed or put in. The head of an account stands for all of it:
+every run logs it. Give one that was logged as --head to see that the table was not
+replaced, or cut off before that run.
+
+Examples:
+  ccinv verify
+  ccinv verify --table codeconnections-inventory --account 123456789012
+  ccinv verify --head 5f0c…   the digest that a run logged
+
+Exit codes: 0 it is whole, 3 it is not, 4 nothing is recorded.")]
+    Verify(VerifyArgs),
 }
 
 /// Where the inventory is.
@@ -173,6 +188,21 @@ pub(super) struct RunsArgs {
     /// At most so many of each account
     #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) limit: u32,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct VerifyArgs {
+    #[command(flatten)]
+    pub(super) store: StoreArgs,
+    /// Only this account
+    #[arg(long, value_name = "ID")]
+    pub(super) account: Option<AccountId>,
+    /// A head that was noted elsewhere: some run must still have that digest
+    #[arg(long, value_name = "DIGEST")]
+    pub(super) head: Option<Digest>,
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,

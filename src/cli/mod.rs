@@ -6,6 +6,7 @@ mod output;
 mod read;
 mod scan;
 mod store;
+mod verify;
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -29,6 +30,8 @@ enum Exit {
     Failure = 1,
     /// It was asked wrongly. Nothing was written.
     Usage = 2,
+    /// Something is not as it should be.
+    Findings = 3,
     /// It can't say, or can't say all: something was not recorded.
     NoEvidence = 4,
 }
@@ -48,6 +51,9 @@ enum CliError {
     /// It failed.
     #[error("{}", chain(&**.0))]
     Failure(Box<dyn Error + Send + Sync>),
+    /// Something is not as it should be.
+    #[error("{0}")]
+    Findings(String),
     /// Nothing is recorded that would answer.
     #[error("{0}")]
     NoEvidence(String),
@@ -62,6 +68,7 @@ impl CliError {
         match self {
             Self::Usage(_) => Exit::Usage,
             Self::Failure(_) => Exit::Failure,
+            Self::Findings(_) => Exit::Findings,
             Self::NoEvidence(_) => Exit::NoEvidence,
         }
     }
@@ -122,6 +129,7 @@ async fn run(args: Args) -> Result<Exit, CliError> {
         Command::List(args) => read::list(args).await,
         Command::History(args) => read::history(args).await,
         Command::Runs(args) => read::runs(args).await,
+        Command::Verify(args) => verify::run(args).await,
     }
 }
 

@@ -112,14 +112,15 @@ pub struct Attributes {
     pub provider_type: Option<ProviderType>,
 }
 
-/// How an absent status is written where a word is needed (counts, tables).
+/// How an absent or empty status is written where a word is needed (counts, tables).
 pub const NOT_REPORTED: &str = "NOT_REPORTED";
 
 impl Attributes {
-    /// The status in a word, for counts and people.
+    /// The status in a word, for counts and people. It is never empty: an
+    /// empty word can't be the key of a count in DynamoDB.
     pub fn status_word(&self) -> &str {
-        self.connection_status
-            .as_ref()
-            .map_or(NOT_REPORTED, ConnectionStatus::as_str)
+        let status = self.connection_status.as_ref();
+        let word = status.map_or("", ConnectionStatus::as_str);
+        if word.is_empty() { NOT_REPORTED } else { word }
     }
 }

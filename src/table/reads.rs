@@ -1,6 +1,6 @@
 //! What audits read: by keys and indexes, never by a scan.
 
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 
 use super::error::{Corrupt, TableError};
 use super::items::{self, Item};
@@ -8,6 +8,7 @@ use super::keys;
 use super::query::Query;
 use super::schema::BY_STATUS;
 use super::store::Table;
+use crate::aws::meter::Use;
 use crate::domain::{
     AccountId, Attributes, Change, ConnectionArn, ConnectionStatus, RunRecord, Timestamp,
 };
@@ -53,6 +54,38 @@ impl Table {
         let query = Query::index(self, "list connections by status", status, BY_STATUS, pk);
         let items = query.collect(None).await?;
         Ok(items.into_iter().map(in_status).collect::<Result<_, _>>()?)
+    }
+
+    /// Reads every item of the table once, strongly consistent, and gives each
+    /// to `each`. Only what proves the whole may do this.
+    ///
+    /// # Errors
+    /// [`TableError`] if the scan fails.
+    pub async fn scan(&self, mut each: impl FnMut(Item)) -> Result<(), TableError> {
+        let mut start = None;
+        loop {
+            let page = self
+                .client()
+                .scan()
+                .table_name(self.name().as_str())
+                .consistent_read(true)
+                .set_exclusive_start_key(start)
+                .return_consumed_capacity(ReturnConsumedCapacity::Total)
+                .customize()
+                .interceptor(self.meter().counts(Use::Read))
+                .send()
+                .await
+                .map_err(|error| TableError::call("scan", self.name(), self.fault(&error)))?;
+            self.meter().count_read_units(page.consumed_capacity());
+            page.items
+                .unwrap_or_default()
+                .into_iter()
+                .for_each(&mut each);
+            match page.last_evaluated_key {
+                Some(key) => start = Some(key),
+                None => return Ok(()),
+            }
+        }
     }
 
     /// A connection's changes, the first one first.

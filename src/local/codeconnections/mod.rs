@@ -15,7 +15,12 @@
 //! * [`protocol`] reads requests and writes answers by itself, for tests that
 //!   script answers the service would never give.
 //!
-//! ```ignore
+//! ```no_run
+//! use codeconnections_inventory::local::codeconnections::{
+//!     CreateConnectionInput, Options, ProviderType, Scope, StandIn, serve,
+//! };
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let stand_in = StandIn::new(Options::default());
 //! let made = stand_in.world().create_connection(
 //!     &Scope::new("111122223333", "eu-west-1"),
@@ -24,6 +29,8 @@
 //! stand_in.world().set_status(&made.connection_arn, "AVAILABLE")?;
 //! let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
 //! serve(listener, stand_in).await?;
+//! # Ok(())
+//! # }
 //! ```
 
 mod arn;
