@@ -11,6 +11,7 @@ use codeconnections_inventory::domain::Outcome;
 use codeconnections_inventory::local::codeconnections::{
     CreateConnectionInput, ProviderType, RegionAccess, Scope,
 };
+use codeconnections_inventory::table::items;
 use serde_json::{Value, json};
 use support::ccinv::{Ccinv, Done};
 use support::lab::{ACCOUNT, Lab, REGION};
@@ -392,6 +393,63 @@ async fn what_is_not_recorded_is_no_empty_answer() {
         let complaint = done.complaint();
         assert!(complaint.contains("no run is recorded here"), "{complaint}");
     }
+}
+
+// -------------------------------------------------------------- verifying
+
+#[tokio::test]
+async fn verify_tells_a_record_that_is_whole_from_one_that_is_not() {
+    let scanned = Scanned::new().await;
+    let told = scanned.fine(&["verify"]).await;
+    assert!(
+        told.contains(&format!(
+            "account {ACCOUNT}: 4 connections, 5 changes, 2 runs checked"
+        )),
+        "{told}"
+    );
+    let runs = scanned.lab.runs().await;
+    let [first, last] = [&runs[0], &runs[1]].map(|run| run.digest().to_string());
+    assert!(told.contains(&format!("head {last}")), "{told}");
+    assert!(
+        told.contains("whole: every record is as it was written"),
+        "{told}"
+    );
+    let json = scanned.json(&["verify", "--account", ACCOUNT]).await;
+    assert_eq!(json["findings"], json!([]));
+    assert_eq!(json["accounts"][0]["head"], json!(last));
+
+    // Each digest that was ever logged is still there; another one is not.
+    for head in [&first, &last] {
+        scanned.fine(&["verify", "--head", head]).await;
+    }
+    let other = "0".repeat(64);
+    let done = scanned.run(&["verify", "--head", &other]).await;
+    assert_eq!(done.code, 3, "{done:?}");
+    assert!(done.stderr.contains(&other), "{done:?}");
+    let done = scanned.run(&["verify", "--head", "00"]).await;
+    assert_eq!(done.code, 2, "{done:?}");
+
+    let nobody = scanned.run(&["verify", "--account", "999999999999"]).await;
+    assert_eq!(nobody.code, 4, "{nobody:?}");
+    assert!(nobody.complaint().contains("999999999999"), "{nobody:?}");
+
+    let client = scanned.lab.table.client();
+    client
+        .delete_item()
+        .table_name(scanned.table())
+        .key("pk", items::s(format!("RUNS#{ACCOUNT}")))
+        .key("sk", items::s("RUN#000000000001"))
+        .send()
+        .await
+        .expect("removed");
+    let done = scanned.run(&["verify"]).await;
+    assert_eq!(done.code, 3, "{done:?}");
+    assert!(
+        done.stdout
+            .contains("RUN#000000000002: records 1 to 1 before it were removed"),
+        "{done:?}"
+    );
+    assert!(done.stdout.contains("NOT WHOLE: 1 finding"), "{done:?}");
 }
 
 // ---------------------------------------------------------------- scan

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use codeconnections_inventory::audit::verify::verify;
 use codeconnections_inventory::domain::plan::TombstoneGuard;
 use codeconnections_inventory::domain::{ChangeKind, Clock, Outcome, Timestamp};
 use proptest::prelude::*;
@@ -495,6 +496,8 @@ proptest! {
                 life.apply(op).await;
                 life.check().await;
             }
+            let found = verify(&life.lab.table, None).await.expect("read");
+            assert_eq!(found.findings, []);
         });
     }
 }

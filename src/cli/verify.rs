@@ -14,9 +14,13 @@ pub(super) async fn run(args: VerifyArgs) -> Result<Exit, CliError> {
         .await
         .map_err(CliError::failure)?;
     if found.accounts.is_empty() && found.findings.is_empty() {
-        return Err(CliError::NoEvidence(
-            "nothing is recorded here: there is nothing to verify".to_owned(),
-        ));
+        let whose = match &args.account {
+            Some(account) => format!(" of account {account}"),
+            None => String::new(),
+        };
+        return Err(CliError::NoEvidence(format!(
+            "nothing{whose} is recorded here: there is nothing to verify"
+        )));
     }
     let stray = args.head.filter(|head| !has_head(&found, *head));
     if args.json {
