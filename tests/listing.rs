@@ -334,7 +334,7 @@ async fn a_throttle_that_outlasts_the_time_for_listing_makes_it_incomplete() {
     .await;
     lab.clock.advance(lab::HOUR);
     let handler = lab.handler_of(lab.source_at(&script.endpoint), lab.table.clone());
-    let answer = handler.handle(&json!({}), Duration::from_secs(3)).await;
+    let answer = handler.handle(&json!({}), Duration::from_secs(6)).await;
     let Ok(Answer::One(summary)) = answer else {
         panic!("PARTIAL answers normally: {answer:?}");
     };
@@ -359,7 +359,7 @@ async fn a_region_that_never_answers_does_not_keep_the_others() {
     .await;
     let handler = lab.handler_of(lab.source_at(&script.endpoint), lab.table.clone());
     let event = json!({"regions": ["us-east-1", "eu-west-1"]});
-    let answer = handler.handle(&event, Duration::from_secs(3)).await;
+    let answer = handler.handle(&event, Duration::from_secs(6)).await;
     let summary = &answer.as_ref().expect("PARTIAL answers normally").runs()[0];
     assert_eq!(summary.outcome, Outcome::Partial);
     assert!(summary.listings[0].complete);

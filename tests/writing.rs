@@ -542,7 +542,7 @@ async fn with_too_little_time_the_run_ends_partial_and_the_next_one_takes_up_the
     .await;
     let source = lab.source_at(lab.service.endpoint());
     let handler = lab.handler_of(source, lab.table_at(&proxy.endpoint));
-    let answer = handler.handle(&json!({}), Duration::from_secs(2)).await;
+    let answer = handler.handle(&json!({}), Duration::from_secs(5)).await;
     let Ok(Answer::One(summary)) = answer else {
         panic!("PARTIAL answers normally: {answer:?}");
     };
