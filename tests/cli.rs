@@ -366,6 +366,49 @@ async fn runs_are_listed_the_last_one_first_and_no_more_than_asked_for() {
 }
 
 #[tokio::test]
+async fn changes_are_listed_by_time_and_by_what_they_are() {
+    let scanned = Scanned::new().await;
+    let kinds = async |arguments: &[&str]| {
+        let changes = scanned.json(&[&["changes"], arguments].concat()).await;
+        let changes = changes.as_array().expect("a list").clone();
+        let kinds = changes
+            .iter()
+            .map(|c| c["kind"].as_str().expect("a kind").to_owned());
+        kinds.collect::<Vec<String>>()
+    };
+    assert_eq!(kinds(&[]).await.len(), 6, "the last 30 days");
+    assert_eq!(
+        kinds(&["--since", "1h", "--account", OTHER_ACCOUNT]).await,
+        ["FIRST_SEEN"]
+    );
+    assert_eq!(kinds(&["--kind", "deleted"]).await, ["DELETED"]);
+    assert_eq!(
+        kinds(&["--kind", "FIRST-SEEN", "--status", "error"]).await,
+        ["FIRST_SEEN"]
+    );
+    assert_eq!(kinds(&["--provider", "bitbucket"]).await, ["FIRST_SEEN"]);
+    assert!(
+        kinds(&["--since", "2020-01-01", "--until", "2020-02-01"])
+            .await
+            .is_empty()
+    );
+    let told = scanned.fine(&["changes", "--kind", "DELETED"]).await;
+    assert!(
+        told.contains("was PENDING") && told.contains("1 change observed from"),
+        "{told}"
+    );
+    for (arguments, named) in [
+        (&["--since", "yesterday"] as &[&str], "2026-10-01T09:00:00Z"),
+        (&["--since", "1h", "--until", "2h"], "is not before --until"),
+        (&["--kind", "VANISHED"], "REAPPEARED"),
+    ] {
+        let done = scanned.run(&[&["changes"], arguments].concat()).await;
+        assert_eq!(done.code, 2, "{arguments:?}: {done:?}");
+        assert!(done.complaint().contains(named), "{arguments:?}: {done:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_recorded_is_no_empty_answer() {
     let scanned = Scanned::new().await;
     let nobody = "999999999999";
@@ -375,6 +418,7 @@ async fn what_is_not_recorded_is_no_empty_answer() {
         (&["history", "api", "--account", nobody], "\"api\""),
         (&["list", "--account", nobody], nobody),
         (&["runs", "--account", nobody], nobody),
+        (&["changes", "--account", nobody], nobody),
     ] {
         for json in [&[] as &[&str], &["--json"]] {
             let done = scanned.run(&[arguments, json].concat()).await;
@@ -387,7 +431,7 @@ async fn what_is_not_recorded_is_no_empty_answer() {
     let never_run = Lab::new().await;
     let ccinv = Ccinv::at(&never_run);
     let table = never_run.table.name().as_str();
-    for command in ["list", "runs"] {
+    for command in ["list", "runs", "changes"] {
         let done = ccinv.run(&[command, "--table", table]).await;
         assert_eq!(done.code, 4, "{command}: {done:?}");
         let complaint = done.complaint();

@@ -6,8 +6,8 @@ pub mod verify;
 use serde::Serialize;
 
 use crate::domain::{
-    AccountId, Change, ConnectionArn, ConnectionStatus, ProviderType, Region, RunRecord, Snapshot,
-    Timestamp,
+    AccountId, Change, ChangeKind, ConnectionArn, ConnectionStatus, ProviderType, Region,
+    RunRecord, Snapshot, Timestamp,
 };
 use crate::table::{Table, TableError};
 
@@ -60,6 +60,23 @@ pub struct ConnectionRow {
     pub last_seen_at: Option<Timestamp>,
     /// When it was shown to be gone.
     pub deleted_at: Option<Timestamp>,
+}
+
+/// Which changes are asked for. What is not given does not restrict.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangeFilter {
+    /// Observed from here on.
+    pub since: Timestamp,
+    /// Observed before this.
+    pub until: Timestamp,
+    /// Of this kind.
+    pub kind: Option<ChangeKind>,
+    /// To this status; for a deletion, from it.
+    pub status: Option<ConnectionStatus>,
+    /// Of a connection of this provider.
+    pub provider: Option<ProviderType>,
+    /// In this account.
+    pub account: Option<AccountId>,
 }
 
 /// A connection's history.
@@ -169,6 +186,22 @@ impl Audit {
         Ok(histories)
     }
 
+    /// The changes that `filter` means, by account and time.
+    ///
+    /// # Errors
+    /// [`TableError`] if the table can't be read.
+    pub async fn changes(&self, filter: &ChangeFilter) -> Result<Vec<Change>, TableError> {
+        let mut changes = Vec::new();
+        for account in self.accounts(filter.account.as_ref()).await? {
+            let between = self
+                .table
+                .changes_between(&account, filter.since, filter.until);
+            changes.extend(between.await?);
+        }
+        changes.retain(|change| filter.admits(change));
+        Ok(changes)
+    }
+
     /// An account's runs, the last one first, at most `most`.
     ///
     /// # Errors
@@ -212,6 +245,17 @@ impl ConnectionFilter {
                 .region
                 .as_ref()
                 .is_none_or(|region| region.as_str() == row.region)
+    }
+}
+
+impl ChangeFilter {
+    fn admits(&self, change: &Change) -> bool {
+        let told = change.after.as_ref().or(change.before.as_ref());
+        let status = told.and_then(|told| told.connection_status.as_ref());
+        let provider = told.and_then(|told| told.provider_type.as_ref());
+        self.kind.is_none_or(|kind| kind == change.kind)
+            && (self.status.is_none() || self.status.as_ref() == status)
+            && (self.provider.is_none() || self.provider.as_ref() == provider)
     }
 }
 

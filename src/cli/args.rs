@@ -4,9 +4,13 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
+use super::when;
 use crate::config::{TableName, parse_concurrency, parse_guard, parse_regions};
 use crate::domain::plan::TombstoneGuard;
-use crate::domain::{AccountId, ConnectionArn, ConnectionStatus, Digest, ProviderType, Region};
+use crate::domain::{
+    AccountId, ChangeKind, Clock, ConnectionArn, ConnectionStatus, Digest, ProviderType, Region,
+    SystemClock, Timestamp,
+};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -56,6 +60,16 @@ Examples:
   ccinv history payments-api
   ccinv history arn:aws:codeconnections:eu-west-1:123456789012:connection/8c0a5f2e-…")]
     History(HistoryArgs),
+    /// List what changed in a span of time
+    #[command(after_help = "\
+A change lies somewhere in the span that is shown; it is listed by the time at
+which it was observed.
+
+Examples:
+  ccinv changes                                   the last 30 days
+  ccinv changes --since 2026-10-01 --until 2026-11-01
+  ccinv changes --since 7d --kind STATUS_CHANGED --status ERROR --json")]
+    Changes(ChangesArgs),
     /// List the runs, the last one first
     #[command(after_help = "\
 Examples:
@@ -179,6 +193,33 @@ pub(super) struct HistoryArgs {
 }
 
 #[derive(Debug, ClapArgs)]
+pub(super) struct ChangesArgs {
+    #[command(flatten)]
+    pub(super) store: StoreArgs,
+    /// Observed from here on: a date, a time, or how long ago (30d, 12h, 45m)
+    #[arg(long, value_name = "TIME", default_value = "30d", value_parser = parse_when)]
+    pub(super) since: Timestamp,
+    /// Observed before this
+    #[arg(long, value_name = "TIME", default_value = "now", value_parser = parse_when)]
+    pub(super) until: Timestamp,
+    /// Only of this kind: FIRST_SEEN, STATUS_CHANGED, ATTRIBUTES_CHANGED, DELETED, REAPPEARED
+    #[arg(long, value_name = "KIND", value_parser = parse_kind)]
+    pub(super) kind: Option<ChangeKind>,
+    /// Only to this status (for a deletion, from it)
+    #[arg(long, value_name = "STATUS", value_parser = parse_status)]
+    pub(super) status: Option<ConnectionStatus>,
+    /// Only of connections of this provider
+    #[arg(long, value_name = "PROVIDER", value_parser = parse_provider)]
+    pub(super) provider: Option<ProviderType>,
+    /// Only in this account
+    #[arg(long, value_name = "ID")]
+    pub(super) account: Option<AccountId>,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
 pub(super) struct RunsArgs {
     #[command(flatten)]
     pub(super) store: StoreArgs,
@@ -229,6 +270,19 @@ fn parse_connection(text: &str) -> Result<String, String> {
         arn.map_err(|malformed| malformed.to_string())?;
     }
     Ok(text.to_owned())
+}
+
+fn parse_when(text: &str) -> Result<Timestamp, String> {
+    when::parse(text, SystemClock.now())
+}
+
+/// A kind in any case, with dashes too.
+fn parse_kind(text: &str) -> Result<ChangeKind, String> {
+    let word = text.to_ascii_uppercase().replace('-', "_");
+    word.parse().map_err(|_| {
+        let kinds = ChangeKind::ALL.map(ChangeKind::as_str).join(", ");
+        format!("{text:?} is not one of {kinds}")
+    })
 }
 
 /// A status in any case: statuses are written in capitals.

@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::args::DemoArgs;
-use super::output::{or_dash, print, printable, short, span, table, what_changed};
-use super::read::{connection_table, count, history_table, run_table};
+use super::output::{or_dash, print, printable, short};
+use super::read::{change_table, connection_table, count, history_table, run_table};
 use super::store::open_file;
 use super::{CliError, Exit};
-use crate::audit::{Audit, ConnectionFilter};
+use crate::audit::{Audit, ChangeFilter, ConnectionFilter};
 use crate::aws::Patience;
 use crate::collect::{CodeConnections, Limits};
 use crate::config::{DEFAULT_CONCURRENCY, DEFAULT_GUARD};
-use crate::domain::{AccountId, Change, ChangeKind, Clock, Region, SystemClock, Timestamp};
+use crate::domain::{AccountId, ChangeKind, Clock, Region, SystemClock, Timestamp};
 use crate::handler::{Handler, HandlerError};
 use crate::inventory::{Inventory, Policy};
 use crate::local::codeconnections::StandIn;
@@ -189,26 +189,24 @@ async fn report(audit: &Audit) -> Result<(), CliError> {
         count(all, "connection")
     ))?;
 
-    let mut changes = Vec::new();
-    for row in audit
-        .connections(&filter)
-        .await
-        .map_err(CliError::failure)?
-    {
-        let table = audit.table();
-        let of_one = table.changes_of(&row.account, &row.connection_arn).await;
-        changes.extend(of_one.map_err(CliError::failure)?);
-    }
+    let ever = ChangeFilter {
+        since: Timestamp::from_millis(i64::MIN),
+        until: Timestamp::from_millis(i64::MAX),
+        kind: None,
+        status: None,
+        provider: None,
+        account: None,
+    };
+    let mut changes = audit.changes(&ever).await.map_err(CliError::failure)?;
     let recorded = changes.len();
     changes.retain(|change| {
         change.kind != ChangeKind::FirstSeen || change.previously_seen_at.is_some()
     });
-    changes.sort_by_key(|change| change.observed_at);
     changes.truncate(SHOWN);
     print("\nCHANGES: the API gives no times, so each lies in a span between two looks\n")?;
     print(&change_table(&changes))?;
     print(&format!(
-        "  … {} recorded in all\n",
+        "  … {} recorded in all (`ccinv changes`)\n",
         count(recorded, "change")
     ))?;
 
@@ -227,22 +225,6 @@ async fn report(audit: &Audit) -> Result<(), CliError> {
         .map_err(CliError::failure)?;
     print("\nRUNS: what the inventory rests on, each chained to the one before by its digest\n")?;
     print(&run_table(&runs))
-}
-
-fn change_table(changes: &[Change]) -> String {
-    let rows = changes.iter().map(|change| {
-        let told = change.after.as_ref().or(change.before.as_ref());
-        [
-            change.kind.to_string(),
-            or_dash(told.and_then(|told| told.connection_name.as_deref())),
-            what_changed(change),
-            span(change),
-        ]
-    });
-    table(
-        ["CHANGE", "NAME", "WHAT", "HAPPENED BETWEEN"],
-        rows.collect(),
-    )
 }
 
 async fn serve(service: &StandInService) -> Result<(), CliError> {

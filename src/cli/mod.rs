@@ -7,6 +7,7 @@ mod read;
 mod scan;
 mod store;
 mod verify;
+mod when;
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -128,6 +129,7 @@ async fn run(args: Args) -> Result<Exit, CliError> {
         Command::Scan(args) => scan::run(args).await,
         Command::List(args) => read::list(args).await,
         Command::History(args) => read::history(args).await,
+        Command::Changes(args) => read::changes(args).await,
         Command::Runs(args) => read::runs(args).await,
         Command::Verify(args) => verify::run(args).await,
     }

@@ -2,15 +2,15 @@
 
 use serde::Serialize;
 
-use super::args::{HistoryArgs, ListArgs, RunsArgs};
+use super::args::{ChangesArgs, HistoryArgs, ListArgs, RunsArgs};
 use super::output::{
     or_dash, print, print_json, short, span, table, table_with_notes, what_changed,
 };
 use super::store::Store;
 use super::{CliError, Exit};
-use crate::audit::{Audit, ConnectionFilter, ConnectionRow, History};
+use crate::audit::{Audit, ChangeFilter, ConnectionFilter, ConnectionRow, History};
 use crate::domain::account::RunReference;
-use crate::domain::{AccountId, AccountRecord, RunRecord};
+use crate::domain::{AccountId, AccountRecord, Change, RunRecord};
 
 /// What an answer rests on: a line for each account.
 #[derive(Debug, Serialize)]
@@ -158,6 +158,66 @@ pub(super) fn history_table(history: &History) -> String {
     });
     table(
         ["#", "CHANGE", "WHAT", "HAPPENED BETWEEN", "RUN"],
+        rows.collect(),
+    )
+}
+
+pub(super) async fn changes(args: ChangesArgs) -> Result<Exit, CliError> {
+    if args.since >= args.until {
+        return Err(CliError::Usage(format!(
+            "--since {} is not before --until {}",
+            short(args.since),
+            short(args.until)
+        )));
+    }
+    let store = Store::open(&args.store).await?;
+    let audit = Audit::new(store.table().clone());
+    rests_on(&audit, args.account.as_ref()).await?;
+    let filter = ChangeFilter {
+        since: args.since,
+        until: args.until,
+        kind: args.kind,
+        status: args.status,
+        provider: args.provider,
+        account: args.account,
+    };
+    let changes = audit.changes(&filter).await.map_err(CliError::failure)?;
+    if args.json {
+        print_json(&changes)?;
+    } else {
+        print(&change_table(&changes))?;
+        print(&format!(
+            "\n{} observed from {} to {}\n",
+            count(changes.len(), "change"),
+            short(args.since),
+            short(args.until)
+        ))?;
+    }
+    Ok(Exit::Fine)
+}
+
+/// Changes of several connections as text.
+pub(super) fn change_table(changes: &[Change]) -> String {
+    let rows = changes.iter().map(|change| {
+        let told = change.after.as_ref().or(change.before.as_ref());
+        [
+            span(change),
+            change.kind.to_string(),
+            or_dash(told.and_then(|told| told.connection_name.as_deref())),
+            what_changed(change),
+            change.account.to_string(),
+            change.arn.to_string(),
+        ]
+    });
+    table(
+        [
+            "HAPPENED BETWEEN",
+            "CHANGE",
+            "NAME",
+            "WHAT",
+            "ACCOUNT",
+            "ARN",
+        ],
         rows.collect(),
     )
 }

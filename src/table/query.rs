@@ -17,10 +17,19 @@ pub(super) struct Query<'a> {
     index: Option<&'static str>,
     keys: (&'static str, &'static str),
     pk: String,
-    sk: Option<String>,
+    sk: SortKey,
     forward: bool,
     limit: Option<i32>,
     start: Start,
+}
+
+/// Which sort keys are asked for.
+#[derive(Debug)]
+enum SortKey {
+    Any,
+    One(String),
+    /// From the first to the second, both included.
+    Between(String, String),
 }
 
 #[derive(Debug)]
@@ -47,7 +56,7 @@ impl<'a> Query<'a> {
             index: None,
             keys: (keys::PK, keys::SK),
             pk,
-            sk: None,
+            sk: SortKey::Any,
             forward: true,
             limit: None,
             start: Start::First,
@@ -72,7 +81,14 @@ impl<'a> Query<'a> {
     /// Only the item with this sort key.
     #[must_use]
     pub(super) fn with_sk(mut self, sk: String) -> Self {
-        self.sk = Some(sk);
+        self.sk = SortKey::One(sk);
+        self
+    }
+
+    /// Only items whose sort keys lie from `first` to `last`.
+    #[must_use]
+    pub(super) fn between(mut self, first: String, last: String) -> Self {
+        self.sk = SortKey::Between(first, last);
         self
     }
 
@@ -107,12 +123,22 @@ impl<'a> Query<'a> {
             .set_index_name(self.index.map(str::to_owned))
             .expression_attribute_names("#pk", self.keys.0)
             .expression_attribute_values(":pk", s(&self.pk));
-        if let Some(sk) = &self.sk {
-            condition.push_str(" AND #sk = :sk");
-            request = request
-                .expression_attribute_names("#sk", self.keys.1)
-                .expression_attribute_values(":sk", s(sk));
-        }
+        request = match &self.sk {
+            SortKey::Any => request,
+            SortKey::One(sk) => {
+                condition.push_str(" AND #sk = :sk");
+                request
+                    .expression_attribute_names("#sk", self.keys.1)
+                    .expression_attribute_values(":sk", s(sk))
+            }
+            SortKey::Between(first, last) => {
+                condition.push_str(" AND #sk BETWEEN :first AND :last");
+                request
+                    .expression_attribute_names("#sk", self.keys.1)
+                    .expression_attribute_values(":first", s(first))
+                    .expression_attribute_values(":last", s(last))
+            }
+        };
         let answer = request
             .key_condition_expression(condition)
             .consistent_read(self.index.is_none())

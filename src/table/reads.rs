@@ -6,7 +6,7 @@ use super::error::{Corrupt, TableError};
 use super::items::{self, Item};
 use super::keys;
 use super::query::Query;
-use super::schema::BY_STATUS;
+use super::schema::{BY_STATUS, BY_TIME};
 use super::store::Table;
 use crate::aws::meter::Use;
 use crate::domain::{
@@ -99,6 +99,28 @@ impl Table {
     ) -> Result<Vec<Change>, TableError> {
         let pk = keys::changes_pk(account, arn);
         let query = Query::table(self, "read changes", arn, pk);
+        let items = query.collect(None).await?;
+        Ok(items
+            .into_iter()
+            .map(items::read_record)
+            .collect::<Result<_, _>>()?)
+    }
+
+    /// An account's changes that were observed from `since` on and before
+    /// `until`, the first one first.
+    ///
+    /// # Errors
+    /// [`TableError`] if the query fails or an item can't be read.
+    pub async fn changes_between(
+        &self,
+        account: &AccountId,
+        since: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<Change>, TableError> {
+        // A key is a time and more: one at `until` itself sorts after it.
+        let pk = keys::time_pk(account);
+        let query = Query::index(self, "read changes by time", account, BY_TIME, pk)
+            .between(since.to_string(), until.to_string());
         let items = query.collect(None).await?;
         Ok(items
             .into_iter()

@@ -1,0 +1,113 @@
+//! "What changed in October": by the index, half-open, and only what is asked
+//! for is read.
+
+#![allow(clippy::expect_used, missing_docs, reason = "a test")]
+
+mod support;
+
+use std::sync::Arc;
+
+use codeconnections_inventory::audit::{Audit, ChangeFilter};
+use codeconnections_inventory::aws::Meter;
+use codeconnections_inventory::domain::{ChangeKind, Timestamp};
+use support::lab::Lab;
+
+fn time(text: &str) -> Timestamp {
+    text.parse().expect("a time")
+}
+
+fn between(since: &str, until: &str) -> ChangeFilter {
+    ChangeFilter {
+        since: time(since),
+        until: time(until),
+        kind: None,
+        status: None,
+        provider: None,
+        account: None,
+    }
+}
+
+#[tokio::test]
+async fn a_span_has_its_beginning_and_not_its_end_and_is_in_order() {
+    let lab = Lab::new().await;
+    let arn = lab.create("c");
+    lab.run().await; // 10:00
+    lab.set_status(&arn, "AVAILABLE");
+    lab.create("d");
+    lab.run().await; // 11:00
+    lab.delete(&arn);
+    lab.run().await; // 12:00
+    let kinds = async |filter: ChangeFilter| {
+        let changes = lab.audit().changes(&filter).await.expect("read");
+        changes.iter().map(|change| change.kind).collect::<Vec<_>>()
+    };
+    let (ten, eleven, noon) = (
+        "2026-10-01T10:00:00Z",
+        "2026-10-01T11:00:00Z",
+        "2026-10-01T12:00:00Z",
+    );
+    assert_eq!(kinds(between(ten, eleven)).await, [ChangeKind::FirstSeen]);
+    let mut second = kinds(between(eleven, noon)).await;
+    second.sort();
+    assert_eq!(second, [ChangeKind::FirstSeen, ChangeKind::StatusChanged]);
+    let all = kinds(between(ten, "2026-10-01T12:00:00.001Z")).await;
+    assert_eq!(all.len(), 4);
+    assert_eq!(
+        (all[0], all[3]),
+        (ChangeKind::FirstSeen, ChangeKind::Deleted)
+    );
+    assert!(
+        kinds(between("2026-10-02T00:00:00Z", "2026-11-01T00:00:00Z"))
+            .await
+            .is_empty()
+    );
+
+    let day = || between(ten, "2026-10-02T00:00:00Z");
+    let deleted = ChangeFilter {
+        kind: Some(ChangeKind::Deleted),
+        ..day()
+    };
+    assert_eq!(kinds(deleted).await, [ChangeKind::Deleted]);
+    let available = ChangeFilter {
+        status: Some("AVAILABLE".into()),
+        ..day()
+    };
+    assert_eq!(
+        kinds(available).await,
+        [ChangeKind::StatusChanged, ChangeKind::Deleted],
+        "a deletion is told by the status that it ended"
+    );
+    let gitlab = ChangeFilter {
+        provider: Some("GitLab".into()),
+        ..day()
+    };
+    assert!(kinds(gitlab).await.is_empty());
+    let other = ChangeFilter {
+        account: Some("999999999999".parse().expect("an account")),
+        ..day()
+    };
+    assert!(kinds(other).await.is_empty());
+}
+
+#[tokio::test]
+async fn the_changes_of_one_hour_cost_what_that_hour_holds() {
+    let lab = Lab::new().await;
+    let arns: Vec<String> = (0..300).map(|n| lab.create(&format!("c{n}"))).collect();
+    lab.run().await; // 10:00, 300 changes
+    lab.set_status(&arns[7], "ERROR");
+    lab.run().await; // 11:00, one
+    let meter = Arc::new(Meter::default());
+    let audit = Audit::new(lab.table.metered(Arc::clone(&meter)));
+    let hour = between("2026-10-01T11:00:00Z", "2026-10-01T12:00:00Z");
+    assert_eq!(audit.changes(&hour).await.expect("read").len(), 1);
+    assert_eq!(meter.requests().read, 2, "the accounts, and the hour");
+    assert!(meter.capacity().read_units <= 2.0, "{:?}", meter.capacity());
+    let before = meter.capacity().read_units;
+    let whole = between("2026-10-01T00:00:00Z", "2026-10-02T00:00:00Z");
+    assert_eq!(audit.changes(&whole).await.expect("read").len(), 301);
+    assert!(
+        meter.capacity().read_units - before > 10.0,
+        "{:?}",
+        meter.capacity()
+    );
+}
