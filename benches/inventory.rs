@@ -150,7 +150,8 @@ fn compare(sizes: &[usize]) -> Result<()> {
     }
     println!(
         "\nA first run of more than {LARGEST_FIRST_RUN} connections is not made: the table is \
-         filled with the items that it writes."
+         filled with the items that it writes, and one run that is not shown makes the \
+         account's record."
     );
     Ok(())
 }
