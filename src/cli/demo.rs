@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::args::DemoArgs;
-use super::output::{or_dash, print, printable, short};
-use super::read::{change_table, connection_table, count, history_table, run_table};
+use super::output::{count, or_dash, print, printable, short};
+use super::read::{change_table, connection_table, history_table, run_table};
 use super::store::open_file;
 use super::{CliError, Exit};
 use crate::audit::{Audit, ChangeFilter, ConnectionFilter};

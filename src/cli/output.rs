@@ -86,6 +86,12 @@ fn is_active(c: char) -> bool {
         )
 }
 
+/// "1 connection", "2 connections".
+pub(super) fn count(number: usize, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
+}
+
 /// A time to the second, as people read it.
 pub(super) fn short(time: Timestamp) -> String {
     let text = time.to_string();
@@ -161,11 +167,15 @@ pub(super) fn summary(summary: &Summary) -> String {
     for listing in &summary.listings {
         let how = match &listing.error {
             None => "complete".to_owned(),
-            Some(error) => format!("INCOMPLETE: {}", error.message),
+            // Why, at length, stands among what is missing.
+            Some(error) => format!("INCOMPLETE ({})", error.code),
         };
+        let number = |n: u32, what| count(usize::try_from(n).unwrap_or(usize::MAX), what);
         text.push_str(&printable(&format!(
-            "  {:<15} {:>5} connections on {} pages, {how}",
-            listing.region, listing.connections, listing.pages
+            "  {:<15} {} on {}, {how}",
+            listing.region,
+            number(listing.connections, "connection"),
+            number(listing.pages, "page")
         )));
         text.push('\n');
     }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::args::{ChangesArgs, HistoryArgs, ListArgs, RunsArgs};
 use super::output::{
-    or_dash, print, print_json, short, span, table, table_with_notes, what_changed,
+    count, or_dash, print, print_json, short, span, table, table_with_notes, what_changed,
 };
 use super::store::Store;
 use super::{CliError, Exit};
@@ -300,10 +300,4 @@ async fn rests_on(audit: &Audit, account: Option<&AccountId>) -> Result<Vec<Rest
         )));
     }
     Ok(found)
-}
-
-/// "1 connection", "2 connections".
-pub(super) fn count(number: usize, what: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {what}{plural}")
 }

@@ -1,8 +1,7 @@
 //! `verify`: whether the record is whole.
 
 use super::args::VerifyArgs;
-use super::output::{print, print_json, printable};
-use super::read::count;
+use super::output::{count, print, print_json, printable};
 use super::store::Store;
 use super::{CliError, Exit};
 use crate::audit::verify::{Verification, verify};
