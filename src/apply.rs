@@ -111,9 +111,10 @@ impl Writer<'_> {
     ) -> Settled {
         let mut failed = 0;
         let mut rounds = 0;
+        let mut last = None;
         loop {
             if stop.get().is_some() || Instant::now() >= self.deadline.writing {
-                return Settled::Unwritten(None);
+                return Settled::Unwritten(last);
             }
             let fault = match self.carry_out(&decision, known.as_ref()).await {
                 Write::Written => {
@@ -142,8 +143,9 @@ impl Writer<'_> {
                     known = fresh;
                     continue;
                 }
-                Write::Failed(fault) => fault,
+                Write::Failed(fault) => telling(last, fault),
             };
+            last = Some(fault.clone());
             failed += 1;
             if let Some(settled) = self.give_up(arn, fault, failed, stop).await {
                 return settled;
@@ -184,9 +186,11 @@ impl Writer<'_> {
         let mut pending = batch.to_vec();
         let mut conflicts = Vec::new();
         let mut failed = 0;
+        let mut last: Option<Fault> = None;
         while !pending.is_empty() {
             if stop.get().is_some() || Instant::now() >= self.deadline.writing {
-                settled.extend(pending.drain(..).map(|_| Settled::Unwritten(None)));
+                let unwritten = |_| Settled::Unwritten(last.clone());
+                settled.extend(pending.drain(..).map(unwritten));
                 break;
             }
             let write = self.table.touch(self.comparison.account, &pending);
@@ -214,6 +218,8 @@ impl Writer<'_> {
                 }
             }
             if let Some(fault) = passing {
+                let fault = telling(last, fault);
+                last = Some(fault.clone());
                 failed += 1;
                 match self.patience.wait(&fault, failed, self.deadline.writing) {
                     Some(wait) => tokio::time::sleep(wait).await,
@@ -332,6 +338,15 @@ fn is_settled(
             step.change.version
         )),
         _ => None,
+    }
+}
+
+/// What is told of a write that failed again: what went wrong before says
+/// more than that time is over.
+fn telling(earlier: Option<Fault>, fault: Fault) -> Fault {
+    match earlier {
+        Some(earlier) if fault.kind == FaultKind::TimedOut => earlier,
+        _ => fault,
     }
 }
 
