@@ -363,11 +363,14 @@ impl Life {
         assert_eq!(newer.outcome, Outcome::Complete, "{:?}", newer.problems);
         assert_eq!(older.outcome, Outcome::Complete, "{:?}", older.problems);
         self.runs += 2;
+        let before: Vec<usize> = self.references.iter().map(|r| r.history.len()).collect();
         self.observed(&self.world(), &all, &all, false);
-        // All that the older one can add is what the newer one never saw.
+        // All that the older one can add is what was not known to be there,
+        // and about which the newer one wrote nothing: it was there when the
+        // older one looked, and is gone again.
         for (connection, truth) in old_world.iter().enumerate() {
             let reference = &mut self.references[connection];
-            if reference.history.is_empty() {
+            if reference.known.is_none() && reference.history.len() == before[connection] {
                 reference.observe(truth, connection, &all, &[]);
             }
         }

@@ -281,6 +281,43 @@ async fn an_older_observation_that_comes_late_changes_nothing() {
 }
 
 #[tokio::test]
+async fn what_only_an_older_observation_saw_is_recorded_and_the_next_run_says_that_it_is_gone() {
+    let lab = Lab::new().await;
+    let id = arn(REGION, "c");
+    let stage = Stage::new(vec![entry(&id, "c", "PENDING")]).await;
+    let event = json!({});
+    lab.run_with(&stage.endpoint, &event).await; // 09:00
+    stage.show(vec![]);
+    lab.clock.advance(lab::HOUR);
+    lab.run_with(&stage.endpoint, &event).await; // 10:00, gone
+
+    // It is back when the older one looks, and gone when the newer one does,
+    // which writes nothing about it.
+    stage.show(vec![entry(&id, "c", "PENDING")]);
+    let held = Held::before(&lab, "ExecuteTransaction").await;
+    lab.clock.advance(lab::HOUR);
+    let older_handler = lab.handler_of(lab.source_at(&stage.endpoint), held.table(&lab));
+    let older = lab::run(&older_handler, &event);
+    let newer = async {
+        held.reached().await;
+        stage.show(vec![]);
+        lab.clock.advance(lab::HOUR);
+        let newer = lab.run_with(&stage.endpoint, &event).await;
+        held.release();
+        newer
+    };
+    let (older, newer) = tokio::join!(older, newer);
+    assert_eq!(changes(&newer), []);
+    assert_eq!(changes(&older), [(ChangeKind::Reappeared, 1)]);
+    lab.clock.advance(lab::HOUR);
+    let next = lab.run_with(&stage.endpoint, &event).await;
+    assert_eq!(changes(&next), [(ChangeKind::Deleted, 1)]);
+    let last = &lab.changes(&id).await[3];
+    assert_eq!(last.previously_seen_at, Some(time("2026-10-01T11:00:00Z")));
+    assert_eq!(last.observed_at, time("2026-10-01T13:00:00Z"));
+}
+
+#[tokio::test]
 async fn an_older_touch_that_comes_late_does_not_move_last_seen_back() {
     let lab = Lab::new().await;
     let id = arn(REGION, "c");
