@@ -39,7 +39,10 @@ async fn a_span_has_its_beginning_and_not_its_end_and_is_in_order() {
     lab.run().await; // 12:00
     let kinds = async |filter: ChangeFilter| {
         let changes = lab.audit().changes(&filter).await.expect("read");
-        changes.iter().map(|change| change.kind).collect::<Vec<_>>()
+        changes
+            .iter()
+            .map(|told| told.change.kind)
+            .collect::<Vec<_>>()
     };
     let (ten, eleven, noon) = (
         "2026-10-01T10:00:00Z",

@@ -200,7 +200,7 @@ async fn report(audit: &Audit) -> Result<(), CliError> {
     let mut changes = audit.changes(&ever).await.map_err(CliError::failure)?;
     let recorded = changes.len();
     changes.retain(|change| {
-        change.kind != ChangeKind::FirstSeen || change.previously_seen_at.is_some()
+        change.change.kind != ChangeKind::FirstSeen || change.change.previously_seen_at.is_some()
     });
     changes.truncate(SHOWN);
     print("\nCHANGES: the API gives no times, so each lies in a span between two looks\n")?;

@@ -8,9 +8,9 @@ use super::output::{
 };
 use super::store::Store;
 use super::{CliError, Exit};
-use crate::audit::{Audit, ChangeFilter, ConnectionFilter, ConnectionRow, History};
+use crate::audit::{Audit, ChangeFilter, ConnectionFilter, ConnectionRow, History, ToldChange};
 use crate::domain::account::RunReference;
-use crate::domain::{AccountId, AccountRecord, Change, RunRecord};
+use crate::domain::{AccountId, AccountRecord, RunRecord};
 
 /// What an answer rests on: a line for each account.
 #[derive(Debug, Serialize)]
@@ -147,7 +147,7 @@ pub(super) async fn history(args: HistoryArgs) -> Result<Exit, CliError> {
 
 /// A history as text.
 pub(super) fn history_table(history: &History) -> String {
-    let rows = history.changes.iter().map(|change| {
+    let rows = history.changes.iter().map(|ToldChange { change, .. }| {
         [
             change.version.to_string(),
             change.kind.to_string(),
@@ -197,8 +197,8 @@ pub(super) async fn changes(args: ChangesArgs) -> Result<Exit, CliError> {
 }
 
 /// Changes of several connections as text.
-pub(super) fn change_table(changes: &[Change]) -> String {
-    let rows = changes.iter().map(|change| {
+pub(super) fn change_table(changes: &[ToldChange]) -> String {
+    let rows = changes.iter().map(|ToldChange { change, .. }| {
         let told = change.after.as_ref().or(change.before.as_ref());
         [
             span(change),

@@ -130,6 +130,12 @@ impl RunId {
                 .into_boxed_str(),
         )
     }
+
+    /// When the run began.
+    pub fn began(&self) -> super::Timestamp {
+        let ulid = ulid::Ulid::from_string(&self.0).unwrap_or_default();
+        super::Timestamp::from_millis(i64::try_from(ulid.timestamp_ms()).unwrap_or(i64::MAX))
+    }
 }
 
 #[cfg(test)]
@@ -175,6 +181,7 @@ mod tests {
         let later = RunId::new(Timestamp::from_millis(1_001), 0);
         assert!(earlier < later);
         assert_eq!(earlier.as_str().parse::<RunId>().unwrap(), earlier);
+        assert_eq!(later.began(), Timestamp::from_millis(1_001));
     }
 
     #[test]

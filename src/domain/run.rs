@@ -216,6 +216,12 @@ impl RunRecord {
     pub fn digest(&self) -> Digest {
         Digest::of(self)
     }
+
+    /// Whether it can show what was not there: it is complete, and nothing
+    /// was filtered out.
+    pub fn is_evidence(&self) -> bool {
+        self.outcome == Outcome::Complete && self.filter.is_empty()
+    }
 }
 
 /// An account's snapshots, as a run's record stands for them.

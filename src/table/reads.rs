@@ -13,6 +13,9 @@ use crate::domain::{
     AccountId, Attributes, Change, ConnectionArn, ConnectionStatus, RunRecord, Timestamp,
 };
 
+/// The greatest number that a run's key can hold.
+const LAST_RUN: u64 = 999_999_999_999;
+
 /// A connection as the index by status tells it: all but what differs from
 /// run to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +30,8 @@ pub struct InStatus {
     pub first_seen_at: Timestamp,
     /// Since when it is in its status.
     pub status_since: Timestamp,
+    /// The number of changes recorded of it.
+    pub version: u32,
 }
 
 impl Table {
@@ -128,6 +133,63 @@ impl Table {
             .collect::<Result<_, _>>()?)
     }
 
+    /// Gives each of an account's changes that were observed before or at
+    /// `at` to `each`, the first one first, as the pages come.
+    ///
+    /// # Errors
+    /// [`TableError`] if the query fails or an item can't be read.
+    pub async fn each_change_by(
+        &self,
+        account: &AccountId,
+        at: Timestamp,
+        mut each: impl FnMut(Change),
+    ) -> Result<(), TableError> {
+        // '$' follows the '#' that ends the time in a key.
+        let (first, last) = (Timestamp::from_millis(i64::MIN), format!("{at}$"));
+        let pk = keys::time_pk(account);
+        let mut pages = Query::index(self, "read changes by time", account, BY_TIME, pk)
+            .between(first.to_string(), last);
+        while let Some(page) = pages.next().await? {
+            for item in page {
+                each(items::read_record(item)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives an account's runs from number `last` on down to `each`, until it
+    /// answers that it has enough.
+    ///
+    /// # Errors
+    /// [`TableError`] if the query fails or an item can't be read.
+    pub async fn runs_back_from(
+        &self,
+        account: &AccountId,
+        last: u64,
+        each: impl FnMut(RunRecord) -> bool,
+    ) -> Result<(), TableError> {
+        let query = Query::table(self, "read runs", account, keys::runs_pk(account))
+            .between(keys::run_sk(0), keys::run_sk(last))
+            .backward();
+        runs_until_enough(query, each).await
+    }
+
+    /// Gives an account's runs from number `first` on up to `each`, until it
+    /// answers that it has enough.
+    ///
+    /// # Errors
+    /// [`TableError`] if the query fails or an item can't be read.
+    pub async fn runs_from(
+        &self,
+        account: &AccountId,
+        first: u64,
+        each: impl FnMut(RunRecord) -> bool,
+    ) -> Result<(), TableError> {
+        let query = Query::table(self, "read runs", account, keys::runs_pk(account))
+            .between(keys::run_sk(first), keys::run_sk(LAST_RUN));
+        runs_until_enough(query, each).await
+    }
+
     /// An account's runs, the last one first, at most `most`.
     ///
     /// # Errors
@@ -149,6 +211,26 @@ impl Table {
             .map(items::read_record)
             .collect::<Result<_, _>>()?)
     }
+}
+
+/// Reads runs, few to a page at first: the first one is often enough.
+async fn runs_until_enough(
+    query: Query<'_>,
+    mut each: impl FnMut(RunRecord) -> bool,
+) -> Result<(), TableError> {
+    const LONGEST_PAGE: i32 = 256;
+    let mut limit = 1;
+    let mut query = query.limit(limit);
+    while let Some(page) = query.next().await? {
+        for item in page {
+            if !each(items::read_record(item)?) {
+                return Ok(());
+            }
+        }
+        limit = (limit * 4).min(LONGEST_PAGE);
+        query = query.limit(limit);
+    }
+    Ok(())
 }
 
 fn in_status(item: Item) -> Result<InStatus, Corrupt> {
@@ -175,6 +257,11 @@ fn in_status(item: Item) -> Result<InStatus, Corrupt> {
         },
         first_seen_at: time("first_seen_at")?,
         status_since: time("status_since")?,
+        version: match item.get("version") {
+            Some(AttributeValue::N(digits)) => digits.parse().ok(),
+            _ => None,
+        }
+        .ok_or_else(|| wrong(&item, "version", "is missing or not a number"))?,
     })
 }
 

@@ -1,0 +1,259 @@
+//! Connections: as they are now, from their snapshots; and as they were at a
+//! time, from the recorded changes.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{Audit, AuditError};
+use crate::domain::{
+    AccountId, Attributes, Change, ChangeKind, ConnectionArn, ConnectionStatus, Digest,
+    ProviderType, Region, Snapshot, Timestamp,
+};
+use crate::table::reads::InStatus;
+
+/// Which connections are asked for. What is not given does not restrict.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ConnectionFilter {
+    /// In this status.
+    pub status: Option<ConnectionStatus>,
+    /// Of this provider.
+    pub provider: Option<ProviderType>,
+    /// Listed for this account.
+    pub account: Option<AccountId>,
+    /// Living in this region.
+    pub region: Option<Region>,
+    /// Those that are gone, too.
+    pub include_deleted: bool,
+}
+
+/// A connection as it is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ConnectionRow {
+    /// The account that was asked.
+    pub account: AccountId,
+    /// Its identity.
+    pub connection_arn: ConnectionArn,
+    /// The region it lives in.
+    pub region: String,
+    /// Its name.
+    pub connection_name: Option<Box<str>>,
+    /// Its status when it was last seen.
+    pub connection_status: Option<ConnectionStatus>,
+    /// Where the code lives.
+    pub provider_type: Option<ProviderType>,
+    /// The owner, as the service calls it.
+    pub owner_account_id: Option<Box<str>>,
+    /// Its host.
+    pub host_arn: Option<Box<str>>,
+    /// When it was first seen.
+    pub first_seen_at: Timestamp,
+    /// Since when it is in its status.
+    pub status_since: Timestamp,
+    /// When it was last seen. None where the answer comes from the index by
+    /// status or from the changes, which do not hold it.
+    pub last_seen_at: Option<Timestamp>,
+    /// When it was shown to be gone.
+    pub deleted_at: Option<Timestamp>,
+    /// The number of changes recorded of it.
+    pub version: u32,
+    /// The digest of its last change. None where the answer comes from the
+    /// index by status, which does not hold it.
+    pub digest: Option<Digest>,
+}
+
+impl ConnectionFilter {
+    /// Whether it means this connection.
+    pub fn admits(&self, row: &ConnectionRow) -> bool {
+        let deleted = row.deleted_at.is_some();
+        (self.include_deleted || !deleted)
+            && (self.status.is_none() || self.status == row.connection_status)
+            && (self.provider.is_none() || self.provider == row.provider_type)
+            && self
+                .region
+                .as_ref()
+                .is_none_or(|region| region.as_str() == row.region)
+    }
+}
+
+impl ConnectionRow {
+    /// A snapshot of `account`.
+    pub fn of(account: &AccountId, snapshot: Snapshot) -> Self {
+        let deleted_at = snapshot.is_deleted().then(|| snapshot.rests_on().began_at);
+        Self {
+            last_seen_at: Some(snapshot.last_seen.began_at),
+            deleted_at,
+            version: snapshot.version,
+            digest: Some(snapshot.digest),
+            ..Self::new(
+                account,
+                snapshot.arn,
+                snapshot.attributes,
+                snapshot.first_seen_at,
+                snapshot.status_since,
+            )
+        }
+    }
+
+    fn in_status(found: InStatus) -> Self {
+        Self {
+            version: found.version,
+            ..Self::new(
+                &found.account,
+                found.arn,
+                found.attributes,
+                found.first_seen_at,
+                found.status_since,
+            )
+        }
+    }
+
+    fn new(
+        account: &AccountId,
+        arn: ConnectionArn,
+        attributes: Attributes,
+        first_seen_at: Timestamp,
+        status_since: Timestamp,
+    ) -> Self {
+        Self {
+            account: account.clone(),
+            region: arn.region().to_owned(),
+            connection_arn: arn,
+            connection_name: attributes.connection_name,
+            connection_status: attributes.connection_status,
+            provider_type: attributes.provider_type,
+            owner_account_id: attributes.owner_account_id,
+            host_arn: attributes.host_arn,
+            first_seen_at,
+            status_since,
+            last_seen_at: None,
+            deleted_at: None,
+            version: 0,
+            digest: None,
+        }
+    }
+
+    /// What the service told of it.
+    pub fn attributes(&self) -> Attributes {
+        Attributes {
+            connection_name: self.connection_name.clone(),
+            connection_status: self.connection_status.clone(),
+            host_arn: self.host_arn.clone(),
+            owner_account_id: self.owner_account_id.clone(),
+            provider_type: self.provider_type.clone(),
+        }
+    }
+}
+
+/// Connections as their changes leave them, taken in one by one.
+#[derive(Debug, Clone, Default)]
+pub struct Replay {
+    rows: BTreeMap<(AccountId, ConnectionArn), ConnectionRow>,
+}
+
+impl Replay {
+    /// Takes in a change. Those of one connection must come in their order.
+    pub fn take(&mut self, change: &Change) {
+        let key = (change.account.clone(), change.arn.clone());
+        let before = self.rows.get(&key);
+        let told = change.after.as_ref().or(change.before.as_ref());
+        let first_seen_at = before.map_or(change.observed_at, |row| row.first_seen_at);
+        let status_since = match (change.kind, before) {
+            (ChangeKind::AttributesChanged | ChangeKind::Deleted, Some(before)) => {
+                before.status_since
+            }
+            _ => change.observed_at,
+        };
+        let row = ConnectionRow {
+            deleted_at: (change.kind == ChangeKind::Deleted).then_some(change.observed_at),
+            version: change.version,
+            digest: Some(change.digest()),
+            ..ConnectionRow::new(
+                &change.account,
+                change.arn.clone(),
+                told.cloned().unwrap_or_default(),
+                first_seen_at,
+                status_since,
+            )
+        };
+        self.rows.insert(key, row);
+    }
+
+    /// The connection as it is by now, if it was ever seen.
+    pub fn get(&self, account: &AccountId, arn: &ConnectionArn) -> Option<&ConnectionRow> {
+        self.rows.get(&(account.clone(), arn.clone()))
+    }
+
+    /// The connections, by account and ARN.
+    pub fn into_rows(self) -> impl Iterator<Item = ConnectionRow> {
+        self.rows.into_values()
+    }
+}
+
+impl Audit {
+    /// The connections that `filter` means, by account and ARN; those asked
+    /// for by status alone are read from the index, the longest in it first.
+    ///
+    /// # Errors
+    /// [`AuditError`] if the table can't be read.
+    pub async fn connections(
+        &self,
+        filter: &ConnectionFilter,
+    ) -> Result<Vec<ConnectionRow>, AuditError> {
+        let mut rows = Vec::new();
+        match &filter.status {
+            Some(status) if filter.account.is_none() && !filter.include_deleted => {
+                let found = self.table().in_status(status).await?;
+                rows.extend(found.into_iter().map(ConnectionRow::in_status));
+            }
+            _ => {
+                for account in self.accounts(filter.account.as_ref()).await? {
+                    let mut snapshots = self.snapshots(&account).await?;
+                    snapshots.sort_by(|a, b| a.arn.cmp(&b.arn));
+                    let told = snapshots
+                        .into_iter()
+                        .map(|s| ConnectionRow::of(&account, s));
+                    rows.extend(told);
+                }
+            }
+        }
+        rows.retain(|row| filter.admits(row));
+        Ok(rows)
+    }
+
+    /// The connections that `filter` means as they had been observed by `at`,
+    /// by account and ARN, from the recorded changes.
+    ///
+    /// # Errors
+    /// [`AuditError`] if the table can't be read.
+    pub async fn connections_as_of(
+        &self,
+        filter: &ConnectionFilter,
+        at: Timestamp,
+    ) -> Result<Vec<ConnectionRow>, AuditError> {
+        let mut replay = Replay::default();
+        for account in self.accounts(filter.account.as_ref()).await? {
+            self.table()
+                .each_change_by(&account, at, |change| {
+                    // What was being observed at the time was not known yet.
+                    if change.observed_until <= at {
+                        replay.take(&change);
+                    }
+                })
+                .await?;
+        }
+        Ok(replay
+            .into_rows()
+            .filter(|row| filter.admits(row))
+            .collect())
+    }
+
+    /// An account's snapshots, in no order.
+    pub(super) async fn snapshots(&self, account: &AccountId) -> Result<Vec<Snapshot>, AuditError> {
+        let state = self.table().read_account(account).await?;
+        match state.corrupt.into_iter().next() {
+            Some(corrupt) => Err(AuditError::Table(corrupt.into())),
+            None => Ok(state.snapshots.into_values().collect()),
+        }
+    }
+}

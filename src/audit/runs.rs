@@ -1,0 +1,176 @@
+//! An account's runs, found by number, by time and by id.
+//!
+//! Runs are keyed by number, in the order in which they were recorded, and
+//! have no index by time. The run that a time asks for is found by halving
+//! the numbers; each run is read at most once.
+
+use std::collections::BTreeMap;
+
+use super::AuditError;
+use crate::domain::{AccountId, RunId, RunRecord, Timestamp};
+use crate::table::Table;
+
+/// How far the order of numbers and that of times may be apart: two runs at
+/// the same time are numbered as they come to be recorded, and none lasts
+/// longer than Lambda lets it.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html>
+const DISORDER_MS: i64 = 15 * 60 * 1000;
+
+/// So many runs may be recorded out of order: they were made at the same time.
+const NEIGHBOURS: u64 = 16;
+
+/// A run that was held up (a machine that slept) may be recorded so much
+/// later than it began.
+const RECORDED_WITHIN_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// Finds runs of one account.
+#[derive(Debug)]
+pub struct Runs<'a> {
+    table: &'a Table,
+    account: &'a AccountId,
+    read: BTreeMap<u64, RunRecord>,
+    last: Option<u64>,
+}
+
+impl<'a> Runs<'a> {
+    /// The runs of `account`, none of them read yet.
+    pub fn of(table: &'a Table, account: &'a AccountId) -> Self {
+        Self {
+            table,
+            account,
+            read: BTreeMap::new(),
+            last: None,
+        }
+    }
+
+    /// The number of the last recorded run; 0 if there is none.
+    ///
+    /// # Errors
+    /// [`AuditError`] if it can't be read.
+    pub async fn last(&mut self) -> Result<u64, AuditError> {
+        if let Some(last) = self.last {
+            return Ok(last);
+        }
+        let run = self.table.read_last_run(self.account).await?;
+        let last = run.as_ref().map_or(0, |run| run.sequence);
+        self.read.extend(run.map(|run| (run.sequence, run)));
+        self.last = Some(last);
+        Ok(last)
+    }
+
+    /// The run with this number, which must be there: numbers have no gaps.
+    ///
+    /// # Errors
+    /// [`AuditError`] if it can't be read, or is missing.
+    pub async fn get(&mut self, sequence: u64) -> Result<&RunRecord, AuditError> {
+        use std::collections::btree_map::Entry;
+        match self.read.entry(sequence) {
+            Entry::Occupied(read) => Ok(read.into_mut()),
+            Entry::Vacant(unread) => {
+                let run = self.table.read_run(self.account, sequence).await?;
+                let run = run.ok_or_else(|| AuditError::RunMissing {
+                    account: self.account.clone(),
+                    sequence,
+                })?;
+                Ok(unread.insert(run))
+            }
+        }
+    }
+
+    /// The run that had ended last at `at`, by number; nothing if none had.
+    ///
+    /// # Errors
+    /// [`AuditError`] if runs can't be read.
+    pub async fn ended_by(&mut self, at: Timestamp) -> Result<Option<u64>, AuditError> {
+        let last = self.last().await?;
+        let mut found = self.ended_before_about(at).await?;
+        // A run that ended before may have been recorded after one that did not.
+        let mut next = found.unwrap_or(0) + 1;
+        while next <= last {
+            let run = self.get(next).await?;
+            if run.finished_at <= at {
+                found = Some(next);
+            } else if run.finished_at.millis() > at.millis().saturating_add(DISORDER_MS) {
+                break;
+            }
+            next += 1;
+        }
+        Ok(found)
+    }
+
+    /// The run with this id, if it was recorded.
+    ///
+    /// # Errors
+    /// [`AuditError`] if runs can't be read.
+    pub async fn by_id(&mut self, id: &RunId) -> Result<Option<&RunRecord>, AuditError> {
+        let last = self.last().await?;
+        if let Some(sequence) = self.number_read(id) {
+            return Ok(self.read.get(&sequence));
+        }
+        // It ended after it began, so those that had ended by then are others.
+        let began = id.began();
+        let mut next = match self.ended_before_about(began).await? {
+            Some(before) => before,
+            None => 1,
+        };
+        while next <= last {
+            let run = self.get(next).await?;
+            if run.run_id == *id {
+                return Ok(self.read.get(&next));
+            }
+            if run.started_at.millis() > began.millis().saturating_add(RECORDED_WITHIN_MS) {
+                break;
+            }
+            next += 1;
+        }
+        Ok(None)
+    }
+
+    /// The runs that began from `since` on and before `until`, by number.
+    ///
+    /// # Errors
+    /// [`AuditError`] if runs can't be read.
+    pub async fn begun_between(
+        &mut self,
+        since: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<RunRecord>, AuditError> {
+        if self.last().await? == 0 {
+            return Ok(Vec::new());
+        }
+        let ended = self.ended_before_about(since).await?.unwrap_or(1);
+        let first = ended.saturating_sub(NEIGHBOURS).max(1);
+        let mut found = Vec::new();
+        let beyond = until.millis().saturating_add(DISORDER_MS);
+        self.table
+            .runs_from(self.account, first, |run| {
+                let go_on = run.started_at.millis() <= beyond;
+                if (since..until).contains(&run.started_at) {
+                    found.push(run);
+                }
+                go_on
+            })
+            .await?;
+        Ok(found)
+    }
+
+    /// A run that had ended at `at`, such that only those a few numbers
+    /// around it can be later.
+    async fn ended_before_about(&mut self, at: Timestamp) -> Result<Option<u64>, AuditError> {
+        let (mut ended, mut not_ended) = (0, self.last().await? + 1);
+        while ended + 1 < not_ended {
+            let middle = ended + (not_ended - ended) / 2;
+            if self.get(middle).await?.finished_at <= at {
+                ended = middle;
+            } else {
+                not_ended = middle;
+            }
+        }
+        Ok((ended > 0).then_some(ended))
+    }
+
+    fn number_read(&self, id: &RunId) -> Option<u64> {
+        let found = self.read.values().find(|run| run.run_id == *id);
+        found.map(|run| run.sequence)
+    }
+}
