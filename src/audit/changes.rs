@@ -139,7 +139,7 @@ impl ToldChange {
 
 impl Audit {
     /// The histories of the connection with this ARN, or of every connection
-    /// that has or had this name.
+    /// that has or had this name, or whose ARN ends so.
     ///
     /// # Errors
     /// [`AuditError`] if the table can't be read.
@@ -274,7 +274,9 @@ impl Audit {
         name: &str,
     ) -> Result<Vec<ConnectionArn>, AuditError> {
         let snapshots = self.snapshots(account).await?;
-        let has_name = |s: &Snapshot| s.attributes.connection_name.as_deref() == Some(name);
+        let has_name = |s: &Snapshot| {
+            s.attributes.connection_name.as_deref() == Some(name) || s.arn.id() == name
+        };
         let mut found: Vec<_> = snapshots.into_iter().filter(has_name).collect();
         found.sort_by(|a, b| (a.first_seen_at, &a.arn).cmp(&(b.first_seen_at, &b.arn)));
         Ok(found.into_iter().map(|snapshot| snapshot.arn).collect())

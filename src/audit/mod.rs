@@ -6,6 +6,7 @@ pub mod changes;
 pub mod connections;
 pub mod gaps;
 pub mod runs;
+pub mod show;
 pub mod timeline;
 pub mod verify;
 
@@ -13,6 +14,7 @@ pub use basis::{Basis, NotObserved, RunBasis};
 pub use changes::{ChangeFilter, ChangeRun, Difference, DifferenceKind, History, ToldChange};
 pub use connections::{ConnectionFilter, ConnectionRow};
 pub use gaps::Gap;
+pub use show::Shown;
 
 use crate::domain::{AccountId, RunRecord, Timestamp};
 use crate::table::{Table, TableError};

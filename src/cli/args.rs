@@ -4,6 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
+use super::changes::{ChangesArgs, DiffArgs, HistoryArgs};
+use super::list::ListArgs;
+use super::runs::RunsArgs;
+use super::shell::CompletionsArgs;
+use super::show::ShowArgs;
 use super::when;
 use crate::config::{TableName, parse_concurrency, parse_guard, parse_regions};
 use crate::domain::plan::TombstoneGuard;
@@ -47,13 +52,23 @@ Examples:
 
 Exit codes: 0 the run is COMPLETE, 4 it is PARTIAL, 1 it FAILED, 2 wrong usage.")]
     Scan(ScanArgs),
-    /// List connections as they were last seen
+    /// List connections as they are, or as they were
     #[command(after_help = "\
 Examples:
   ccinv list --status PENDING
   ccinv list --provider GitHub --region eu-west-1 --json
-  ccinv list --include-deleted")]
+  ccinv list --include-deleted --format csv > connections.csv
+  ccinv list --as-of 2026-10-31T23:59:59Z
+
+Exit codes: 0 fine, 4 no complete run covers it: what is not listed may be there.")]
     List(ListArgs),
+    /// Show one connection: what is known of it, and its time line
+    #[command(after_help = "\
+Examples:
+  ccinv show payments-api
+  ccinv show payments-api --since 90d
+  ccinv show arn:aws:codeconnections:eu-west-1:123456789012:connection/8c0a5f2e-… --json")]
+    Show(ShowArgs),
     /// Show every recorded change of a connection
     #[command(after_help = "\
 Examples:
@@ -63,17 +78,29 @@ Examples:
     /// List what changed in a span of time
     #[command(after_help = "\
 A change lies somewhere in the span that is shown; it is listed by the time at
-which it was observed.
+which it was observed. A range that has been over for 16 minutes has the same
+changes for ever.
 
 Examples:
   ccinv changes                                   the last 30 days
   ccinv changes --since 2026-10-01 --until 2026-11-01
-  ccinv changes --since 7d --kind STATUS_CHANGED --status ERROR --json")]
+  ccinv changes --since 7d --kind STATUS_CHANGED --status ERROR --format jsonl")]
     Changes(ChangesArgs),
-    /// List the runs, the last one first
+    /// Show what is different between two times
+    #[command(after_help = "\
+Examples:
+  ccinv diff 2026-10-01 2026-11-01
+  ccinv diff 7d
+  ccinv diff 2026-10-01 now --provider GitHub --format csv
+
+Exit codes: 0 fine, 4 no complete run covers one of the times.")]
+    Diff(DiffArgs),
+    /// List the runs, the last one first, or the times without
     #[command(after_help = "\
 Examples:
   ccinv runs
+  ccinv runs --since 7d --outcome PARTIAL
+  ccinv runs --gaps --every 1h --since 2026-10-01
   ccinv runs --limit 5 --json")]
     Runs(RunsArgs),
     /// Prove that the record is whole
@@ -90,6 +117,19 @@ Examples:
 
 Exit codes: 0 it is whole, 3 it is not, 4 nothing is recorded.")]
     Verify(VerifyArgs),
+    /// Print completions for a shell
+    #[command(after_help = "\
+Examples:
+  ccinv completions bash > /etc/bash_completion.d/ccinv
+  ccinv completions zsh > \"${fpath[1]}/_ccinv\"
+  ccinv completions fish > ~/.config/fish/completions/ccinv.fish")]
+    Completions(CompletionsArgs),
+    /// Print the manual page
+    #[command(after_help = "\
+Examples:
+  ccinv man | man -l -
+  ccinv man > /usr/local/share/man/man1/ccinv.1")]
+    Man,
 }
 
 /// Where the inventory is.
@@ -154,87 +194,6 @@ pub(super) struct ScanArgs {
 }
 
 #[derive(Debug, ClapArgs)]
-pub(super) struct ListArgs {
-    #[command(flatten)]
-    pub(super) store: StoreArgs,
-    /// Only those in this status: PENDING, AVAILABLE, ERROR
-    #[arg(long, value_name = "STATUS", value_parser = parse_status)]
-    pub(super) status: Option<ConnectionStatus>,
-    /// Only those of this provider: GitHub, GitLab, Bitbucket, …
-    #[arg(long, value_name = "PROVIDER", value_parser = parse_provider)]
-    pub(super) provider: Option<ProviderType>,
-    /// Only those of this account
-    #[arg(long, value_name = "ID")]
-    pub(super) account: Option<AccountId>,
-    /// Only those that live in this region
-    #[arg(long, value_name = "REGION")]
-    pub(super) region: Option<Region>,
-    /// Those that are gone, too
-    #[arg(long)]
-    pub(super) include_deleted: bool,
-    /// Print JSON
-    #[arg(long)]
-    pub(super) json: bool,
-}
-
-#[derive(Debug, ClapArgs)]
-pub(super) struct HistoryArgs {
-    /// The connection's ARN, or its name
-    #[arg(value_name = "ARN_OR_NAME", value_parser = parse_connection)]
-    pub(super) connection: String,
-    #[command(flatten)]
-    pub(super) store: StoreArgs,
-    /// Only in this account
-    #[arg(long, value_name = "ID")]
-    pub(super) account: Option<AccountId>,
-    /// Print JSON
-    #[arg(long)]
-    pub(super) json: bool,
-}
-
-#[derive(Debug, ClapArgs)]
-pub(super) struct ChangesArgs {
-    #[command(flatten)]
-    pub(super) store: StoreArgs,
-    /// Observed from here on: a date, a time, or how long ago (30d, 12h, 45m)
-    #[arg(long, value_name = "TIME", default_value = "30d", value_parser = parse_when)]
-    pub(super) since: Timestamp,
-    /// Observed before this
-    #[arg(long, value_name = "TIME", default_value = "now", value_parser = parse_when)]
-    pub(super) until: Timestamp,
-    /// Only of this kind: FIRST_SEEN, STATUS_CHANGED, ATTRIBUTES_CHANGED, DELETED, REAPPEARED
-    #[arg(long, value_name = "KIND", value_parser = parse_kind)]
-    pub(super) kind: Option<ChangeKind>,
-    /// Only to this status (for a deletion, from it)
-    #[arg(long, value_name = "STATUS", value_parser = parse_status)]
-    pub(super) status: Option<ConnectionStatus>,
-    /// Only of connections of this provider
-    #[arg(long, value_name = "PROVIDER", value_parser = parse_provider)]
-    pub(super) provider: Option<ProviderType>,
-    /// Only in this account
-    #[arg(long, value_name = "ID")]
-    pub(super) account: Option<AccountId>,
-    /// Print JSON
-    #[arg(long)]
-    pub(super) json: bool,
-}
-
-#[derive(Debug, ClapArgs)]
-pub(super) struct RunsArgs {
-    #[command(flatten)]
-    pub(super) store: StoreArgs,
-    /// Only of this account
-    #[arg(long, value_name = "ID")]
-    pub(super) account: Option<AccountId>,
-    /// At most so many of each account
-    #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(super) limit: u32,
-    /// Print JSON
-    #[arg(long)]
-    pub(super) json: bool,
-}
-
-#[derive(Debug, ClapArgs)]
 pub(super) struct VerifyArgs {
     #[command(flatten)]
     pub(super) store: StoreArgs,
@@ -261,7 +220,7 @@ impl RegionList {
 
 /// An ARN or a name. What begins as an ARN is meant as one: with a slip in it,
 /// it must not be answered as a name that nobody ever had.
-fn parse_connection(text: &str) -> Result<String, String> {
+pub(super) fn parse_connection(text: &str) -> Result<String, String> {
     if text.is_empty() {
         return Err("is empty; should be a connection's ARN or name".to_owned());
     }
@@ -272,12 +231,19 @@ fn parse_connection(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-fn parse_when(text: &str) -> Result<Timestamp, String> {
+pub(super) fn parse_when(text: &str) -> Result<Timestamp, String> {
     when::parse(text, SystemClock.now())
 }
 
+/// A span of time in milliseconds, longer than none.
+pub(super) fn parse_every(text: &str) -> Result<i64, String> {
+    when::span(text)
+        .filter(|span| *span > 0)
+        .ok_or_else(|| format!("{text:?} is not a span of time such as 1h, 15m or 1d"))
+}
+
 /// A kind in any case, with dashes too.
-fn parse_kind(text: &str) -> Result<ChangeKind, String> {
+pub(super) fn parse_kind(text: &str) -> Result<ChangeKind, String> {
     let word = text.to_ascii_uppercase().replace('-', "_");
     word.parse().map_err(|_| {
         let kinds = ChangeKind::ALL.map(ChangeKind::as_str).join(", ");
@@ -286,7 +252,7 @@ fn parse_kind(text: &str) -> Result<ChangeKind, String> {
 }
 
 /// A status in any case: statuses are written in capitals.
-fn parse_status(text: &str) -> Result<ConnectionStatus, String> {
+pub(super) fn parse_status(text: &str) -> Result<ConnectionStatus, String> {
     let status = ConnectionStatus::from(text.to_ascii_uppercase().as_str());
     if text.is_empty() {
         return Err("is empty; should be a status such as PENDING".to_owned());
@@ -295,7 +261,7 @@ fn parse_status(text: &str) -> Result<ConnectionStatus, String> {
 }
 
 /// A provider in any case, as the service writes it if it is known.
-fn parse_provider(text: &str) -> Result<ProviderType, String> {
+pub(super) fn parse_provider(text: &str) -> Result<ProviderType, String> {
     if text.is_empty() {
         return Err("is empty; should be a provider such as GitHub".to_owned());
     }

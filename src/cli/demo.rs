@@ -4,9 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::args::DemoArgs;
-use super::output::{count, or_dash, print, printable, short};
-use super::read::{change_table, connection_table, history_table, run_table};
+use super::changes::{change_table, history_table};
+use super::list::connection_table;
+use super::output::{print, print_table, printable};
+use super::runs::run_table;
 use super::store::open_file;
+use super::words::{count, or_dash, short};
 use super::{CliError, Exit};
 use crate::audit::{Audit, ChangeFilter, ConnectionFilter};
 use crate::aws::Patience;
@@ -183,7 +186,7 @@ async fn report(audit: &Audit) -> Result<(), CliError> {
     });
     rows.truncate(SHOWN);
     print("\nCONNECTIONS, as last seen; what is gone stays as a tombstone\n")?;
-    print(&connection_table(&rows))?;
+    print_table(&connection_table(&rows))?;
     print(&format!(
         "  … {} in all (`ccinv list --include-deleted`)\n",
         count(all, "connection")
@@ -204,7 +207,7 @@ async fn report(audit: &Audit) -> Result<(), CliError> {
     });
     changes.truncate(SHOWN);
     print("\nCHANGES: the API gives no times, so each lies in a span between two looks\n")?;
-    print(&change_table(&changes))?;
+    print_table(&change_table(&changes))?;
     print(&format!(
         "  … {} recorded in all (`ccinv changes`)\n",
         count(recorded, "change")
@@ -217,14 +220,14 @@ async fn report(audit: &Audit) -> Result<(), CliError> {
         .first()
     {
         print("\nONE CONNECTION'S HISTORY (`ccinv history ledger-api`)\n")?;
-        print(&history_table(history))?;
+        print_table(&history_table(&history.changes))?;
     }
     let runs = audit
         .runs(&account, SHOWN)
         .await
         .map_err(CliError::failure)?;
     print("\nRUNS: what the inventory rests on, each chained to the one before by its digest\n")?;
-    print(&run_table(&runs))
+    print_table(&run_table(&runs))
 }
 
 async fn serve(service: &StandInService) -> Result<(), CliError> {

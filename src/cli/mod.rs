@@ -1,13 +1,21 @@
 //! The command line `ccinv`.
 
 mod args;
+mod basis;
+mod changes;
+mod csv;
 mod demo;
+mod list;
 mod output;
-mod read;
+mod runs;
 mod scan;
+mod shell;
+mod show;
 mod store;
+mod table;
 mod verify;
 mod when;
+mod words;
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -127,11 +135,15 @@ async fn run(args: Args) -> Result<Exit, CliError> {
     match args.command {
         Command::Demo(args) => demo::run(args).await,
         Command::Scan(args) => scan::run(args).await,
-        Command::List(args) => read::list(args).await,
-        Command::History(args) => read::history(args).await,
-        Command::Changes(args) => read::changes(args).await,
-        Command::Runs(args) => read::runs(args).await,
+        Command::List(args) => list::run(args).await,
+        Command::Show(args) => show::run(args).await,
+        Command::History(args) => changes::history(args).await,
+        Command::Changes(args) => changes::changes(args).await,
+        Command::Diff(args) => changes::diff(args).await,
+        Command::Runs(args) => runs::run(args).await,
         Command::Verify(args) => verify::run(args).await,
+        Command::Completions(args) => shell::completions(args),
+        Command::Man => shell::man(),
     }
 }
 

@@ -11,8 +11,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::args::ScanArgs;
-use super::output::{print, print_json, summary};
+use super::output::{print, print_json};
 use super::store::{Store, credentials};
+use super::words::summary;
 use super::{CliError, Exit, say};
 use crate::aws::fault::Fault;
 use crate::aws::{Meter, Patience, clients};

@@ -1,8 +1,9 @@
 //! `verify`: whether the record is whole.
 
 use super::args::VerifyArgs;
-use super::output::{count, print, print_json, printable};
+use super::output::{print, print_json, printable};
 use super::store::Store;
+use super::words::count;
 use super::{CliError, Exit};
 use crate::audit::verify::{Verification, verify};
 use crate::domain::Digest;

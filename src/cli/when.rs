@@ -23,7 +23,7 @@ pub(super) fn parse(text: &str, now: Timestamp) -> Result<Timestamp, String> {
 }
 
 /// A span in milliseconds.
-fn span(text: &str) -> Option<i64> {
+pub(super) fn span(text: &str) -> Option<i64> {
     const MINUTE: i64 = 60_000;
     let unit = match text.chars().last()? {
         'm' => MINUTE,

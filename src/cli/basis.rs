@@ -1,0 +1,105 @@
+//! What answers rest on, as they say it.
+
+use std::fmt::Write as _;
+
+use super::CliError;
+use super::words::{lasting, short};
+use crate::audit::{Basis, NotObserved, RunBasis, settled_by};
+use crate::domain::{AccountId, Clock, SystemClock, Timestamp};
+
+/// What an answer rests on, a line for each account and for each region that
+/// was not observed.
+pub(super) fn lines(bases: &[Basis]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for basis in bases {
+        lines.push(format!("account {}: {}", basis.account, rests_on(basis)));
+        let missing = basis.not_observed.iter();
+        lines.extend(missing.map(|missing| format!("  {}", not_observed(missing))));
+    }
+    lines
+}
+
+fn rests_on(basis: &Basis) -> String {
+    let Some(last) = &basis.last_run else {
+        return format!("no run had ended by {}", short(basis.at));
+    };
+    match &basis.last_complete_run {
+        Some(complete) if complete.sequence == last.sequence => format!("rests on {}", run(last)),
+        Some(complete) => format!("rests on {}, and on {}", run(complete), run(last)),
+        None => format!("no complete run; the last was {}", run(last)),
+    }
+}
+
+fn run(run: &RunBasis) -> String {
+    format!(
+        "run {} ({}) of {}, {} before",
+        run.sequence,
+        run.outcome,
+        short(run.started_at),
+        lasting(run.age_ms)
+    )
+}
+
+/// What was not observed, and why.
+pub(super) fn not_observed(missing: &NotObserved) -> String {
+    let mut line = format!("not observed: {}: {}", missing.region, missing.message);
+    if let Some(at) = missing.last_listed_at {
+        let _ = write!(line, "; last listed at {}", short(at));
+    }
+    line
+}
+
+/// A line about an answer that may still be added to.
+pub(super) fn unsettled(until: Timestamp) -> Option<String> {
+    let settled = settled_by(SystemClock.now());
+    (until > settled).then(|| {
+        format!(
+            "what was observed after {} may still be added to",
+            short(settled)
+        )
+    })
+}
+
+/// A time that is over: what will be can't be told.
+pub(super) fn not_in_the_future(option: &str, at: Timestamp) -> Result<(), CliError> {
+    let now = SystemClock.now();
+    if at > now {
+        return Err(CliError::Usage(format!(
+            "{option} {} is in the future; it is {} now",
+            short(at),
+            short(now)
+        )));
+    }
+    Ok(())
+}
+
+/// Refuses to answer where nothing at all is recorded: an empty answer would
+/// read as "there is nothing".
+pub(super) fn recorded(bases: &[Basis], account: Option<&AccountId>) -> Result<(), CliError> {
+    if bases.iter().any(|basis| basis.last_run.is_some()) {
+        return Ok(());
+    }
+    let whose = account.map_or(String::new(), |account| format!(" of account {account}"));
+    let when = match bases.first() {
+        Some(basis) => format!(" had ended by {}", short(basis.at)),
+        None => " is recorded here".to_owned(),
+    };
+    Err(CliError::NoEvidence(format!(
+        "no run{whose}{when}: nothing can be said about its connections"
+    )))
+}
+
+/// Says which accounts no complete run covers: what is not listed of them may
+/// have been there.
+pub(super) fn covered(bases: &[Basis]) -> Result<(), CliError> {
+    let missing: Vec<&Basis> = bases.iter().filter(|basis| !basis.is_evidence()).collect();
+    let Some(first) = missing.first() else {
+        return Ok(());
+    };
+    let accounts: Vec<&str> = missing.iter().map(|b| b.account.as_str()).collect();
+    Err(CliError::NoEvidence(format!(
+        "no complete run of account {} had ended by {}: what is not listed may have been there",
+        accounts.join(", "),
+        short(first.at)
+    )))
+}

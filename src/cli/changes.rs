@@ -1,0 +1,438 @@
+//! `history`, `changes` and `diff`: what changed, when, and who saw it.
+
+use clap::Args as ClapArgs;
+use serde::Serialize;
+
+use super::args::{
+    StoreArgs, parse_connection, parse_kind, parse_provider, parse_status, parse_when,
+};
+use super::csv::field;
+use super::list::FilterArgs;
+use super::output::{Answer, Format, FormatArgs, Row, print, print_table};
+use super::store::Store;
+use super::table::{Cut, TextTable};
+use super::words::{count, differences, or_dash, short, span, started_by, what_changed};
+use super::{CliError, Exit, basis};
+use crate::audit::{Audit, Basis, ChangeFilter, Difference, DifferenceKind, ToldChange};
+use crate::domain::{
+    AccountId, Attributes, ChangeKind, Clock, ConnectionStatus, ProviderType, SystemClock,
+    Timestamp, Trigger,
+};
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct HistoryArgs {
+    /// The connection's ARN, its name, or the last part of its ARN
+    #[arg(value_name = "ARN_OR_NAME", value_parser = parse_connection)]
+    connection: String,
+    #[command(flatten)]
+    store: StoreArgs,
+    /// Only in this account
+    #[arg(long, value_name = "ID")]
+    account: Option<AccountId>,
+    #[command(flatten)]
+    format: FormatArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct ChangesArgs {
+    #[command(flatten)]
+    store: StoreArgs,
+    /// Observed from here on: a date, a time, or how long ago (30d, 12h, 45m)
+    #[arg(long, value_name = "TIME", default_value = "30d", value_parser = parse_when)]
+    since: Timestamp,
+    /// Observed before this
+    #[arg(long, value_name = "TIME", default_value = "now", value_parser = parse_when)]
+    until: Timestamp,
+    /// Only of this kind: FIRST_SEEN, STATUS_CHANGED, ATTRIBUTES_CHANGED, DELETED, REAPPEARED
+    #[arg(long, value_name = "KIND", value_parser = parse_kind)]
+    kind: Option<ChangeKind>,
+    /// Only to this status (for a deletion, from it)
+    #[arg(long, value_name = "STATUS", value_parser = parse_status)]
+    status: Option<ConnectionStatus>,
+    /// Only of connections of this provider
+    #[arg(long, value_name = "PROVIDER", value_parser = parse_provider)]
+    provider: Option<ProviderType>,
+    /// Only in this account
+    #[arg(long, value_name = "ID")]
+    account: Option<AccountId>,
+    #[command(flatten)]
+    format: FormatArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct DiffArgs {
+    /// The first time: a date, a time, or how long ago (30d, 12h, 45m)
+    #[arg(value_name = "T1", value_parser = parse_when)]
+    first: Timestamp,
+    /// The second time
+    #[arg(value_name = "T2", default_value = "now", value_parser = parse_when)]
+    second: Timestamp,
+    #[command(flatten)]
+    store: StoreArgs,
+    #[command(flatten)]
+    filter: FilterArgs,
+    #[command(flatten)]
+    format: FormatArgs,
+}
+
+pub(super) async fn history(args: HistoryArgs) -> Result<Exit, CliError> {
+    let store = Store::open(&args.store).await?;
+    let audit = Audit::new(store.table().clone());
+    let histories = audit
+        .history(&args.connection, args.account.as_ref())
+        .await
+        .map_err(CliError::failure)?;
+    if histories.is_empty() {
+        return Err(CliError::NoEvidence(format!(
+            "nothing is recorded of a connection {:?}",
+            args.connection
+        )));
+    }
+    let format = args.format.get();
+    if format == Format::Table {
+        for (i, history) in histories.iter().enumerate() {
+            if i > 0 {
+                print("\n")?;
+            }
+            print(&format!(
+                "{} in account {}\n",
+                history.connection_arn, history.account
+            ))?;
+            print_table(&history_table(&history.changes))?;
+        }
+        return Ok(Exit::Fine);
+    }
+    let rows: Vec<ToldChange> = histories.iter().flat_map(|h| h.changes.clone()).collect();
+    let answer = Answer {
+        rows: &rows,
+        document: &histories,
+        table: TextTable::new([]),
+        notes: Vec::new(),
+    };
+    answer.print(format)?;
+    Ok(Exit::Fine)
+}
+
+/// One connection's changes as a table.
+pub(super) fn history_table(changes: &[ToldChange]) -> TextTable {
+    let mut table = TextTable::new([
+        ("#", Cut::Never),
+        ("CHANGE", Cut::Never),
+        ("WHAT", Cut::End),
+        ("HAPPENED BETWEEN", Cut::Never),
+        ("RUN", Cut::Never),
+    ]);
+    for told in changes {
+        let change = &told.change;
+        let cells = [
+            change.version.to_string().into(),
+            change.kind.to_string().into(),
+            what_changed(change).into(),
+            span(change).into(),
+            run_number(told).into(),
+        ];
+        table.add(cells, caller(told));
+    }
+    table
+}
+
+pub(super) async fn changes(args: ChangesArgs) -> Result<Exit, CliError> {
+    check_order(("--since", args.since), ("--until", args.until))?;
+    let store = Store::open(&args.store).await?;
+    let audit = Audit::new(store.table().clone());
+    let bases = audit
+        .bases(args.account.as_ref(), SystemClock.now())
+        .await
+        .map_err(CliError::failure)?;
+    basis::recorded(&bases, args.account.as_ref())?;
+    let filter = ChangeFilter {
+        since: args.since,
+        until: args.until,
+        kind: args.kind,
+        status: args.status,
+        provider: args.provider,
+        account: args.account,
+    };
+    let changes = audit.changes(&filter).await.map_err(CliError::failure)?;
+    let mut notes = vec![format!(
+        "{} observed from {} to {}",
+        count(changes.len(), "change"),
+        short(args.since),
+        short(args.until)
+    )];
+    notes.extend(basis::lines(&bases));
+    notes.extend(basis::unsettled(args.until));
+    let answer = Answer {
+        rows: &changes,
+        document: &changes,
+        table: change_table(&changes),
+        notes,
+    };
+    answer.print(args.format.get())?;
+    Ok(Exit::Fine)
+}
+
+/// Changes of several connections as a table; who called what stands under
+/// the change.
+pub(super) fn change_table(changes: &[ToldChange]) -> TextTable {
+    let mut table = TextTable::new([
+        ("HAPPENED BETWEEN", Cut::Never),
+        ("CHANGE", Cut::Never),
+        ("NAME", Cut::End),
+        ("WHAT", Cut::End),
+        ("RUN", Cut::Never),
+        ("ACCOUNT", Cut::Never),
+        ("ARN", Cut::Start),
+    ]);
+    for told in changes {
+        let change = &told.change;
+        let now = change.after.as_ref().or(change.before.as_ref());
+        let cells = [
+            span(change).into(),
+            change.kind.to_string().into(),
+            or_dash(now.and_then(|now| now.connection_name.as_deref())).into(),
+            what_changed(change).into(),
+            run_number(told).into(),
+            change.account.to_string().into(),
+            change.arn.to_string().into(),
+        ];
+        table.add(cells, caller(told));
+    }
+    table
+}
+
+#[derive(Debug, Serialize)]
+struct Differences {
+    from: Timestamp,
+    to: Timestamp,
+    rests_on: [Vec<Basis>; 2],
+    differences: Vec<Difference>,
+}
+
+pub(super) async fn diff(args: DiffArgs) -> Result<Exit, CliError> {
+    check_order(("T1", args.first), ("T2", args.second))?;
+    basis::not_in_the_future("T2", args.second)?;
+    let store = Store::open(&args.store).await?;
+    let audit = Audit::new(store.table().clone());
+    let account = args.filter.account.clone();
+    let mut rests_on = [Vec::new(), Vec::new()];
+    for (bases, at) in rests_on.iter_mut().zip([args.first, args.second]) {
+        *bases = audit
+            .bases(account.as_ref(), at)
+            .await
+            .map_err(CliError::failure)?;
+        basis::recorded(bases, account.as_ref())?;
+        basis::covered(bases)?;
+    }
+    let filter = args.filter.filter(false);
+    let found = audit.diff(&filter, (args.first, args.second)).await;
+    let found = Differences {
+        from: args.first,
+        to: args.second,
+        rests_on,
+        differences: found.map_err(CliError::failure)?,
+    };
+    let mut notes = vec![format!(
+        "{} different from {} to {}",
+        count(found.differences.len(), "connection"),
+        short(args.first),
+        short(args.second)
+    )];
+    for (bases, at) in found.rests_on.iter().zip([args.first, args.second]) {
+        notes.push(format!("as of {}:", short(at)));
+        notes.extend(basis::lines(bases).iter().map(|line| format!("  {line}")));
+    }
+    notes.extend(basis::unsettled(args.second));
+    let answer = Answer {
+        rows: &found.differences,
+        document: &found,
+        table: difference_table(&found.differences),
+        notes,
+    };
+    answer.print(args.format.get())?;
+    Ok(Exit::Fine)
+}
+
+fn difference_table(found: &[Difference]) -> TextTable {
+    let mut table = TextTable::new([
+        ("DIFFERENCE", Cut::Never),
+        ("NAME", Cut::End),
+        ("WHAT", Cut::End),
+        ("ACCOUNT", Cut::Never),
+        ("ARN", Cut::Start),
+    ]);
+    for difference in found {
+        let told = difference.after.as_ref().or(difference.before.as_ref());
+        let steps = difference.changes.iter().flat_map(|told| {
+            let change = &told.change;
+            let step = format!(
+                "{}: {} {}, run {}",
+                span(change),
+                change.kind,
+                what_changed(change),
+                run_number(told)
+            );
+            std::iter::once(step).chain(caller(told))
+        });
+        let cells = [
+            difference.kind.as_str().to_owned().into(),
+            or_dash(told.and_then(|told| told.connection_name.as_deref())).into(),
+            net(difference).into(),
+            difference.account.to_string().into(),
+            difference.connection_arn.to_string().into(),
+        ];
+        table.add(cells, steps.collect());
+    }
+    table
+}
+
+fn net(difference: &Difference) -> String {
+    match (difference.kind, &difference.before, &difference.after) {
+        (DifferenceKind::Changed, Some(before), Some(after)) => {
+            differences(before, after).join(", ")
+        }
+        (DifferenceKind::Removed, Some(before), _) => format!("was {}", before.status_word()),
+        (_, _, Some(after)) => after.status_word().to_owned(),
+        _ => "not there".to_owned(),
+    }
+}
+
+/// The number of the run that saw a change.
+fn run_number(told: &ToldChange) -> String {
+    match &told.run {
+        Some(run) => run.sequence.to_string(),
+        None => "not recorded".to_owned(),
+    }
+}
+
+/// Who called what, if an API call started the run that saw the change. That
+/// the call is its cause is for the reader to say.
+fn caller(told: &ToldChange) -> Vec<String> {
+    let trigger = told.run.as_ref().map(|run| &run.trigger);
+    match trigger {
+        Some(call @ Trigger::ApiCall { .. }) => vec![format!("run after {}", started_by(call))],
+        _ => Vec::new(),
+    }
+}
+
+fn check_order(
+    (first, since): (&str, Timestamp),
+    (second, until): (&str, Timestamp),
+) -> Result<(), CliError> {
+    if since < until {
+        return Ok(());
+    }
+    Err(CliError::Usage(format!(
+        "{first} {} is not before {second} {}",
+        short(since),
+        short(until)
+    )))
+}
+
+fn attribute_fields(attributes: Option<&Attributes>) -> [String; 5] {
+    [
+        field(attributes.and_then(|a| a.connection_name.as_deref())),
+        field(attributes.and_then(|a| a.connection_status.as_ref())),
+        field(attributes.and_then(|a| a.provider_type.as_ref())),
+        field(attributes.and_then(|a| a.owner_account_id.as_deref())),
+        field(attributes.and_then(|a| a.host_arn.as_deref())),
+    ]
+}
+
+impl Row for ToldChange {
+    const CSV: &'static [&'static str] = &[
+        "account",
+        "connection_arn",
+        "version",
+        "kind",
+        "previously_seen_at",
+        "observed_at",
+        "observed_until",
+        "before_connection_name",
+        "before_connection_status",
+        "before_provider_type",
+        "before_owner_account_id",
+        "before_host_arn",
+        "after_connection_name",
+        "after_connection_status",
+        "after_provider_type",
+        "after_owner_account_id",
+        "after_host_arn",
+        "run_id",
+        "run_sequence",
+        "run_outcome",
+        "trigger",
+        "event_id",
+        "principal_arn",
+        "source_ip",
+        "previous_digest",
+        "digest",
+    ];
+
+    fn csv(&self) -> Vec<String> {
+        let change = &self.change;
+        let run = self.run.as_ref();
+        let (principal, source) = match run.map(|run| &run.trigger) {
+            Some(Trigger::ApiCall {
+                principal_arn,
+                source_ip,
+                ..
+            }) => (principal_arn.as_deref(), source_ip.as_deref()),
+            _ => (None, None),
+        };
+        let mut fields = vec![
+            change.account.to_string(),
+            change.arn.to_string(),
+            change.version.to_string(),
+            change.kind.to_string(),
+            field(change.previously_seen_at),
+            change.observed_at.to_string(),
+            change.observed_until.to_string(),
+        ];
+        fields.extend(attribute_fields(change.before.as_ref()));
+        fields.extend(attribute_fields(change.after.as_ref()));
+        fields.extend([
+            change.run_id.to_string(),
+            field(run.map(|run| run.sequence)),
+            field(run.map(|run| run.outcome)),
+            field(run.map(|run| run.trigger.word())),
+            field(change.event_id.as_deref()),
+            field(principal),
+            field(source),
+            field(change.previous_digest),
+            self.digest.to_string(),
+        ]);
+        fields
+    }
+}
+
+impl Row for Difference {
+    const CSV: &'static [&'static str] = &[
+        "difference",
+        "account",
+        "connection_arn",
+        "before_connection_name",
+        "before_connection_status",
+        "before_provider_type",
+        "before_owner_account_id",
+        "before_host_arn",
+        "after_connection_name",
+        "after_connection_status",
+        "after_provider_type",
+        "after_owner_account_id",
+        "after_host_arn",
+        "changes",
+    ];
+
+    fn csv(&self) -> Vec<String> {
+        let mut fields = vec![
+            self.kind.as_str().to_owned(),
+            self.account.to_string(),
+            self.connection_arn.to_string(),
+        ];
+        fields.extend(attribute_fields(self.before.as_ref()));
+        fields.extend(attribute_fields(self.after.as_ref()));
+        fields.push(self.changes.len().to_string());
+        fields
+    }
+}

@@ -1,0 +1,181 @@
+//! `list`: the connections as they are, or as they were.
+
+use clap::Args as ClapArgs;
+use serde::Serialize;
+
+use super::args::{StoreArgs, parse_provider, parse_status, parse_when};
+use super::basis;
+use super::csv::field;
+use super::output::{Answer, FormatArgs, Row};
+use super::store::Store;
+use super::table::{Cell, Cut, TextTable};
+use super::words::{count, or_dash, short};
+use super::{CliError, Exit};
+use crate::audit::{Audit, Basis, ConnectionFilter, ConnectionRow};
+use crate::domain::{
+    AccountId, Clock, ConnectionStatus, ProviderType, Region, SystemClock, Timestamp,
+};
+
+/// Which connections are meant.
+#[derive(Debug, Clone, ClapArgs)]
+pub(super) struct FilterArgs {
+    /// Only those in this status: PENDING, AVAILABLE, ERROR
+    #[arg(long, value_name = "STATUS", value_parser = parse_status)]
+    status: Option<ConnectionStatus>,
+    /// Only those of this provider: GitHub, GitLab, Bitbucket, …
+    #[arg(long, value_name = "PROVIDER", value_parser = parse_provider)]
+    provider: Option<ProviderType>,
+    /// Only those of this account
+    #[arg(long, value_name = "ID")]
+    pub(super) account: Option<AccountId>,
+    /// Only those that live in this region
+    #[arg(long, value_name = "REGION")]
+    region: Option<Region>,
+}
+
+impl FilterArgs {
+    /// The filter.
+    pub(super) fn filter(self, include_deleted: bool) -> ConnectionFilter {
+        ConnectionFilter {
+            status: self.status,
+            provider: self.provider,
+            account: self.account,
+            region: self.region,
+            include_deleted,
+        }
+    }
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct ListArgs {
+    #[command(flatten)]
+    store: StoreArgs,
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// Those that are gone, too
+    #[arg(long)]
+    include_deleted: bool,
+    /// As they were then: a date, a time, or how long ago (30d, 12h, 45m)
+    ///
+    /// What had been observed by then counts, from the recorded changes. How
+    /// old that was is said with it.
+    #[arg(long, value_name = "TIME", value_parser = parse_when)]
+    as_of: Option<Timestamp>,
+    #[command(flatten)]
+    format: FormatArgs,
+}
+
+#[derive(Debug, Serialize)]
+struct Listed {
+    as_of: Option<Timestamp>,
+    rests_on: Vec<Basis>,
+    connections: Vec<ConnectionRow>,
+}
+
+pub(super) async fn run(args: ListArgs) -> Result<Exit, CliError> {
+    if let Some(at) = args.as_of {
+        basis::not_in_the_future("--as-of", at)?;
+    }
+    let store = Store::open(&args.store).await?;
+    let audit = Audit::new(store.table().clone());
+    let filter = args.filter.filter(args.include_deleted);
+    let at = args.as_of.unwrap_or_else(|| SystemClock.now());
+    let rests_on = audit.bases(filter.account.as_ref(), at).await;
+    let rests_on = rests_on.map_err(CliError::failure)?;
+    basis::recorded(&rests_on, filter.account.as_ref())?;
+    let connections = match args.as_of {
+        Some(at) => audit.connections_as_of(&filter, at).await,
+        None => audit.connections(&filter).await,
+    };
+    let listed = Listed {
+        as_of: args.as_of,
+        rests_on,
+        connections: connections.map_err(CliError::failure)?,
+    };
+    let number = count(listed.connections.len(), "connection");
+    let mut notes = match args.as_of {
+        Some(at) => vec![format!("{number} as of {}", short(at))],
+        None => vec![number],
+    };
+    notes.extend(basis::lines(&listed.rests_on));
+    notes.extend(args.as_of.and_then(basis::unsettled));
+    let covered = basis::covered(&listed.rests_on);
+    let nothing_to_say = covered.is_err() && listed.connections.is_empty();
+    if !nothing_to_say {
+        let answer = Answer {
+            rows: &listed.connections,
+            document: &listed,
+            table: connection_table(&listed.connections),
+            notes,
+        };
+        answer.print(args.format.get())?;
+    }
+    covered.map(|()| Exit::Fine)
+}
+
+/// Connections as a table.
+pub(super) fn connection_table(rows: &[ConnectionRow]) -> TextTable {
+    let mut table = TextTable::new([
+        ("STATUS", Cut::Never),
+        ("SINCE", Cut::Never),
+        ("NAME", Cut::End),
+        ("PROVIDER", Cut::End),
+        ("ACCOUNT", Cut::Never),
+        ("ARN", Cut::Start),
+    ]);
+    for row in rows {
+        let status = match (row.deleted_at, &row.connection_status) {
+            (Some(_), _) => "DELETED".to_owned(),
+            (None, status) => or_dash(status.as_ref().map(|s| s.as_str())),
+        };
+        let since = row.deleted_at.unwrap_or(row.status_since);
+        let cells = [
+            Cell::word(status),
+            short(since).into(),
+            or_dash(row.connection_name.as_deref()).into(),
+            or_dash(row.provider_type.as_ref().map(|p| p.as_str())).into(),
+            row.account.to_string().into(),
+            row.connection_arn.to_string().into(),
+        ];
+        table.add(cells, Vec::new());
+    }
+    table
+}
+
+impl Row for ConnectionRow {
+    const CSV: &'static [&'static str] = &[
+        "account",
+        "connection_arn",
+        "region",
+        "connection_name",
+        "connection_status",
+        "provider_type",
+        "owner_account_id",
+        "host_arn",
+        "first_seen_at",
+        "status_since",
+        "last_seen_at",
+        "deleted_at",
+        "version",
+        "digest",
+    ];
+
+    fn csv(&self) -> Vec<String> {
+        vec![
+            self.account.to_string(),
+            self.connection_arn.to_string(),
+            self.region.clone(),
+            field(self.connection_name.as_deref()),
+            field(self.connection_status.as_ref()),
+            field(self.provider_type.as_ref()),
+            field(self.owner_account_id.as_deref()),
+            field(self.host_arn.as_deref()),
+            self.first_seen_at.to_string(),
+            self.status_since.to_string(),
+            field(self.last_seen_at),
+            field(self.deleted_at),
+            self.version.to_string(),
+            field(self.digest),
+        ]
+    }
+}

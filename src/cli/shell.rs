@@ -1,0 +1,63 @@
+//! `completions` and `man`: for the shell, from the arguments themselves.
+
+use clap::{Args as ClapArgs, CommandFactory, ValueEnum};
+use clap_complete::Shell;
+
+use super::args::Args;
+use super::output::print;
+use super::{CliError, Exit};
+
+/// The shells that completions are made for.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum For {
+    Bash,
+    Zsh,
+    Fish,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct CompletionsArgs {
+    /// The shell
+    #[arg(value_name = "SHELL", value_enum)]
+    shell: For,
+}
+
+pub(super) fn completions(args: CompletionsArgs) -> Result<Exit, CliError> {
+    let shell = match args.shell {
+        For::Bash => Shell::Bash,
+        For::Zsh => Shell::Zsh,
+        For::Fish => Shell::Fish,
+    };
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Args::command(), "ccinv", &mut text);
+    printed(text)
+}
+
+/// One page: each command is a section, so that one file has all of it.
+pub(super) fn man() -> Result<Exit, CliError> {
+    let mut command = Args::command();
+    command.build();
+    let mut text = Vec::new();
+    let page = clap_mangen::Man::new(command.clone());
+    page.render(&mut text).map_err(CliError::failure)?;
+    for command in command.get_subcommands().filter(|c| c.get_name() != "help") {
+        let name = command.get_name().to_uppercase();
+        text.extend_from_slice(format!(".SH \"CCINV {name}\"\n").as_bytes());
+        let page = clap_mangen::Man::new(command.clone());
+        let mut sections = Vec::new();
+        page.render_synopsis_section(&mut sections)
+            .and_then(|()| page.render_description_section(&mut sections))
+            .and_then(|()| page.render_options_section(&mut sections))
+            .and_then(|()| page.render_extra_section(&mut sections))
+            .map_err(CliError::failure)?;
+        let sections = String::from_utf8(sections).map_err(CliError::failure)?;
+        // Sections of a command are parts of its own section.
+        text.extend_from_slice(sections.replace(".SH ", ".SS ").as_bytes());
+    }
+    printed(text)
+}
+
+fn printed(text: Vec<u8>) -> Result<Exit, CliError> {
+    print(&String::from_utf8(text).map_err(CliError::failure)?)?;
+    Ok(Exit::Fine)
+}

@@ -1,0 +1,176 @@
+//! How things are said: counts, times, spans, what changed.
+
+use super::output::printable;
+use crate::domain::change::Change;
+use crate::domain::{Attributes, ChangeKind, Timestamp, Trigger};
+use crate::summary::Summary;
+
+/// "1 connection", "2 connections".
+pub(super) fn count(number: usize, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
+}
+
+/// A time to the second, as people read it.
+pub(super) fn short(time: Timestamp) -> String {
+    let text = time.to_string();
+    match text.split_once('.') {
+        Some((seconds, _)) => format!("{seconds}Z"),
+        None => text,
+    }
+}
+
+/// A text, or a dash where there is none.
+pub(super) fn or_dash(text: Option<&str>) -> String {
+    text.unwrap_or("-").to_owned()
+}
+
+/// What a change changed, in a few words.
+pub(super) fn what_changed(change: &Change) -> String {
+    match (change.kind, &change.before, &change.after) {
+        (ChangeKind::FirstSeen | ChangeKind::Reappeared, _, Some(after)) => {
+            after.status_word().to_owned()
+        }
+        (ChangeKind::Deleted, Some(before), _) => format!("was {}", before.status_word()),
+        (_, Some(before), Some(after)) => differences(before, after).join(", "),
+        _ => String::new(),
+    }
+}
+
+/// A host by the last part of its ARN, which has its name.
+fn host_name(arn: &str) -> String {
+    arn.rsplit('/').next().unwrap_or(arn).to_owned()
+}
+
+/// The fields that are different, each with both values.
+pub(super) fn differences(before: &Attributes, after: &Attributes) -> Vec<String> {
+    let fields = |a: &Attributes| {
+        [
+            ("", Some(a.status_word().to_owned())),
+            ("name ", a.connection_name.as_deref().map(str::to_owned)),
+            ("host ", a.host_arn.as_deref().map(host_name)),
+            ("owner ", a.owner_account_id.as_deref().map(str::to_owned)),
+            (
+                "provider ",
+                a.provider_type.as_ref().map(ToString::to_string),
+            ),
+        ]
+    };
+    let pairs = fields(before).into_iter().zip(fields(after));
+    pairs
+        .filter(|((_, before), (_, after))| before != after)
+        .map(|((field, before), (_, after))| {
+            let (before, after) = (or_dash(before.as_deref()), or_dash(after.as_deref()));
+            format!("{field}{before} → {after}")
+        })
+        .collect()
+}
+
+/// The span in which a change lies.
+pub(super) fn span(change: &Change) -> String {
+    let until = short(change.observed_until);
+    match change.previously_seen_at {
+        Some(from) => format!("{} … {until}", short(from)),
+        None => format!("before {until}"),
+    }
+}
+
+/// A run's summary for people.
+pub(super) fn summary(summary: &Summary) -> String {
+    let mut text = format!(
+        "run {} of account {}: {}\n",
+        summary.run_id, summary.account, summary.outcome
+    );
+    if summary.already_recorded {
+        text.push_str("  this event was dealt with before by that run; nothing was written\n");
+    }
+    for listing in &summary.listings {
+        let how = match &listing.error {
+            None => "complete".to_owned(),
+            // Why, at length, stands among what is missing.
+            Some(error) => format!("INCOMPLETE ({})", error.code),
+        };
+        let number = |n: u32, what| count(usize::try_from(n).unwrap_or(usize::MAX), what);
+        text.push_str(&printable(&format!(
+            "  {:<15} {} on {}, {how}",
+            listing.region,
+            number(listing.connections, "connection"),
+            number(listing.pages, "page")
+        )));
+        text.push('\n');
+    }
+    let counts = |counts: Vec<(String, u64)>| match counts.as_slice() {
+        [] => "none".to_owned(),
+        some => some
+            .iter()
+            .map(|(word, count)| format!("{count} {word}"))
+            .collect::<Vec<_>>()
+            .join(", "),
+    };
+    let connections = summary
+        .connections
+        .iter()
+        .map(|(word, n)| (word.clone(), *n));
+    let changes = summary
+        .changes
+        .iter()
+        .map(|(kind, n)| (kind.to_string(), *n));
+    let connections = printable(&counts(connections.collect()));
+    text.push_str(&format!("  connections: {connections}\n"));
+    text.push_str(&format!("  changes:     {}\n", counts(changes.collect())));
+    for problem in &summary.problems {
+        text.push_str(&format!("  missing:     {}\n", printable(problem)));
+    }
+    let (requests, capacity) = (summary.requests, summary.capacity);
+    text.push_str(&format!(
+        "  cost:        {} listing, {} read and {} write requests; {} read and {} write units; {} ms\n",
+        requests.listing,
+        requests.read,
+        requests.write,
+        capacity.read_units,
+        capacity.write_units,
+        summary.duration_ms
+    ));
+    if let Some(digest) = &summary.digest {
+        text.push_str(&format!("  digest:      {digest}\n"));
+    }
+    text
+}
+
+/// A length of time in its two largest units: "3 d 4 h", "59 min", "12 s".
+pub(super) fn lasting(ms: u64) -> String {
+    const UNITS: [(u64, &str); 4] = [
+        (86_400_000, "d"),
+        (3_600_000, "h"),
+        (60_000, "min"),
+        (1_000, "s"),
+    ];
+    let largest = UNITS.iter().position(|(unit, _)| ms >= *unit).unwrap_or(3);
+    let (unit, word) = UNITS[largest];
+    let first = format!("{} {word}", ms / unit);
+    match UNITS.get(largest + 1) {
+        Some((next, word)) if ms % unit / next > 0 => {
+            format!("{first} {} {word}", ms % unit / next)
+        }
+        _ => first,
+    }
+}
+
+/// What started a run, in a few words: for an API call, who called what.
+pub(super) fn started_by(trigger: &Trigger) -> String {
+    match trigger {
+        Trigger::Schedule { .. } | Trigger::Request => trigger.word().to_owned(),
+        Trigger::ApiCall {
+            event_name,
+            principal_arn,
+            source_ip,
+            ..
+        } => {
+            let by = principal_arn.as_deref().unwrap_or("somebody not named");
+            match source_ip {
+                Some(from) => format!("{event_name} by {by} from {from}"),
+                None => format!("{event_name} by {by}"),
+            }
+        }
+    }
+}
