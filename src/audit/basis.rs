@@ -18,12 +18,13 @@ pub struct Basis {
     pub at: Timestamp,
     /// The run that had ended last by then.
     pub last_run: Option<RunBasis>,
-    /// The last one by then that was complete and not filtered: what it did
-    /// not show was not there. Without one, nothing is known of what is not
-    /// listed.
+    /// The last one by then that [shows what was not
+    /// there](RunRecord::is_evidence) in the regions that it asked. Without
+    /// one, nothing is known of what is not listed.
     pub last_complete_run: Option<RunBasis>,
-    /// Regions whose last listing by then was not complete. What only they
-    /// list is as it was observed before.
+    /// Regions whose last listing by then was not complete, and those that
+    /// were listed before and not asked since. What only they list is as it
+    /// was observed before.
     pub not_observed: Vec<NotObserved>,
 }
 
@@ -40,6 +41,8 @@ pub struct RunBasis {
     pub finished_at: Timestamp,
     /// How it ended.
     pub outcome: Outcome,
+    /// The regions that it asked.
+    pub regions: Vec<Region>,
     /// How long before the time that is asked about it began, in
     /// milliseconds.
     pub age_ms: u64,
@@ -47,7 +50,7 @@ pub struct RunBasis {
     pub digest: Digest,
 }
 
-/// A region that was asked and did not answer to the end.
+/// A region that did not answer to the end, or was not asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NotObserved {
     /// The region.
@@ -56,8 +59,7 @@ pub struct NotObserved {
     pub code: Box<str>,
     /// Why, in a line.
     pub message: Box<str>,
-    /// When it last answered to the end, if that was since the last complete
-    /// run or in it.
+    /// When it last answered to the end, as far as that is known.
     pub last_listed_at: Option<Timestamp>,
 }
 
@@ -77,6 +79,7 @@ impl RunBasis {
             started_at: run.started_at,
             finished_at: run.finished_at,
             outcome: run.outcome,
+            regions: run.listings.iter().map(|l| l.region.clone()).collect(),
             age_ms: at.millis_since(run.started_at),
             digest: run.digest(),
         }
@@ -117,6 +120,13 @@ impl Audit {
                 basis.last_complete_run.is_none()
             })
             .await?;
+        let record = self.table().read_record(account).await?;
+        for (region, listed_at) in record.map(|r| r.coverage).unwrap_or_default() {
+            // One that was listed later may not have been meant at the time.
+            if listed_at <= at && !regions.contains_key(&region) {
+                regions.insert(region.clone(), Answered::not_asked(region, listed_at));
+            }
+        }
         basis.not_observed = regions
             .into_values()
             .filter_map(|seen| seen.failed)
@@ -149,6 +159,20 @@ struct Answered {
     failed: Option<NotObserved>,
     /// Its last listing is known.
     decided: bool,
+}
+
+impl Answered {
+    fn not_asked(region: Region, last_listed_at: Timestamp) -> Self {
+        Self {
+            failed: Some(NotObserved {
+                region,
+                code: "NotAsked".into(),
+                message: "not asked since the last complete run, nor by it".into(),
+                last_listed_at: Some(last_listed_at),
+            }),
+            decided: true,
+        }
+    }
 }
 
 /// Takes in the listings of a run that is older than those taken in before.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::CliError;
-use super::words::{lasting, short};
+use super::words::{count, lasting, short};
 use crate::audit::{Basis, NotObserved, RunBasis, settled_by};
 use crate::domain::{AccountId, Clock, SystemClock, Timestamp};
 
@@ -32,9 +32,10 @@ fn rests_on(basis: &Basis) -> String {
 
 fn run(run: &RunBasis) -> String {
     format!(
-        "run {} ({}) of {}, {} before",
+        "run {} ({}, {}) of {}, {} before",
         run.sequence,
         run.outcome,
+        count(run.regions.len(), "region"),
         short(run.started_at),
         lasting(run.age_ms)
     )

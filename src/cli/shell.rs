@@ -39,7 +39,13 @@ pub(super) fn man() -> Result<Exit, CliError> {
     command.build();
     let mut text = Vec::new();
     let page = clap_mangen::Man::new(command.clone());
-    page.render(&mut text).map_err(CliError::failure)?;
+    page.render_title(&mut text)
+        .and_then(|()| page.render_name_section(&mut text))
+        .and_then(|()| page.render_synopsis_section(&mut text))
+        .and_then(|()| page.render_description_section(&mut text))
+        .and_then(|()| page.render_options_section(&mut text))
+        .and_then(|()| page.render_extra_section(&mut text))
+        .map_err(CliError::failure)?;
     for command in command.get_subcommands().filter(|c| c.get_name() != "help") {
         let name = command.get_name().to_uppercase();
         text.extend_from_slice(format!(".SH \"CCINV {name}\"\n").as_bytes());

@@ -217,10 +217,13 @@ impl RunRecord {
         Digest::of(self)
     }
 
-    /// Whether it can show what was not there: it is complete, and nothing
-    /// was filtered out.
+    /// Whether it can show what was not there in the account: it is complete,
+    /// nothing was filtered out, and it was not about one API call, after
+    /// which only that call's region is looked at.
     pub fn is_evidence(&self) -> bool {
-        self.outcome == Outcome::Complete && self.filter.is_empty()
+        self.outcome == Outcome::Complete
+            && self.filter.is_empty()
+            && !matches!(self.trigger, Trigger::ApiCall { .. })
     }
 }
 
