@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
 use super::changes::{ChangesArgs, DiffArgs, HistoryArgs};
+use super::export::ExportArgs;
 use super::list::ListArgs;
 use super::runs::RunsArgs;
 use super::shell::CompletionsArgs;
@@ -117,6 +118,21 @@ Examples:
 
 Exit codes: 0 it is whole, 3 it is not, 4 nothing is recorded.")]
     Verify(VerifyArgs),
+    /// Write the whole record out, for other tools
+    #[command(after_help = "\
+Writes as it reads, in order: connections by account and ARN, changes by account
+and time, runs by account and number. With --format ocsf, each connection is a
+Cloud Resources Inventory Info event (class 5023) of the Open Cybersecurity
+Schema Framework.
+
+Examples:
+  ccinv export > connections.jsonl
+  ccinv export --format ocsf > inventory.ocsf.jsonl
+  ccinv export changes --format csv > changes.csv
+  ccinv export runs --table codeconnections-inventory --account 123456789012
+
+Exit codes: 0 fine, 4 nothing is recorded.")]
+    Export(ExportArgs),
     /// Print completions for a shell
     #[command(after_help = "\
 Examples:

@@ -15,8 +15,8 @@ use super::words::{count, differences, or_dash, short, span, started_by, what_ch
 use super::{CliError, Exit, basis};
 use crate::audit::{Audit, Basis, ChangeFilter, Difference, DifferenceKind, ToldChange};
 use crate::domain::{
-    AccountId, Attributes, ChangeKind, Clock, ConnectionStatus, ProviderType, SystemClock,
-    Timestamp, Trigger,
+    AccountId, Attributes, Change, ChangeKind, Clock, ConnectionStatus, Digest, ProviderType,
+    SystemClock, Timestamp, Trigger,
 };
 
 #[derive(Debug, ClapArgs)]
@@ -339,8 +339,9 @@ fn attribute_fields(attributes: Option<&Attributes>) -> [String; 5] {
     ]
 }
 
-impl Row for ToldChange {
-    const CSV: &'static [&'static str] = &[
+/// The columns of a change, without the run that saw it.
+pub(super) fn change_header() -> Vec<&'static str> {
+    vec![
         "account",
         "connection_arn",
         "version",
@@ -358,19 +359,49 @@ impl Row for ToldChange {
         "after_provider_type",
         "after_owner_account_id",
         "after_host_arn",
-        "run_id",
-        "run_sequence",
-        "run_outcome",
-        "trigger",
         "event_id",
-        "principal_arn",
-        "source_ip",
         "previous_digest",
         "digest",
+        "run_id",
+    ]
+}
+
+/// The fields under [`change_header`].
+pub(super) fn change_fields(change: &Change, digest: Digest) -> Vec<String> {
+    let mut fields = vec![
+        change.account.to_string(),
+        change.arn.to_string(),
+        change.version.to_string(),
+        change.kind.to_string(),
+        field(change.previously_seen_at),
+        change.observed_at.to_string(),
+        change.observed_until.to_string(),
     ];
+    fields.extend(attribute_fields(change.before.as_ref()));
+    fields.extend(attribute_fields(change.after.as_ref()));
+    fields.extend([
+        field(change.event_id.as_deref()),
+        field(change.previous_digest),
+        digest.to_string(),
+        change.run_id.to_string(),
+    ]);
+    fields
+}
+
+impl Row for ToldChange {
+    fn header() -> Vec<&'static str> {
+        let mut header = change_header();
+        header.extend([
+            "run_sequence",
+            "run_outcome",
+            "trigger",
+            "principal_arn",
+            "source_ip",
+        ]);
+        header
+    }
 
     fn csv(&self) -> Vec<String> {
-        let change = &self.change;
         let run = self.run.as_ref();
         let (principal, source) = match run.map(|run| &run.trigger) {
             Some(Trigger::ApiCall {
@@ -380,49 +411,37 @@ impl Row for ToldChange {
             }) => (principal_arn.as_deref(), source_ip.as_deref()),
             _ => (None, None),
         };
-        let mut fields = vec![
-            change.account.to_string(),
-            change.arn.to_string(),
-            change.version.to_string(),
-            change.kind.to_string(),
-            field(change.previously_seen_at),
-            change.observed_at.to_string(),
-            change.observed_until.to_string(),
-        ];
-        fields.extend(attribute_fields(change.before.as_ref()));
-        fields.extend(attribute_fields(change.after.as_ref()));
+        let mut fields = change_fields(&self.change, self.digest);
         fields.extend([
-            change.run_id.to_string(),
             field(run.map(|run| run.sequence)),
             field(run.map(|run| run.outcome)),
             field(run.map(|run| run.trigger.word())),
-            field(change.event_id.as_deref()),
             field(principal),
             field(source),
-            field(change.previous_digest),
-            self.digest.to_string(),
         ]);
         fields
     }
 }
 
 impl Row for Difference {
-    const CSV: &'static [&'static str] = &[
-        "difference",
-        "account",
-        "connection_arn",
-        "before_connection_name",
-        "before_connection_status",
-        "before_provider_type",
-        "before_owner_account_id",
-        "before_host_arn",
-        "after_connection_name",
-        "after_connection_status",
-        "after_provider_type",
-        "after_owner_account_id",
-        "after_host_arn",
-        "changes",
-    ];
+    fn header() -> Vec<&'static str> {
+        vec![
+            "difference",
+            "account",
+            "connection_arn",
+            "before_connection_name",
+            "before_connection_status",
+            "before_provider_type",
+            "before_owner_account_id",
+            "before_host_arn",
+            "after_connection_name",
+            "after_connection_status",
+            "after_provider_type",
+            "after_owner_account_id",
+            "after_host_arn",
+            "changes",
+        ]
+    }
 
     fn csv(&self) -> Vec<String> {
         let mut fields = vec![

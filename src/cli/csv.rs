@@ -8,12 +8,21 @@ pub(super) fn written(
     header: &[&str],
     rows: impl IntoIterator<Item = Vec<String>>,
 ) -> Result<String, CliError> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(header).map_err(CliError::failure)?;
+    let mut text = line(header.iter().copied())?;
     for row in rows {
-        let safe = row.iter().map(|field| inert(field));
-        writer.write_record(safe).map_err(CliError::failure)?;
+        text.push_str(&line(row.iter().map(|field| inert(field)))?);
     }
+    Ok(text)
+}
+
+/// One row.
+pub(super) fn row(fields: &[String]) -> Result<String, CliError> {
+    line(fields.iter().map(|field| inert(field)))
+}
+
+fn line(fields: impl Iterator<Item: AsRef<[u8]>>) -> Result<String, CliError> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(fields).map_err(CliError::failure)?;
     let bytes = writer
         .into_inner()
         .map_err(|error| CliError::failure(error.into_error()))?;

@@ -143,22 +143,24 @@ pub(super) fn connection_table(rows: &[ConnectionRow]) -> TextTable {
 }
 
 impl Row for ConnectionRow {
-    const CSV: &'static [&'static str] = &[
-        "account",
-        "connection_arn",
-        "region",
-        "connection_name",
-        "connection_status",
-        "provider_type",
-        "owner_account_id",
-        "host_arn",
-        "first_seen_at",
-        "status_since",
-        "last_seen_at",
-        "deleted_at",
-        "version",
-        "digest",
-    ];
+    fn header() -> Vec<&'static str> {
+        vec![
+            "account",
+            "connection_arn",
+            "region",
+            "connection_name",
+            "connection_status",
+            "provider_type",
+            "owner_account_id",
+            "host_arn",
+            "first_seen_at",
+            "status_since",
+            "last_seen_at",
+            "deleted_at",
+            "version",
+            "digest",
+        ]
+    }
 
     fn csv(&self) -> Vec<String> {
         vec![

@@ -5,8 +5,10 @@ mod basis;
 mod changes;
 mod csv;
 mod demo;
+mod export;
 mod list;
 mod output;
+mod progress;
 mod runs;
 mod scan;
 mod shell;
@@ -142,6 +144,7 @@ async fn run(args: Args) -> Result<Exit, CliError> {
         Command::Diff(args) => changes::diff(args).await,
         Command::Runs(args) => runs::run(args).await,
         Command::Verify(args) => verify::run(args).await,
+        Command::Export(args) => export::run(args).await,
         Command::Completions(args) => shell::completions(args),
         Command::Man => shell::man(),
     }

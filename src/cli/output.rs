@@ -44,7 +44,7 @@ impl FormatArgs {
 /// Something that comes out of a command in rows.
 pub(super) trait Row: Serialize {
     /// The columns, as CSV names them.
-    const CSV: &'static [&'static str];
+    fn header() -> Vec<&'static str>;
 
     /// The fields under those columns; empty for what is not there.
     fn csv(&self) -> Vec<String>;
@@ -83,7 +83,7 @@ impl<R: Row, D: Serialize> Answer<'_, R, D> {
                 }
                 print(&text)?;
             }
-            Format::Csv => print(&csv::written(R::CSV, self.rows.iter().map(Row::csv))?)?,
+            Format::Csv => print(&csv::written(&R::header(), self.rows.iter().map(Row::csv))?)?,
         }
         // Nobody reading it is no failure.
         let _ = io::stderr().write_all(lines(&self.notes).as_bytes());

@@ -213,28 +213,30 @@ fn parse_outcome(text: &str) -> Result<Outcome, String> {
 }
 
 impl Row for RunRecord {
-    const CSV: &'static [&'static str] = &[
-        "account",
-        "sequence",
-        "run_id",
-        "started_at",
-        "finished_at",
-        "outcome",
-        "trigger",
-        "event_id",
-        "principal_arn",
-        "source_ip",
-        "regions",
-        "regions_not_complete",
-        "connections",
-        "changes",
-        "tombstones_held_back",
-        "unwritten",
-        "problems",
-        "code_version",
-        "previous_digest",
-        "digest",
-    ];
+    fn header() -> Vec<&'static str> {
+        vec![
+            "account",
+            "sequence",
+            "run_id",
+            "started_at",
+            "finished_at",
+            "outcome",
+            "trigger",
+            "event_id",
+            "principal_arn",
+            "source_ip",
+            "regions",
+            "regions_not_complete",
+            "connections",
+            "changes",
+            "tombstones_held_back",
+            "unwritten",
+            "problems",
+            "code_version",
+            "previous_digest",
+            "digest",
+        ]
+    }
 
     fn csv(&self) -> Vec<String> {
         let (principal, source) = match &self.trigger {
@@ -277,15 +279,17 @@ impl Row for RunRecord {
 }
 
 impl Row for Gap {
-    const CSV: &'static [&'static str] = &[
-        "account",
-        "last_complete_run_at",
-        "next_complete_run_at",
-        "from",
-        "until",
-        "lasted_ms",
-        "missed",
-    ];
+    fn header() -> Vec<&'static str> {
+        vec![
+            "account",
+            "last_complete_run_at",
+            "next_complete_run_at",
+            "from",
+            "until",
+            "lasted_ms",
+            "missed",
+        ]
+    }
 
     fn csv(&self) -> Vec<String> {
         vec![

@@ -10,7 +10,7 @@ use super::schema::{BY_STATUS, BY_TIME};
 use super::store::Table;
 use crate::aws::meter::Use;
 use crate::domain::{
-    AccountId, Attributes, Change, ConnectionArn, ConnectionStatus, RunRecord, Timestamp,
+    AccountId, Attributes, Change, ConnectionArn, ConnectionStatus, RunRecord, Snapshot, Timestamp,
 };
 
 /// The greatest number that a run's key can hold.
@@ -152,6 +152,28 @@ impl Table {
         while let Some(page) = pages.next().await? {
             for item in page {
                 each(items::read_record(item)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives each of an account's snapshots to `each`, by ARN, as the pages
+    /// come.
+    ///
+    /// # Errors
+    /// [`TableError`] if the query fails or an item can't be read.
+    pub async fn each_snapshot(
+        &self,
+        account: &AccountId,
+        mut each: impl FnMut(Snapshot),
+    ) -> Result<(), TableError> {
+        // '$' follows the '#' that ends the prefix.
+        let (first, last) = (keys::CONNECTION_PREFIX.to_owned(), "CONNECTION$".to_owned());
+        let pk = keys::account_pk(account);
+        let mut pages = Query::table(self, "read snapshots", account, pk).between(first, last);
+        while let Some(page) = pages.next().await? {
+            for item in page {
+                each(items::read_snapshot(item)?);
             }
         }
         Ok(())

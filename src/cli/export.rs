@@ -1,0 +1,264 @@
+//! `export`: the whole record, for other tools, as it is read.
+
+use clap::{Args as ClapArgs, ValueEnum};
+use serde::Serialize;
+
+use super::args::StoreArgs;
+use super::changes::{change_fields, change_header};
+use super::csv;
+use super::output::{Row, print, safe_json};
+use super::progress::Progress;
+use super::store::Store;
+use super::{CliError, Exit, basis};
+use crate::audit::{Audit, AuditError, ConnectionRow};
+use crate::domain::{
+    AccountId, Change, Clock, Digest, Region, RunRecord, Snapshot, SystemClock, Timestamp,
+};
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct ExportArgs {
+    /// Which records
+    #[arg(value_name = "WHAT", default_value = "connections", value_enum)]
+    what: What,
+    #[command(flatten)]
+    store: StoreArgs,
+    /// Only of this account
+    #[arg(long, value_name = "ID")]
+    account: Option<AccountId>,
+    /// How they are written
+    #[arg(long, value_name = "FORMAT", default_value = "jsonl", value_enum)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum What {
+    /// Every connection, those that are gone too
+    Connections,
+    /// Every recorded change
+    Changes,
+    /// Every run
+    Runs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// One JSON object a line
+    Jsonl,
+    /// Comma-separated values under a header
+    Csv,
+}
+
+/// Where records go, a page at a time.
+struct Sink {
+    format: Format,
+    text: String,
+    written: u64,
+    progress: Progress,
+    failed: Option<CliError>,
+}
+
+/// So much text is written at once.
+const CHUNK: usize = 64 * 1024;
+
+pub(super) async fn run(args: ExportArgs) -> Result<Exit, CliError> {
+    let store = Store::open(&args.store).await?;
+    let audit = Audit::new(store.table().clone());
+    let bases = audit
+        .bases(args.account.as_ref(), SystemClock.now())
+        .await
+        .map_err(CliError::failure)?;
+    basis::recorded(&bases, args.account.as_ref())?;
+    let accounts: Vec<AccountId> = bases.into_iter().map(|basis| basis.account).collect();
+    let mut sink = Sink::new(args.format);
+    let exported = match args.what {
+        What::Connections => connections(&audit, &accounts, &mut sink).await,
+        What::Changes => changes(&audit, &accounts, &mut sink).await,
+        What::Runs => runs(&audit, &accounts, &mut sink).await,
+    };
+    exported.map_err(CliError::failure)?;
+    sink.end()?;
+    Ok(Exit::Fine)
+}
+
+async fn connections(
+    audit: &Audit,
+    accounts: &[AccountId],
+    sink: &mut Sink,
+) -> Result<(), AuditError> {
+    sink.begin(&ExportedConnection::header());
+    for account in accounts {
+        audit
+            .table()
+            .each_snapshot(account, |snapshot| {
+                sink.put(&ExportedConnection::new(account, snapshot));
+            })
+            .await?;
+    }
+    Ok(())
+}
+
+async fn changes(audit: &Audit, accounts: &[AccountId], sink: &mut Sink) -> Result<(), AuditError> {
+    sink.begin(&change_header());
+    let ever = Timestamp::from_millis(i64::MAX);
+    for account in accounts {
+        audit
+            .table()
+            .each_change_by(account, ever, |change| {
+                sink.put(&ExportedChange {
+                    digest: change.digest(),
+                    change,
+                });
+            })
+            .await?;
+    }
+    Ok(())
+}
+
+async fn runs(audit: &Audit, accounts: &[AccountId], sink: &mut Sink) -> Result<(), AuditError> {
+    sink.begin(&ExportedRun::header());
+    for account in accounts {
+        audit
+            .table()
+            .runs_from(account, 1, |run| {
+                sink.put(&ExportedRun {
+                    digest: run.digest(),
+                    run,
+                });
+                true
+            })
+            .await?;
+    }
+    Ok(())
+}
+
+impl Sink {
+    fn new(format: Format) -> Self {
+        Self {
+            format,
+            text: String::new(),
+            written: 0,
+            progress: Progress::begin("exporting"),
+            failed: None,
+        }
+    }
+
+    fn begin(&mut self, header: &[&str]) {
+        match self.format {
+            Format::Csv => {
+                let header: Vec<String> = header.iter().map(ToString::to_string).collect();
+                self.add(csv::row(&header));
+            }
+            Format::Jsonl => {}
+        }
+    }
+
+    fn put(&mut self, record: &impl Row) {
+        let line = match self.format {
+            Format::Csv => csv::row(&record.csv()),
+            Format::Jsonl => serde_json::to_string(record)
+                .map(|line| safe_json(&line) + "\n")
+                .map_err(CliError::failure),
+        };
+        self.add(line);
+        self.written += 1;
+    }
+
+    /// What fails is told at the end: nothing is written after it.
+    fn add(&mut self, line: Result<String, CliError>) {
+        if self.failed.is_some() {
+            return;
+        }
+        let added = line.map(|line| self.text.push_str(&line));
+        let flushed = added.and_then(|()| {
+            if self.text.len() < CHUNK {
+                return Ok(());
+            }
+            self.progress.at(self.written);
+            print(&std::mem::take(&mut self.text))
+        });
+        self.failed = flushed.err();
+    }
+
+    fn end(self) -> Result<(), CliError> {
+        match self.failed {
+            Some(error) => Err(error),
+            None => print(&self.text),
+        }
+    }
+}
+
+/// A snapshot, whole.
+#[derive(Debug, Serialize)]
+struct ExportedConnection {
+    #[serde(flatten)]
+    row: ConnectionRow,
+    last_seen_until: Timestamp,
+    deleted_until: Option<Timestamp>,
+    listed_in: Vec<Region>,
+}
+
+/// A change as it is recorded.
+#[derive(Debug, Serialize)]
+struct ExportedChange {
+    #[serde(flatten)]
+    change: Change,
+    digest: Digest,
+}
+
+/// A run as it is recorded.
+#[derive(Debug, Serialize)]
+struct ExportedRun {
+    #[serde(flatten)]
+    run: RunRecord,
+    digest: Digest,
+}
+
+impl ExportedConnection {
+    fn new(account: &AccountId, snapshot: Snapshot) -> Self {
+        Self {
+            last_seen_until: snapshot.last_seen.ended_at,
+            deleted_until: snapshot.is_deleted().then(|| snapshot.rests_on().ended_at),
+            listed_in: snapshot.listed_in.clone(),
+            row: ConnectionRow::of(account, snapshot),
+        }
+    }
+}
+
+impl Row for ExportedConnection {
+    fn header() -> Vec<&'static str> {
+        let mut header = ConnectionRow::header();
+        header.extend(["last_seen_until", "deleted_until", "listed_in"]);
+        header
+    }
+
+    fn csv(&self) -> Vec<String> {
+        let regions: Vec<&str> = self.listed_in.iter().map(Region::as_str).collect();
+        let mut fields = self.row.csv();
+        fields.extend([
+            self.last_seen_until.to_string(),
+            csv::field(self.deleted_until),
+            regions.join(" "),
+        ]);
+        fields
+    }
+}
+
+impl Row for ExportedChange {
+    fn header() -> Vec<&'static str> {
+        change_header()
+    }
+
+    fn csv(&self) -> Vec<String> {
+        change_fields(&self.change, self.digest)
+    }
+}
+
+impl Row for ExportedRun {
+    fn header() -> Vec<&'static str> {
+        RunRecord::header()
+    }
+
+    fn csv(&self) -> Vec<String> {
+        self.run.csv()
+    }
+}
