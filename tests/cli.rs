@@ -9,7 +9,7 @@ use std::process::Stdio;
 
 use codeconnections_inventory::domain::Outcome;
 use codeconnections_inventory::local::codeconnections::{
-    CreateConnectionInput, ProviderType, RegionAccess, Scope,
+    CreateConnectionInput, ProviderType, Scope,
 };
 use codeconnections_inventory::table::items;
 use serde_json::{Value, json};
@@ -294,7 +294,7 @@ async fn list_says_what_it_rests_on_in_text_and_in_json() {
     assert_eq!(line(&scanned.arns[3])[0], "DELETED");
     assert!(told.contains("5 connections"), "{told}");
     for account in [ACCOUNT, OTHER_ACCOUNT] {
-        let basis = format!("account {account}: last run COMPLETE at ");
+        let basis = format!("account {account}: rests on run ");
         assert!(told.contains(&basis), "{told}");
     }
 }
@@ -575,7 +575,7 @@ async fn scan_prints_the_documented_summary_as_json_and_nothing_else() {
 async fn a_partial_scan_ends_with_4_and_a_failed_one_with_1_and_both_are_recorded() {
     let lab = Lab::new().await;
     lab.create("storefront");
-    deny(&lab, OPT_IN);
+    lab.deny(OPT_IN);
     let ccinv = Ccinv::at(&lab);
     let table = ["--table", lab.table.name().as_str()];
 
@@ -1015,13 +1015,4 @@ fn kinds(histories: &Value) -> Vec<&str> {
 
 fn mode(path: &Path) -> u32 {
     path.metadata().expect("a file").permissions().mode() & 0o777
-}
-
-fn deny(lab: &Lab, region: &str) {
-    let place = (ACCOUNT.to_owned(), region.to_owned());
-    let mut world = lab.stand_in.world();
-    world
-        .options_mut()
-        .region_access
-        .insert(place, RegionAccess::Denied);
 }

@@ -21,7 +21,7 @@ use codeconnections_inventory::domain::{
 use codeconnections_inventory::handler::{Handler, HandlerError};
 use codeconnections_inventory::inventory::{Inventory, Policy};
 use codeconnections_inventory::local::codeconnections::{
-    CreateConnectionInput, Options, ProviderType, Quotas, Scope, StandIn,
+    CreateConnectionInput, Options, ProviderType, Quotas, RegionAccess, Scope, StandIn,
 };
 use codeconnections_inventory::local::embedded::local_config;
 use codeconnections_inventory::local::{EmbeddedTable, ManualClock, StandInService};
@@ -136,6 +136,21 @@ impl Lab {
 
     pub fn delete(&self, arn: &str) {
         self.stand_in.world().delete(arn).expect("deleted");
+    }
+
+    /// The account may no longer list this region.
+    pub fn deny(&self, region: &str) {
+        let place = (ACCOUNT.to_owned(), region.to_owned());
+        let mut world = self.stand_in.world();
+        let access = &mut world.options_mut().region_access;
+        access.insert(place, RegionAccess::Denied);
+    }
+
+    /// It may again.
+    pub fn allow(&self, region: &str) {
+        let place = (ACCOUNT.to_owned(), region.to_owned());
+        let mut world = self.stand_in.world();
+        world.options_mut().region_access.remove(&place);
     }
 
     pub fn audit(&self) -> Audit {
