@@ -22,6 +22,7 @@ identifier!(
 );
 
 struct Parts<'a> {
+    partition: &'a str,
     region: &'a str,
     account: &'a str,
     id: &'a str,
@@ -45,6 +46,7 @@ fn parts(text: &str) -> Option<Parts<'_>> {
         && account.parse::<AccountId>().is_ok()
         && !id.is_empty();
     fits.then_some(Parts {
+        partition,
         region,
         account,
         id,
@@ -54,10 +56,16 @@ fn parts(text: &str) -> Option<Parts<'_>> {
 impl ConnectionArn {
     fn parts(&self) -> Parts<'_> {
         parts(&self.0).unwrap_or(Parts {
+            partition: "",
             region: "",
             account: "",
             id: "",
         })
+    }
+
+    /// The partition: `aws`, `aws-cn`, `aws-us-gov`, …
+    pub fn partition(&self) -> &str {
+        self.parts().partition
     }
 
     /// The region that the connection lives in, whichever region listed it.
@@ -96,6 +104,7 @@ mod tests {
             assert_eq!(arn.as_str(), text);
             assert_eq!(arn.id(), ID);
             assert_eq!(arn.account(), "123456789012");
+            assert_eq!(arn.partition(), start.split(':').nth(1).unwrap());
             assert_eq!(arn.region(), start.split(':').nth(3).unwrap());
         }
     }
