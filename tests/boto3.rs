@@ -4,52 +4,14 @@
 
 mod support;
 
-use std::path::Path;
-use std::time::Duration;
-
 use codeconnections_inventory::domain::ChangeKind;
 use codeconnections_inventory::local::StandInService;
 use codeconnections_inventory::local::codeconnections::{Options, RegionAccess, StandIn};
 use serde_json::json;
 use support::ccinv::Ccinv;
 use support::lab::{ACCOUNT, Lab};
-use support::tools;
+use support::python::{fine, python};
 use tempfile::TempDir;
-
-/// Runs a script of `tests/python` to its end, and gives what it printed.
-async fn python(script: &str, arguments: &[&str]) -> Result<String, String> {
-    let interpreter = tokio::task::spawn_blocking(tools::python);
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python");
-    let home = TempDir::new().expect("a folder");
-    let output = tokio::process::Command::new(interpreter.await.expect("python"))
-        .arg(folder.join(script))
-        .args(arguments)
-        // Nobody's profile, proxy or certificates.
-        .env_clear()
-        .env("HOME", home.path())
-        .env("AWS_EC2_METADATA_DISABLED", "true")
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .env("PYTHONIOENCODING", "utf-8")
-        .kill_on_drop(true)
-        .output();
-    let output = tokio::time::timeout(Duration::from_secs(300), output).await;
-    let output = output.expect("it ends").expect("it starts");
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    if output.status.success() {
-        Ok(text(&output.stdout))
-    } else {
-        Err(format!(
-            "{}\n{}",
-            text(&output.stdout),
-            text(&output.stderr)
-        ))
-    }
-}
-
-#[track_caller]
-fn fine(done: Result<String, String>) -> String {
-    done.unwrap_or_else(|failure| panic!("{failure}"))
-}
 
 /// The stand-in with everything that `standin_client.py` can be told of.
 async fn held_against_the_model(legacy_arns: bool) -> String {

@@ -17,6 +17,7 @@ pub mod ccinv;
 pub mod emulator;
 pub mod lab;
 pub mod proxy;
+pub mod python;
 pub mod script;
 pub mod tools;
 
