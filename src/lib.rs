@@ -20,6 +20,8 @@ pub mod inventory;
 #[cfg(feature = "local")]
 pub mod local;
 pub mod logging;
+#[cfg(feature = "cli")]
+pub mod ocsf;
 pub mod record;
 pub mod summary;
 pub mod table;

@@ -1,0 +1,216 @@
+//! Cloud Resources Inventory Info (class 5023): one connection, as it is or as
+//! it was at a time.
+
+use serde::Serialize;
+
+use super::objects::{
+    Classification, Cloud, Metadata, Millis, Observable, Resource, Severity, observables,
+};
+use crate::domain::account::RunReference;
+use crate::domain::{
+    AccountId, Attributes, ConnectionArn, Digest, Region, RunId, RunRecord, Snapshot, Timestamp,
+};
+
+/// What OCSF calls an inventory that was collected, not read from a log.
+const COLLECTED: Classification = Classification {
+    category_uid: 5,
+    category_name: "Discovery",
+    class_uid: 5023,
+    class_name: "Cloud Resources Inventory Info",
+    activity_id: 2,
+    activity_name: "Collect",
+    type_uid: 502_302,
+    type_name: "Cloud Resources Inventory Info: Collect",
+};
+
+/// What is known of one connection.
+#[derive(Debug, Clone, Copy)]
+pub struct ConnectionRecord<'a> {
+    /// The account that was asked.
+    pub account: &'a AccountId,
+    /// Its identity.
+    pub arn: &'a ConnectionArn,
+    /// What the service told of it; of one that is gone, told last.
+    pub attributes: &'a Attributes,
+    /// When it was shown to be gone; nothing if it is there.
+    pub deleted_at: Option<Timestamp>,
+    /// When it was first seen.
+    pub first_seen_at: Timestamp,
+    /// Since when it is in its status.
+    pub status_since: Timestamp,
+    /// When it was last seen. None where that is not known: an index does not
+    /// hold it.
+    pub last_seen_at: Option<Timestamp>,
+    /// The number of changes recorded of it.
+    pub version: u32,
+    /// The regions that listed it, if they are known.
+    pub listed_in: Option<&'a [Region]>,
+    /// The digest of its last change, if it is known.
+    pub digest: Option<Digest>,
+    /// When the observation that this rests on was made.
+    pub collected_at: Timestamp,
+    /// The run that made it, if it is known.
+    pub run: Option<CollectingRun<'a>>,
+}
+
+impl<'a> ConnectionRecord<'a> {
+    /// A snapshot, tombstone or not, resting on its own newest observation. It
+    /// does not name the run.
+    pub fn of_snapshot(account: &'a AccountId, snapshot: &'a Snapshot) -> Self {
+        let collected_at = snapshot.rests_on().began_at;
+        Self {
+            account,
+            arn: &snapshot.arn,
+            attributes: &snapshot.attributes,
+            deleted_at: snapshot.is_deleted().then_some(collected_at),
+            first_seen_at: snapshot.first_seen_at,
+            status_since: snapshot.status_since,
+            last_seen_at: Some(snapshot.last_seen.began_at),
+            version: snapshot.version,
+            listed_in: Some(&snapshot.listed_in),
+            digest: Some(snapshot.digest),
+            collected_at,
+            run: None,
+        }
+    }
+}
+
+/// The run that an inventory event rests on.
+#[derive(Debug, Clone, Copy)]
+pub struct CollectingRun<'a> {
+    /// Its id.
+    pub run_id: &'a RunId,
+    /// Its number in the account's chain.
+    pub sequence: u64,
+    /// When it had written what it found, if that is known.
+    pub finished_at: Option<Timestamp>,
+}
+
+impl<'a> From<&'a RunRecord> for CollectingRun<'a> {
+    fn from(run: &'a RunRecord) -> Self {
+        Self {
+            run_id: &run.run_id,
+            sequence: run.sequence,
+            finished_at: Some(run.finished_at),
+        }
+    }
+}
+
+impl<'a> From<&'a RunReference> for CollectingRun<'a> {
+    fn from(run: &'a RunReference) -> Self {
+        Self {
+            run_id: &run.run_id,
+            sequence: run.sequence,
+            finished_at: None,
+        }
+    }
+}
+
+/// A Cloud Resources Inventory Info event; it serialises to OCSF's JSON.
+#[derive(Debug, Serialize)]
+pub struct InventoryEvent<'a> {
+    #[serde(flatten)]
+    classification: Classification,
+    severity_id: u8,
+    severity: &'static str,
+    // That the observation was made; what it showed is in the resource.
+    status_id: u8,
+    status: &'static str,
+    time: Millis,
+    timezone_offset: i16,
+    start_time: Millis,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end_time: Option<Millis>,
+    message: String,
+    metadata: Metadata<'a>,
+    cloud: Cloud<'a>,
+    region: &'a str,
+    resources: [Resource<'a, &'a Attributes>; 1],
+    observables: Vec<Observable<'a>>,
+    unmapped: Unmapped<'a>,
+}
+
+/// What OCSF has no place for, under the names of the table.
+#[derive(Debug, Serialize)]
+struct Unmapped<'a> {
+    presence: &'static str,
+    first_seen_at: Timestamp,
+    status_since: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_seen_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deleted_at: Option<Timestamp>,
+    version: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<Digest>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    listed_in: Option<&'a [Region]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run_sequence: Option<u64>,
+}
+
+/// The event that tells of one connection.
+///
+/// Its `metadata.uid` is the digest of what identifies it: the class, the
+/// account, the connection, its version and the time of the observation. Made
+/// again from the same record, it is the same.
+pub fn inventory_event<'a>(record: &ConnectionRecord<'a>) -> InventoryEvent<'a> {
+    let ConnectionRecord {
+        account,
+        arn,
+        attributes,
+        ..
+    } = *record;
+    let identity = (
+        COLLECTED.class_uid,
+        account,
+        arn,
+        record.version,
+        record.collected_at,
+    );
+    let mut metadata = Metadata::new(Digest::of(&identity).to_string());
+    if let Some(run) = record.run {
+        metadata.logged_time = run.finished_at.map(Timestamp::millis);
+        metadata.correlation_uid = Some(run.run_id.as_str());
+    }
+    let name = attributes.connection_name.as_deref();
+    let status = attributes.status_word();
+    let (presence, message) = match record.deleted_at {
+        None => ("PRESENT", format!("{arn} is there, in status {status}")),
+        Some(_) => (
+            "DELETED",
+            format!("{arn} is gone; it was last seen in status {status}"),
+        ),
+    };
+    InventoryEvent {
+        classification: COLLECTED,
+        severity_id: Severity::Informational.id(),
+        severity: Severity::Informational.caption(),
+        status_id: 1,
+        status: "Success",
+        time: record.collected_at.millis(),
+        timezone_offset: 0,
+        start_time: record.first_seen_at.millis(),
+        end_time: record
+            .deleted_at
+            .or(record.last_seen_at)
+            .map(Timestamp::millis),
+        message,
+        metadata,
+        cloud: Cloud::new(account, Some(arn)),
+        region: arn.region(),
+        resources: [Resource::connection(arn, name, Some(attributes))],
+        observables: observables(account, Some(arn), name),
+        unmapped: Unmapped {
+            presence,
+            first_seen_at: record.first_seen_at,
+            status_since: record.status_since,
+            last_seen_at: record.last_seen_at,
+            deleted_at: record.deleted_at,
+            version: record.version,
+            digest: record.digest,
+            listed_in: record.listed_in,
+            run_sequence: record.run.map(|run| run.sequence),
+        },
+    }
+}
