@@ -130,7 +130,8 @@ pub fn usual_interval(runs: &[RunRecord]) -> Option<i64> {
     times.sort_unstable();
     let mut between: Vec<i64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
     between.sort_unstable();
-    between.get(between.len() / 2).copied()
+    // Of an even number the shorter one: a doubtful gap is shown.
+    between.get(between.len().saturating_sub(1) / 2).copied()
 }
 
 fn longest(every_ms: i64) -> i64 {

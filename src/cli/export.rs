@@ -14,6 +14,7 @@ use crate::audit::{Audit, AuditError, ConnectionRow};
 use crate::domain::{
     AccountId, Change, Clock, Digest, Region, RunRecord, Snapshot, SystemClock, Timestamp,
 };
+use crate::ocsf::{ConnectionRecord, inventory_event};
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct ExportArgs {
@@ -46,6 +47,8 @@ enum Format {
     Jsonl,
     /// Comma-separated values under a header
     Csv,
+    /// Open Cybersecurity Schema Framework: the connections that are there, one event a line
+    Ocsf,
 }
 
 /// Where records go, a page at a time.
@@ -61,6 +64,12 @@ struct Sink {
 const CHUNK: usize = 64 * 1024;
 
 pub(super) async fn run(args: ExportArgs) -> Result<Exit, CliError> {
+    if args.format == Format::Ocsf && args.what != What::Connections {
+        return Err(CliError::Usage(
+            "--format ocsf is for connections; changes and runs are written as jsonl or csv"
+                .to_owned(),
+        ));
+    }
     let store = Store::open(&args.store).await?;
     let audit = Audit::new(store.table().clone());
     let bases = audit
@@ -89,8 +98,16 @@ async fn connections(
     for account in accounts {
         audit
             .table()
-            .each_snapshot(account, |snapshot| {
-                sink.put(&ExportedConnection::new(account, snapshot));
+            .each_snapshot(account, |snapshot| match sink.format {
+                Format::Jsonl | Format::Csv => {
+                    sink.put(&ExportedConnection::new(account, snapshot));
+                }
+                // The class has no word for what is gone.
+                Format::Ocsf if snapshot.is_deleted() => {}
+                Format::Ocsf => {
+                    let record = ConnectionRecord::of_snapshot(account, &snapshot);
+                    sink.put_json(&inventory_event(&record));
+                }
             })
             .await?;
     }
@@ -148,18 +165,26 @@ impl Sink {
                 let header: Vec<String> = header.iter().map(ToString::to_string).collect();
                 self.add(csv::row(&header));
             }
-            Format::Jsonl => {}
+            Format::Jsonl | Format::Ocsf => {}
         }
     }
 
     fn put(&mut self, record: &impl Row) {
-        let line = match self.format {
-            Format::Csv => csv::row(&record.csv()),
-            Format::Jsonl => serde_json::to_string(record)
-                .map(|line| safe_json(&line) + "\n")
+        match self.format {
+            Format::Csv => {
+                self.add(csv::row(&record.csv()));
+                self.written += 1;
+            }
+            Format::Jsonl | Format::Ocsf => self.put_json(record),
+        }
+    }
+
+    fn put_json(&mut self, record: &impl Serialize) {
+        let line = serde_json::to_string(record);
+        self.add(
+            line.map(|line| safe_json(&line) + "\n")
                 .map_err(CliError::failure),
-        };
-        self.add(line);
+        );
         self.written += 1;
     }
 
