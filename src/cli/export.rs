@@ -1,5 +1,7 @@
 //! `export`: the whole record, for other tools, as it is read.
 
+use std::io::{self, IsTerminal};
+
 use clap::{Args as ClapArgs, ValueEnum};
 use serde::Serialize;
 
@@ -154,7 +156,8 @@ impl Sink {
             format,
             text: String::new(),
             written: 0,
-            progress: Progress::begin("exporting"),
+            // On a terminal the records themselves show it.
+            progress: Progress::begin("exporting", !io::stdout().is_terminal()),
             failed: None,
         }
     }
@@ -205,6 +208,7 @@ impl Sink {
     }
 
     fn end(self) -> Result<(), CliError> {
+        drop(self.progress);
         match self.failed {
             Some(error) => Err(error),
             None => print(&self.text),

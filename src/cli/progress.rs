@@ -12,9 +12,9 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// Begins, with what is being done.
-    pub(super) fn begin(message: &'static str) -> Self {
-        if !io::stderr().is_terminal() {
+    /// Begins, with what is being done, if it is `wanted`.
+    pub(super) fn begin(message: &'static str, wanted: bool) -> Self {
+        if !wanted || !io::stderr().is_terminal() {
             return Self {
                 bar: ProgressBar::hidden(),
             };

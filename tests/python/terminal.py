@@ -1,0 +1,37 @@
+"""Runs a command on a terminal of a given width, and prints what it wrote.
+
+    terminal.py COLUMNS PROGRAM ARGUMENT...
+"""
+
+import fcntl
+import os
+import struct
+import subprocess
+import sys
+import termios
+
+
+def main() -> int:
+    ours, theirs = os.openpty()
+    size = struct.pack("HHHH", 40, int(sys.argv[1]), 0, 0)
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, size)
+    command = subprocess.Popen(
+        sys.argv[2:], stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+    )
+    os.close(theirs)
+    written = b""
+    while True:
+        try:
+            more = os.read(ours, 65536)
+        except OSError:  # Linux tells the end so.
+            break
+        if not more:
+            break
+        written += more
+    sys.stdout.buffer.write(written.replace(b"\r\n", b"\n"))
+    sys.stdout.buffer.flush()
+    return command.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
