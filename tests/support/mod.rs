@@ -19,6 +19,7 @@ pub mod lab;
 pub mod proxy;
 pub mod python;
 pub mod script;
+pub mod template;
 pub mod tools;
 
 pub use lab::Lab;
