@@ -309,12 +309,12 @@ fn the_function_has_that_role_and_no_other_permissions() {
     assert_eq!(function["Role"], json!({"Fn::GetAtt": [name, "Arn"]}));
     assert_eq!(function.get("Policies"), None);
     assert_eq!(roles[name]["Properties"].get("ManagedPolicyArns"), None);
-    for elsewhere in [
-        "AWS::IAM::Policy",
-        "AWS::IAM::ManagedPolicy",
-        "AWS::IAM::RolePolicy",
-    ] {
+    for elsewhere in ["AWS::IAM::Policy", "AWS::IAM::RolePolicy"] {
         assert!(resources_of(elsewhere).is_empty(), "{elsewhere}");
+    }
+    // The auditor's is there to be attached by somebody else.
+    for (policy, resource) in resources_of("AWS::IAM::ManagedPolicy") {
+        assert_eq!(resource["Properties"].get("Roles"), None, "{policy}");
     }
     let trust = list(&roles[name]["Properties"]["AssumeRolePolicyDocument"]["Statement"]);
     let principals: Vec<&Value> = trust
