@@ -31,6 +31,8 @@ pub struct Seen {
 pub enum Act {
     /// Passes it on, and its answer back.
     Pass,
+    /// Passes on this body in the place of its own.
+    PassAs(Bytes),
     /// Answers itself; the request goes nowhere.
     Answer(u16, String),
     /// Passes it on, and answers something else: the answer is lost.
@@ -145,8 +147,10 @@ async fn forward(State(inner): State<Arc<Inner>>, request: Request) -> Response<
         .to_owned();
     parts.uri = format!("{}{path}", inner.upstream).parse().expect("a URI");
     parts.headers.remove(header::HOST);
-    let pass = async || {
-        let request = Request::from_parts(parts.clone(), Body::from(body.clone()));
+    // It is set anew, for whatever body is passed on.
+    parts.headers.remove(header::CONTENT_LENGTH);
+    let pass = async |body: Bytes| {
+        let request = Request::from_parts(parts.clone(), Body::from(body));
         let answer = inner
             .client
             .request(request)
@@ -155,19 +159,20 @@ async fn forward(State(inner): State<Arc<Inner>>, request: Request) -> Response<
         answer.map(Body::new)
     };
     match act {
-        Act::Pass => pass().await,
-        Act::Answer(status, body) => answer(status, body),
-        Act::PassThenAnswer(status, body) => {
-            let passed = pass().await.into_body();
+        Act::Pass => pass(body).await,
+        Act::PassAs(other) => pass(other).await,
+        Act::Answer(status, instead) => answer(status, instead),
+        Act::PassThenAnswer(status, instead) => {
+            let passed = pass(body).await.into_body();
             passed.collect().await.expect("upstream's answer");
-            answer(status, body)
+            answer(status, instead)
         }
         Act::Hang => {
             inner.hanging.notify_one();
             std::future::pending().await
         }
         Act::PassThenHang => {
-            let passed = pass().await.into_body();
+            let passed = pass(body).await.into_body();
             passed.collect().await.expect("upstream's answer");
             inner.hanging.notify_one();
             std::future::pending().await
