@@ -16,6 +16,7 @@
 pub mod ccinv;
 pub mod emulator;
 pub mod lab;
+pub mod page;
 pub mod proxy;
 pub mod python;
 pub mod script;

@@ -1,5 +1,6 @@
-//! Programs that tests need and this crate does not build: Python with boto3
-//! and cfn-lint, AWS's Lambda runtime interface emulator, DynamoDB Local.
+//! Programs that tests need and this crate does not build: Python with boto3,
+//! the AWS CLI and cfn-lint, AWS's Lambda runtime interface emulator, DynamoDB
+//! Local.
 //!
 //! Each is installed under `target/test-tools` by the first test that asks for
 //! it, at a pinned version, and is found there from then on. Nothing is skipped:
@@ -34,7 +35,7 @@ const JAVA_VERSION: u32 = 17;
 
 /// The Python interpreter of an environment with everything that
 /// `tests/python/requirements.txt` names. Programs that came with it, such as
-/// `cfn-lint`, are beside it.
+/// `aws` and `cfn-lint`, are beside it.
 ///
 /// # Panics
 /// If the environment can't be made.

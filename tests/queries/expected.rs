@@ -1,0 +1,288 @@
+//! What the audit answers, by heading of the page.
+
+use std::collections::BTreeMap;
+
+use codeconnections_inventory::audit::{Audit, ChangeFilter, ConnectionFilter, ConnectionRow};
+use codeconnections_inventory::domain::{
+    Attributes, Change, ChangeKind, ConnectionStatus, Outcome, RunRecord, Timestamp, Trigger,
+};
+use serde_json::{Value, json};
+
+use crate::support::lab::account;
+
+/// What the audit says, by heading of the page.
+pub type Expected = BTreeMap<&'static str, Value>;
+
+/// The headings that have no command for the shell.
+pub const PYTHON_ONLY: [&str; 1] = ["Is a change as it was recorded?"];
+
+fn status(attributes: Option<&Attributes>) -> Option<&ConnectionStatus> {
+    attributes.and_then(|told| told.connection_status.as_ref())
+}
+
+fn array<T>(items: impl IntoIterator<Item = T>, tell: impl FnMut(T) -> Value) -> Value {
+    Value::Array(items.into_iter().map(tell).collect())
+}
+
+async fn rows(audit: &Audit, filter: ConnectionFilter) -> Vec<ConnectionRow> {
+    audit.connections(&filter).await.expect("read")
+}
+
+pub async fn expected(audit: &Audit, asked: &BTreeMap<&str, String>) -> Expected {
+    let mut expected = of_connections(audit, asked).await;
+    expected.extend(of_changes(audit, asked).await);
+    expected.extend(of_times(audit, asked).await);
+    expected.extend(of_runs(audit, asked).await);
+    expected
+}
+
+async fn of_connections(audit: &Audit, asked: &BTreeMap<&str, String>) -> Expected {
+    let key = |row: &ConnectionRow| format!("CONNECTION#{}", row.connection_arn);
+    let of_account = ConnectionFilter {
+        account: Some(account()),
+        ..ConnectionFilter::default()
+    };
+    let pending = ConnectionFilter {
+        status: Some("PENDING".into()),
+        ..ConnectionFilter::default()
+    };
+    let now = rows(audit, of_account).await;
+    let pending = rows(audit, pending).await;
+    let one = now
+        .iter()
+        .find(|row| row.connection_arn.as_str() == asked["ARN"])
+        .expect("the one that is asked about");
+    let last = history(audit, asked).await.pop().expect("a change");
+    BTreeMap::from([
+        (
+            "Which accounts are recorded?",
+            json!(audit.accounts(None).await.expect("read")),
+        ),
+        (
+            "Which connections does an account have now?",
+            array(&now, |row| {
+                json!({
+                    "key": key(row), "name": row.connection_name, "status": row.connection_status,
+                    "since": row.status_since, "last_seen": row.last_seen_at,
+                })
+            }),
+        ),
+        (
+            "Which connections are PENDING, in all accounts?",
+            array(&pending, |row| {
+                json!({
+                    "account": format!("ACCOUNT#{}", row.account), "key": key(row),
+                    "name": row.connection_name, "since": row.status_since,
+                })
+            }),
+        ),
+        (
+            "What is known of one connection?",
+            json!({
+                "name": one.connection_name, "status": one.connection_status,
+                "since": one.status_since, "first_seen": one.first_seen_at,
+                "last_seen": one.last_seen_at, "deleted": one.deleted_at,
+                "version": last.version, "digest": last.digest(),
+            }),
+        ),
+    ])
+}
+
+async fn history(audit: &Audit, asked: &BTreeMap<&str, String>) -> Vec<Change> {
+    let histories = audit.history(&asked["ARN"], Some(&account())).await;
+    let [history] = <[_; 1]>::try_from(histories.expect("read")).expect("one history");
+    history.changes
+}
+
+async fn changes_between(audit: &Audit, since: Timestamp, until: Timestamp) -> Vec<Change> {
+    let filter = ChangeFilter {
+        since,
+        until,
+        kind: None,
+        status: None,
+        provider: None,
+        account: Some(account()),
+    };
+    audit.changes(&filter).await.expect("read")
+}
+
+fn time(text: &str) -> Timestamp {
+    text.parse().expect("a time")
+}
+
+async fn of_changes(audit: &Audit, asked: &BTreeMap<&str, String>) -> Expected {
+    let history = history(audit, asked).await;
+    let between = changes_between(audit, time(&asked["FROM"]), time(&asked["UNTIL"])).await;
+    let error = ConnectionStatus::Error;
+    let broke = between
+        .iter()
+        .filter(|change| status(change.after.as_ref()) == Some(&error));
+    let mut before = None;
+    let recorded = array(&history, |change| {
+        let refers = change.previous_digest == before;
+        before = Some(change.digest());
+        json!({
+            "version": change.version, "digest": change.digest(), "as_recorded": true,
+            "refers_to_the_one_before": refers,
+        })
+    });
+    BTreeMap::from([
+        (
+            "What happened to one connection?",
+            array(&history, |change| {
+                json!({
+                    "version": change.version, "kind": change.kind,
+                    "before": status(change.before.as_ref()),
+                    "after": status(change.after.as_ref()),
+                    "from": change.previously_seen_at, "until": change.observed_until,
+                    "run": change.run_id,
+                })
+            }),
+        ),
+        (
+            "What changed in October?",
+            array(&between, |change| {
+                json!({
+                    "observed": change.observed_at, "arn": change.arn, "kind": change.kind,
+                    "before": status(change.before.as_ref()),
+                    "after": status(change.after.as_ref()),
+                })
+            }),
+        ),
+        (
+            "Which connections broke in October?",
+            array(broke, |change| {
+                json!({
+                    "arn": change.arn, "from": change.previously_seen_at,
+                    "until": change.observed_until,
+                })
+            }),
+        ),
+        ("Is a change as it was recorded?", recorded),
+    ])
+}
+
+pub async fn of_times(audit: &Audit, asked: &BTreeMap<&str, String>) -> Expected {
+    let at = time(&asked["AT"]);
+    let by_then = |change: &Change| change.observed_until <= at;
+    let one = history(audit, asked).await.into_iter().rfind(by_then);
+    let one = one.map(|change| {
+        json!({
+            "version": change.version, "kind": change.kind,
+            "status": status(change.after.as_ref()),
+        })
+    });
+    let ever = changes_between(
+        audit,
+        Timestamp::from_millis(0),
+        time("9999-01-01T00:00:00Z"),
+    );
+    let mut all = BTreeMap::new();
+    for change in ever.await.into_iter().filter(by_then) {
+        match change.after {
+            Some(after) => all.insert(change.arn.to_string(), json!(after.connection_status)),
+            None => all.remove(change.arn.as_str()),
+        };
+    }
+    BTreeMap::from([
+        (
+            "What was the state of one connection at a time?",
+            json!(one),
+        ),
+        ("What was the state of an account at a time?", json!(all)),
+    ])
+}
+
+async fn of_runs(audit: &Audit, asked: &BTreeMap<&str, String>) -> Expected {
+    let runs = audit.runs(&account(), 1_000).await.expect("read");
+    let last = runs.first().expect("a run");
+    let complete = runs.iter().find(|run| run.outcome == Outcome::Complete);
+    let complete = complete.expect("a complete run");
+    let number: u64 = asked["NUMBER"].parse().expect("a number");
+    let numbered = runs.iter().find(|run| run.sequence == number);
+    let version: usize = asked["VERSION"].parse().expect("a number");
+    let change = history(audit, asked).await.swap_remove(version - 1);
+    let saw = runs.iter().find(|run| run.run_id == change.run_id);
+    let of_account = ConnectionFilter {
+        account: Some(account()),
+        ..ConnectionFilter::default()
+    };
+    let mut unseen = rows(audit, of_account).await;
+    unseen.retain(|row| row.last_seen_at < Some(last.started_at));
+    let problems = (!last.problems.is_empty()).then_some(&last.problems);
+    let incomplete = last.listings.iter().filter(|listing| !listing.complete);
+    BTreeMap::from([
+        (
+            "Which were the last runs?",
+            array(
+                runs.iter().take(3),
+                |run| json!({"run": run.sequence, "started": run.started_at, "outcome": run.outcome}),
+            ),
+        ),
+        (
+            "Which was the last complete run?",
+            json!({"run": complete.sequence, "started": complete.started_at}),
+        ),
+        (
+            "What did a run look at?",
+            looked_at(numbered.expect("that run")),
+        ),
+        (
+            "What is missing of the last run?",
+            json!({
+                "outcome": last.outcome, "problems": problems,
+                "incomplete": array(incomplete, |listing| {
+                    let code = listing.error.as_ref().map(|error| &error.code);
+                    json!({"region": listing.region, "code": code})
+                }),
+            }),
+        ),
+        (
+            "Which connections did the last run not see?",
+            array(&unseen, |row| {
+                json!({
+                    "key": format!("CONNECTION#{}", row.connection_arn),
+                    "status": row.connection_status, "last_seen": row.last_seen_at,
+                })
+            }),
+        ),
+        (
+            "Who called what for a change?",
+            called(saw.expect("the run that saw it")),
+        ),
+        (
+            "What is the head of the chain?",
+            json!({"run": last.sequence, "head": last.digest()}),
+        ),
+    ])
+}
+
+fn looked_at(run: &RunRecord) -> Value {
+    json!({
+        "run": run.run_id, "outcome": run.outcome,
+        "listings": array(&run.listings, |listing| {
+            json!({
+                "region": listing.region, "complete": listing.complete,
+                "listed": listing.connections,
+            })
+        }),
+        "pending": run.connections.get("PENDING"),
+        "first_seen": run.changes.get(&ChangeKind::FirstSeen),
+    })
+}
+
+fn called(run: &RunRecord) -> Value {
+    let Trigger::ApiCall {
+        event_name,
+        principal_arn,
+        source_ip,
+        ..
+    } = &run.trigger
+    else {
+        panic!("started by a call: {:?}", run.trigger);
+    };
+    json!({
+        "run": run.sequence, "kind": "API_CALL", "call": event_name,
+        "principal": principal_arn, "source": source_ip,
+    })
+}

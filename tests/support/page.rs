@@ -1,0 +1,205 @@
+//! A page of the documentation, as what can be run of it: the blocks of shell
+//! and of Python under its headings.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use tempfile::TempDir;
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::Command;
+
+use super::lab::{ACCOUNT, REGION};
+use super::tools;
+
+/// What a block is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Language {
+    Shell,
+    Python,
+}
+
+/// A heading, and the language of the block under it.
+pub type Name = (String, Language);
+
+/// A page that was read.
+pub struct Page {
+    /// What is set before anything else, by language.
+    setup: BTreeMap<Language, String>,
+    blocks: BTreeMap<Name, String>,
+}
+
+impl Page {
+    /// Reads a page. The blocks under the heading `setup` are what the others
+    /// need; there is at most one of each language under a heading, and none
+    /// of another language.
+    pub fn read(path: &str, setup: &str) -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+        let text = std::fs::read_to_string(path).expect("a page");
+        let mut blocks = BTreeMap::new();
+        let (mut heading, mut block): (String, Option<(Language, String)>) = Default::default();
+        for line in text.lines() {
+            match (&mut block, line.strip_prefix("```")) {
+                (Some(_), Some(end)) => {
+                    assert_eq!(end, "", "an end of a block under {heading:?}");
+                    let (language, code) = block.take().expect("a block");
+                    let before = blocks.insert((heading.clone(), language), code);
+                    assert_eq!(before, None, "one {language:?} under {heading:?}");
+                }
+                (Some((_, code)), None) => {
+                    code.push_str(line);
+                    code.push('\n');
+                }
+                (None, Some("sh")) => block = Some((Language::Shell, String::new())),
+                (None, Some("python")) => block = Some((Language::Python, String::new())),
+                (None, Some(other)) => panic!("{other:?} under {heading:?} can't be run"),
+                (None, None) if line.starts_with('#') => {
+                    heading = line.trim_start_matches('#').trim().to_owned();
+                }
+                (None, None) => {}
+            }
+        }
+        assert_eq!(block, None, "the last block ends");
+        let before = [Language::Shell, Language::Python].map(|language| {
+            let code = blocks.remove(&(setup.to_owned(), language));
+            (language, code.expect("what to set"))
+        });
+        Self {
+            setup: before.into(),
+            blocks,
+        }
+    }
+
+    /// Every block but the setup.
+    pub fn names(&self) -> BTreeSet<Name> {
+        self.blocks.keys().cloned().collect()
+    }
+}
+
+/// How the blocks of a page are run.
+pub struct Reader<'a> {
+    pub page: &'a Page,
+    /// Where the table is.
+    pub endpoint: &'a str,
+    /// The values of what the setup sets by example: each of its lines
+    /// `NAME=value` (in Python `NAME = value`) gets the value that is here.
+    pub variables: BTreeMap<&'static str, String>,
+}
+
+impl Reader<'_> {
+    /// Runs a block of shell, and gives what it printed: JSON, or else lines of
+    /// two words, which are told as an object.
+    pub async fn shell(&self, heading: &str) -> Value {
+        let code = &self.page.blocks[&(heading.to_owned(), Language::Shell)];
+        let script = format!("set -eu\n{}{code}", self.setup(Language::Shell));
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(script);
+        let printed = self.run(shell, heading, "").await;
+        serde_json::from_str(&printed).unwrap_or_else(|_| {
+            let words = printed.lines().map(|line| {
+                let words = line.split_once(' ');
+                let (name, value) = words.unwrap_or_else(|| panic!("{heading}: {printed}"));
+                (name.to_owned(), json!(value))
+            });
+            Value::Object(words.collect())
+        })
+    }
+
+    /// Runs these blocks of Python, and gives what each answered.
+    pub async fn python<'b>(
+        &self,
+        headings: impl IntoIterator<Item = &'b str>,
+    ) -> Map<String, Value> {
+        let blocks: BTreeMap<&str, &String> = headings
+            .into_iter()
+            .map(|heading| {
+                (
+                    heading,
+                    &self.page.blocks[&(heading.to_owned(), Language::Python)],
+                )
+            })
+            .collect();
+        let asked = json!({"setup": self.setup(Language::Python), "blocks": blocks}).to_string();
+        let mut python = Command::new(interpreter().await);
+        python.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/run_blocks.py"));
+        let printed = self.run(python, "Python", &asked).await;
+        serde_json::from_str(&printed).expect("JSON")
+    }
+
+    /// The setup with the variables as they are here: each is set on the page
+    /// once, and nothing else is.
+    fn setup(&self, language: Language) -> String {
+        let mut unset: BTreeSet<&str> = self.variables.keys().copied().collect();
+        let mut code = String::new();
+        for line in self.page.setup[&language].lines() {
+            let name = line.split(['=', ' ']).next().unwrap_or_default();
+            let upper = |c: char| c.is_ascii_uppercase() || c == '_';
+            if name.is_empty() || !name.chars().all(upper) {
+                code.push_str(line);
+            } else {
+                let value = &self.variables[name];
+                assert!(unset.remove(name), "{name} is set once");
+                code.push_str(&match language {
+                    Language::Shell => format!("{name}='{value}'"),
+                    // A text here is a text there.
+                    Language::Python if line.contains('"') => format!("{name} = {value:?}"),
+                    Language::Python => format!("{name} = {value}"),
+                });
+            }
+            code.push('\n');
+        }
+        assert_eq!(unset, BTreeSet::new(), "the page sets them in {language:?}");
+        code
+    }
+
+    async fn run(&self, mut command: Command, what: &str, input: &str) -> String {
+        let bin = interpreter().await;
+        let bin = bin.parent().expect("a folder").to_owned();
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::env::join_paths([bin].into_iter().chain(std::env::split_paths(&path)));
+        let home = TempDir::new().expect("a folder");
+        let mut child = command
+            // Nobody's profile, proxy or certificates.
+            .env_clear()
+            .env("PATH", path.expect("a path"))
+            .env("HOME", home.path())
+            .env("AWS_DEFAULT_REGION", REGION)
+            .env("AWS_ACCESS_KEY_ID", ACCOUNT)
+            .env("AWS_SECRET_ACCESS_KEY", "secret")
+            .env("AWS_ENDPOINT_URL_DYNAMODB", self.endpoint)
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .env("PYTHONIOENCODING", "utf-8")
+            .current_dir(home.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("it starts");
+        let mut stdin = child.stdin.take().expect("an input");
+        stdin.write_all(input.as_bytes()).await.expect("it reads");
+        drop(stdin);
+        let output = tokio::time::timeout(Duration::from_secs(300), child.wait_with_output());
+        let output = output
+            .await
+            .expect("it ends")
+            .expect("it can be waited for");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        // A pipe hides how its first part ended, but not what that said.
+        assert!(
+            output.status.success() && output.stderr.is_empty(),
+            "{what}: {}\n{}",
+            text(&output.stdout),
+            text(&output.stderr)
+        );
+        text(&output.stdout)
+    }
+}
+
+async fn interpreter() -> PathBuf {
+    let python = tokio::task::spawn_blocking(tools::python);
+    python.await.expect("python")
+}
