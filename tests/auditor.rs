@@ -69,8 +69,8 @@ fn reading(help: &str) -> BTreeSet<String> {
     let (commands, _) = after.split_once("\n\n").expect("an end of them");
     let names = commands.lines().filter_map(|l| l.split_whitespace().next());
     names
-        // These write, or only help.
-        .filter(|name| !["demo", "scan", "help"].contains(name))
+        // These write, or read no table.
+        .filter(|name| !["demo", "scan", "help", "completions", "man"].contains(name))
         .map(str::to_owned)
         .collect()
 }
@@ -103,12 +103,15 @@ async fn the_policy_grants_what_the_reading_commands_ask_for_and_nothing_else() 
     let october = ["--since", "2026-10-01", "--until", "2026-11-01"];
     let changes = [&["changes"], october.as_slice()].concat();
     let changes_of_one = [changes.as_slice(), &["--account", ACCOUNT]].concat();
-    let commands: [&[&str]; 15] = [
+    let commands: [&[&str]; 24] = [
         &["list"],
         &["list", "--include-deleted"],
         &["list", "--status", "PENDING"],
         &["list", "--status", "PENDING", "--account", ACCOUNT],
         &["list", "--account", ACCOUNT],
+        &["list", "--as-of", "2026-10-31"],
+        &["show", "payments-api"],
+        &["diff", "2026-10-01T10:00:00Z", "2026-10-31"],
         &["history", &arn],
         &["history", "payments-api"],
         &["history", "payments-api", "--account", ACCOUNT],
@@ -116,6 +119,12 @@ async fn the_policy_grants_what_the_reading_commands_ask_for_and_nothing_else() 
         &changes_of_one,
         &["runs"],
         &["runs", "--account", ACCOUNT],
+        &["runs", "--gaps", "--every", "1h"],
+        &["runs", "--since", "2026-10-01"],
+        &["export"],
+        &["export", "--format", "ocsf"],
+        &["export", "changes"],
+        &["export", "runs"],
         &["verify"],
         &["verify", "--account", ACCOUNT],
         &["verify", "--head", &head],

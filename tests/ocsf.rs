@@ -12,6 +12,7 @@ use codeconnections_inventory::ocsf::{
 };
 use codeconnections_inventory::table::keys;
 use serde_json::{Value, json};
+use support::ccinv::Ccinv;
 use support::lab::{ACCOUNT, HOUR, Lab, account};
 use support::python::{fine, python};
 use support::script::{Script, arn, last};
@@ -209,6 +210,26 @@ async fn findings_of_every_verdict_and_severity_follow_the_published_schema() {
     let told = fine(validated(COMPLIANCE, &events).await);
 
     assert_eq!(told, format!("121 valid events of {COMPLIANCE} 1.6.0\n"));
+}
+
+#[tokio::test]
+async fn what_the_command_line_exports_follows_the_published_schema() {
+    let lab = Lab::new().await;
+    for name in ["api", MARKUP] {
+        lab.create(name);
+    }
+    lab.run().await;
+    let table = lab.table.name().as_str();
+    let export = ["export", "--format", "ocsf", "--table", table];
+    let lines = Ccinv::at(&lab).fine(&export).await;
+    let events: Vec<Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+
+    let told = fine(validated(INVENTORY, &events).await);
+
+    assert_eq!(told, format!("2 valid events of {INVENTORY} 1.6.0\n"));
 }
 
 /// What is done to a valid event, and what must be said of it.

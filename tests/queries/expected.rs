@@ -91,7 +91,8 @@ async fn of_connections(audit: &Audit, asked: &BTreeMap<&str, String>) -> Expect
 async fn history(audit: &Audit, asked: &BTreeMap<&str, String>) -> Vec<Change> {
     let histories = audit.history(&asked["ARN"], Some(&account())).await;
     let [history] = <[_; 1]>::try_from(histories.expect("read")).expect("one history");
-    history.changes
+    let changes = history.changes.into_iter();
+    changes.map(|told| told.change).collect()
 }
 
 async fn changes_between(audit: &Audit, since: Timestamp, until: Timestamp) -> Vec<Change> {
@@ -103,7 +104,8 @@ async fn changes_between(audit: &Audit, since: Timestamp, until: Timestamp) -> V
         provider: None,
         account: Some(account()),
     };
-    audit.changes(&filter).await.expect("read")
+    let changes = audit.changes(&filter).await.expect("read").into_iter();
+    changes.map(|told| told.change).collect()
 }
 
 fn time(text: &str) -> Timestamp {
