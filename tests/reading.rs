@@ -10,7 +10,7 @@ use std::process::Stdio;
 
 use codeconnections_inventory::audit::runs::Runs;
 use codeconnections_inventory::domain::{Clock, RunId, RunRecord, Timestamp};
-use codeconnections_inventory::table::Write;
+use codeconnections_inventory::table::{Write, items, keys};
 use serde_json::{Value, json};
 use support::ccinv::{Ccinv, Done};
 use support::lab::{ACCOUNT, HOUR, Lab, account, run};
@@ -381,6 +381,23 @@ async fn runs_at_the_same_time_are_found_whatever_their_numbers() {
         let mut found = Runs::of(&lab.table, &account);
         assert_eq!(found.by_id(&run.run_id).await.expect("read"), Some(run));
     }
+}
+
+#[tokio::test]
+async fn a_run_that_was_removed_is_named_and_not_passed_over() {
+    let told = Told::new().await;
+    let (pk, sk) = (keys::runs_pk(&account()), keys::run_sk(2));
+    let removed = told.lab.table.client().delete_item();
+    let removed = removed
+        .table_name(told.lab.table.name().as_str())
+        .key("pk", items::s(pk))
+        .key("sk", items::s(sk));
+    removed.send().await.expect("removed");
+    let done = told.ask(&["list", "--as-of", "2026-10-01T11:30:00Z"]).await;
+    assert_eq!(done.code, 1, "{done:?}");
+    let complaint = done.complaint();
+    assert!(complaint.contains("run 2 of account"), "{complaint}");
+    assert!(complaint.contains("ccinv verify"), "{complaint}");
 }
 
 #[tokio::test]

@@ -68,7 +68,7 @@ fn steady(text: &str) -> String {
     let rules = [
         (r"[0-9a-f]{64}", "[digest]"),
         (
-            r"2026-11-\d\dT[\d:.]+Z|20(2[7-9]|[3-9]\d)-\d\d-\d\dT[\d:.]+Z",
+            r"(2026-1[12]|20(2[7-9]|[3-9]\d)-\d\d)-\d\dT[\d:.]+Z",
             "[now]",
         ),
         (r"\d+ d( \d+ h)?|\d+ h( \d+ min)? before", "[long]"),
