@@ -109,10 +109,7 @@ impl<'a> Runs<'a> {
         }
         // It ended after it began, so those that had ended by then are others.
         let began = id.began();
-        let mut next = match self.ended_before_about(began).await? {
-            Some(before) => before,
-            None => 1,
-        };
+        let mut next = self.ended_before_about(began).await?.unwrap_or(1);
         while next <= last {
             let run = self.get(next).await?;
             if run.run_id == *id {

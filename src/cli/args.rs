@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
-use super::changes::{ChangesArgs, DiffArgs, HistoryArgs};
+use super::changes::{ChangesArgs, HistoryArgs};
+use super::diff::DiffArgs;
 use super::export::ExportArgs;
 use super::list::ListArgs;
 use super::runs::RunsArgs;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::CliError;
 use super::words::{count, lasting, short};
-use crate::audit::{Basis, NotObserved, RunBasis, settled_by};
+use crate::audit::{Audit, Basis, NotObserved, RunBasis, settled_by};
 use crate::domain::{AccountId, Clock, SystemClock, Timestamp};
 
 /// What an answer rests on, a line for each account and for each region that
@@ -74,19 +74,34 @@ pub(super) fn not_in_the_future(option: &str, at: Timestamp) -> Result<(), CliEr
     Ok(())
 }
 
-/// Refuses to answer where nothing at all is recorded: an empty answer would
-/// read as "there is nothing".
-pub(super) fn recorded(bases: &[Basis], account: Option<&AccountId>) -> Result<(), CliError> {
+/// What is known now of the accounts, where anything is recorded of them.
+pub(super) async fn of_now(
+    audit: &Audit,
+    account: Option<&AccountId>,
+) -> Result<Vec<Basis>, CliError> {
+    let bases = audit.bases(account, SystemClock.now()).await;
+    let bases = bases.map_err(CliError::failure)?;
+    recorded(&bases, account, None)?;
+    Ok(bases)
+}
+
+/// Refuses to answer where nothing at all is recorded, or was by the time
+/// that is asked about: an empty answer would read as "there is nothing".
+pub(super) fn recorded(
+    bases: &[Basis],
+    account: Option<&AccountId>,
+    as_of: Option<Timestamp>,
+) -> Result<(), CliError> {
     if bases.iter().any(|basis| basis.last_run.is_some()) {
         return Ok(());
     }
     let whose = account.map_or(String::new(), |account| format!(" of account {account}"));
-    let when = match bases.first() {
-        Some(basis) => format!(" had ended by {}", short(basis.at)),
-        None => " is recorded here".to_owned(),
+    let when = match as_of {
+        Some(at) if !bases.is_empty() => format!("had ended by {}", short(at)),
+        _ => "is recorded here".to_owned(),
     };
     Err(CliError::NoEvidence(format!(
-        "no run{whose}{when}: nothing can be said about its connections"
+        "no run{whose} {when}: nothing can be said about its connections"
     )))
 }
 

@@ -1,22 +1,20 @@
-//! `history`, `changes` and `diff`: what changed, when, and who saw it.
+//! `history` and `changes`: what changed, when, and who saw it.
 
 use clap::Args as ClapArgs;
-use serde::Serialize;
 
 use super::args::{
     StoreArgs, parse_connection, parse_kind, parse_provider, parse_status, parse_when,
 };
 use super::csv::field;
-use super::list::FilterArgs;
 use super::output::{Answer, Format, FormatArgs, Row, print, print_table};
 use super::store::Store;
 use super::table::{Cut, TextTable};
-use super::words::{count, differences, or_dash, short, span, started_by, what_changed};
+use super::words::{count, or_dash, short, span, started_by, what_changed};
 use super::{CliError, Exit, basis};
-use crate::audit::{Audit, Basis, ChangeFilter, Difference, DifferenceKind, ToldChange};
+use crate::audit::{ChangeFilter, ToldChange};
 use crate::domain::{
-    AccountId, Attributes, Change, ChangeKind, Clock, ConnectionStatus, Digest, ProviderType,
-    SystemClock, Timestamp, Trigger,
+    AccountId, Attributes, Change, ChangeKind, ConnectionStatus, Digest, ProviderType, Timestamp,
+    Trigger,
 };
 
 #[derive(Debug, ClapArgs)]
@@ -59,25 +57,9 @@ pub(super) struct ChangesArgs {
     format: FormatArgs,
 }
 
-#[derive(Debug, ClapArgs)]
-pub(super) struct DiffArgs {
-    /// The first time: a date, a time, or how long ago (30d, 12h, 45m)
-    #[arg(value_name = "T1", value_parser = parse_when)]
-    first: Timestamp,
-    /// The second time
-    #[arg(value_name = "T2", default_value = "now", value_parser = parse_when)]
-    second: Timestamp,
-    #[command(flatten)]
-    store: StoreArgs,
-    #[command(flatten)]
-    filter: FilterArgs,
-    #[command(flatten)]
-    format: FormatArgs,
-}
-
 pub(super) async fn history(args: HistoryArgs) -> Result<Exit, CliError> {
     let store = Store::open(&args.store).await?;
-    let audit = Audit::new(store.table().clone());
+    let audit = store.audit();
     let histories = audit
         .history(&args.connection, args.account.as_ref())
         .await
@@ -139,12 +121,8 @@ pub(super) fn history_table(changes: &[ToldChange]) -> TextTable {
 pub(super) async fn changes(args: ChangesArgs) -> Result<Exit, CliError> {
     check_order(("--since", args.since), ("--until", args.until))?;
     let store = Store::open(&args.store).await?;
-    let audit = Audit::new(store.table().clone());
-    let bases = audit
-        .bases(args.account.as_ref(), SystemClock.now())
-        .await
-        .map_err(CliError::failure)?;
-    basis::recorded(&bases, args.account.as_ref())?;
+    let audit = store.audit();
+    let bases = basis::of_now(&audit, args.account.as_ref()).await?;
     let filter = ChangeFilter {
         since: args.since,
         until: args.until,
@@ -201,104 +179,8 @@ pub(super) fn change_table(changes: &[ToldChange]) -> TextTable {
     table
 }
 
-#[derive(Debug, Serialize)]
-struct Differences {
-    from: Timestamp,
-    to: Timestamp,
-    rests_on: [Vec<Basis>; 2],
-    differences: Vec<Difference>,
-}
-
-pub(super) async fn diff(args: DiffArgs) -> Result<Exit, CliError> {
-    check_order(("T1", args.first), ("T2", args.second))?;
-    basis::not_in_the_future("T2", args.second)?;
-    let store = Store::open(&args.store).await?;
-    let audit = Audit::new(store.table().clone());
-    let account = args.filter.account.clone();
-    let mut rests_on = [Vec::new(), Vec::new()];
-    for (bases, at) in rests_on.iter_mut().zip([args.first, args.second]) {
-        *bases = audit
-            .bases(account.as_ref(), at)
-            .await
-            .map_err(CliError::failure)?;
-        basis::recorded(bases, account.as_ref())?;
-        basis::covered(bases)?;
-    }
-    let filter = args.filter.filter(false);
-    let found = audit.diff(&filter, (args.first, args.second)).await;
-    let found = Differences {
-        from: args.first,
-        to: args.second,
-        rests_on,
-        differences: found.map_err(CliError::failure)?,
-    };
-    let mut notes = vec![format!(
-        "{} different from {} to {}",
-        count(found.differences.len(), "connection"),
-        short(args.first),
-        short(args.second)
-    )];
-    for (bases, at) in found.rests_on.iter().zip([args.first, args.second]) {
-        notes.push(format!("as of {}:", short(at)));
-        notes.extend(basis::lines(bases).iter().map(|line| format!("  {line}")));
-    }
-    notes.extend(basis::unsettled(args.second));
-    let answer = Answer {
-        rows: &found.differences,
-        document: &found,
-        table: difference_table(&found.differences),
-        notes,
-    };
-    answer.print(args.format.get())?;
-    Ok(Exit::Fine)
-}
-
-fn difference_table(found: &[Difference]) -> TextTable {
-    let mut table = TextTable::new([
-        ("DIFFERENCE", Cut::Never),
-        ("NAME", Cut::End),
-        ("WHAT", Cut::End),
-        ("ACCOUNT", Cut::Never),
-        ("ARN", Cut::Start),
-    ]);
-    for difference in found {
-        let told = difference.after.as_ref().or(difference.before.as_ref());
-        let steps = difference.changes.iter().flat_map(|told| {
-            let change = &told.change;
-            let step = format!(
-                "{}: {} {}, run {}",
-                span(change),
-                change.kind,
-                what_changed(change),
-                run_number(told)
-            );
-            std::iter::once(step).chain(caller(told))
-        });
-        let cells = [
-            difference.kind.as_str().to_owned().into(),
-            or_dash(told.and_then(|told| told.connection_name.as_deref())).into(),
-            net(difference).into(),
-            difference.account.to_string().into(),
-            difference.connection_arn.to_string().into(),
-        ];
-        table.add(cells, steps.collect());
-    }
-    table
-}
-
-fn net(difference: &Difference) -> String {
-    match (difference.kind, &difference.before, &difference.after) {
-        (DifferenceKind::Changed, Some(before), Some(after)) => {
-            differences(before, after).join(", ")
-        }
-        (DifferenceKind::Removed, Some(before), _) => format!("was {}", before.status_word()),
-        (_, _, Some(after)) => after.status_word().to_owned(),
-        _ => "not there".to_owned(),
-    }
-}
-
 /// The number of the run that saw a change.
-fn run_number(told: &ToldChange) -> String {
+pub(super) fn run_number(told: &ToldChange) -> String {
     match &told.run {
         Some(run) => run.sequence.to_string(),
         None => "not recorded".to_owned(),
@@ -307,7 +189,7 @@ fn run_number(told: &ToldChange) -> String {
 
 /// Who called what, if an API call started the run that saw the change. That
 /// the call is its cause is for the reader to say.
-fn caller(told: &ToldChange) -> Vec<String> {
+pub(super) fn caller(told: &ToldChange) -> Vec<String> {
     let trigger = told.run.as_ref().map(|run| &run.trigger);
     match trigger {
         Some(call @ Trigger::ApiCall { .. }) => vec![format!("run after {}", started_by(call))],
@@ -315,7 +197,8 @@ fn caller(told: &ToldChange) -> Vec<String> {
     }
 }
 
-fn check_order(
+/// Refuses a span that ends before it begins.
+pub(super) fn check_order(
     (first, since): (&str, Timestamp),
     (second, until): (&str, Timestamp),
 ) -> Result<(), CliError> {
@@ -329,7 +212,8 @@ fn check_order(
     )))
 }
 
-fn attribute_fields(attributes: Option<&Attributes>) -> [String; 5] {
+/// The columns of what the service told, under their names.
+pub(super) fn attribute_fields(attributes: Option<&Attributes>) -> [String; 5] {
     [
         field(attributes.and_then(|a| a.connection_name.as_deref())),
         field(attributes.and_then(|a| a.connection_status.as_ref())),
@@ -419,39 +303,6 @@ impl Row for ToldChange {
             field(principal),
             field(source),
         ]);
-        fields
-    }
-}
-
-impl Row for Difference {
-    fn header() -> Vec<&'static str> {
-        vec![
-            "difference",
-            "account",
-            "connection_arn",
-            "before_connection_name",
-            "before_connection_status",
-            "before_provider_type",
-            "before_owner_account_id",
-            "before_host_arn",
-            "after_connection_name",
-            "after_connection_status",
-            "after_provider_type",
-            "after_owner_account_id",
-            "after_host_arn",
-            "changes",
-        ]
-    }
-
-    fn csv(&self) -> Vec<String> {
-        let mut fields = vec![
-            self.kind.as_str().to_owned(),
-            self.account.to_string(),
-            self.connection_arn.to_string(),
-        ];
-        fields.extend(attribute_fields(self.before.as_ref()));
-        fields.extend(attribute_fields(self.after.as_ref()));
-        fields.push(self.changes.len().to_string());
         fields
     }
 }

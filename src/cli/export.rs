@@ -13,9 +13,7 @@ use super::progress::Progress;
 use super::store::Store;
 use super::{CliError, Exit, basis};
 use crate::audit::{Audit, AuditError, ConnectionRow};
-use crate::domain::{
-    AccountId, Change, Clock, Digest, Region, RunRecord, Snapshot, SystemClock, Timestamp,
-};
+use crate::domain::{AccountId, Change, Digest, Region, RunRecord, Snapshot, Timestamp};
 use crate::ocsf::{ConnectionRecord, inventory_event};
 
 #[derive(Debug, ClapArgs)]
@@ -73,12 +71,8 @@ pub(super) async fn run(args: ExportArgs) -> Result<Exit, CliError> {
         ));
     }
     let store = Store::open(&args.store).await?;
-    let audit = Audit::new(store.table().clone());
-    let bases = audit
-        .bases(args.account.as_ref(), SystemClock.now())
-        .await
-        .map_err(CliError::failure)?;
-    basis::recorded(&bases, args.account.as_ref())?;
+    let audit = store.audit();
+    let bases = basis::of_now(&audit, args.account.as_ref()).await?;
     let accounts: Vec<AccountId> = bases.into_iter().map(|basis| basis.account).collect();
     let mut sink = Sink::new(args.format);
     let exported = match args.what {

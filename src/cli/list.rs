@@ -11,7 +11,7 @@ use super::store::Store;
 use super::table::{Cell, Cut, TextTable};
 use super::words::{count, or_dash, short};
 use super::{CliError, Exit};
-use crate::audit::{Audit, Basis, ConnectionFilter, ConnectionRow};
+use crate::audit::{Basis, ConnectionFilter, ConnectionRow};
 use crate::domain::{
     AccountId, Clock, ConnectionStatus, ProviderType, Region, SystemClock, Timestamp,
 };
@@ -77,12 +77,12 @@ pub(super) async fn run(args: ListArgs) -> Result<Exit, CliError> {
         basis::not_in_the_future("--as-of", at)?;
     }
     let store = Store::open(&args.store).await?;
-    let audit = Audit::new(store.table().clone());
+    let audit = store.audit();
     let filter = args.filter.filter(args.include_deleted);
     let at = args.as_of.unwrap_or_else(|| SystemClock.now());
     let rests_on = audit.bases(filter.account.as_ref(), at).await;
     let rests_on = rests_on.map_err(CliError::failure)?;
-    basis::recorded(&rests_on, filter.account.as_ref())?;
+    basis::recorded(&rests_on, filter.account.as_ref(), args.as_of)?;
     let connections = match args.as_of {
         Some(at) => audit.connections_as_of(&filter, at).await,
         None => audit.connections(&filter).await,

@@ -5,6 +5,7 @@ mod basis;
 mod changes;
 mod csv;
 mod demo;
+mod diff;
 mod export;
 mod list;
 mod output;
@@ -141,7 +142,7 @@ async fn run(args: Args) -> Result<Exit, CliError> {
         Command::Show(args) => show::run(args).await,
         Command::History(args) => changes::history(args).await,
         Command::Changes(args) => changes::changes(args).await,
-        Command::Diff(args) => changes::diff(args).await,
+        Command::Diff(args) => diff::run(args).await,
         Command::Runs(args) => runs::run(args).await,
         Command::Verify(args) => verify::run(args).await,
         Command::Export(args) => export::run(args).await,

@@ -57,12 +57,8 @@ pub(super) async fn run(args: RunsArgs) -> Result<Exit, CliError> {
         )));
     }
     let store = Store::open(&args.store).await?;
-    let audit = Audit::new(store.table().clone());
-    let bases = audit
-        .bases(args.account.as_ref(), SystemClock.now())
-        .await
-        .map_err(CliError::failure)?;
-    basis::recorded(&bases, args.account.as_ref())?;
+    let audit = store.audit();
+    let bases = basis::of_now(&audit, args.account.as_ref()).await?;
     let accounts: Vec<AccountId> = bases.into_iter().map(|basis| basis.account).collect();
     if args.gaps {
         gaps(&audit, &accounts, &args).await

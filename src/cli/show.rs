@@ -12,7 +12,7 @@ use super::table::TextTable;
 use super::words::{lasting, or_dash, short};
 use super::{CliError, Exit, basis};
 use crate::audit::timeline::{Segment, SegmentState};
-use crate::audit::{Audit, ConnectionRow, Shown};
+use crate::audit::{ConnectionRow, Shown};
 use crate::domain::{AccountId, Clock, SystemClock, Timestamp};
 
 #[derive(Debug, ClapArgs)]
@@ -37,7 +37,7 @@ const LINE: usize = 60;
 
 pub(super) async fn run(args: ShowArgs) -> Result<Exit, CliError> {
     let store = Store::open(&args.store).await?;
-    let audit = Audit::new(store.table().clone());
+    let audit = store.audit();
     let span = (args.since, SystemClock.now());
     let shown = audit
         .show(&args.connection, args.account.as_ref(), span)

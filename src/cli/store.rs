@@ -10,6 +10,7 @@ use aws_sdk_dynamodb::Client;
 
 use super::CliError;
 use super::args::StoreArgs;
+use crate::audit::Audit;
 use crate::aws::clients;
 use crate::aws::fault::chain;
 use crate::local::EmbeddedTable;
@@ -66,6 +67,11 @@ impl Store {
             table: embedded.table().clone(),
             _embedded: Some(embedded),
         })
+    }
+
+    /// What answers questions about it.
+    pub(super) fn audit(&self) -> Audit {
+        Audit::new(self.table.clone())
     }
 
     /// The table.
