@@ -19,10 +19,14 @@ use serde_json::{Value, json};
 use support::lab::{self, ACCOUNT, Lab, REGION, START, account, changes};
 use support::proxy::{Act, Proxy};
 use support::script::{Reply, Script, arn, entry, last};
+use support::stage::{Held, Stage};
 
 fn time(text: &str) -> Timestamp {
     text.parse().expect("a time")
 }
+
+/// What a run may be late by and still record.
+const MINUTES: Duration = Duration::from_mins(10);
 
 /// A schedule event with this id.
 fn scheduled(id: &str) -> Value {
@@ -255,7 +259,7 @@ async fn an_older_observation_that_comes_late_changes_nothing() {
     let newer = async {
         held.reached().await;
         stage.show(vec![entry(&id, "c", "ERROR")]);
-        lab.clock.advance(lab::HOUR);
+        lab.clock.advance(MINUTES);
         let newer = lab::run(&newer_handler, &event).await;
         held.release();
         newer
@@ -274,7 +278,7 @@ async fn an_older_observation_that_comes_late_changes_nothing() {
     let row = lab.connection(&id).await;
     assert_eq!(
         row.last_seen_at,
-        Some(time("2026-10-01T11:00:00Z")),
+        Some(time("2026-10-01T10:10:00Z")),
         "never backwards"
     );
     assert_eq!(lab.runs().await.len(), 3);
@@ -301,7 +305,7 @@ async fn what_only_an_older_observation_saw_is_recorded_and_the_next_run_says_th
     let newer = async {
         held.reached().await;
         stage.show(vec![]);
-        lab.clock.advance(lab::HOUR);
+        lab.clock.advance(MINUTES);
         let newer = lab.run_with(&stage.endpoint, &event).await;
         held.release();
         newer
@@ -314,7 +318,7 @@ async fn what_only_an_older_observation_saw_is_recorded_and_the_next_run_says_th
     assert_eq!(changes(&next), [(ChangeKind::Deleted, 1)]);
     let last = &lab.changes(&id).await[3];
     assert_eq!(last.previously_seen_at, Some(time("2026-10-01T11:00:00Z")));
-    assert_eq!(last.observed_at, time("2026-10-01T13:00:00Z"));
+    assert_eq!(last.observed_at, time("2026-10-01T12:10:00Z"));
 }
 
 #[tokio::test]
@@ -829,72 +833,4 @@ async fn a_run_records_how_each_listing_went_and_the_account_knows_the_last_runs
     let state = lab.table.read_account(&account()).await.expect("read");
     let snapshots = codeconnections_inventory::domain::run::SnapshotsRecord::of(&state.snapshots);
     assert_eq!(runs[1].snapshots, Some(snapshots));
-}
-
-/// A listing of one region that a test sets.
-struct Stage {
-    endpoint: String,
-    entries: Arc<std::sync::Mutex<Vec<Value>>>,
-    _script: Script,
-}
-
-impl Stage {
-    async fn new(entries: Vec<Value>) -> Self {
-        let entries = Arc::new(std::sync::Mutex::new(entries));
-        let shown = Arc::clone(&entries);
-        let script = Script::start(move |_| last(shown.lock().expect("shown").clone())).await;
-        Self {
-            endpoint: script.endpoint.clone(),
-            entries,
-            _script: script,
-        }
-    }
-
-    fn show(&self, entries: Vec<Value>) {
-        *self.entries.lock().expect("shown") = entries;
-    }
-}
-
-/// A proxy before the table that holds the first request of one kind until
-/// it is released.
-struct Held {
-    reached: Arc<AtomicBool>,
-    released: Arc<AtomicBool>,
-    proxy: Proxy,
-}
-
-impl Held {
-    /// Until it is released, such requests are throttled: the run waits.
-    async fn before(lab: &Lab, operation: &'static str) -> Self {
-        let reached = Arc::new(AtomicBool::new(false));
-        let released = Arc::new(AtomicBool::new(false));
-        let (was_reached, is_released) = (Arc::clone(&reached), Arc::clone(&released));
-        let proxy = Proxy::start(&lab.table_endpoint, move |seen| {
-            if seen.operation != operation || is_released.load(Ordering::SeqCst) {
-                return Act::Pass;
-            }
-            was_reached.store(true, Ordering::SeqCst);
-            Act::fault(400, "ThrottlingException")
-        })
-        .await;
-        Self {
-            reached,
-            released,
-            proxy,
-        }
-    }
-
-    fn table(&self, lab: &Lab) -> codeconnections_inventory::table::Table {
-        lab.table_at(&self.proxy.endpoint)
-    }
-
-    async fn reached(&self) {
-        while !self.reached.load(Ordering::SeqCst) {
-            tokio::task::yield_now().await;
-        }
-    }
-
-    fn release(&self) {
-        self.released.store(true, Ordering::SeqCst);
-    }
 }

@@ -20,6 +20,7 @@ pub mod page;
 pub mod proxy;
 pub mod python;
 pub mod script;
+pub mod stage;
 pub mod template;
 pub mod tools;
 

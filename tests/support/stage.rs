@@ -1,0 +1,79 @@
+//! A listing that a test sets, and a run that a test holds up.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use codeconnections_inventory::table::Table;
+use serde_json::Value;
+
+use super::lab::Lab;
+use super::proxy::{Act, Proxy};
+use super::script::{Script, last};
+
+/// A listing of one region that a test sets.
+pub struct Stage {
+    pub endpoint: String,
+    entries: Arc<Mutex<Vec<Value>>>,
+    _script: Script,
+}
+
+impl Stage {
+    pub async fn new(entries: Vec<Value>) -> Self {
+        let entries = Arc::new(Mutex::new(entries));
+        let shown = Arc::clone(&entries);
+        let script = Script::start(move |_| last(shown.lock().expect("shown").clone())).await;
+        Self {
+            endpoint: script.endpoint.clone(),
+            entries,
+            _script: script,
+        }
+    }
+
+    pub fn show(&self, entries: Vec<Value>) {
+        *self.entries.lock().expect("shown") = entries;
+    }
+}
+
+/// A proxy before the table that holds the first request of one kind until
+/// it is released.
+pub struct Held {
+    reached: Arc<AtomicBool>,
+    released: Arc<AtomicBool>,
+    proxy: Proxy,
+}
+
+impl Held {
+    /// Until it is released, such requests are throttled: the run waits.
+    pub async fn before(lab: &Lab, operation: &'static str) -> Self {
+        let reached = Arc::new(AtomicBool::new(false));
+        let released = Arc::new(AtomicBool::new(false));
+        let (was_reached, is_released) = (Arc::clone(&reached), Arc::clone(&released));
+        let proxy = Proxy::start(&lab.table_endpoint, move |seen| {
+            if seen.operation != operation || is_released.load(Ordering::SeqCst) {
+                return Act::Pass;
+            }
+            was_reached.store(true, Ordering::SeqCst);
+            Act::fault(400, "ThrottlingException")
+        })
+        .await;
+        Self {
+            reached,
+            released,
+            proxy,
+        }
+    }
+
+    pub fn table(&self, lab: &Lab) -> Table {
+        lab.table_at(&self.proxy.endpoint)
+    }
+
+    pub async fn reached(&self) {
+        while !self.reached.load(Ordering::SeqCst) {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    pub fn release(&self) {
+        self.released.store(true, Ordering::SeqCst);
+    }
+}
