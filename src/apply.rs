@@ -5,7 +5,7 @@
 //! again by the same rules, and written again if there is still something to
 //! write.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use futures_util::stream::{self, StreamExt};
 use tokio::time::Instant;
@@ -14,9 +14,9 @@ use crate::aws::{Deadline, Fault, FaultKind, Meter, Patience};
 use crate::domain::decide::{Comparison, Decision, Step};
 use crate::domain::listing::Observation;
 use crate::domain::plan::{self, Known, Plan, Touch};
-use crate::domain::{ConnectionArn, Snapshot};
+use crate::domain::{Clock, ConnectionArn, Snapshot};
 use crate::table::store::BATCH;
-use crate::table::{Table, TableError, Write};
+use crate::table::{Table, TableError, TooLate, Write};
 
 /// Writes one run's plan.
 #[derive(Debug)]
@@ -35,6 +35,8 @@ pub struct Writer<'a> {
     pub patience: Patience,
     /// When to stop.
     pub deadline: Deadline,
+    /// What time it is: a change that was observed too long ago is not sent.
+    pub clock: Arc<dyn Clock>,
     /// What counts.
     pub meter: &'a Meter,
 }
@@ -48,6 +50,9 @@ pub struct Applied {
     pub refreshed: Vec<Snapshot>,
     /// Writes that were not made: the table did not take them in time.
     pub unwritten: u64,
+    /// Changes that were not recorded because they were observed too long
+    /// ago.
+    pub too_late: u64,
     /// What kept the table from taking them, if it said anything.
     pub kept_by: Option<Fault>,
     /// Writes that can't be made, each with its reason.
@@ -64,6 +69,8 @@ enum Settled {
     Overtaken(Option<Box<Snapshot>>),
     /// It was not made: too little time was left, or a fault did not pass.
     Unwritten(Option<Fault>),
+    /// It was observed too long ago to be recorded.
+    TooLate,
     Problem(String),
 }
 
@@ -117,14 +124,18 @@ impl Writer<'_> {
                 return Settled::Unwritten(last);
             }
             let fault = match self.carry_out(&decision, known.as_ref()).await {
-                Write::Written => {
+                Err(TooLate { was_sent }) => {
+                    let asks = was_sent || failed > 0;
+                    return self.settle_too_late(arn, &decision, asks, stop).await;
+                }
+                Ok(Write::Written) => {
                     self.meter.count_written(1);
                     return match decision {
                         Decision::Change(step) => Settled::Recorded(step),
                         Decision::Touch { .. } | Decision::Nothing(_) => Settled::Touched,
                     };
                 }
-                Write::Conflict => {
+                Ok(Write::Conflict) => {
                     rounds += 1;
                     let fresh = match self.read_again(arn, stop).await {
                         Ok(fresh) => fresh,
@@ -143,7 +154,7 @@ impl Writer<'_> {
                     known = fresh;
                     continue;
                 }
-                Write::Failed(fault) => telling(last, fault),
+                Ok(Write::Failed(fault)) => telling(last, fault),
             };
             last = Some(fault.clone());
             failed += 1;
@@ -153,11 +164,42 @@ impl Writer<'_> {
         }
     }
 
-    async fn carry_out(&self, decision: &Decision, known: Option<&Snapshot>) -> Write {
-        match (decision, known) {
+    /// A change that may no longer be sent is not recorded, unless it was
+    /// when it was sent before, and only the answer was lost.
+    async fn settle_too_late(
+        &self,
+        arn: &ConnectionArn,
+        decision: &Decision,
+        was_sent: bool,
+        stop: &OnceLock<TableError>,
+    ) -> Settled {
+        let Decision::Change(step) = decision else {
+            return Settled::TooLate;
+        };
+        if !was_sent {
+            return Settled::TooLate;
+        }
+        match self.read_again(arn, stop).await {
+            Ok(Some(fresh)) if fresh.digest == step.snapshot.digest => {
+                Settled::Recorded(step.clone())
+            }
+            Ok(_) => Settled::TooLate,
+            Err(settled) => settled,
+        }
+    }
+
+    async fn carry_out(
+        &self,
+        decision: &Decision,
+        known: Option<&Snapshot>,
+    ) -> Result<Write, TooLate> {
+        Ok(match (decision, known) {
             (Decision::Change(step), known) => {
-                self.in_time(self.table.record(self.comparison.account, known, step))
+                let account = self.comparison.account;
+                let write = self.table.record(account, known, step, &self.clock);
+                tokio::time::timeout_at(self.deadline.writing, write)
                     .await
+                    .unwrap_or_else(|_| Ok(Write::Failed(timed_out())))?
             }
             (Decision::Touch { window, listed_in }, Some(snapshot)) => {
                 let touch = [Touch {
@@ -170,10 +212,10 @@ impl Writer<'_> {
                 results
                     .ok()
                     .and_then(|results| results.into_iter().next())
-                    .unwrap_or_else(|| Write::Failed(too_late()))
+                    .unwrap_or_else(|| Write::Failed(timed_out()))
             }
             (Decision::Touch { .. } | Decision::Nothing(_), _) => Write::Written,
-        }
+        })
     }
 
     /// Notes that connections were seen, a batch at a time.
@@ -196,7 +238,7 @@ impl Writer<'_> {
             let write = self.table.touch(self.comparison.account, &pending);
             let results = match tokio::time::timeout_at(self.deadline.writing, write).await {
                 Ok(results) => results,
-                Err(_) => vec![Write::Failed(too_late()); pending.len()],
+                Err(_) => vec![Write::Failed(timed_out()); pending.len()],
             };
             let mut again = Vec::new();
             let mut passing = None;
@@ -295,19 +337,13 @@ impl Writer<'_> {
                 Ok(Err(corrupt @ TableError::Corrupt(_))) => {
                     return Err(Settled::Problem(corrupt.to_string()));
                 }
-                Err(_) => too_late(),
+                Err(_) => timed_out(),
             };
             failed += 1;
             if let Some(settled) = self.give_up(arn, fault, failed, stop).await {
                 return Err(settled);
             }
         }
-    }
-
-    async fn in_time(&self, write: impl Future<Output = Write>) -> Write {
-        tokio::time::timeout_at(self.deadline.writing, write)
-            .await
-            .unwrap_or_else(|_| Write::Failed(too_late()))
     }
 }
 
@@ -350,7 +386,7 @@ fn telling(earlier: Option<Fault>, fault: Fault) -> Fault {
     }
 }
 
-fn too_late() -> Fault {
+fn timed_out() -> Fault {
     Fault::new(
         FaultKind::TimedOut,
         "TimedOut",
@@ -372,6 +408,7 @@ impl Applied {
                     self.kept_by = fault.or(self.kept_by.take());
                 }
             }
+            Settled::TooLate => self.too_late += 1,
             Settled::Problem(problem) => self.problems.push(problem),
         }
     }

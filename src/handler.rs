@@ -98,7 +98,7 @@ impl From<HandlerError> for Diagnostic {
     }
 }
 
-impl<S: ConnectionSource, C: Clock> Handler<S, C> {
+impl<S: ConnectionSource, C: Clock + Clone + 'static> Handler<S, C> {
     /// Deals with one event, within `remaining`.
     ///
     /// # Errors

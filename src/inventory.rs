@@ -8,7 +8,7 @@ use crate::aws::fault::chain;
 use crate::aws::{Deadline, Meter, Patience};
 use crate::collect::{ConnectionSource, Limits, Lister};
 use crate::domain::decide::Comparison;
-use crate::domain::listing::Observation;
+use crate::domain::listing::{MAX_OBSERVATION_AGE, Observation};
 use crate::domain::plan::{self, Known, TombstoneGuard};
 use crate::domain::run::{ListingReport, SnapshotsRecord, count_by_status};
 use crate::domain::{
@@ -68,7 +68,7 @@ const PROBLEMS_TOLD: usize = 20;
 /// The version that a run's record names.
 pub const CODE_VERSION: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
 
-impl<S: ConnectionSource, C: Clock> Inventory<S, C> {
+impl<S: ConnectionSource, C: Clock + Clone + 'static> Inventory<S, C> {
     /// Makes one run. What fails is part of the summary.
     pub async fn run(&self, order: &Order, deadline: Deadline, meter: Arc<Meter>) -> Summary {
         let started_at = self.clock.now();
@@ -153,6 +153,7 @@ impl<S: ConnectionSource, C: Clock> Inventory<S, C> {
             concurrency: self.policy.concurrency,
             patience: self.policy.patience,
             deadline,
+            clock: Arc::new(self.clock.clone()),
             meter,
         };
         let applied = writer.apply(plan).await;
@@ -226,6 +227,14 @@ impl Findings {
                 applied.unwritten
             ));
         }
+        if applied.too_late > 0 {
+            problems.push(format!(
+                "{} changes observed more than {} minutes ago: too late to be recorded; \
+                 the next run takes them up",
+                applied.too_late,
+                MAX_OBSERVATION_AGE.as_secs() / 60
+            ));
+        }
         problems.extend(applied.stopped.iter().map(|error| chain(error)));
         // An item that can't be read is met again where its connection was to
         // be written, and told once.
@@ -255,7 +264,7 @@ impl Findings {
             problems,
             changes,
             held_back: held_back as u64,
-            unwritten: applied.unwritten,
+            unwritten: applied.unwritten + applied.too_late,
             snapshots: Some(snapshots),
         }
     }

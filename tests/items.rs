@@ -21,9 +21,10 @@ use codeconnections_inventory::domain::listing::{Filter, Window};
 use codeconnections_inventory::domain::plan::Touch;
 use codeconnections_inventory::domain::run::{ListingError, ListingReport, SnapshotsRecord};
 use codeconnections_inventory::domain::{
-    AccountId, AccountRecord, Attributes, Change, ChangeKind, ConnectionArn, Digest, Outcome,
-    Presence, Region, RunId, RunRecord, Snapshot, Timestamp, Trigger,
+    AccountId, AccountRecord, Attributes, Change, ChangeKind, Clock, ConnectionArn, Digest,
+    Outcome, Presence, Region, RunId, RunRecord, Snapshot, Timestamp, Trigger,
 };
+use codeconnections_inventory::local::ManualClock;
 use codeconnections_inventory::table::{Corrupt, TableError, Write, keys};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -303,6 +304,13 @@ fn account_record() -> impl Strategy<Value = AccountRecord> {
     )
 }
 
+/// Records a step; by the clock that is passed, nothing is ever too late.
+async fn record(lab: &Lab, account: &AccountId, known: Option<&Snapshot>, step: &Step) -> Write {
+    let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Timestamp::from_millis(i64::MIN)));
+    let written = lab.table.record(account, known, step, &clock).await;
+    written.expect("in time")
+}
+
 /// Runs `case` on many values, against one table.
 fn for_many<S: Strategy>(
     strategy: &S,
@@ -347,7 +355,7 @@ fn a_snapshot_and_its_change_are_read_back_as_they_were_written() {
         let mut expected = Vec::new();
         let mut known = None;
         for step in [&first, &second] {
-            let written = lab.table.record(&account, known, step).await;
+            let written = record(lab, &account, known, step).await;
             prop_assert_eq!(written, Write::Written);
             expected.push(step.change.clone());
             known = Some(&step.snapshot);
@@ -375,7 +383,7 @@ fn a_snapshot_and_its_change_are_read_back_as_they_were_written() {
 fn the_index_by_status_tells_a_present_connection_and_no_tombstone() {
     for_many(&step(), async |lab, step| {
         let account = fresh_account();
-        let written = lab.table.record(&account, None, &step).await;
+        let written = record(lab, &account, None, &step).await;
         prop_assert_eq!(written, Write::Written);
         let Some(status) = &step.snapshot.attributes.connection_status else {
             return Ok(());
@@ -402,7 +410,7 @@ fn a_touched_snapshot_differs_only_in_when_and_where_it_was_seen() {
         &(step(), window(), regions),
         async |lab, (step, window, regions)| {
             let account = fresh_account();
-            let written = lab.table.record(&account, None, &step).await;
+            let written = record(lab, &account, None, &step).await;
             prop_assert_eq!(written, Write::Written);
             let listed_in: Option<Vec<Region>> =
                 regions.map(BTreeSet::into_iter).map(Iterator::collect);

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use codeconnections_inventory::audit::verify::verify;
+use codeconnections_inventory::domain::listing::MAX_OBSERVATION_AGE;
 use codeconnections_inventory::domain::plan::TombstoneGuard;
 use codeconnections_inventory::domain::{ChangeKind, Clock, Outcome, Timestamp};
 use proptest::prelude::*;
@@ -50,8 +51,11 @@ enum Op {
     /// Runs at the same time.
     Overlap(usize),
     /// A run that is held up before it writes, while this happens and a newer
-    /// one is made.
-    Late(Vec<(usize, Option<usize>)>),
+    /// one is made; for so long that it may record nothing any more, or not.
+    Late {
+        meanwhile: Vec<(usize, Option<usize>)>,
+        too_late: bool,
+    },
 }
 
 /// What is true of one connection.
@@ -242,7 +246,10 @@ impl Life {
                 }
                 self.observed(&self.world(), &all, &all, false);
             }
-            Op::Late(meanwhile) => self.late(meanwhile).await,
+            Op::Late {
+                meanwhile,
+                too_late,
+            } => self.late(meanwhile, *too_late).await,
         }
     }
 
@@ -329,7 +336,7 @@ impl Life {
         self.runs = summary.sequence.expect("recorded");
     }
 
-    async fn late(&mut self, meanwhile: &[(usize, Option<usize>)]) {
+    async fn late(&mut self, meanwhile: &[(usize, Option<usize>)], too_late: bool) {
         self.tick();
         let all: Vec<usize> = (0..REGIONS.len()).collect();
         let reached = Arc::new(AtomicBool::new(false));
@@ -356,15 +363,28 @@ impl Life {
             }
             self.tick();
             let summary = lab::run(&newer_handler, &event).await;
+            if too_late {
+                self.lab.clock.advance(MAX_OBSERVATION_AGE);
+            }
             released.store(true, Ordering::SeqCst);
             summary
         };
         let (older, newer) = tokio::join!(lab::run(&older_handler, &event), newer);
         assert_eq!(newer.outcome, Outcome::Complete, "{:?}", newer.problems);
-        assert_eq!(older.outcome, Outcome::Complete, "{:?}", older.problems);
+        // What it would have changed, and it alone, it has not written.
+        let expected = match older.unwritten {
+            0 => Outcome::Complete,
+            _ => Outcome::Partial,
+        };
+        assert_eq!(older.outcome, expected, "{:?}", older.problems);
+        assert!(too_late || older.unwritten == 0, "{:?}", older.problems);
+        assert!(!too_late || older.changes.is_empty(), "{:?}", older.changes);
         self.runs += 2;
         let before: Vec<usize> = self.references.iter().map(|r| r.history.len()).collect();
         self.observed(&self.world(), &all, &all, false);
+        if too_late {
+            return;
+        }
         // All that the older one can add is what was not known to be there,
         // and about which the newer one wrote nothing: it was there when the
         // older one looked, and is gone again.
@@ -469,8 +489,11 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::Repeat),
         2 => (1..12usize, any::<bool>()).prop_map(|(at, after)| Op::Crash { at, after }),
         1 => (2..4usize).prop_map(Op::Overlap),
-        1 => prop::collection::vec((connection, prop::option::of(status)), 0..4)
-            .prop_map(Op::Late),
+        2 => (
+            prop::collection::vec((connection, prop::option::of(status)), 0..4),
+            any::<bool>(),
+        )
+            .prop_map(|(meanwhile, too_late)| Op::Late { meanwhile, too_late }),
     ]
 }
 

@@ -29,7 +29,8 @@ pub struct AccountRecord {
     /// The last complete run, if there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_complete: Option<RunReference>,
-    /// When each region last gave a complete and unfiltered listing.
+    /// When each region last gave a complete and unfiltered listing, of which
+    /// everything was written.
     #[serde(default)]
     pub coverage: BTreeMap<Region, Timestamp>,
     /// The events of the last complete runs, with the runs' numbers.
@@ -88,7 +89,9 @@ impl AccountRecord {
             record.last_attempt = this.clone();
             record.connections.clone_from(&run.connections);
         }
-        if run.filter.is_empty() {
+        // Of what was listed and not written, the record would say that the
+        // listing lacked it.
+        if run.filter.is_empty() && run.unwritten == 0 {
             for listing in run.listings.iter().filter(|listing| listing.complete) {
                 let at = record
                     .coverage

@@ -1,11 +1,28 @@
 //! A listing: every page that one region of one account gave, complete or not.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::attributes::{Attributes, ProviderType};
 use super::{ConnectionArn, Region, Timestamp};
+
+/// How long after its beginning an observation may still be recorded.
+///
+/// A span of time that is over must give an auditor the same changes for ever.
+/// No run takes longer than this (it is the longest that Lambda lets one run),
+/// so nothing is lost by it but what a run that was held up (a laptop that
+/// slept, a clock that was set) would slip into a past that was told already.
+/// The next run sees what there is to see, and records it in its own time.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
+pub const MAX_OBSERVATION_AGE: Duration = Duration::from_mins(15);
+
+/// Whether what was observed at `observed_at` may no longer be recorded at
+/// `now`.
+pub fn is_too_late(observed_at: Timestamp, now: Timestamp) -> bool {
+    u128::from(now.millis_since(observed_at)) > MAX_OBSERVATION_AGE.as_millis()
+}
 
 /// What a listing was restricted to, as the API's own filters do it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -101,7 +101,7 @@ impl<'de> Deserialize<'de> for Timestamp {
 
 /// What tells the time. Passed in everywhere, so that a test decides what
 /// time it is.
-pub trait Clock: Send + Sync {
+pub trait Clock: fmt::Debug + Send + Sync {
     /// The time now.
     fn now(&self) -> Timestamp;
 }

@@ -7,6 +7,7 @@
 //! can add and nothing else. See `docs/design.md`.
 
 pub mod error;
+mod expiry;
 pub mod items;
 pub mod keys;
 mod query;
@@ -16,4 +17,5 @@ pub mod statements;
 pub mod store;
 
 pub use error::{Corrupt, TableError};
+pub use expiry::TooLate;
 pub use store::{AccountState, Table, Write};

@@ -17,6 +17,7 @@ use aws_sdk_dynamodb::types::{
 };
 
 use super::error::{Corrupt, TableError};
+use super::expiry::{RefuseWhenTooLate, TooLate};
 use super::items;
 use super::keys;
 use super::query::Query;
@@ -27,7 +28,7 @@ use crate::aws::{Fault, FaultKind, Meter};
 use crate::config::TableName;
 use crate::domain::decide::Step;
 use crate::domain::plan::Touch;
-use crate::domain::{AccountId, AccountRecord, ConnectionArn, RunRecord, Snapshot};
+use crate::domain::{AccountId, AccountRecord, Clock, ConnectionArn, RunRecord, Snapshot};
 
 /// Statements in one request, at most.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchExecuteStatement.html>
@@ -250,12 +251,17 @@ impl Table {
 
     /// Records a change together with the snapshot that it leaves, or
     /// neither.
+    ///
+    /// # Errors
+    /// [`TooLate`] if by `clock` the change was observed too long ago when it
+    /// was to be sent.
     pub async fn record(
         &self,
         account: &AccountId,
         known: Option<&Snapshot>,
         step: &Step,
-    ) -> Write {
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Write, TooLate> {
         let mut request = self.client.execute_transaction();
         for Statement { text, parameters } in statements::step(&self.name, account, known, step) {
             let statement = ParameterizedStatement::builder()
@@ -264,16 +270,21 @@ impl Table {
                 .build();
             match statement {
                 Ok(statement) => request = request.transact_statements(statement),
-                Err(error) => return Write::Failed(Fault::local(&error)),
+                Err(error) => return Ok(Write::Failed(Fault::local(&error))),
             }
         }
+        let refuse = RefuseWhenTooLate::new(clock, step.change.observed_at);
         let answer = request
             .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
             .customize()
             .interceptor(self.meter.counts(Use::Write))
+            .interceptor(refuse)
             .send()
             .await;
-        match answer {
+        if let Some(too_late) = answer.as_ref().err().and_then(|e| TooLate::in_causes_of(e)) {
+            return Err(too_late);
+        }
+        Ok(match answer {
             Ok(answer) => {
                 self.meter.count_write_units(answer.consumed_capacity());
                 Write::Written
@@ -284,7 +295,7 @@ impl Table {
                 }
                 _ => of_fault(self.fault(&error)),
             },
-        }
+        })
     }
 
     /// Records a run. [`Write::Conflict`] if its number is taken.
