@@ -16,6 +16,9 @@ pub use connections::{ConnectionFilter, ConnectionRow};
 pub use gaps::Gap;
 pub use show::Shown;
 
+use std::time::Duration;
+
+use crate::domain::listing::MAX_OBSERVATION_AGE;
 use crate::domain::{AccountId, RunRecord, Timestamp};
 use crate::table::{Table, TableError};
 
@@ -45,13 +48,14 @@ pub enum AuditError {
 }
 
 /// For how long after a time something that was observed by then may still be
-/// written, in milliseconds: as long as a run may last, and a minute for
-/// clocks that differ and for what is under way.
-pub const SETTLES_AFTER_MS: i64 = 16 * 60 * 1000;
+/// written: as long as an observation may be recorded, and a minute for clocks
+/// that differ and for what is under way.
+pub const SETTLES_AFTER: Duration = MAX_OBSERVATION_AGE.saturating_add(Duration::from_secs(60));
 
 /// The time up to which answers don't change any more.
 pub fn settled_by(now: Timestamp) -> Timestamp {
-    Timestamp::from_millis(now.millis().saturating_sub(SETTLES_AFTER_MS))
+    let settles_after = i64::try_from(SETTLES_AFTER.as_millis()).unwrap_or(i64::MAX);
+    Timestamp::from_millis(now.millis().saturating_sub(settles_after))
 }
 
 impl Audit {
