@@ -294,6 +294,42 @@ async fn what_was_being_observed_at_the_time_was_not_known_yet() {
 }
 
 #[tokio::test]
+async fn a_span_in_which_nobody_looked_to_the_end_is_no_quiet_one() {
+    let told = Told::new().await;
+    let api = told.lab.create("api");
+    told.run().await; // 10:00
+    told.lab.deny(OPT_IN);
+    told.lab.set_status(&api, "ERROR");
+    told.run().await; // 11:00, PARTIAL
+    let changes = async |since: &str, until: &str| {
+        let range = [
+            "changes", "--since", since, "--until", until, "--format", "jsonl",
+        ];
+        told.ask(&range).await
+    };
+    let quiet = changes("2026-10-01T10:00:00Z", "2026-10-01T10:30:00Z").await;
+    assert_eq!(
+        (quiet.code, quiet.stdout.lines().count()),
+        (0, 1),
+        "{quiet:?}"
+    );
+    let unseen = changes("2026-10-01T10:10:00Z", "2026-10-01T10:30:00Z").await;
+    assert_eq!(unseen.code, 4);
+    let complaint = unseen.complaint();
+    assert!(
+        complaint.contains("began from 2026-10-01T10:10:00Z to"),
+        "{complaint}"
+    );
+    // What was seen all the same is told.
+    let partly = changes("2026-10-01T10:10:00Z", "2026-10-01T12:00:00Z").await;
+    assert_eq!(
+        (partly.code, partly.stdout.lines().count()),
+        (4, 1),
+        "{partly:?}"
+    );
+}
+
+#[tokio::test]
 async fn two_times_differ_by_what_is_other_at_the_end_and_the_steps_between_are_told() {
     let told = Told::new().await;
     let names = ["stays", "breaks", "goes", "flaps"];

@@ -370,7 +370,7 @@ async fn changes_are_listed_by_time_and_by_what_they_are() {
     let scanned = Scanned::new().await;
     let kinds = async |arguments: &[&str]| {
         let changes = scanned.json(&[&["changes"], arguments].concat()).await;
-        let changes = changes.as_array().expect("a list").clone();
+        let changes = changes["changes"].as_array().expect("a list").clone();
         let kinds = changes
             .iter()
             .map(|c| c["kind"].as_str().expect("a kind").to_owned());
@@ -387,10 +387,14 @@ async fn changes_are_listed_by_time_and_by_what_they_are() {
         ["FIRST_SEEN"]
     );
     assert_eq!(kinds(&["--provider", "bitbucket"]).await, ["FIRST_SEEN"]);
+    assert!(kinds(&["--kind", "REAPPEARED"]).await.is_empty());
+    let before_all = ["changes", "--since", "2020-01-01", "--until", "2020-02-01"];
+    let nobody_looked = scanned.run(&before_all).await;
+    assert_eq!(nobody_looked.code, 4);
+    let complaint = nobody_looked.complaint();
     assert!(
-        kinds(&["--since", "2020-01-01", "--until", "2020-02-01"])
-            .await
-            .is_empty()
+        complaint.contains("no complete run of account"),
+        "{complaint}"
     );
     let told = scanned.fine(&["changes", "--kind", "DELETED"]).await;
     assert!(

@@ -86,7 +86,9 @@ changes for ever.
 Examples:
   ccinv changes                                   the last 30 days
   ccinv changes --since 2026-10-01 --until 2026-11-01
-  ccinv changes --since 7d --kind STATUS_CHANGED --status ERROR --format jsonl")]
+  ccinv changes --since 7d --kind STATUS_CHANGED --status ERROR --format jsonl
+
+Exit codes: 0 fine, 4 no complete run looked in that span.")]
     Changes(ChangesArgs),
     /// Show what is different between two times
     #[command(after_help = "\

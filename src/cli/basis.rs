@@ -108,14 +108,40 @@ pub(super) fn recorded(
 /// Says which accounts no complete run covers: what is not listed of them may
 /// have been there.
 pub(super) fn covered(bases: &[Basis]) -> Result<(), CliError> {
-    let missing: Vec<&Basis> = bases.iter().filter(|basis| !basis.is_evidence()).collect();
+    unless_evidence(bases, Basis::is_evidence, |accounts, at| {
+        format!(
+            "no complete run of account {accounts} had ended by {at}: \
+             what is not listed may have been there"
+        )
+    })
+}
+
+/// Says of which accounts no complete run began from `since` on: what changed
+/// of them may not have been seen.
+pub(super) fn looked(bases: &[Basis], since: Timestamp) -> Result<(), CliError> {
+    let looked = |basis: &Basis| {
+        let run = basis.last_complete_run.as_ref();
+        run.is_some_and(|run| run.started_at >= since)
+    };
+    unless_evidence(bases, looked, |accounts, at| {
+        format!(
+            "no complete run of account {accounts} began from {} to {at}: \
+             what changed then may not have been observed",
+            short(since)
+        )
+    })
+}
+
+fn unless_evidence(
+    bases: &[Basis],
+    is_evidence: impl Fn(&Basis) -> bool,
+    told: impl Fn(&str, &str) -> String,
+) -> Result<(), CliError> {
+    let missing: Vec<&Basis> = bases.iter().filter(|basis| !is_evidence(basis)).collect();
     let Some(first) = missing.first() else {
         return Ok(());
     };
     let accounts: Vec<&str> = missing.iter().map(|b| b.account.as_str()).collect();
-    Err(CliError::NoEvidence(format!(
-        "no complete run of account {} had ended by {}: what is not listed may have been there",
-        accounts.join(", "),
-        short(first.at)
-    )))
+    let at = short(first.at);
+    Err(CliError::NoEvidence(told(&accounts.join(", "), &at)))
 }

@@ -1,6 +1,7 @@
 //! `history` and `changes`: what changed, when, and who saw it.
 
 use clap::Args as ClapArgs;
+use serde::Serialize;
 
 use super::args::{
     StoreArgs, parse_connection, parse_kind, parse_provider, parse_status, parse_when,
@@ -11,10 +12,10 @@ use super::store::Store;
 use super::table::{Cut, TextTable};
 use super::words::{count, or_dash, short, span, started_by, what_changed};
 use super::{CliError, Exit, basis};
-use crate::audit::{ChangeFilter, ToldChange};
+use crate::audit::{Basis, ChangeFilter, ToldChange};
 use crate::domain::{
-    AccountId, Attributes, Change, ChangeKind, ConnectionStatus, Digest, ProviderType, Timestamp,
-    Trigger,
+    AccountId, Attributes, Change, ChangeKind, Clock, ConnectionStatus, Digest, ProviderType,
+    SystemClock, Timestamp, Trigger,
 };
 
 #[derive(Debug, ClapArgs)]
@@ -122,7 +123,10 @@ pub(super) async fn changes(args: ChangesArgs) -> Result<Exit, CliError> {
     check_order(("--since", args.since), ("--until", args.until))?;
     let store = Store::open(&args.store).await?;
     let audit = store.audit();
-    let bases = basis::of_now(&audit, args.account.as_ref()).await?;
+    basis::of_now(&audit, args.account.as_ref()).await?;
+    let at = args.until.min(SystemClock.now());
+    let rests_on = audit.bases(args.account.as_ref(), at).await;
+    let rests_on = rests_on.map_err(CliError::failure)?;
     let filter = ChangeFilter {
         since: args.since,
         until: args.until,
@@ -131,23 +135,39 @@ pub(super) async fn changes(args: ChangesArgs) -> Result<Exit, CliError> {
         provider: args.provider,
         account: args.account,
     };
-    let changes = audit.changes(&filter).await.map_err(CliError::failure)?;
+    let told = Changes {
+        since: args.since,
+        until: args.until,
+        rests_on,
+        changes: audit.changes(&filter).await.map_err(CliError::failure)?,
+    };
     let mut notes = vec![format!(
         "{} observed from {} to {}",
-        count(changes.len(), "change"),
+        count(told.changes.len(), "change"),
         short(args.since),
         short(args.until)
     )];
-    notes.extend(basis::lines(&bases));
+    notes.extend(basis::lines(&told.rests_on));
     notes.extend(basis::unsettled(args.until));
-    let answer = Answer {
-        rows: &changes,
-        document: &changes,
-        table: change_table(&changes),
-        notes,
-    };
-    answer.print(args.format.get())?;
-    Ok(Exit::Fine)
+    let looked = basis::looked(&told.rests_on, args.since);
+    if looked.is_ok() || !told.changes.is_empty() {
+        let answer = Answer {
+            rows: &told.changes,
+            document: &told,
+            table: change_table(&told.changes),
+            notes,
+        };
+        answer.print(args.format.get())?;
+    }
+    looked.map(|()| Exit::Fine)
+}
+
+#[derive(Debug, Serialize)]
+struct Changes {
+    since: Timestamp,
+    until: Timestamp,
+    rests_on: Vec<Basis>,
+    changes: Vec<ToldChange>,
 }
 
 /// Changes of several connections as a table; who called what stands under
