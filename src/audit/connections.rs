@@ -67,6 +67,7 @@ impl ConnectionFilter {
     pub fn admits(&self, row: &ConnectionRow) -> bool {
         let deleted = row.deleted_at.is_some();
         (self.include_deleted || !deleted)
+            && self.account.as_ref().is_none_or(|id| *id == row.account)
             && (self.status.is_none() || self.status == row.connection_status)
             && (self.provider.is_none() || self.provider == row.provider_type)
             && self
@@ -192,7 +193,7 @@ impl Replay {
 
 impl Audit {
     /// The connections that `filter` means, by account and ARN; those asked
-    /// for by status alone are read from the index, the longest in it first.
+    /// for by status are read from the index, the longest in it first.
     ///
     /// # Errors
     /// [`AuditError`] if the table can't be read.
@@ -202,7 +203,7 @@ impl Audit {
     ) -> Result<Vec<ConnectionRow>, AuditError> {
         let mut rows = Vec::new();
         match &filter.status {
-            Some(status) if filter.account.is_none() && !filter.include_deleted => {
+            Some(status) if !filter.include_deleted => {
                 let found = self.table().in_status(status).await?;
                 rows.extend(found.into_iter().map(ConnectionRow::in_status));
             }
