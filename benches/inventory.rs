@@ -33,14 +33,16 @@ use codeconnections_inventory::collect::{CodeConnections, Limits, Lister};
 use codeconnections_inventory::config::{DEFAULT_CONCURRENCY, DEFAULT_GUARD};
 use codeconnections_inventory::domain::decide::{Comparison, Step};
 use codeconnections_inventory::domain::plan::{self, Known, TombstoneGuard};
-use codeconnections_inventory::domain::{AccountId, Clock, Filter, Region, RunId, SystemClock};
+use codeconnections_inventory::domain::{
+    AccountId, Clock, Filter, Format, Region, RunId, SystemClock,
+};
 use codeconnections_inventory::handler::Handler;
 use codeconnections_inventory::inventory::{Inventory, Policy};
 use codeconnections_inventory::local::EmbeddedTable;
 use codeconnections_inventory::local::codeconnections::protocol::{self, Wire};
 use codeconnections_inventory::local::embedded::{TABLE, local_config};
-use codeconnections_inventory::table::items::{self, Item, s};
-use codeconnections_inventory::table::{Table, keys};
+use codeconnections_inventory::table::Table;
+use codeconnections_inventory::table::items::{self, Item};
 use futures_util::stream::{self, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -366,15 +368,7 @@ async fn fill(service: &str, table: &str) -> Result<()> {
 
 /// The items that record a step.
 fn written(step: &Step) -> [Item; 2] {
-    let mut snapshot: Item = items::snapshot_attributes(&step.snapshot)
-        .into_iter()
-        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
-        .collect();
-    snapshot.insert(keys::PK.to_owned(), s(keys::account_pk(&account())));
-    snapshot.insert(
-        keys::SK.to_owned(),
-        s(keys::snapshot_sk(&step.snapshot.arn)),
-    );
+    let snapshot = items::snapshot_item(&account(), &step.snapshot, Format::CURRENT);
     [snapshot, items::change_item(&step.change)]
 }
 

@@ -12,7 +12,7 @@ use crate::domain::listing::{MAX_OBSERVATION_AGE, Observation};
 use crate::domain::plan::{self, Known, TombstoneGuard};
 use crate::domain::run::{ListingReport, SnapshotsRecord, count_by_status};
 use crate::domain::{
-    AccountId, ChangeKind, Clock, ConnectionArn, Filter, Outcome, Region, RunId, RunRecord,
+    AccountId, ChangeKind, Clock, ConnectionArn, Filter, Format, Outcome, Region, RunId, RunRecord,
     Snapshot, Timestamp, Trigger,
 };
 use crate::record::Recorder;
@@ -273,6 +273,7 @@ impl Findings {
     fn into_run(self, order: &Order, started_at: Timestamp, finished_at: Timestamp) -> RunRecord {
         let snapshots = self.snapshots.as_ref();
         RunRecord {
+            format: Format::CURRENT,
             account: order.account.clone(),
             sequence: 1,
             run_id: order.run_id.clone(),
@@ -291,6 +292,7 @@ impl Findings {
             unwritten: self.unwritten,
             code_version: CODE_VERSION.into(),
             snapshots: snapshots.map(SnapshotsRecord::of),
+            account_sequence: None,
             previous_digest: None,
         }
     }

@@ -67,6 +67,7 @@ impl Recorder<'_> {
         let until = self.deadline.end;
         if let Some(known) = &known {
             run.sequence = known.sequence + 1;
+            run.account_sequence = Some(known.sequence);
             run.previous_digest = Some(known.head);
         }
         let mut rounds = 0;

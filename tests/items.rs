@@ -21,7 +21,7 @@ use codeconnections_inventory::domain::listing::{Filter, Window};
 use codeconnections_inventory::domain::plan::Touch;
 use codeconnections_inventory::domain::run::{ListingError, ListingReport, SnapshotsRecord};
 use codeconnections_inventory::domain::{
-    AccountId, AccountRecord, Attributes, Change, ChangeKind, Clock, ConnectionArn, Digest,
+    AccountId, AccountRecord, Attributes, Change, ChangeKind, Clock, ConnectionArn, Digest, Format,
     Outcome, Presence, Region, RunId, RunRecord, Snapshot, Timestamp, Trigger,
 };
 use codeconnections_inventory::local::ManualClock;
@@ -166,6 +166,7 @@ fn step() -> impl Strategy<Value = Step> {
                 digest,
             },
             change: Change {
+                format: Format::CURRENT,
                 account: account(),
                 arn,
                 version,
@@ -241,13 +242,15 @@ fn run_record() -> impl Strategy<Value = RunRecord> {
         any::<u64>(),
         text(),
         prop::option::of((any::<u64>(), digest())),
-        prop::option::of(digest()),
+        (prop::option::of(any::<u64>()), prop::option::of(digest())),
     );
     (any::<u64>(), who, found, rest).prop_map(|(sequence, who, found, rest)| {
         let (run_id, times, outcome, trigger, (provider, host_arn)) = who;
         let (problems, listings, connections, changes) = found;
-        let (tombstones_held_back, unwritten, code_version, snapshots, previous_digest) = rest;
+        let (tombstones_held_back, unwritten, code_version, snapshots, last) = rest;
+        let (account_sequence, previous_digest) = last;
         RunRecord {
+            format: Format::CURRENT,
             account: account(),
             sequence,
             run_id,
@@ -267,6 +270,7 @@ fn run_record() -> impl Strategy<Value = RunRecord> {
             unwritten,
             code_version,
             snapshots: snapshots.map(|(count, digest)| SnapshotsRecord { count, digest }),
+            account_sequence,
             previous_digest,
         }
     })
@@ -291,6 +295,7 @@ fn account_record() -> impl Strategy<Value = AccountRecord> {
         |(sequence, head, (last_attempt, last_complete), coverage, events, connections)| {
             let events = events.into_iter();
             AccountRecord {
+                format: Format::CURRENT,
                 account: account(),
                 sequence,
                 head,
@@ -421,7 +426,8 @@ fn a_touched_snapshot_differs_only_in_when_and_where_it_was_seen() {
             };
             let written = lab.table.touch(&account, &[touch]).await;
 
-            let newer = window.began_at > step.snapshot.last_seen.began_at;
+            let before = step.snapshot.last_seen;
+            let newer = window.began_at > before.began_at && window.ended_at >= before.ended_at;
             let expected = if newer {
                 prop_assert_eq!(written, [Write::Written]);
                 Snapshot {
@@ -717,7 +723,7 @@ fn snapshot_edits() -> Vec<(Edit, &'static str)> {
         (("digest", s("abc")), "\"abc\" is not a digest"),
         (("v", None), "is missing: no item of this inventory"),
         (("v", s("1")), "is missing: no item of this inventory"),
-        (("v", n("2")), "is 2: this software reads format 1"),
+        (("v", n("3")), "is 3: this software reads formats 1 and 2"),
     ]
 }
 
@@ -938,7 +944,11 @@ async fn an_edited_change_or_run_is_refused_by_key_and_attribute() {
             "before",
             "is of a type never written",
         ),
-        (("v", n("2")), "v", "is 2: this software reads format 1"),
+        (
+            ("v", n("3")),
+            "v",
+            "is 3: this software reads formats 1 and 2",
+        ),
         (("v", None), "v", "is missing"),
     ] {
         edit(&lab, &pk, &sk, &what).await;
@@ -965,7 +975,11 @@ async fn an_edited_change_or_run_is_refused_by_key_and_attribute() {
             "started_at",
             "is of a type never written",
         ),
-        (("v", n("0")), "v", "is 0: this software reads format 1"),
+        (
+            ("v", n("0")),
+            "v",
+            "is 0: this software reads formats 1 and 2",
+        ),
     ] {
         edit(&lab, &pk, &sk, &what).await;
         for found in [

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AccountId, Digest, Outcome, Region, RunId, RunRecord, Timestamp};
+use super::{AccountId, Digest, Format, Outcome, Region, RunId, RunRecord, Timestamp};
 
 /// How many events of complete runs are remembered, so that their second
 /// delivery is known as one. `EventBridge` delivers again within moments or
@@ -18,6 +18,13 @@ const EVENTS_REMEMBERED: usize = 8;
 /// may be behind them after a crash, and is then brought up by the next run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountRecord {
+    /// The format that it is stored in.
+    #[serde(
+        rename = "v",
+        default = "Format::first",
+        skip_serializing_if = "Format::is_first"
+    )]
+    pub format: Format,
     /// The account.
     pub account: AccountId,
     /// The number of its last recorded run.
@@ -71,8 +78,12 @@ impl AccountRecord {
     pub fn with(previous: Option<&Self>, run: &RunRecord) -> Self {
         let this = RunReference::from(run);
         let mut record = match previous {
-            Some(previous) => previous.clone(),
+            Some(previous) => Self {
+                format: Format::CURRENT,
+                ..previous.clone()
+            },
             None => Self {
+                format: Format::CURRENT,
                 account: run.account.clone(),
                 sequence: 0,
                 head: run.digest(),
@@ -104,6 +115,11 @@ impl AccountRecord {
             record.note_complete(this, run.trigger.event_id());
         }
         record
+    }
+
+    /// The digest over all of this, which is stored with it.
+    pub fn digest(&self) -> Digest {
+        Digest::of(self)
     }
 
     fn note_complete(&mut self, run: RunReference, event_id: Option<&str>) {

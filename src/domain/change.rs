@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::ids::Malformed;
-use super::{AccountId, Attributes, ConnectionArn, Digest, RunId, Timestamp};
+use super::{AccountId, Attributes, ConnectionArn, Digest, Format, RunId, Timestamp};
 
 /// What happened to a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -70,6 +70,13 @@ impl FromStr for ChangeKind {
 /// answer that showed the new one had come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
+    /// The format that it is stored in.
+    #[serde(
+        rename = "v",
+        default = "Format::first",
+        skip_serializing_if = "Format::is_first"
+    )]
+    pub format: Format,
     /// The account that was asked.
     pub account: AccountId,
     /// The connection.

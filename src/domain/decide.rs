@@ -3,7 +3,9 @@
 
 use super::listing::{Sighting, Window};
 use super::snapshot::{Presence, Snapshot};
-use super::{AccountId, Attributes, Change, ChangeKind, ConnectionArn, Region, RunId, Timestamp};
+use super::{
+    AccountId, Attributes, Change, ChangeKind, ConnectionArn, Format, Region, RunId, Timestamp,
+};
 
 /// Who compares: what every change of a run records of the run.
 #[derive(Debug, Clone, Copy)]
@@ -228,6 +230,7 @@ impl Comparison<'_> {
         previously_seen_at: Option<Timestamp>,
     ) -> Change {
         Change {
+            format: Format::CURRENT,
             account: self.account.clone(),
             arn: arn.clone(),
             version: known.map_or(0, |known| known.version).saturating_add(1),

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::ids::Malformed;
 use super::listing::Filter;
 use super::{
-    AccountId, ChangeKind, ConnectionArn, Digest, Listing, ListingEnd, Region, RunId, Snapshot,
-    Timestamp,
+    AccountId, ChangeKind, ConnectionArn, Digest, Format, Listing, ListingEnd, Region, RunId,
+    Snapshot, Timestamp,
 };
 
 /// How a run ended.
@@ -160,6 +160,13 @@ impl From<&Listing> for ListingReport {
 /// before by its digest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunRecord {
+    /// The format that it is stored in.
+    #[serde(
+        rename = "v",
+        default = "Format::first",
+        skip_serializing_if = "Format::is_first"
+    )]
+    pub format: Format,
     /// The account that was asked.
     pub account: AccountId,
     /// 1 for an account's first recorded run, and one more for each next.
@@ -200,6 +207,10 @@ pub struct RunRecord {
     /// read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshots: Option<SnapshotsRecord>,
+    /// The number of the run that the account's record named last when this
+    /// run read it. None if there was no record, or none that could be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_sequence: Option<u64>,
     /// The digest of the run before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous_digest: Option<Digest>,

@@ -3,6 +3,11 @@
 use super::listing::Window;
 use super::{Attributes, ConnectionArn, Digest, Region, Timestamp};
 
+/// A connection that is there, as it is stored.
+pub const PRESENT: &str = "PRESENT";
+/// A tombstone, as it is stored.
+pub const DELETED: &str = "DELETED";
+
 /// What is known of one connection, as the last run that told something new
 /// about it left it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +43,16 @@ pub enum Presence {
         /// The listings that no longer had it.
         seen_gone: Window,
     },
+}
+
+impl Presence {
+    /// The presence as it is stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Present => PRESENT,
+            Self::Deleted { .. } => DELETED,
+        }
+    }
 }
 
 impl Snapshot {

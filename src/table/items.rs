@@ -15,25 +15,29 @@ use serde_json::{Map, Number, Value};
 use super::error::Corrupt;
 use super::keys;
 use crate::domain::listing::Window;
+use crate::domain::snapshot::{DELETED, PRESENT};
 use crate::domain::{
-    AccountId, AccountRecord, Attributes, Change, ConnectionArn, Presence, Region, RunRecord,
-    Snapshot,
+    AccountId, AccountRecord, Attributes, Change, ConnectionArn, Digest, Format, Presence, Region,
+    RunRecord, Seal, Snapshot,
 };
 
 /// An item as DynamoDB gives it.
 pub type Item = HashMap<String, AttributeValue>;
 
-/// The version of the stored format, in every item as `v`.
-pub const FORMAT: u32 = 1;
-/// The attribute that holds [`FORMAT`].
+/// The attribute that holds the [`Format`] of its item.
 pub const FORMAT_ATTRIBUTE: &str = "v";
-
-const PRESENT: &str = "PRESENT";
-const DELETED: &str = "DELETED";
+/// The attribute that holds the [`Digest`] of a record, or of a snapshot's
+/// last change.
+pub const DIGEST: &str = "digest";
+/// The attribute that holds a snapshot's [`Seal`].
+pub const SEAL: &str = "seal";
 
 /// The attributes of a snapshot besides its keys, in the order in which they
 /// are written. `None` means that the attribute must not be there.
-pub fn snapshot_attributes(snapshot: &Snapshot) -> Vec<(&'static str, Option<AttributeValue>)> {
+pub fn snapshot_attributes(
+    account: &AccountId,
+    snapshot: &Snapshot,
+) -> Vec<(&'static str, Option<AttributeValue>)> {
     let Attributes {
         connection_name,
         connection_status,
@@ -42,9 +46,9 @@ pub fn snapshot_attributes(snapshot: &Snapshot) -> Vec<(&'static str, Option<Att
         provider_type,
     } = &snapshot.attributes;
     let optional = |text: &Option<Box<str>>| text.as_deref().map(s);
-    let (presence, gone) = match snapshot.presence {
-        Presence::Present => (PRESENT, None),
-        Presence::Deleted { seen_gone } => (DELETED, Some(seen_gone)),
+    let gone = match snapshot.presence {
+        Presence::Present => None,
+        Presence::Deleted { seen_gone } => Some(seen_gone),
     };
     let in_index = gone.is_none();
     let status = connection_status.as_ref();
@@ -57,7 +61,7 @@ pub fn snapshot_attributes(snapshot: &Snapshot) -> Vec<(&'static str, Option<Att
             "provider_type",
             provider_type.as_ref().map(|p| s(p.as_str())),
         ),
-        ("presence", Some(s(presence))),
+        ("presence", Some(s(snapshot.presence.as_str()))),
         ("first_seen_at", Some(s(snapshot.first_seen_at))),
         ("last_seen_at", Some(s(snapshot.last_seen.began_at))),
         ("last_seen_until", Some(s(snapshot.last_seen.ended_at))),
@@ -66,8 +70,9 @@ pub fn snapshot_attributes(snapshot: &Snapshot) -> Vec<(&'static str, Option<Att
         ("status_since", Some(s(snapshot.status_since))),
         ("version", Some(n(snapshot.version))),
         ("listed_in", listed_in(&snapshot.listed_in)),
-        ("digest", Some(s(snapshot.digest))),
-        (FORMAT_ATTRIBUTE, Some(n(FORMAT))),
+        (DIGEST, Some(s(snapshot.digest))),
+        (SEAL, Some(s(Seal::of(account, snapshot)))),
+        (FORMAT_ATTRIBUTE, Some(n(Format::CURRENT))),
         (
             keys::STATUS_PK,
             in_index.then(|| s(keys::status_pk(status))),
@@ -79,17 +84,36 @@ pub fn snapshot_attributes(snapshot: &Snapshot) -> Vec<(&'static str, Option<Att
     ]
 }
 
+/// A snapshot as an item of `format`.
+pub fn snapshot_item(account: &AccountId, snapshot: &Snapshot, format: Format) -> Item {
+    let mut item: Item = snapshot_attributes(account, snapshot)
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+        .collect();
+    item.extend([
+        (keys::PK.to_owned(), s(keys::account_pk(account))),
+        (keys::SK.to_owned(), s(keys::snapshot_sk(&snapshot.arn))),
+        (FORMAT_ATTRIBUTE.to_owned(), n(format)),
+    ]);
+    if format == Format::One {
+        item.remove(SEAL);
+    }
+    item
+}
+
 /// Regions as they are stored: a set, and nothing for none.
 pub fn listed_in(regions: &[Region]) -> Option<AttributeValue> {
     let names: Vec<String> = regions.iter().map(ToString::to_string).collect();
     (!names.is_empty()).then_some(AttributeValue::Ss(names))
 }
 
-/// Reads a snapshot.
+/// Reads a snapshot. One whose seal does not fit was edited, and is not
+/// believed: the next run would otherwise put a seal of its own on the edit.
 ///
 /// # Errors
 /// [`Corrupt`] names the attribute that is wrong.
 pub fn read_snapshot(mut item: Item) -> Result<Snapshot, Corrupt> {
+    let account = account_of(&item);
     let mut reader = Reader { item: &mut item };
     let sk = reader.peek(keys::SK);
     let Some(arn) = sk.strip_prefix(keys::CONNECTION_PREFIX) else {
@@ -99,7 +123,7 @@ pub fn read_snapshot(mut item: Item) -> Result<Snapshot, Corrupt> {
     let arn: ConnectionArn = arn
         .parse()
         .map_err(|malformed| reader.wrong(keys::SK, &malformed))?;
-    reader.check_format()?;
+    let format = reader.format()?;
     let last_seen = Window {
         began_at: reader.required("last_seen_at")?,
         ended_at: reader.required("last_seen_until")?,
@@ -117,7 +141,7 @@ pub fn read_snapshot(mut item: Item) -> Result<Snapshot, Corrupt> {
             return Err(reader.wrong("presence", &problem));
         }
     };
-    Ok(Snapshot {
+    let snapshot = Snapshot {
         attributes: Attributes {
             connection_name: reader.text("connection_name")?.map(String::into_boxed_str),
             connection_status: reader.text("connection_status")?.map(|t| t.as_str().into()),
@@ -131,14 +155,22 @@ pub fn read_snapshot(mut item: Item) -> Result<Snapshot, Corrupt> {
         status_since: reader.required("status_since")?,
         version: reader.number("version")?,
         listed_in: reader.regions("listed_in")?,
-        digest: reader.required("digest")?,
+        digest: reader.required(DIGEST)?,
         arn,
-    })
+    };
+    if format != Format::One {
+        let account = account.ok_or_else(|| reader.wrong(keys::PK, &"names no account"))?;
+        let seal: Seal = reader.required(SEAL)?;
+        if seal != Seal::of(&account, &snapshot) {
+            return Err(reader.wrong(SEAL, &"is not that of what the snapshot says"));
+        }
+    }
+    Ok(snapshot)
 }
 
 /// A change as an item.
 pub fn change_item(change: &Change) -> Item {
-    let mut item = to_item(change);
+    let mut item = to_item(change, change.format);
     let arn = &change.arn;
     item.extend([
         (keys::PK.into(), s(keys::changes_pk(&change.account, arn))),
@@ -148,25 +180,28 @@ pub fn change_item(change: &Change) -> Item {
             keys::TIME_SK.into(),
             s(keys::time_sk(change.observed_at, arn, change.version)),
         ),
-        ("digest".into(), s(change.digest())),
+        (DIGEST.into(), s(change.digest())),
     ]);
     item
 }
 
 /// A run as an item.
 pub fn run_item(run: &RunRecord) -> Item {
-    let mut item = to_item(run);
+    let mut item = to_item(run, run.format);
     item.extend([
         (keys::PK.into(), s(keys::runs_pk(&run.account))),
         (keys::SK.into(), s(keys::run_sk(run.sequence))),
-        ("digest".into(), s(run.digest())),
+        (DIGEST.into(), s(run.digest())),
     ]);
     item
 }
 
 /// An account's record as an item.
 pub fn account_item(record: &AccountRecord) -> Item {
-    let mut item = to_item(record);
+    let mut item = to_item(record, record.format);
+    if record.format != Format::One {
+        item.insert(DIGEST.into(), s(record.digest()));
+    }
     item.extend([
         (keys::PK.into(), s(keys::account_pk(&record.account))),
         (keys::SK.into(), s(keys::ACCOUNT_SK)),
@@ -176,13 +211,37 @@ pub fn account_item(record: &AccountRecord) -> Item {
     item
 }
 
-/// Reads a change, a run or an account's record.
+/// Reads an account's record. One whose digest does not fit was edited, and
+/// is not believed: the next run would otherwise build on it.
+///
+/// # Errors
+/// [`Corrupt`], if the item is no such record.
+pub fn read_account(item: Item) -> Result<AccountRecord, Corrupt> {
+    let mut told = Item::new();
+    for name in [keys::PK, keys::SK, DIGEST] {
+        told.extend(
+            item.get_key_value(name)
+                .map(|(n, v)| (n.clone(), v.clone())),
+        );
+    }
+    let record: AccountRecord = read_record(item)?;
+    if record.format != Format::One {
+        let mut reader = Reader { item: &mut told };
+        let digest: Digest = reader.required(DIGEST)?;
+        if digest != record.digest() {
+            return Err(reader.wrong(DIGEST, &"is not that of what the record says"));
+        }
+    }
+    Ok(record)
+}
+
+/// Reads a change or a run, or an account's record whatever its digest.
 ///
 /// # Errors
 /// [`Corrupt`], if the item is no such record.
 pub fn read_record<T: DeserializeOwned>(mut item: Item) -> Result<T, Corrupt> {
     let reader = Reader { item: &mut item };
-    reader.check_format()?;
+    reader.format()?;
     let mut map = Map::new();
     for (name, value) in reader.item.iter() {
         let value =
@@ -199,8 +258,8 @@ pub fn read_record<T: DeserializeOwned>(mut item: Item) -> Result<T, Corrupt> {
     })
 }
 
-fn to_item(record: &impl Serialize) -> Item {
-    let mut item = Item::from([(FORMAT_ATTRIBUTE.to_owned(), n(FORMAT))]);
+fn to_item(record: &impl Serialize, format: Format) -> Item {
+    let mut item = Item::from([(FORMAT_ATTRIBUTE.to_owned(), n(format))]);
     if let Ok(Value::Object(map)) = serde_json::to_value(record) {
         item.extend(
             map.into_iter()
@@ -273,13 +332,17 @@ impl Reader<'_> {
         }
     }
 
-    fn check_format(&self) -> Result<(), Corrupt> {
+    fn format(&self) -> Result<Format, Corrupt> {
         match self.item.get(FORMAT_ATTRIBUTE) {
-            Some(AttributeValue::N(digits)) if *digits == FORMAT.to_string() => Ok(()),
-            Some(AttributeValue::N(digits)) => Err(self.wrong(
-                FORMAT_ATTRIBUTE,
-                &format!("is {digits}: this software reads format {FORMAT}"),
-            )),
+            Some(AttributeValue::N(digits)) => {
+                let known = Format::ALL
+                    .into_iter()
+                    .find(|format| *digits == format.to_string());
+                known.ok_or_else(|| {
+                    let problem = format!("is {digits}: this software reads formats 1 and 2");
+                    self.wrong(FORMAT_ATTRIBUTE, &problem)
+                })
+            }
             _ => Err(self.wrong(FORMAT_ATTRIBUTE, &"is missing: no item of this inventory")),
         }
     }

@@ -9,7 +9,7 @@ use super::keys;
 use crate::config::TableName;
 use crate::domain::decide::Step;
 use crate::domain::plan::Touch;
-use crate::domain::{AccountId, AccountRecord, RunRecord, Snapshot};
+use crate::domain::{AccountId, AccountRecord, Format, RunRecord, Seal, Snapshot};
 
 /// A statement and its parameters.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,53 +22,73 @@ pub struct Statement {
 
 /// A connection that is as it was: when (and where) it was seen, provided
 /// that it still is as it was compared with and was not seen later.
+///
+/// Its seal is right whoever else writes the snapshot at the same time, since
+/// all that it is over is either set here or held by a condition: what only a
+/// change sets by `version`, the regions by `listed_in`. Of two touches that
+/// set the same, either order leaves one of the two states, whole; of two that
+/// set other regions, the second one's condition fails. The conditions are
+/// not on the seal before, because two runs at the same time would then meet
+/// a conflict over every connection.
+///
+/// The format is set too: a snapshot of an earlier one is of the current one
+/// from then on.
 pub fn touch(table: &TableName, account: &AccountId, touch: &Touch<'_>) -> Statement {
+    let Touch {
+        snapshot,
+        window,
+        listed_in,
+    } = touch;
     let mut update = Update::new(table);
-    update.set("last_seen_at", s(touch.window.began_at));
-    update.set("last_seen_until", s(touch.window.ended_at));
-    if let Some(regions) = &touch.listed_in {
+    update.set("last_seen_at", s(window.began_at));
+    update.set("last_seen_until", s(window.ended_at));
+    if let Some(regions) = listed_in {
         update.put("listed_in", items::listed_in(regions));
     }
+    let regions = listed_in.as_ref().unwrap_or(&snapshot.listed_in);
+    let seal = Seal::touched(account, snapshot, *window, regions);
+    update.set(items::SEAL, s(seal));
+    update.set(items::FORMAT_ATTRIBUTE, n(Format::CURRENT));
     update
-        .of(account, &keys::snapshot_sk(&touch.snapshot.arn))
-        .when("version", "=", n(touch.snapshot.version))
-        .when("last_seen_at", "<", s(touch.window.began_at))
+        .of(account, &keys::snapshot_sk(&snapshot.arn))
+        .when("version", "=", n(snapshot.version))
+        .when("last_seen_at", "<", s(window.began_at))
+        .when("last_seen_until", "<=", s(window.ended_at))
+        .when_is("listed_in", items::listed_in(&snapshot.listed_in))
         .statement
 }
 
 /// A change and the snapshot that it leaves: two statements that must both
 /// hold.
 ///
-/// `known` is the snapshot that was compared with. It must not have been
-/// changed since, nor been seen by a listing that was not over when this one
-/// began.
+/// `known` is the snapshot that was compared with. It must be as it was then:
+/// neither changed nor seen since, because what it said then is part of what
+/// is written now, and listed in the same regions, because they decide whether
+/// it is gone. Nor may it have been seen by a listing that was not over when
+/// this one began.
 pub fn step(
     table: &TableName,
     account: &AccountId,
     known: Option<&Snapshot>,
     step: &Step,
 ) -> [Statement; 2] {
-    let attributes = items::snapshot_attributes(&step.snapshot);
     let sk = keys::snapshot_sk(&step.snapshot.arn);
     let snapshot = match known {
         None => {
-            let mut item: Item = attributes
-                .into_iter()
-                .filter_map(|(name, value)| Some((name.to_owned(), value?)))
-                .collect();
-            item.insert(keys::PK.to_owned(), s(keys::account_pk(account)));
-            item.insert(keys::SK.to_owned(), s(sk));
+            let item = items::snapshot_item(account, &step.snapshot, Format::CURRENT);
             insert(table, item)
         }
         Some(known) => {
             let mut update = Update::new(table);
-            for (name, value) in attributes {
+            for (name, value) in items::snapshot_attributes(account, &step.snapshot) {
                 update.put(name, value);
             }
             update
                 .of(account, &sk)
                 .when("version", "=", n(known.version))
                 .when("last_seen_until", "<=", s(step.change.observed_at))
+                .when("last_seen_at", "=", s(known.last_seen.began_at))
+                .when_is("listed_in", items::listed_in(&known.listed_in))
                 .statement
         }
     };
@@ -99,10 +119,16 @@ pub fn account(
     for (name, value) in attributes {
         update.set(&name, value);
     }
-    update
-        .of(&record.account, keys::ACCOUNT_SK)
-        .when("sequence", "=", n(known.sequence))
-        .statement
+    let update =
+        update
+            .of(&record.account, keys::ACCOUNT_SK)
+            .when("sequence", "=", n(known.sequence));
+    // By its number alone, what a run before that one adds could be lost.
+    let update = match known.format {
+        Format::One => update.when(items::FORMAT_ATTRIBUTE, "=", n(known.format)),
+        Format::Two => update.when(items::DIGEST, "=", s(known.digest())),
+    };
+    update.statement
 }
 
 fn insert(table: &TableName, item: Item) -> Statement {
@@ -172,5 +198,18 @@ impl Conditional {
             .push_str(&format!(" AND \"{name}\" {operator} ?"));
         self.statement.parameters.push(value);
         self
+    }
+
+    /// The attribute has this value, or is not there.
+    fn when_is(mut self, name: &str, value: Option<AttributeValue>) -> Self {
+        match value {
+            Some(value) => self.when(name, "=", value),
+            None => {
+                self.statement
+                    .text
+                    .push_str(&format!(" AND \"{name}\" IS MISSING"));
+                self
+            }
+        }
     }
 }

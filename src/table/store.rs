@@ -128,7 +128,7 @@ impl Table {
             for item in page {
                 match item.get(keys::SK) {
                     Some(AttributeValue::S(sk)) if sk == keys::ACCOUNT_SK => {
-                        match items::read_record(item) {
+                        match items::read_account(item) {
                             Ok(record) => state.record = Some(record),
                             Err(corrupt) => state.corrupt.push(corrupt),
                         }
@@ -156,7 +156,7 @@ impl Table {
         let pk = keys::account_pk(account);
         let query = Query::table(self, "read account record", account, pk)
             .with_sk(keys::ACCOUNT_SK.to_owned());
-        Ok(query.first().await?.map(items::read_record).transpose()?)
+        Ok(query.first().await?.map(items::read_account).transpose()?)
     }
 
     /// Reads one snapshot.

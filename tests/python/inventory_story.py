@@ -14,6 +14,7 @@ that it documents, worked out once more.
 """
 
 import argparse
+import base64
 import datetime
 import hashlib
 import json
@@ -31,7 +32,7 @@ WEIRD = 'é✓🚀 "\\/\b\f\n\r\t\x01\x1f\x7f\u2028'
 # The attributes of a record's item that are not the record's.
 NOT_OF_THE_RECORD = {
     *("pk", "sk", "status_pk", "status_sk", "time_pk", "time_sk"),
-    *("v", "digest"),
+    "digest",
 }
 
 
@@ -162,6 +163,16 @@ def canonical(value):
 
 def record_of(item):
     return {name: item[name] for name in item.keys() - NOT_OF_THE_RECORD}
+
+
+def seal_of(snapshot, account):
+    """The seal of a snapshot's item, over all of it but the seal."""
+    record = {name: snapshot[name] for name in snapshot.keys() - {*NOT_OF_THE_RECORD, "seal"}}
+    record["account"] = account
+    record["arn"] = snapshot["sk"].removeprefix("CONNECTION#")
+    record["digest"] = snapshot["digest"]
+    digest = hashlib.sha256(canonical(record).encode()).digest()
+    return base64.urlsafe_b64encode(digest[:16]).decode().rstrip("=")
 
 
 def check_chain(items, what):
@@ -299,6 +310,8 @@ def check(arguments, state):
         equal("status_pk" in snapshot, not gone, f"{which}: in the index")
         equal(snapshot["version"], len(story), f"{which}: version")
         equal(snapshot["digest"], last_changes[arn]["digest"], f"{which}: digest")
+        equal(snapshot["v"], 2, f"{which}: format")
+        equal(snapshot["seal"], seal_of(snapshot, account), f"{which}: seal")
         last = first if gone else second
         assert snapshot["last_seen_at"] >= last["started_at"], (which, snapshot)
         assert snapshot["last_seen_until"] <= last["finished_at"], (which, snapshot)
@@ -316,6 +329,8 @@ def check(arguments, state):
 
     (record,) = table.query(f"ACCOUNT#{account}", "ACCOUNT")
     equal(record["sk"], "ACCOUNT", "account record")
+    digest = hashlib.sha256(canonical(record_of(record)).encode()).hexdigest()
+    equal(record["digest"], digest, "account record: digest")
     equal((record["sequence"], record["head"]), (2, second["digest"]), "head of the chain")
     reference = {name: second[name] for name in ("sequence", "run_id", "started_at", "outcome")}
     equal(record["last_attempt"], reference, "last attempt")

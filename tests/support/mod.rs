@@ -23,6 +23,7 @@ pub mod script;
 pub mod stage;
 pub mod template;
 pub mod tools;
+pub mod whole;
 
 pub use lab::Lab;
 

@@ -1,0 +1,53 @@
+//! Items as DynamoDB holds them, and what verification says of them all.
+
+use codeconnections_inventory::audit::verify::{Finding, verify};
+use codeconnections_inventory::table::items::{self, Item};
+
+use super::lab::Lab;
+
+/// Partition key and sort key.
+pub type Key = (String, String);
+
+pub async fn get(lab: &Lab, (pk, sk): &Key) -> Item {
+    let got = lab
+        .table
+        .client()
+        .get_item()
+        .table_name(lab.table.name().as_str())
+        .key("pk", items::s(pk))
+        .key("sk", items::s(sk))
+        .consistent_read(true)
+        .send()
+        .await;
+    got.expect("read").item.expect("it is there")
+}
+
+pub async fn put(lab: &Lab, item: Item) {
+    let put = lab
+        .table
+        .client()
+        .put_item()
+        .table_name(lab.table.name().as_str())
+        .set_item(Some(item));
+    put.send().await.expect("put in");
+}
+
+pub async fn remove(lab: &Lab, (pk, sk): &Key) {
+    let removed = lab
+        .table
+        .client()
+        .delete_item()
+        .table_name(lab.table.name().as_str())
+        .key("pk", items::s(pk))
+        .key("sk", items::s(sk))
+        .send()
+        .await;
+    removed.expect("removed");
+}
+
+/// The findings, each with its key and problem in a line.
+pub async fn findings(lab: &Lab) -> Vec<String> {
+    let found = verify(&lab.table, None).await.expect("read");
+    let line = |f: &Finding| format!("{} {}: {}", f.pk, f.sk, f.problem);
+    found.findings.iter().map(line).collect()
+}
