@@ -3,8 +3,20 @@
 
 pub mod basis;
 pub mod changes;
+#[cfg(feature = "cli")]
+pub mod check;
 pub mod connections;
+#[cfg(feature = "cli")]
+pub mod demand;
+#[cfg(feature = "cli")]
+pub mod evidence;
 pub mod gaps;
+#[cfg(feature = "cli")]
+mod gathering;
+#[cfg(feature = "cli")]
+pub mod judging;
+#[cfg(feature = "cli")]
+pub mod rules;
 pub mod runs;
 pub mod show;
 pub mod timeline;
