@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
 use super::changes::{ChangesArgs, HistoryArgs};
+use super::check::CheckArgs;
 use super::diff::DiffArgs;
 use super::export::ExportArgs;
 use super::list::ListArgs;
@@ -24,7 +25,7 @@ Exit codes:
   0  fine
   1  failure
   2  wrong usage; nothing was written
-  3  findings: the record is not whole
+  3  findings: the record is not whole, or a rule is broken
   4  evidence is missing: nothing is recorded, or a run was not complete";
 
 /// An inventory of AWS CodeConnections that can be believed.
@@ -121,6 +122,24 @@ Examples:
 
 Exit codes: 0 it is whole, 3 it is not, 4 nothing is recorded.")]
     Verify(VerifyArgs),
+    /// Judge the inventory by compliance rules
+    #[command(after_help = "\
+Rules come from --rules, from the options under Rules, or from both. Without any it
+is judged by: --pending-longer-than 7d --in-error --not-seen-for 48h
+--max-run-age 26h --no-unknown-values.
+
+A rule that can't be judged is never a pass: it is NOT_JUDGED, with the reason. A
+rule with findings is FAIL, and what of it could not be judged is told, too.
+
+Examples:
+  ccinv check
+  ccinv check --pending-longer-than 7d --allow-provider GitHub,GitLab
+  ccinv check --rules rules.toml --format junit > check.xml
+  ccinv check --rules rules.toml --as-of 2026-10-31 --json
+  ccinv check --print-sample-rules > rules.toml
+
+Exit codes: 0 every rule is kept, 3 findings, 4 no findings, but not all was judged.")]
+    Check(Box<CheckArgs>),
     /// Write the whole record out, for other tools
     #[command(after_help = "\
 Writes as it reads, in order: connections by account and ARN, changes by account

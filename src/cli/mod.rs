@@ -3,6 +3,8 @@
 mod args;
 mod basis;
 mod changes;
+mod check;
+mod check_output;
 mod csv;
 mod demo;
 mod diff;
@@ -10,6 +12,8 @@ mod export;
 mod list;
 mod output;
 mod progress;
+mod rule_flags;
+mod rules_file;
 mod runs;
 mod scan;
 mod shell;
@@ -145,6 +149,7 @@ async fn run(args: Args) -> Result<Exit, CliError> {
         Command::Diff(args) => diff::run(args).await,
         Command::Runs(args) => runs::run(args).await,
         Command::Verify(args) => verify::run(args).await,
+        Command::Check(args) => check::run(*args).await,
         Command::Export(args) => export::run(args).await,
         Command::Completions(args) => shell::completions(args),
         Command::Man => shell::man(),

@@ -1,0 +1,112 @@
+//! `check`: the inventory, judged by compliance rules.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use clap::Args as ClapArgs;
+
+use super::args::{StoreArgs, parse_when};
+use super::check_output::{self, CheckFormatArgs};
+use super::output::print;
+use super::rule_flags::{RuleFlags, default_rules};
+use super::store::Store;
+use super::{CliError, Exit, basis, rules_file};
+use crate::audit::Audit;
+use crate::audit::check::{Checked, Verdict};
+use crate::audit::evidence::Moment;
+use crate::audit::rules::Rule;
+use crate::domain::{AccountId, Clock, SystemClock, Timestamp};
+
+/// A rule file with every kind of rule, explained.
+const SAMPLE: &str = include_str!("../../docs/rules.sample.toml");
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct CheckArgs {
+    #[command(flatten)]
+    store: StoreArgs,
+    /// Only this account
+    #[arg(long, value_name = "ID")]
+    account: Option<AccountId>,
+    /// As it was then: a date, a time, or how long ago (30d, 12h, 45m)
+    ///
+    /// What had been observed by then counts, from the recorded changes and
+    /// runs.
+    #[arg(long, value_name = "TIME", value_parser = parse_when)]
+    as_of: Option<Timestamp>,
+    /// Rules from a TOML file
+    #[arg(long, value_name = "FILE")]
+    rules: Option<PathBuf>,
+    #[command(flatten)]
+    format: CheckFormatArgs,
+    /// Print a rule file with every kind of rule, and do nothing else
+    #[arg(long, exclusive = true)]
+    print_sample_rules: bool,
+    #[command(flatten)]
+    flags: RuleFlags,
+}
+
+pub(super) async fn run(args: CheckArgs) -> Result<Exit, CliError> {
+    if args.print_sample_rules {
+        print(SAMPLE)?;
+        return Ok(Exit::Fine);
+    }
+    if let Some(at) = args.as_of {
+        basis::not_in_the_future("--as-of", at)?;
+    }
+    let rules = rules(&args)?;
+    let store = Store::open(&args.store).await?;
+    let audit = Audit::new(store.table().clone());
+    let moment = match args.as_of {
+        Some(at) => Moment::AsOf(at),
+        None => Moment::Now(SystemClock.now()),
+    };
+    let checked = audit.check(&rules, args.account.as_ref(), moment).await;
+    let checked = checked.map_err(CliError::failure)?;
+    if !has_unreadable_basis(&checked) {
+        basis::recorded(&checked.rests_on, args.account.as_ref())?;
+    }
+    check_output::print(&checked, args.format.get(), args.as_of)?;
+    Ok(exit(&checked))
+}
+
+/// The rules of the file and of the options, or the default ones.
+fn rules(args: &CheckArgs) -> Result<Vec<Rule>, CliError> {
+    let mut rules = match &args.rules {
+        Some(path) => rules_file::read(path)?,
+        None => Vec::new(),
+    };
+    let ids: BTreeSet<String> = rules.iter().map(|rule| rule.id.to_string()).collect();
+    for rule in args.flags.rules()? {
+        if ids.contains(rule.id.as_str()) {
+            return Err(CliError::Usage(format!(
+                "--{} and a rule of the file have the same id; give the one in the file another",
+                rule.id
+            )));
+        }
+        rules.push(rule);
+    }
+    if rules.is_empty() {
+        rules = default_rules()?;
+    }
+    Ok(rules)
+}
+
+/// Whether the runs of an account can't be read: that is not as if there were
+/// none.
+fn has_unreadable_basis(checked: &Checked) -> bool {
+    let read: BTreeSet<&AccountId> = checked.rests_on.iter().map(|b| &b.account).collect();
+    let mut judgements = checked.rules.iter().flat_map(|rule| &rule.accounts);
+    judgements.any(|judgement| !read.contains(&judgement.account))
+}
+
+/// A finding is one whatever else is not known.
+fn exit(checked: &Checked) -> Exit {
+    let any = |verdict| checked.rules.iter().any(|rule| rule.verdict == verdict);
+    if any(Verdict::Fail) {
+        Exit::Findings
+    } else if any(Verdict::NotJudged) {
+        Exit::NoEvidence
+    } else {
+        Exit::Fine
+    }
+}

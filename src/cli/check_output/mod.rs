@@ -1,0 +1,57 @@
+//! How a check comes out: for people, as JSON, as JUnit XML.
+
+mod junit;
+mod text;
+
+use clap::{Args as ClapArgs, ValueEnum};
+
+use super::CliError;
+use super::output;
+use crate::audit::check::Checked;
+use crate::domain::Timestamp;
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum CheckFormat {
+    /// Aligned text, with each finding under its rule
+    #[default]
+    Table,
+    /// One JSON document: the rules, what they came to, and what that rests on
+    Json,
+    /// JUnit XML: a test suite for each account, a test case for each rule
+    Junit,
+}
+
+/// Which format is asked for.
+#[derive(Debug, Clone, Copy, ClapArgs)]
+pub(super) struct CheckFormatArgs {
+    /// How the result comes out
+    #[arg(long, value_name = "FORMAT", default_value = "table", value_enum)]
+    format: CheckFormat,
+    /// The same as --format json
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+}
+
+impl CheckFormatArgs {
+    /// The format.
+    pub(super) fn get(self) -> CheckFormat {
+        if self.json {
+            CheckFormat::Json
+        } else {
+            self.format
+        }
+    }
+}
+
+/// Prints what a check came to.
+pub(super) fn print(
+    checked: &Checked,
+    format: CheckFormat,
+    as_of: Option<Timestamp>,
+) -> Result<(), CliError> {
+    match format {
+        CheckFormat::Table => text::print(checked, as_of),
+        CheckFormat::Json => output::print_json(checked),
+        CheckFormat::Junit => output::print(&junit::written(checked)?),
+    }
+}
