@@ -347,6 +347,14 @@ fn not_looked_at(rule: &Rule, evidence: &Evidence) -> Vec<String> {
                 "the record begins at {begins_at}: what was from {from} on is not known"
             ));
         }
+        let basis = evidence.basis.as_ref();
+        let looked = basis.and_then(|basis| basis.last_complete_run.as_ref());
+        if let Some(run) = looked.filter(|run| run.started_at < from) {
+            reasons.push(format!(
+                "no complete run began from {from} on, but one at {}: what changed since may not have been seen",
+                run.started_at
+            ));
+        }
     }
     if evidence.basis.as_ref().is_some_and(Basis::is_evidence) {
         for region in rule.scope.regions.iter().flatten() {

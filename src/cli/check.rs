@@ -63,7 +63,7 @@ pub(super) async fn run(args: CheckArgs) -> Result<Exit, CliError> {
     let checked = audit.check(&rules, args.account.as_ref(), moment).await;
     let checked = checked.map_err(CliError::failure)?;
     if !has_unreadable_basis(&checked) {
-        basis::recorded(&checked.rests_on, args.account.as_ref())?;
+        basis::recorded(&checked.rests_on, args.account.as_ref(), args.as_of)?;
     }
     check_output::print(&checked, args.format.get(), args.as_of)?;
     Ok(exit(&checked))

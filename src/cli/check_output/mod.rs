@@ -1,6 +1,7 @@
-//! How a check comes out: for people, as JSON, as JUnit XML.
+//! How a check comes out: for people, as JSON, as JUnit XML, as OCSF events.
 
 mod junit;
+mod ocsf;
 mod text;
 
 use clap::{Args as ClapArgs, ValueEnum};
@@ -19,6 +20,8 @@ pub(super) enum CheckFormat {
     Json,
     /// JUnit XML: a test suite for each account, a test case for each rule
     Junit,
+    /// OCSF Compliance Finding events (class 2003), one a line
+    Ocsf,
 }
 
 /// Which format is asked for.
@@ -53,5 +56,6 @@ pub(super) fn print(
         CheckFormat::Table => text::print(checked, as_of),
         CheckFormat::Json => output::print_json(checked),
         CheckFormat::Junit => output::print(&junit::written(checked)?),
+        CheckFormat::Ocsf => output::print(&ocsf::written(checked)?),
     }
 }
