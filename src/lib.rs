@@ -23,5 +23,7 @@ pub mod logging;
 #[cfg(feature = "cli")]
 pub mod ocsf;
 pub mod record;
+#[cfg(feature = "cli")]
+pub mod report;
 pub mod summary;
 pub mod table;

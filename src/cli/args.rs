@@ -9,6 +9,7 @@ use super::check::CheckArgs;
 use super::diff::DiffArgs;
 use super::export::ExportArgs;
 use super::list::ListArgs;
+use super::report::ReportArgs;
 use super::runs::RunsArgs;
 use super::shell::CompletionsArgs;
 use super::show::ShowArgs;
@@ -108,6 +109,19 @@ Examples:
   ccinv runs --gaps --every 1h --since 2026-10-01
   ccinv runs --limit 5 --json")]
     Runs(RunsArgs),
+    /// Write what is known of a period as one web page
+    #[command(after_help = "\
+The page is one file that loads nothing and needs no network: what was observed of
+each connection and when nobody looked, every change and run, and how to verify it.
+
+Examples:
+  ccinv report --out october.html --since 2026-10-01 --until 2026-11-01
+  ccinv report --out report.html --since 7d --every 1h
+  ccinv report --out - --account 123456789012 > report.html
+
+Exit codes: 0 fine, 4 no complete run covers an account; if it covers none, nothing
+is written.")]
+    Report(ReportArgs),
     /// Prove that the record is whole
     #[command(after_help = "\
 Reads everything once, recomputes every digest and chain, and names each record

@@ -1,6 +1,7 @@
 //! `export`: the whole record, for other tools, as it is read.
 
 use std::io::{self, IsTerminal};
+use std::sync::Arc;
 
 use clap::{Args as ClapArgs, ValueEnum};
 use serde::Serialize;
@@ -9,10 +10,10 @@ use super::args::StoreArgs;
 use super::changes::{change_fields, change_header};
 use super::csv;
 use super::output::{Row, print, safe_json};
-use super::progress::Progress;
 use super::store::Store;
-use super::{CliError, Exit, basis};
+use super::{CliError, Exit, basis, progress};
 use crate::audit::{Audit, AuditError, ConnectionRow};
+use crate::aws::Meter;
 use crate::domain::{AccountId, Change, Digest, Region, RunRecord, Snapshot, Timestamp};
 use crate::ocsf::{ConnectionRecord, inventory_event};
 
@@ -55,8 +56,6 @@ enum Format {
 struct Sink {
     format: Format,
     text: String,
-    written: u64,
-    progress: Progress,
     failed: Option<CliError>,
 }
 
@@ -71,14 +70,24 @@ pub(super) async fn run(args: ExportArgs) -> Result<Exit, CliError> {
         ));
     }
     let store = Store::open(&args.store).await?;
-    let audit = store.audit();
+    let meter = Arc::new(Meter::default());
+    let audit = Audit::new(store.table().metered(Arc::clone(&meter)));
     let bases = basis::of_now(&audit, args.account.as_ref()).await?;
     let accounts: Vec<AccountId> = bases.into_iter().map(|basis| basis.account).collect();
     let mut sink = Sink::new(args.format);
-    let exported = match args.what {
-        What::Connections => connections(&audit, &accounts, &mut sink).await,
-        What::Changes => changes(&audit, &accounts, &mut sink).await,
-        What::Runs => runs(&audit, &accounts, &mut sink).await,
+    let exported = async {
+        match args.what {
+            What::Connections => connections(&audit, &accounts, &mut sink).await,
+            What::Changes => changes(&audit, &accounts, &mut sink).await,
+            What::Runs => runs(&audit, &accounts, &mut sink).await,
+        }
+    };
+    let exported = if io::stdout().is_terminal() {
+        // The records themselves show it.
+        exported.await
+    } else {
+        let read = || format!("exporting: {} pages read", meter.requests().read);
+        progress::shown(exported, read).await
     };
     exported.map_err(CliError::failure)?;
     sink.end()?;
@@ -149,9 +158,6 @@ impl Sink {
         Self {
             format,
             text: String::new(),
-            written: 0,
-            // On a terminal the records themselves show it.
-            progress: Progress::begin("exporting", !io::stdout().is_terminal()),
             failed: None,
         }
     }
@@ -170,7 +176,6 @@ impl Sink {
         match self.format {
             Format::Csv => {
                 self.add(csv::row(&record.csv()));
-                self.written += 1;
             }
             Format::Jsonl | Format::Ocsf => self.put_json(record),
         }
@@ -182,7 +187,6 @@ impl Sink {
             line.map(|line| safe_json(&line) + "\n")
                 .map_err(CliError::failure),
         );
-        self.written += 1;
     }
 
     /// What fails is told at the end: nothing is written after it.
@@ -195,14 +199,12 @@ impl Sink {
             if self.text.len() < CHUNK {
                 return Ok(());
             }
-            self.progress.at(self.written);
             print(&std::mem::take(&mut self.text))
         });
         self.failed = flushed.err();
     }
 
     fn end(self) -> Result<(), CliError> {
-        drop(self.progress);
         match self.failed {
             Some(error) => Err(error),
             None => print(&self.text),

@@ -10,8 +10,9 @@ mod demo;
 mod diff;
 mod export;
 mod list;
-mod output;
+pub(crate) mod output;
 mod progress;
+mod report;
 mod rule_flags;
 mod rules_file;
 mod runs;
@@ -22,7 +23,7 @@ mod store;
 mod table;
 mod verify;
 mod when;
-mod words;
+pub(crate) mod words;
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -148,6 +149,7 @@ async fn run(args: Args) -> Result<Exit, CliError> {
         Command::Changes(args) => changes::changes(args).await,
         Command::Diff(args) => diff::run(args).await,
         Command::Runs(args) => runs::run(args).await,
+        Command::Report(args) => report::run(args).await,
         Command::Verify(args) => verify::run(args).await,
         Command::Check(args) => check::run(*args).await,
         Command::Export(args) => export::run(args).await,

@@ -150,7 +150,7 @@ pub(super) fn printable(text: &str) -> String {
 /// Whether a character does something instead of showing something: control
 /// characters, line separators, and those that turn the direction of what
 /// follows.
-fn is_active(c: char) -> bool {
+pub(crate) fn is_active(c: char) -> bool {
     c.is_control()
         || matches!(
             c,

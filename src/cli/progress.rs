@@ -1,41 +1,25 @@
-//! How far a command has come: a spinner on standard error if that is a
-//! terminal, else nothing.
+//! Progress, for who waits at a terminal.
 
-use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A spinner that goes away when it is dropped.
-pub(super) struct Progress {
-    bar: ProgressBar,
-}
+const TICK: Duration = Duration::from_millis(100);
 
-impl Progress {
-    /// Begins, with what is being done, if it is `wanted`.
-    pub(super) fn begin(message: &'static str, wanted: bool) -> Self {
-        if !wanted || !io::stderr().is_terminal() {
-            return Self {
-                bar: ProgressBar::hidden(),
-            };
-        }
-        let bar = ProgressBar::new_spinner();
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {human_pos} [{elapsed}]") {
-            bar.set_style(style);
-        }
-        bar.set_message(message);
-        bar.enable_steady_tick(Duration::from_millis(100));
-        Self { bar }
+/// Shows on standard error, if that is a terminal, how far `work` has come:
+/// what `told` says, with a spinner and the time. Nothing of it stays.
+pub(super) async fn shown<T>(work: impl Future<Output = T>, told: impl Fn() -> String) -> T {
+    let bar = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} [{elapsed}]") {
+        bar.set_style(style);
     }
-
-    /// So many records were read by now.
-    pub(super) fn at(&self, records: u64) {
-        self.bar.set_position(records);
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        self.bar.finish_and_clear();
+    let mut work = std::pin::pin!(work);
+    loop {
+        bar.set_message(told());
+        bar.tick();
+        if let Ok(done) = tokio::time::timeout(TICK, &mut work).await {
+            bar.finish_and_clear();
+            return done;
+        }
     }
 }

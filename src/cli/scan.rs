@@ -7,14 +7,13 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
 use aws_sdk_sts::config::Region as SdkRegion;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::args::ScanArgs;
 use super::output::{print, print_json};
 use super::store::{Store, credentials};
 use super::words::summary;
-use super::{CliError, Exit, say};
+use super::{CliError, Exit, progress, say};
 use crate::aws::fault::Fault;
 use crate::aws::{Meter, Patience, clients};
 use crate::collect::{CodeConnections, Limits};
@@ -27,7 +26,6 @@ use crate::summary::Answer;
 
 /// As long as Lambda would let it run.
 const REMAINING: Duration = Duration::from_secs(900);
-const TICK: Duration = Duration::from_millis(100);
 
 pub(super) async fn run(args: ScanArgs) -> Result<Exit, CliError> {
     let event = event(&args);
@@ -168,23 +166,7 @@ async fn with_progress<T>(run: impl Future<Output = T>, meter: &Meter) -> T {
         say(&told(meter));
         return done;
     }
-    let bar = ProgressBar::new_spinner();
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} [{elapsed}]") {
-        bar.set_style(style);
-    }
-    let mut run = std::pin::pin!(run);
-    loop {
-        match tokio::time::timeout(TICK, &mut run).await {
-            Ok(done) => {
-                bar.finish_and_clear();
-                return done;
-            }
-            Err(_) => {
-                bar.set_message(told(meter));
-                bar.tick();
-            }
-        }
-    }
+    progress::shown(run, || told(meter)).await
 }
 
 fn told(meter: &Meter) -> String {

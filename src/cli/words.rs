@@ -6,13 +6,13 @@ use crate::domain::{Attributes, ChangeKind, Timestamp, Trigger};
 use crate::summary::Summary;
 
 /// "1 connection", "2 connections".
-pub(super) fn count(number: usize, what: &str) -> String {
+pub(crate) fn count(number: usize, what: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {what}{plural}")
 }
 
 /// A time to the second, as people read it.
-pub(super) fn short(time: Timestamp) -> String {
+pub(crate) fn short(time: Timestamp) -> String {
     let text = time.to_string();
     match text.split_once('.') {
         Some((seconds, _)) => format!("{seconds}Z"),
@@ -26,7 +26,7 @@ pub(super) fn or_dash(text: Option<&str>) -> String {
 }
 
 /// What a change changed, in a few words.
-pub(super) fn what_changed(change: &Change) -> String {
+pub(crate) fn what_changed(change: &Change) -> String {
     match (change.kind, &change.before, &change.after) {
         (ChangeKind::FirstSeen | ChangeKind::Reappeared, _, Some(after)) => {
             after.status_word().to_owned()
@@ -138,7 +138,7 @@ pub(super) fn summary(summary: &Summary) -> String {
 }
 
 /// A length of time in its two largest units: "3 d 4 h", "59 min", "12 s".
-pub(super) fn lasting(ms: u64) -> String {
+pub(crate) fn lasting(ms: u64) -> String {
     const UNITS: [(u64, &str); 4] = [
         (86_400_000, "d"),
         (3_600_000, "h"),
@@ -157,7 +157,7 @@ pub(super) fn lasting(ms: u64) -> String {
 }
 
 /// What started a run, in a few words: for an API call, who called what.
-pub(super) fn started_by(trigger: &Trigger) -> String {
+pub(crate) fn started_by(trigger: &Trigger) -> String {
     match trigger {
         Trigger::Schedule { .. } | Trigger::Request => trigger.word().to_owned(),
         Trigger::ApiCall {

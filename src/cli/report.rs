@@ -1,0 +1,170 @@
+//! `report`: what is known of a period, as one web page.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args as ClapArgs;
+
+use super::args::{StoreArgs, parse_every, parse_when};
+use super::store::Store;
+use super::words::{count, short};
+use super::{CliError, Exit, basis, progress, say};
+use crate::audit::Audit;
+use crate::aws::Meter;
+use crate::domain::{AccountId, Clock, SystemClock, Timestamp};
+use crate::report::{Report, ReportRequest, html};
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct ReportArgs {
+    #[command(flatten)]
+    store: StoreArgs,
+    /// The file to write, replaced as a whole if it is there; - for standard output
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// The period's beginning: a date, a time, or how long ago (30d, 12h, 45m)
+    #[arg(long, value_name = "TIME", default_value = "30d", value_parser = parse_when)]
+    since: Timestamp,
+    /// The period's end
+    #[arg(long, value_name = "TIME", default_value = "now", value_parser = parse_when)]
+    until: Timestamp,
+    /// Only this account
+    #[arg(long, value_name = "ID")]
+    account: Option<AccountId>,
+    /// How often there should be a run: 1h, 15m, 1d [default: as often as there usually was]
+    ///
+    /// A gap counts once it is a tenth longer than that: schedules are not exact.
+    #[arg(long, value_name = "SPAN", value_parser = parse_every)]
+    every: Option<i64>,
+    /// The time that the page says it was made at: two reports of the same can
+    /// then be compared byte by byte [default: now]
+    #[arg(long, value_name = "TIME", value_parser = parse_when, hide_short_help = true)]
+    made_at: Option<Timestamp>,
+}
+
+pub(super) async fn run(args: ReportArgs) -> Result<Exit, CliError> {
+    if args.since >= args.until {
+        return Err(CliError::Usage(format!(
+            "--since {} is not before --until {}",
+            short(args.since),
+            short(args.until)
+        )));
+    }
+    basis::not_in_the_future("--until", args.until)?;
+    // Before anything is read, which may take a while.
+    let out = Out::new(&args.out)?;
+    let store = Store::open(&args.store).await?;
+    let meter = Arc::new(Meter::default());
+    let audit = Audit::new(store.table().metered(Arc::clone(&meter)));
+    let request = ReportRequest {
+        since: args.since,
+        until: args.until,
+        account: args.account.clone(),
+        every_ms: args.every,
+        made_at: args.made_at.unwrap_or_else(|| SystemClock.now()),
+    };
+    let gathered = progress::shown(Report::gather(&audit, &request, None), || {
+        format!("reading the table: {} requests", meter.requests().read)
+    });
+    let report = gathered.await.map_err(CliError::failure)?;
+    let bases: Vec<_> = report.accounts.iter().map(|a| a.basis.clone()).collect();
+    basis::recorded(&bases, args.account.as_ref(), Some(args.until))?;
+    if !report.is_evidence() {
+        return Err(CliError::NoEvidence(format!(
+            "{}; nothing was written",
+            lacking(&report)
+        )));
+    }
+    out.write(&html::page(&report).map_err(CliError::failure)?)?;
+    if let Out::File(path) = &out {
+        say(&format!(
+            "{} written: {}, {}, {}",
+            path.display(),
+            count(report.connections.len(), "connection"),
+            count(report.changes.len(), "change"),
+            count(report.runs.len(), "run")
+        ));
+    }
+    if report.without_evidence().is_empty() {
+        return Ok(Exit::Fine);
+    }
+    Err(CliError::NoEvidence(lacking(&report)))
+}
+
+/// Which accounts the report is no evidence of.
+fn lacking(report: &Report) -> String {
+    let accounts = report.without_evidence();
+    let accounts: Vec<&str> = accounts.iter().map(|a| a.account.as_str()).collect();
+    format!(
+        "no complete run of account {} covers any of {} to {}: nothing can be said of its connections then",
+        accounts.join(", "),
+        short(report.since),
+        short(report.until)
+    )
+}
+
+/// Where the page goes.
+enum Out {
+    Stdout,
+    File(PathBuf),
+}
+
+impl Out {
+    /// Refuses what can't be written.
+    fn new(path: &Path) -> Result<Self, CliError> {
+        if path.as_os_str() == "-" {
+            return Ok(Self::Stdout);
+        }
+        let wrong = |problem: &str| CliError::Usage(format!("--out {}: {problem}", path.display()));
+        if path.file_name().is_none() {
+            return Err(wrong("names no file"));
+        }
+        match path.metadata() {
+            Ok(there) if !there.is_file() => return Err(wrong("is there, and is no regular file")),
+            // Behind a link, the file itself is replaced.
+            Ok(_) => {
+                let file = path.canonicalize().map_err(|e| wrong(&e.to_string()))?;
+                return Ok(Self::File(file));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(wrong(&error.to_string())),
+        }
+        if !folder_of(path).is_dir() {
+            return Err(wrong("its folder is not there"));
+        }
+        Ok(Self::File(path.to_owned()))
+    }
+
+    /// Writes the page: a file has the old content or all of the new.
+    fn write(&self, page: &str) -> Result<(), CliError> {
+        match self {
+            Self::Stdout => super::output::print(page),
+            Self::File(path) => replace(path, page).map_err(|error| {
+                CliError::Usage(format!(
+                    "--out {}: can't be written: {error}",
+                    path.display()
+                ))
+            }),
+        }
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn replace(path: &Path, page: &str) -> io::Result<()> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".ccinv-report-").suffix(".tmp");
+    // As any new file: the umask takes away what it takes away.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(folder_of(path))?;
+    file.write_all(page.as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! The page: one HTML file that loads nothing, in which only its own script
+//! and style run, and which escapes every text.
+
+use std::collections::HashMap;
+
+use askama::Template;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest as _, Sha256};
+
+use super::data::Report;
+use super::view::{
+    AccountView, ChangeView, ConnectionView, Count, FindingView, Moment, RunView, counts,
+};
+use crate::cli::words::lasting;
+
+const STYLE: &str = include_str!("../../templates/report.css");
+const SCRIPT: &str = include_str!("../../templates/report.js");
+
+/// A page that could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("write the report's page")]
+pub struct PageError(#[from] askama::Error);
+
+#[derive(Template)]
+#[template(path = "report.html")]
+struct Page {
+    style: &'static str,
+    script: &'static str,
+    policy: String,
+    version: &'static str,
+    since: Moment,
+    until: Moment,
+    middle: Moment,
+    made_at: Moment,
+    lasting: String,
+    unsettled_from: Option<Moment>,
+    accounts: Vec<AccountView>,
+    several_accounts: bool,
+    by_status: Vec<Count>,
+    by_provider: Vec<Count>,
+    present: u64,
+    gaps: usize,
+    gone: usize,
+    findings: Option<Vec<FindingView>>,
+    connections: Vec<ConnectionView>,
+    changes: Vec<ChangeView>,
+    runs: Vec<RunView>,
+}
+
+/// The page of a report. The same report gives the same bytes.
+///
+/// # Errors
+/// [`PageError`] if the template fails, which no content makes it do.
+pub fn page(report: &Report) -> Result<String, PageError> {
+    let period = (report.since, report.until);
+    let rows: HashMap<_, _> = report
+        .connections
+        .iter()
+        .enumerate()
+        .map(|(i, c)| ((&c.row.account, &c.row.connection_arn), i))
+        .collect();
+    let row_of = |account, arn| rows.get(&(account, arn)).copied();
+    let by_status = counts(report.by_status());
+    let present: u64 = by_status.iter().map(|count| count.number).sum();
+    let page = Page {
+        style: STYLE,
+        script: SCRIPT,
+        policy: policy(),
+        version: env!("CARGO_PKG_VERSION"),
+        since: Moment(report.since),
+        until: Moment(report.until),
+        middle: Moment::between(report.since, report.until),
+        made_at: Moment(report.made_at),
+        lasting: lasting(report.until.millis_since(report.since)),
+        unsettled_from: report.unsettled_from().map(Moment),
+        accounts: report.accounts.iter().map(AccountView::new).collect(),
+        several_accounts: report.accounts.len() > 1,
+        by_provider: counts(report.by_provider()),
+        by_status,
+        present,
+        gaps: report.accounts.iter().map(|a| a.gaps.len()).sum(),
+        gone: report
+            .connections
+            .iter()
+            .filter(|c| c.row.deleted_at.is_some())
+            .count(),
+        findings: report
+            .findings
+            .as_ref()
+            .map(|found| found.iter().map(FindingView::new).collect()),
+        connections: report
+            .connections
+            .iter()
+            .map(|connection| ConnectionView::new(connection, period))
+            .collect(),
+        changes: report
+            .changes
+            .iter()
+            .map(|told| ChangeView::new(told, row_of(&told.change.account, &told.change.arn)))
+            .collect(),
+        runs: report.runs.iter().map(RunView::new).collect(),
+    };
+    Ok(page.render()?)
+}
+
+/// The Content Security Policy: nothing is loaded, sent or run but the page's
+/// own style and script, which are known by their hashes.
+/// <https://www.w3.org/TR/CSP3/#framework-directive-source-list>
+fn policy() -> String {
+    let hash = |text: &str| STANDARD.encode(Sha256::digest(text.as_bytes()));
+    format!(
+        "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; \
+         base-uri 'none'; form-action 'none'",
+        hash(STYLE),
+        hash(SCRIPT)
+    )
+}

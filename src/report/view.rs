@@ -1,0 +1,427 @@
+//! What the page shows, in the words and shapes in which it shows it.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
+
+use askama::filters::HtmlSafe;
+
+use super::data::{AccountReport, ConnectionReport, Every, Finding};
+use crate::audit::timeline::{Segment, SegmentState};
+use crate::audit::{RunBasis, ToldChange};
+use crate::cli::output::is_active;
+use crate::cli::words::{count, lasting, started_by, what_changed};
+use crate::domain::{ChangeKind, RunRecord, Timestamp, Trigger};
+
+/// A time as the page shows it: to the second, in UTC, and to the millisecond
+/// for machines.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment(pub(super) Timestamp);
+
+impl Moment {
+    /// The time half-way between two.
+    pub(super) fn between(first: Timestamp, second: Timestamp) -> Self {
+        let (first, second) = (first.millis(), second.millis());
+        Self(Timestamp::from_millis(first + (second - first) / 2))
+    }
+
+    /// The time as text: `2026-10-01 09:00:00`.
+    pub(super) fn text(self) -> String {
+        let text = self.0.to_string();
+        match text.split_once('T') {
+            Some((date, time)) => format!("{date} {}", time.get(..8).unwrap_or(time)),
+            None => text,
+        }
+    }
+}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.text();
+        write!(f, r#"<time datetime="{}">{text}</time>"#, self.0)
+    }
+}
+
+// It is made of digits, and of markup that is ours.
+impl HtmlSafe for Moment {}
+
+/// Text that is not ours, all of it to be seen: what would not show, or would
+/// turn the direction of what follows, is shown by its number. The template
+/// escapes it.
+fn seen(text: &str) -> String {
+    let mut seen = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_active(c) {
+            let _ = write!(seen, "⟨U+{:04X}⟩", u32::from(c));
+        } else {
+            seen.push(c);
+        }
+    }
+    seen
+}
+
+/// How many of something.
+pub(super) struct Count {
+    pub(super) what: String,
+    pub(super) number: u64,
+    /// The class of a status.
+    pub(super) class: &'static str,
+}
+
+pub(super) fn counts(counts: BTreeMap<String, u64>) -> Vec<Count> {
+    let count = |(what, number): (String, u64)| Count {
+        class: status_class(&what),
+        what: seen(&what),
+        number,
+    };
+    counts.into_iter().map(count).collect()
+}
+
+/// The class by which the style knows a status.
+fn status_class(status: &str) -> &'static str {
+    match status {
+        "AVAILABLE" => "available",
+        "PENDING" => "pending",
+        "ERROR" => "error",
+        _ => "other",
+    }
+}
+
+/// What is known of an account.
+pub(super) struct AccountView {
+    pub(super) id: String,
+    pub(super) is_evidence: bool,
+    pub(super) first_run: Option<Moment>,
+    pub(super) last_run: Option<Moment>,
+    pub(super) complete: u64,
+    pub(super) partial: u64,
+    pub(super) failed: u64,
+    pub(super) every: String,
+    pub(super) every_from: &'static str,
+    pub(super) gaps: Vec<GapView>,
+    pub(super) unobserved: String,
+    pub(super) incomplete: Vec<IncompleteView>,
+    pub(super) basis: String,
+    pub(super) not_observed: Vec<NotObservedView>,
+    pub(super) head: Option<HeadView>,
+}
+
+/// A time without a complete run.
+pub(super) struct GapView {
+    pub(super) from: Moment,
+    pub(super) until: Moment,
+    pub(super) open: bool,
+    pub(super) lasted: String,
+    pub(super) missed: u64,
+}
+
+/// Listings that did not come to their end.
+pub(super) struct IncompleteView {
+    pub(super) region: String,
+    pub(super) code: String,
+    pub(super) message: String,
+    pub(super) runs: u64,
+    pub(super) first: Moment,
+    pub(super) last: Moment,
+}
+
+/// A region that was not observed at the period's end.
+pub(super) struct NotObservedView {
+    pub(super) region: String,
+    pub(super) message: String,
+    pub(super) last_listed_at: Option<Moment>,
+}
+
+/// The head of an account's chain.
+pub(super) struct HeadView {
+    pub(super) sequence: u64,
+    pub(super) finished_at: Moment,
+    pub(super) digest: String,
+}
+
+impl AccountView {
+    pub(super) fn new(report: &AccountReport) -> Self {
+        let (every, every_from) = match report.every {
+            Every::Given(every) => (every, "as was asked for"),
+            Every::Usual(every) => (every, "as there usually was in the period"),
+            Every::Assumed(every) => (every, "assumed: there were fewer than two to tell it from"),
+        };
+        let basis = &report.basis;
+        Self {
+            id: report.account.to_string(),
+            is_evidence: report.is_evidence(),
+            first_run: report.first_run.map(Moment),
+            last_run: report.last_run.map(Moment),
+            complete: report.complete,
+            partial: report.partial,
+            failed: report.failed,
+            every: lasting(u64::try_from(every).unwrap_or(0)),
+            every_from,
+            gaps: report
+                .gaps
+                .iter()
+                .map(|gap| GapView {
+                    from: Moment(gap.from),
+                    until: Moment(gap.until),
+                    open: gap.before.is_none(),
+                    lasted: lasting(gap.until.millis_since(gap.from)),
+                    missed: gap.missed,
+                })
+                .collect(),
+            unobserved: lasting(
+                report
+                    .gaps
+                    .iter()
+                    .map(|gap| gap.until.millis_since(gap.from))
+                    .sum(),
+            ),
+            incomplete: report
+                .incomplete
+                .iter()
+                .map(|listings| IncompleteView {
+                    region: listings.region.to_string(),
+                    code: seen(&listings.code),
+                    message: seen(&listings.message),
+                    runs: listings.runs,
+                    first: Moment(listings.first),
+                    last: Moment(listings.last),
+                })
+                .collect(),
+            basis: rests_on(basis.last_complete_run.as_ref(), basis.last_run.as_ref()),
+            not_observed: basis
+                .not_observed
+                .iter()
+                .map(|missing| NotObservedView {
+                    region: missing.region.to_string(),
+                    message: seen(&missing.message),
+                    last_listed_at: missing.last_listed_at.map(Moment),
+                })
+                .collect(),
+            head: basis.last_run.as_ref().map(|run| HeadView {
+                sequence: run.sequence,
+                finished_at: Moment(run.finished_at),
+                digest: run.digest.to_string(),
+            }),
+        }
+    }
+}
+
+fn rests_on(complete: Option<&RunBasis>, last: Option<&RunBasis>) -> String {
+    let told = |run: &RunBasis| {
+        format!(
+            "run {} ({}), which began {} before the period's end",
+            run.sequence,
+            run.outcome,
+            lasting(run.age_ms)
+        )
+    };
+    match (complete, last) {
+        (Some(complete), Some(last)) if complete.sequence == last.sequence => told(last),
+        (Some(complete), Some(last)) => format!("{}, and {}", told(complete), told(last)),
+        (_, Some(last)) => format!("no complete run; the last was {}", told(last)),
+        _ => "no run at all".to_owned(),
+    }
+}
+
+/// What a rule found.
+pub(super) struct FindingView {
+    pub(super) id: String,
+    pub(super) severity: &'static str,
+    pub(super) title: String,
+    pub(super) connection: String,
+    pub(super) since: Option<Moment>,
+    pub(super) message: String,
+}
+
+impl FindingView {
+    pub(super) fn new(finding: &Finding) -> Self {
+        let arn = finding.connection.as_ref();
+        Self {
+            id: seen(&finding.id),
+            severity: finding.severity.as_str(),
+            title: seen(&finding.title),
+            connection: arn.map_or_else(String::new, |arn| seen(arn.as_str())),
+            since: finding.since.map(Moment),
+            message: seen(&finding.message),
+        }
+    }
+}
+
+/// A connection and its time line.
+pub(super) struct ConnectionView {
+    pub(super) account: String,
+    pub(super) name: String,
+    pub(super) arn: String,
+    pub(super) provider: String,
+    pub(super) status: String,
+    pub(super) status_class: &'static str,
+    pub(super) since: Moment,
+    pub(super) changes: u64,
+    pub(super) bars: Vec<Bar>,
+    /// The time line in words, a line for each part.
+    pub(super) words: String,
+}
+
+/// A part of a time line, in per cent of its width.
+pub(super) struct Bar {
+    pub(super) class: &'static str,
+    pub(super) from: Percent,
+    pub(super) width: Percent,
+}
+
+/// Hundredths of a per cent, written without a needless zero.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Percent(u64);
+
+impl fmt::Display for Percent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0 / 100, self.0 % 100) {
+            (whole, 0) => write!(f, "{whole}%"),
+            (whole, part) => write!(f, "{whole}.{part:02}%"),
+        }
+    }
+}
+
+impl HtmlSafe for Percent {}
+
+impl ConnectionView {
+    pub(super) fn new(report: &ConnectionReport, period: (Timestamp, Timestamp)) -> Self {
+        let row = &report.row;
+        let (status, class, since) = match row.deleted_at {
+            Some(at) => ("DELETED".to_owned(), "deleted", at),
+            None => {
+                let status = row.attributes().status_word().to_owned();
+                let class = status_class(&status);
+                (status, class, row.status_since)
+            }
+        };
+        let provider = row.provider_type.as_ref();
+        Self {
+            account: row.account.to_string(),
+            name: row
+                .connection_name
+                .as_deref()
+                .map_or_else(|| "(no name)".to_owned(), seen),
+            arn: seen(row.connection_arn.as_str()),
+            provider: provider.map_or_else(|| "-".to_owned(), |p| seen(p.as_str())),
+            status: seen(&status),
+            status_class: class,
+            since: Moment(since),
+            changes: report.changes,
+            bars: bars(&report.timeline, period),
+            words: words(&report.timeline),
+        }
+    }
+}
+
+/// Bars, those of changes last: they are the narrowest and lie on top.
+fn bars(timeline: &[Segment], (since, until): (Timestamp, Timestamp)) -> Vec<Bar> {
+    let whole = until.millis_since(since).max(1);
+    let at = |time: Timestamp| time.millis_since(since) * 10_000 / whole;
+    let bar = |segment: &Segment| Bar {
+        class: match &segment.state {
+            SegmentState::NotObserved => "gap",
+            SegmentState::Absent => "absent",
+            SegmentState::Changing => "changing",
+            SegmentState::Present { status } => status_class(status),
+        },
+        from: Percent(at(segment.from)),
+        width: Percent(at(segment.until) - at(segment.from)),
+    };
+    let (changing, others): (Vec<&Segment>, Vec<&Segment>) = timeline
+        .iter()
+        .partition(|segment| segment.state == SegmentState::Changing);
+    others.into_iter().chain(changing).map(bar).collect()
+}
+
+fn words(timeline: &[Segment]) -> String {
+    let line = |segment: &Segment| {
+        let state = match &segment.state {
+            SegmentState::NotObserved => "not observed".to_owned(),
+            SegmentState::Absent => "not there".to_owned(),
+            SegmentState::Changing => "changing at some moment".to_owned(),
+            SegmentState::Present { status } => seen(status),
+        };
+        format!("{state} until {}", Moment(segment.until).text())
+    };
+    timeline.iter().map(line).collect::<Vec<_>>().join(";\n")
+}
+
+/// A change.
+pub(super) struct ChangeView {
+    pub(super) account: String,
+    pub(super) from: Option<Moment>,
+    pub(super) until: Moment,
+    pub(super) kind: ChangeKind,
+    pub(super) name: String,
+    pub(super) id: String,
+    /// Which row of the connections it belongs to.
+    pub(super) row: Option<usize>,
+    pub(super) what: String,
+    pub(super) run: Option<u64>,
+    /// Who called what, if an API call started the run.
+    pub(super) caller: String,
+}
+
+impl ChangeView {
+    pub(super) fn new(told: &ToldChange, row: Option<usize>) -> Self {
+        let change = &told.change;
+        let attributes = change.after.as_ref().or(change.before.as_ref());
+        let name = attributes.and_then(|told| told.connection_name.as_deref());
+        let trigger = told.run.as_ref().map(|run| &run.trigger);
+        Self {
+            account: change.account.to_string(),
+            from: change.previously_seen_at.map(Moment),
+            until: Moment(change.observed_until),
+            kind: change.kind,
+            name: name.map_or_else(|| "(no name)".to_owned(), seen),
+            id: seen(change.arn.id()),
+            row,
+            what: seen(&what_changed(change)),
+            run: told.run.as_ref().map(|run| run.sequence),
+            caller: match trigger {
+                Some(call @ Trigger::ApiCall { .. }) => seen(&started_by(call)),
+                _ => String::new(),
+            },
+        }
+    }
+}
+
+/// A run.
+pub(super) struct RunView {
+    pub(super) account: String,
+    pub(super) sequence: u64,
+    pub(super) started_at: Moment,
+    pub(super) outcome: &'static str,
+    pub(super) outcome_class: &'static str,
+    pub(super) filtered: bool,
+    pub(super) trigger: String,
+    pub(super) listed: String,
+    pub(super) connections: u64,
+    pub(super) changes: u64,
+    pub(super) problems: Vec<String>,
+    pub(super) digest: String,
+}
+
+impl RunView {
+    pub(super) fn new(run: &RunRecord) -> Self {
+        let complete = run.listings.iter().filter(|l| l.complete).count();
+        Self {
+            account: run.account.to_string(),
+            sequence: run.sequence,
+            started_at: Moment(run.started_at),
+            outcome: run.outcome.as_str(),
+            outcome_class: match run.outcome {
+                crate::domain::Outcome::Complete => "available",
+                crate::domain::Outcome::Partial => "pending",
+                crate::domain::Outcome::Failed => "error",
+            },
+            filtered: !run.filter.is_empty(),
+            trigger: seen(&started_by(&run.trigger)),
+            listed: format!("{complete} of {}", count(run.listings.len(), "region")),
+            connections: run.connections.values().sum(),
+            changes: run.changes.values().sum(),
+            problems: run.problems.iter().map(|problem| seen(problem)).collect(),
+            digest: run.digest().to_string(),
+        }
+    }
+}
