@@ -1,25 +1,87 @@
 "use strict";
 // Tables that can be sorted and searched. Without this they are plain tables.
 (() => {
+  // So many rows are shown at first: thousands take seconds to be laid out.
+  const FIRST = 100;
   const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
+
+  const element = (tag, properties) => Object.assign(document.createElement(tag), properties);
 
   // Labels for cells that stand one below the other, where there is no room
   // for columns.
-  const label = (table, names) => {
+  const label = (table) => {
+    const heads = [...table.tHead.rows[0].cells];
+    const names = heads.map((head) => head.firstChild.textContent);
     for (const row of table.tBodies[0].rows) {
       names.forEach((name, i) => {
-        if (row.cells[i].tagName === "TD") row.cells[i].dataset.label = name;
+        if (row.cells[i]?.tagName === "TD") row.cells[i].dataset.label = name;
       });
     }
+    table.classList.add("labelled");
   };
 
-  const sortable = (table, rows) => {
+  // What rows are found by: a time line names every status that ever was.
+  const textsOf = (table, rows) => {
+    const heads = [...table.tHead.rows[0].cells];
+    const columns = heads.flatMap((head, i) => (head.dataset.sort === "none" ? [] : [i]));
+    return new Map(rows.map((row) => {
+      const { cells } = row;
+      return [row, columns.map((i) => cells[i].textContent).join("\n").toLowerCase()];
+    }));
+  };
+
+  const searchable = (table, rows) => {
+    const box = element("input", { type: "search", id: `${table.id}-filter`, autocomplete: "off" });
+    const name = element("label", { htmlFor: box.id, textContent: "Show only rows with" });
+    const count = element("span");
+    count.setAttribute("role", "status");
+    const controls = element("div", { className: "controls" });
+    controls.append(name, box, count);
+    const all = element("button", { type: "button" });
+    const more = element("div", { className: "controls" });
+    more.append(all);
+    table.parentElement.before(controls);
+    table.parentElement.after(more);
+
+    let texts = null;
+    let most = FIRST;
+    const show = () => {
+      const words = box.value.toLowerCase().split(/\s+/).filter(Boolean);
+      if (words.length > 0) texts ??= textsOf(table, rows);
+      let found = 0;
+      for (const row of rows) {
+        const hit = words.every((word) => texts.get(row).includes(word));
+        if (hit) found += 1;
+        row.hidden = !hit || found > most;
+      }
+      const shown = Math.min(found, most);
+      count.textContent = `${found} of ${rows.length}${shown < found ? `, the first ${shown} shown` : ""}`;
+      all.textContent = `Show all ${found}`;
+      more.hidden = shown === found;
+    };
+    box.addEventListener("input", () => {
+      most = FIRST;
+      show();
+    });
+    all.addEventListener("click", () => {
+      most = Infinity;
+      const next = rows.find((row) => row.hidden);
+      show();
+      // The button is gone; go on where it was.
+      next.tabIndex = -1;
+      next.focus();
+    });
+    show();
+    table.classList.add("ready");
+    return show;
+  };
+
+  const sortable = (table, rows, show) => {
     const heads = [...table.tHead.rows[0].cells];
     heads.forEach((head, column) => {
       const kind = head.dataset.sort;
       if (kind === "none") return;
-      const button = document.createElement("button");
-      button.type = "button";
+      const button = element("button", { type: "button" });
       button.append(...head.childNodes);
       head.append(button);
       button.addEventListener("click", () => {
@@ -27,52 +89,32 @@
         for (const other of heads) other.removeAttribute("aria-sort");
         head.setAttribute("aria-sort", descending ? "descending" : "ascending");
         const keys = new Map(rows.map((row) => {
-          const text = row.cells[column].textContent;
-          return [row, kind === "number" ? parseInt(text, 10) || 0 : text];
+          const key = row.cells[column].textContent;
+          return [row, kind === "number" ? parseInt(key, 10) || 0 : key];
         }));
         const compare = kind === "number" ? (a, b) => a - b : collator.compare;
         const sign = descending ? -1 : 1;
         rows.sort((a, b) => sign * compare(keys.get(a), keys.get(b)));
+        show();
         table.tBodies[0].append(...rows);
       });
     });
   };
 
-  const searchable = (table, rows) => {
-    const controls = document.createElement("div");
-    controls.className = "controls";
-    const box = document.createElement("input");
-    box.type = "search";
-    box.id = `${table.id}-filter`;
-    box.autocomplete = "off";
-    const name = document.createElement("label");
-    name.htmlFor = box.id;
-    name.textContent = "Show only rows with";
-    const count = document.createElement("span");
-    count.setAttribute("role", "status");
-    controls.append(name, box, count);
-    table.parentElement.before(controls);
-
-    let texts = null;
-    const filter = () => {
-      texts ??= new Map(rows.map((row) => [row, row.textContent.toLowerCase()]));
-      const words = box.value.toLowerCase().split(/\s+/).filter(Boolean);
-      let shown = 0;
-      for (const row of rows) {
-        const text = texts.get(row);
-        row.hidden = !words.every((word) => text.includes(word));
-        if (!row.hidden) shown += 1;
-      }
-      count.textContent = `${shown} of ${rows.length}`;
-    };
-    count.textContent = `${rows.length} of ${rows.length}`;
-    box.addEventListener("input", filter);
+  // A link to a row that is not shown shows it.
+  const reveal = () => {
+    const row = document.getElementById(location.hash.slice(1));
+    if (row?.hidden) {
+      row.hidden = false;
+      row.scrollIntoView();
+    }
   };
 
+  document.querySelectorAll(".table table").forEach(label);
   for (const table of document.querySelectorAll(".data table")) {
     const rows = [...table.tBodies[0].rows];
-    label(table, [...table.tHead.rows[0].cells].map((head) => head.firstChild.textContent));
-    sortable(table, rows);
-    searchable(table, rows);
+    sortable(table, rows, searchable(table, rows));
   }
+  addEventListener("hashchange", reveal);
+  reveal();
 })();

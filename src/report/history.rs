@@ -63,10 +63,8 @@ pub(super) fn connection_reports(
         let arn = &row.connection_arn;
         let mut changes = histories.changes.remove(arn).unwrap_or_default();
         changes.sort_unstable_by_key(|change| change.version);
-        let gone_before = row.deleted_at.is_some()
-            && changes
-                .last()
-                .is_some_and(|last| last.observed_until <= since);
+        let gone_before =
+            row.deleted_at.is_some() && changes.last().is_some_and(|last| last.observed_at < since);
         if gone_before {
             continue;
         }

@@ -1,18 +1,19 @@
 //! The page: one HTML file that loads nothing, in which only its own script
 //! and style run, and which escapes every text.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use askama::Template;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
-use super::data::Report;
+use super::data::{AccountReport, Report};
 use super::view::{
     AccountView, ChangeView, ConnectionView, Count, FindingView, Moment, RunView, counts,
 };
 use crate::cli::words::lasting;
+use crate::domain::Outcome;
 
 const STYLE: &str = include_str!("../../templates/report.css");
 const SCRIPT: &str = include_str!("../../templates/report.js");
@@ -39,8 +40,11 @@ struct Page {
     several_accounts: bool,
     by_status: Vec<Count>,
     by_provider: Vec<Count>,
+    by_kind: Vec<Count>,
+    by_outcome: Vec<Count>,
     present: u64,
     gaps: usize,
+    unobserved: String,
     gone: usize,
     findings: Option<Vec<FindingView>>,
     connections: Vec<ConnectionView>,
@@ -63,6 +67,7 @@ pub fn page(report: &Report) -> Result<String, PageError> {
     let row_of = |account, arn| rows.get(&(account, arn)).copied();
     let by_status = counts(report.by_status());
     let present: u64 = by_status.iter().map(|count| count.number).sum();
+    let gaps = || report.accounts.iter().flat_map(|account| &account.gaps);
     let page = Page {
         style: STYLE,
         script: SCRIPT,
@@ -77,9 +82,12 @@ pub fn page(report: &Report) -> Result<String, PageError> {
         accounts: report.accounts.iter().map(AccountView::new).collect(),
         several_accounts: report.accounts.len() > 1,
         by_provider: counts(report.by_provider()),
+        by_kind: counts(changes_by_kind(report)),
+        by_outcome: runs_by_outcome(report),
         by_status,
         present,
-        gaps: report.accounts.iter().map(|a| a.gaps.len()).sum(),
+        gaps: gaps().count(),
+        unobserved: lasting(gaps().map(|gap| gap.until.millis_since(gap.from)).sum()),
         gone: report
             .connections
             .iter()
@@ -101,7 +109,30 @@ pub fn page(report: &Report) -> Result<String, PageError> {
             .collect(),
         runs: report.runs.iter().map(RunView::new).collect(),
     };
-    Ok(page.render()?)
+    // The template language takes the last line feed away.
+    Ok(page.render()? + "\n")
+}
+
+fn changes_by_kind(report: &Report) -> BTreeMap<String, u64> {
+    let mut kinds = BTreeMap::new();
+    for told in &report.changes {
+        *kinds.entry(told.change.kind.to_string()).or_insert(0) += 1;
+    }
+    kinds
+}
+
+/// The runs by how they ended, the good ends first.
+fn runs_by_outcome(report: &Report) -> Vec<Count> {
+    let sum = |number: fn(&AccountReport) -> u64| report.accounts.iter().map(number).sum();
+    [
+        (Outcome::Complete, sum(|account| account.complete)),
+        (Outcome::Partial, sum(|account| account.partial)),
+        (Outcome::Failed, sum(|account| account.failed)),
+    ]
+    .into_iter()
+    .filter(|(_, number)| *number > 0)
+    .map(|(outcome, number)| Count::of_outcome(outcome, number))
+    .collect()
 }
 
 /// The Content Security Policy: nothing is loaded, sent or run but the page's

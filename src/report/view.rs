@@ -10,7 +10,7 @@ use crate::audit::timeline::{Segment, SegmentState};
 use crate::audit::{RunBasis, ToldChange};
 use crate::cli::output::is_active;
 use crate::cli::words::{count, lasting, started_by, what_changed};
-use crate::domain::{ChangeKind, RunRecord, Timestamp, Trigger};
+use crate::domain::{ChangeKind, Outcome, RunRecord, Timestamp, Trigger};
 
 /// A time as the page shows it: to the second, in UTC, and to the millisecond
 /// for machines.
@@ -31,6 +31,11 @@ impl Moment {
             Some((date, time)) => format!("{date} {}", time.get(..8).unwrap_or(time)),
             None => text,
         }
+    }
+
+    /// The time to the minute, where there is no room for more.
+    pub(super) fn minute(self) -> String {
+        self.text().chars().take(16).collect()
     }
 }
 
@@ -74,6 +79,25 @@ pub(super) fn counts(counts: BTreeMap<String, u64>) -> Vec<Count> {
         number,
     };
     counts.into_iter().map(count).collect()
+}
+
+impl Count {
+    pub(super) fn of_outcome(outcome: Outcome, number: u64) -> Self {
+        Self {
+            what: outcome.to_string(),
+            number,
+            class: outcome_class(outcome),
+        }
+    }
+}
+
+/// The class by which the style knows how a run ended: like a status.
+fn outcome_class(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Complete => "available",
+        Outcome::Partial => "pending",
+        Outcome::Failed => "error",
+    }
 }
 
 /// The class by which the style knows a status.
@@ -410,11 +434,7 @@ impl RunView {
             sequence: run.sequence,
             started_at: Moment(run.started_at),
             outcome: run.outcome.as_str(),
-            outcome_class: match run.outcome {
-                crate::domain::Outcome::Complete => "available",
-                crate::domain::Outcome::Partial => "pending",
-                crate::domain::Outcome::Failed => "error",
-            },
+            outcome_class: outcome_class(run.outcome),
             filtered: !run.filter.is_empty(),
             trigger: seen(&started_by(&run.trigger)),
             listed: format!("{complete} of {}", count(run.listings.len(), "region")),

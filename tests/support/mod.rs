@@ -14,6 +14,7 @@
 )]
 
 pub mod ccinv;
+pub mod chromium;
 pub mod emulator;
 pub mod lab;
 pub mod page;

