@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use codeconnections_inventory::domain::Outcome;
 use codeconnections_inventory::local::codeconnections::RegionAccess;
+use codeconnections_inventory::report::{Finding, Report, ReportRequest, Severity, html};
 use codeconnections_inventory::summary::Summary;
 use serde_json::{Value, json};
 use support::ccinv::Ccinv;
@@ -235,6 +236,7 @@ async fn it_says_what_happened_and_when_nobody_looked() {
             browser.screenshot(&picture).await;
         }
     }
+    browser.media("", "light").await;
     browser.print(&kept().join("story.pdf")).await;
 }
 
@@ -509,6 +511,41 @@ async fn five_thousand_connections_stay_usable() {
             .screenshot(&kept().join(format!("many-{what}.png")))
             .await;
     }
+}
+
+#[tokio::test]
+async fn what_rules_found_is_told_where_rules_were_given() {
+    let story = Story::new().await;
+    let time = |text: &str| text.parse().expect("a time");
+    let request = ReportRequest {
+        since: time("2026-10-01T11:30:00Z"),
+        until: time("2026-10-01T21:00:00Z"),
+        account: None,
+        every_ms: None,
+        made_at: time("2026-10-02T09:00:00Z"),
+    };
+    let finding = Finding {
+        id: "in-error".to_owned(),
+        severity: Severity::High,
+        title: IMAGE.to_owned(),
+        connection: Some(story.arns[0].parse().expect("an ARN")),
+        since: Some(time("2026-10-01T19:00:00Z")),
+        message: SCRIPT.to_owned(),
+    };
+    let mut browser = Chromium::start().await;
+    let page = story.ccinv.folder().join("found.html");
+    for found in [vec![], vec![finding]] {
+        let many = found.len();
+        let report = Report::gather(&story.lab.audit(), &request, Some(found)).await;
+        let text = html::page(&report.expect("read")).expect("a page");
+        std::fs::write(&page, text).expect("written");
+        browser.open(&page).await;
+        let told = column(&mut browser, "t-findings", 4).await;
+        assert_eq!(told, vec![SCRIPT; many]);
+        assert_quiet(&browser, &page);
+    }
+    let title = column(&mut browser, "t-findings", 1).await;
+    assert_eq!(title, [format!("{IMAGE}in-error")]);
 }
 
 // ---------------------------------------------------------------- the file
