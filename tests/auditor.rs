@@ -103,7 +103,7 @@ async fn the_policy_grants_what_the_reading_commands_ask_for_and_nothing_else() 
     let october = ["--since", "2026-10-01", "--until", "2026-11-01"];
     let changes = [&["changes"], october.as_slice()].concat();
     let changes_of_one = [changes.as_slice(), &["--account", ACCOUNT]].concat();
-    let commands: [&[&str]; 24] = [
+    let commands: [&[&str]; 28] = [
         &["list"],
         &["list", "--include-deleted"],
         &["list", "--status", "PENDING"],
@@ -125,6 +125,24 @@ async fn the_policy_grants_what_the_reading_commands_ask_for_and_nothing_else() 
         &["export", "--format", "ocsf"],
         &["export", "changes"],
         &["export", "runs"],
+        &["check", "--in-error", "--allow-provider", "GitHub"],
+        &["check", "--in-error", "--as-of", "2026-10-31"],
+        &[
+            "check",
+            "--deleted-within",
+            "1h",
+            "--as-of",
+            "2026-10-01T12:00:00Z",
+        ],
+        &[
+            "report",
+            "--out",
+            "-",
+            "--since",
+            "2026-10-01",
+            "--until",
+            "2026-10-02",
+        ],
         &["verify"],
         &["verify", "--account", ACCOUNT],
         &["verify", "--head", &head],
