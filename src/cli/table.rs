@@ -237,8 +237,8 @@ mod tests {
         assert_eq!(
             plain(&sample(), Some(33)),
             "STATUS     NAME        ARN\n\
-             ERROR      payments    …:…/first\n\
-             AVAILABLE  a-long-na…  ……/second\n   under it\n"
+             ERROR      payments    …s:…/first\n\
+             AVAILABLE  a-long-na…  …:…/second\n   under it\n"
         );
         for line in plain(&sample(), Some(5))
             .lines()
