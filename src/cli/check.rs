@@ -62,7 +62,9 @@ pub(super) async fn run(args: CheckArgs) -> Result<Exit, CliError> {
     };
     let checked = audit.check(&rules, args.account.as_ref(), moment).await;
     let checked = checked.map_err(CliError::failure)?;
-    if !has_unreadable_basis(&checked) {
+    // An account that a rule names is judged whether or not it is recorded.
+    let names_accounts = rules.iter().any(|rule| rule.scope.accounts.is_some());
+    if !names_accounts && !has_unreadable_basis(&checked) {
         basis::recorded(&checked.rests_on, args.account.as_ref(), args.as_of)?;
     }
     check_output::print(&checked, args.format.get(), args.as_of)?;
