@@ -117,8 +117,8 @@ impl Audit {
                 None => (String::new(), Vec::new()),
             };
             let message = format!(
-                "{} was not observed{by}: {}: {}",
-                missing.region, missing.code, missing.message
+                "{} was not observed{by}: {}",
+                missing.region, missing.message
             );
             evidence.lacks_run(Lack::Region(missing.region.clone()), message, keys);
         }
