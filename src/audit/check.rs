@@ -154,7 +154,10 @@ impl Audit {
             let evidence = self.evidence(account, rules, moment).await?;
             for checked in &mut checked.rules {
                 if checked.rule.scope.has_account(account) {
-                    checked.accounts.push(judge(&checked.rule, &evidence));
+                    let mut judgement = judge(&checked.rule, &evidence);
+                    self.tell_since(&checked.rule.demand, &evidence, &mut judgement)
+                        .await?;
+                    checked.accounts.push(judgement);
                 }
             }
             checked.rests_on.extend(evidence.basis);

@@ -134,6 +134,26 @@ impl ConnectionRow {
         }
     }
 
+    /// The same connection, if the service had told this of it.
+    #[must_use]
+    pub fn with(&self, told: Attributes) -> Self {
+        let Attributes {
+            connection_name,
+            connection_status,
+            host_arn,
+            owner_account_id,
+            provider_type,
+        } = told;
+        Self {
+            connection_name,
+            connection_status,
+            host_arn,
+            owner_account_id,
+            provider_type,
+            ..self.clone()
+        }
+    }
+
     /// What the service told of it.
     pub fn attributes(&self) -> Attributes {
         Attributes {

@@ -192,6 +192,19 @@ impl Demand {
         }
     }
 
+    /// Whether it is about what a connection is, whatever the time.
+    pub fn is_about_values(&self) -> bool {
+        matches!(
+            self,
+            Self::Provider { .. }
+                | Self::Host { .. }
+                | Self::Owner { .. }
+                | Self::Name { .. }
+                | Self::Shared
+                | Self::UnknownValue
+        )
+    }
+
     /// Whether it is judged for an account as a whole, not for each of its
     /// connections.
     pub fn is_about_accounts(&self) -> bool {

@@ -136,6 +136,14 @@ impl Evidence {
         }
     }
 
+    /// The connection with this ARN.
+    pub fn connection(&self, arn: &ConnectionArn) -> Option<&ConnectionRow> {
+        let found = self
+            .connections
+            .binary_search_by(|row| row.connection_arn.cmp(arn));
+        found.ok().and_then(|at| self.connections.get(at))
+    }
+
     /// A connection's changes, as far as they were needed.
     pub fn changes_of(&self, row: &ConnectionRow) -> &[Change] {
         let changes = self.changes.get(&row.connection_arn);

@@ -19,6 +19,8 @@ pub mod judging;
 pub mod rules;
 pub mod runs;
 pub mod show;
+#[cfg(feature = "cli")]
+mod since;
 pub mod timeline;
 pub mod verify;
 
