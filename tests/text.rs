@@ -132,6 +132,17 @@ async fn answers_read_as_they_did() {
         .await
     );
     assert_snapshot!("verify", told.says(&["verify"]).await);
+    let rules = [
+        "--in-error",
+        "--allow-provider",
+        "GitHub",
+        "--deleted-within",
+        "1h",
+    ];
+    let as_of = ["check", "--as-of", "2026-10-01T14:30:00Z"];
+    assert_snapshot!("check", told.says(&[&as_of[..], &rules].concat()).await);
+    let partial = ["check", "--as-of", "2026-10-01T12:30:00Z", "--in-error"];
+    assert_snapshot!("check_not_judged", told.says(&partial).await);
 }
 
 #[tokio::test]
@@ -146,6 +157,7 @@ async fn help_reads_as_it_did() {
         "diff",
         "runs",
         "verify",
+        "check",
         "export",
         "completions",
         "man",
