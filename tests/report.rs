@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use codeconnections_inventory::domain::Outcome;
 use codeconnections_inventory::local::codeconnections::RegionAccess;
-use codeconnections_inventory::report::{Finding, Report, ReportRequest, Severity, html};
 use codeconnections_inventory::summary::Summary;
 use serde_json::{Value, json};
 use support::ccinv::Ccinv;
@@ -225,7 +224,6 @@ async fn it_says_what_happened_and_when_nobody_looked() {
     ] {
         assert!(text.contains(said), "{said:?} is in {text}");
     }
-    assert!(!text.contains("Findings"), "no rules were given");
     assert_quiet(&browser, &page);
 
     for (width, height, what) in [(1280, 2900, "wide"), (390, 5200, "phone")] {
@@ -514,38 +512,55 @@ async fn five_thousand_connections_stay_usable() {
 }
 
 #[tokio::test]
-async fn what_rules_found_is_told_where_rules_were_given() {
+async fn what_the_rules_came_to_is_told_and_what_was_not_judged_is_no_pass() {
     let story = Story::new().await;
-    let time = |text: &str| text.parse().expect("a time");
-    let request = ReportRequest {
-        since: time("2026-10-01T11:30:00Z"),
-        until: time("2026-10-01T21:00:00Z"),
-        account: None,
-        every_ms: None,
-        made_at: time("2026-10-02T09:00:00Z"),
-    };
-    let finding = Finding {
-        id: "in-error".to_owned(),
-        severity: Severity::High,
-        title: IMAGE.to_owned(),
-        connection: Some(story.arns[0].parse().expect("an ARN")),
-        since: Some(time("2026-10-01T19:00:00Z")),
-        message: SCRIPT.to_owned(),
-    };
     let mut browser = Chromium::start().await;
-    let page = story.ccinv.folder().join("found.html");
-    for found in [vec![], vec![finding]] {
-        let many = found.len();
-        let report = Report::gather(&story.lab.audit(), &request, Some(found)).await;
-        let text = html::page(&report.expect("read")).expect("a page");
-        std::fs::write(&page, text).expect("written");
-        browser.open(&page).await;
-        let told = column(&mut browser, "t-findings", 4).await;
-        assert_eq!(told, vec![SCRIPT; many]);
-        assert_quiet(&browser, &page);
-    }
-    let title = column(&mut browser, "t-findings", 1).await;
-    assert_eq!(title, [format!("{IMAGE}in-error")]);
+    let rules = format!(
+        r#"
+        [[rule]]
+        id = "in-error"
+        kind = "error"
+        title = '{IMAGE}'
+        severity = "high"
+        controls = ["NIST 800-53 CM-8"]
+
+        [[rule]]
+        id = "accounts"
+        kind = "account"
+        severity = "low"
+        allowed = ["{ACCOUNT}"]
+        scope = {{ accounts = ["{ACCOUNT}"] }}
+
+        [[rule]]
+        id = "elsewhere"
+        kind = "error"
+        severity = "low"
+        scope = {{ accounts = ["999999999999"] }}
+        "#
+    );
+    let file = story.ccinv.folder().join("rules.toml");
+    std::fs::write(&file, rules).expect("written");
+    let page = story.ccinv.folder().join("judged.html");
+    let mut arguments = story.arguments("judged.html");
+    arguments.extend(["--rules", "rules.toml"]);
+    story.ccinv.fine(&arguments).await;
+    browser.open(&page).await;
+    let verdicts = column(&mut browser, "t-rules", 0).await;
+    assert_eq!(verdicts, ["FAIL", "PASS", "NOT JUDGED"]);
+    let titles = column(&mut browser, "t-rules", 2).await;
+    assert!(titles[0].contains(IMAGE), "it is text: {titles:?}");
+    assert!(titles[2].contains("not judged:"), "{titles:?}");
+    let found = column(&mut browser, "t-findings", 2).await;
+    assert!(!found.is_empty());
+    assert!(found.iter().all(|text| text.contains("arn:")), "{found:?}");
+    assert_quiet(&browser, &page);
+    browser.screenshot(&kept().join("rules.png")).await;
+
+    let mut without = story.arguments("unjudged.html");
+    without.push("--no-rules");
+    story.ccinv.fine(&without).await;
+    let text = std::fs::read_to_string(story.ccinv.folder().join("unjudged.html"));
+    assert!(!text.expect("the page").contains("Rules and findings"));
 }
 
 // ---------------------------------------------------------------- the file

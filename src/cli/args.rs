@@ -112,16 +112,18 @@ Examples:
     /// Write what is known of a period as one web page
     #[command(after_help = "\
 The page is one file that loads nothing and needs no network: what was observed of
-each connection and when nobody looked, every change and run, and how to verify it.
+each connection and when nobody looked, every change and run, what compliance rules
+came to at the period's end (those of `ccinv check`), and how to verify it.
 
 Examples:
   ccinv report --out october.html --since 2026-10-01 --until 2026-11-01
   ccinv report --out report.html --since 7d --every 1h
+  ccinv report --out report.html --rules rules.toml
   ccinv report --out - --account 123456789012 > report.html
 
-Exit codes: 0 fine, 4 no complete run covers an account; if it covers none, nothing
-is written.")]
-    Report(ReportArgs),
+Exit codes: 0 fine, also with findings; 4 no complete run covers an account; if it
+covers none, nothing is written.")]
+    Report(Box<ReportArgs>),
     /// Prove that the record is whole
     #[command(after_help = "\
 Reads everything once, recomputes every digest and chain, and names each record

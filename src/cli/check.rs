@@ -8,13 +8,12 @@ use clap::Args as ClapArgs;
 use super::args::{StoreArgs, parse_when};
 use super::check_output::{self, CheckFormatArgs};
 use super::output::print;
-use super::rule_flags::{RuleFlags, default_rules};
+use super::rule_flags::RuleFlags;
 use super::store::Store;
-use super::{CliError, Exit, basis, rules_file};
+use super::{CliError, Exit, basis};
 use crate::audit::Audit;
 use crate::audit::check::{Checked, Verdict};
 use crate::audit::evidence::Moment;
-use crate::audit::rules::Rule;
 use crate::domain::{AccountId, Clock, SystemClock, Timestamp};
 
 /// A rule file with every kind of rule, explained.
@@ -53,7 +52,7 @@ pub(super) async fn run(args: CheckArgs) -> Result<Exit, CliError> {
     if let Some(at) = args.as_of {
         basis::not_in_the_future("--as-of", at)?;
     }
-    let rules = rules(&args)?;
+    let rules = args.flags.with_file(args.rules.as_deref())?;
     let store = Store::open(&args.store).await?;
     let audit = Audit::new(store.table().clone());
     let moment = match args.as_of {
@@ -69,28 +68,6 @@ pub(super) async fn run(args: CheckArgs) -> Result<Exit, CliError> {
     }
     check_output::print(&checked, args.format.get(), args.as_of)?;
     Ok(exit(&checked))
-}
-
-/// The rules of the file and of the options, or the default ones.
-fn rules(args: &CheckArgs) -> Result<Vec<Rule>, CliError> {
-    let mut rules = match &args.rules {
-        Some(path) => rules_file::read(path)?,
-        None => Vec::new(),
-    };
-    let ids: BTreeSet<String> = rules.iter().map(|rule| rule.id.to_string()).collect();
-    for rule in args.flags.rules()? {
-        if ids.contains(rule.id.as_str()) {
-            return Err(CliError::Usage(format!(
-                "--{} and a rule of the file have the same id; give the one in the file another",
-                rule.id
-            )));
-        }
-        rules.push(rule);
-    }
-    if rules.is_empty() {
-        rules = default_rules()?;
-    }
-    Ok(rules)
 }
 
 /// Whether the runs of an account can't be read: that is not as if there were

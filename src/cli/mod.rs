@@ -149,7 +149,7 @@ async fn run(args: Args) -> Result<Exit, CliError> {
         Command::Changes(args) => changes::changes(args).await,
         Command::Diff(args) => diff::run(args).await,
         Command::Runs(args) => runs::run(args).await,
-        Command::Report(args) => report::run(args).await,
+        Command::Report(args) => report::run(*args).await,
         Command::Verify(args) => verify::run(args).await,
         Command::Check(args) => check::run(*args).await,
         Command::Export(args) => export::run(args).await,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use clap::Args as ClapArgs;
 
 use super::args::{StoreArgs, parse_every, parse_when};
+use super::rule_flags::RuleFlags;
 use super::store::Store;
 use super::words::{count, short};
 use super::{CliError, Exit, basis, progress, say};
@@ -40,6 +41,14 @@ pub(super) struct ReportArgs {
     /// then be compared byte by byte [default: now]
     #[arg(long, value_name = "TIME", value_parser = parse_when, hide_short_help = true)]
     made_at: Option<Timestamp>,
+    /// Judge by no rules: the page then has no findings
+    #[arg(long, conflicts_with = "rules")]
+    no_rules: bool,
+    /// Rules from a TOML file, as for `ccinv check`
+    #[arg(long, value_name = "FILE")]
+    rules: Option<PathBuf>,
+    #[command(flatten)]
+    flags: RuleFlags,
 }
 
 pub(super) async fn run(args: ReportArgs) -> Result<Exit, CliError> {
@@ -51,6 +60,10 @@ pub(super) async fn run(args: ReportArgs) -> Result<Exit, CliError> {
         )));
     }
     basis::not_in_the_future("--until", args.until)?;
+    let rules = match args.no_rules {
+        true => Vec::new(),
+        false => args.flags.with_file(args.rules.as_deref())?,
+    };
     // Before anything is read, which may take a while.
     let out = Out::new(&args.out)?;
     let store = Store::open(&args.store).await?;
@@ -63,7 +76,7 @@ pub(super) async fn run(args: ReportArgs) -> Result<Exit, CliError> {
         every_ms: args.every,
         made_at: args.made_at.unwrap_or_else(|| SystemClock.now()),
     };
-    let gathered = progress::shown(Report::gather(&audit, &request, None), || {
+    let gathered = progress::shown(Report::gather(&audit, &request, &rules), || {
         format!("reading the table: {} requests", meter.requests().read)
     });
     let report = gathered.await.map_err(CliError::failure)?;

@@ -1,10 +1,13 @@
 //! Rules as options of the command line, each with the id, the severity and
 //! the controls that are usual for its kind.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+
 use clap::Args as ClapArgs;
 
-use super::CliError;
 use super::args::{parse_every, parse_provider};
+use super::{CliError, rules_file};
 use crate::audit::demand::{Demand, Pattern, Span};
 use crate::audit::rules::{Rule, RuleId, Scope, Severity};
 use crate::domain::{AccountId, ProviderType};
@@ -66,6 +69,28 @@ pub(super) struct RuleFlags {
 }
 
 impl RuleFlags {
+    /// The rules of the file and of the options, or the default ones.
+    pub(super) fn with_file(&self, file: Option<&Path>) -> Result<Vec<Rule>, CliError> {
+        let mut rules = match file {
+            Some(path) => rules_file::read(path)?,
+            None => Vec::new(),
+        };
+        let ids: BTreeSet<String> = rules.iter().map(|rule| rule.id.to_string()).collect();
+        for rule in self.rules()? {
+            if ids.contains(rule.id.as_str()) {
+                return Err(CliError::Usage(format!(
+                    "--{} and a rule of the file have the same id; give the one in the file another",
+                    rule.id
+                )));
+            }
+            rules.push(rule);
+        }
+        if rules.is_empty() {
+            rules = default_rules()?;
+        }
+        Ok(rules)
+    }
+
     /// The rules that were given.
     pub(super) fn rules(&self) -> Result<Vec<Rule>, CliError> {
         let mut rules = Vec::new();
@@ -153,7 +178,7 @@ impl RuleFlags {
 
 /// What is judged by if nothing is said: what breaks silently, and whether
 /// anybody looks. The help of `check` says the same.
-pub(super) fn default_rules() -> Result<Vec<Rule>, CliError> {
+fn default_rules() -> Result<Vec<Rule>, CliError> {
     const HOUR: i64 = 3_600_000;
     let flags = RuleFlags {
         pending_longer_than: Span::from_millis(7 * 24 * HOUR),

@@ -2,16 +2,18 @@
 //! shows, and nothing of how.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use super::history::{Histories, connection_reports};
+use crate::audit::check::Checked;
+use crate::audit::evidence::Moment;
 use crate::audit::gaps::{gaps, usual_interval};
+use crate::audit::rules::Rule;
 use crate::audit::timeline::Segment;
 use crate::audit::{
     Audit, AuditError, Basis, ChangeFilter, ConnectionRow, Gap, ToldChange, settled_by,
 };
 use crate::domain::attributes::NOT_REPORTED;
-use crate::domain::{AccountId, ConnectionArn, Outcome, Region, RunRecord, Timestamp};
+use crate::domain::{AccountId, Outcome, Region, RunRecord, Timestamp};
 
 /// What is reported on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +36,7 @@ pub struct ReportRequest {
 /// The same table and request give the same report. Of a period that was over
 /// [a while](settled_by) ago, later runs change no more than which regions
 /// count as listing a connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Report {
     /// The period's beginning.
     pub since: Timestamp,
@@ -51,8 +53,9 @@ pub struct Report {
     pub changes: Vec<ToldChange>,
     /// The runs that began in the period, by account and number.
     pub runs: Vec<RunRecord>,
-    /// What the rules found. None if no rules were given.
-    pub findings: Option<Vec<Finding>>,
+    /// What the rules came to at the period's end. None if it was judged by
+    /// none.
+    pub checked: Option<Checked>,
 }
 
 /// What is known of an account, and what that rests on.
@@ -121,51 +124,19 @@ pub struct ConnectionReport {
     pub changes: u64,
 }
 
-/// How bad a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// Good to know.
-    Informational,
-    /// To be looked at some time.
-    Low,
-    /// To be looked at.
-    Medium,
-    /// To be looked at now.
-    High,
-    /// To be acted on now.
-    Critical,
-}
-
-/// What a rule found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
-    /// The rule.
-    pub id: String,
-    /// How bad it is.
-    pub severity: Severity,
-    /// What the rule is about, in a few words.
-    pub title: String,
-    /// The connection. None for what is found of an account as a whole.
-    pub connection: Option<ConnectionArn>,
-    /// Since when it is so.
-    pub since: Option<Timestamp>,
-    /// What is wrong, in a line.
-    pub message: String,
-}
-
 /// How often there should be a run, if neither the caller nor the runs say.
 const ASSUMED_EVERY_MS: i64 = 24 * 60 * 60 * 1000;
 
 impl Report {
-    /// Gathers what is known of a period. `findings` are those of rules that
-    /// were given.
+    /// Gathers what is known of a period, and judges its end by `rules`, if
+    /// there are any.
     ///
     /// # Errors
     /// [`AuditError`] if the table can't be read.
     pub async fn gather(
         audit: &Audit,
         request: &ReportRequest,
-        findings: Option<Vec<Finding>>,
+        rules: &[Rule],
     ) -> Result<Self, AuditError> {
         let (since, until) = (request.since, request.until);
         let mut report = Self {
@@ -176,7 +147,7 @@ impl Report {
             connections: Vec::new(),
             changes: Vec::new(),
             runs: Vec::new(),
-            findings,
+            checked: None,
         };
         for account in audit.accounts(request.account.as_ref()).await? {
             let runs = audit.runs_between(&account, since, until).await?;
@@ -207,6 +178,11 @@ impl Report {
                 account: request.account.clone(),
             })
             .await?;
+        if !rules.is_empty() {
+            let account = request.account.as_ref();
+            let checked = audit.check(rules, account, Moment::AsOf(until)).await?;
+            report.checked = Some(checked);
+        }
         Ok(report)
     }
 
@@ -308,25 +284,6 @@ impl Every {
     /// The interval with what schedules are late by.
     fn longest(self) -> i64 {
         self.millis().saturating_add(self.millis() / 10)
-    }
-}
-
-impl Severity {
-    /// The severity in a word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Informational => "informational",
-            Self::Low => "low",
-            Self::Medium => "medium",
-            Self::High => "high",
-            Self::Critical => "critical",
-        }
-    }
-}
-
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
     }
 }
 

@@ -9,9 +9,8 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
 use super::data::{AccountReport, Report};
-use super::view::{
-    AccountView, ChangeView, ConnectionView, Count, FindingView, Moment, RunView, counts,
-};
+use super::rules::ChecksView;
+use super::view::{AccountView, ChangeView, ConnectionView, Count, Moment, RunView, counts};
 use crate::cli::words::lasting;
 use crate::domain::Outcome;
 
@@ -46,7 +45,7 @@ struct Page {
     gaps: usize,
     unobserved: String,
     gone: usize,
-    findings: Option<Vec<FindingView>>,
+    checks: Option<ChecksView>,
     connections: Vec<ConnectionView>,
     changes: Vec<ChangeView>,
     runs: Vec<RunView>,
@@ -93,10 +92,10 @@ pub fn page(report: &Report) -> Result<String, PageError> {
             .iter()
             .filter(|c| c.row.deleted_at.is_some())
             .count(),
-        findings: report
-            .findings
+        checks: report
+            .checked
             .as_ref()
-            .map(|found| found.iter().map(FindingView::new).collect()),
+            .map(|checked| ChecksView::new(checked, row_of)),
         connections: report
             .connections
             .iter()

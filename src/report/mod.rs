@@ -4,6 +4,7 @@
 pub mod data;
 mod history;
 pub mod html;
+mod rules;
 mod view;
 
-pub use data::{AccountReport, ConnectionReport, Every, Finding, Report, ReportRequest, Severity};
+pub use data::{AccountReport, ConnectionReport, Every, Report, ReportRequest};

@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 
 use askama::filters::HtmlSafe;
 
-use super::data::{AccountReport, ConnectionReport, Every, Finding};
+use super::data::{AccountReport, ConnectionReport, Every};
 use crate::audit::timeline::{Segment, SegmentState};
 use crate::audit::{RunBasis, ToldChange};
 use crate::cli::output::is_active;
@@ -52,7 +52,7 @@ impl HtmlSafe for Moment {}
 /// Text that is not ours, all of it to be seen: what would not show, or would
 /// turn the direction of what follows, is shown by its number. The template
 /// escapes it.
-fn seen(text: &str) -> String {
+pub(super) fn seen(text: &str) -> String {
     let mut seen = String::with_capacity(text.len());
     for c in text.chars() {
         if is_active(c) {
@@ -243,30 +243,6 @@ fn rests_on(complete: Option<&RunBasis>, last: Option<&RunBasis>) -> String {
         (Some(complete), Some(last)) => format!("{}, and {}", told(complete), told(last)),
         (_, Some(last)) => format!("no complete run; the last was {}", told(last)),
         _ => "no run at all".to_owned(),
-    }
-}
-
-/// What a rule found.
-pub(super) struct FindingView {
-    pub(super) id: String,
-    pub(super) severity: &'static str,
-    pub(super) title: String,
-    pub(super) connection: String,
-    pub(super) since: Option<Moment>,
-    pub(super) message: String,
-}
-
-impl FindingView {
-    pub(super) fn new(finding: &Finding) -> Self {
-        let arn = finding.connection.as_ref();
-        Self {
-            id: seen(&finding.id),
-            severity: finding.severity.as_str(),
-            title: seen(&finding.title),
-            connection: arn.map_or_else(String::new, |arn| seen(arn.as_str())),
-            since: finding.since.map(Moment),
-            message: seen(&finding.message),
-        }
     }
 }
 
