@@ -140,6 +140,42 @@ async fn runs_over_a_table_of_the_first_format_write_the_current_one() {
 }
 
 #[tokio::test]
+async fn an_edit_of_a_table_of_the_first_format_is_named() {
+    let change = (
+        format!("CONNECTION#{}#{}", account(), arn(REGION, "a")),
+        "CHANGE#0000000001".to_owned(),
+    );
+    let run = (format!("RUNS#{}", account()), "RUN#000000000002".to_owned());
+    let later = items::s("2026-10-01T12:34:56.000Z");
+    for (key, attribute, value) in [
+        (&change, "observed_at", &later),
+        (&change, "v", &items::n(2)),
+        (&run, "finished_at", &later),
+        (&run, "v", &items::n(2)),
+        (&snapshot_key("a"), "first_seen_at", &later),
+        (
+            &snapshot_key("a"),
+            "seal",
+            &items::s("AAAAAAAAAAAAAAAAAAAAAA"),
+        ),
+        (&snapshot_key("a"), "v", &items::n(2)),
+        (&account_key(), "sequence", &items::n(4)),
+        (&account_key(), "v", &items::n(2)),
+    ] {
+        let lab = lab_of_format_1().await;
+        let mut edited = get(&lab, key).await;
+        edited.insert(attribute.to_owned(), value.clone());
+        put(&lab, edited).await;
+        let found = findings(&lab).await;
+        let named = format!("{} {}: ", key.0, key.1);
+        assert!(
+            found.iter().any(|f| f.starts_with(&named)),
+            "{attribute} of {named}: {found:#?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_format_that_is_not_known_is_refused_by_record() {
     let run = (format!("RUNS#{}", account()), "RUN#000000000005".to_owned());
     for (key, outcome) in [

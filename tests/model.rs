@@ -532,7 +532,7 @@ proptest! {
                 life.apply(op).await;
                 life.check().await;
             }
-            let found = verify(&life.lab.table, None).await.expect("read");
+            let found = verify(&life.lab.table, None, life.lab.clock.now(), |_| {}).await.expect("read");
             assert_eq!(found.findings, []);
         });
     }

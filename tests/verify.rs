@@ -9,7 +9,10 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use codeconnections_inventory::audit::verify::{Finding, Verification, verify};
-use codeconnections_inventory::domain::{Change, Digest, RunRecord};
+use codeconnections_inventory::domain::listing::Window;
+use codeconnections_inventory::domain::{
+    AccountRecord, Change, Clock, Digest, Format, Outcome, RunRecord, Timestamp,
+};
 use codeconnections_inventory::table::{items, keys};
 use serde_json::json;
 use support::lab::{self, Lab, account};
@@ -39,7 +42,9 @@ impl Told {
     }
 
     async fn verify(&self) -> Verification {
-        verify(&self.lab.table, None).await.expect("read")
+        verify(&self.lab.table, None, self.lab.clock.now(), |_| {})
+            .await
+            .expect("read")
     }
 
     /// The findings, each with its key and problem in a line.
@@ -125,7 +130,9 @@ async fn a_record_that_is_whole_is_said_to_be_and_counted() {
     let runs = told.lab.runs().await;
     assert_eq!(verified.head, runs.last().map(RunRecord::digest));
     let other = "999999999999".parse().expect("an account");
-    let none = verify(&told.lab.table, Some(&other)).await.expect("read");
+    let none = verify(&told.lab.table, Some(&other), told.lab.clock.now(), |_| {})
+        .await
+        .expect("read");
     assert!(none.accounts.is_empty());
 }
 
@@ -264,6 +271,114 @@ async fn edited_and_removed_runs_are_named() {
     run.problems = vec!["forged".to_owned()];
     told.put(items::run_item(&run)).await;
     assert_names(&told.findings().await, &Told::run_key(4), "refers to");
+}
+
+type Edit<'a> = &'a dyn Fn(&mut AccountRecord);
+
+/// The account's record, edited, with the digest of what it then says.
+async fn forge(told: &Told, edit: impl FnOnce(&mut AccountRecord)) {
+    let key = account_key();
+    let mut record: AccountRecord = items::read_record(told.get(&key).await).expect("a record");
+    edit(&mut record);
+    told.put(items::account_item(&record)).await;
+}
+
+fn account_key() -> (String, String) {
+    (keys::account_pk(&account()), keys::ACCOUNT_SK.to_owned())
+}
+
+#[tokio::test]
+async fn an_account_record_with_a_right_digest_that_claims_what_no_run_says_is_named() {
+    let later: Timestamp = "2026-10-01T13:30:00Z".parse().expect("a time");
+    let edits: [(&str, Edit); 9] = [
+        ("head", &|r| r.head = Digest::of(&0)),
+        ("last_attempt", &|r| {
+            r.last_attempt.outcome = Outcome::Failed
+        }),
+        ("last_attempt", &|r| r.last_attempt.started_at = later),
+        ("connections", &|r| r.connections.clear()),
+        ("last_complete", &|r| r.last_complete = None),
+        ("coverage", &|r| {
+            r.coverage.insert(lab::region(lab::REGION), later);
+        }),
+        ("coverage", &|r| {
+            r.coverage.insert(lab::region("us-east-1"), later);
+        }),
+        ("coverage", &|r| r.coverage.clear()),
+        ("recent_events", &|r| {
+            r.recent_events.insert("forged".into(), 3);
+        }),
+    ];
+    for (says, edit) in edits {
+        let told = Told::new().await;
+        forge(&told, edit).await;
+        let key = match says {
+            // The head stands for the last run: which of the two was edited
+            // can't be told.
+            "head" => Told::run_key(4),
+            _ => account_key(),
+        };
+        let says = if says == "head" { "refers to" } else { says };
+        assert_names(&told.findings().await, &key, says);
+    }
+}
+
+#[tokio::test]
+async fn an_account_record_that_is_removed_or_set_back_is_named() {
+    let told = Told::new().await;
+    let before = told.get(&account_key()).await;
+    // Two runs: the second one's record says how far the first one was known.
+    told.lab.run().await;
+    told.lab.run().await;
+    told.put(before).await;
+    assert_names(&told.findings().await, &account_key(), "was set back");
+    told.remove(&account_key()).await;
+    assert_names(&told.findings().await, &account_key(), "was removed");
+}
+
+#[tokio::test]
+async fn a_snapshot_with_a_right_seal_that_was_seen_when_it_can_t_have_been_is_named() {
+    for (began, ended, says) in [
+        // Before the change that it rests on, which saw it.
+        (
+            "2026-10-01T11:59:59Z",
+            "2026-10-01T13:00:00Z",
+            "last_seen_at",
+        ),
+        // Later than now.
+        (
+            "2026-10-01T14:00:00Z",
+            "2026-10-01T14:00:00Z",
+            "still to come",
+        ),
+        // To an end that is before its beginning.
+        ("2026-10-01T13:00:01Z", "2026-10-01T13:00:00Z", "is before"),
+    ] {
+        let told = Told::new().await;
+        let arn = told.arns[0].parse().expect("an ARN");
+        let read = told.lab.table.read_snapshot(&account(), &arn).await;
+        let mut snapshot = read.expect("read").expect("a snapshot");
+        snapshot.last_seen = Window {
+            began_at: began.parse().expect("a time"),
+            ended_at: ended.parse().expect("a time"),
+        };
+        let forged = items::snapshot_item(&account(), &snapshot, Format::CURRENT);
+        told.put(forged).await;
+        assert_names(&told.findings().await, &told.snapshot_key(0), says);
+    }
+}
+
+#[tokio::test]
+async fn progress_is_told_page_by_page_to_the_last_record() {
+    let told = Told::new().await;
+    let mut read = Vec::new();
+    let table = &told.lab.table;
+    let now = told.lab.clock.now();
+    let found = verify(table, None, now, |items| read.push(items)).await;
+    let account = &found.expect("read").accounts[0];
+    let records = account.connections + account.changes + account.runs + 1;
+    assert_eq!(read.last(), Some(&records));
+    assert!(read.is_sorted());
 }
 
 #[tokio::test]

@@ -6,11 +6,12 @@ use super::store::Store;
 use super::words::count;
 use super::{CliError, Exit};
 use crate::audit::verify::{Verification, verify};
-use crate::domain::Digest;
+use crate::domain::{Clock, Digest, SystemClock};
 
 pub(super) async fn run(args: VerifyArgs) -> Result<Exit, CliError> {
     let store = Store::open(&args.store).await?;
-    let found = verify(store.table(), args.account.as_ref())
+    let now = SystemClock.now();
+    let found = verify(store.table(), args.account.as_ref(), now, |_| {})
         .await
         .map_err(CliError::failure)?;
     if found.accounts.is_empty() && found.findings.is_empty() {

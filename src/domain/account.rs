@@ -10,7 +10,7 @@ use super::{AccountId, Digest, Format, Outcome, Region, RunId, RunRecord, Timest
 /// How many events of complete runs are remembered, so that their second
 /// delivery is known as one. `EventBridge` delivers again within moments or
 /// not at all.
-const EVENTS_REMEMBERED: usize = 8;
+pub const EVENTS_REMEMBERED: usize = 8;
 
 /// What is remembered of an account from run to run.
 ///
@@ -102,13 +102,10 @@ impl AccountRecord {
         }
         // Of what was listed and not written, the record would say that the
         // listing lacked it.
-        if run.filter.is_empty() && run.unwritten == 0 {
-            for listing in run.listings.iter().filter(|listing| listing.complete) {
-                let at = record
-                    .coverage
-                    .entry(listing.region.clone())
-                    .or_insert(listing.began_at);
-                *at = (*at).max(listing.began_at);
+        if run.unwritten == 0 {
+            for (region, began_at) in run.covered() {
+                let at = record.coverage.entry(region).or_insert(began_at);
+                *at = (*at).max(began_at);
             }
         }
         if run.outcome == Outcome::Complete {

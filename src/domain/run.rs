@@ -228,6 +228,15 @@ impl RunRecord {
         Digest::of(self)
     }
 
+    /// Its complete and unfiltered listings: the region, and when it began.
+    pub fn covered(&self) -> impl Iterator<Item = (Region, Timestamp)> {
+        let unfiltered = self.filter.is_empty();
+        self.listings
+            .iter()
+            .filter(move |listing| unfiltered && listing.complete)
+            .map(|listing| (listing.region.clone(), listing.began_at))
+    }
+
     /// Whether it can show what was not there in the account: it is complete,
     /// nothing was filtered out, and it was not about one API call, after
     /// which only that call's region is looked at.
@@ -252,12 +261,18 @@ pub struct SnapshotsRecord {
 impl SnapshotsRecord {
     /// The record of these snapshots.
     pub fn of(snapshots: &HashMap<ConnectionArn, Snapshot>) -> Self {
-        let mut sorted: Vec<&Snapshot> = snapshots.values().collect();
-        sorted.sort_unstable_by(|a, b| a.arn.cmp(&b.arn));
-        let line = |s: &Snapshot| format!("{} {} {}", s.arn, s.version, s.digest);
+        let lines = snapshots.values().map(|s| (&s.arn, s.version, s.digest));
+        Self::of_lines(lines.collect())
+    }
+
+    /// The record of snapshots of which only this is known: ARN, version, and
+    /// the digest of the last change.
+    pub fn of_lines(mut lines: Vec<(&ConnectionArn, u32, Digest)>) -> Self {
+        lines.sort_unstable();
+        let line = |(arn, version, digest)| format!("{arn} {version} {digest}");
         Self {
-            count: sorted.len() as u64,
-            digest: Digest::of_lines(sorted.into_iter().map(line)),
+            count: lines.len() as u64,
+            digest: Digest::of_lines(lines.into_iter().map(line)),
         }
     }
 }

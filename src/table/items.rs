@@ -112,8 +112,26 @@ pub fn listed_in(regions: &[Region]) -> Option<AttributeValue> {
 ///
 /// # Errors
 /// [`Corrupt`] names the attribute that is wrong.
-pub fn read_snapshot(mut item: Item) -> Result<Snapshot, Corrupt> {
+pub fn read_snapshot(item: Item) -> Result<Snapshot, Corrupt> {
     let account = account_of(&item);
+    let mut told = some_of(&item, &[keys::PK, keys::SK, SEAL]);
+    let (snapshot, format) = read_unsealed(item)?;
+    if format != Format::One {
+        let mut reader = Reader { item: &mut told };
+        let account = account.ok_or_else(|| reader.wrong(keys::PK, &"names no account"))?;
+        let sealed: Seal = reader.required(SEAL)?;
+        if sealed != Seal::of(&account, &snapshot) {
+            return Err(reader.wrong(SEAL, &"is not that of what the snapshot says"));
+        }
+    }
+    Ok(snapshot)
+}
+
+/// Reads a snapshot whatever its seal.
+///
+/// # Errors
+/// [`Corrupt`] names the attribute that is wrong.
+pub fn read_unsealed(mut item: Item) -> Result<(Snapshot, Format), Corrupt> {
     let mut reader = Reader { item: &mut item };
     let sk = reader.peek(keys::SK);
     let Some(arn) = sk.strip_prefix(keys::CONNECTION_PREFIX) else {
@@ -158,14 +176,7 @@ pub fn read_snapshot(mut item: Item) -> Result<Snapshot, Corrupt> {
         digest: reader.required(DIGEST)?,
         arn,
     };
-    if format != Format::One {
-        let account = account.ok_or_else(|| reader.wrong(keys::PK, &"names no account"))?;
-        let seal: Seal = reader.required(SEAL)?;
-        if seal != Seal::of(&account, &snapshot) {
-            return Err(reader.wrong(SEAL, &"is not that of what the snapshot says"));
-        }
-    }
-    Ok(snapshot)
+    Ok((snapshot, format))
 }
 
 /// A change as an item.
@@ -217,13 +228,7 @@ pub fn account_item(record: &AccountRecord) -> Item {
 /// # Errors
 /// [`Corrupt`], if the item is no such record.
 pub fn read_account(item: Item) -> Result<AccountRecord, Corrupt> {
-    let mut told = Item::new();
-    for name in [keys::PK, keys::SK, DIGEST] {
-        told.extend(
-            item.get_key_value(name)
-                .map(|(n, v)| (n.clone(), v.clone())),
-        );
-    }
+    let mut told = some_of(&item, &[keys::PK, keys::SK, DIGEST]);
     let record: AccountRecord = read_record(item)?;
     if record.format != Format::One {
         let mut reader = Reader { item: &mut told };
@@ -298,6 +303,13 @@ fn to_json(value: &AttributeValue) -> Option<Value> {
         ),
         _ => return None,
     })
+}
+
+fn some_of(item: &Item, names: &[&str]) -> Item {
+    let attributes = names.iter().filter_map(|name| item.get_key_value(*name));
+    attributes
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
 }
 
 /// A text attribute.

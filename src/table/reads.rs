@@ -61,15 +61,15 @@ impl Table {
         Ok(items.into_iter().map(in_status).collect::<Result<_, _>>()?)
     }
 
-    /// Reads every item of the table once, strongly consistent, and gives each
-    /// to `each`. Only what proves the whole may do this.
+    /// Reads every item of the table once, strongly consistent, and gives it
+    /// to `page`, a page at a time. Only what proves the whole may do this.
     ///
     /// # Errors
     /// [`TableError`] if the scan fails.
-    pub async fn scan(&self, mut each: impl FnMut(Item)) -> Result<(), TableError> {
+    pub async fn scan(&self, mut page: impl FnMut(Vec<Item>)) -> Result<(), TableError> {
         let mut start = None;
         loop {
-            let page = self
+            let answer = self
                 .client()
                 .scan()
                 .table_name(self.name().as_str())
@@ -81,12 +81,9 @@ impl Table {
                 .send()
                 .await
                 .map_err(|error| TableError::call("scan", self.name(), self.fault(&error)))?;
-            self.meter().count_read_units(page.consumed_capacity());
-            page.items
-                .unwrap_or_default()
-                .into_iter()
-                .for_each(&mut each);
-            match page.last_evaluated_key {
+            self.meter().count_read_units(answer.consumed_capacity());
+            page(answer.items.unwrap_or_default());
+            match answer.last_evaluated_key {
                 Some(key) => start = Some(key),
                 None => return Ok(()),
             }

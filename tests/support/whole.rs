@@ -1,6 +1,7 @@
 //! Items as DynamoDB holds them, and what verification says of them all.
 
-use codeconnections_inventory::audit::verify::{Finding, verify};
+use codeconnections_inventory::audit::verify::{Finding, Verification, verify};
+use codeconnections_inventory::domain::Clock;
 use codeconnections_inventory::table::items::{self, Item};
 
 use super::lab::Lab;
@@ -45,9 +46,19 @@ pub async fn remove(lab: &Lab, (pk, sk): &Key) {
     removed.expect("removed");
 }
 
+/// The whole table, verified by the lab's clock.
+pub async fn verified(lab: &Lab) -> Verification {
+    let found = verify(&lab.table, None, lab.clock.now(), |_| {}).await;
+    found.expect("read")
+}
+
+/// What verification finds.
+pub async fn found(lab: &Lab) -> Vec<Finding> {
+    verified(lab).await.findings
+}
+
 /// The findings, each with its key and problem in a line.
 pub async fn findings(lab: &Lab) -> Vec<String> {
-    let found = verify(&lab.table, None).await.expect("read");
     let line = |f: &Finding| format!("{} {}: {}", f.pk, f.sk, f.problem);
-    found.findings.iter().map(line).collect()
+    found(lab).await.iter().map(line).collect()
 }
