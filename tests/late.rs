@@ -39,12 +39,14 @@ async fn told(lab: &Lab, since: &str, until: &str) -> Vec<ToldChange> {
 /// A run that is held up before its first change, for so long.
 async fn held_up(lab: &Lab, stage: &Stage, by: Duration) -> Summary {
     let held = Held::before(lab, "ExecuteTransaction").await;
-    let handler = lab.handler_of(lab.source_at(&stage.endpoint), held.table(lab));
+    let mut handler = lab.handler_of(lab.source_at(&stage.endpoint), held.table(lab));
+    handler.inventory.policy.concurrency = 1;
     let event = json!({});
     let run = lab::run(&handler, &event);
     let meanwhile = async {
         held.reached().await;
         lab.clock.advance(by);
+        held.sent_before_has_come().await;
         held.release();
     };
     tokio::join!(run, meanwhile).0
@@ -65,11 +67,13 @@ async fn what_was_answered_about_the_past_stays_the_answer_when_a_held_up_run_wa
         entry(&new, "new", "PENDING"),
     ]);
     let held = Held::before(&lab, "ExecuteTransaction").await;
-    let handler = lab.handler_of(lab.source_at(&stage.endpoint), held.table(&lab));
+    let mut handler = lab.handler_of(lab.source_at(&stage.endpoint), held.table(&lab));
+    handler.inventory.policy.concurrency = 1;
     let event = json!({});
     let auditor = async {
         held.reached().await;
         lab.clock.advance(MAX_OBSERVATION_AGE + MILLISECOND);
+        held.sent_before_has_come().await;
         let before = told(&lab, "2026-10-01T09:00:00Z", "2026-10-01T10:15:00Z").await;
         held.release();
         before

@@ -1,6 +1,6 @@
 //! A listing that a test sets, and a run that a test holds up.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use codeconnections_inventory::table::Table;
@@ -39,6 +39,7 @@ impl Stage {
 pub struct Held {
     reached: Arc<AtomicBool>,
     released: Arc<AtomicBool>,
+    seen: Arc<AtomicUsize>,
     proxy: Proxy,
 }
 
@@ -48,7 +49,10 @@ impl Held {
         let reached = Arc::new(AtomicBool::new(false));
         let released = Arc::new(AtomicBool::new(false));
         let (was_reached, is_released) = (Arc::clone(&reached), Arc::clone(&released));
+        let seen = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&seen);
         let proxy = Proxy::start(&lab.table_endpoint, move |seen| {
+            count.fetch_add(1, Ordering::SeqCst);
             if seen.operation != operation || is_released.load(Ordering::SeqCst) {
                 return Act::Pass;
             }
@@ -59,6 +63,7 @@ impl Held {
         Self {
             reached,
             released,
+            seen,
             proxy,
         }
     }
@@ -69,6 +74,15 @@ impl Held {
 
     pub async fn reached(&self) {
         while !self.reached.load(Ordering::SeqCst) {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Waits until nothing is under way that was sent before now: of a run
+    /// that sends one request at a time, the second from now on.
+    pub async fn sent_before_has_come(&self) {
+        let enough = self.seen.load(Ordering::SeqCst) + 2;
+        while self.seen.load(Ordering::SeqCst) < enough {
             tokio::task::yield_now().await;
         }
     }
