@@ -1,19 +1,26 @@
 //! `verify`: whether the record is whole.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::args::VerifyArgs;
 use super::output::{print, print_json, printable};
 use super::store::Store;
 use super::words::count;
-use super::{CliError, Exit};
+use super::{CliError, Exit, progress};
 use crate::audit::verify::{Verification, verify};
 use crate::domain::{Clock, Digest, SystemClock};
 
 pub(super) async fn run(args: VerifyArgs) -> Result<Exit, CliError> {
     let store = Store::open(&args.store).await?;
     let now = SystemClock.now();
-    let found = verify(store.table(), args.account.as_ref(), now, |_| {})
-        .await
-        .map_err(CliError::failure)?;
+    let read = AtomicU64::new(0);
+    let verifying = verify(store.table(), args.account.as_ref(), now, |records| {
+        read.store(records, Ordering::Relaxed);
+    });
+    let found = progress::shown(verifying, || {
+        format!("verifying: {} records read", read.load(Ordering::Relaxed))
+    });
+    let found = found.await.map_err(CliError::failure)?;
     if found.accounts.is_empty() && found.findings.is_empty() {
         let whose = match &args.account {
             Some(account) => format!(" of account {account}"),
