@@ -11,8 +11,9 @@ use std::sync::{Arc, Mutex};
 use codeconnections_inventory::audit::{Audit, ConnectionFilter};
 use codeconnections_inventory::aws::Meter;
 use codeconnections_inventory::domain::Clock;
+use serde_json::json;
 use support::ccinv::Ccinv;
-use support::lab::{Lab, account};
+use support::lab::{HOUR, Lab, account, long_run};
 use support::proxy::{Act, Proxy};
 
 /// Read units and requests of one question.
@@ -32,7 +33,8 @@ async fn lab_with(connections: usize) -> (Lab, Vec<String>) {
     for arn in &arns[3..] {
         lab.set_status(arn, "AVAILABLE");
     }
-    lab.run().await;
+    lab.clock.advance(HOUR);
+    long_run(&lab.handler(), &json!({})).await;
     (lab, arns)
 }
 

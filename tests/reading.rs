@@ -13,7 +13,7 @@ use codeconnections_inventory::domain::{Clock, RunId, RunRecord, Timestamp};
 use codeconnections_inventory::table::{Write, items, keys};
 use serde_json::{Value, json};
 use support::ccinv::{Ccinv, Done};
-use support::lab::{ACCOUNT, HOUR, Lab, account, run};
+use support::lab::{ACCOUNT, HOUR, Lab, account, long_run};
 use tokio::process::Command;
 
 struct Told {
@@ -459,7 +459,7 @@ async fn an_export_of_many_pages_is_whole() {
         lab.create(&format!("c{n}"));
     }
     assert_eq!(
-        run(&lab.handler(), &json!({}))
+        long_run(&lab.handler(), &json!({}))
             .await
             .changes
             .values()

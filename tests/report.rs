@@ -102,6 +102,14 @@ async fn look(lab: &Lab, after: Duration, event: &Value) -> Summary {
     lab::run(&handler, event).await
 }
 
+/// A run of thousands of connections, an hour later.
+async fn look_long(lab: &Lab) {
+    lab.clock.advance(HOUR);
+    let mut handler = lab.handler();
+    handler.regions = vec![lab::region(REGION), lab::region(OPT_IN)];
+    lab::long_run(&handler, &json!({})).await;
+}
+
 fn access(lab: &Lab, access: Option<RegionAccess>) {
     let place = (ACCOUNT.to_owned(), OPT_IN.to_owned());
     let mut world = lab.stand_in.world();
@@ -429,7 +437,7 @@ async fn five_thousand_connections_stay_usable() {
     let arns: Vec<String> = (0..MANY)
         .map(|n| lab.create(&format!("team-{:02}-service-{n:04}", n % 40)))
         .collect();
-    look(&lab, HOUR, &json!({})).await;
+    look_long(&lab).await;
     for (i, arn) in arns.iter().enumerate() {
         match i % 50 {
             7 => lab.delete(arn),
@@ -438,8 +446,8 @@ async fn five_thousand_connections_stay_usable() {
             _ => {}
         }
     }
-    look(&lab, HOUR, &json!({})).await;
-    look(&lab, HOUR, &json!({})).await;
+    look_long(&lab).await;
+    look_long(&lab).await;
     let ccinv = Ccinv::at(&lab);
     let table = lab.table.name().as_str();
     let period = [

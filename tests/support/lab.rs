@@ -235,7 +235,23 @@ pub fn story(changes: &[Change]) -> Vec<(ChangeKind, Option<String>)> {
 
 /// One event that is dealt with; whatever its outcome, its summary.
 pub async fn run<S: ConnectionSource>(handler: &LabHandler<S>, event: &Value) -> Summary {
-    match handler.handle(event, Duration::from_secs(60)).await {
+    run_for(handler, event, Duration::from_secs(60)).await
+}
+
+/// The same for a run of thousands of connections, which a busy machine must
+/// not end before it is done.
+pub async fn long_run<S: ConnectionSource>(handler: &LabHandler<S>, event: &Value) -> Summary {
+    let summary = run_for(handler, event, Duration::from_secs(900)).await;
+    assert_eq!(summary.outcome, Outcome::Complete, "{:?}", summary.problems);
+    summary
+}
+
+async fn run_for<S: ConnectionSource>(
+    handler: &LabHandler<S>,
+    event: &Value,
+    time: Duration,
+) -> Summary {
+    match handler.handle(event, time).await {
         Ok(Answer::One(summary)) | Err(HandlerError::RunFailed(Answer::One(summary))) => *summary,
         other => panic!("one run, not {other:?}"),
     }
