@@ -36,7 +36,7 @@ use codeconnections_inventory::domain::plan::{self, Known, TombstoneGuard};
 use codeconnections_inventory::domain::{
     AccountId, Clock, Filter, Format, Region, RunId, SystemClock,
 };
-use codeconnections_inventory::handler::Handler;
+use codeconnections_inventory::handler::{Accounts, Handler};
 use codeconnections_inventory::inventory::{Inventory, Policy};
 use codeconnections_inventory::local::EmbeddedTable;
 use codeconnections_inventory::local::codeconnections::protocol::{self, Wire};
@@ -314,7 +314,7 @@ async fn run(service: &str, table: &str) -> Result<()> {
                 limits: Limits::default(),
             },
         },
-        accounts: vec![account()],
+        accounts: Accounts::Listed(vec![account()]),
         regions: vec![region()],
         random: || fastrand::u128(..),
     };
@@ -352,6 +352,7 @@ async fn fill(service: &str, table: &str) -> Result<()> {
         account: &account,
         run_id: &run_id,
         event_id: None,
+        calls: &[],
     };
     let known = Known::default();
     let plan = plan::plan(&comparison, &known, &observation, TombstoneGuard::Off);

@@ -9,6 +9,7 @@ use tracing::level_filters::LevelFilter;
 use crate::collect::MemberRole;
 use crate::domain::plan::TombstoneGuard;
 use crate::domain::{AccountId, Region};
+use crate::metrics::Metrics;
 
 /// How the function is set up.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,12 +27,25 @@ pub struct Settings {
     /// `AWS_ACCOUNT_ID`: the account whose credentials the function has, if
     /// that is not the account in its own ARN. The SDKs know it too.
     pub own_account: Option<AccountId>,
-    /// `ACCOUNTS`: the accounts that a schedule means, sorted. Default: the
-    /// function's own.
-    pub accounts: Vec<AccountId>,
+    /// `ACCOUNTS`: which accounts may be listed. Default: the function's own.
+    pub accounts: AccountsSetting,
     /// `MEMBER_ROLE_NAME` and `EXTERNAL_ID`: the role that is assumed to list
     /// accounts other than the function's own.
     pub member_role: Option<MemberRole>,
+    /// `METRICS_NAMESPACE`: where in CloudWatch the metrics go that each run
+    /// writes to the log. None means that it writes none.
+    pub metrics: Option<Metrics>,
+}
+
+/// Which accounts may be listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AccountsSetting {
+    /// The function's own.
+    Own,
+    /// These; a schedule means all of them. Sorted, at least one.
+    Listed(Vec<AccountId>),
+    /// Whichever an event names.
+    Any,
 }
 
 /// Settings that can't be used: everything that is wrong with them.
@@ -142,14 +156,22 @@ impl Settings {
                 None
             }
         };
-        let accounts = get("ACCOUNTS").map_or(Ok(Vec::new()), |list| parse_accounts(&list));
+        let accounts = get("ACCOUNTS").map_or(Ok(AccountsSetting::Own), |t| parse_accounts(&t));
         let accounts = accounts.unwrap_or_else(|problem| {
             fault("ACCOUNTS", problem);
-            Vec::new()
+            AccountsSetting::Own
         });
-        if accounts.len() > 1 && member_role.is_none() {
-            let problem = "not set, but ACCOUNTS has several; name the role to assume in them";
-            fault("MEMBER_ROLE_NAME", problem.to_owned());
+        let others = match &accounts {
+            AccountsSetting::Own => None,
+            AccountsSetting::Listed(list) => (list.len() > 1).then_some("has several"),
+            AccountsSetting::Any => Some("is any"),
+        };
+        if let Some(others) = others
+            && member_role.is_none()
+        {
+            let problem =
+                format!("not set, but ACCOUNTS {others}; name the role to assume in them");
+            fault("MEMBER_ROLE_NAME", problem);
         }
         let own_account = get("AWS_ACCOUNT_ID").and_then(|text| match text.parse() {
             Ok(account) => Some(account),
@@ -162,6 +184,18 @@ impl Settings {
             fault("LOG_LEVEL", problem);
         }
 
+        let metrics = match get("METRICS_NAMESPACE").map(|name| check_namespace(&name)) {
+            Some(Ok(namespace)) => Some(Metrics {
+                namespace,
+                function: get("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default().into(),
+            }),
+            Some(Err(problem)) => {
+                fault("METRICS_NAMESPACE", problem);
+                None
+            }
+            None => None,
+        };
+
         match table_name {
             Some(table_name) if faults.is_empty() => Ok(Self {
                 table_name,
@@ -171,6 +205,7 @@ impl Settings {
                 own_account,
                 accounts,
                 member_role,
+                metrics,
             }),
             _ => Err(InvalidSettings(faults)),
         }
@@ -228,12 +263,32 @@ pub fn parse_regions(list: &str) -> Result<Vec<Region>, String> {
     Ok(regions)
 }
 
-fn parse_accounts(list: &str) -> Result<Vec<AccountId>, String> {
-    let accounts = parse_list(list)?;
+fn parse_accounts(text: &str) -> Result<AccountsSetting, String> {
+    if text.eq_ignore_ascii_case("any") {
+        return Ok(AccountsSetting::Any);
+    }
+    let accounts = parse_list(text)?;
     if accounts.is_empty() {
         return Err("names no account; give accounts such as 123456789012".to_owned());
     }
-    Ok(accounts)
+    Ok(AccountsSetting::Listed(accounts))
+}
+
+/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_concepts.html#Namespace>
+fn check_namespace(text: &str) -> Result<Box<str>, String> {
+    let fits = text.len() <= 255
+        && !text.starts_with("AWS/")
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"._-/#:".contains(&b));
+    if fits {
+        Ok(text.into())
+    } else {
+        Err(format!(
+            "{text:?} is not a namespace of CloudWatch for metrics of one's own (up to 255 of a-z, \
+             A-Z, 0-9 and ._-/#:, not beginning with AWS/)"
+        ))
+    }
 }
 
 /// The name is put into an ARN: what is one already would be assumed nowhere.

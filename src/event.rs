@@ -2,21 +2,23 @@
 //!
 //! Four shapes are understood: a schedule (EventBridge rule or Scheduler), a
 //! Scheduler input of one's own, a CloudTrail API call, and a direct request.
-//! `events/` holds a sample of each. Anything else is refused, with the field
-//! that is wrong.
+//! A batch of a queue holds API calls (`batch.rs`). `events/` has a sample of
+//! each. Anything else is refused, with the field that is wrong.
 
 use serde_json::{Map, Value};
 
 use crate::domain::ids::Malformed;
-use crate::domain::{AccountId, Filter, Region, Trigger};
+use crate::domain::{AccountId, ApiCall, Filter, Region, Trigger};
 
 /// What a run is asked to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// The account that the event came from or names.
+    /// The account to list; none means what is configured.
     pub account: Option<AccountId>,
     /// The regions to list, sorted; none means the configured ones.
     pub regions: Option<Vec<Region>>,
+    /// Regions to list besides those, sorted: where calls were made.
+    pub also: Vec<Region>,
     /// What to restrict the listings to.
     pub filter: Filter,
     /// Whether the guard against mass deletion is set aside for this run.
@@ -38,6 +40,15 @@ pub struct InvalidEvent {
 const SCHEDULED: &str = "Scheduled Event";
 const API_CALL: &str = "AWS API Call via CloudTrail";
 const API_SOURCES: [&str; 2] = ["aws.codeconnections", "aws.codestar-connections"];
+/// Where a call's event names the connection or the host that it is about:
+/// what was made is in the answer, all else in the request.
+const RESOURCE_FIELDS: [(&str, &str); 5] = [
+    ("responseElements", "connectionArn"),
+    ("responseElements", "hostArn"),
+    ("requestParameters", "connectionArn"),
+    ("requestParameters", "hostArn"),
+    ("requestParameters", "resourceArn"),
+];
 const SCHEDULE_SOURCES: [&str; 2] = ["aws.events", "aws.scheduler"];
 
 impl Request {
@@ -79,13 +90,16 @@ impl Request {
 }
 
 fn scheduled(event: &Fields<'_>) -> Result<Request, InvalidEvent> {
+    // The account that the rule is in, which says nothing of what to list.
+    event.parsed::<AccountId>("account")?;
     let schedule = match event.get("resources").and_then(|list| list.get(0)) {
         Some(Value::String(arn)) => Some(arn.as_str().into()),
         _ => None,
     };
     Ok(Request {
-        account: Some(event.parsed("account")?),
+        account: None,
         regions: None,
+        also: Vec::new(),
         filter: Filter::default(),
         accept_deletions: false,
         trigger: Trigger::Schedule {
@@ -97,21 +111,30 @@ fn scheduled(event: &Fields<'_>) -> Result<Request, InvalidEvent> {
 
 fn api_call(event: &Fields<'_>) -> Result<Request, InvalidEvent> {
     let detail = event.object("detail")?;
-    let identity = match detail.get("userIdentity") {
-        Some(Value::Object(identity)) => identity.get("arn").and_then(Value::as_str),
-        _ => None,
+    let region: Region = detail.parsed("awsRegion")?;
+    let call = ApiCall {
+        event_id: event.required_text("id")?.into(),
+        cloudtrail_id: detail.text("eventID")?.map(Into::into),
+        event_name: detail.required_text("eventName")?.into(),
+        event_time: match detail.get("eventTime") {
+            Some(_) => Some(detail.parsed("eventTime")?),
+            None => None,
+        },
+        principal_arn: detail.inner_text("userIdentity", "arn"),
+        source_ip: detail.text("sourceIPAddress")?.map(Into::into),
+        resource_arn: RESOURCE_FIELDS
+            .iter()
+            .find_map(|(place, field)| detail.inner_text(place, field)),
+        error_code: detail.text("errorCode")?.map(Into::into),
+        region: region.clone(),
     };
     Ok(Request {
         account: Some(event.parsed("account")?),
-        regions: Some(vec![detail.parsed("awsRegion")?]),
+        regions: None,
+        also: vec![region],
         filter: Filter::default(),
         accept_deletions: false,
-        trigger: Trigger::ApiCall {
-            event_id: event.required_text("id")?.into(),
-            event_name: detail.required_text("eventName")?.into(),
-            principal_arn: identity.map(Into::into),
-            source_ip: detail.text("sourceIPAddress")?.map(Into::into),
-        },
+        trigger: Trigger::ApiCalls { calls: vec![call] },
     })
 }
 
@@ -163,6 +186,7 @@ fn direct(event: &Fields<'_>) -> Result<Request, InvalidEvent> {
             None => None,
         },
         regions,
+        also: Vec::new(),
         filter,
         accept_deletions: event.flag("accept_deletions")?,
         trigger,
@@ -272,6 +296,13 @@ impl<'a> Fields<'a> {
                 format!("is {}; should be true or false", name_of(other)),
             )),
         }
+    }
+
+    /// A text in an object, if both are there: events differ in what they
+    /// have of it.
+    fn inner_text(&self, object: &str, name: &str) -> Option<Box<str>> {
+        let text = self.get(object)?.get(name)?.as_str()?;
+        (!text.is_empty()).then(|| text.into())
     }
 
     fn object(&self, name: &'static str) -> Result<Fields<'a>, InvalidEvent> {

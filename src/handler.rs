@@ -9,8 +9,9 @@ use lambda_runtime::Diagnostic;
 use serde_json::Value;
 
 use crate::aws::{Deadline, Meter};
+use crate::batch::{Batch, MessageId};
 use crate::collect::ConnectionSource;
-use crate::domain::{AccountId, Clock, Outcome, Region, RunId, Trigger};
+use crate::domain::{AccountId, Clock, Outcome, Region, RunId};
 use crate::event::{InvalidEvent, Request};
 use crate::inventory::{Inventory, Order};
 use crate::summary::{Answer, Summary};
@@ -23,12 +24,27 @@ const ACCOUNTS_AT_ONCE: usize = 4;
 pub struct Handler<S, C> {
     /// What runs inventories.
     pub inventory: Inventory<S, C>,
-    /// The accounts that a schedule means.
-    pub accounts: Vec<AccountId>,
+    /// The accounts that may be listed.
+    pub accounts: Accounts,
     /// The regions that are listed unless an event names others.
     pub regions: Vec<Region>,
     /// What tells two runs of the same millisecond apart.
     pub random: fn() -> u128,
+}
+
+/// The accounts that may be listed, and those that are meant where an event
+/// names none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Accounts {
+    /// These, all of them, and no others.
+    Listed(Vec<AccountId>),
+    /// Whichever an event names: who asks has the list (a state machine that
+    /// reads it from the organization). A role of that account is assumed, so
+    /// no other account's connections can be taken for its own.
+    Any {
+        /// The function's own, if an event names none.
+        own: AccountId,
+    },
 }
 
 /// An event that was not dealt with: the function's error.
@@ -72,10 +88,7 @@ impl HandlerError {
 }
 
 fn failures(answer: &Answer) -> String {
-    let failed = answer
-        .runs()
-        .iter()
-        .filter(|run| run.outcome == Outcome::Failed);
+    let failed = answer.runs().iter().filter(|run| has_failed(run));
     let told: Vec<String> = failed
         .map(|run| {
             format!(
@@ -117,9 +130,12 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Handler<S, C> {
         remaining: Duration,
         meter: Arc<Meter>,
     ) -> Result<Answer, HandlerError> {
+        let deadline = Deadline::after(remaining);
+        if let Some(batch) = Batch::from_event(event)? {
+            return Ok(self.handle_batch(batch, deadline).await);
+        }
         let request = Request::from_event(event)?;
         let accounts = self.accounts_of(&request)?;
-        let deadline = Deadline::after(remaining);
         let several = accounts.len() > 1;
         let mut runs: Vec<Summary> = stream::iter(accounts)
             .map(|account| {
@@ -140,29 +156,67 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Handler<S, C> {
                 Answer::Several { runs }
             }
         };
-        if answer
-            .runs()
-            .iter()
-            .any(|run| run.outcome == Outcome::Failed)
-        {
+        if answer.runs().iter().any(has_failed) {
             return Err(HandlerError::RunFailed(answer));
         }
         Ok(answer)
+    }
+
+    /// One run for each account of a batch. Messages whose run FAILED, or that
+    /// can't be used, are told as failed: the queue has them still.
+    async fn handle_batch(&self, batch: Batch, deadline: Deadline) -> Answer {
+        let mut failures = Vec::new();
+        let mut refuse = |id, error: &InvalidEvent| {
+            tracing::error!(error_type = "InvalidEvent", error = %error, "message refused");
+            failures.push(id);
+        };
+        for (id, error) in batch.refused {
+            refuse(id, &error);
+        }
+        let mut to_run = Vec::new();
+        for (request, ids) in batch.requests {
+            match self.accounts_of(&request) {
+                Ok(accounts) => {
+                    to_run.extend(
+                        accounts
+                            .into_iter()
+                            .map(|a| (a, request.clone(), ids.clone())),
+                    );
+                }
+                Err(error) => ids.into_iter().for_each(|id| refuse(id, &error)),
+            }
+        }
+        let ended: Vec<(Summary, Vec<MessageId>)> = stream::iter(to_run)
+            .map(|(account, request, ids)| async move {
+                let summary = self.run(&request, account, deadline, Arc::default()).await;
+                (summary, ids)
+            })
+            .buffered(ACCOUNTS_AT_ONCE)
+            .collect()
+            .await;
+        let mut runs = Vec::with_capacity(ended.len());
+        for (summary, ids) in ended {
+            if has_failed(&summary) {
+                failures.extend(ids);
+            }
+            runs.push(summary);
+        }
+        Answer::Batch { failures, runs }
     }
 
     /// The accounts that a request means. One that is not configured is
     /// refused: it would be listed with another account's credentials, and
     /// the record would lie.
     fn accounts_of(&self, request: &Request) -> Result<Vec<AccountId>, InvalidEvent> {
-        match (&request.trigger, &request.account) {
-            // A schedule belongs to the account that its rule is in, and
-            // means all.
-            (Trigger::Schedule { .. }, _) | (_, None) => Ok(self.accounts.clone()),
-            (Trigger::ApiCall { .. } | Trigger::Request, Some(account)) => {
-                if self.accounts.contains(account) {
-                    return Ok(vec![account.clone()]);
-                }
-                let known: Vec<&str> = self.accounts.iter().map(AccountId::as_str).collect();
+        match (&self.accounts, &request.account) {
+            (Accounts::Listed(all), None) => Ok(all.clone()),
+            (Accounts::Any { own }, None) => Ok(vec![own.clone()]),
+            (Accounts::Any { .. }, Some(account)) => Ok(vec![account.clone()]),
+            (Accounts::Listed(all), Some(account)) if all.contains(account) => {
+                Ok(vec![account.clone()])
+            }
+            (Accounts::Listed(all), Some(account)) => {
+                let known: Vec<&str> = all.iter().map(AccountId::as_str).collect();
                 Err(InvalidEvent {
                     field: "account".to_owned(),
                     problem: format!(
@@ -182,13 +236,14 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Handler<S, C> {
         meter: Arc<Meter>,
     ) -> Summary {
         let run_id = RunId::new(self.inventory.clock.now(), (self.random)());
+        let mut regions = request.regions.as_ref().unwrap_or(&self.regions).clone();
+        regions.extend(request.also.iter().cloned());
+        regions.sort();
+        regions.dedup();
         let order = Order {
             run_id,
             account,
-            regions: request
-                .regions
-                .clone()
-                .unwrap_or_else(|| self.regions.clone()),
+            regions,
             filter: request.filter.clone(),
             accept_deletions: request.accept_deletions,
             trigger: request.trigger.clone(),
@@ -198,12 +253,17 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Handler<S, C> {
             account = %order.account,
             regions = order.regions.len(),
             event_id = order.trigger.event_id(),
+            calls = order.trigger.calls().len(),
             "run began"
         );
         let summary = self.inventory.run(&order, deadline, meter).await;
         log(&summary);
         summary
     }
+}
+
+fn has_failed(run: &Summary) -> bool {
+    run.outcome == Outcome::Failed
 }
 
 /// The one line that says how a run ended. The digest in it is the head of

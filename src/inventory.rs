@@ -95,9 +95,10 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Inventory<S, C> {
             Err(error) => (Findings::unread(&observation, &error), None),
             Ok(state) => {
                 if let Some(done) = already_recorded(order, &state, &recorder).await {
+                    let (known, requests) = (state.record.as_ref(), meter.requests());
                     return Summary {
                         already_recorded: true,
-                        ..Summary::new(&done, true, meter.requests(), meter.capacity())
+                        ..Summary::new(&done, known, true, requests, meter.capacity())
                     };
                 }
                 let record = state.record.clone();
@@ -108,11 +109,16 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Inventory<S, C> {
             }
         };
         let draft = findings.into_run(order, started_at, self.clock.now());
-        match recorder.record(draft.clone(), record).await {
-            Ok(run) => Summary::new(&run, true, meter.requests(), meter.capacity()),
+        let recorded = recorder.record(draft.clone(), record.clone()).await;
+        let summary = |run: &RunRecord, recorded| {
+            let (requests, capacity) = (meter.requests(), meter.capacity());
+            Summary::new(run, record.as_ref(), recorded, requests, capacity)
+        };
+        match recorded {
+            Ok(run) => summary(&run, true),
             Err(error) => {
-                let mut summary = Summary::new(&draft, false, meter.requests(), meter.capacity());
-                summary.outcome = Outcome::Failed;
+                let outcome = Outcome::Failed;
+                let mut summary = summary(&RunRecord { outcome, ..draft }, false);
                 summary.problems.push(chain(&error));
                 summary
             }
@@ -137,6 +143,7 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Inventory<S, C> {
             account: &order.account,
             run_id: &order.run_id,
             event_id: order.trigger.event_id(),
+            calls: order.trigger.calls(),
         };
         let guard = if order.accept_deletions {
             TombstoneGuard::Off

@@ -9,6 +9,7 @@
 pub mod apply;
 pub mod audit;
 pub mod aws;
+pub mod batch;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod collect;
@@ -20,6 +21,7 @@ pub mod inventory;
 #[cfg(feature = "local")]
 pub mod local;
 pub mod logging;
+pub mod metrics;
 #[cfg(feature = "cli")]
 pub mod ocsf;
 pub mod record;

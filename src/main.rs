@@ -1,5 +1,6 @@
 //! The Lambda function: wiring only.
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -7,9 +8,9 @@ use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
 use codeconnections_inventory::aws::{Patience, clients};
 use codeconnections_inventory::collect::{CodeConnections, Limits};
-use codeconnections_inventory::config::Settings;
+use codeconnections_inventory::config::{AccountsSetting, Settings};
 use codeconnections_inventory::domain::{AccountId, Clock, SystemClock};
-use codeconnections_inventory::handler::{Handler, HandlerError};
+use codeconnections_inventory::handler::{Accounts, Handler, HandlerError};
 use codeconnections_inventory::inventory::{Inventory, Policy};
 use codeconnections_inventory::logging;
 use codeconnections_inventory::summary::Answer;
@@ -67,12 +68,28 @@ impl Function {
         let answer = self.answer(event).await;
         match &answer {
             // What a run has to say, it has logged itself.
-            Ok(_) | Err(HandlerError::RunFailed(_)) => {}
+            Ok(answer) | Err(HandlerError::RunFailed(answer)) => self.write_metrics(answer),
             Err(error) => {
                 tracing::error!(error_type = error.error_type(), error = %error, "event refused");
             }
         }
         answer
+    }
+
+    /// A line for each run, which CloudWatch makes metrics of.
+    fn write_metrics(&self, answer: &Answer) {
+        let Some(metrics) = &self.settings.metrics else {
+            return;
+        };
+        let now = SystemClock.now();
+        for line in answer
+            .runs()
+            .iter()
+            .filter_map(|run| metrics.line(run, now))
+        {
+            // Nothing is left to do where standard output is closed.
+            let _ = writeln!(std::io::stdout(), "{line}");
+        }
     }
 
     async fn answer(&self, event: LambdaEvent<Value>) -> Result<Answer, HandlerError> {
@@ -95,16 +112,17 @@ impl Function {
             .own_account
             .clone()
             .or_else(|| function_arn.split(':').nth(4)?.parse().ok());
-        let accounts = if settings.accounts.is_empty() {
-            let unknown = || HandlerError::UnknownAccount(function_arn.to_owned());
-            vec![own_account.clone().ok_or_else(unknown)?]
-        } else {
-            settings.accounts.clone()
+        let unknown = || HandlerError::UnknownAccount(function_arn.to_owned());
+        let own = || own_account.clone().ok_or_else(unknown);
+        let accounts = match &settings.accounts {
+            AccountsSetting::Own => Accounts::Listed(vec![own()?]),
+            AccountsSetting::Listed(accounts) => Accounts::Listed(accounts.clone()),
+            AccountsSetting::Any => Accounts::Any { own: own()? },
         };
         // Listed with the function's own credentials, another account's record
         // would lie.
         let foreign = |account: &&AccountId| own_account.as_ref() != Some(*account);
-        if settings.member_role.is_none()
+        if let (None, Accounts::Listed(accounts)) = (&settings.member_role, &accounts)
             && let Some(account) = accounts.iter().find(foreign)
         {
             return Err(HandlerError::NoRoleFor {

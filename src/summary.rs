@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::aws::meter::{Capacity, Requests};
+use crate::batch::MessageId;
 use crate::domain::run::ListingReport;
-use crate::domain::{AccountId, ChangeKind, Digest, Outcome, RunId, RunRecord};
+use crate::domain::{
+    AccountId, AccountRecord, ChangeKind, Digest, Outcome, RunId, RunRecord, Timestamp,
+};
 
 /// What one run did.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -22,6 +25,9 @@ pub struct Summary {
     pub sequence: Option<u64>,
     /// Each region's answer.
     pub listings: Vec<ListingReport>,
+    /// Whether it is known what the account's connections are after the run.
+    #[serde(skip)]
+    pub snapshots_known: bool,
     /// The account's connections after the run, by status; those that are
     /// gone are not counted.
     pub connections: BTreeMap<String, u64>,
@@ -36,6 +42,8 @@ pub struct Summary {
     /// Whether this very event had been dealt with before: then nothing was
     /// written, and this is what the run said that did.
     pub already_recorded: bool,
+    /// When the account's last complete run began, as far as this run knows.
+    pub last_complete_at: Option<Timestamp>,
     /// Requests sent.
     pub requests: Requests,
     /// Capacity units used.
@@ -58,6 +66,15 @@ pub enum Answer {
         /// One summary each.
         runs: Vec<Summary>,
     },
+    /// A batch of messages was dealt with.
+    Batch {
+        /// The messages that have to come again, by the name that Lambda has
+        /// for them: <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>.
+        #[serde(rename = "batchItemFailures")]
+        failures: Vec<MessageId>,
+        /// One summary for each account.
+        runs: Vec<Summary>,
+    },
 }
 
 impl Answer {
@@ -65,26 +82,39 @@ impl Answer {
     pub fn runs(&self) -> &[Summary] {
         match self {
             Self::One(summary) => std::slice::from_ref(summary),
-            Self::Several { runs } => runs,
+            Self::Several { runs } | Self::Batch { runs, .. } => runs,
         }
     }
 }
 
 impl Summary {
-    /// What `run` did, with what it cost.
-    pub fn new(run: &RunRecord, recorded: bool, requests: Requests, capacity: Capacity) -> Self {
+    /// What `run` did, with what it cost. `known` is the account's record as
+    /// the run read it.
+    pub fn new(
+        run: &RunRecord,
+        known: Option<&AccountRecord>,
+        recorded: bool,
+        requests: Requests,
+        capacity: Capacity,
+    ) -> Self {
+        let last_complete = known.and_then(|known| known.last_complete.as_ref());
         Self {
             run_id: run.run_id.clone(),
             outcome: run.outcome,
             account: run.account.clone(),
             sequence: recorded.then_some(run.sequence),
             listings: run.listings.clone(),
+            snapshots_known: run.snapshots.is_some(),
             connections: run.connections.clone(),
             changes: run.changes.clone(),
             tombstones_held_back: run.tombstones_held_back,
             unwritten: run.unwritten,
             problems: run.problems.clone(),
             already_recorded: false,
+            last_complete_at: match run.outcome {
+                Outcome::Complete => Some(run.started_at),
+                Outcome::Partial | Outcome::Failed => last_complete.map(|run| run.started_at),
+            },
             requests,
             capacity,
             duration_ms: run.finished_at.millis_since(run.started_at),

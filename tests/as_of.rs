@@ -15,7 +15,7 @@ use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use serde_json::{Value, json};
 use support::ccinv::{Ccinv, Done};
-use support::lab::{ACCOUNT, HOUR, Lab, REGION, account, run};
+use support::lab::{HOUR, Lab, REGION, account, call_that_made, run};
 use support::script::{Reply, Script, arn, entry};
 
 const OPT_IN: &str = "eu-south-1";
@@ -555,12 +555,7 @@ async fn who_called_what_is_told_with_the_changes_that_the_run_after_it_saw() {
     told.run().await;
     told.lab.clock.advance(HOUR);
     let made = told.lab.create("made");
-    let mut event: Value =
-        serde_json::from_str(include_str!("../events/cloudtrail-create-connection.json"))
-            .expect("the sample");
-    event["account"] = json!(ACCOUNT);
-    event["detail"]["awsRegion"] = json!(REGION);
-    run(&told.lab.handler(), &event).await;
+    run(&told.lab.handler(), &call_that_made(&made)).await;
     let all = ChangeFilter {
         since: time("2026-10-01T00:00:00Z"),
         until: time("2026-10-02T00:00:00Z"),
@@ -579,12 +574,12 @@ async fn who_called_what_is_told_with_the_changes_that_the_run_after_it_saw() {
         .expect("one");
     let seen_by = change.run.expect("recorded");
     assert_eq!(seen_by.sequence, 2);
-    let trigger = serde_json::to_value(&seen_by.trigger).expect("JSON");
-    assert_eq!(trigger["event_name"], "CreateConnection");
-    let caller = trigger["principal_arn"].as_str().expect("a principal");
+    let cause = serde_json::to_value(&change.change.cause).expect("JSON");
+    assert_eq!(cause["event_name"], "CreateConnection");
+    let caller = cause["principal_arn"].as_str().expect("a principal");
     let history = told.ask(&["history", &made]).await.stdout;
     assert!(
-        history.contains(&format!("run after CreateConnection by {caller}")),
+        history.contains(&format!("after CreateConnection by {caller}")),
         "{history}"
     );
     let range = [
@@ -598,7 +593,7 @@ async fn who_called_what_is_told_with_the_changes_that_the_run_after_it_saw() {
     ];
     let csv = told.ask(&range).await.stdout;
     assert!(csv.contains(caller), "{csv}");
-    // A look at one region is no look at the account.
+    // It looked at all that is configured, not only where the call was made.
     let basis = told
         .lab
         .audit()
@@ -606,5 +601,5 @@ async fn who_called_what_is_told_with_the_changes_that_the_run_after_it_saw() {
         .await
         .expect("read");
     assert_eq!(basis.last_run.map(|run| run.sequence), Some(2));
-    assert_eq!(basis.last_complete_run.map(|run| run.sequence), Some(1));
+    assert_eq!(basis.last_complete_run.map(|run| run.sequence), Some(2));
 }

@@ -118,6 +118,7 @@ fn compare<'a>(known: &'a Known, observation: &Observation, guard: TombstoneGuar
         account: &account,
         run_id: &run_id,
         event_id: None,
+        calls: &[],
     };
     plan(&comparison, known, observation, guard)
 }

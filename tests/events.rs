@@ -10,7 +10,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use codeconnections_inventory::domain::{Filter, ProviderType, Trigger};
+use codeconnections_inventory::batch::Batch;
+use codeconnections_inventory::domain::{ApiCall, Filter, ProviderType, Trigger};
 use codeconnections_inventory::event::{InvalidEvent, Request};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -63,15 +64,30 @@ fn every_sample_is_understood_and_is_an_event_of_its_own() {
             .into_string()
             .expect("a name");
         if name.ends_with(".json") {
-            let request = read(&sample(&name));
             samples += 1;
+            let event = sample(&name);
+            let requests = match Batch::from_event(&event).expect("a batch or none") {
+                Some(batch) => {
+                    assert_eq!(batch.refused, [], "{name}");
+                    batch
+                        .requests
+                        .into_iter()
+                        .map(|(request, _)| request)
+                        .collect()
+                }
+                None => vec![read(&event)],
+            };
             // Two with one id would be one event, delivered twice.
-            if let Some(id) = request.trigger.event_id() {
-                assert!(ids.insert(id.to_owned()), "{name} has another's id {id}");
+            for request in requests {
+                let calls = request.trigger.calls().iter().map(|call| &*call.event_id);
+                let all: BTreeSet<&str> = calls.chain(request.trigger.event_id()).collect();
+                for id in all {
+                    assert!(ids.insert(id.to_owned()), "{name} has another's id {id}");
+                }
             }
         }
     }
-    assert_eq!(samples, 6, "a new sample needs a test of its own here");
+    assert_eq!(samples, 10, "a new sample needs a test of its own here");
 }
 
 #[test]
@@ -79,8 +95,9 @@ fn a_rules_tick_means_what_is_configured() {
     assert_eq!(
         read(&sample("scheduled-rule.json")),
         Request {
-            account: Some(ACCOUNT.parse().unwrap()),
+            account: None,
             regions: None,
+            also: Vec::new(),
             filter: Filter::default(),
             accept_deletions: false,
             trigger: Trigger::Schedule {
@@ -154,6 +171,7 @@ fn a_scheduler_with_an_empty_object_asks_for_what_is_configured() {
         Request {
             account: None,
             regions: None,
+            also: Vec::new(),
             filter: Filter::default(),
             accept_deletions: false,
             trigger: Trigger::Request,
@@ -161,21 +179,39 @@ fn a_scheduler_with_an_empty_object_asks_for_what_is_configured() {
     );
 }
 
+/// The only call of a request.
+fn call(request: &Request) -> &ApiCall {
+    let [call] = request.trigger.calls() else {
+        panic!("one call: {:?}", request.trigger);
+    };
+    call
+}
+
 #[test]
-fn a_connection_that_was_made_is_looked_for_in_its_own_region() {
+fn a_connection_that_was_made_is_looked_for_in_its_own_region_too() {
     let request = read(&sample("cloudtrail-create-connection.json"));
     assert_eq!(request.account.as_ref().map(|a| a.as_str()), Some(ACCOUNT));
-    assert_eq!(regions(&request), Some(vec!["eu-west-1"]));
+    assert_eq!(request.regions, None, "and in the configured ones");
+    assert_eq!(request.also, ["eu-west-1".parse().unwrap()]);
     assert!(!request.accept_deletions);
     assert_eq!(
-        request.trigger,
-        Trigger::ApiCall {
+        *call(&request),
+        ApiCall {
             event_id: "2f1d7c9a-6a0b-3c55-9c1e-7d8a4b6e2f10".into(),
+            cloudtrail_id: Some("b7a3e0d4-52c6-4f1b-8e0a-94c1d2f3a6b5".into()),
             event_name: "CreateConnection".into(),
+            event_time: Some("2026-10-08T16:21:07Z".parse().unwrap()),
+            region: "eu-west-1".parse().unwrap(),
             principal_arn: Some(
                 "arn:aws:sts::123456789012:assumed-role/PlatformEngineer/maria.example".into()
             ),
             source_ip: Some("203.0.113.24".into()),
+            resource_arn: Some(
+                "arn:aws:codeconnections:eu-west-1:123456789012:connection/\
+                 8c0a5f2e-3b41-4d0e-9a77-5e1c2f6b9d34"
+                    .into()
+            ),
+            error_code: None,
         }
     );
 }
@@ -183,17 +219,57 @@ fn a_connection_that_was_made_is_looked_for_in_its_own_region() {
 #[test]
 fn an_event_of_the_older_prefix_is_as_good() {
     let request = read(&sample("cloudtrail-delete-connection-codestar.json"));
-    assert_eq!(regions(&request), Some(vec!["eu-west-1"]));
+    let call = call(&request);
+    assert_eq!(&*call.event_name, "DeleteConnection");
     assert_eq!(
-        request.trigger,
-        Trigger::ApiCall {
-            event_id: "9d5e3b60-1c84-f2a7-6b3d-0e5f7a9c8d12".into(),
-            event_name: "DeleteConnection".into(),
-            principal_arn: Some(
-                "arn:aws:sts::123456789012:assumed-role/StackDeployer/AWSCloudFormation".into()
-            ),
-            source_ip: Some("cloudformation.amazonaws.com".into()),
-        }
+        call.source_ip.as_deref(),
+        Some("cloudformation.amazonaws.com")
+    );
+    assert_eq!(
+        call.resource_arn.as_deref(),
+        Some(
+            "arn:aws:codestar-connections:eu-west-1:123456789012:connection/\
+             1f7e6d5c-4b3a-4291-8070-6f5e4d3c2b1a"
+        )
+    );
+}
+
+#[test]
+fn what_a_call_was_about_is_found_where_its_event_has_it() {
+    for (name, about) in [
+        (
+            "cloudtrail-tag-resource.json",
+            "connection/8c0a5f2e-3b41-4d0e-9a77-5e1c2f6b9d34",
+        ),
+        ("cloudtrail-update-host.json", "host/ghes-1a2b3c4d"),
+    ] {
+        let arn = format!("arn:aws:codeconnections:eu-west-1:{ACCOUNT}:{about}");
+        let request = read(&sample(name));
+        assert_eq!(
+            call(&request).resource_arn.as_deref(),
+            Some(&*arn),
+            "{name}"
+        );
+    }
+    let event = sample("cloudtrail-create-connection.json");
+    for nothing in [
+        None,
+        Some(json!(null)),
+        Some(json!("x")),
+        Some(json!({"connectionArn": 7})),
+    ] {
+        let event = with(event.clone(), "/detail/responseElements", nothing);
+        assert_eq!(call(&read(&event)).resource_arn, None);
+    }
+}
+
+#[test]
+fn a_call_that_was_refused_says_so() {
+    let event = sample("cloudtrail-create-connection.json");
+    let event = with(event, "/detail/errorCode", Some(json!("AccessDenied")));
+    assert_eq!(
+        call(&read(&event)).error_code.as_deref(),
+        Some("AccessDenied")
     );
 }
 
@@ -208,16 +284,23 @@ fn an_api_call_by_nobody_in_particular_is_understood() {
     ] {
         let event = with(event.clone(), "/detail/userIdentity", identity);
         let event = with(event, "/detail/sourceIPAddress", None);
-        let Trigger::ApiCall {
-            principal_arn,
-            source_ip,
-            ..
-        } = read(&event).trigger
-        else {
-            panic!("an API call: {event}");
-        };
-        assert_eq!((principal_arn, source_ip), (None, None));
+        let event = with(event, "/detail/eventTime", None);
+        let request = read(&event);
+        let call = call(&request);
+        assert_eq!((&call.principal_arn, &call.source_ip), (&None, &None));
+        assert_eq!(call.event_time, None);
     }
+}
+
+#[test]
+fn an_account_of_an_organization_is_listed_for_the_execution_that_asks_for_it() {
+    let request = read(&sample("organization-account.json"));
+    let account = request.account.as_ref().map(|account| account.as_str());
+    assert_eq!(account, Some("210987654321"));
+    assert_eq!((&request.regions, &request.also), (&None, &Vec::new()));
+    let execution = "arn:aws:states:eu-west-1:123456789012:execution:codeconnections-inventory:\
+                     2f8c1a6e-3b0d-4c59-8a72-0e5d9b7f1c34";
+    assert_eq!(request.trigger.event_id(), Some(execution));
 }
 
 #[test]
@@ -518,6 +601,16 @@ fn an_event_of_another_kind_or_source_is_refused() {
             with(call.clone(), "/detail/eventName", None),
             "detail.eventName",
             missing,
+        ),
+        (
+            with(call.clone(), "/detail/eventTime", text("yesterday")),
+            "detail.eventTime",
+            "\"yesterday\" is not an RFC 3339 time such as 2026-10-01T09:00:00Z",
+        ),
+        (
+            with(call.clone(), "/detail/eventID", Some(json!(1))),
+            "detail.eventID",
+            "is a number; should be a text",
         ),
         (
             with(call, "/detail/sourceIPAddress", Some(json!({}))),

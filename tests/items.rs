@@ -21,8 +21,8 @@ use codeconnections_inventory::domain::listing::{Filter, Window};
 use codeconnections_inventory::domain::plan::Touch;
 use codeconnections_inventory::domain::run::{ListingError, ListingReport, SnapshotsRecord};
 use codeconnections_inventory::domain::{
-    AccountId, AccountRecord, Attributes, Change, ChangeKind, Clock, ConnectionArn, Digest, Format,
-    Outcome, Presence, Region, RunId, RunRecord, Snapshot, Timestamp, Trigger,
+    AccountId, AccountRecord, ApiCall, Attributes, Cause, Change, ChangeKind, Clock, ConnectionArn,
+    Digest, Format, Outcome, Presence, Region, RunId, RunRecord, Snapshot, Timestamp, Trigger,
 };
 use codeconnections_inventory::local::ManualClock;
 use codeconnections_inventory::table::{Corrupt, TableError, Write, keys};
@@ -109,18 +109,20 @@ fn digest() -> impl Strategy<Value = Digest> {
     any::<u64>().prop_map(|seed| Digest::of(&seed))
 }
 
-fn attributes() -> impl Strategy<Value = Attributes> {
+fn attributes() -> BoxedStrategy<Attributes> {
     let status = word(&["PENDING", "AVAILABLE", "ERROR"]);
     let provider = word(&["Bitbucket", "GitHub", "GitLabSelfManaged", "AzureDevOps"]);
-    (maybe_text(), status, maybe_text(), maybe_text(), provider).prop_map(
-        |(connection_name, status, host_arn, owner_account_id, provider)| Attributes {
-            connection_name,
-            connection_status: status.map(|word| (&*word).into()),
-            host_arn,
-            owner_account_id,
-            provider_type: provider.map(|word| (&*word).into()),
-        },
-    )
+    (maybe_text(), status, maybe_text(), maybe_text(), provider)
+        .prop_map(
+            |(connection_name, status, host_arn, owner_account_id, provider)| Attributes {
+                connection_name,
+                connection_status: status.map(|word| (&*word).into()),
+                host_arn,
+                owner_account_id,
+                provider_type: provider.map(|word| (&*word).into()),
+            },
+        )
+        .boxed()
 }
 
 fn presence() -> impl Strategy<Value = Presence> {
@@ -147,7 +149,11 @@ fn step() -> impl Strategy<Value = Step> {
         prop::option::of(time()),
         window(),
         run_id(),
-        (maybe_text(), prop::option::of(digest())),
+        (
+            maybe_text(),
+            prop::option::of(digest()),
+            prop::option::of(cause()),
+        ),
     );
     (arn(), snapshot, change).prop_map(|(arn, snapshot, change)| {
         let (attributes, presence, times, version, listed_in, digest) = snapshot;
@@ -178,6 +184,7 @@ fn step() -> impl Strategy<Value = Step> {
                 observed_until: observed.ended_at,
                 run_id,
                 event_id: last.0,
+                cause: last.2,
                 previous_digest: last.1,
             },
         }
@@ -186,6 +193,34 @@ fn step() -> impl Strategy<Value = Step> {
 
 fn counts() -> impl Strategy<Value = BTreeMap<String, u64>> {
     prop::collection::btree_map("\\PC{1,12}", any::<u64>(), 0..5)
+}
+
+/// On the heap, as all that is part of a larger one: its tree is deep.
+fn call() -> BoxedStrategy<ApiCall> {
+    let who = (maybe_text(), maybe_text(), maybe_text(), maybe_text());
+    let when = (prop::option::of(time()), a_region());
+    (text(), text(), maybe_text(), when, who)
+        .prop_map(
+            |(event_id, event_name, cloudtrail_id, (event_time, region), who)| ApiCall {
+                event_id,
+                cloudtrail_id,
+                event_name,
+                event_time,
+                region,
+                principal_arn: who.0,
+                source_ip: who.1,
+                resource_arn: who.2,
+                error_code: who.3,
+            },
+        )
+        .boxed()
+}
+
+fn cause() -> impl Strategy<Value = Cause> {
+    prop_oneof![
+        Just(Cause::NoCallSeen),
+        call().prop_map(|call| Cause::ApiCall(Box::new(call))),
+    ]
 }
 
 fn trigger() -> impl Strategy<Value = Trigger> {
@@ -203,6 +238,7 @@ fn trigger() -> impl Strategy<Value = Trigger> {
                 source_ip,
             }
         ),
+        prop::collection::vec(call(), 0..4).prop_map(|calls| Trigger::ApiCalls { calls }),
     ]
 }
 

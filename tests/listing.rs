@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use codeconnections_inventory::collect::{CodeConnections, Limits, MemberRole};
 use codeconnections_inventory::domain::{ChangeKind, Outcome};
-use codeconnections_inventory::handler::{Handler, HandlerError};
+use codeconnections_inventory::handler::{Accounts, Handler, HandlerError};
 use codeconnections_inventory::local::codeconnections::{
     CreateConnectionInput, Fault, ProviderType, RegionAccess, Scope,
 };
@@ -531,9 +531,11 @@ async fn several_accounts_give_a_run_each_through_the_member_role() {
     let config = local_config(lab.service.endpoint());
     let source = CodeConnections::new(config, Some(account()), Some(role));
     let handler = Handler {
-        accounts: [ACCOUNT, other]
-            .map(|id| id.parse().expect("an account"))
-            .to_vec(),
+        accounts: Accounts::Listed(
+            [ACCOUNT, other]
+                .map(|id| id.parse().expect("an account"))
+                .to_vec(),
+        ),
         ..lab.handler_of(source, lab.table.clone())
     };
     let answer = handler
@@ -548,9 +550,11 @@ async fn several_accounts_give_a_run_each_through_the_member_role() {
     }
     // An account whose role can't be assumed fails alone; the others go on.
     let handler = Handler {
-        accounts: [ACCOUNT, denied]
-            .map(|id| id.parse().expect("an account"))
-            .to_vec(),
+        accounts: Accounts::Listed(
+            [ACCOUNT, denied]
+                .map(|id| id.parse().expect("an account"))
+                .to_vec(),
+        ),
         ..handler
     };
     lab.clock.advance(lab::HOUR);

@@ -81,6 +81,7 @@ async fn life(lab: &Lab, rng: &mut fastrand::Rng, counts: &mut Counts) {
             account: &account,
             run_id: &run_id,
             event_id: None,
+            calls: &[],
         };
         let known = known[writer].as_ref();
         let written = match comparison.decide(&arn, known, &sighting, None) {

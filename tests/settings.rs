@@ -8,7 +8,7 @@
 )]
 
 use codeconnections_inventory::config::{
-    DEFAULT_CONCURRENCY, InvalidSettings, Settings, parse_guard, parse_level,
+    AccountsSetting, DEFAULT_CONCURRENCY, InvalidSettings, Settings, parse_guard, parse_level,
 };
 use codeconnections_inventory::domain::plan::TombstoneGuard;
 use tracing::level_filters::LevelFilter;
@@ -53,8 +53,9 @@ fn a_table_and_the_functions_own_region_are_enough() {
     assert_eq!(settings.max_concurrency, DEFAULT_CONCURRENCY);
     assert_eq!(settings.tombstone_guard, TombstoneGuard::Share(0.5));
     assert_eq!(settings.own_account, None);
-    assert!(settings.accounts.is_empty());
+    assert_eq!(settings.accounts, AccountsSetting::Own);
     assert_eq!(settings.member_role, None);
+    assert_eq!(settings.metrics, None);
 }
 
 #[test]
@@ -70,6 +71,8 @@ fn every_setting_that_is_given_is_used() {
         ("MEMBER_ROLE_NAME", "readers/inventory-reader"),
         ("EXTERNAL_ID", "a-secret"),
         ("LOG_LEVEL", "debug"),
+        ("METRICS_NAMESPACE", "Platform/CodeConnections"),
+        ("AWS_LAMBDA_FUNCTION_NAME", "inventory"),
     ])
     .unwrap();
     assert_eq!(settings.table_name.as_str(), "My_table-2.x");
@@ -77,8 +80,11 @@ fn every_setting_that_is_given_is_used() {
     assert_eq!(settings.max_concurrency, 3);
     assert_eq!(settings.tombstone_guard, TombstoneGuard::Share(0.25));
     assert_eq!(settings.own_account.unwrap().as_str(), "111122223333");
-    let accounts: Vec<&str> = settings.accounts.iter().map(|a| a.as_str()).collect();
-    assert_eq!(accounts, ["111122223333", "444455556666"]);
+    let accounts = ["111122223333", "444455556666"].map(|id| id.parse().unwrap());
+    assert_eq!(settings.accounts, AccountsSetting::Listed(accounts.into()));
+    let metrics = settings.metrics.unwrap();
+    assert_eq!(&*metrics.namespace, "Platform/CodeConnections");
+    assert_eq!(&*metrics.function, "inventory");
     let role = settings.member_role.unwrap();
     assert_eq!(&*role.name, "readers/inventory-reader");
     assert_eq!(role.external_id.as_deref(), Some("a-secret"));
@@ -96,6 +102,7 @@ fn an_empty_variable_is_as_good_as_none() {
         "MEMBER_ROLE_NAME",
         "EXTERNAL_ID",
         "LOG_LEVEL",
+        "METRICS_NAMESPACE",
     ] {
         for empty in ["", " ", "\t\n"] {
             assert_eq!(
@@ -327,15 +334,30 @@ fn several_accounts_need_a_role_to_list_them_with() {
          name the role to assume in them"
     );
     let role = ("MEMBER_ROLE_NAME", "inventory-reader");
-    assert_eq!(
-        read(&[accounts, role, TABLE, REGION])
-            .unwrap()
-            .accounts
-            .len(),
-        2
-    );
+    assert!(read(&[accounts, role, TABLE, REGION]).is_ok());
     let one = ("ACCOUNTS", "111122223333");
-    assert_eq!(read(&[one, TABLE, REGION]).unwrap().accounts.len(), 1);
+    assert!(read(&[one, TABLE, REGION]).is_ok());
+    for any in ["any", "Any"] {
+        let any = ("ACCOUNTS", any);
+        let faults = read(&[any, TABLE, REGION]).unwrap_err();
+        assert_eq!(
+            faults.to_string(),
+            "invalid settings: MEMBER_ROLE_NAME: not set, but ACCOUNTS is any; \
+             name the role to assume in them"
+        );
+        let settings = read(&[any, role, TABLE, REGION]).unwrap();
+        assert_eq!(settings.accounts, AccountsSetting::Any);
+    }
+    assert!(read(&[("ACCOUNTS", "any,111122223333"), role, TABLE, REGION]).is_err());
+}
+
+#[test]
+fn a_namespace_that_cloudwatch_would_not_take_is_refused() {
+    for wrong in ["AWS/Lambda", "a b", "é", &"x".repeat(256)] {
+        let told = fault("METRICS_NAMESPACE", wrong);
+        assert!(told.contains("is not a namespace of CloudWatch"), "{told}");
+    }
+    assert!(with("METRICS_NAMESPACE", "a.b-c/d#e:f_1").is_ok());
 }
 
 #[test]

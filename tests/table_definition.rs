@@ -606,6 +606,9 @@ fn the_template_sets_what_a_user_should_set_and_nothing_else() {
         "ACCOUNTS",
         "MEMBER_ROLE_NAME",
         "EXTERNAL_ID",
+        // By Lambda, and not yet by the template.
+        "AWS_LAMBDA_FUNCTION_NAME",
+        "METRICS_NAMESPACE",
     ]);
     assert!(set.is_disjoint(&by_others), "{set:?}");
     let looked_up = looked_up();

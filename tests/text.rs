@@ -8,7 +8,7 @@ mod support;
 use insta::assert_snapshot;
 use regex_lite::Regex;
 use support::ccinv::Ccinv;
-use support::lab::{HOUR, Lab, REGION, run};
+use support::lab::{HOUR, Lab, REGION, call_that_made, run};
 
 /// A small story: made, completed, broken, removed; a region that was denied;
 /// who made one.
@@ -35,12 +35,7 @@ impl Told {
         both().await; // 12:00
         lab.allow("eu-south-1");
         lab.clock.advance(HOUR);
-        lab.create("billing");
-        let mut event: serde_json::Value =
-            serde_json::from_str(include_str!("../events/cloudtrail-create-connection.json"))
-                .expect("the sample");
-        event["detail"]["awsRegion"] = REGION.into();
-        event["account"] = support::lab::ACCOUNT.into();
+        let event = call_that_made(&lab.create("billing"));
         run(&lab.handler(), &event).await; // 13:00
         lab.set_status(&api, "ERROR");
         lab.delete(&ui);

@@ -174,6 +174,7 @@ mod tests {
             observed_until: at(observed),
             run_id: RunId::new(at(observed), 0),
             event_id: None,
+            cause: None,
             previous_digest: None,
         }
     }

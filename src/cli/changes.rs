@@ -10,12 +10,12 @@ use super::csv::field;
 use super::output::{Answer, Format, FormatArgs, Row, print, print_table};
 use super::store::Store;
 use super::table::{Cut, TextTable};
-use super::words::{count, or_dash, short, span, started_by, what_changed};
+use super::words::{count, or_dash, short, span, what_changed, why};
 use super::{CliError, Exit, basis};
 use crate::audit::{Basis, ChangeFilter, ToldChange};
 use crate::domain::{
-    AccountId, Attributes, Change, ChangeKind, Clock, ConnectionStatus, Digest, ProviderType,
-    SystemClock, Timestamp, Trigger,
+    AccountId, Attributes, Cause, Change, ChangeKind, Clock, ConnectionStatus, Digest,
+    ProviderType, SystemClock, Timestamp,
 };
 
 #[derive(Debug, ClapArgs)]
@@ -114,7 +114,7 @@ pub(super) fn history_table(changes: &[ToldChange]) -> TextTable {
             span(change).into(),
             run_number(told).into(),
         ];
-        table.add(cells, caller(told));
+        table.add(cells, why(told).into_iter().collect());
     }
     table
 }
@@ -194,7 +194,7 @@ pub(super) fn change_table(changes: &[ToldChange]) -> TextTable {
             change.account.to_string().into(),
             change.arn.to_string().into(),
         ];
-        table.add(cells, caller(told));
+        table.add(cells, why(told).into_iter().collect());
     }
     table
 }
@@ -204,16 +204,6 @@ pub(super) fn run_number(told: &ToldChange) -> String {
     match &told.run {
         Some(run) => run.sequence.to_string(),
         None => "not recorded".to_owned(),
-    }
-}
-
-/// Who called what, if an API call started the run that saw the change. That
-/// the call is its cause is for the reader to say.
-pub(super) fn caller(told: &ToldChange) -> Vec<String> {
-    let trigger = told.run.as_ref().map(|run| &run.trigger);
-    match trigger {
-        Some(call @ Trigger::ApiCall { .. }) => vec![format!("run after {}", started_by(call))],
-        _ => Vec::new(),
     }
 }
 
@@ -264,6 +254,9 @@ pub(super) fn change_header() -> Vec<&'static str> {
         "after_owner_account_id",
         "after_host_arn",
         "event_id",
+        "cause",
+        "principal_arn",
+        "source_ip",
         "previous_digest",
         "digest",
         "run_id",
@@ -283,8 +276,16 @@ pub(super) fn change_fields(change: &Change, digest: Digest) -> Vec<String> {
     ];
     fields.extend(attribute_fields(change.before.as_ref()));
     fields.extend(attribute_fields(change.after.as_ref()));
+    let call = match &change.cause {
+        Some(Cause::ApiCall(call)) => Some(call),
+        Some(Cause::NoCallSeen) | None => None,
+    };
+    let cause = change.cause.as_ref();
     fields.extend([
         field(change.event_id.as_deref()),
+        field(cause.map(|cause| cause.in_words(change.kind))),
+        field(call.and_then(|call| call.principal_arn.as_deref())),
+        field(call.and_then(|call| call.source_ip.as_deref())),
         field(change.previous_digest),
         digest.to_string(),
         change.run_id.to_string(),
@@ -299,22 +300,15 @@ impl Row for ToldChange {
             "run_sequence",
             "run_outcome",
             "trigger",
-            "principal_arn",
-            "source_ip",
+            "run_principal_arn",
+            "run_source_ip",
         ]);
         header
     }
 
     fn csv(&self) -> Vec<String> {
         let run = self.run.as_ref();
-        let (principal, source) = match run.map(|run| &run.trigger) {
-            Some(Trigger::ApiCall {
-                principal_arn,
-                source_ip,
-                ..
-            }) => (principal_arn.as_deref(), source_ip.as_deref()),
-            _ => (None, None),
-        };
+        let (principal, source) = run.map_or((None, None), |run| run.trigger.caller());
         let mut fields = change_fields(&self.change, self.digest);
         fields.extend([
             field(run.map(|run| run.sequence)),

@@ -16,7 +16,7 @@ use crate::aws::Patience;
 use crate::collect::{CodeConnections, Limits};
 use crate::config::{DEFAULT_CONCURRENCY, DEFAULT_GUARD};
 use crate::domain::{AccountId, ChangeKind, Clock, Region, SystemClock, Timestamp};
-use crate::handler::{Handler, HandlerError};
+use crate::handler::{Accounts, Handler, HandlerError};
 use crate::inventory::{Inventory, Policy};
 use crate::local::codeconnections::StandIn;
 use crate::local::demo_account::{self, ACCOUNT, REGIONS, Step};
@@ -108,7 +108,7 @@ fn handler(
                 limits: Limits::default(),
             },
         },
-        accounts: vec![account],
+        accounts: Accounts::Listed(vec![account]),
         regions: regions.map_err(CliError::failure)?,
         random: || fastrand::u128(..),
     })
@@ -122,8 +122,8 @@ async fn take(
     clock: &ManualClock,
 ) -> Result<(), CliError> {
     clock.advance(step.after);
-    step.happen(stand_in).map_err(CliError::failure)?;
-    let answer = match handler.handle(&step.event, REMAINING).await {
+    let event = step.happen(stand_in).map_err(CliError::failure)?;
+    let answer = match handler.handle(&event, REMAINING).await {
         Ok(answer) | Err(HandlerError::RunFailed(answer)) => answer,
         Err(error) => return Err(CliError::failure(error)),
     };

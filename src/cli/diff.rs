@@ -4,12 +4,12 @@ use clap::Args as ClapArgs;
 use serde::Serialize;
 
 use super::args::{StoreArgs, parse_when};
-use super::changes::{attribute_fields, caller, check_order, run_number};
+use super::changes::{attribute_fields, check_order, run_number};
 use super::list::FilterArgs;
 use super::output::{Answer, FormatArgs, Row};
 use super::store::Store;
 use super::table::{Cut, TextTable};
-use super::words::{count, differences, or_dash, short, span, what_changed};
+use super::words::{count, differences, or_dash, short, span, what_changed, why};
 use super::{CliError, Exit, basis};
 use crate::audit::{Basis, Difference, DifferenceKind};
 use crate::domain::Timestamp;
@@ -101,7 +101,7 @@ fn difference_table(found: &[Difference]) -> TextTable {
                 what_changed(change),
                 run_number(told)
             );
-            std::iter::once(step).chain(caller(told))
+            std::iter::once(step).chain(why(told))
         });
         let cells = [
             difference.kind.as_str().to_owned().into(),

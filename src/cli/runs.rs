@@ -7,11 +7,11 @@ use super::csv::field;
 use super::output::{Answer, FormatArgs, Row};
 use super::store::Store;
 use super::table::{Cell, Cut, TextTable};
-use super::words::{count, lasting, short, started_by};
+use super::words::{count, lasting, short};
 use super::{CliError, Exit, basis};
 use crate::audit::gaps::usual_interval;
 use crate::audit::{Audit, Gap};
-use crate::domain::{AccountId, Clock, Outcome, RunRecord, SystemClock, Timestamp, Trigger};
+use crate::domain::{AccountId, Clock, Outcome, RunRecord, SystemClock, Timestamp};
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct RunsArgs {
@@ -123,10 +123,8 @@ pub(super) fn run_table(runs: &[RunRecord]) -> TextTable {
             run.connections.values().sum::<u64>().to_string().into(),
             run.changes.values().sum::<u64>().to_string().into(),
         ];
-        let mut notes: Vec<String> = match &run.trigger {
-            call @ Trigger::ApiCall { .. } => vec![format!("after {}", started_by(call))],
-            Trigger::Schedule { .. } | Trigger::Request => Vec::new(),
-        };
+        let calls = run.trigger.calls_in_words();
+        let mut notes: Vec<String> = calls.iter().map(|calls| format!("after {calls}")).collect();
         notes.extend(run.problems.iter().map(|p| format!("missing: {p}")));
         table.add(cells, notes);
     }
@@ -235,14 +233,7 @@ impl Row for RunRecord {
     }
 
     fn csv(&self) -> Vec<String> {
-        let (principal, source) = match &self.trigger {
-            Trigger::ApiCall {
-                principal_arn,
-                source_ip,
-                ..
-            } => (principal_arn.as_deref(), source_ip.as_deref()),
-            Trigger::Schedule { .. } | Trigger::Request => (None, None),
-        };
+        let (principal, source) = self.trigger.caller();
         let regions = |incomplete_only: bool| {
             let names = self.listings.iter();
             let names = names.filter(|listing| !(incomplete_only && listing.complete));

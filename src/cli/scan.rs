@@ -19,7 +19,7 @@ use crate::aws::{Meter, Patience, clients};
 use crate::collect::{CodeConnections, Limits};
 use crate::domain::{AccountId, Outcome, Region, SystemClock};
 use crate::event::Request;
-use crate::handler::{Handler, HandlerError};
+use crate::handler::{Accounts, Handler, HandlerError};
 use crate::inventory::{Inventory, Policy};
 use crate::local::embedded::Open;
 use crate::summary::Answer;
@@ -54,7 +54,7 @@ pub(super) async fn run(args: ScanArgs) -> Result<Exit, CliError> {
                 limits: Limits::default(),
             },
         },
-        accounts: vec![account],
+        accounts: Accounts::Listed(vec![account]),
         regions,
         random: || fastrand::u128(..),
     };

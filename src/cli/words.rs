@@ -1,8 +1,9 @@
 //! How things are said: counts, times, spans, what changed.
 
 use super::output::printable;
+use crate::audit::ToldChange;
 use crate::domain::change::Change;
-use crate::domain::{Attributes, ChangeKind, Timestamp, Trigger};
+use crate::domain::{Attributes, Cause, ChangeKind, Timestamp, Trigger};
 use crate::summary::Summary;
 
 /// "1 connection", "2 connections".
@@ -13,11 +14,7 @@ pub(crate) fn count(number: usize, what: &str) -> String {
 
 /// A time to the second, as people read it.
 pub(crate) fn short(time: Timestamp) -> String {
-    let text = time.to_string();
-    match text.split_once('.') {
-        Some((seconds, _)) => format!("{seconds}Z"),
-        None => text,
-    }
+    time.to_the_second()
 }
 
 /// A text, or a dash where there is none.
@@ -156,21 +153,23 @@ pub(crate) fn lasting(ms: u64) -> String {
     }
 }
 
-/// What started a run, in a few words: for an API call, who called what.
-pub(crate) fn started_by(trigger: &Trigger) -> String {
-    match trigger {
-        Trigger::Schedule { .. } | Trigger::Request => trigger.word().to_owned(),
-        Trigger::ApiCall {
-            event_name,
-            principal_arn,
-            source_ip,
-            ..
-        } => {
-            let by = principal_arn.as_deref().unwrap_or("somebody not named");
-            match source_ip {
-                Some(from) => format!("{event_name} by {by} from {from}"),
-                None => format!("{event_name} by {by}"),
-            }
+/// Why a connection changed, as far as is known. Of a first sighting without a
+/// call there is nothing to say: a baseline has hundreds of them.
+pub(crate) fn why(told: &ToldChange) -> Option<String> {
+    match (&told.change.cause, told.change.kind) {
+        (Some(Cause::NoCallSeen), ChangeKind::FirstSeen) => None,
+        (Some(cause @ Cause::NoCallSeen), kind) => Some(cause.in_words(kind)),
+        (Some(cause @ Cause::ApiCall(_)), kind) => Some(format!("after {}", cause.in_words(kind))),
+        // Formats 1 and 2: only that the run came after a call is known.
+        (None, _) => {
+            let calls = told.run.as_ref()?.trigger.calls_in_words()?;
+            Some(format!("run after {calls}"))
         }
     }
+}
+
+/// What started a run, in a few words: for API calls, who called what.
+pub(crate) fn started_by(trigger: &Trigger) -> String {
+    let calls = trigger.calls_in_words();
+    calls.unwrap_or_else(|| trigger.word().to_owned())
 }

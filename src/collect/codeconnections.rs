@@ -1,31 +1,36 @@
 //! The real source: AWS `CodeConnections`, through its SDK.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_config::SdkConfig;
+use aws_config::identity::IdentityCache;
 use aws_config::sts::AssumeRoleProvider;
 use aws_sdk_codeconnections::Client;
-use aws_sdk_codeconnections::config::{Builder, Region as SdkRegion};
+use aws_sdk_codeconnections::config::{Builder, Region as SdkRegion, SharedCredentialsProvider};
 use aws_sdk_codeconnections::types::{Connection, ProviderType as SdkProviderType};
+use tokio::sync::OnceCell;
 
 use super::source::{ConnectionSource, Entry, Page, PageQuery, Target};
 use crate::aws::meter::Use;
 use crate::aws::{Fault, Meter};
-use crate::domain::{AccountId, Attributes, ConnectionStatus, ProviderType, Region};
+use crate::domain::{AccountId, Attributes, ConnectionStatus, ProviderType, Region, RunId};
 
 /// The largest page that the service gives.
 /// <https://docs.aws.amazon.com/codeconnections/latest/APIReference/API_ListConnections.html>
 const MAX_RESULTS: i32 = 100;
 
-/// Lists from AWS with one client for each account and region, built once.
+/// Lists from AWS. Clients for the account of one's own credentials are built
+/// once for each region; those for other accounts once for each run, because
+/// the session of the role that is assumed has the run's id.
 #[derive(Debug)]
 pub struct CodeConnections {
     config: SdkConfig,
     /// The account that the configuration's own credentials belong to.
     own_account: Option<AccountId>,
     member_role: Option<MemberRole>,
-    clients: Mutex<HashMap<(AccountId, Region), Client>>,
+    own: Mutex<HashMap<Region, Client>>,
+    sessions: Mutex<VecDeque<Arc<Session>>>,
 }
 
 /// The role that is assumed to list an account other than one's own.
@@ -37,8 +42,19 @@ pub struct MemberRole {
     pub external_id: Option<Box<str>>,
 }
 
-/// The session name that an assumed role is seen under in `CloudTrail`.
-const SESSION: &str = "codeconnections-inventory";
+/// One run's credentials for another account, and its clients.
+#[derive(Debug)]
+struct Session {
+    run_id: RunId,
+    account: AccountId,
+    config: OnceCell<SdkConfig>,
+    clients: Mutex<HashMap<Region, Client>>,
+}
+
+/// Sessions that are kept: those of the runs that are under way at the same
+/// time, and a few. An organization has thousands of accounts, and a function
+/// that stays warm meets hundreds of them.
+const SESSIONS: usize = 8;
 
 impl CodeConnections {
     /// A source that calls with `config`'s credentials for `own_account`, and
@@ -53,47 +69,89 @@ impl CodeConnections {
             config,
             own_account,
             member_role,
-            clients: Mutex::default(),
+            own: Mutex::default(),
+            sessions: Mutex::default(),
         }
     }
 
     async fn client(&self, target: Target<'_>) -> Client {
-        let key = (target.account.clone(), target.region.clone());
-        if let Some(client) = self.clients().get(&key) {
-            return client.clone();
+        match &self.member_role {
+            Some(role) if self.own_account.as_ref() != Some(target.account) => {
+                let session = self.session(target);
+                let assume = || self.assume(role, target);
+                let config = session.config.get_or_init(assume).await;
+                client_in(&session.clients, config, target.region)
+            }
+            _ => client_in(&self.own, &self.config, target.region),
         }
-        let region = SdkRegion::new(target.region.as_str().to_owned());
-        let mut builder = Builder::from(&self.config).region(region);
-        if let Some(role) = &self.member_role
-            && self.own_account.as_ref() != Some(target.account)
-        {
-            builder = builder.credentials_provider(self.assume(role, target.account).await);
-        }
-        let client = Client::from_conf(builder.build());
-        self.clients().entry(key).or_insert(client).clone()
     }
 
-    fn clients(&self) -> MutexGuard<'_, HashMap<(AccountId, Region), Client>> {
-        // A poisoned map is still a map of clients.
-        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The session of a run in another account. The oldest one gives way.
+    fn session(&self, target: Target<'_>) -> Arc<Session> {
+        let mut sessions = locked(&self.sessions);
+        let is_it = |session: &&Arc<Session>| {
+            session.run_id == *target.run_id && session.account == *target.account
+        };
+        if let Some(session) = sessions.iter().find(is_it) {
+            return Arc::clone(session);
+        }
+        let session = Arc::new(Session {
+            run_id: target.run_id.clone(),
+            account: target.account.clone(),
+            config: OnceCell::new(),
+            clients: Mutex::default(),
+        });
+        sessions.truncate(SESSIONS - 1);
+        sessions.push_front(Arc::clone(&session));
+        session
     }
 
-    async fn assume(&self, role: &MemberRole, account: &AccountId) -> AssumeRoleProvider {
+    /// The configuration with the credentials of the role in an account. The
+    /// session that `CloudTrail` shows there has the run's id as its name, so
+    /// that each call there leads to the run that made it.
+    async fn assume(&self, role: &MemberRole, target: Target<'_>) -> SdkConfig {
         let region = self.config.region();
         let partition = match region.map(AsRef::as_ref) {
             Some(name) if name.starts_with("us-gov-") => "aws-us-gov",
             Some(name) if name.starts_with("cn-") => "aws-cn",
             _ => "aws",
         };
+        let account = target.account;
         let arn = format!("arn:{partition}:iam::{account}:role/{}", role.name);
         let mut builder = AssumeRoleProvider::builder(arn)
-            .session_name(SESSION)
+            .session_name(target.run_id.as_str())
             .configure(&self.config);
         if let Some(external_id) = &role.external_id {
             builder = builder.external_id(&**external_id);
         }
-        builder.build().await
+        let credentials = SharedCredentialsProvider::new(builder.build().await);
+        self.config
+            .clone()
+            .into_builder()
+            .credentials_provider(credentials)
+            // One of its own, which goes when the session goes.
+            .identity_cache(IdentityCache::lazy().build())
+            .build()
     }
+}
+
+fn client_in(
+    clients: &Mutex<HashMap<Region, Client>>,
+    config: &SdkConfig,
+    region: &Region,
+) -> Client {
+    let mut clients = locked(clients);
+    if let Some(client) = clients.get(region) {
+        return client.clone();
+    }
+    let sdk_region = SdkRegion::new(region.as_str().to_owned());
+    let client = Client::from_conf(Builder::from(config).region(sdk_region).build());
+    clients.entry(region.clone()).or_insert(client).clone()
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A map that a panic left behind is still a map of clients.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl ConnectionSource for CodeConnections {

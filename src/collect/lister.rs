@@ -32,7 +32,7 @@ impl Default for Limits {
 /// Lists an account's connections.
 #[derive(Debug)]
 pub struct Lister<'a, S, C> {
-    /// For which run, as its log lines say.
+    /// For which run, as its log lines and the sessions of assumed roles say.
     pub run_id: &'a RunId,
     /// Where from.
     pub source: &'a S,
@@ -56,11 +56,15 @@ impl<S: ConnectionSource, C: Clock> Lister<'_, S, C> {
         filter: &Filter,
         deadline: Deadline,
     ) -> Observation {
-        let listings = join_all(
-            regions
-                .iter()
-                .map(|region| self.list_region(Target { account, region }, filter, deadline)),
-        );
+        let run_id = self.run_id;
+        let listings = join_all(regions.iter().map(|region| {
+            let target = Target {
+                run_id,
+                account,
+                region,
+            };
+            self.list_region(target, filter, deadline)
+        }));
         Observation::new(filter.clone(), listings.await)
     }
 

@@ -4,7 +4,7 @@
 use std::future::Future;
 
 use crate::aws::{Fault, Meter};
-use crate::domain::{AccountId, Attributes, Filter, Region};
+use crate::domain::{AccountId, Attributes, Filter, Region, RunId};
 
 /// A service that lists connections, a page at a time.
 pub trait ConnectionSource: Send + Sync {
@@ -20,9 +20,11 @@ pub trait ConnectionSource: Send + Sync {
     ) -> impl Future<Output = Result<Page, Fault>> + Send;
 }
 
-/// Who is asked: a region, with an account's credentials.
+/// Who is asked, and for which run: a region, with an account's credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Target<'a> {
+    /// The run.
+    pub run_id: &'a RunId,
     /// The account.
     pub account: &'a AccountId,
     /// The region.

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::ids::Malformed;
-use super::{AccountId, Attributes, ConnectionArn, Digest, Format, RunId, Timestamp};
+use super::{AccountId, Attributes, Cause, ConnectionArn, Digest, Format, RunId, Timestamp};
 
 /// What happened to a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -106,6 +106,9 @@ pub struct Change {
     /// The event that started that run, if it had an id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_id: Option<Box<str>>,
+    /// Why it came about, as far as that run knew. Nothing in formats 1 and 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
     /// The digest of the connection's change before this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous_digest: Option<Digest>,

@@ -1,10 +1,12 @@
 //! The comparison of one connection: what was known, what is seen now, and
 //! what follows. Pure, and the only place where these rules stand.
 
+use super::call::Changed;
 use super::listing::{Sighting, Window};
 use super::snapshot::{Presence, Snapshot};
 use super::{
-    AccountId, Attributes, Change, ChangeKind, ConnectionArn, Format, Region, RunId, Timestamp,
+    AccountId, ApiCall, Attributes, Cause, Change, ChangeKind, ConnectionArn, Format, Region,
+    RunId, Timestamp,
 };
 
 /// Who compares: what every change of a run records of the run.
@@ -14,8 +16,10 @@ pub struct Comparison<'a> {
     pub account: &'a AccountId,
     /// The run.
     pub run_id: &'a RunId,
-    /// The id of the event that started it, if it had one.
+    /// The id of the event that started it, if it was one.
     pub event_id: Option<&'a str>,
+    /// The calls that started it, which may explain what is seen.
+    pub calls: &'a [ApiCall],
 }
 
 /// What follows for one connection.
@@ -229,15 +233,23 @@ impl Comparison<'_> {
         window: Window,
         previously_seen_at: Option<Timestamp>,
     ) -> Change {
+        let before = known
+            .filter(|known| !known.is_deleted())
+            .map(|known| &known.attributes);
+        let changed = Changed {
+            kind,
+            arn,
+            before,
+            after: after.as_ref(),
+        };
         Change {
             format: Format::CURRENT,
             account: self.account.clone(),
             arn: arn.clone(),
             version: known.map_or(0, |known| known.version).saturating_add(1),
             kind,
-            before: known
-                .filter(|known| !known.is_deleted())
-                .map(|known| known.attributes.clone()),
+            cause: Some(Cause::of(changed, self.calls)),
+            before: before.cloned(),
             after,
             previously_seen_at,
             observed_at: window.began_at,

@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::call::{ApiCall, called};
 use super::ids::Malformed;
 use super::listing::Filter;
 use super::{
@@ -68,7 +69,8 @@ pub enum Trigger {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         source_arn: Option<Box<str>>,
     },
-    /// A CloudTrail event about an API call.
+    /// One CloudTrail event about an API call, as formats 1 and 2 have it:
+    /// after it, only the region of that call was listed.
     ApiCall {
         /// The EventBridge event's id.
         event_id: Box<str>,
@@ -81,6 +83,12 @@ pub enum Trigger {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         source_ip: Option<Box<str>>,
     },
+    /// CloudTrail events about API calls, one or several that were gathered.
+    /// The regions of the calls were listed besides the configured ones.
+    ApiCalls {
+        /// The calls, in the order in which they were delivered.
+        calls: Vec<ApiCall>,
+    },
     /// Somebody asked for it: a direct request, or the command line.
     Request,
 }
@@ -91,16 +99,77 @@ impl Trigger {
         match self {
             Self::Schedule { .. } => "schedule",
             Self::ApiCall { event_name, .. } => event_name,
+            Self::ApiCalls { calls } => match calls.as_slice() {
+                [only] => &only.event_name,
+                _ => "API calls",
+            },
             Self::Request => "request",
         }
     }
 
-    /// The id of the event, by which a second delivery is known.
+    /// The id of the event, by which a second delivery is known. Events that
+    /// were gathered have none in common: what delivers them again may gather
+    /// them otherwise, and running again does no harm.
     pub fn event_id(&self) -> Option<&str> {
         match self {
             Self::Schedule { event_id, .. } => event_id.as_deref(),
             Self::ApiCall { event_id, .. } => Some(event_id),
+            Self::ApiCalls { calls } => match calls.as_slice() {
+                [only] => Some(&only.event_id),
+                _ => None,
+            },
             Self::Request => None,
+        }
+    }
+
+    /// The calls that it knows enough of to explain changes by.
+    pub fn calls(&self) -> &[ApiCall] {
+        match self {
+            Self::ApiCalls { calls } => calls,
+            Self::Schedule { .. } | Self::ApiCall { .. } | Self::Request => &[],
+        }
+    }
+
+    /// Who called what, if calls started it.
+    pub fn calls_in_words(&self) -> Option<String> {
+        match self {
+            Self::ApiCall {
+                event_name,
+                principal_arn,
+                source_ip,
+                ..
+            } => Some(called(
+                event_name,
+                principal_arn.as_deref(),
+                source_ip.as_deref(),
+            )),
+            Self::ApiCalls { calls } => {
+                let first = calls.first()?.in_words();
+                Some(match calls.len() - 1 {
+                    0 => first,
+                    more => format!("{first} (and {more} more)"),
+                })
+            }
+            Self::Schedule { .. } | Self::Request => None,
+        }
+    }
+
+    /// The principal and the source address of the first call.
+    pub fn caller(&self) -> (Option<&str>, Option<&str>) {
+        match self {
+            Self::ApiCall {
+                principal_arn,
+                source_ip,
+                ..
+            } => (principal_arn.as_deref(), source_ip.as_deref()),
+            Self::ApiCalls { calls } => {
+                let first = calls.first();
+                (
+                    first.and_then(|call| call.principal_arn.as_deref()),
+                    first.and_then(|call| call.source_ip.as_deref()),
+                )
+            }
+            Self::Schedule { .. } | Self::Request => (None, None),
         }
     }
 }
@@ -238,8 +307,8 @@ impl RunRecord {
     }
 
     /// Whether it can show what was not there in the account: it is complete,
-    /// nothing was filtered out, and it was not about one API call, after
-    /// which only that call's region is looked at.
+    /// nothing was filtered out, and it did not look at the region of a single
+    /// API call only, as runs of formats 1 and 2 did.
     pub fn is_evidence(&self) -> bool {
         self.outcome == Outcome::Complete
             && self.filter.is_empty()

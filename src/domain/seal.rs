@@ -66,27 +66,34 @@ struct Sealed<'a> {
 }
 
 impl Seal {
-    /// The seal of `account`'s snapshot.
-    pub fn of(account: &AccountId, snapshot: &Snapshot) -> Self {
-        Self::touched(account, snapshot, snapshot.last_seen, &snapshot.listed_in)
+    /// The seal of `account`'s snapshot as it is stored in `format`.
+    pub fn of(account: &AccountId, snapshot: &Snapshot, format: Format) -> Self {
+        let (last_seen, listed_in) = (snapshot.last_seen, &snapshot.listed_in);
+        Self::over(&Sealed::new(
+            account, snapshot, last_seen, listed_in, format,
+        ))
     }
 
     /// The seal of a snapshot once it was seen again, in `last_seen` and in
     /// the regions `listed_in`, and is otherwise as it was.
-    #[expect(
-        clippy::expect_used,
-        reason = "texts, times and numbers in named fields become JSON in memory"
-    )]
     pub fn touched(
         account: &AccountId,
         snapshot: &Snapshot,
         last_seen: Window,
         listed_in: &[Region],
     ) -> Self {
+        let sealed = Sealed::new(account, snapshot, last_seen, listed_in, Format::CURRENT);
+        Self::over(&sealed)
+    }
+
+    #[expect(
+        clippy::expect_used,
+        reason = "texts, times and numbers in named fields become JSON in memory"
+    )]
+    fn over(sealed: &Sealed<'_>) -> Self {
         const USUAL_BYTES: usize = 1024;
         let mut json = Vec::with_capacity(USUAL_BYTES);
-        let sealed = Sealed::new(account, snapshot, last_seen, listed_in);
-        serde_json::to_writer(&mut json, &sealed).expect("plain data becomes JSON");
+        serde_json::to_writer(&mut json, sealed).expect("plain data becomes JSON");
         let digest: [u8; 32] = Sha256::digest(&json).into();
         let mut seal = [0; BYTES];
         seal.copy_from_slice(&digest[..BYTES]);
@@ -100,6 +107,7 @@ impl<'a> Sealed<'a> {
         snapshot: &'a Snapshot,
         last_seen: Window,
         listed_in: &'a [Region],
+        format: Format,
     ) -> Self {
         let attributes = &snapshot.attributes;
         let gone = match snapshot.presence {
@@ -123,7 +131,7 @@ impl<'a> Sealed<'a> {
             presence: snapshot.presence.as_str(),
             provider_type: attributes.provider_type.as_ref(),
             status_since: snapshot.status_since,
-            v: Format::CURRENT,
+            v: format,
             version: snapshot.version,
         }
     }
@@ -191,8 +199,9 @@ mod tests {
         for presence in [Presence::Present, Presence::Deleted { seen_gone }] {
             let mut snapshot = snapshot(presence);
             for _ in 0..2 {
+                let (last_seen, listed_in) = (snapshot.last_seen, &snapshot.listed_in);
                 let sealed =
-                    Sealed::new(&account, &snapshot, snapshot.last_seen, &snapshot.listed_in);
+                    Sealed::new(&account, &snapshot, last_seen, listed_in, Format::CURRENT);
                 assert_eq!(
                     serde_json::to_string(&sealed).unwrap(),
                     canonical_json(&sealed)
@@ -208,6 +217,7 @@ mod tests {
         let seal = Seal::of(
             &"123456789012".parse().unwrap(),
             &snapshot(Presence::Present),
+            Format::CURRENT,
         );
         let text = seal.to_string();
         assert_eq!(text.len(), 22);

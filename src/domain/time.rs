@@ -32,6 +32,15 @@ impl Timestamp {
         self.0
     }
 
+    /// The time to the second, as people read it.
+    pub fn to_the_second(self) -> String {
+        let text = self.to_string();
+        match text.split_once('.') {
+            Some((seconds, _)) => format!("{seconds}Z"),
+            None => text,
+        }
+    }
+
     /// Milliseconds from `earlier` to `self`; zero if `earlier` is later.
     pub fn millis_since(self, earlier: Self) -> u64 {
         u64::try_from(self.0 - earlier.0).unwrap_or(0)

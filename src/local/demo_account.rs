@@ -18,28 +18,39 @@ const OPT_IN: &str = "eu-south-1";
 const SCHEDULED: &str = include_str!("../../events/scheduled-rule.json");
 const API_CALL: &str = include_str!("../../events/cloudtrail-create-connection.json");
 const DIRECT: &str = include_str!("../../events/direct-request.json");
+/// Where an event has the connection that a call made.
+const MADE: &str = "/detail/responseElements/connectionArn";
+/// The connection that is made by a call.
+const NEW: &str = "ledger-api";
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// One step of the demo: what happens to the account, and the event that is
-/// then handled.
+/// handled then.
 #[derive(Debug, Clone)]
 pub struct Step {
     /// What happens, in a line.
     pub says: &'static str,
     /// How long after the step before.
     pub after: Duration,
-    /// The event.
-    pub event: Value,
+    event: Value,
     change: fn(&mut World) -> Result<(), ServiceError>,
 }
 
 impl Step {
-    /// Lets it happen to the account.
+    /// Lets it happen to the account, and gives the event that is then
+    /// handled.
     ///
     /// # Errors
     /// [`ServiceError`] if the stand-in refuses.
-    pub fn happen(&self, stand_in: &StandIn) -> Result<(), ServiceError> {
-        (self.change)(&mut stand_in.world())
+    pub fn happen(&self, stand_in: &StandIn) -> Result<Value, ServiceError> {
+        let world = &mut stand_in.world();
+        (self.change)(world)?;
+        let mut event = self.event.clone();
+        if let Some(arn) = event.pointer_mut(MADE) {
+            // What the sample tells of is what was made here.
+            *arn = named(world, NEW).into();
+        }
+        Ok(event)
     }
 }
 
@@ -126,7 +137,7 @@ pub fn steps() -> Result<Vec<Step>, serde_json::Error> {
             event: event(API_CALL, 3)?,
             change: |world| {
                 let scope = Scope::new(ACCOUNT, "eu-west-1");
-                let input = CreateConnectionInput::new("ledger-api", ProviderType::GitHub);
+                let input = CreateConnectionInput::new(NEW, ProviderType::GitHub);
                 world.create_connection(&scope, input).map(drop)
             },
         },
@@ -135,7 +146,7 @@ pub fn steps() -> Result<Vec<Step>, serde_json::Error> {
             after: HOUR * 2 / 3,
             event: scheduled(4)?,
             change: |world| {
-                world.set_status(&named(world, "ledger-api"), "AVAILABLE")?;
+                world.set_status(&named(world, NEW), "AVAILABLE")?;
                 world.set_status(&named(world, "payments-gateway-007"), "ERROR")?;
                 world.set_status(&named(world, "search-infra-019"), "ERROR")
             },

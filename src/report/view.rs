@@ -9,8 +9,8 @@ use super::data::{AccountReport, ConnectionReport, Every};
 use crate::audit::timeline::{Segment, SegmentState};
 use crate::audit::{RunBasis, ToldChange};
 use crate::cli::output::is_active;
-use crate::cli::words::{count, lasting, started_by, what_changed};
-use crate::domain::{ChangeKind, Outcome, RunRecord, Timestamp, Trigger};
+use crate::cli::words::{count, lasting, started_by, what_changed, why};
+use crate::domain::{ChangeKind, Outcome, RunRecord, Timestamp};
 
 /// A time as the page shows it: to the second, in UTC, and to the millisecond
 /// for machines.
@@ -358,8 +358,8 @@ pub(super) struct ChangeView {
     pub(super) row: Option<usize>,
     pub(super) what: String,
     pub(super) run: Option<u64>,
-    /// Who called what, if an API call started the run.
-    pub(super) caller: String,
+    /// Why it came about, as far as is known.
+    pub(super) why: String,
 }
 
 impl ChangeView {
@@ -367,7 +367,6 @@ impl ChangeView {
         let change = &told.change;
         let attributes = change.after.as_ref().or(change.before.as_ref());
         let name = attributes.and_then(|told| told.connection_name.as_deref());
-        let trigger = told.run.as_ref().map(|run| &run.trigger);
         Self {
             account: change.account.to_string(),
             from: change.previously_seen_at.map(Moment),
@@ -378,10 +377,7 @@ impl ChangeView {
             row,
             what: seen(&what_changed(change)),
             run: told.run.as_ref().map(|run| run.sequence),
-            caller: match trigger {
-                Some(call @ Trigger::ApiCall { .. }) => seen(&started_by(call)),
-                _ => String::new(),
-            },
+            why: why(told).map(|why| seen(&why)).unwrap_or_default(),
         }
     }
 }

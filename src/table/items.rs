@@ -17,8 +17,8 @@ use super::keys;
 use crate::domain::listing::Window;
 use crate::domain::snapshot::{DELETED, PRESENT};
 use crate::domain::{
-    AccountId, AccountRecord, Attributes, Change, ConnectionArn, Digest, Format, Presence, Region,
-    RunRecord, Seal, Snapshot,
+    AccountId, AccountRecord, Attributes, Change, ConnectionArn, Digest, Format, Notice, Presence,
+    Region, RunRecord, Seal, Snapshot,
 };
 
 /// An item as DynamoDB gives it.
@@ -31,6 +31,9 @@ pub const FORMAT_ATTRIBUTE: &str = "v";
 pub const DIGEST: &str = "digest";
 /// The attribute that holds a snapshot's [`Seal`].
 pub const SEAL: &str = "seal";
+/// The attribute that holds a change's [`Notice`]. It repeats the change, and
+/// is in no digest.
+pub const NOTICE: &str = "notice";
 
 /// The attributes of a snapshot besides its keys, in the order in which they
 /// are written. `None` means that the attribute must not be there.
@@ -71,7 +74,7 @@ pub fn snapshot_attributes(
         ("version", Some(n(snapshot.version))),
         ("listed_in", listed_in(&snapshot.listed_in)),
         (DIGEST, Some(s(snapshot.digest))),
-        (SEAL, Some(s(Seal::of(account, snapshot)))),
+        (SEAL, Some(s(Seal::of(account, snapshot, Format::CURRENT)))),
         (FORMAT_ATTRIBUTE, Some(n(Format::CURRENT))),
         (
             keys::STATUS_PK,
@@ -97,6 +100,9 @@ pub fn snapshot_item(account: &AccountId, snapshot: &Snapshot, format: Format) -
     ]);
     if format == Format::One {
         item.remove(SEAL);
+    } else {
+        let seal = Seal::of(account, snapshot, format);
+        item.insert(SEAL.to_owned(), s(seal));
     }
     item
 }
@@ -120,7 +126,7 @@ pub fn read_snapshot(item: Item) -> Result<Snapshot, Corrupt> {
         let mut reader = Reader { item: &mut told };
         let account = account.ok_or_else(|| reader.wrong(keys::PK, &"names no account"))?;
         let sealed: Seal = reader.required(SEAL)?;
-        if sealed != Seal::of(&account, &snapshot) {
+        if sealed != Seal::of(&account, &snapshot, format) {
             return Err(reader.wrong(SEAL, &"is not that of what the snapshot says"));
         }
     }
@@ -193,6 +199,11 @@ pub fn change_item(change: &Change) -> Item {
         ),
         (DIGEST.into(), s(change.digest())),
     ]);
+    if change.format >= Format::Three
+        && let Ok(notice) = serde_json::to_value(Notice::of(change))
+    {
+        item.insert(NOTICE.into(), to_attribute(notice));
+    }
     item
 }
 
@@ -351,7 +362,7 @@ impl Reader<'_> {
                     .into_iter()
                     .find(|format| *digits == format.to_string());
                 known.ok_or_else(|| {
-                    let problem = format!("is {digits}: this software reads formats 1 and 2");
+                    let problem = format!("is {digits}: this software reads formats 1 to 3");
                     self.wrong(FORMAT_ATTRIBUTE, &problem)
                 })
             }

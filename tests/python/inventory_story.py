@@ -32,7 +32,7 @@ WEIRD = 'é✓🚀 "\\/\b\f\n\r\t\x01\x1f\x7f\u2028'
 # The attributes of a record's item that are not the record's.
 NOT_OF_THE_RECORD = {
     *("pk", "sk", "status_pk", "status_sk", "time_pk", "time_sk"),
-    "digest",
+    *("digest", "notice"),
 }
 
 
@@ -310,7 +310,7 @@ def check(arguments, state):
         equal("status_pk" in snapshot, not gone, f"{which}: in the index")
         equal(snapshot["version"], len(story), f"{which}: version")
         equal(snapshot["digest"], last_changes[arn]["digest"], f"{which}: digest")
-        equal(snapshot["v"], 2, f"{which}: format")
+        equal(snapshot["v"], 3, f"{which}: format")
         equal(snapshot["seal"], seal_of(snapshot, account), f"{which}: seal")
         last = first if gone else second
         assert snapshot["last_seen_at"] >= last["started_at"], (which, snapshot)

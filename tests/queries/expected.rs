@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use codeconnections_inventory::audit::{Audit, ChangeFilter, ConnectionFilter, ConnectionRow};
 use codeconnections_inventory::domain::{
-    Attributes, Change, ChangeKind, ConnectionStatus, Outcome, RunRecord, Timestamp, Trigger,
+    Attributes, Change, ChangeKind, ConnectionStatus, Outcome, RunRecord, Timestamp,
 };
 use serde_json::{Value, json};
 
@@ -274,17 +274,13 @@ fn looked_at(run: &RunRecord) -> Value {
 }
 
 fn called(run: &RunRecord) -> Value {
-    let Trigger::ApiCall {
-        event_name,
-        principal_arn,
-        source_ip,
-        ..
-    } = &run.trigger
-    else {
-        panic!("started by a call: {:?}", run.trigger);
-    };
+    let calls = run.trigger.calls();
+    assert!(!calls.is_empty(), "started by a call: {:?}", run.trigger);
     json!({
-        "run": run.sequence, "kind": "API_CALL", "call": event_name,
-        "principal": principal_arn, "source": source_ip,
+        "run": run.sequence, "kind": "API_CALLS",
+        "calls": array(calls, |call| json!({
+            "call": call.event_name, "about": call.resource_arn,
+            "principal": call.principal_arn, "source": call.source_ip,
+        })),
     })
 }

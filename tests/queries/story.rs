@@ -7,7 +7,7 @@ use std::time::Duration;
 use codeconnections_inventory::collect::CodeConnections;
 use codeconnections_inventory::collect::codeconnections::MemberRole;
 use codeconnections_inventory::domain::Outcome;
-use codeconnections_inventory::handler::Handler;
+use codeconnections_inventory::handler::{Accounts, Handler};
 use codeconnections_inventory::local::codeconnections::{
     CreateConnectionInput, ProviderType, RegionAccess, Scope,
 };
@@ -41,11 +41,9 @@ impl Story {
         story.run(OTHER, &json!({})).await;
 
         let doomed = lab.create("doomed");
-        lab.create("made by a call");
+        let made = lab.create("made by a call");
         lab.set_status(&story.arn, "AVAILABLE");
-        let call = include_str!("../../events/cloudtrail-create-connection.json");
-        let call = serde_json::from_str(call).expect("JSON");
-        story.run(ACCOUNT, &call).await;
+        story.run(ACCOUNT, &lab::call_that_made(&made)).await;
         lab.set_status(&story.arn, "ERROR");
         lab.delete(&doomed);
         story.run(ACCOUNT, &json!({})).await;
@@ -97,7 +95,7 @@ impl Story {
         let config = lab::quick(&self.service.endpoint);
         let source = CodeConnections::new(config, Some(account()), Some(role));
         Handler {
-            accounts: vec![of.parse().expect("an account")],
+            accounts: Accounts::Listed(vec![of.parse().expect("an account")]),
             regions: [OPT_IN, REGION].map(lab::region).to_vec(),
             ..self.lab.handler_of(source, self.lab.table.clone())
         }

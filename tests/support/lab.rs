@@ -18,7 +18,7 @@ use codeconnections_inventory::domain::plan::TombstoneGuard;
 use codeconnections_inventory::domain::{
     AccountId, Change, ChangeKind, Outcome, Region, RunRecord, Timestamp,
 };
-use codeconnections_inventory::handler::{Handler, HandlerError};
+use codeconnections_inventory::handler::{Accounts, Handler, HandlerError};
 use codeconnections_inventory::inventory::{Inventory, Policy};
 use codeconnections_inventory::local::codeconnections::{
     CreateConnectionInput, Options, ProviderType, Quotas, RegionAccess, Scope, StandIn,
@@ -91,7 +91,7 @@ impl Lab {
                 clock: Arc::clone(&self.clock),
                 policy: policy(),
             },
-            accounts: vec![account()],
+            accounts: Accounts::Listed(vec![account()]),
             regions: vec![region(REGION)],
             random: || fastrand::u128(..),
         }
@@ -263,6 +263,14 @@ pub fn account() -> AccountId {
 
 pub fn region(name: &str) -> Region {
     name.parse().expect("a region")
+}
+
+/// The event of the call that made a connection.
+pub fn call_that_made(arn: &str) -> Value {
+    let sample = include_str!("../../events/cloudtrail-create-connection.json");
+    let mut event: Value = serde_json::from_str(sample).expect("JSON");
+    event["detail"]["responseElements"]["connectionArn"] = arn.into();
+    event
 }
 
 /// A client configuration with the SDK's usual retries, but short waits.

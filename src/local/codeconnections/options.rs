@@ -112,6 +112,8 @@ pub struct Options {
     pub legacy_arns: bool,
     /// Accounts whose roles nobody may assume.
     pub deny_assume_role: BTreeSet<String>,
+    /// The external id that every role asks for.
+    pub external_id: Option<String>,
     /// What `(account, region)` pairs are refused with.
     pub region_access: BTreeMap<(String, String), RegionAccess>,
 }
@@ -126,6 +128,7 @@ impl Default for Options {
             unique_names: true,
             legacy_arns: false,
             deny_assume_role: BTreeSet::new(),
+            external_id: None,
             region_access: BTreeMap::new(),
         }
     }

@@ -59,6 +59,8 @@ pub struct RoleRequest<'a> {
     pub role_arn: &'a str,
     /// The name of the session.
     pub session_name: &'a str,
+    /// What the role's trust policy may ask for.
+    pub external_id: Option<&'a str>,
     /// How long the credentials shall be good.
     pub duration: Duration,
 }
@@ -107,8 +109,8 @@ impl World {
     }
 
     /// Hands out credentials for a role, without asking what its trust policy
-    /// says: every account trusts every other, but for those that the options
-    /// name as denying.
+    /// says: every account trusts every other that knows the external id, if
+    /// the options have one, but for those that they name as denying.
     ///
     /// # Errors
     ///
@@ -123,7 +125,9 @@ impl World {
         let role_arn = request.role_arn;
         let (arn, name) = read_role(role_arn)
             .ok_or_else(|| ServiceError::validation(format!("{role_arn} is invalid")))?;
-        if self.options.deny_assume_role.contains(arn.account) {
+        let wanted = self.options.external_id.as_deref();
+        let is_known = wanted.is_none() || request.external_id == wanted;
+        if self.options.deny_assume_role.contains(arn.account) || !is_known {
             return Err(ServiceError::new(
                 ErrorKind::AccessDenied,
                 format!(

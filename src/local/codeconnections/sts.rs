@@ -128,6 +128,7 @@ fn act(
             let request = RoleRequest {
                 role_arn: required(field("RoleArn"), "roleArn")?,
                 session_name: session_name(field("RoleSessionName"))?,
+                external_id: field("ExternalId"),
                 duration: duration(field("DurationSeconds"))?,
             };
             let role = world.assume_role(&caller, &request, now)?;
