@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use codeconnections_inventory::audit::{Audit, ChangeFilter, ConnectionFilter, ConnectionRow};
 use codeconnections_inventory::domain::{
-    Attributes, Change, ChangeKind, ConnectionStatus, Outcome, RunRecord, Timestamp,
+    Attributes, Cause, Change, ChangeKind, ConnectionStatus, Notice, Outcome, RunRecord, Timestamp,
 };
 use serde_json::{Value, json};
 
@@ -248,8 +248,9 @@ async fn of_runs(audit: &Audit, asked: &BTreeMap<&str, String>) -> Expected {
                 })
             }),
         ),
+        ("Why did a change come about?", explained(&change)),
         (
-            "Who called what for a change?",
+            "Which calls started the run that saw a change?",
             called(saw.expect("the run that saw it")),
         ),
         (
@@ -270,6 +271,21 @@ fn looked_at(run: &RunRecord) -> Value {
         }),
         "pending": run.connections.get("PENDING"),
         "first_seen": run.changes.get(&ChangeKind::FirstSeen),
+    })
+}
+
+fn explained(change: &Change) -> Value {
+    let call = match &change.cause {
+        Some(Cause::ApiCall(call)) => Some(call),
+        Some(Cause::NoCallSeen) | None => None,
+    };
+    json!({
+        "kind": change.kind,
+        "cause": if call.is_some() { "API_CALL" } else { "NO_CALL_SEEN" },
+        "call": call.map(|call| &call.event_name),
+        "principal": call.and_then(|call| call.principal_arn.as_ref()),
+        "source": call.and_then(|call| call.source_ip.as_ref()),
+        "told": Notice::of(change).summary,
     })
 }
 
