@@ -1,5 +1,8 @@
 //! The function's own binary under AWS's Lambda runtime interface emulator:
 //! what Lambda does with it, without Lambda.
+//!
+//! With `TEST_FUNCTION` set, that program is started in its place, such as the
+//! one that is deployed.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
@@ -16,10 +19,10 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
-use super::lab::{ACCOUNT, Lab, REGION};
+use super::lab::{self, ACCOUNT, Lab, REGION};
 use super::{tools, until};
 
-const FUNCTION: &str = env!("CARGO_BIN_EXE_codeconnections-inventory");
+const BUILT: &str = env!("CARGO_BIN_EXE_codeconnections-inventory");
 const INVOKE: &str = "2015-03-31/functions/function/invocations";
 
 /// What the function must never say.
@@ -104,6 +107,7 @@ pub struct Emulator {
 impl Emulator {
     pub async fn start(environment: Environment) -> Self {
         let program = tools::runtime_emulator();
+        let function = lab::environment("TEST_FUNCTION").unwrap_or_else(|| BUILT.to_owned());
         let Environment(mut variables) = environment;
         // The emulator would take this one to be meant for itself.
         let log_level = variables.remove("LOG_LEVEL");
@@ -116,7 +120,7 @@ impl Emulator {
                 .args(["--runtime-interface-emulator-address", &invoke])
                 .args(["--runtime-api-address", &runtime, "/usr/bin/env"])
                 .args(&log_level)
-                .arg(FUNCTION)
+                .arg(&function)
                 .env_clear()
                 .envs(&variables)
                 .stdin(Stdio::null())

@@ -321,7 +321,8 @@ async fn table(endpoint: Option<String>) -> (Table, String, Option<EmbeddedTable
     (Table::new(client, name), endpoint, None)
 }
 
-#[allow(clippy::disallowed_methods, reason = "says which table is tested")]
-fn environment(name: &str) -> Option<String> {
+/// What whoever runs the tests wants tested.
+#[allow(clippy::disallowed_methods, reason = "says what is tested")]
+pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
