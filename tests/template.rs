@@ -1,16 +1,14 @@
 //! What is deployed around the function: what starts it, where calls wait, who
-//! is told, what watches it, and what each part may do.
+//! is told, and what watches it.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
-use regex_lite::Regex;
 use serde_json::{Value, json};
-use support::template::{MEMBER, TEMPLATE, deployed, grant, granted, list, parameter, text};
+use support::template::{TEMPLATE, arn, deployed, list, parameter, properties_of, text};
 
 const ORGANIZATION: (&str, &str) = ("Mode", "organization");
 const TOPIC: (&str, &str) = ("Notifications", "topic");
@@ -34,21 +32,9 @@ const METRICS: [&str; 13] = [
     "CompleteRunAge",
 ];
 
-fn of_kind<'a>(template: &'a Value, kind: &str) -> BTreeMap<&'a str, &'a Value> {
-    let resources = template["Resources"].as_object().expect("resources");
-    let of_kind = resources.iter().filter(|(_, r)| r["Type"] == kind);
-    of_kind
-        .map(|(name, resource)| (name.as_str(), &resource["Properties"]))
-        .collect()
-}
-
 fn names(template: &Value) -> BTreeSet<String> {
     let resources = template["Resources"].as_object().expect("resources");
     resources.keys().cloned().collect()
-}
-
-fn arn(name: &str) -> Value {
-    json!({"Fn::GetAtt": [name, "Arn"]})
 }
 
 // --- Modes ------------------------------------------------------------------
@@ -163,12 +149,12 @@ fn the_queue_of_calls_feeds_the_function_which_says_what_failed() {
 fn whatever_cannot_be_delivered_ends_where_somebody_is_told() {
     let template = deployed(&[ORGANIZATION, TOPIC]);
     let failures = arn("FailureQueue");
-    let policy = &of_kind(&template, "AWS::SQS::QueuePolicy")["FailureQueuePolicy"];
+    let policy = &properties_of(&template, "AWS::SQS::QueuePolicy")["FailureQueuePolicy"];
     let [statement] = list(&policy["PolicyDocument"]["Statement"]) else {
         panic!("one statement: {policy}");
     };
     let may_send = list(&statement["Condition"]["ArnEquals"]["aws:SourceArn"]);
-    let rules = of_kind(&template, "AWS::Events::Rule");
+    let rules = properties_of(&template, "AWS::Events::Rule");
     assert_eq!(rules.len(), 4);
     for (name, rule) in rules {
         assert!(may_send.contains(&arn(name)), "{name}");
@@ -176,11 +162,11 @@ fn whatever_cannot_be_delivered_ends_where_somebody_is_told() {
             assert_eq!(target["DeadLetterConfig"]["Arn"], failures, "{name}");
         }
     }
-    for (name, pipe) in of_kind(&template, "AWS::Pipes::Pipe") {
+    for (name, pipe) in properties_of(&template, "AWS::Pipes::Pipe") {
         let source = &pipe["SourceParameters"]["DynamoDBStreamParameters"];
         assert_eq!(source["DeadLetterConfig"]["Arn"], failures, "{name}");
     }
-    let queues = of_kind(&template, "AWS::SQS::Queue");
+    let queues = properties_of(&template, "AWS::SQS::Queue");
     for (name, queue) in &queues {
         assert_eq!(queue["SqsManagedSseEnabled"], true, "{name}");
     }
@@ -201,7 +187,7 @@ fn whatever_cannot_be_delivered_ends_where_somebody_is_told() {
 #[test]
 fn every_alarm_watches_what_it_is_named_for() {
     let template = deployed(&[ORGANIZATION, TOPIC, ("HoursWithoutCompleteRun", "5")]);
-    let alarms = of_kind(&template, "AWS::CloudWatch::Alarm");
+    let alarms = properties_of(&template, "AWS::CloudWatch::Alarm");
     let watched = alarms.iter().map(|(name, alarm)| {
         assert_eq!(alarm["AlarmActions"], json!([{"Ref": "Topic"}]), "{name}");
         assert!(text(&alarm["AlarmDescription"]).len() > 20, "{name}");
@@ -270,7 +256,7 @@ fn every_alarm_watches_what_it_is_named_for() {
         let dimensions = json!([{"Name": "Function", "Value": {"Ref": "Function"}}]);
         assert_eq!(alarm["Dimensions"], dimensions);
     }
-    for (name, alarm) in of_kind(&deployed(&[]), "AWS::CloudWatch::Alarm") {
+    for (name, alarm) in properties_of(&deployed(&[]), "AWS::CloudWatch::Alarm") {
         assert_eq!(alarm["AlarmActions"], json!([]), "{name} tells nobody");
     }
 }
@@ -279,7 +265,7 @@ fn every_alarm_watches_what_it_is_named_for() {
 fn the_dashboard_shows_every_metric_that_is_written_and_no_other() {
     for (mode, widgets) in [("account", 6), ("organization", 7)] {
         let template = deployed(&[("Mode", mode)]);
-        let board = &of_kind(&template, "AWS::CloudWatch::Dashboard")["Dashboard"];
+        let board = &properties_of(&template, "AWS::CloudWatch::Dashboard")["Dashboard"];
         let body = text(&board["DashboardBody"]["Fn::Sub"]);
         let body: Value = serde_json::from_str(&body).expect("JSON");
         assert_eq!(list(&body["widgets"]).len(), widgets, "{mode}");
@@ -320,142 +306,4 @@ fn concurrency_is_reserved_unless_that_is_none() {
     };
     assert_eq!(reserved("50"), Some(json!(50)));
     assert_eq!(reserved("0"), None, "0 would let nothing run");
-}
-
-// --- Who may do what --------------------------------------------------------
-
-#[test]
-fn a_wildcard_stands_only_where_aws_has_nothing_finer_and_says_so() {
-    let mut said = 0;
-    for name in ["template.yaml", "template-member.yaml"] {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
-        let yaml = std::fs::read_to_string(file).expect("read");
-        for line in yaml.lines().filter(|line| line.contains("\"*\"")) {
-            assert!(line.contains("# AWS has no finer one"), "{line}");
-            said += 1;
-        }
-    }
-    let mut bare = 0;
-    let mut part = BTreeSet::new();
-    let mut look = |resource: &Value| match resource {
-        Value::String(all) if all == "*" => bare += 1,
-        Value::String(text) => assert!(!text.contains('*'), "{text}"),
-        other => {
-            let arn = other["Fn::Sub"].as_str().unwrap_or_default();
-            if arn.contains('*') {
-                part.insert(arn.replace("arn:${AWS::Partition}:", ""));
-            }
-        }
-    };
-    for template in [&*TEMPLATE, &*MEMBER] {
-        walk(template, &mut look);
-    }
-    assert_eq!(bare, said, "each is the * of a line with a comment");
-    let expected = [
-        // Why, stands above the statements in the template.
-        "codeconnections:*:${AWS::AccountId}:*",
-        "codestar-connections:*:${AWS::AccountId}:*",
-        "iam::*:role/${MemberRoleName}",
-        "states:${AWS::Region}:${AWS::AccountId}:execution:${StateMachine.Name}/*:*",
-        "states:${AWS::Region}:${AWS::AccountId}:express:${StateMachine.Name}/*:*:*",
-    ];
-    assert_eq!(part, BTreeSet::from(expected.map(str::to_owned)));
-}
-
-/// Shows `look` every resource of every policy.
-fn walk(value: &Value, look: &mut impl FnMut(&Value)) {
-    match value {
-        Value::Object(map) => {
-            if map.contains_key("Effect") {
-                for resource in support::template::one_or_more(&map["Resource"]) {
-                    look(&resource);
-                }
-            }
-            map.values().for_each(|inner| walk(inner, look));
-        }
-        Value::Array(all) => all.iter().for_each(|inner| walk(inner, look)),
-        _ => {}
-    }
-}
-
-#[test]
-fn each_other_role_is_one_services_in_this_account() {
-    let template = deployed(&[ORGANIZATION]);
-    let here = json!({"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}});
-    for (role, service) in [
-        ("ScheduleRole", "events"),
-        ("StateMachineRole", "states"),
-        ("PipeRole", "pipes"),
-    ] {
-        let trust = &template["Resources"][role]["Properties"]["AssumeRolePolicyDocument"];
-        let [statement] = list(&trust["Statement"]) else {
-            panic!("one statement: {trust}");
-        };
-        let principal = json!({"Service": format!("{service}.amazonaws.com")});
-        assert_eq!(statement["Principal"], principal, "{role}");
-        assert_eq!(statement["Condition"], here, "{role}");
-    }
-}
-
-#[test]
-fn the_pipes_read_the_stream_and_tell_the_bus_and_nothing_else() {
-    let template = deployed(&[]);
-    let stream = json!({"Fn::GetAtt": ["Table", "StreamArn"]});
-    let on = |action: &str, resource: &Value| grant(action, resource, &Value::Null);
-    let expected = BTreeSet::from([
-        on("dynamodb:DescribeStream", &stream),
-        on("dynamodb:GetRecords", &stream),
-        on("dynamodb:GetShardIterator", &stream),
-        on("dynamodb:ListStreams", &json!("*")),
-        on("events:PutEvents", &arn("EventBus")),
-        on("sqs:SendMessage", &arn("FailureQueue")),
-    ]);
-    assert_eq!(granted(&template["Resources"]["PipeRole"]), expected);
-    let pipes = of_kind(&template, "AWS::Pipes::Pipe");
-    assert_eq!(pipes.len(), 2, "more than two readers slow a stream down");
-    // What a template leaves empty for want of a path is not documented.
-    let path = Regex::new(r"<\$\.dynamodb\.NewImage\.(\w+)").expect("a pattern");
-    for (name, pipe) in pipes {
-        assert_eq!(pipe["Source"], stream, "{name}");
-        assert_eq!(pipe["Target"], arn("EventBus"), "{name}");
-        let said = text(&pipe["TargetParameters"]["InputTemplate"]);
-        assert_eq!(path.find_iter(&said).count(), said.matches('<').count());
-        assert!(!said.contains("OldImage"), "{name}: a change has both");
-    }
-}
-
-#[test]
-fn the_members_role_lets_the_function_list_and_nobody_do_anything_else() {
-    let role = &MEMBER["Resources"]["MemberRole"];
-    assert_eq!(
-        MEMBER["Resources"].as_object().map(|all| all.len()),
-        Some(1)
-    );
-    let expected = ["codeconnections", "codestar-connections"].map(|service| {
-        let all = format!("arn:${{AWS::Partition}}:{service}:*:${{AWS::AccountId}}:*");
-        let action = format!("{service}:ListConnections");
-        grant(&action, &json!({"Fn::Sub": all}), &Value::Null)
-    });
-    assert_eq!(granted(role), BTreeSet::from(expected));
-    assert_eq!(role["Properties"].get("ManagedPolicyArns"), None);
-    let trust = &role["Properties"]["AssumeRolePolicyDocument"]["Statement"];
-    assert_eq!(
-        *trust,
-        json!([{
-            "Effect": "Allow",
-            "Principal": {"AWS": {"Fn::Sub": [
-                "arn:${AWS::Partition}:iam::${Account}:root",
-                {"Account": {"Fn::Select": [4, {"Fn::Split": [":", {"Ref": "FunctionRoleArn"}]}]}},
-            ]}},
-            "Action": "sts:AssumeRole",
-            "Condition": {
-                "ArnEquals": {"aws:PrincipalArn": {"Ref": "FunctionRoleArn"}},
-                "StringEquals": {"Fn::If": [
-                    "HasExternalId",
-                    {"sts:ExternalId": {"Ref": "ExternalId"}},
-                    {"Ref": "AWS::NoValue"},
-                ]},
-            },
-        }])
-    );
 }

@@ -43,6 +43,20 @@ pub fn resource(kind: &str) -> &'static Value {
     found.into_values().next().expect("a resource")
 }
 
+/// The properties of every resource of a type.
+pub fn properties_of<'a>(template: &'a Value, kind: &str) -> BTreeMap<&'a str, &'a Value> {
+    let resources = template["Resources"].as_object().expect("resources");
+    let of_kind = resources.iter().filter(|(_, r)| r["Type"] == kind);
+    of_kind
+        .map(|(name, resource)| (name.as_str(), &resource["Properties"]))
+        .collect()
+}
+
+/// The ARN of a resource of the template.
+pub fn arn(name: &str) -> Value {
+    json!({"Fn::GetAtt": [name, "Arn"]})
+}
+
 /// A parameter of the template.
 pub fn parameter(name: &str) -> &'static Value {
     TEMPLATE["Parameters"]

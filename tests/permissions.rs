@@ -1,0 +1,149 @@
+//! What everything but the function may do (for that, see `role.rs`), and that
+//! no permission is wider than AWS makes it.
+
+#![allow(clippy::expect_used, missing_docs, reason = "a test")]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use regex_lite::Regex;
+use serde_json::{Value, json};
+use support::template::{
+    MEMBER, TEMPLATE, arn, deployed, grant, granted, list, one_or_more, properties_of, text,
+};
+
+#[test]
+fn a_wildcard_stands_only_where_aws_has_nothing_finer_and_says_so() {
+    let mut said = 0;
+    for name in ["template.yaml", "template-member.yaml"] {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+        let yaml = std::fs::read_to_string(file).expect("read");
+        for line in yaml.lines().filter(|line| line.contains("\"*\"")) {
+            assert!(line.contains("# AWS has no finer one"), "{line}");
+            said += 1;
+        }
+    }
+    let mut bare = 0;
+    let mut part = BTreeSet::new();
+    let mut look = |resource: &Value| match resource {
+        Value::String(all) if all == "*" => bare += 1,
+        Value::String(text) => assert!(!text.contains('*'), "{text}"),
+        other => {
+            let arn = other["Fn::Sub"].as_str().unwrap_or_default();
+            if arn.contains('*') {
+                part.insert(arn.replace("arn:${AWS::Partition}:", ""));
+            }
+        }
+    };
+    for template in [&*TEMPLATE, &*MEMBER] {
+        walk(template, &mut look);
+    }
+    assert_eq!(bare, said, "each is the * of a line with a comment");
+    let expected = [
+        // Why, stands above the statements in the template.
+        "codeconnections:*:${AWS::AccountId}:*",
+        "codestar-connections:*:${AWS::AccountId}:*",
+        "iam::*:role/${MemberRoleName}",
+        "states:${AWS::Region}:${AWS::AccountId}:execution:${StateMachine.Name}/*:*",
+        "states:${AWS::Region}:${AWS::AccountId}:express:${StateMachine.Name}/*:*:*",
+    ];
+    assert_eq!(part, BTreeSet::from(expected.map(str::to_owned)));
+}
+
+/// Shows `look` every resource of every policy.
+fn walk(value: &Value, look: &mut impl FnMut(&Value)) {
+    match value {
+        Value::Object(map) => {
+            if let (Some(_), Some(resources)) = (map.get("Effect"), map.get("Resource")) {
+                one_or_more(resources).iter().for_each(&mut *look);
+            }
+            map.values().for_each(|inner| walk(inner, look));
+        }
+        Value::Array(all) => all.iter().for_each(|inner| walk(inner, look)),
+        _ => {}
+    }
+}
+
+#[test]
+fn each_other_role_is_one_services_in_this_account() {
+    let template = deployed(&[("Mode", "organization")]);
+    let here = json!({"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}});
+    for (role, service) in [
+        ("ScheduleRole", "events"),
+        ("StateMachineRole", "states"),
+        ("PipeRole", "pipes"),
+    ] {
+        let trust = &template["Resources"][role]["Properties"]["AssumeRolePolicyDocument"];
+        let [statement] = list(&trust["Statement"]) else {
+            panic!("one statement: {trust}");
+        };
+        let principal = json!({"Service": format!("{service}.amazonaws.com")});
+        assert_eq!(statement["Principal"], principal, "{role}");
+        assert_eq!(statement["Condition"], here, "{role}");
+    }
+}
+
+#[test]
+fn the_pipes_read_the_stream_and_tell_the_bus_and_nothing_else() {
+    let template = deployed(&[]);
+    let stream = json!({"Fn::GetAtt": ["Table", "StreamArn"]});
+    let on = |action: &str, resource: &Value| grant(action, resource, &Value::Null);
+    let expected = BTreeSet::from([
+        on("dynamodb:DescribeStream", &stream),
+        on("dynamodb:GetRecords", &stream),
+        on("dynamodb:GetShardIterator", &stream),
+        on("dynamodb:ListStreams", &json!("*")),
+        on("events:PutEvents", &arn("EventBus")),
+        on("sqs:SendMessage", &arn("FailureQueue")),
+    ]);
+    assert_eq!(granted(&template["Resources"]["PipeRole"]), expected);
+    let pipes = properties_of(&template, "AWS::Pipes::Pipe");
+    assert_eq!(pipes.len(), 2, "more than two readers slow a stream down");
+    // What a template leaves empty for want of a path is not documented.
+    let path = Regex::new(r"<\$\.dynamodb\.NewImage\.(\w+)").expect("a pattern");
+    for (name, pipe) in pipes {
+        assert_eq!(pipe["Source"], stream, "{name}");
+        assert_eq!(pipe["Target"], arn("EventBus"), "{name}");
+        let said = text(&pipe["TargetParameters"]["InputTemplate"]);
+        assert_eq!(path.find_iter(&said).count(), said.matches('<').count());
+        assert!(!said.contains("OldImage"), "{name}: a change has both");
+    }
+}
+
+#[test]
+fn the_members_role_lets_the_function_list_and_nobody_do_anything_else() {
+    let role = &MEMBER["Resources"]["MemberRole"];
+    assert_eq!(
+        MEMBER["Resources"].as_object().map(|all| all.len()),
+        Some(1)
+    );
+    let expected = ["codeconnections", "codestar-connections"].map(|service| {
+        let all = format!("arn:${{AWS::Partition}}:{service}:*:${{AWS::AccountId}}:*");
+        let action = format!("{service}:ListConnections");
+        grant(&action, &json!({"Fn::Sub": all}), &Value::Null)
+    });
+    assert_eq!(granted(role), BTreeSet::from(expected));
+    assert_eq!(role["Properties"].get("ManagedPolicyArns"), None);
+    let trust = &role["Properties"]["AssumeRolePolicyDocument"]["Statement"];
+    assert_eq!(
+        *trust,
+        json!([{
+            "Effect": "Allow",
+            "Principal": {"AWS": {"Fn::Sub": [
+                "arn:${AWS::Partition}:iam::${Account}:root",
+                {"Account": {"Fn::Select": [4, {"Fn::Split": [":", {"Ref": "FunctionRoleArn"}]}]}},
+            ]}},
+            "Action": "sts:AssumeRole",
+            "Condition": {
+                "ArnEquals": {"aws:PrincipalArn": {"Ref": "FunctionRoleArn"}},
+                "StringEquals": {"Fn::If": [
+                    "HasExternalId",
+                    {"sts:ExternalId": {"Ref": "ExternalId"}},
+                    {"Ref": "AWS::NoValue"},
+                ]},
+            },
+        }])
+    );
+}
