@@ -12,20 +12,21 @@ use serde_json::{Value, json};
 use support::ccinv::Ccinv;
 use support::lab::{ACCOUNT, Lab};
 use support::proxy::{Act, Proxy, Seen};
-use support::template::{TEMPLATE, list, one_or_more, resource, resources_of, text};
+use support::template::{TEMPLATE, deployed, list, one_or_more, resources_of, text};
 
 /// An action, and the part of the table that it is on: empty for the table
 /// itself, or an index.
 type Permission = (String, String);
 
-fn policy() -> &'static Value {
-    &resource("AWS::IAM::ManagedPolicy")["Properties"]
+/// The policy that is deployed with these parameters.
+fn policy(parameters: &[(&str, &str)]) -> Value {
+    deployed(parameters)["Resources"]["AuditorPolicy"]["Properties"].take()
 }
 
 /// What the policy grants.
 fn granted() -> BTreeSet<Permission> {
     let mut grants = BTreeSet::new();
-    for statement in list(&policy()["PolicyDocument"]["Statement"]) {
+    for statement in list(&policy(&[])["PolicyDocument"]["Statement"]) {
         let keys: BTreeSet<&str> = statement
             .as_object()
             .expect("a statement")
@@ -169,6 +170,22 @@ fn nothing_in_it_writes() {
 }
 
 #[test]
+fn the_customers_key_may_be_used_through_the_table_where_there_is_one() {
+    const KEY: &str = "arn:aws:kms:eu-west-1:123456789012:key/1a2b";
+    let statements = |policy: Value| list(&policy["PolicyDocument"]["Statement"]).to_vec();
+    let mut expected = statements(policy(&[]));
+    let through = json!({"Fn::Sub": "dynamodb.${AWS::Region}.${AWS::URLSuffix}"});
+    expected.push(json!({
+        "Sid": "UseTheKeyOfTheTable",
+        "Effect": "Allow",
+        "Action": "kms:Decrypt",
+        "Resource": KEY,
+        "Condition": {"StringEquals": {"kms:ViaService": through}},
+    }));
+    assert_eq!(statements(policy(&[("KeyArn", KEY)])), expected);
+}
+
+#[test]
 fn it_is_always_made_for_whoever_is_to_have_it_and_its_arn_is_told() {
     let policies = resources_of("AWS::IAM::ManagedPolicy");
     let [(name, made)] = Vec::from_iter(policies)[..] else {
@@ -176,10 +193,10 @@ fn it_is_always_made_for_whoever_is_to_have_it_and_its_arn_is_told() {
     };
     assert_eq!(made.get("Condition"), None);
     for attached in ["Roles", "Users", "Groups"] {
-        assert_eq!(policy().get(attached), None, "{attached}");
+        assert_eq!(policy(&[]).get(attached), None, "{attached}");
     }
     // A name would make the stack ask for CAPABILITY_NAMED_IAM.
-    assert_eq!(policy().get("ManagedPolicyName"), None);
+    assert_eq!(policy(&[]).get("ManagedPolicyName"), None);
     let told = &TEMPLATE["Outputs"]["AuditorPolicyArn"]["Value"];
     assert_eq!(told, &json!({"Ref": name}));
 }
