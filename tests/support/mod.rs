@@ -13,20 +13,36 @@
     reason = "every test file compiles this module and uses a part of it"
 )]
 
+pub mod aws;
 pub mod ccinv;
 pub mod chromium;
 pub mod emulator;
 pub mod lab;
+pub mod ministack;
 pub mod page;
 pub mod proxy;
 pub mod python;
 pub mod script;
+pub mod stack;
 pub mod stage;
 pub mod template;
 pub mod tools;
 pub mod whole;
 
 pub use lab::Lab;
+
+/// Asks again and again until there is an answer, and fails the test if that
+/// takes long beyond reason.
+pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let began = std::time::Instant::now();
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(began.elapsed().as_secs() < 300, "in vain until {what}");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+}
 
 /// Waits until `holds`, and fails the test if that takes long beyond reason.
 pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {

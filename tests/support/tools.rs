@@ -1,6 +1,6 @@
 //! Programs that tests need and this crate does not build: Python with boto3,
 //! the AWS CLI and cfn-lint, AWS's Lambda runtime interface emulator, DynamoDB
-//! Local, Chromium and axe.
+//! Local, ministack, Chromium and axe.
 //!
 //! Each is installed under `target/test-tools` by the first test that asks for
 //! it, at a pinned version, and is found there from then on. Nothing is skipped:
@@ -43,7 +43,24 @@ const JAVA_VERSION: u32 = 17;
 /// # Panics
 /// If the environment can't be made.
 pub fn python() -> PathBuf {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/requirements.txt");
+    python_program("python", "requirements.txt", "python")
+}
+
+/// ministack, an emulator of AWS that deploys and runs templates. It has an
+/// environment of its own: it pins another botocore than the tests' clients.
+///
+/// # Panics
+/// If it can't be installed.
+pub fn ministack() -> PathBuf {
+    python_program("ministack", "ministack.txt", "ministack")
+}
+
+/// A program of the Python environment `name`, which holds what a file of
+/// `tests/python` names.
+fn python_program(name: &str, file: &str, program: &str) -> PathBuf {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/python")
+        .join(file);
     let requirements = fs::read_to_string(&file)
         .unwrap_or_else(|error| panic!("cannot read {}: {error}", file.display()));
     let names: Vec<&str> = requirements
@@ -51,20 +68,20 @@ pub fn python() -> PathBuf {
         .filter_map(|line| line.split(['#', '=']).next().map(str::trim))
         .filter(|name| !name.is_empty())
         .collect();
-    let interpreter = Path::new("bin/python");
+    let program = Path::new("bin").join(program);
 
     let dir = installed(
-        "python",
+        name,
         &requirements,
         &names.join(", "),
-        interpreter,
+        &program,
         |dir, lock| {
             make_environment(dir, lock)?;
-            let mut install = pip(&dir.join(interpreter));
+            let mut install = pip(&dir.join("bin/python"));
             run(install.arg("install").arg("--requirement").arg(&file), lock)
         },
     );
-    dir.join(interpreter)
+    dir.join(program)
 }
 
 /// AWS's Lambda runtime interface emulator, which runs a function's `bootstrap`

@@ -1,0 +1,35 @@
+//! One account: the schedule.
+
+use codeconnections_inventory::domain::{ChangeKind, Outcome};
+
+use crate::support::eventually;
+use crate::support::lab::REGION;
+use crate::support::stack::Stack;
+
+#[tokio::test]
+async fn the_schedule_runs_the_function_and_the_run_is_in_the_table() {
+    let stack = Stack::deployed().await;
+    let arn = stack.connect("payments-api");
+    let rule = stack.schedule().await;
+    assert_eq!(rule["ScheduleExpression"], "rate(1 hour)");
+    assert_eq!(rule["State"], "ENABLED");
+    assert!(stack.runs().await.is_empty());
+
+    stack.hurry().await;
+    let run = eventually("the schedule fires", async || {
+        stack.runs().await.into_iter().next()
+    })
+    .await;
+    stack.pause().await;
+
+    assert_eq!(run.outcome, Outcome::Complete);
+    let trigger = serde_json::to_value(&run.trigger).expect("JSON");
+    assert_eq!(trigger["kind"], "SCHEDULE");
+    assert_eq!(trigger["source_arn"], rule["Arn"]);
+    let regions: Vec<&str> = run.listings.iter().map(|l| l.region.as_str()).collect();
+    assert_eq!(regions, [REGION], "the function's own");
+    let changes = stack.changes_of(stack.account(), &arn).await;
+    assert_eq!(changes[0].kind, ChangeKind::FirstSeen);
+    assert_eq!(changes[0].run_id, run.run_id);
+    assert_eq!(stack.connections().await.len(), 1);
+}
