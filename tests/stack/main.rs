@@ -34,4 +34,6 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod calls;
 mod schedule;
+mod story;

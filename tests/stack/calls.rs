@@ -1,0 +1,316 @@
+//! Calls on connections: which of them the rule takes, and that many of them
+//! become few runs that lose none.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use codeconnections_inventory::domain::{Cause, Outcome};
+use codeconnections_inventory::local::codeconnections::Fault;
+use serde_json::{Value, json};
+
+use crate::story::{creation, sample};
+use crate::support::aws::Aws;
+use crate::support::eventually;
+use crate::support::lab::REGION;
+use crate::support::stack::Stack;
+use crate::support::template::text;
+
+/// More than one batch has room for in the emulator, and less than on AWS.
+const BURST: usize = 60;
+/// What the emulator hands out at most, whatever the template says.
+const MESSAGES_AT_ONCE: usize = 10;
+/// Batches that are under way at the same time, as the template says.
+const BATCHES_AT_ONCE: usize = 2;
+
+pub async fn put(aws: &Aws, queue: &str, bodies: &[String]) {
+    for (number, chunk) in bodies.chunks(10).enumerate() {
+        let entries: Vec<Value> = chunk
+            .iter()
+            .enumerate()
+            .map(|(i, body)| json!({"Id": format!("m{number}-{i}"), "MessageBody": body}))
+            .collect();
+        let batch = json!({"QueueUrl": queue, "Entries": entries});
+        let sent = aws.call("sqs", "send_message_batch", batch).await;
+        assert_eq!(
+            sent["Successful"].as_array().map(Vec::len),
+            Some(chunk.len())
+        );
+    }
+}
+
+/// Messages that are in a queue: to be received, and being dealt with.
+async fn waiting(aws: &Aws, queue: &str) -> (u64, u64) {
+    let asked = json!({"QueueUrl": queue, "AttributeNames": ["All"]});
+    let found = aws.call("sqs", "get_queue_attributes", asked).await;
+    let number = |name: &str| text(&found["Attributes"][name]).parse().expect("a number");
+    (
+        number("ApproximateNumberOfMessages"),
+        number("ApproximateNumberOfMessagesNotVisible"),
+    )
+}
+
+pub async fn emptied(aws: &Aws, queue: &str) {
+    eventually("the queue is empty", async || {
+        (waiting(aws, queue).await == (0, 0)).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_rule_takes_calls_that_changed_something_and_no_others() {
+    let stack = Stack::deployed().await;
+    let rule = json!({"Name": stack.resource("ConnectionEvents").await});
+    let rule = stack.aws.call("events", "describe_rule", rule).await;
+    let takes = async |event: &Value| {
+        let asked = json!({"EventPattern": rule["EventPattern"], "Event": event.to_string()});
+        let answer = stack.aws.call("events", "test_event_pattern", asked).await;
+        answer["Result"].as_bool().expect("yes or no")
+    };
+
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("events");
+    let mut taken = BTreeSet::new();
+    let mut left = BTreeSet::new();
+    for entry in std::fs::read_dir(folder).expect("events/") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        let name = path.file_name().and_then(|n| n.to_str()).expect("a name");
+        let mut event = sample(name);
+        // Asked about an event, EventBridge wants all of its envelope.
+        if event.get("detail-type").is_none() {
+            event = json!({
+                "id": "1", "source": "none", "detail-type": "none", "account": "123456789012",
+                "time": "2026-10-08T16:21:07Z", "region": REGION, "resources": [], "detail": event,
+            });
+        }
+        let side = match takes(&event).await {
+            true => &mut taken,
+            false => &mut left,
+        };
+        side.insert(name.to_owned());
+    }
+    for name in &taken {
+        assert!(name.starts_with("cloudtrail-"), "{name}");
+    }
+    for name in &left {
+        assert!(!name.starts_with("cloudtrail-"), "{name}");
+    }
+    assert!(taken.len() >= 2 && left.len() >= 2, "{taken:?} {left:?}");
+
+    let call = sample("cloudtrail-create-connection.json");
+    for name in [
+        "CreateConnection",
+        "DeleteConnection",
+        "TagResource",
+        "UntagResource",
+        "CreateHost",
+        "UpdateHost",
+        "DeleteHost",
+    ] {
+        for source in ["codeconnections", "codestar-connections"] {
+            let mut event = call.clone();
+            event["source"] = json!(format!("aws.{source}"));
+            event["detail"]["eventSource"] = json!(format!("{source}.amazonaws.com"));
+            event["detail"]["eventName"] = json!(name);
+            assert!(takes(&event).await, "{name} of {source}");
+            event["detail"]["errorCode"] = json!("AccessDenied");
+            assert!(!takes(&event).await, "{name} of {source}, refused");
+        }
+    }
+    for (name, source, kind) in [
+        (
+            "ListConnections",
+            "aws.codeconnections",
+            "AWS API Call via CloudTrail",
+        ),
+        (
+            "GetConnection",
+            "aws.codeconnections",
+            "AWS API Call via CloudTrail",
+        ),
+        (
+            "CreateConnection",
+            "aws.codepipeline",
+            "AWS API Call via CloudTrail",
+        ),
+        (
+            "CreateConnection",
+            "aws.codeconnections",
+            "AWS Console Sign In via CloudTrail",
+        ),
+    ] {
+        let mut event = call.clone();
+        event["source"] = json!(source);
+        event["detail-type"] = json!(kind);
+        event["detail"]["eventName"] = json!(name);
+        assert!(!takes(&event).await, "{name} of {source}, {kind}");
+    }
+
+    // What it takes goes to the queue, whole.
+    let asked = json!({"Rule": rule["Name"]});
+    let targets = stack
+        .aws
+        .call("events", "list_targets_by_rule", asked)
+        .await;
+    let [target] = targets["Targets"].as_array().expect("targets").as_slice() else {
+        panic!("one target: {targets}");
+    };
+    let queue = json!({
+        "QueueUrl": stack.resource("EventQueue").await, "AttributeNames": ["QueueArn"],
+    });
+    let queue = stack.aws.call("sqs", "get_queue_attributes", queue).await;
+    assert_eq!(target["Arn"], queue["Attributes"]["QueueArn"]);
+    for changed in ["Input", "InputPath", "InputTransformer"] {
+        assert_eq!(target.get(changed), None, "{target}");
+    }
+}
+
+#[tokio::test]
+async fn a_burst_of_calls_leads_to_few_runs_and_the_last_one_is_not_lost() {
+    let stack = Stack::deployed().await;
+    let queue = stack.resource("EventQueue").await;
+    let call = |number: usize| {
+        let arn = stack.connect(&format!("connection-{number}"));
+        creation(stack.account(), &arn, number).to_string()
+    };
+    // The first runs have begun, and get nowhere, while the others arrive.
+    stack.stand_in.set_faults(|_| Some(Fault::Throttle));
+    let calls: Vec<String> = (1..BURST).map(call).collect();
+    put(&stack.aws, &queue, &calls).await;
+    eventually("runs are under way", async || {
+        (waiting(&stack.aws, &queue).await.1 > 0).then_some(())
+    })
+    .await;
+    stack.stand_in.clear_faults();
+    // The last one comes when a run has seen all that was there before it.
+    eventually("a run ends", async || stack.runs().await.pop()).await;
+    put(&stack.aws, &queue, &[call(BURST)]).await;
+
+    emptied(&stack.aws, &queue).await;
+
+    let runs = stack.runs().await;
+    assert!(
+        runs.len() <= BURST / MESSAGES_AT_ONCE + BATCHES_AT_ONCE + 1,
+        "{} runs after {BURST} calls",
+        runs.len()
+    );
+    assert!(runs.iter().all(|run| run.outcome == Outcome::Complete));
+    let known = stack.connections().await;
+    let names: BTreeSet<_> = known
+        .into_iter()
+        .filter_map(|c| c.connection_name)
+        .collect();
+    assert_eq!(names.len(), BURST, "{names:?}");
+    let failures = stack.output("FailureQueueUrl");
+    assert_eq!(waiting(&stack.aws, failures).await, (0, 0));
+}
+
+/// The emulator makes no batch as large as AWS does: the deployed function is
+/// given one.
+#[tokio::test]
+async fn a_batch_of_calls_is_one_run_and_every_change_has_the_call_that_explains_it() {
+    let stack = Stack::deployed().await;
+    let mut records = Vec::new();
+    let mut arns = Vec::new();
+    for number in 1..=BURST {
+        let arn = stack.connect(&format!("connection-{number}"));
+        let call = creation(stack.account(), &arn, number);
+        let body = call.to_string();
+        let id = format!("message-{number}");
+        records.push(json!({"messageId": id, "eventSource": "aws:sqs", "body": body}));
+        arns.push((arn, call));
+    }
+
+    let answer = stack.invoke(&json!({"Records": records})).await;
+
+    assert_eq!(answer["batchItemFailures"], json!([]), "{answer:#}");
+    assert_eq!(stack.runs().await.len(), 1);
+    for (arn, event) in arns {
+        let changes = stack.changes_of(stack.account(), &arn).await;
+        let [change] = changes.as_slice() else {
+            panic!("one change: {changes:?}");
+        };
+        let Some(Cause::ApiCall(call)) = &change.cause else {
+            panic!("a call: {change:?}");
+        };
+        assert_eq!(*call.event_id, text(&event["id"]));
+        assert_eq!(&*call.event_name, "CreateConnection");
+        let detail = &event["detail"];
+        let said = |told: &Option<Box<str>>| told.as_deref().map(str::to_owned);
+        assert_eq!(said(&call.cloudtrail_id), Some(text(&detail["eventID"])));
+        let who = text(&detail["userIdentity"]["arn"]);
+        assert_eq!(said(&call.principal_arn), Some(who));
+        let from = text(&detail["sourceIPAddress"]);
+        assert_eq!(said(&call.source_ip), Some(from));
+    }
+}
+
+/// Lets messages that came back be received again soon: nobody waits 35 minutes
+/// for each of five times.
+async fn hide_for(stack: &Stack, queue: &str, seconds: &str) {
+    let attributes = json!({"QueueUrl": queue, "Attributes": {"VisibilityTimeout": seconds}});
+    let aws = &stack.aws;
+    aws.call("sqs", "set_queue_attributes", attributes).await;
+}
+
+#[tokio::test]
+async fn what_no_run_can_look_at_ends_in_the_queue_of_failures_and_holds_up_nothing() {
+    let stack = Stack::deployed().await;
+    let queue = stack.resource("EventQueue").await;
+    hide_for(&stack, &queue, "1").await;
+    let arn = stack.connect("payments-api");
+    let foreign = creation("999999999999", &arn, 2).to_string();
+    let mut nameless = creation(stack.account(), &arn, 3);
+    nameless["detail"]
+        .as_object_mut()
+        .expect("a map")
+        .remove("eventName");
+    let wrong = BTreeSet::from(["no JSON".to_owned(), foreign, nameless.to_string()]);
+    let mut bodies = Vec::from_iter(wrong.clone());
+    bodies.insert(1, creation(stack.account(), &arn, 1).to_string());
+
+    put(&stack.aws, &queue, &bodies).await;
+
+    let failures = stack.output("FailureQueueUrl");
+    eventually("all that is wrong is there", async || {
+        (waiting(&stack.aws, failures).await.0 == 3).then_some(())
+    })
+    .await;
+    assert_eq!(waiting(&stack.aws, &queue).await, (0, 0));
+    let asked = json!({"QueueUrl": failures, "MaxNumberOfMessages": 10});
+    let received = stack.aws.call("sqs", "receive_message", asked).await;
+    let messages = received["Messages"].as_array().expect("messages");
+    let found: BTreeSet<String> = messages.iter().map(|m| text(&m["Body"])).collect();
+    assert_eq!(found, wrong, "as they were");
+    // The good one came first and only once: what came again was not it.
+    let runs = stack.runs().await;
+    assert_eq!(runs.len(), 1, "{runs:?}");
+    assert_eq!(runs[0].outcome, Outcome::Complete);
+    assert_eq!(stack.connections().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_call_whose_run_failed_comes_again_until_one_does_not() {
+    let stack = Stack::deployed().await;
+    let queue = stack.resource("EventQueue").await;
+    hide_for(&stack, &queue, "5").await;
+    let arn = stack.connect("payments-api");
+    stack.stand_in.set_faults(|_| Some(Fault::Deny));
+
+    let call = creation(stack.account(), &arn, 1).to_string();
+    put(&stack.aws, &queue, &[call]).await;
+
+    let run = eventually("a run fails", async || stack.runs().await.pop()).await;
+    assert_eq!(run.outcome, Outcome::Failed);
+    assert!(stack.connections().await.is_empty());
+    stack.stand_in.clear_faults();
+    emptied(&stack.aws, &queue).await;
+    let runs = stack.runs().await;
+    let (last, before) = runs.split_last().expect("runs");
+    assert_eq!(last.outcome, Outcome::Complete);
+    assert!(before.iter().all(|run| run.outcome == Outcome::Failed));
+    assert_eq!(stack.connections().await.len(), 1);
+    let failures = stack.output("FailureQueueUrl");
+    assert_eq!(waiting(&stack.aws, failures).await, (0, 0));
+}

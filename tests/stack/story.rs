@@ -1,0 +1,132 @@
+//! A story in which everything happens that a table records.
+
+use std::path::Path;
+
+use codeconnections_inventory::domain::{Clock, SystemClock};
+use codeconnections_inventory::local::codeconnections::{
+    CreateConnectionInput, ProviderType, RegionAccess, Scope, StandIn,
+};
+use serde_json::{Value, json};
+
+use crate::support::lab::REGION;
+
+/// Names that JSON, a template or a reader could stumble over, all allowed.
+pub const NAMES: [&str; 5] = [
+    "payments-api",
+    r#"say "yes" \ "no""#,
+    "é 漢字 🎉 <$.eventName> <b>",
+    r#"{"a": ["<account>"]}"#,
+    "two\nlines, a\ttab and a \u{7f}",
+];
+
+/// What the story leads to: changes, and runs that are not complete.
+pub const CHANGES: [(&str, usize); 5] = [
+    ("FIRST_SEEN", NAMES.len() + 1),
+    ("STATUS_CHANGED", 3),
+    ("ATTRIBUTES_CHANGED", 2),
+    ("DELETED", 2),
+    ("REAPPEARED", 1),
+];
+pub const NOT_COMPLETE: [&str; 2] = ["PARTIAL", "FAILED"];
+
+const ELSEWHERE: &str = "us-east-1";
+const LENDER: &str = "999999999999";
+
+/// Lets it happen. `run` gives an event to the function, and comes back when it
+/// has been dealt with.
+pub async fn tell(stand_in: &StandIn, account: &str, mut run: impl AsyncFnMut(Value)) {
+    let make = |account: &str, name: &str| {
+        let input = CreateConnectionInput::new(name, ProviderType::GitHub);
+        let scope = Scope::new(account, REGION);
+        let made = stand_in.world().create_connection(&scope, input);
+        made.expect("created").connection_arn
+    };
+    let arns = NAMES.map(|name| make(account, name));
+    let shared = make(LENDER, "shared");
+    stand_in.world().share(&shared, account).expect("shared");
+    // Somebody is known to have made the first one, and nobody the others.
+    let call = creation(account, &arns[0], 1).to_string();
+    run(json!({"Records": [{"messageId": "1", "eventSource": "aws:sqs", "body": call}]})).await;
+    run(json!({})).await; // nothing happened
+
+    let set = |arn: &str, status: &str| stand_in.world().set_status(arn, status).expect("set");
+    set(&arns[0], "AVAILABLE");
+    set(&arns[1], "ERROR");
+    let alter = |arn: &str| {
+        let host = format!("arn:aws:codeconnections:{REGION}:{account}:host/h-1a2b3c4d");
+        let moved = stand_in.world().set_connection_host(arn, Some(host));
+        moved.expect("moved");
+    };
+    alter(&arns[2]);
+    run(json!({})).await;
+
+    alter(&arns[1]); // which is in ERROR still
+    run(json!({})).await;
+
+    set(&arns[1], "AVAILABLE");
+    stand_in.world().delete(&arns[3]).expect("deleted");
+    stand_in
+        .world()
+        .unshare(&shared, account)
+        .expect("taken back");
+    run(json!({})).await;
+
+    stand_in
+        .world()
+        .share(&shared, account)
+        .expect("shared again");
+    run(json!({})).await;
+
+    let access = |region: &str, access: Option<RegionAccess>| {
+        let place = (account.to_owned(), region.to_owned());
+        let mut world = stand_in.world();
+        let refused = &mut world.options_mut().region_access;
+        match access {
+            Some(access) => refused.insert(place, access),
+            None => refused.remove(&place),
+        };
+    };
+    access(ELSEWHERE, Some(RegionAccess::Denied));
+    run(json!({"regions": [REGION, ELSEWHERE]})).await; // PARTIAL
+    access(REGION, Some(RegionAccess::Denied));
+    run(json!({})).await; // FAILED
+    access(REGION, None);
+    run(json!({})).await; // nothing happened
+}
+
+/// A sample of `events/`.
+pub fn sample(name: &str) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("events")
+        .join(name);
+    let text = std::fs::read_to_string(path).expect("a sample");
+    serde_json::from_str(&text).expect("JSON")
+}
+
+/// Who makes the connection of [`creation`].
+pub fn caller(account: &str, number: usize) -> String {
+    format!("arn:aws:sts::{account}:assumed-role/PlatformEngineer/caller-{number}")
+}
+
+/// CloudTrail's event of the call that made a connection, as the rule delivers
+/// it: whole.
+pub fn creation(account: &str, arn: &str, number: usize) -> Value {
+    let mut event = sample("cloudtrail-create-connection.json");
+    event["id"] = json!(format!("00000000-0000-4000-8000-{number:012}"));
+    event["account"] = json!(account);
+    event["time"] = json!(now());
+    let detail = &mut event["detail"];
+    detail["eventID"] = json!(format!("10000000-0000-4000-8000-{number:012}"));
+    detail["eventTime"] = json!(now());
+    detail["recipientAccountId"] = json!(account);
+    detail["responseElements"]["connectionArn"] = json!(arn);
+    detail["userIdentity"]["arn"] = json!(caller(account, number));
+    event
+}
+
+/// The time as CloudTrail has it: whole seconds.
+fn now() -> String {
+    let now = SystemClock.now().to_string();
+    let (seconds, _) = now.split_once('.').expect("milliseconds");
+    format!("{seconds}Z")
+}
