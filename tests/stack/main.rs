@@ -35,5 +35,6 @@
 mod support;
 
 mod calls;
+mod organization;
 mod schedule;
 mod story;

@@ -1,0 +1,346 @@
+//! A whole organization: the state machine reads the accounts and runs the
+//! function on each.
+
+use std::collections::BTreeSet;
+
+use codeconnections_inventory::domain::{Outcome, RunRecord};
+use serde_json::{Value, json};
+
+use crate::calls::{emptied, put};
+use crate::story::creation;
+use crate::support::eventually;
+use crate::support::stack::Stack;
+use crate::support::template::{list, text};
+
+/// Makes an account in the organization; the stack's own is in it too.
+async fn member(stack: &Stack, name: &str) -> String {
+    let account = json!({"AccountName": name, "Email": format!("{name}@example.com")});
+    let aws = &stack.aws;
+    let made = aws.call("organizations", "create_account", account).await;
+    text(&made["CreateAccountStatus"]["AccountId"])
+}
+
+/// A closed account is SUSPENDED.
+async fn close(stack: &Stack, account: &str) {
+    let which = json!({"AccountId": account});
+    stack
+        .aws
+        .call("organizations", "close_account", which)
+        .await;
+}
+
+/// Starts the state machine, and gives its execution when that has ended.
+async fn execute(stack: &Stack) -> Value {
+    let machine = json!({"stateMachineArn": stack.output("StateMachineArn")});
+    let started = stack.aws.call("stepfunctions", "start_execution", machine);
+    ended(stack, &text(&started.await["executionArn"])).await
+}
+
+/// All executions of the state machine.
+async fn executions(stack: &Stack) -> Vec<String> {
+    let machine = json!({"stateMachineArn": stack.output("StateMachineArn")});
+    let listed = stack.aws.call("stepfunctions", "list_executions", machine);
+    let listed = listed.await;
+    let executions = list(&listed["executions"]).iter();
+    executions.map(|e| text(&e["executionArn"])).collect()
+}
+
+async fn ended(stack: &Stack, execution: &str) -> Value {
+    let which = json!({"executionArn": execution});
+    eventually("the execution ends", async || {
+        let described = stack
+            .aws
+            .call("stepfunctions", "describe_execution", which.clone());
+        let described = described.await;
+        (described["status"] != "RUNNING").then_some(described)
+    })
+    .await
+}
+
+#[track_caller]
+fn result(execution: &Value) -> Value {
+    assert_eq!(execution["status"], "SUCCEEDED", "{execution:#}");
+    serde_json::from_str(&text(&execution["output"])).expect("JSON")
+}
+
+fn outcomes(runs: &[RunRecord]) -> Vec<Outcome> {
+    runs.iter().map(|run| run.outcome).collect()
+}
+
+fn deny(stack: &Stack, account: &str) {
+    let mut world = stack.stand_in.world();
+    let denied = &mut world.options_mut().deny_assume_role;
+    denied.insert(account.to_owned());
+}
+
+#[tokio::test]
+async fn an_account_that_denies_is_recorded_as_failed_and_the_others_go_on() {
+    let mut stack = Stack::prepared().await;
+    let [payments, storefront] = [
+        member(&stack, "payments").await,
+        member(&stack, "storefront").await,
+    ];
+    let organization = [
+        ("Mode", "organization"),
+        ("ToleratedFailurePercentage", "34"),
+    ];
+    stack.deploy(&organization, |_| {}).await;
+    let own = stack.account().to_owned();
+    for account in [&own, &payments, &storefront] {
+        stack.connect_in(account, "payments-api");
+    }
+
+    // The first execution is the schedule's. There may be another one until that
+    // is told to pause.
+    stack.hurry().await;
+    eventually("the schedule starts one", async || {
+        executions(&stack).await.into_iter().next()
+    })
+    .await;
+    stack.pause().await;
+    let first = executions(&stack).await;
+    for execution in &first {
+        assert_eq!(
+            result(&ended(&stack, execution).await),
+            json!({"accounts": 3, "complete": 3, "without_complete_run": [], "not_active": []})
+        );
+    }
+    let known = stack.connections().await;
+    assert_eq!(known.len(), 3, "{known:?}");
+
+    deny(&stack, &storefront);
+    let second = result(&execute(&stack).await);
+
+    assert_eq!(
+        second,
+        json!({
+            "accounts": 3,
+            "complete": 2,
+            "without_complete_run": [format!("{storefront} FAILED")],
+            "not_active": [],
+        })
+    );
+    for account in [&own, &payments] {
+        let runs = stack.runs_of(account).await;
+        let all = vec![Outcome::Complete; first.len() + 1];
+        assert_eq!(outcomes(&runs), all, "{account}");
+    }
+    let runs = stack.runs_of(&storefront).await;
+    let (before, failed) = runs.split_at(first.len());
+    assert!(before.iter().all(|run| run.outcome == Outcome::Complete));
+    assert_eq!(failed.len(), 3, "tried three times: {failed:?}");
+    for run in failed {
+        assert_eq!(run.outcome, Outcome::Failed);
+        let why = run.problems.join("; ");
+        assert!(why.contains("sts:AssumeRole"), "{why}");
+        assert!(why.contains(&storefront), "{why}");
+    }
+    let connections = stack.connections().await;
+    assert_eq!(connections.len(), 3);
+    for connection in connections {
+        assert_eq!(connection.deleted_at, None, "{connection:?}");
+    }
+}
+
+#[tokio::test]
+async fn too_many_accounts_without_a_complete_run_are_a_failed_execution_that_names_them() {
+    let mut stack = Stack::prepared().await;
+    let denied = BTreeSet::from([
+        member(&stack, "payments").await,
+        member(&stack, "storefront").await,
+    ]);
+    stack.deploy(&[("Mode", "organization")], |_| {}).await;
+    for account in &denied {
+        deny(&stack, account);
+    }
+
+    let execution = execute(&stack).await;
+
+    assert_eq!(execution["status"], "FAILED", "{execution:#}");
+    assert_eq!(execution["error"], "AccountsWithoutCompleteRun");
+    let cause = text(&execution["cause"]);
+    assert!(cause.starts_with("2 of 3 accounts: "), "{cause}");
+    for account in &denied {
+        assert!(cause.contains(&format!("{account} FAILED")), "{cause}");
+    }
+    let own = stack.runs().await;
+    assert_eq!(outcomes(&own), [Outcome::Complete], "and the other went on");
+}
+
+#[tokio::test]
+async fn only_active_accounts_that_are_included_and_not_excluded_are_listed() {
+    let mut stack = Stack::prepared().await;
+    let [payments, storefront, closed, other] = [
+        member(&stack, "payments").await,
+        member(&stack, "storefront").await,
+        member(&stack, "closed").await,
+        member(&stack, "other").await,
+    ];
+    close(&stack, &closed).await;
+    let elsewhere = "999999999999";
+    let included = format!("{payments}, {storefront},{closed},{elsewhere}");
+    let parameters = [
+        ("Mode", "organization"),
+        ("IncludeAccounts", included.as_str()),
+        ("ExcludeAccounts", storefront.as_str()),
+    ];
+    stack.deploy(&parameters, |_| {}).await;
+
+    let result = result(&execute(&stack).await);
+
+    assert_eq!(
+        result,
+        json!({
+            "accounts": 1,
+            "complete": 1,
+            "without_complete_run": [],
+            "not_active": [closed, elsewhere],
+        })
+    );
+    assert_eq!(stack.runs_of(&payments).await.len(), 1);
+    for account in [stack.account(), &storefront, &closed, &other, elsewhere] {
+        assert!(stack.runs_of(account).await.is_empty(), "{account}");
+    }
+}
+
+#[tokio::test]
+async fn all_active_accounts_but_the_excluded_ones_are_listed_if_none_is_included() {
+    let mut stack = Stack::prepared().await;
+    let [payments, storefront, closed] = [
+        member(&stack, "payments").await,
+        member(&stack, "storefront").await,
+        member(&stack, "closed").await,
+    ];
+    close(&stack, &closed).await;
+    let parameters = [
+        ("Mode", "organization"),
+        ("ExcludeAccounts", storefront.as_str()),
+    ];
+    stack.deploy(&parameters, |_| {}).await;
+
+    let result = result(&execute(&stack).await);
+
+    assert_eq!(
+        result,
+        json!({"accounts": 2, "complete": 2, "without_complete_run": [], "not_active": []})
+    );
+    for account in [stack.account(), &payments] {
+        assert_eq!(stack.runs_of(account).await.len(), 1, "{account}");
+    }
+    for account in [&storefront, &closed] {
+        assert!(stack.runs_of(account).await.is_empty(), "{account}");
+    }
+
+    // Calls in the stack's own account lead to a run of it, as without an
+    // organization.
+    let arn = stack.connect("payments-api");
+    let call = creation(stack.account(), &arn, 1).to_string();
+    let queue = stack.resource("EventQueue").await;
+    put(&stack.aws, &queue, &[call]).await;
+    emptied(&stack.aws, &queue).await;
+    let own = stack.runs().await;
+    assert_eq!(outcomes(&own), [Outcome::Complete; 2]);
+    assert_eq!(stack.connections().await.len(), 1);
+}
+
+#[tokio::test]
+async fn every_page_of_the_accounts_is_read_and_their_state_counts() {
+    let mut stack = Stack::prepared().await;
+    let mut active = vec![stack.account().to_owned()];
+    let mut others = Vec::new();
+    for number in 0..20 {
+        active.push(member(&stack, &format!("a{number}")).await);
+    }
+    for state in [
+        "PENDING_ACTIVATION",
+        "SUSPENDED",
+        "PENDING_CLOSURE",
+        "CLOSED",
+    ] {
+        others.push(member(&stack, &format!("state-{state}")).await);
+    }
+    active.push(member(&stack, "without-state-1").await);
+    others.push(member(&stack, "without-state-2").await);
+    close(&stack, &others[4]).await;
+    for number in 0..20 {
+        active.push(member(&stack, &format!("b{number}")).await);
+    }
+    stack.deploy(&[("Mode", "organization")], |_| {}).await;
+
+    let result = result(&execute(&stack).await);
+
+    let all = active.len();
+    assert!(all > 40, "three pages: {all}");
+    assert_eq!(
+        result,
+        json!({"accounts": all, "complete": all, "without_complete_run": [], "not_active": []})
+    );
+    for account in &active {
+        assert_eq!(stack.runs_of(account).await.len(), 1, "{account}");
+    }
+    for account in &others {
+        assert!(stack.runs_of(account).await.is_empty(), "{account}");
+    }
+}
+
+/// Everything that 500 accounts are made of is here, so this also shows that
+/// nothing in the way from the organization to the table holds only a few.
+#[tokio::test]
+async fn five_hundred_accounts_are_five_hundred_runs() {
+    const ACCOUNTS: usize = 500;
+    let mut stack = Stack::prepared().await;
+    let mut accounts = vec![stack.account().to_owned()];
+    while accounts.len() < ACCOUNTS {
+        accounts.push(member(&stack, &format!("a{}", accounts.len())).await);
+    }
+    for account in &accounts {
+        stack.connect_in(account, "payments-api");
+    }
+    stack.deploy(&[("Mode", "organization")], |_| {}).await;
+    let began = std::time::Instant::now();
+
+    let result = result(&execute(&stack).await);
+
+    println!(
+        "{ACCOUNTS} accounts in {:.1} s",
+        began.elapsed().as_secs_f64()
+    );
+    assert_eq!(
+        result,
+        json!({"accounts": ACCOUNTS, "complete": ACCOUNTS, "without_complete_run": [], "not_active": []})
+    );
+    let runs = partitions(&stack, "RUNS#").await;
+    let each = accounts.iter().map(|account| format!("RUNS#{account}"));
+    assert_eq!(
+        runs,
+        each.collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect::<Vec<_>>()
+    );
+    assert_eq!(stack.connections().await.len(), ACCOUNTS);
+}
+
+/// The partition of each item whose partition begins so, sorted.
+async fn partitions(stack: &Stack, prefix: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut scan = json!({
+        "TableName": stack.output("TableName"),
+        "FilterExpression": "begins_with(pk, :prefix)",
+        "ExpressionAttributeValues": {":prefix": {"S": prefix}},
+        "ProjectionExpression": "pk",
+    });
+    loop {
+        let page = stack.aws.call("dynamodb", "scan", scan.clone()).await;
+        found.extend(
+            list(&page["Items"])
+                .iter()
+                .map(|item| text(&item["pk"]["S"])),
+        );
+        match page.get("LastEvaluatedKey") {
+            Some(key) => scan["ExclusiveStartKey"] = key.clone(),
+            None => break,
+        }
+    }
+    found.sort();
+    found
+}
