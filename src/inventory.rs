@@ -9,6 +9,7 @@ use crate::aws::{Deadline, Meter, Patience};
 use crate::collect::{ConnectionSource, Limits, Lister};
 use crate::domain::decide::Comparison;
 use crate::domain::listing::{MAX_OBSERVATION_AGE, Observation};
+use crate::domain::notice::harmless;
 use crate::domain::plan::{self, Known, TombstoneGuard};
 use crate::domain::run::{ListingReport, SnapshotsRecord, count_by_status};
 use crate::domain::{
@@ -287,7 +288,7 @@ impl Findings {
             started_at,
             finished_at,
             outcome: self.outcome,
-            problems: shortened(self.problems),
+            problems: recorded(self.problems),
             trigger: order.trigger.clone(),
             filter: order.filter.clone(),
             listings: self.listings,
@@ -320,11 +321,13 @@ fn told(observation: &Observation) -> (Vec<ListingReport>, Vec<String>) {
     (listings, problems)
 }
 
-fn shortened(mut problems: Vec<String>) -> Vec<String> {
+/// The problems as they are recorded: not too many, and such as can be passed
+/// on (the pipe tells the first one).
+fn recorded(mut problems: Vec<String>) -> Vec<String> {
     if problems.len() > PROBLEMS_TOLD {
         let more = problems.len() - PROBLEMS_TOLD;
         problems.truncate(PROBLEMS_TOLD);
         problems.push(format!("and {more} more"));
     }
-    problems
+    problems.iter().map(|problem| harmless(problem)).collect()
 }

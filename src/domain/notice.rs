@@ -47,7 +47,7 @@ impl Notice {
             cause: cause.map(|c| c.in_words(change.kind)).unwrap_or_default(),
             summary: String::new(),
         };
-        notice.summary = notice.sentence(change);
+        notice.summary = harmless(&notice.sentence(change));
         notice
     }
 
@@ -79,5 +79,32 @@ impl Notice {
             cause => format!(" ({cause})"),
         };
         format!("{what} {when}{why}, in account {}", change.account)
+    }
+}
+
+/// A text as it can stand between quotes in JSON: a name may hold anything, and
+/// rules of `EventBridge` put values into a message, which has to be JSON,
+/// without escaping them.
+/// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-input.html#eb-transform-input-issues>
+pub fn harmless(text: &str) -> String {
+    let instead = |c: char| match c {
+        '"' => '\'',
+        '\\' => '/',
+        c if c.is_control() => ' ',
+        c => c,
+    };
+    text.chars().map(instead).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_harmless_needs_no_escape() {
+        let text = harmless("say \"yes\" \\ no,\nand\ta tab \u{1}é 漢 🎉 <b>");
+        assert_eq!(text, "say 'yes' / no, and a tab  é 漢 🎉 <b>");
+        let written = serde_json::Value::from(text.as_str()).to_string();
+        assert_eq!(written, format!("\"{text}\""));
     }
 }
