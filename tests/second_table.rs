@@ -9,65 +9,17 @@
 
 mod support;
 
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use codeconnections_inventory::domain::{ChangeKind, Outcome};
 use serde_json::json;
+use support::dynamodb_local::DynamoDbLocal;
 use support::lab::{self, Lab, account, changes};
 use support::proxy::{Act, Proxy};
-use support::tools;
-
-/// DynamoDB Local, as long as this lives.
-struct Local {
-    child: Child,
-    endpoint: String,
-}
-
-impl Local {
-    async fn start() -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let port = free.local_addr().expect("an address").port();
-        drop(free);
-        let mut child = tools::dynamodb_local()
-            .command(port)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("DynamoDB Local starts");
-        let deadline = std::time::Instant::now() + Duration::from_secs(60);
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            let ended = child.try_wait().expect("it can be asked");
-            assert_eq!(ended, None, "DynamoDB Local ended before it answered");
-            assert!(
-                std::time::Instant::now() < deadline,
-                "DynamoDB Local never answered"
-            );
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        Self {
-            child,
-            endpoint: format!("http://127.0.0.1:{port}"),
-        }
-    }
-
-    async fn lab(&self) -> Lab {
-        Lab::with_table_at(Some(self.endpoint.clone())).await
-    }
-}
-
-impl Drop for Local {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 #[tokio::test]
 async fn amazons_own_dynamodb_local_gives_the_same_record() {
-    let local = Local::start().await;
+    let local = DynamoDbLocal::start().await;
     a_whole_life(&local.lab().await).await;
     runs_at_the_same_time(&local.lab().await).await;
     lost_answers(&local.lab().await).await;

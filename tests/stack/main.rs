@@ -38,3 +38,4 @@ mod calls;
 mod organization;
 mod schedule;
 mod story;
+mod told;

@@ -1,0 +1,107 @@
+//! What EventBridge Pipes makes of a stream's record, by what AWS documents:
+//! <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-pipes-input-transformation.html>.
+//!
+//! An input template is a text with paths in angle brackets. One that stands by
+//! itself becomes the value that it leads to, as JSON; one within a text becomes
+//! a part of that text. "EventBridge replaces input transformers at runtime to
+//! ensure a valid JSON output", so what is put into a text is escaped. What
+//! becomes of a path that leads nowhere is not documented: here it is a failure.
+
+use std::sync::LazyLock;
+
+use regex_lite::{Captures, Regex};
+use serde_json::{Value, json};
+
+use super::aws::Aws;
+use super::template::{TEMPLATE, list, text};
+
+/// A text of JSON, or a path by itself.
+static TEXT_OR_PATH: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r#""(?:\\.|[^"\\])*"|<[^<>]*>"#).expect("an expression"));
+static PATH: LazyLock<Regex> = LazyLock::new(|| Regex::new("<([^<>]*)>").expect("an expression"));
+
+/// A pipe of the template.
+pub struct Pipe {
+    /// Event patterns, of which one must fit.
+    pub filters: Vec<String>,
+    pub input_template: String,
+    pub source: String,
+    pub detail_type: String,
+}
+
+impl Pipe {
+    pub fn of_the_template(name: &str) -> Self {
+        let pipe = &TEMPLATE["Resources"][name];
+        assert_eq!(pipe["Type"], "AWS::Pipes::Pipe", "{name}");
+        let filters = &pipe["Properties"]["SourceParameters"]["FilterCriteria"]["Filters"];
+        let target = &pipe["Properties"]["TargetParameters"];
+        let bus = &target["EventBridgeEventBusParameters"];
+        Self {
+            filters: list(filters).iter().map(|f| text(&f["Pattern"])).collect(),
+            input_template: text(&target["InputTemplate"]),
+            source: text(&bus["Source"]),
+            detail_type: text(&bus["DetailType"]),
+        }
+    }
+
+    /// Whether the filter lets a record through. Filters are event patterns, so
+    /// `events`, which knows those, is asked, with the record in an event.
+    pub async fn takes(&self, events: &Aws, record: &Value) -> bool {
+        let event = json!({
+            "id": "1", "source": "a stream", "detail-type": "a record", "account": "1",
+            "time": "2026-10-08T16:21:07Z", "region": "eu-west-1", "resources": [],
+            "detail": record,
+        });
+        for filter in &self.filters {
+            let filter: Value = serde_json::from_str(filter).expect("JSON");
+            let asked = json!({
+                "EventPattern": json!({"detail": filter}).to_string(),
+                "Event": event.to_string(),
+            });
+            let answer = events.call("events", "test_event_pattern", asked).await;
+            if answer["Result"] == true {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// The detail of the event that a record becomes.
+    pub fn detail(&self, record: &Value) -> Value {
+        let made = TEXT_OR_PATH.replace_all(&self.input_template, |part: &Captures<'_>| {
+            let part = &part[0];
+            match part.strip_prefix('<') {
+                Some(path) => value_at(record, path.trim_end_matches('>')).to_string(),
+                None => within_text(part, record),
+            }
+        });
+        serde_json::from_str(&made).unwrap_or_else(|error| panic!("{error}: {made}"))
+    }
+}
+
+fn within_text(quoted: &str, record: &Value) -> String {
+    let replaced = PATH.replace_all(quoted, |path: &Captures<'_>| {
+        let value = text(value_at(record, &path[1]));
+        let escaped = Value::String(value).to_string();
+        escaped[1..escaped.len() - 1].to_owned()
+    });
+    replaced.into_owned()
+}
+
+/// Where a path such as `$.dynamodb.NewImage.problems.L[0].S` leads.
+fn value_at<'a>(record: &'a Value, path: &str) -> &'a Value {
+    let steps = path.strip_prefix("$.").expect("a path from the record");
+    let mut value = record;
+    for step in steps.split('.') {
+        let (name, index) = match step.split_once('[') {
+            Some((name, index)) => (name, Some(index.trim_end_matches(']'))),
+            None => (step, None),
+        };
+        let found = value.get(name).and_then(|value| match index {
+            Some(index) => value.get(index.parse::<usize>().expect("a number")),
+            None => Some(value),
+        });
+        value = found.unwrap_or_else(|| panic!("no {path}, for want of {step}, in {record:#}"));
+    }
+    value
+}
