@@ -104,9 +104,12 @@ fn an_accounts_part_ends_in_time_however_often_it_is_tried() {
         "the function gives up first, and says so"
     );
 
-    let [throttled, other] = list(&part["Retry"]) else {
-        panic!("two retriers: {part}");
+    let [ended, throttled, other] = list(&part["Retry"]) else {
+        panic!("three retriers: {part}");
     };
+    // What the function itself gives up is not tried again.
+    assert_eq!(ended["ErrorEquals"], json!(["RunFailed", "InvalidEvent"]));
+    assert_eq!(ended["MaxAttempts"], 0);
     assert_eq!(
         throttled["ErrorEquals"],
         json!(["Lambda.TooManyRequestsException"])
