@@ -120,7 +120,7 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Inventory<S, C> {
             Err(error) => {
                 let outcome = Outcome::Failed;
                 let mut summary = summary(&RunRecord { outcome, ..draft }, false);
-                summary.problems.push(chain(&error));
+                summary.problems.push(harmless(&chain(&error)));
                 summary
             }
         }

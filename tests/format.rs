@@ -19,6 +19,8 @@ use support::whole::{findings, get, put};
 /// four connections, a change of each kind, five runs and the account's
 /// record.
 const FORMAT_1: &str = include_str!("format_1.json");
+/// The same story as the second format has it; its second run came after a call.
+const FORMAT_2: &str = include_str!("format_2.json");
 
 fn attribute(json: &Value) -> AttributeValue {
     let (kind, value) = json.as_object().and_then(|o| o.iter().next()).expect("one");
@@ -46,10 +48,19 @@ fn item(json: &Value) -> Item {
         .collect()
 }
 
-/// A lab over that table, an hour after its last run.
+/// The tables, by the number of their format.
+fn earlier() -> [(u32, &'static str); 2] {
+    [(1, FORMAT_1), (2, FORMAT_2)]
+}
+
 async fn lab_of_format_1() -> Lab {
+    lab_of(FORMAT_1).await
+}
+
+/// A lab over such a table, an hour after its last run.
+async fn lab_of(table: &str) -> Lab {
     let lab = Lab::new().await;
-    let items: Vec<Value> = serde_json::from_str(FORMAT_1).expect("JSON");
+    let items: Vec<Value> = serde_json::from_str(table).expect("JSON");
     for json in &items {
         put(&lab, item(json)).await;
     }
@@ -74,69 +85,89 @@ fn format_of(item: &Item) -> Option<&AttributeValue> {
 }
 
 #[tokio::test]
-async fn a_table_of_the_first_format_is_read_and_whole() {
-    let lab = lab_of_format_1().await;
-    assert_eq!(findings(&lab).await, [] as [String; 0]);
-    let rows = lab.connections().await;
-    assert_eq!(rows.len(), 4);
-    let filter = ChangeFilter {
-        since: "2026-10-01T00:00:00Z".parse().expect("a time"),
-        until: "2026-10-02T00:00:00Z".parse().expect("a time"),
-        kind: None,
-        status: None,
-        provider: None,
-        account: None,
-    };
-    let told = lab.audit().changes(&filter).await.expect("read");
-    let kinds: Vec<ChangeKind> = told.iter().map(|told| told.change.kind).collect();
-    assert_eq!(kinds.len(), 9);
-    assert!(ChangeKind::ALL.iter().all(|kind| kinds.contains(kind)));
-    assert_eq!(lab.runs().await.len(), 5);
+async fn a_table_of_an_earlier_format_is_read_and_whole() {
+    for (_, table) in earlier() {
+        let lab = lab_of(table).await;
+        assert_eq!(findings(&lab).await, [] as [String; 0]);
+        let rows = lab.connections().await;
+        assert_eq!(rows.len(), 4);
+        let filter = ChangeFilter {
+            since: "2026-10-01T00:00:00Z".parse().expect("a time"),
+            until: "2026-10-02T00:00:00Z".parse().expect("a time"),
+            kind: None,
+            status: None,
+            provider: None,
+            account: None,
+        };
+        let told = lab.audit().changes(&filter).await.expect("read");
+        let kinds: Vec<ChangeKind> = told.iter().map(|told| told.change.kind).collect();
+        assert_eq!(kinds.len(), 9);
+        assert!(ChangeKind::ALL.iter().all(|kind| kinds.contains(kind)));
+        assert_eq!(lab.runs().await.len(), 5);
+    }
 }
 
 #[tokio::test]
-async fn runs_over_a_table_of_the_first_format_write_the_current_one() {
-    let lab = lab_of_format_1().await;
-    // As they are: a and b. Another status: c. Gone, and still so: d.
-    let host = "arn:aws:codeconnections:eu-west-1:123456789012:host/h-1a2b3c4d";
-    let mut b = entry(&arn(REGION, "b"), "b", "PENDING");
-    b["HostArn"] = json!(host);
-    let stage = Stage::new(vec![
-        entry(&arn(REGION, "a"), "a", "AVAILABLE"),
-        b,
-        entry(&arn(REGION, "c"), "c", "AVAILABLE"),
-    ])
-    .await;
-    let both = json!({"regions": [REGION, "us-east-1"]});
-    let summary = lab.run_with(&stage.endpoint, &both).await;
-    assert_eq!(summary.outcome, Outcome::Complete, "{:?}", summary.problems);
-    assert_eq!(changes(&summary), [(ChangeKind::StatusChanged, 1)]);
-    assert_eq!(summary.sequence, Some(6));
-    assert_eq!(findings(&lab).await, [] as [String; 0]);
-
-    // What was written is of the current format, touched or changed.
-    let current = items::n(Format::CURRENT);
-    for id in ["a", "b", "c"] {
-        let written = get(&lab, &snapshot_key(id)).await;
-        assert_eq!(format_of(&written), Some(&current), "{id}");
-        assert!(written.contains_key("seal"), "{id}");
-    }
-    let record = get(&lab, &account_key()).await;
-    assert_eq!(format_of(&record), Some(&current));
-    assert!(record.contains_key("digest"));
-    // What was not is as it was.
-    let tombstone = get(&lab, &snapshot_key("d")).await;
-    assert_eq!(format_of(&tombstone), Some(&items::n(1)));
-
-    // One region of two, and back: what is noted is sealed again.
-    for event in [json!({}), both] {
-        lab.clock.advance(lab::HOUR);
-        let summary = lab.run_with(&stage.endpoint, &event).await;
+async fn runs_over_a_table_of_an_earlier_format_write_the_current_one() {
+    for (format, table) in earlier() {
+        let lab = lab_of(table).await;
+        // As they are: a and b. Another status: c. Gone, and still so: d.
+        let host = "arn:aws:codeconnections:eu-west-1:123456789012:host/h-1a2b3c4d";
+        let mut b = entry(&arn(REGION, "b"), "b", "PENDING");
+        b["HostArn"] = json!(host);
+        let stage = Stage::new(vec![
+            entry(&arn(REGION, "a"), "a", "AVAILABLE"),
+            b,
+            entry(&arn(REGION, "c"), "c", "AVAILABLE"),
+        ])
+        .await;
+        let both = json!({"regions": [REGION, "us-east-1"]});
+        let summary = lab.run_with(&stage.endpoint, &both).await;
         assert_eq!(summary.outcome, Outcome::Complete, "{:?}", summary.problems);
-        assert!(summary.changes.is_empty());
+        assert_eq!(changes(&summary), [(ChangeKind::StatusChanged, 1)]);
+        assert_eq!(summary.sequence, Some(6));
         assert_eq!(findings(&lab).await, [] as [String; 0]);
+
+        // What was written is of the current format, touched or changed.
+        let current = items::n(Format::CURRENT);
+        for id in ["a", "b", "c"] {
+            let written = get(&lab, &snapshot_key(id)).await;
+            assert_eq!(format_of(&written), Some(&current), "{id}");
+            assert!(written.contains_key("seal"), "{id}");
+        }
+        let record = get(&lab, &account_key()).await;
+        assert_eq!(format_of(&record), Some(&current));
+        assert!(record.contains_key("digest"));
+        // What was not is as it was.
+        let tombstone = get(&lab, &snapshot_key("d")).await;
+        assert_eq!(format_of(&tombstone), Some(&items::n(format)));
+
+        // One region of two, and back: what is noted is sealed again.
+        for event in [json!({}), both] {
+            lab.clock.advance(lab::HOUR);
+            let summary = lab.run_with(&stage.endpoint, &event).await;
+            assert_eq!(summary.outcome, Outcome::Complete, "{:?}", summary.problems);
+            assert!(summary.changes.is_empty());
+            assert_eq!(findings(&lab).await, [] as [String; 0]);
+        }
+        assert_eq!(lab.runs().await.len(), 8);
     }
-    assert_eq!(lab.runs().await.len(), 8);
+}
+
+#[tokio::test]
+async fn what_earlier_formats_know_of_calls_is_told_and_nothing_more() {
+    let lab = lab_of(FORMAT_2).await;
+    let changes = lab.changes(&arn(REGION, "a")).await;
+    assert!(changes.iter().all(|change| change.cause.is_none()));
+    let runs = lab.runs().await;
+    let told = runs[1].trigger.calls_in_words().expect("a call");
+    assert!(
+        told.starts_with("DeleteConnection by arn:aws:sts::"),
+        "{told}"
+    );
+    // It listed only where the call was made.
+    let evidence: Vec<bool> = runs.iter().map(|run| run.is_evidence()).collect();
+    assert_eq!(evidence, [true, false, true, true, true]);
 }
 
 #[tokio::test]
@@ -196,7 +227,7 @@ async fn a_format_that_is_not_known_is_refused_by_record() {
                 put(&lab, record).await;
             }
             let says = format!("attribute v: is {number}: this software reads formats 1 to 3");
-            let place = format!("item pk={:?} sk={:?}: {says}", key.0, key.1);
+            let place = format!("item pk='{}' sk='{}': {says}", key.0, key.1);
             let stage = Stage::new(vec![entry(&arn(REGION, "a"), "a", "AVAILABLE")]).await;
             let summary = lab.run_with(&stage.endpoint, &json!({})).await;
             assert_eq!(summary.outcome, outcome, "{:?}", summary.problems);
