@@ -16,14 +16,10 @@
     reason = "a benchmark that can't do its work has nothing better to do than stop"
 )]
 
-use std::error::Error;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -40,14 +36,16 @@ use codeconnections_inventory::handler::{Accounts, Handler};
 use codeconnections_inventory::inventory::{Inventory, Policy};
 use codeconnections_inventory::local::EmbeddedTable;
 use codeconnections_inventory::local::codeconnections::protocol::{self, Wire};
-use codeconnections_inventory::local::embedded::{TABLE, local_config};
-use codeconnections_inventory::table::Table;
+use codeconnections_inventory::local::embedded::local_config;
 use codeconnections_inventory::table::items::{self, Item};
 use futures_util::stream::{self, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
+#[path = "support/mod.rs"]
+mod support;
+
+use support::{Result, peak_bytes, processor_seconds, put, table_at};
 
 const ACCOUNT: &str = "123456789012";
 const REGION: &str = "eu-west-1";
@@ -357,9 +355,9 @@ async fn fill(service: &str, table: &str) -> Result<()> {
     let known = Known::default();
     let plan = plan::plan(&comparison, &known, &observation, TombstoneGuard::Off);
     let items: Vec<Item> = plan.changes.iter().flat_map(written).collect();
-    let client = Arc::new(table_at(table).client().clone());
+    let client = table_at(table).client().clone();
     let mut requests = stream::iter(items.chunks(25))
-        .map(|batch| put(Arc::clone(&client), batch))
+        .map(|batch| put(&client, batch))
         .buffer_unordered(DEFAULT_CONCURRENCY);
     while let Some(done) = requests.next().await {
         done?;
@@ -373,55 +371,10 @@ fn written(step: &Step) -> [Item; 2] {
     [snapshot, items::change_item(&step.change)]
 }
 
-async fn put(client: Arc<Client>, batch: &[Item]) -> Result<()> {
-    let puts = batch.iter().map(|item| {
-        let put = PutRequest::builder().set_item(Some(item.clone())).build();
-        put.map(|put| WriteRequest::builder().put_request(put).build())
-    });
-    let puts: std::result::Result<Vec<_>, _> = puts.collect();
-    let request = client.batch_write_item().request_items(TABLE, puts?);
-    let left = request.send().await?.unprocessed_items.unwrap_or_default();
-    if left.is_empty() {
-        Ok(())
-    } else {
-        Err("the table left items unwritten".into())
-    }
-}
-
-fn table_at(endpoint: &str) -> Table {
-    let name = TABLE.parse().expect("a table name");
-    Table::new(Client::new(&local_config(endpoint)), name)
-}
-
 fn account() -> AccountId {
     ACCOUNT.parse().expect("an account")
 }
 
 fn region() -> Region {
     REGION.parse().expect("a region")
-}
-
-// --- What a process has used ------------------------------------------------
-
-/// Processor time of this process so far, user and system.
-/// <https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html>
-fn processor_seconds() -> Result<f64> {
-    /// Linux tells user space 100 ticks a second, whatever it uses itself.
-    const TICKS: f64 = 100.0;
-    let stat = std::fs::read_to_string("/proc/self/stat")?;
-    // The second field is the name in parentheses, and may hold spaces.
-    let (_, fields) = stat.rsplit_once(')').ok_or("no name in /proc/self/stat")?;
-    let fields: Vec<&str> = fields.split_whitespace().collect();
-    let (Some(user), Some(system)) = (fields.get(11), fields.get(12)) else {
-        return Err("too few fields in /proc/self/stat".into());
-    };
-    Ok((user.parse::<f64>()? + system.parse::<f64>()?) / TICKS)
-}
-
-/// The most memory that this process ever had in use (`VmHWM`).
-fn peak_bytes() -> Result<u64> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
-    Ok(kibibytes.ok_or("no VmHWM")?.parse::<u64>()? * 1024)
 }

@@ -1,0 +1,231 @@
+//! The processes that run the function: each account once, so many at a time.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
+
+use codeconnections_inventory::aws::Patience;
+use codeconnections_inventory::collect::{CodeConnections, Limits, MemberRole};
+use codeconnections_inventory::config::DEFAULT_GUARD;
+use codeconnections_inventory::domain::decide::Comparison;
+use codeconnections_inventory::domain::listing::Observation;
+use codeconnections_inventory::domain::plan::{self, Known, TombstoneGuard};
+use codeconnections_inventory::domain::{
+    AccountId, Attributes, Clock, Filter, Format, Listing, ListingEnd, Outcome, Region, RunId,
+    SystemClock,
+};
+use codeconnections_inventory::handler::{Handler, HandlerError};
+use codeconnections_inventory::inventory::{Inventory, Policy};
+use codeconnections_inventory::local::embedded::local_config;
+use codeconnections_inventory::summary::Summary;
+use codeconnections_inventory::table::items::{self, Item};
+use futures_util::future::join_all;
+use futures_util::stream::{self, StreamExt};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::options::Options;
+use crate::service;
+use crate::support::{Result, peak_bytes, processor_seconds, put, table_at};
+
+/// The function's timeout in organization mode.
+pub const TIMEOUT: Duration = Duration::from_secs(60);
+/// The state machine's attempts at one account.
+const ATTEMPTS: u32 = 3;
+/// The region that is asked; it tells of all.
+const ASKED: &str = "us-east-1";
+
+/// What the runs of all accounts came to.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Measured {
+    pub seconds: f64,
+    pub processor_seconds: f64,
+    pub peak_bytes: u64,
+    /// Invocations by outcome, and functions that ended without one.
+    pub outcomes: BTreeMap<String, u64>,
+    /// Accounts whose last attempt was complete.
+    pub complete: u64,
+    /// Milliseconds of each run.
+    pub durations: Vec<u64>,
+    pub listing: u64,
+    pub read: u64,
+    pub write: u64,
+    pub read_units: f64,
+    pub write_units: f64,
+    pub index_write_units: f64,
+    pub changes: BTreeMap<String, u64>,
+    pub unwritten: u64,
+}
+
+impl Measured {
+    fn add(&mut self, run: &Summary) {
+        *self.outcomes.entry(run.outcome.to_string()).or_default() += 1;
+        self.durations.push(run.duration_ms);
+        self.listing += run.requests.listing;
+        self.read += run.requests.read;
+        self.write += run.requests.write;
+        self.read_units += run.capacity.read_units;
+        self.write_units += run.capacity.write_units;
+        self.index_write_units += run.capacity.index_write_units;
+        for (kind, number) in &run.changes {
+            *self.changes.entry(kind.to_string()).or_default() += number;
+        }
+        self.unwritten += run.unwritten;
+    }
+}
+
+/// As many handlers as accounts are listed at once, as Lambda keeps an
+/// environment for each; each takes the next account when it is free.
+#[tokio::main(flavor = "current_thread")]
+pub async fn run(options: &Options, service: &str, table: &str) -> Result<()> {
+    let next = Cell::new(0);
+    let began = Instant::now();
+    let environments = (0..options.at_once.min(options.accounts)).map(|_| async {
+        let handler = handler(options, service, table);
+        let mut measured = Measured::default();
+        while next.get() < options.accounts {
+            let account = next.replace(next.get() + 1);
+            for _ in 0..ATTEMPTS {
+                let event = json!({"account": service::account(account)});
+                let run = match handler.handle(&event, TIMEOUT).await {
+                    Ok(answer) | Err(HandlerError::RunFailed(answer)) => answer.runs()[0].clone(),
+                    Err(error) => panic!("{error}"),
+                };
+                measured.add(&run);
+                // PARTIAL answers normally: nothing tries it again.
+                measured.complete += u64::from(run.outcome == Outcome::Complete);
+                if run.outcome != Outcome::Failed {
+                    break;
+                }
+            }
+        }
+        measured
+    });
+    let environments = join_all(environments).await;
+    let mut all = sum(environments);
+    all.seconds = began.elapsed().as_secs_f64();
+    all.processor_seconds = processor_seconds()?;
+    all.peak_bytes = peak_bytes()?;
+    println!("{}", serde_json::to_string(&all)?);
+    Ok(())
+}
+
+fn sum(parts: Vec<Measured>) -> Measured {
+    let mut all = Measured::default();
+    for part in parts {
+        for (outcome, number) in part.outcomes {
+            *all.outcomes.entry(outcome).or_default() += number;
+        }
+        for (kind, number) in part.changes {
+            *all.changes.entry(kind).or_default() += number;
+        }
+        all.complete += part.complete;
+        all.durations.extend(part.durations);
+        all.listing += part.listing;
+        all.read += part.read;
+        all.write += part.write;
+        all.read_units += part.read_units;
+        all.write_units += part.write_units;
+        all.index_write_units += part.index_write_units;
+        all.unwritten += part.unwritten;
+    }
+    all.durations.sort_unstable();
+    all
+}
+
+/// The handler as the function builds it in organization mode: accounts are
+/// listed through a role.
+fn handler(options: &Options, service: &str, table: &str) -> Handler<CodeConnections, SystemClock> {
+    let role = MemberRole {
+        name: "codeconnections-inventory-read".into(),
+        external_id: None,
+    };
+    let own = "999999999999".parse().expect("an account");
+    Handler {
+        inventory: Inventory {
+            source: CodeConnections::new(local_config(service), Some(own), Some(role)),
+            table: table_at(table),
+            clock: SystemClock,
+            policy: Policy {
+                guard: DEFAULT_GUARD,
+                concurrency: options.concurrency,
+                patience: Patience::default(),
+                limits: Limits::default(),
+            },
+        },
+        accounts: (0..options.accounts).map(account).collect(),
+        regions: vec![region()],
+        random: || fastrand::u128(..),
+    }
+}
+
+fn account(number: usize) -> AccountId {
+    service::account(number).parse().expect("an account")
+}
+
+fn region() -> Region {
+    ASKED.parse().expect("a region")
+}
+
+/// Fills the table with the snapshots that a first run leaves, 25 to a request
+/// and without conditions. The changes that go with them are left out: no run
+/// reads them.
+#[tokio::main(flavor = "current_thread")]
+pub async fn seed(options: &Options, table: &str) -> Result<()> {
+    let client = table_at(table).client().clone();
+    let began = Instant::now();
+    let mut accounts = stream::iter(0..options.accounts)
+        .map(async |number| {
+            let items = snapshots(options, number);
+            for batch in items.chunks(25) {
+                put(&client, batch).await?;
+            }
+            Result::Ok(())
+        })
+        .buffer_unordered(options.at_once);
+    while let Some(done) = accounts.next().await {
+        done?;
+    }
+    println!("{}", json!({"seconds": began.elapsed().as_secs_f64()}));
+    Ok(())
+}
+
+/// What a first run over an account makes of its connections.
+fn snapshots(options: &Options, number: usize) -> Vec<Item> {
+    let account = account(number);
+    let now = SystemClock.now();
+    let run_id = RunId::new(now, fastrand::u128(..));
+    let connections: HashMap<_, _> = (0..options.connections)
+        .map(|connection| {
+            let arn = service::arn(number, connection).parse().expect("an ARN");
+            let attributes = Attributes {
+                connection_name: Some(service::name(connection).into()),
+                connection_status: Some(service::BEFORE.into()),
+                host_arn: None,
+                owner_account_id: Some(account.as_str().into()),
+                provider_type: Some("GitHub".into()),
+            };
+            (arn, attributes)
+        })
+        .collect();
+    let listing = Listing {
+        region: region(),
+        began_at: now,
+        ended_at: now,
+        pages: 1,
+        end: ListingEnd::Complete,
+        connections,
+    };
+    let observation = Observation::new(Filter::default(), vec![listing]);
+    let comparison = Comparison {
+        account: &account,
+        run_id: &run_id,
+        event_id: None,
+    };
+    let known = Known::default();
+    let plan = plan::plan(&comparison, &known, &observation, TombstoneGuard::Off);
+    let steps = plan.changes.iter();
+    steps
+        .map(|step| items::snapshot_item(&account, &step.snapshot, Format::CURRENT))
+        .collect()
+}

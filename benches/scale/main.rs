@@ -1,0 +1,141 @@
+//! An organization as a simulation: the real function, once for each account,
+//! against a service and a table that are as far away, and as patient, as
+//! those of AWS.
+//!
+//!     cargo bench --bench scale
+//!     cargo bench --bench scale -- --accounts 10000 > full.txt
+//!
+//! What stands in for AWS is a process of its own, reached over HTTP; each run
+//! of the organization is made by a fresh process, so that its processor time
+//! and memory are those of the function alone (of all environments together).
+//!
+//! The counts are asserted, the times are not. A second part is a calculation
+//! and says so: how long it takes by the waiting alone, where no processor is
+//! short.
+
+#![allow(
+    clippy::expect_used,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a simulation of counts far below 2^52 that has nothing better to do than stop"
+)]
+
+mod bucket;
+mod drive;
+mod front;
+mod options;
+mod report;
+mod schedule;
+mod server;
+mod service;
+#[path = "../support/mod.rs"]
+mod support;
+
+use drive::Measured;
+use options::{Options, USAGE};
+use report::{Column, Served};
+use server::Server;
+use support::Result;
+
+/// Above this many connections a first run is not waited for.
+const LARGEST_FIRST_RUN: usize = 10_000;
+
+fn main() -> Result<()> {
+    // `cargo bench` adds a flag of its own.
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|argument| argument != "--bench")
+        .collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["serve", options] => server::serve(serde_json::from_str(options)?),
+        ["run", options, service, table] => {
+            drive::run(&serde_json::from_str(options)?, service, table)
+        }
+        ["seed", options, _, table] => drive::seed(&serde_json::from_str(options)?, table),
+        ["--help" | "-h"] => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        options => simulate(&Options::parse(options)?),
+    }
+}
+
+fn simulate(options: &Options) -> Result<()> {
+    println!("{}\n", report::setting(options));
+    let mut server = Server::start(options)?;
+    let mut columns = Vec::new();
+    if options.accounts * options.connections <= LARGEST_FIRST_RUN {
+        server.tell("fill")?;
+        server.tell("busy")?;
+        columns.push(measure(&mut server, options, "first")?);
+    } else {
+        // The first run that is recorded makes the account's record. It finds
+        // no connections, and the table gets what it would have written.
+        let _: Measured = serde_json::from_value(server.child("run", options)?)?;
+        let seeded = server.child("seed", options)?;
+        println!(
+            "No first run of so many connections: after runs over empty accounts the table was \
+             filled\nwith the snapshots that first runs leave, in {:.0} s.\n",
+            seeded["seconds"].as_f64().ok_or("no seconds")?
+        );
+        server.tell("fill")?;
+        server.tell("busy")?;
+    }
+    columns.push(measure(&mut server, options, "unchanged")?);
+    server.tell("change")?;
+    let title = format!("{} % changed", options.changed);
+    columns.push(measure(&mut server, options, &title)?);
+    report::print(options, &columns);
+    Ok(())
+}
+
+/// Runs every account once.
+fn measure(server: &mut Server, options: &Options, title: &str) -> Result<Column> {
+    server.tell("counts")?;
+    let measured: Measured = serde_json::from_value(server.child("run", options)?)?;
+    let counts = server.tell("counts")?;
+    let count = |part: &str, name: &str| {
+        let count = counts[part][name].as_u64();
+        count.ok_or_else(|| format!("no {part}.{name}"))
+    };
+    let served = Served {
+        assumed: count("service", "assumed")?,
+        listing: count("service", "listing")?,
+        listing_throttled: count("service", "throttled")?,
+        table: count("table", "requests")?,
+        table_throttled: count("table", "throttled")?,
+        peak_bytes: counts["peak_bytes"].as_u64().ok_or("no peak")?,
+    };
+    check(options, title, &measured, &served);
+    Ok(Column {
+        title: title.to_owned(),
+        measured,
+        served,
+    })
+}
+
+/// What must hold however slow the machine is. Whether all runs are complete
+/// in time is not among it.
+fn check(options: &Options, title: &str, measured: &Measured, served: &Served) {
+    // Nothing reached the stand-ins that no run counted, and the other way
+    // round.
+    assert_eq!(measured.listing, served.listing, "listing requests");
+    let table = measured.read + measured.write;
+    assert_eq!(table, served.table, "table requests");
+    if measured.complete < options.accounts as u64 {
+        return;
+    }
+    // Whatever was throttled was done in the end.
+    assert_eq!(measured.unwritten, 0);
+    let pages = options.connections.div_ceil(100) as u64;
+    let least = options.accounts as u64 * pages + served.listing_throttled;
+    assert_eq!(measured.listing, least, "each throttled page is asked again");
+    if title == "unchanged" {
+        let units = options.accounts * (options.connections + 2);
+        assert_eq!(measured.write_units.to_string(), units.to_string());
+        assert_eq!(measured.index_write_units.to_string(), "0");
+        assert!(measured.changes.is_empty(), "{:?}", measured.changes);
+    }
+}

@@ -1,0 +1,211 @@
+//! What is printed.
+
+use crate::drive::Measured;
+use crate::options::Options;
+use crate::schedule::{Shape, work_out};
+
+/// What the stand-ins counted during a run of the organization.
+#[derive(Debug)]
+pub struct Served {
+    pub assumed: u64,
+    pub listing: u64,
+    pub listing_throttled: u64,
+    pub table: u64,
+    pub table_throttled: u64,
+    pub peak_bytes: u64,
+}
+
+/// One run of the organization.
+#[derive(Debug)]
+pub struct Column {
+    pub title: String,
+    pub measured: Measured,
+    pub served: Served,
+}
+
+/// Memory that Lambda gives a whole processor to, in MB, and the template's.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>
+const WHOLE_PROCESSOR_MB: f64 = 1_769.0;
+const MEMORY_MB: f64 = 256.0;
+
+/// Statements in one batch.
+const BATCH: usize = 25;
+
+pub fn setting(options: &Options) -> String {
+    let any = |rate: f64, what: &str| {
+        if rate > 0.0 {
+            format!("{} {what}", grouped(rate as u64))
+        } else {
+            format!("any number of {what}")
+        }
+    };
+    format!(
+        "{} accounts with {} connections each in 17 regions, {} at once, {} table requests of a run at once.\n\
+         A listing page takes {} ms, a table request {} ms, a role {} ms; {} % are throttled.\n\
+         A second the table takes {}, an account's listing {}.",
+        grouped(options.accounts as u64),
+        options.connections,
+        options.at_once,
+        options.concurrency,
+        span(options.listing_ms),
+        span(options.table_ms),
+        span(options.sts_ms),
+        options.throttled,
+        any(options.write_units, "write units"),
+        any(options.listing_rate, "requests"),
+    )
+}
+
+fn span((least, most): (u64, u64)) -> String {
+    if least == most {
+        least.to_string()
+    } else {
+        format!("{least} to {most}")
+    }
+}
+
+pub fn print(options: &Options, columns: &[Column]) {
+    println!("Measured (the stand-ins share the machine's processors with the function):\n");
+    let mut rows = vec![vec!["run".to_owned()]];
+    rows[0].extend(columns.iter().map(|column| column.title.clone()));
+    let mut row = |name: &str, cell: &dyn Fn(&Column) -> String| {
+        let mut cells = vec![name.to_owned()];
+        cells.extend(columns.iter().map(cell));
+        rows.push(cells);
+    };
+    row("accounts complete", &|c| grouped(c.measured.complete));
+    let outcome = |name: &'static str| {
+        move |c: &Column| grouped(c.measured.outcomes.get(name).copied().unwrap_or(0))
+    };
+    row("runs COMPLETE", &outcome("COMPLETE"));
+    row("runs PARTIAL", &outcome("PARTIAL"));
+    row("runs FAILED", &outcome("FAILED"));
+    row("seconds in all", &|c| format!("{:.1}", c.measured.seconds));
+    row("seconds of all runs, summed", &|c| {
+        let sum: u64 = c.measured.durations.iter().sum();
+        format!("{:.1}", sum as f64 / 1e3)
+    });
+    let part = |share: f64| move |c: &Column| format!("{:.2}", quantile(&c.measured, share));
+    row("seconds of a run, half below", &part(0.5));
+    row("seconds of a run, 99 % below", &part(0.99));
+    row("seconds of a run, longest", &part(1.0));
+    row("processor seconds", &|c| {
+        format!("{:.1}", c.measured.processor_seconds)
+    });
+    row("peak memory, MiB", &|c| mebibytes(c.measured.peak_bytes));
+    row("the stand-ins' peak, MiB", &|c| {
+        mebibytes(c.served.peak_bytes)
+    });
+    row("roles assumed", &|c| grouped(c.served.assumed));
+    row("listing requests", &|c| grouped(c.measured.listing));
+    row("  of them throttled", &|c| {
+        grouped(c.served.listing_throttled)
+    });
+    row("table reads", &|c| grouped(c.measured.read));
+    row("table writes", &|c| grouped(c.measured.write));
+    row("  throttled of both", &|c| grouped(c.served.table_throttled));
+    row("read units", &|c| grouped(c.measured.read_units as u64));
+    row("write units", &|c| grouped(c.measured.write_units as u64));
+    row("  of them in indexes", &|c| {
+        grouped(c.measured.index_write_units as u64)
+    });
+    row("write units a second", &|c| {
+        grouped((c.measured.write_units / c.measured.seconds) as u64)
+    });
+    row("changes recorded", &|c| {
+        grouped(c.measured.changes.values().sum())
+    });
+    row("connections not written", &|c| {
+        grouped(c.measured.unwritten)
+    });
+    print_rows(&rows);
+    if let Some(unchanged) = columns.iter().find(|column| column.title == "unchanged") {
+        print_schedule(options, unchanged);
+    }
+}
+
+/// How long the unchanged run would take by the waiting alone.
+fn print_schedule(options: &Options, unchanged: &Column) {
+    let runs = unchanged.measured.durations.len().max(1) as f64;
+    let pages = options.connections.div_ceil(100) as u64;
+    let batches = options.connections.div_ceil(BATCH) as u64;
+    let processor = unchanged.measured.processor_seconds / runs;
+    let slowed = processor * WHOLE_PROCESSOR_MB / MEMORY_MB;
+    println!(
+        "\nCalculated, not measured: {pages} listing pages one after the other, {batches} batches, \
+         {} at a time, and two\nrecords, as the unchanged run sent them; nothing throttled, and no \
+         processor but that of the function:\n{:.1} ms a run as measured here, {:.0} ms at {MEMORY_MB} MB \
+         (Lambda gives a whole one at {WHOLE_PROCESSOR_MB} MB).\n",
+        options.concurrency,
+        processor * 1e3,
+        slowed * 1e3,
+    );
+    let shape = |processor: f64| Shape {
+        pages,
+        batches,
+        batch_units: options.connections as f64 / batches as f64,
+        processor_us: (processor * 1e6) as u64,
+    };
+    let mut rows = vec![
+        [
+            "write units a second",
+            "processor",
+            "seconds in all",
+            "mean run",
+            "longest run",
+            "write units a second used",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+    ];
+    for limit in [None, Some(40_000.0), Some(4_000.0)] {
+        for (name, processor) in [("none", 0.0), ("256 MB", slowed)] {
+            let came = work_out(options, shape(processor), limit);
+            rows.push(vec![
+                limit.map_or("any".to_owned(), |rate| grouped(rate as u64)),
+                name.to_owned(),
+                format!("{:.1}", came.seconds),
+                format!("{:.2}", came.mean_run_seconds),
+                format!("{:.2}", came.longest_run_seconds),
+                grouped(came.units_a_second as u64),
+            ]);
+        }
+    }
+    print_rows(&rows);
+}
+
+fn print_rows(rows: &[Vec<String>]) {
+    let columns = rows.first().map_or(0, Vec::len);
+    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    for row in rows {
+        let mut line = format!("{:<1$}", row[0], widths[0]);
+        for (cell, width) in row.iter().zip(&widths).skip(1) {
+            line.push_str(&format!("  {cell:>width$}"));
+        }
+        println!("{line}");
+    }
+}
+
+fn quantile(measured: &Measured, share: f64) -> f64 {
+    let last = measured.durations.len().saturating_sub(1);
+    let place = (last as f64 * share) as usize;
+    measured.durations.get(place).copied().unwrap_or(0) as f64 / 1e3
+}
+
+fn mebibytes(bytes: u64) -> String {
+    format!("{:.1}", bytes as f64 / 1_048_576.0)
+}
+
+/// 1234567 as 1,234,567.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
