@@ -28,8 +28,6 @@ use crate::options::Options;
 use crate::service;
 use crate::support::{Result, peak_bytes, processor_seconds, put, table_at};
 
-/// The function's timeout in organization mode.
-pub const TIMEOUT: Duration = Duration::from_secs(60);
 /// The state machine's attempts at one account.
 const ATTEMPTS: u32 = 3;
 /// The region that is asked; it tells of all.
@@ -79,6 +77,7 @@ impl Measured {
 #[tokio::main(flavor = "current_thread")]
 pub async fn run(options: &Options, service: &str, table: &str) -> Result<()> {
     let next = Cell::new(0);
+    let timeout = Duration::from_secs(options.timeout_s);
     let began = Instant::now();
     let environments = (0..options.at_once.min(options.accounts)).map(|_| async {
         let handler = handler(options, service, table);
@@ -87,7 +86,7 @@ pub async fn run(options: &Options, service: &str, table: &str) -> Result<()> {
             let account = next.replace(next.get() + 1);
             for _ in 0..ATTEMPTS {
                 let event = json!({"account": service::account(account)});
-                let run = match handler.handle(&event, TIMEOUT).await {
+                let run = match handler.handle(&event, timeout).await {
                     Ok(answer) | Err(HandlerError::RunFailed(answer)) => answer.runs()[0].clone(),
                     Err(error) => panic!("{error}"),
                 };

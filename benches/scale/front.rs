@@ -66,7 +66,9 @@ pub fn router(front: Arc<Front>) -> Router {
 
 async fn pass(State(front): State<Arc<Front>>, request: Request) -> Response<Body> {
     let (mut parts, body) = request.into_parts();
-    let body = axum::body::to_bytes(body, usize::MAX).await.expect("a body");
+    let body = axum::body::to_bytes(body, usize::MAX)
+        .await
+        .expect("a body");
     let target = parts.headers.get("x-amz-target");
     let target = target.and_then(|target| target.to_str().ok()).unwrap_or("");
     let writes = !target.ends_with(".Query");

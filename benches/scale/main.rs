@@ -42,11 +42,7 @@ use support::Result;
 const LARGEST_FIRST_RUN: usize = 10_000;
 
 fn main() -> Result<()> {
-    // `cargo bench` adds a flag of its own.
-    let arguments: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|argument| argument != "--bench")
-        .collect();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["serve", options] => server::serve(serde_json::from_str(options)?),
@@ -54,15 +50,54 @@ fn main() -> Result<()> {
             drive::run(&serde_json::from_str(options)?, service, table)
         }
         ["seed", options, _, table] => drive::seed(&serde_json::from_str(options)?, table),
-        ["--help" | "-h"] => {
-            println!("{USAGE}");
-            Ok(())
-        }
-        options => simulate(&Options::parse(options)?),
+        // `cargo bench` adds a flag of its own; without it, this is a test.
+        [options @ .., "--bench"] => match options {
+            ["--help" | "-h"] => {
+                println!("{USAGE}");
+                Ok(())
+            }
+            options => {
+                let options = Options::parse(options)?;
+                report::print(&options, &simulate(&options)?);
+                Ok(())
+            }
+        },
+        words => test(words),
     }
 }
 
-fn simulate(options: &Options) -> Result<()> {
+/// A few accounts, much throttling: whatever it is that `cargo test` runs.
+fn test(words: &[&str]) -> Result<()> {
+    const NAME: &str = "a_simulated_organization_is_recorded_whole";
+    let filters = words.iter().filter(|word| !word.starts_with('-'));
+    if words.contains(&"--list") || filters.clone().any(|filter| !NAME.contains(filter)) {
+        return Ok(());
+    }
+    let options = Options {
+        accounts: 3,
+        connections: 120,
+        throttled: 10.0,
+        changed: 10.0,
+        timeout_s: 600,
+        ..Options::default()
+    };
+    let columns = simulate(&options)?;
+    let complete: Vec<u64> = columns.iter().map(|c| c.measured.complete).collect();
+    assert_eq!(complete, [3, 3, 3]);
+    let changes: Vec<u64> = columns
+        .iter()
+        .map(|column| column.measured.changes.values().sum())
+        .collect();
+    assert_eq!(
+        changes,
+        [360, 0, 35],
+        "first seen, unchanged, about a tenth changed"
+    );
+    println!("test {NAME} ... ok\n\ntest result: ok. 1 passed; 0 failed; 0 ignored");
+    Ok(())
+}
+
+fn simulate(options: &Options) -> Result<Vec<Column>> {
     println!("{}\n", report::setting(options));
     let mut server = Server::start(options)?;
     let mut columns = Vec::new();
@@ -87,8 +122,7 @@ fn simulate(options: &Options) -> Result<()> {
     server.tell("change")?;
     let title = format!("{} % changed", options.changed);
     columns.push(measure(&mut server, options, &title)?);
-    report::print(options, &columns);
-    Ok(())
+    Ok(columns)
 }
 
 /// Runs every account once.
@@ -131,7 +165,10 @@ fn check(options: &Options, title: &str, measured: &Measured, served: &Served) {
     assert_eq!(measured.unwritten, 0);
     let pages = options.connections.div_ceil(100) as u64;
     let least = options.accounts as u64 * pages + served.listing_throttled;
-    assert_eq!(measured.listing, least, "each throttled page is asked again");
+    assert_eq!(
+        measured.listing, least,
+        "each throttled page is asked again"
+    );
     if title == "unchanged" {
         let units = options.accounts * (options.connections + 2);
         assert_eq!(measured.write_units.to_string(), units.to_string());

@@ -29,6 +29,8 @@ pub struct Options {
     pub changed: f64,
     /// Embedded databases that the accounts are spread over.
     pub shards: usize,
+    /// Seconds that a run may take: the function's timeout.
+    pub timeout_s: u64,
 }
 
 impl Default for Options {
@@ -46,6 +48,8 @@ impl Default for Options {
             write_units: 0.0,
             changed: 1.0,
             shards: 4,
+            // The template's, in organization mode.
+            timeout_s: 60,
         }
     }
 }
@@ -64,7 +68,8 @@ cargo bench --bench scale -- [OPTIONS]
   --listing-rate N    listing requests a second that one account allows [any]
   --write-units N     write units a second that the table allows [any]
   --changed PERCENT   connections that change before the last run [1]
-  --shards N          embedded databases behind the table [4]";
+  --shards N          embedded databases behind the table [4]
+  --timeout-s N       seconds that a run may take [60]";
 
 impl Options {
     pub fn parse(words: &[&str]) -> Result<Self> {
@@ -87,6 +92,7 @@ impl Options {
                 "--write-units" => options.write_units = number(flag, value)?,
                 "--changed" => options.changed = number(flag, value)?,
                 "--shards" => options.shards = number(flag, value)?,
+                "--timeout-s" => options.timeout_s = number(flag, value)?,
                 _ => return Err(format!("{flag} is not known\n\n{USAGE}").into()),
             }
         }

@@ -103,7 +103,9 @@ pub fn print(options: &Options, columns: &[Column]) {
     });
     row("table reads", &|c| grouped(c.measured.read));
     row("table writes", &|c| grouped(c.measured.write));
-    row("  throttled of both", &|c| grouped(c.served.table_throttled));
+    row("  throttled of both", &|c| {
+        grouped(c.served.table_throttled)
+    });
     row("read units", &|c| grouped(c.measured.read_units as u64));
     row("write units", &|c| grouped(c.measured.write_units as u64));
     row("  of them in indexes", &|c| {

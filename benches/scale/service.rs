@@ -199,7 +199,9 @@ async fn handle(
         service.options.connections
     };
     let end = there.min(start + usize::try_from(size).expect("a page"));
-    let page: Vec<Value> = (start..end).map(|n| service.connection(number, n)).collect();
+    let page: Vec<Value> = (start..end)
+        .map(|n| service.connection(number, n))
+        .collect();
     let mut answer = json!({"Connections": page});
     if end < there {
         answer["NextToken"] = json!(end.to_string());
