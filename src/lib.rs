@@ -14,6 +14,8 @@ pub mod batch;
 pub mod cli;
 pub mod collect;
 pub mod config;
+#[cfg(feature = "cli")]
+pub mod cost;
 pub mod domain;
 pub mod event;
 pub mod handler;

@@ -141,6 +141,22 @@ async fn answers_read_as_they_did() {
 }
 
 #[tokio::test]
+async fn a_bill_reads_as_it_did() {
+    let ccinv = Ccinv::offline();
+    assert_snapshot!("cost", ccinv.fine(&["cost"]).await);
+    let compared = [
+        "cost",
+        "--accounts",
+        "1,100,10000",
+        "--emails",
+        "--free-tier",
+    ];
+    assert_snapshot!("cost_compared", ccinv.fine(&compared).await);
+    let csv = ["cost", "--connections", "250", "--format", "csv"];
+    assert_snapshot!("cost_csv", ccinv.fine(&csv).await);
+}
+
+#[tokio::test]
 async fn help_reads_as_it_did() {
     let ccinv = Ccinv::offline();
     assert_snapshot!("help", ccinv.fine(&["--help"]).await);
@@ -154,6 +170,7 @@ async fn help_reads_as_it_did() {
         "verify",
         "check",
         "export",
+        "cost",
         "completions",
         "man",
         "scan",

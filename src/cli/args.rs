@@ -6,6 +6,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 
 use super::changes::{ChangesArgs, HistoryArgs};
 use super::check::CheckArgs;
+use super::cost::CostArgs;
 use super::diff::DiffArgs;
 use super::export::ExportArgs;
 use super::list::ListArgs;
@@ -171,6 +172,21 @@ Examples:
 
 Exit codes: 0 fine, 4 nothing is recorded.")]
     Export(ExportArgs),
+    /// Say what it costs on AWS, for your numbers and prices
+    #[command(after_help = "\
+Counts times prices: what a run sends and writes is counted, and the tests assert
+the counts; the prices are a file, and how long a run takes is assumed. Nothing is
+asked of AWS.
+
+Examples:
+  ccinv cost
+  ccinv cost --accounts 100 --connections 20 --every 15m
+  ccinv cost --accounts 1,100,10000
+  ccinv cost --print-prices > prices.toml
+  ccinv cost --prices prices.toml --free-tier --json
+
+Exit codes: 0 fine, 2 wrong usage, or a price file that can't be used.")]
+    Cost(CostArgs),
     /// Print completions for a shell
     #[command(after_help = "\
 Examples:

@@ -5,6 +5,7 @@ mod basis;
 mod changes;
 mod check;
 mod check_output;
+mod cost;
 mod csv;
 mod demo;
 mod diff;
@@ -153,6 +154,7 @@ async fn run(args: Args) -> Result<Exit, CliError> {
         Command::Verify(args) => verify::run(args).await,
         Command::Check(args) => check::run(*args).await,
         Command::Export(args) => export::run(args).await,
+        Command::Cost(args) => cost::run(args),
         Command::Completions(args) => shell::completions(args),
         Command::Man => shell::man(),
     }

@@ -4,6 +4,8 @@
 //! the part that tells rows apart. Where the text goes on to a file or a
 //! program, nothing is cut.
 
+use std::borrow::Cow;
+
 use anstyle::{AnsiColor, Style};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -33,7 +35,7 @@ pub(super) struct Cell {
 /// A table.
 #[derive(Debug, Clone)]
 pub(super) struct TextTable {
-    columns: Vec<Column>,
+    columns: Vec<(Cow<'static, str>, Cut)>,
     rows: Vec<Line>,
 }
 
@@ -84,16 +86,28 @@ impl Cell {
 impl TextTable {
     /// An empty table with these columns.
     pub(super) fn new(columns: impl Into<Vec<Column>>) -> Self {
+        let columns = columns.into().into_iter();
         Self {
-            columns: columns.into(),
+            columns: columns.map(|(name, cut)| (name.into(), cut)).collect(),
+            rows: Vec::new(),
+        }
+    }
+
+    /// The same, with names that are not known beforehand.
+    pub(super) fn named(columns: impl IntoIterator<Item = (String, Cut)>) -> Self {
+        Self {
+            columns: columns
+                .into_iter()
+                .map(|(name, cut)| (name.into(), cut))
+                .collect(),
             rows: Vec::new(),
         }
     }
 
     /// Adds a row, with lines of text under it.
-    pub(super) fn add<const N: usize>(&mut self, cells: [Cell; N], notes: Vec<String>) {
+    pub(super) fn add(&mut self, cells: impl Into<Vec<Cell>>, notes: Vec<String>) {
         self.rows.push(Line {
-            cells: cells.to_vec(),
+            cells: cells.into(),
             notes,
         });
     }
@@ -107,7 +121,7 @@ impl TextTable {
             .columns
             .iter()
             .map(|(name, _)| Cell {
-                text: (*name).to_owned(),
+                text: name.clone().into_owned(),
                 style: BOLD,
             })
             .collect();

@@ -1,0 +1,120 @@
+//! The bill: what a month comes to.
+
+use serde::Serialize;
+
+use super::prices::{Item, PriceList};
+use super::{Plan, counts};
+
+const GB: f64 = 1_073_741_824.0;
+
+/// A month.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Bill {
+    /// What is deployed.
+    pub plan: Plan,
+    /// What is paid for; what is not used is left out.
+    pub lines: Vec<Line>,
+    /// US dollars in all.
+    pub usd: f64,
+}
+
+/// One line of it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Line {
+    /// What for.
+    pub item: Item,
+    /// The service.
+    pub service: &'static str,
+    /// What of the service.
+    pub what: &'static str,
+    /// Units in a month.
+    pub quantity: f64,
+    /// The units' name.
+    pub unit: String,
+    /// US dollars.
+    pub usd: f64,
+}
+
+impl Bill {
+    /// Works out a month; with `free_tier`, without what is free of charge.
+    pub fn of(plan: Plan, prices: &PriceList, free_tier: bool) -> Self {
+        let mut lines = Vec::new();
+        for item in Item::ALL {
+            let Some(price) = prices.prices.get(&item) else {
+                continue;
+            };
+            let quantity = quantity(&plan, item);
+            if quantity == 0.0 {
+                continue;
+            }
+            let free = if free_tier { price.free } else { 0.0 };
+            let (service, what) = item.words();
+            lines.push(Line {
+                item,
+                service,
+                what,
+                quantity,
+                unit: price.unit.clone(),
+                usd: (quantity - free).max(0.0) / price.per * price.usd,
+            });
+        }
+        Self {
+            plan,
+            usd: lines.iter().map(|line| line.usd).sum(),
+            lines,
+        }
+    }
+}
+
+/// Units in a month.
+#[expect(clippy::cast_precision_loss, reason = "counts below 2^52")]
+fn quantity(plan: &Plan, item: Item) -> f64 {
+    let runs = plan.runs();
+    let changes = (plan.accounts * plan.changes) as f64;
+    let connections = plan.connections;
+    let organization = |quantity: f64| {
+        if plan.is_organization() {
+            quantity
+        } else {
+            0.0
+        }
+    };
+    let stored = counts::stored(plan);
+    let logged = runs * counts::LOGGED as f64 / GB;
+    match item {
+        Item::DynamodbWriteUnits => {
+            runs * counts::write_units(plan) as f64 + changes * counts::CHANGE_UNITS as f64
+        }
+        Item::DynamodbReadUnits => runs * counts::read_units(connections) as f64,
+        Item::DynamodbStorage => (stored.table + stored.indexes) / GB,
+        // Of the table alone: its indexes are made anew.
+        Item::DynamodbPitr => stored.table / GB,
+        Item::DynamodbStreamReads => counts::stream_reads(plan),
+        Item::LambdaRequests => runs,
+        Item::LambdaGbSeconds => {
+            let seconds = runs * counts::run_seconds(plan) + counts::cold_start_seconds(plan);
+            seconds * plan.memory_mb as f64 / 1_024.0
+        }
+        Item::StepFunctionsTransitions => {
+            organization(plan.schedules() * counts::transitions(plan.accounts) as f64)
+        }
+        Item::StepFunctionsExpressRequests => organization(runs),
+        // Rounded up to a tenth of a second.
+        Item::StepFunctionsExpressGbSeconds => {
+            let seconds = (counts::run_seconds(plan) * 10.0).ceil() / 10.0;
+            organization(runs * seconds * counts::EXPRESS_GB)
+        }
+        Item::EventbridgeEvents | Item::EventbridgePipeRequests => changes,
+        Item::SqsRequests => counts::queue_requests(plan),
+        Item::SnsEmails if plan.emails => changes,
+        Item::SnsEmails => 0.0,
+        Item::LogsIngested => logged,
+        Item::LogsStored => logged * plan.months.min(counts::LOG_MONTHS) as f64,
+        Item::Metrics => counts::METRICS as f64,
+        Item::Alarms => {
+            counts::ALARM_METRICS as f64 + organization(counts::ORGANIZATION_ALARM_METRICS as f64)
+        }
+        Item::Dashboards => counts::DASHBOARDS as f64,
+        Item::Traces => counts::traces(plan),
+    }
+}
