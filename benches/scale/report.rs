@@ -1,5 +1,8 @@
 //! What is printed.
 
+use codeconnections_inventory::cost::prices::PRICES;
+use codeconnections_inventory::cost::{Bill, Plan, PriceList};
+
 use crate::drive::Measured;
 use crate::options::Options;
 use crate::schedule::{Shape, work_out};
@@ -122,8 +125,38 @@ pub fn print(options: &Options, columns: &[Column]) {
     });
     print_rows(&rows);
     if let Some(unchanged) = columns.iter().find(|column| column.title == "unchanged") {
+        print_cost(options);
         print_schedule(options, unchanged);
     }
+}
+
+/// What `ccinv cost` makes of it, with as many changes in an hour as the last
+/// run found.
+fn print_cost(options: &Options) {
+    let changes = options.connections as f64 * options.changed / 100.0;
+    let plan = Plan {
+        accounts: options.accounts as u64,
+        connections: options.connections as u64,
+        every_ms: 3_600_000,
+        changes: 0,
+        memory_mb: MEMORY_MB as u64,
+        at_once: options.at_once as u64,
+        months: 1,
+        emails: false,
+    };
+    let prices = PriceList::parse(PRICES).expect("prices that come with it");
+    let month = |plan: Plan| Bill::of(plan, &prices, false).usd;
+    let busy = Plan {
+        changes: (changes * plan.schedules()) as u64,
+        ..plan
+    };
+    println!(
+        "\nBy the counts and prices of `ccinv cost`, a month of hourly unchanged runs costs {:.2} US dollars,\n\
+         and one in which every run finds {} % changed {:.2}.",
+        month(plan),
+        options.changed,
+        month(busy),
+    );
 }
 
 /// How long the unchanged run would take by the waiting alone.
