@@ -14,7 +14,7 @@ use codeconnections_inventory::domain::{
     AccountId, Attributes, Clock, Filter, Format, Listing, ListingEnd, Outcome, Region, RunId,
     SystemClock,
 };
-use codeconnections_inventory::handler::{Handler, HandlerError};
+use codeconnections_inventory::handler::{Accounts, Handler, HandlerError};
 use codeconnections_inventory::inventory::{Inventory, Policy};
 use codeconnections_inventory::local::embedded::local_config;
 use codeconnections_inventory::summary::Summary;
@@ -30,8 +30,14 @@ use crate::support::{Result, peak_bytes, processor_seconds, put, table_at};
 
 /// The state machine's attempts at one account.
 const ATTEMPTS: u32 = 3;
+/// The account that the function is in.
+const OWN: &str = "999999999999";
 /// The region that is asked; it tells of all.
 const ASKED: &str = "us-east-1";
+
+/// The state machine, and what its executions are named after.
+const MACHINE: &str = "arn:aws:states:us-east-1:999999999999";
+const NAME: &str = "inventory-StateMachine-1A2B3C4D5E6F";
 
 /// What the runs of all accounts came to.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -78,6 +84,8 @@ impl Measured {
 pub async fn run(options: &Options, service: &str, table: &str) -> Result<()> {
     let next = Cell::new(0);
     let timeout = Duration::from_secs(options.timeout_s);
+    let run_id = RunId::new(SystemClock.now(), fastrand::u128(..));
+    let execution = &format!("{MACHINE}:execution:{NAME}:{run_id}");
     let began = Instant::now();
     let environments = (0..options.at_once.min(options.accounts)).map(|_| async {
         let handler = handler(options, service, table);
@@ -85,7 +93,11 @@ pub async fn run(options: &Options, service: &str, table: &str) -> Result<()> {
         while next.get() < options.accounts {
             let account = next.replace(next.get() + 1);
             for _ in 0..ATTEMPTS {
-                let event = json!({"account": service::account(account)});
+                let event = json!({
+                    "account": service::account(account),
+                    "execution_id": execution,
+                    "schedule_arn": format!("{MACHINE}:stateMachine:{NAME}"),
+                });
                 let run = match handler.handle(&event, timeout).await {
                     Ok(answer) | Err(HandlerError::RunFailed(answer)) => answer.runs()[0].clone(),
                     Err(error) => panic!("{error}"),
@@ -139,10 +151,10 @@ fn handler(options: &Options, service: &str, table: &str) -> Handler<CodeConnect
         name: "codeconnections-inventory-read".into(),
         external_id: None,
     };
-    let own = "999999999999".parse().expect("an account");
+    let own: AccountId = OWN.parse().expect("an account");
     Handler {
         inventory: Inventory {
-            source: CodeConnections::new(local_config(service), Some(own), Some(role)),
+            source: CodeConnections::new(local_config(service), Some(own.clone()), Some(role)),
             table: table_at(table),
             clock: SystemClock,
             policy: Policy {
@@ -152,7 +164,7 @@ fn handler(options: &Options, service: &str, table: &str) -> Handler<CodeConnect
                 limits: Limits::default(),
             },
         },
-        accounts: (0..options.accounts).map(account).collect(),
+        accounts: Accounts::Any { own },
         regions: vec![region()],
         random: || fastrand::u128(..),
     }
@@ -220,6 +232,7 @@ fn snapshots(options: &Options, number: usize) -> Vec<Item> {
         account: &account,
         run_id: &run_id,
         event_id: None,
+        calls: &[],
     };
     let known = Known::default();
     let plan = plan::plan(&comparison, &known, &observation, TombstoneGuard::Off);
