@@ -24,6 +24,7 @@
 mod bucket;
 mod drive;
 mod front;
+mod limits;
 mod options;
 mod report;
 mod schedule;

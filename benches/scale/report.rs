@@ -4,6 +4,7 @@ use codeconnections_inventory::cost::prices::PRICES;
 use codeconnections_inventory::cost::{Bill, Plan, PriceList};
 
 use crate::drive::Measured;
+use crate::limits::{self, NEW_TABLE_UNITS, TABLE_UNITS};
 use crate::options::Options;
 use crate::schedule::{Shape, work_out};
 
@@ -128,6 +129,8 @@ pub fn print(options: &Options, columns: &[Column]) {
         print_cost(options);
         print_schedule(options, unchanged);
     }
+    println!("\nWhere it would break, by documented limits (not measured):\n");
+    print_rows(&limits::rows(options));
 }
 
 /// What `ccinv cost` makes of it, with as many changes in an hour as the last
@@ -193,7 +196,7 @@ fn print_schedule(options: &Options, unchanged: &Column) {
         .map(str::to_owned)
         .to_vec(),
     ];
-    for limit in [None, Some(40_000.0), Some(4_000.0)] {
+    for limit in [None, Some(TABLE_UNITS), Some(NEW_TABLE_UNITS)] {
         for (name, processor) in [("none", 0.0), ("256 MB", slowed)] {
             let came = work_out(options, shape(processor), limit);
             rows.push(vec![
@@ -213,12 +216,21 @@ fn print_rows(rows: &[Vec<String>]) {
     let columns = rows.first().map_or(0, Vec::len);
     let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns).map(width).collect();
+    let is_number = |column: usize| {
+        let last = rows.last().map(|row| row[column].as_str()).unwrap_or("");
+        last.starts_with(|c: char| c.is_ascii_digit())
+    };
     for row in rows {
         let mut line = format!("{:<1$}", row[0], widths[0]);
-        for (cell, width) in row.iter().zip(&widths).skip(1) {
-            line.push_str(&format!("  {cell:>width$}"));
+        for (column, cell) in row.iter().enumerate().skip(1) {
+            let width = widths[column];
+            if is_number(column) {
+                line.push_str(&format!("  {cell:>width$}"));
+            } else {
+                line.push_str(&format!("  {cell:<width$}"));
+            }
         }
-        println!("{line}");
+        println!("{}", line.trim_end());
     }
 }
 
@@ -233,7 +245,7 @@ fn mebibytes(bytes: u64) -> String {
 }
 
 /// 1234567 as 1,234,567.
-fn grouped(number: u64) -> String {
+pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (i, digit) in digits.chars().enumerate() {

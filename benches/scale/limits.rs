@@ -1,0 +1,118 @@
+//! Where it would break, by what AWS documents: arithmetic on limits, not
+//! measured.
+
+use std::time::Duration;
+
+use codeconnections_inventory::aws::Deadline;
+use tokio::time::Instant;
+
+use crate::options::Options;
+use crate::report::grouped;
+
+/// What a state passes on, at most.
+/// <https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html>
+const STATE_BYTES: u64 = 262_144;
+/// Events of one Standard execution, at most (the same page).
+const HISTORY_EVENTS: u64 = 25_000;
+/// What a new table on demand takes a second, what any takes before AWS is
+/// asked, and what one partition takes.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/on-demand-capacity-mode.html>
+pub const NEW_TABLE_UNITS: f64 = 4_000.0;
+pub const TABLE_UNITS: f64 = 40_000.0;
+const PARTITION_UNITS: f64 = 1_000.0;
+/// Accounts that AWS raises an organization's quota to.
+/// <https://docs.aws.amazon.com/organizations/latest/userguide/orgs_reference_limits.html>
+const ORGANIZATION_ACCOUNTS: u64 = 10_000;
+
+/// Of the state machine: bytes of an account's id in a list, of what comes of a
+/// run that is complete (`true`) and of one that is not; accounts on a page,
+/// and events of the history that a page makes; its timeout.
+const ID_BYTES: u64 = "\"123456789012\",".len() as u64;
+const COMPLETE_BYTES: u64 = "true,".len() as u64;
+const OTHER_BYTES: u64 = "\"123456789012 PARTIAL\",".len() as u64;
+const PAGE_ACCOUNTS: u64 = 20;
+const PAGE_EVENTS: u64 = 7;
+const MACHINE_SECONDS: u64 = 21_600;
+
+/// Each limit, and the size at which it is met; the smallest of a kind first.
+pub fn rows(options: &Options) -> Vec<Vec<String>> {
+    let at_once = options.at_once as u64;
+    let row = |what: &str, met: u64, of: &str, then: &str| {
+        vec![
+            what.to_owned(),
+            grouped(met),
+            of.to_owned(),
+            then.to_owned(),
+        ]
+    };
+    let [listing, writing] = seconds(options.timeout_s);
+    let page_seconds = (options.listing_ms.0 + options.listing_ms.1) as f64 / 2e3;
+    let listed = listing / page_seconds * 100.0;
+    // Listed, and written by one partition, one after the other.
+    let written = writing / (page_seconds / 100.0 + 1.0 / PARTITION_UNITS);
+    vec![
+        ["LIMIT", "MET AT", "OF", "THEN"]
+            .map(str::to_owned)
+            .to_vec(),
+        row(
+            "AWS's own for an organization",
+            ORGANIZATION_ACCOUNTS,
+            "accounts",
+            "AWS has to be asked",
+        ),
+        row(
+            "256 KiB of results, if no run is complete",
+            STATE_BYTES / OTHER_BYTES,
+            "accounts",
+            "the execution fails; runs are recorded",
+        ),
+        row(
+            "state machine's 6 hours, if every run takes its 60 s",
+            MACHINE_SECONDS * at_once / options.timeout_s,
+            "accounts",
+            "the execution times out; runs are recorded",
+        ),
+        row(
+            "256 KiB of account ids",
+            STATE_BYTES / ID_BYTES,
+            "accounts",
+            "the execution fails before any run",
+        ),
+        row(
+            "256 KiB of results, if all runs are complete",
+            STATE_BYTES / COMPLETE_BYTES,
+            "accounts",
+            "the execution fails; runs are recorded",
+        ),
+        row(
+            "25,000 events of an execution's history",
+            HISTORY_EVENTS / PAGE_EVENTS * PAGE_ACCOUNTS,
+            "accounts",
+            "the execution fails before any run",
+        ),
+        row(
+            "1,000 write units a second of one partition",
+            written as u64,
+            "connections of an account",
+            "the rest is left to the next run; PARTIAL",
+        ),
+        row(
+            "the time for listing, pages as far away as here",
+            listed as u64,
+            "connections of an account",
+            "the listing is incomplete; PARTIAL",
+        ),
+    ]
+}
+
+/// Seconds from a run's beginning to the end of listing and of writing.
+fn seconds(timeout: u64) -> [f64; 2] {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build();
+    runtime.expect("a clock").block_on(async {
+        let now = Instant::now();
+        let deadline = Deadline::after(Duration::from_secs(timeout));
+        [deadline.listing, deadline.writing].map(|at| (at - now).as_secs_f64())
+    })
+}
