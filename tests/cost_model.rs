@@ -20,10 +20,11 @@ use codeconnections_inventory::domain::Clock;
 use codeconnections_inventory::summary::Summary;
 use codeconnections_inventory::table::items::Item;
 use codeconnections_inventory::table::schema::INDEXES;
-use serde_json::json;
+use serde_json::{Value, json};
 use support::ccinv::Ccinv;
 use support::emulator::{Emulator, Environment};
 use support::lab::{ACCOUNT, HOUR, Lab, REGION, long_run};
+use support::template::{TEMPLATE, resource, resources_of, text};
 
 const CONNECTIONS: u64 = 130;
 
@@ -232,9 +233,69 @@ async fn a_run_logs_as_much_as_is_counted() {
         .await
         .answer();
     let lines = emulator.lines();
+    let metrics: usize = lines
+        .iter()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter_map(|line| {
+            let metrics = &line["_aws"]["CloudWatchMetrics"][0]["Metrics"];
+            Some(metrics.as_array()?.len())
+        })
+        .sum();
+    assert_eq!(metrics as u64, counts::METRICS);
     assert!(lines.len() >= 2, "{lines:?}");
     let bytes: usize = lines.iter().map(String::len).sum();
     covers("logged", counts::LOG_BYTES as f64, bytes as f64, 1.3);
+}
+
+#[test]
+fn the_template_has_what_is_counted() {
+    let of = |kind: &str| resources_of(kind).len() as u64;
+    assert_eq!(of("AWS::Pipes::Pipe"), counts::PIPES);
+    assert_eq!(of("AWS::CloudWatch::Dashboard"), counts::DASHBOARDS);
+    let (mut always, mut in_organizations) = (0, 0);
+    for alarm in resources_of("AWS::CloudWatch::Alarm").into_values() {
+        let metrics = alarm["Properties"]["Metrics"].as_array();
+        let looked_at = metrics.map_or(1, |metrics| {
+            let read = metrics.iter().filter(|m| !m["MetricStat"].is_null());
+            read.count() as u64
+        });
+        match alarm["Condition"].as_str() {
+            None => always += looked_at,
+            Some("OrganizationMode") => in_organizations += looked_at,
+            Some(other) => panic!("counted under no {other}"),
+        }
+    }
+    assert_eq!(always, counts::ALARM_METRICS);
+    assert_eq!(in_organizations, counts::ORGANIZATION_ALARM_METRICS);
+
+    let default = |name: &str| {
+        let default = &TEMPLATE["Parameters"][name]["Default"];
+        default.as_u64().expect("a number")
+    };
+    let deployed = plan(1, 20);
+    assert_eq!(default("MemorySize"), deployed.memory_mb);
+    assert_eq!(default("AccountsAtOnce"), deployed.at_once);
+    assert_eq!(default("MaxConcurrency"), counts::TABLE_REQUESTS_AT_ONCE);
+    assert_eq!(default("LogRetentionInDays"), counts::LOG_MONTHS * 30);
+
+    let machine = resource("AWS::StepFunctions::StateMachine");
+    let definition = text(&machine["Properties"]["DefinitionString"]["Fn::Sub"]);
+    // Numbers that are put in for parameters.
+    let definition = definition
+        .replace("${AccountsAtOnce}", "40")
+        .replace("${ToleratedFailurePercentage}", "5");
+    let definition: Value = serde_json::from_str(&definition).expect("JSON");
+    let states = definition["States"].as_object().expect("states");
+    assert!(definition.to_string().contains("'MaxResults': 20"));
+    assert_eq!(counts::ACCOUNTS_A_PAGE, 20);
+    let a_page = ["ListAccounts", "MoreAccounts"];
+    assert!(a_page.iter().all(|state| states.contains_key(*state)));
+    assert_eq!(a_page.len() as u64, counts::STATES_A_PAGE);
+    // It ends in one of two.
+    let ends = ["Done", "NotEnough"];
+    assert!(ends.iter().all(|state| states.contains_key(*state)));
+    let others = states.len() as u64 - counts::STATES_A_PAGE - 1;
+    assert_eq!(others, counts::OTHER_STATES);
 }
 
 fn plan(accounts: u64, connections: u64) -> Plan {

@@ -103,7 +103,7 @@ const PAGE_MS: u64 = 40;
 /// Milliseconds for a request to the table.
 const TABLE_MS: u64 = 5;
 /// The template's `MaxConcurrency`.
-const TABLE_REQUESTS_AT_ONCE: u64 = 4;
+pub const TABLE_REQUESTS_AT_ONCE: u64 = 4;
 /// Microseconds of a whole processor for a run, and for each connection.
 /// `cargo bench --bench scale` measures them on another kind of processor.
 const PROCESSOR_US: u64 = 4_000;
