@@ -166,8 +166,13 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Handler<S, C> {
     /// can't be used, are told as failed: the queue has them still.
     async fn handle_batch(&self, batch: Batch, deadline: Deadline) -> Answer {
         let mut failures = Vec::new();
-        let mut refuse = |id, error: &InvalidEvent| {
-            tracing::error!(error_type = "InvalidEvent", error = %error, "message refused");
+        let mut refuse = |id: MessageId, error: &InvalidEvent| {
+            tracing::error!(
+                message_id = id.id,
+                error_type = "InvalidEvent",
+                error = %error,
+                "message refused"
+            );
             failures.push(id);
         };
         for (id, error) in batch.refused {
