@@ -173,6 +173,8 @@ const STREAM_READS_A_SECOND: u64 = 4;
 /// from 1,000 a partition, and is not documented.
 const LEAST_SHARDS: u64 = 4;
 const UNITS_A_SHARD: f64 = 1_000.0;
+/// Seconds of writing that a table grows by; a shorter burst it bears. Assumed.
+const SHORTEST_BURST: f64 = 60.0;
 const BYTES_A_SHARD: f64 = 10.0 * 1_073_741_824.0;
 /// Receives a minute of an event source mapping on an empty queue: five at a
 /// time, each waiting 20 seconds.
@@ -206,7 +208,8 @@ pub fn queue_requests(plan: &Plan) -> f64 {
 #[expect(clippy::cast_precision_loss, reason = "below 2^52")]
 pub fn stream_reads(plan: &Plan) -> f64 {
     let units = plan.accounts as f64 * write_units(plan) as f64;
-    let by_units = (units / schedule_seconds(plan) / UNITS_A_SHARD).ceil();
+    let seconds = schedule_seconds(plan).max(SHORTEST_BURST);
+    let by_units = (units / seconds / UNITS_A_SHARD).ceil();
     let by_size = (stored(plan).table / BYTES_A_SHARD).ceil();
     let shards = by_units.max(by_size).max(LEAST_SHARDS as f64);
     shards * (PIPES * STREAM_READS_A_SECOND) as f64 * super::HOURS_A_MONTH * 3_600.0
