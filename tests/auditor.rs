@@ -64,6 +64,9 @@ fn asked(seen: &Seen, table: &str) -> Permission {
     (format!("dynamodb:{}", seen.operation), index.to_owned())
 }
 
+/// Commands that ask no table.
+const NO_QUESTIONS: [&str; 6] = ["demo", "scan", "cost", "help", "completions", "man"];
+
 /// The commands that only read.
 fn reading(help: &str) -> BTreeSet<String> {
     let (_, after) = help.split_once("Commands:\n").expect("commands");
@@ -71,7 +74,7 @@ fn reading(help: &str) -> BTreeSet<String> {
     let names = commands.lines().filter_map(|l| l.split_whitespace().next());
     names
         // These write, or read no table.
-        .filter(|name| !["demo", "scan", "help", "completions", "man"].contains(name))
+        .filter(|name| !NO_QUESTIONS.contains(name))
         .map(str::to_owned)
         .collect()
 }
