@@ -28,8 +28,6 @@ use crate::options::Options;
 use crate::service;
 use crate::support::{Result, peak_bytes, processor_seconds, put, table_at};
 
-/// The state machine's attempts at one account.
-const ATTEMPTS: u32 = 3;
 /// The account that the function is in.
 const OWN: &str = "999999999999";
 /// The region that is asked; it tells of all.
@@ -45,9 +43,7 @@ pub struct Measured {
     pub seconds: f64,
     pub processor_seconds: f64,
     pub peak_bytes: u64,
-    /// Invocations by outcome, and functions that ended without one.
     pub outcomes: BTreeMap<String, u64>,
-    /// Accounts whose last attempt was complete.
     pub complete: u64,
     /// Milliseconds of each run.
     pub durations: Vec<u64>,
@@ -64,6 +60,7 @@ pub struct Measured {
 impl Measured {
     fn add(&mut self, run: &Summary) {
         *self.outcomes.entry(run.outcome.to_string()).or_default() += 1;
+        self.complete += u64::from(run.outcome == Outcome::Complete);
         self.durations.push(run.duration_ms);
         self.listing += run.requests.listing;
         self.read += run.requests.read;
@@ -92,23 +89,17 @@ pub async fn run(options: &Options, service: &str, table: &str) -> Result<()> {
         let mut measured = Measured::default();
         while next.get() < options.accounts {
             let account = next.replace(next.get() + 1);
-            for _ in 0..ATTEMPTS {
-                let event = json!({
-                    "account": service::account(account),
-                    "execution_id": execution,
-                    "schedule_arn": format!("{MACHINE}:stateMachine:{NAME}"),
-                });
-                let run = match handler.handle(&event, timeout).await {
-                    Ok(answer) | Err(HandlerError::RunFailed(answer)) => answer.runs()[0].clone(),
-                    Err(error) => panic!("{error}"),
-                };
-                measured.add(&run);
-                // PARTIAL answers normally: nothing tries it again.
-                measured.complete += u64::from(run.outcome == Outcome::Complete);
-                if run.outcome != Outcome::Failed {
-                    break;
-                }
-            }
+            let event = json!({
+                "account": service::account(account),
+                "execution_id": execution,
+                "schedule_arn": format!("{MACHINE}:stateMachine:{NAME}"),
+            });
+            // The state machine does not try a run again that came to its end.
+            let run = match handler.handle(&event, timeout).await {
+                Ok(answer) | Err(HandlerError::RunFailed(answer)) => answer.runs()[0].clone(),
+                Err(error) => panic!("{error}"),
+            };
+            measured.add(&run);
         }
         measured
     });

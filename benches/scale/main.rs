@@ -59,8 +59,9 @@ fn main() -> Result<()> {
             }
             options => {
                 let options = Options::parse(options)?;
-                report::print(&options, &simulate(&options)?);
-                Ok(())
+                let columns = simulate(&options)?;
+                report::print(&options, &columns);
+                all_holds(&columns)
             }
         },
         words => test(words),
@@ -83,6 +84,7 @@ fn test(words: &[&str]) -> Result<()> {
         ..Options::default()
     };
     let columns = simulate(&options)?;
+    all_holds(&columns)?;
     let complete: Vec<u64> = columns.iter().map(|c| c.measured.complete).collect();
     assert_eq!(complete, [3, 3, 3]);
     let changes: Vec<u64> = columns
@@ -96,6 +98,19 @@ fn test(words: &[&str]) -> Result<()> {
     );
     println!("test {NAME} ... ok\n\ntest result: ok. 1 passed; 0 failed; 0 ignored");
     Ok(())
+}
+
+/// Counts that are wrong end it badly, but not before all is printed.
+fn all_holds(columns: &[Column]) -> Result<()> {
+    let broken: Vec<&str> = columns
+        .iter()
+        .flat_map(|column| column.broken.iter().map(String::as_str))
+        .collect();
+    if broken.is_empty() {
+        Ok(())
+    } else {
+        Err(broken.join("; ").into())
+    }
 }
 
 fn simulate(options: &Options) -> Result<Vec<Column>> {
@@ -143,37 +158,52 @@ fn measure(server: &mut Server, options: &Options, title: &str) -> Result<Column
         table_throttled: count("table", "throttled")?,
         peak_bytes: counts["peak_bytes"].as_u64().ok_or("no peak")?,
     };
-    check(options, title, &measured, &served);
+    // A long run shows how far it is.
+    eprintln!("{title}: {:.0} s", measured.seconds);
     Ok(Column {
         title: title.to_owned(),
+        broken: broken(options, title, &measured, &served),
         measured,
         served,
     })
 }
 
-/// What must hold however slow the machine is. Whether all runs are complete
-/// in time is not among it.
-fn check(options: &Options, title: &str, measured: &Measured, served: &Served) {
-    // Nothing reached the stand-ins that no run counted, and the other way
-    // round.
-    assert_eq!(measured.listing, served.listing, "listing requests");
+/// What must hold however slow the machine is, and does not. Whether all runs
+/// are complete in time is not among it.
+fn broken(options: &Options, title: &str, measured: &Measured, served: &Served) -> Vec<String> {
+    let mut broken = Vec::new();
+    let mut holds = |what: &str, left: u64, holds: fn(&u64, &u64) -> bool, right: u64| {
+        if !holds(&left, &right) {
+            broken.push(format!("{title}: {what}: {left} and {right}"));
+        }
+    };
+    // What a run sends is counted by it. It may not arrive: a connection that
+    // is not made in time is made again.
     let table = measured.read + measured.write;
-    assert_eq!(table, served.table, "table requests");
-    if measured.complete < options.accounts as u64 {
-        return;
+    let at_least = u64::ge;
+    holds(
+        "listings sent and met",
+        measured.listing,
+        at_least,
+        served.listing,
+    );
+    holds("table requests sent and met", table, at_least, served.table);
+    let accounts = options.accounts as u64;
+    if measured.complete < accounts {
+        return broken;
     }
     // Whatever was throttled was done in the end.
-    assert_eq!(measured.unwritten, 0);
-    let pages = options.connections.div_ceil(100) as u64;
-    let least = options.accounts as u64 * pages + served.listing_throttled;
-    assert_eq!(
-        measured.listing, least,
-        "each throttled page is asked again"
-    );
+    holds("left unwritten", measured.unwritten, u64::eq, 0);
+    let pages = accounts * options.connections.div_ceil(100) as u64;
+    let answered = served.listing - served.listing_throttled;
+    holds("pages answered and there", answered, at_least, pages);
     if title == "unchanged" {
-        let units = options.accounts * (options.connections + 2);
-        assert_eq!(measured.write_units.to_string(), units.to_string());
-        assert_eq!(measured.index_write_units.to_string(), "0");
-        assert!(measured.changes.is_empty(), "{:?}", measured.changes);
+        let units = accounts * (options.connections as u64 + 2);
+        holds("write units", measured.write_units as u64, u64::eq, units);
+        let index = measured.index_write_units as u64;
+        holds("write units of indexes", index, u64::eq, 0);
+        let changes = measured.changes.values().sum();
+        holds("changes", changes, u64::eq, 0);
     }
+    broken
 }

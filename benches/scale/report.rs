@@ -25,6 +25,8 @@ pub struct Column {
     pub title: String,
     pub measured: Measured,
     pub served: Served,
+    /// Counts that should be otherwise.
+    pub broken: Vec<String>,
 }
 
 /// Memory that Lambda gives a whole processor to, in MB, and the template's.
@@ -77,7 +79,6 @@ pub fn print(options: &Options, columns: &[Column]) {
         cells.extend(columns.iter().map(cell));
         rows.push(cells);
     };
-    row("accounts complete", &|c| grouped(c.measured.complete));
     let outcome = |name: &'static str| {
         move |c: &Column| grouped(c.measured.outcomes.get(name).copied().unwrap_or(0))
     };
@@ -109,6 +110,10 @@ pub fn print(options: &Options, columns: &[Column]) {
     row("table writes", &|c| grouped(c.measured.write));
     row("  throttled of both", &|c| {
         grouped(c.served.table_throttled)
+    });
+    row("sent again, not having arrived", &|c| {
+        let sent = c.measured.listing + c.measured.read + c.measured.write;
+        grouped(sent.saturating_sub(c.served.listing + c.served.table))
     });
     row("read units", &|c| grouped(c.measured.read_units as u64));
     row("write units", &|c| grouped(c.measured.write_units as u64));
