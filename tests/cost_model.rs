@@ -232,7 +232,7 @@ async fn a_run_logs_as_much_as_is_counted() {
         .invoke(&json!({"regions": [REGION]}))
         .await
         .answer();
-    let lines = emulator.lines();
+    let lines = emulator.lines(1, |line| line.contains("_aws")).await;
     let metrics: usize = lines
         .iter()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())

@@ -386,7 +386,7 @@ async fn invalid_settings_end_the_process_with_one_line_that_names_them_all() {
 
     assert_eq!(emulator.invoke(&tick("1")).await, Invoked::Crashed);
 
-    let lines = emulator.lines();
+    let lines = emulator.lines(1, |_| true).await;
     let [line] = lines.as_slice() else {
         panic!("one line, not {lines:?}");
     };
@@ -717,8 +717,10 @@ async fn log_lines_are_json_name_their_run_and_hold_no_credentials_at_any_level(
     let (refused, _) = emulator.invoke(&json!({"region": REGION})).await.error();
     assert_eq!(refused, "InvalidEvent");
 
-    let lines: Vec<Value> = emulator
-        .lines()
+    // The last thing of each invocation that is told.
+    let last = |line: &str| line.contains("event refused");
+    let lines = emulator.lines(1, last).await;
+    let lines: Vec<Value> = lines
         .iter()
         .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("JSON, not {line:?}")))
         .collect();

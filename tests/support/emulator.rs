@@ -180,8 +180,20 @@ impl Emulator {
         children(self.process.id()).into_iter().next().map(Function)
     }
 
-    /// What the function printed, without the emulator's own lines.
-    pub fn lines(&self) -> Vec<String> {
+    /// What the function printed, without the emulator's own lines, once
+    /// `number` of them are `wanted`: an answer may be here before the lines
+    /// that were printed before it.
+    pub async fn lines(&self, number: usize, wanted: impl Fn(&str) -> bool) -> Vec<String> {
+        let mut lines = Vec::new();
+        until("the function's lines are here", || {
+            lines = self.lines_so_far();
+            lines.iter().filter(|line| wanted(line)).count() >= number
+        })
+        .await;
+        lines
+    }
+
+    fn lines_so_far(&self) -> Vec<String> {
         let stdout = self.output[0].lines.lock().expect("no panic");
         let own = |line: &&String| {
             ["START RequestId: ", "END RequestId: ", "REPORT RequestId: "]
