@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 
 /// A failed call, reduced to what decides and what is told.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -59,6 +60,11 @@ impl Fault {
         }
     }
 
+    /// An answer that says that all went well, and does not say what.
+    pub fn unreadable(message: impl Into<Box<str>>) -> Self {
+        Self::new(FaultKind::Service, "UnreadableAnswer", message)
+    }
+
     /// A request that could not even be put together.
     pub fn local(error: &(dyn Error + 'static)) -> Self {
         Self::new(FaultKind::Refused, "NotSent", chain(error))
@@ -99,7 +105,7 @@ const THROTTLING: [&str; 16] = [
 
 /// The codes by which AWS says no to a caller. A region that an account has
 /// not enabled answers `UnrecognizedClientException`.
-const DENYING: [&str; 16] = [
+const DENYING: [&str; 18] = [
     "AccessDenied",
     "AccessDeniedException",
     "AuthFailure",
@@ -113,6 +119,8 @@ const DENYING: [&str; 16] = [
     "MissingAuthenticationTokenException",
     "NotAuthorized",
     "OptInRequired",
+    "RequestExpired",
+    "RequestTimeTooSkewed",
     "SignatureDoesNotMatch",
     "UnauthorizedOperation",
     "UnrecognizedClientException",
@@ -180,16 +188,39 @@ where
             SdkError::DispatchFailure(failure) if failure.is_io() => {
                 Self::new(FaultKind::Unreachable, "Unreachable", chain(error))
             }
-            SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => {
-                let told = chain(error);
-                if told.contains("credential") {
-                    Self::new(FaultKind::NoCredentials, "NoCredentials", told)
-                } else {
-                    Self::new(FaultKind::Refused, "NotSent", told)
-                }
+            // The request was sent, at least a part of it; whether it was
+            // carried out can't be told.
+            SdkError::DispatchFailure(failure) if failure.as_other().is_some() => {
+                Self::new(FaultKind::Service, "CutOff", chain(error))
             }
+            SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => not_sent(error),
             _ => Self::new(FaultKind::Service, "UnknownError", chain(error)),
         }
+    }
+}
+
+/// A request for which there were no credentials, or that can't be sent at
+/// all.
+fn not_sent(error: &(dyn Error + 'static)) -> Fault {
+    let told = chain(error);
+    // The credentials of a role come from a call of their own, which can fail
+    // in all the ways in which this one can.
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let call = error.downcast_ref::<SdkError<AssumeRoleError, HttpResponse>>();
+        if let Some(fault) = call.map(Fault::from)
+            && fault.kind.is_passing()
+        {
+            return Fault::new(fault.kind, &fault.code, told);
+        }
+        cause = error.source();
+    }
+    if told.contains("identity resolver timed out") {
+        Fault::new(FaultKind::TimedOut, "TimedOut", told)
+    } else if told.contains("credential") {
+        Fault::new(FaultKind::NoCredentials, "NoCredentials", told)
+    } else {
+        Fault::new(FaultKind::Refused, "NotSent", told)
     }
 }
 
