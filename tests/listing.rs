@@ -285,6 +285,56 @@ async fn an_entry_without_an_arn_makes_the_listing_incomplete_and_the_rest_is_re
 }
 
 #[tokio::test]
+async fn a_page_token_that_has_expired_makes_the_listing_incomplete_and_the_next_run_begins_anew() {
+    // The service models no error for it; what others of AWS's answer.
+    for code in [
+        "InvalidNextTokenException",
+        "ExpiredNextTokenException",
+        "ValidationException",
+    ] {
+        let lab = Lab::new().await;
+        let kept = lab.create("kept");
+        lab.run().await;
+        let summary = scripted(&lab, &json!({}), move |asked| match asked.token {
+            None => {
+                let seen = entry(&arn(REGION, "new"), "new", "PENDING");
+                Reply::Page(vec![seen], Some("until-noon".into()))
+            }
+            Some(_) => Reply::Error(400, code),
+        })
+        .await;
+        assert_eq!(summary.outcome, Outcome::Partial);
+        assert_eq!(error_code(&summary), code);
+        assert!(summary.problems[0].contains("page 2"), "{summary:?}");
+        assert_eq!(summary.requests.listing, 2, "it is not asked for again");
+        assert_eq!(changes(&summary), [(ChangeKind::FirstSeen, 1)]);
+        assert_still_there(&lab, &kept).await;
+        let next = lab.run().await;
+        assert_eq!(next.outcome, Outcome::Complete);
+        assert!(next.listings[0].complete);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_without_a_list_is_not_taken_for_an_empty_one() {
+    let lab = Lab::new().await;
+    let kept = lab.create("kept");
+    lab.run().await;
+    lab.clock.advance(lab::HOUR);
+    // An empty map; and one whose list is null.
+    for nothing in [&b"\xa0"[..], &b"\xa1\x6bConnections\xf6"[..]] {
+        let script = Script::start(move |_| Reply::Garbage(200, nothing)).await;
+        let handler = lab.handler_of(lab.source_at(&script.endpoint), lab.table.clone());
+        let answer = handler.handle(&json!({}), Duration::from_secs(1)).await;
+        let Err(HandlerError::RunFailed(answer)) = answer else {
+            panic!("no page was received: {answer:?}");
+        };
+        assert_eq!(error_code(&answer.runs()[0]), "UnreadableAnswer");
+        assert_still_there(&lab, &kept).await;
+    }
+}
+
+#[tokio::test]
 async fn a_listing_survives_four_of_ten_calls_throttled() {
     let lab = Lab::new().await;
     for number in 0..1_000 {

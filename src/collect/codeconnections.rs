@@ -175,14 +175,14 @@ impl ConnectionSource for CodeConnections {
             .send()
             .await
             .map_err(|error| Fault::from(&error))?;
+        // An empty page has an empty list. An answer without one must not be
+        // taken for "no connections": it would read as "all were deleted".
+        let connections = answer
+            .connections
+            .ok_or_else(|| Fault::unreadable("an answer without connections"))?;
         Ok(Page {
             next_token: answer.next_token,
-            entries: answer
-                .connections
-                .unwrap_or_default()
-                .into_iter()
-                .map(entry)
-                .collect(),
+            entries: connections.into_iter().map(entry).collect(),
         })
     }
 }

@@ -5,6 +5,7 @@ use super::items::{Item, s};
 use super::keys;
 use super::schema::Index;
 use super::store::Table;
+use crate::aws::Fault;
 use crate::aws::meter::Use;
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 
@@ -157,7 +158,13 @@ impl<'a> Query<'a> {
         if let Some(key) = answer.last_evaluated_key {
             self.start = Start::After(key);
         }
-        Ok(Some(answer.items.unwrap_or_default()))
+        // An empty page has an empty list. An answer without one must not be
+        // taken for "nothing is there".
+        let items = answer.items.ok_or_else(|| {
+            let fault = Fault::unreadable("an answer without items");
+            TableError::call(self.operation, &self.subject, fault)
+        })?;
+        Ok(Some(items))
     }
 
     /// The first item, if there is one.

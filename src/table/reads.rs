@@ -8,6 +8,7 @@ use super::keys;
 use super::query::Query;
 use super::schema::{BY_STATUS, BY_TIME};
 use super::store::Table;
+use crate::aws::Fault;
 use crate::aws::meter::Use;
 use crate::domain::{
     AccountId, Attributes, Change, ConnectionArn, ConnectionStatus, RunRecord, Snapshot, Timestamp,
@@ -82,7 +83,12 @@ impl Table {
                 .await
                 .map_err(|error| TableError::call("scan", self.name(), self.fault(&error)))?;
             self.meter().count_read_units(answer.consumed_capacity());
-            page(answer.items.unwrap_or_default());
+            // An empty page has an empty list.
+            let items = answer.items.ok_or_else(|| {
+                let fault = Fault::unreadable("an answer without items");
+                TableError::call("scan", self.name(), fault)
+            })?;
+            page(items);
             match answer.last_evaluated_key {
                 Some(key) => start = Some(key),
                 None => return Ok(()),

@@ -286,8 +286,9 @@ impl Table {
         }
         Ok(match answer {
             Ok(answer) => {
-                self.meter.count_write_units(answer.consumed_capacity());
-                Write::Written
+                let capacity = answer.consumed_capacity.as_deref();
+                self.meter.count_write_units(capacity.unwrap_or_default());
+                written(answer.responses.is_some() || capacity.is_some())
             }
             Err(error) => match error.as_service_error() {
                 Some(ExecuteTransactionError::TransactionCanceledException(cancelled)) => {
@@ -327,10 +328,21 @@ impl Table {
         match answer {
             Ok(answer) => {
                 self.meter.count_write_units(answer.consumed_capacity());
-                Write::Written
+                written(answer.items.is_some() || answer.consumed_capacity.is_some())
             }
             Err(error) => of_fault(self.fault(&error)),
         }
+    }
+}
+
+/// What became of a write whose answer is good, if it says anything at all. A
+/// good answer with nothing in it (an empty body reads as one) is no proof:
+/// the write is made again, and finds itself if it was made.
+fn written(says_something: bool) -> Write {
+    if says_something {
+        Write::Written
+    } else {
+        Write::Failed(Fault::unreadable("an answer with nothing in it"))
     }
 }
 
