@@ -109,7 +109,8 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Inventory<S, C> {
                 (findings, record)
             }
         };
-        let draft = findings.into_run(order, started_at, self.clock.now());
+        let finished_at = self.clock.now().max(started_at);
+        let draft = findings.into_run(order, started_at, finished_at);
         let recorded = recorder.record(draft.clone(), record.clone()).await;
         let summary = |run: &RunRecord, recorded| {
             let (requests, capacity) = (meter.requests(), meter.capacity());
@@ -153,6 +154,7 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Inventory<S, C> {
         };
         let plan = plan::plan(&comparison, &known, observation, guard);
         let held_back = plan.held_back.len();
+        let ahead = Ahead::of(&plan.not_newer, self.clock.now());
         let writer = Writer {
             table,
             comparison,
@@ -166,7 +168,37 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Inventory<S, C> {
         };
         let applied = writer.apply(plan).await;
         let edited = state.corrupt.iter().map(ToString::to_string).collect();
-        Findings::new(observation, held_back, edited, applied, known.snapshots)
+        Findings::new(
+            observation,
+            held_back,
+            ahead,
+            edited,
+            applied,
+            known.snapshots,
+        )
+    }
+}
+
+/// Connections of which the record says that they were observed when it is not
+/// yet that late: the clock of this run or that of an earlier one is wrong.
+/// What this run saw of them is older than that, and changes nothing. Runs at
+/// the same time are not meant: by the time that one has read what the other
+/// wrote, the other's observation is in the past.
+struct Ahead {
+    connections: u64,
+    until: Timestamp,
+}
+
+impl Ahead {
+    fn of(not_newer: &[&Snapshot], now: Timestamp) -> Option<Self> {
+        let observed = not_newer
+            .iter()
+            .map(|snapshot| snapshot.rests_on().ended_at);
+        let ahead: Vec<Timestamp> = observed.filter(|at| *at > now).collect();
+        Some(Self {
+            connections: ahead.len() as u64,
+            until: ahead.into_iter().max()?,
+        })
     }
 }
 
@@ -214,6 +246,7 @@ impl Findings {
     fn new(
         observation: &Observation,
         held_back: usize,
+        ahead: Option<Ahead>,
         edited: Vec<String>,
         applied: Applied,
         mut snapshots: HashMap<ConnectionArn, Snapshot>,
@@ -241,6 +274,13 @@ impl Findings {
                  the next run takes them up",
                 applied.too_late,
                 MAX_OBSERVATION_AGE.as_secs() / 60
+            ));
+        }
+        if let Some(Ahead { connections, until }) = &ahead {
+            problems.push(format!(
+                "{connections} connections are on record as observed until {until}, which is \
+                 still to come: a clock is or was wrong; what this run saw of them is not \
+                 recorded, and the first run after that time takes it up"
             ));
         }
         problems.extend(applied.stopped.iter().map(|error| chain(error)));
@@ -272,7 +312,9 @@ impl Findings {
             problems,
             changes,
             held_back: held_back as u64,
-            unwritten: applied.unwritten + applied.too_late,
+            unwritten: applied.unwritten
+                + applied.too_late
+                + ahead.map_or(0, |ahead| ahead.connections),
             snapshots: Some(snapshots),
         }
     }

@@ -108,17 +108,22 @@ impl<'a> Runs<'a> {
             return Ok(self.read.get(&sequence));
         }
         // It ended after it began, so those that had ended by then are others.
-        let began = id.began();
-        let mut next = self.ended_before_about(began).await?.unwrap_or(1);
-        while next <= last {
+        let first = self.ended_before_about(id.began()).await?.unwrap_or(1);
+        for next in first..=last {
             let run = self.get(next).await?;
             if run.run_id == *id {
                 return Ok(self.read.get(&next));
             }
-            if run.started_at.millis() > began.millis().saturating_add(RECORDED_WITHIN_MS) {
+            let beyond = id.began().millis().saturating_add(RECORDED_WITHIN_MS);
+            if run.started_at.millis() > beyond {
                 break;
             }
-            next += 1;
+        }
+        // Unless one of them had a clock that was wrong.
+        for before in (first.saturating_sub(NEIGHBOURS).max(1)..first).rev() {
+            if self.get(before).await?.run_id == *id {
+                return Ok(self.read.get(&before));
+            }
         }
         Ok(None)
     }

@@ -83,7 +83,9 @@ impl<S: ConnectionSource, C: Clock> Lister<'_, S, C> {
         Listing {
             region: target.region.clone(),
             began_at,
-            ended_at: self.clock.now(),
+            // A clock that was set back meanwhile must not make an end that
+            // is before the beginning.
+            ended_at: self.clock.now().max(began_at),
             pages: so_far.pages,
             connections: so_far.connections,
             end: match problem {

@@ -73,7 +73,7 @@ pub struct Plan<'a> {
     /// too many.
     pub held_back: Vec<&'a ConnectionArn>,
     /// Connections about which a newer observation is recorded already.
-    pub not_newer: usize,
+    pub not_newer: Vec<&'a Snapshot>,
 }
 
 /// A connection that is as it was.
@@ -108,7 +108,7 @@ pub fn plan<'a>(
     for (arn, snapshot) in old.chain(new) {
         match decide(comparison, known, observation, arn, snapshot) {
             Decision::Nothing(Why::NotObserved | Why::StillGone) => {}
-            Decision::Nothing(Why::NotNewer) => plan.not_newer += 1,
+            Decision::Nothing(Why::NotNewer) => plan.not_newer.extend(snapshot),
             Decision::Touch { window, listed_in } => {
                 if let Some(snapshot) = snapshot {
                     plan.touches.push(Touch {
