@@ -18,6 +18,7 @@ pub mod ccinv;
 pub mod chromium;
 pub mod dynamodb_local;
 pub mod emulator;
+pub mod faults;
 pub mod lab;
 pub mod ministack;
 pub mod page;
@@ -29,6 +30,7 @@ pub mod stack;
 pub mod stage;
 pub mod streams;
 pub mod template;
+pub mod time;
 pub mod tools;
 pub mod whole;
 

@@ -1,0 +1,308 @@
+//! The faults by name: what AWS, the network and whatever stands between can
+//! do to a request, as a client meets it on the wire.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::proxy::{Act, Reply};
+
+/// How long a client of these tests waits for an answer.
+pub const ATTEMPT: Duration = Duration::from_millis(400);
+
+/// What a fault means to whoever meets it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Means {
+    /// What was asked for is done, in the end, as long as it lasts.
+    Delays,
+    /// The same request will work later.
+    Passes,
+    /// The caller may not, or nobody knows it, or there is no table: every
+    /// other request would meet it too.
+    Stops,
+    /// This very request is wrong.
+    Refuses,
+}
+
+/// A fault, and how it is made on the wire of an operation.
+#[derive(Debug, Clone, Copy)]
+pub struct Fault {
+    pub name: &'static str,
+    pub means: Means,
+    act: fn(Wire) -> Act,
+    on: &'static [Wire],
+}
+
+/// How an operation is spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wire {
+    /// CodeConnections: the SDK speaks CBOR.
+    Cbor,
+    /// DynamoDB.
+    Json,
+    /// A batch of statements of DynamoDB.
+    Batch,
+    /// A transaction of DynamoDB.
+    Transaction,
+    /// STS: a form in, XML out.
+    Xml,
+}
+
+impl Wire {
+    pub fn of(operation: &str) -> Self {
+        match operation {
+            "ListConnections" => Self::Cbor,
+            "BatchExecuteStatement" => Self::Batch,
+            "ExecuteTransaction" => Self::Transaction,
+            "AssumeRole" => Self::Xml,
+            _ => Self::Json,
+        }
+    }
+
+    /// An error of the service.
+    pub fn error(self, status: u16, code: &str) -> Reply {
+        let error = json!({"__type": format!("com.amazonaws#{code}"), "message": "injected"});
+        match self {
+            Self::Cbor => Reply::new(status, "application/cbor", cbor(&error)),
+            Self::Json | Self::Batch | Self::Transaction => {
+                Reply::new(status, self.content_type(), error.to_string())
+            }
+            Self::Xml => {
+                let error = format!(
+                    "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code>\
+                     <Message>injected</Message></Error></ErrorResponse>"
+                );
+                Reply::new(status, "text/xml", error)
+            }
+        }
+    }
+
+    fn content_type(self) -> &'static str {
+        match self {
+            Self::Cbor => "application/cbor",
+            Self::Json | Self::Batch | Self::Transaction => "application/x-amz-json-1.0",
+            Self::Xml => "text/xml",
+        }
+    }
+
+    /// A whole document that is not an answer of any operation.
+    fn another_shape(self) -> Vec<u8> {
+        let another =
+            json!({"Message": "hello", "Items": "none", "Responses": 7, "Connections": {}});
+        match self {
+            Self::Cbor => cbor(&another),
+            Self::Json | Self::Batch | Self::Transaction => another.to_string().into(),
+            Self::Xml => b"<hello/>".to_vec(),
+        }
+    }
+
+    /// A document with nothing in it.
+    fn nothing(self) -> Vec<u8> {
+        match self {
+            Self::Cbor => cbor(&json!({})),
+            Self::Json | Self::Batch | Self::Transaction => b"{}".to_vec(),
+            Self::Xml => b"<AssumeRoleResponse/>".to_vec(),
+        }
+    }
+
+    fn with(self, body: impl Into<axum::body::Bytes>) -> Reply {
+        Reply::new(200, self.content_type(), body)
+    }
+}
+
+fn cbor(value: &Value) -> Vec<u8> {
+    let mut written = Vec::new();
+    ciborium::into_writer(value, &mut written).expect("a vector takes it");
+    written
+}
+
+/// A transaction that was cancelled for these reasons.
+fn cancelled(reasons: [&str; 2]) -> Act {
+    let reasons = reasons.map(|code| json!({"Code": code, "Message": "injected"}));
+    let body = json!({
+        "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+        "Message": "Transaction cancelled, please refer cancellation reasons for specific reasons",
+        "CancellationReasons": reasons,
+    });
+    Act::Answer(400, body.to_string())
+}
+
+fn half(body: &[u8]) -> Vec<u8> {
+    body[..body.len() / 2].to_vec()
+}
+
+/// A batch's answer without its last result.
+fn one_fewer(body: &[u8]) -> Vec<u8> {
+    let mut answer: Value = serde_json::from_slice(body).expect("JSON");
+    answer["Responses"].as_array_mut().expect("a list").pop();
+    answer.to_string().into()
+}
+
+const EVERYWHERE: &[Wire] = &[
+    Wire::Cbor,
+    Wire::Json,
+    Wire::Batch,
+    Wire::Transaction,
+    Wire::Xml,
+];
+const TABLE: &[Wire] = &[Wire::Json, Wire::Batch, Wire::Transaction];
+const SLOW: Duration = Duration::from_millis(700);
+const SLOWISH: Duration = Duration::from_millis(50);
+const HTML: &str = "<!DOCTYPE html><html><body>Please sign in to the network</body></html>";
+
+impl Fault {
+    pub fn act(&self, operation: &str) -> Act {
+        (self.act)(Wire::of(operation))
+    }
+
+    /// Whether this can happen to such a request.
+    pub fn happens_to(&self, operation: &str) -> bool {
+        self.on.contains(&Wire::of(operation))
+    }
+
+    const fn everywhere(name: &'static str, means: Means, act: fn(Wire) -> Act) -> Self {
+        Self {
+            name,
+            means,
+            act,
+            on: EVERYWHERE,
+        }
+    }
+
+    const fn on(self, on: &'static [Wire]) -> Self {
+        Self { on, ..self }
+    }
+}
+
+use Means::{Delays, Passes, Refuses, Stops};
+
+/// Every fault. Those that are named "after" come when the request was
+/// carried out: its answer is lost.
+pub const FAULTS: &[Fault] = &[
+    // Throttles and failures of the service.
+    Fault::everywhere("throttled", Passes, |wire| {
+        Act::Reply(wire.error(400, "ThrottlingException"))
+    }),
+    Fault::everywhere("over the table's throughput", Passes, |wire| {
+        Act::Reply(wire.error(400, "ProvisionedThroughputExceededException"))
+    })
+    .on(TABLE),
+    Fault::everywhere("429 without a code", Passes, |wire| {
+        Act::Reply(Reply::new(429, wire.content_type(), wire.nothing()))
+    }),
+    Fault::everywhere("500", Passes, |wire| {
+        Act::Reply(wire.error(500, "InternalServerError"))
+    }),
+    Fault::everywhere("500 after", Passes, |wire| {
+        Act::PassThenReply(wire.error(500, "InternalServerError"))
+    }),
+    Fault::everywhere("503 without a body", Passes, |wire| {
+        Act::Reply(Reply::new(503, wire.content_type(), ""))
+    }),
+    Fault::everywhere("502 of something between", Passes, |_| {
+        Act::Reply(Reply::new(502, "text/html", HTML))
+    }),
+    // Slow ones. One that comes too late is carried out after its client has
+    // given it up, and sent it again.
+    Fault::everywhere("slow", Delays, |_| {
+        Act::Slowly(SLOWISH, Box::new(Act::Pass))
+    }),
+    Fault::everywhere("too late", Passes, |_| {
+        Act::After(SLOW, Box::new(Act::Pass))
+    }),
+    Fault::everywhere("answered too late", Passes, |_| {
+        Act::Slowly(SLOW, Box::new(Act::Pass))
+    }),
+    // Connections that are cut.
+    Fault::everywhere("cut before", Passes, |_| Act::Cut),
+    Fault::everywhere("cut after", Passes, |_| Act::PassThenCut),
+    Fault::everywhere("cut in the answer", Passes, |_| Act::PassThenCutWithin),
+    // Bodies that are no answers.
+    Fault::everywhere("half a body", Passes, |_| Act::PassThenAlter(half)),
+    Fault::everywhere("garbage", Passes, |wire| {
+        Act::Reply(wire.with(&b"\xff\x00\x9f\x13 no answer at all"[..]))
+    }),
+    Fault::everywhere("garbage after", Passes, |wire| {
+        Act::PassThenReply(wire.with(&b"\xff\x00\x9f\x13 no answer at all"[..]))
+    }),
+    Fault::everywhere("another shape", Passes, |wire| {
+        Act::Reply(wire.with(wire.another_shape()))
+    }),
+    Fault::everywhere("no body", Passes, |wire| Act::Reply(wire.with(""))),
+    Fault::everywhere("no body after", Passes, |wire| {
+        Act::PassThenReply(wire.with(""))
+    }),
+    Fault::everywhere("nothing in it", Passes, |wire| {
+        Act::Reply(wire.with(wire.nothing()))
+    }),
+    Fault::everywhere("nothing in it after", Passes, |wire| {
+        Act::PassThenReply(wire.with(wire.nothing()))
+    }),
+    // Other content types than the protocol's.
+    Fault::everywhere("HTML", Passes, |_| {
+        Act::Reply(Reply::new(200, "text/html", HTML))
+    }),
+    Fault::everywhere("JSON where CBOR is spoken", Passes, |_| {
+        let empty = json!({"Connections": []}).to_string();
+        Act::Reply(Reply::new(200, "application/x-amz-json-1.0", empty))
+    })
+    .on(&[Wire::Cbor]),
+    // Batches and transactions.
+    Fault::everywhere("some statements throttled", Passes, |_| {
+        Act::PassSome(|place| (place % 2 == 0).then_some("ThrottlingError"))
+    })
+    .on(&[Wire::Batch]),
+    Fault::everywhere("some statements met by a transaction", Delays, |_| {
+        Act::PassSome(|place| (place % 2 == 1).then_some("TransactionConflict"))
+    })
+    .on(&[Wire::Batch]),
+    Fault::everywhere("some statements failed", Delays, |_| {
+        Act::PassSome(|place| (place == 1).then_some("InternalServerError"))
+    })
+    .on(&[Wire::Batch]),
+    Fault::everywhere("a result is missing", Passes, |_| {
+        Act::PassThenAlter(one_fewer)
+    })
+    .on(&[Wire::Batch]),
+    Fault::everywhere("met by another transaction", Passes, |_| {
+        cancelled(["TransactionConflict", "None"])
+    })
+    .on(&[Wire::Transaction]),
+    Fault::everywhere("throttled within the transaction", Passes, |_| {
+        cancelled(["None", "ThrottlingError"])
+    })
+    .on(&[Wire::Transaction]),
+    Fault::everywhere("the transaction is under way", Passes, |wire| {
+        Act::Reply(wire.error(400, "TransactionInProgressException"))
+    })
+    .on(&[Wire::Transaction]),
+    // Credentials.
+    Fault::everywhere("expired token", Stops, |wire| {
+        Act::Reply(wire.error(400, "ExpiredTokenException"))
+    }),
+    Fault::everywhere("expired token by its old name", Stops, |wire| {
+        Act::Reply(wire.error(403, "ExpiredToken"))
+    }),
+    Fault::everywhere("unknown client", Stops, |wire| {
+        Act::Reply(wire.error(400, "UnrecognizedClientException"))
+    }),
+    Fault::everywhere("wrong signature", Stops, |wire| {
+        Act::Reply(wire.error(400, "InvalidSignatureException"))
+    }),
+    Fault::everywhere("expired request", Stops, |wire| {
+        Act::Reply(wire.error(400, "RequestExpired"))
+    }),
+    Fault::everywhere("clock too far off", Stops, |wire| {
+        Act::Reply(wire.error(403, "RequestTimeTooSkewed"))
+    }),
+    Fault::everywhere("denied", Stops, |wire| {
+        Act::Reply(wire.error(400, "AccessDeniedException"))
+    }),
+    Fault::everywhere("no table", Stops, |wire| {
+        Act::Reply(wire.error(400, "ResourceNotFoundException"))
+    })
+    .on(TABLE),
+    Fault::everywhere("refused", Refuses, |wire| {
+        Act::Reply(wire.error(400, "ValidationException"))
+    }),
+];
