@@ -516,66 +516,6 @@ impl Trapped {
 }
 
 #[tokio::test]
-async fn after_a_crash_anywhere_in_a_run_the_event_delivered_again_records_each_change_once() {
-    let mut trapped = Trapped::new().await;
-    let emulator = Emulator::start(trapped.environment()).await;
-    let answer = emulator.invoke(&tick("first")).await.answer();
-    assert_eq!(answer["changes"], json!({"FIRST_SEEN": 4}));
-
-    let mut runs = 1;
-    let hang = || Act::Hang;
-    let pass = || Act::PassThenHang;
-    // Where the run is when it crashes, and the run records that it leaves.
-    let points = [
-        ("ListConnections", 0, hang(), 0),
-        ("ListConnections", 0, pass(), 0),
-        ("Query", 0, hang(), 0),
-        ("BatchExecuteStatement", 0, hang(), 0),
-        ("BatchExecuteStatement", 0, pass(), 0),
-        ("ExecuteTransaction", 0, hang(), 0),
-        ("ExecuteTransaction", 0, pass(), 0),
-        ("ExecuteTransaction", 1, pass(), 0),
-        ("ExecuteTransaction", 2, hang(), 0),
-        ("ExecuteTransaction", 2, pass(), 0),
-        // The run's record, and then the account's.
-        ("ExecuteStatement", 0, hang(), 0),
-        ("ExecuteStatement", 0, pass(), 1),
-        ("ExecuteStatement", 1, hang(), 1),
-        ("ExecuteStatement", 1, pass(), 1),
-    ];
-    for (number, (operation, after, act, left)) in points.into_iter().enumerate() {
-        let point = format!("crash at {operation} after {after}, {act:?}");
-        trapped.change();
-        let event = tick(&format!("tick-{number}"));
-        let trap = Trap {
-            operation,
-            after,
-            act,
-        };
-
-        let crashed = trapped
-            .interrupt(&emulator, &event, trap, support::emulator::Function::kill)
-            .await;
-
-        assert_eq!(crashed, Invoked::Crashed, "{point}");
-        runs += left;
-        assert_eq!(trapped.lab.runs().await.len(), runs, "{point}");
-
-        let answer = emulator.invoke(&event).await.answer();
-
-        assert_eq!(answer["outcome"], "COMPLETE", "{point}: {answer}");
-        if answer["already_recorded"] == false {
-            runs += 1;
-        }
-        assert_eq!(trapped.lab.runs().await.len(), runs, "{point}");
-        trapped.assert_each_change_recorded_once(&point).await;
-    }
-    // Only where everything was written, the account's record too, was the
-    // second delivery known as one: each other crash had a run after it.
-    assert_eq!(runs, 1 + 14 - 1 + 3);
-}
-
-#[tokio::test]
 async fn after_a_run_that_lambda_ends_at_its_timeout_the_next_one_carries_on() {
     let mut trapped = Trapped::new().await;
     let environment = trapped

@@ -251,6 +251,11 @@ struct Printed {
 pub struct Function(u32);
 
 impl Function {
+    /// Its number, by which /proc knows it.
+    pub fn pid(self) -> u32 {
+        self.0
+    }
+
     /// Ends it at once, as a crash does.
     pub fn kill(self) {
         assert!(self.signal("KILL"), "the function's process was there");
