@@ -1,0 +1,248 @@
+//! An account that changes at random, what it was at each run, and whether
+//! that is what the table tells.
+
+use std::collections::{BTreeMap, HashMap};
+
+use codeconnections_inventory::domain::{
+    Attributes, Change, Clock, Outcome, SystemClock, Timestamp,
+};
+use codeconnections_inventory::local::codeconnections::{
+    CreateConnectionInput, ProviderType, Scope,
+};
+use fastrand::Rng;
+
+use crate::support::lab::{Lab, REGION};
+
+/// Keeps its connections to itself, and is denied at times.
+pub const OPT_IN: &str = "eu-south-1";
+
+const STATUSES: [&str; 3] = ["PENDING", "AVAILABLE", "ERROR"];
+
+/// What a listing shows of a connection: name, status and host.
+type Shown = (String, String, Option<String>);
+
+/// From a run on, and from a time on, this was shown of a connection; nothing
+/// if it was not there.
+struct Truth {
+    from: usize,
+    at: Timestamp,
+    shown: Option<Shown>,
+}
+
+/// One account of the stand-in.
+pub struct Account {
+    pub id: &'static str,
+    /// So many connections, about.
+    size: usize,
+    lives: BTreeMap<String, Vec<Truth>>,
+    /// Another account's, which is shared with this one at times.
+    shared: String,
+    is_denied: bool,
+    made: usize,
+    runs: Vec<(String, Outcome)>,
+}
+
+impl Account {
+    pub fn new(lab: &Lab, id: &'static str, size: usize) -> Self {
+        let owner = Scope::new("999999999999", REGION);
+        let input = CreateConnectionInput::new(&format!("for-{id}"), ProviderType::GitHub);
+        let shared = lab.stand_in.world().create_connection(&owner, input);
+        let mut account = Self {
+            id,
+            size,
+            lives: BTreeMap::new(),
+            shared: shared.expect("created").connection_arn,
+            is_denied: false,
+            made: 0,
+            runs: Vec::new(),
+        };
+        for n in 0..size {
+            account.create(lab, if n % 8 == 0 { OPT_IN } else { REGION });
+        }
+        account
+    }
+
+    /// Runs so far.
+    pub fn runs(&self) -> usize {
+        self.runs.len()
+    }
+
+    /// Notes a run that was made, and how it ended.
+    pub fn ran(&mut self, run_id: &str, outcome: Outcome) {
+        self.runs.push((run_id.to_owned(), outcome));
+    }
+
+    /// Lets a few things happen.
+    pub fn change(&mut self, lab: &Lab, random: &mut Rng) {
+        for _ in 0..random.usize(0..4) {
+            let there = self.there();
+            let any = there.get(random.usize(0..there.len().max(1))).cloned();
+            match (random.u8(0..20), any) {
+                (0..3, _) if there.len() < self.size + self.size / 4 => {
+                    self.create(lab, if random.bool() { REGION } else { OPT_IN });
+                }
+                (3..5, Some(arn)) if there.len() > self.size / 2 && arn != self.shared => {
+                    lab.delete(&arn);
+                    self.note(lab, &arn);
+                }
+                (5..7, _) => self.share(lab, !there.contains(&self.shared)),
+                (7, _) => self.deny(lab, !self.is_denied),
+                (8, Some(arn)) => {
+                    let host = format!(
+                        "arn:aws:codeconnections:{REGION}:{}:host/h-{}",
+                        self.id,
+                        random.u8(..3)
+                    );
+                    let mut world = lab.stand_in.world();
+                    world.set_connection_host(&arn, Some(host)).expect("moved");
+                    drop(world);
+                    self.note(lab, &arn);
+                }
+                (9, Some(arn)) => {
+                    let name = format!("renamed-{}", random.u8(..));
+                    let renamed = lab.stand_in.world().rename_connection(&arn, &name);
+                    renamed.expect("renamed");
+                    self.note(lab, &arn);
+                }
+                (_, Some(arn)) => {
+                    lab.set_status(&arn, STATUSES[random.usize(0..STATUSES.len())]);
+                    self.note(lab, &arn);
+                }
+                (_, None) => {}
+            }
+        }
+    }
+
+    /// Every region answers again.
+    pub fn allow(&mut self, lab: &Lab) {
+        self.deny(lab, false);
+    }
+
+    fn deny(&mut self, lab: &Lab, denies: bool) {
+        use codeconnections_inventory::local::codeconnections::RegionAccess;
+        let place = (self.id.to_owned(), OPT_IN.to_owned());
+        let mut world = lab.stand_in.world();
+        let access = &mut world.options_mut().region_access;
+        if denies {
+            access.insert(place, RegionAccess::Denied);
+        } else {
+            access.remove(&place);
+        }
+        self.is_denied = denies;
+    }
+
+    fn create(&mut self, lab: &Lab, region: &str) {
+        self.made += 1;
+        let scope = Scope::new(self.id, region);
+        let name = format!("connection-{}", self.made);
+        let input = CreateConnectionInput::new(&name, ProviderType::GitHub);
+        let made = lab.stand_in.world().create_connection(&scope, input);
+        self.note(lab, &made.expect("created").connection_arn);
+    }
+
+    fn share(&mut self, lab: &Lab, shares: bool) {
+        let arn = self.shared.clone();
+        let mut world = lab.stand_in.world();
+        let done = if shares {
+            world.share(&arn, self.id)
+        } else {
+            world.unshare(&arn, self.id)
+        };
+        done.expect("shared, or not");
+        drop(world);
+        self.note(lab, &arn);
+    }
+
+    fn there(&self) -> Vec<String> {
+        let is_there = |life: &Vec<Truth>| life.last().is_some_and(|truth| truth.shown.is_some());
+        let there = self.lives.iter().filter(|(_, life)| is_there(life));
+        there.map(|(arn, _)| arn.clone()).collect()
+    }
+
+    /// Notes what is shown of a connection from now on.
+    fn note(&mut self, lab: &Lab, arn: &str) {
+        let world = lab.stand_in.world();
+        let record = world
+            .connections()
+            .find(|r| r.connection.connection_arn == arn);
+        let owned = |owner: &str| owner == self.id;
+        let shown = record
+            .filter(|r| owned(&r.connection.owner_account_id) || r.shared_with.contains(self.id))
+            .map(|r| {
+                let c = &r.connection;
+                let status = c.connection_status.as_str().to_owned();
+                (c.connection_name.clone(), status, c.host_arn.clone())
+            });
+        let from = self.runs.len();
+        let life = self.lives.entry(arn.to_owned()).or_default();
+        if life.last().is_some_and(|truth| truth.shown == shown) {
+            return;
+        }
+        let at = SystemClock.now();
+        // No run came between: nobody can have seen what was before, but it
+        // may be again what was seen last.
+        if life.last().is_some_and(|truth| truth.from == from) {
+            life.pop();
+            if life.last().is_some_and(|truth| truth.shown == shown) {
+                return;
+            }
+        }
+        life.push(Truth { from, at, shown });
+    }
+
+    /// Holds all that was recorded against all that happened. `changes` are
+    /// those of each connection, by version.
+    pub fn compare(&self, changes: &HashMap<String, Vec<Change>>) {
+        let runs = self.runs.iter().enumerate();
+        let numbers: HashMap<&str, usize> = runs.map(|(i, (id, _))| (id.as_str(), i)).collect();
+        for arn in changes.keys() {
+            assert!(self.lives.contains_key(arn), "{arn} was never there");
+        }
+        for (arn, life) in &self.lives {
+            let changes = changes.get(arn).map_or(&[][..], Vec::as_slice);
+            // Each recorded step is what was so at its run, once, and within
+            // its window.
+            let mut steps: Vec<(usize, Option<Shown>)> = Vec::new();
+            for change in changes {
+                let number = *numbers
+                    .get(change.run_id.as_str())
+                    .unwrap_or_else(|| panic!("{arn}: a change of no run: {change:?}"));
+                let truth = life.iter().rev().find(|truth| truth.from <= number);
+                let truth = truth.unwrap_or_else(|| panic!("{arn} was not there: {change:?}"));
+                let told = change.after.as_ref().map(shown);
+                assert_eq!(told, truth.shown, "{arn}: {change:?}");
+                let before = steps.last();
+                assert!(before.is_none_or(|(n, _)| *n < number), "{arn}: {change:?}");
+                let known = before.and_then(|(_, shown)| shown.as_ref());
+                assert_ne!(known, told.as_ref(), "{arn}: twice: {change:?}");
+                assert!(truth.at <= change.observed_until, "{arn}: {change:?}");
+                let seen = change.previously_seen_at;
+                assert!(
+                    seen.is_none_or(|seen| seen <= truth.at),
+                    "{arn}: {change:?}"
+                );
+                steps.push((number, told));
+            }
+            // And whatever a complete run saw is recorded.
+            for (i, truth) in life.iter().enumerate() {
+                let end = life.get(i + 1).map_or(self.runs.len(), |next| next.from);
+                let complete = |n: &usize| self.runs[*n].1 == Outcome::Complete;
+                let Some(saw) = (truth.from..end).find(complete) else {
+                    continue;
+                };
+                let told = steps.iter().rev().find(|(number, _)| *number <= saw);
+                let told = told.and_then(|(_, shown)| shown.as_ref());
+                assert_eq!(told, truth.shown.as_ref(), "{arn}: lost, in run {saw}");
+            }
+        }
+    }
+}
+
+fn shown(attributes: &Attributes) -> Shown {
+    let text = |text: &Option<Box<str>>| text.as_deref().map(str::to_owned);
+    (
+        text(&attributes.connection_name).unwrap_or_default(),
+        attributes.status_word().to_owned(),
+        text(&attributes.host_arn),
+    )
+}
