@@ -51,12 +51,13 @@ impl FaultKind {
 }
 
 impl Fault {
-    /// A fault of ours, not from an answer.
+    /// A fault, whoever tells it. Its message goes into logs, answers and the
+    /// record.
     pub fn new(kind: FaultKind, code: &str, message: impl Into<Box<str>>) -> Self {
         Self {
             kind,
             code: code.into(),
-            message: message.into(),
+            message: without_request(&message.into()).into(),
         }
     }
 
@@ -235,7 +236,30 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
         }
         cause = error.source();
     }
-    one_line(&told)
+    without_request(&one_line(&told))
+}
+
+/// What only a request's head, or its canonical form, says.
+const OF_A_REQUEST: [&str; 5] = [
+    "aws4-",
+    "x-amz-security-token",
+    "authorization:",
+    "the canonical string",
+    "the string-to-sign",
+];
+
+/// A text without the request that it quotes. A service that finds a signature
+/// wrong says what it should have signed, and that holds the session token.
+fn without_request(text: &str) -> String {
+    let lower = text.to_ascii_lowercase();
+    let quoted = OF_A_REQUEST
+        .iter()
+        .filter_map(|part| lower.find(part))
+        .min();
+    match quoted {
+        Some(at) => format!("{}[the request, which is not repeated]", &text[..at]),
+        None => text.to_owned(),
+    }
 }
 
 /// A text without its line breaks: some errors are told as a list.
@@ -270,6 +294,23 @@ mod tests {
             kind_of("InternalServerError", Some(500)),
             FaultKind::Service
         );
+    }
+
+    #[test]
+    fn a_request_that_is_quoted_is_not_repeated() {
+        let said = "The signature does not match. The Canonical String for this request should \
+                    have been 'POST / host:x x-amz-security-token:TOKEN'";
+        assert_eq!(
+            without_request(said),
+            "The signature does not match. [the request, which is not repeated]"
+        );
+        let said = "Ä: X-Amz-Security-Token: TOKEN";
+        assert_eq!(
+            without_request(said),
+            "Ä: [the request, which is not repeated]"
+        );
+        let plain = "User: arn:aws:iam::1:role/x is not authorized to perform sts:AssumeRole";
+        assert_eq!(without_request(plain), plain);
     }
 
     #[test]
