@@ -8,7 +8,7 @@ use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
 use codeconnections_inventory::aws::{Patience, clients};
 use codeconnections_inventory::collect::{CodeConnections, Limits};
-use codeconnections_inventory::config::{AccountsSetting, Settings};
+use codeconnections_inventory::config::{AccountsSetting, InvalidSettings, Settings};
 use codeconnections_inventory::domain::{AccountId, Clock, SystemClock};
 use codeconnections_inventory::handler::{Accounts, Handler, HandlerError};
 use codeconnections_inventory::inventory::{Inventory, Policy};
@@ -22,14 +22,15 @@ use tokio::sync::OnceCell;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     logging::init_from(environment);
-    let settings = match Settings::read(environment) {
-        Ok(settings) => settings,
-        Err(faults) => {
+    let (settings, config) = match (Settings::read(environment), clients::load().await) {
+        (Ok(settings), Ok(config)) => (settings, config),
+        (settings, config) => {
+            let faults = [settings.err(), config.err()].into_iter().flatten();
+            let faults = InvalidSettings(faults.flat_map(|faults| faults.0).collect());
             tracing::error!(error = %faults, "the function can't start");
             return ExitCode::FAILURE;
         }
     };
-    let config = clients::load().await;
     let table = Table::new(Client::new(&config), settings.table_name.clone());
     let function = Function {
         settings,

@@ -2,6 +2,7 @@
 //! failed call means, and when to try again.
 
 pub mod clients;
+mod endpoints;
 pub mod fault;
 pub mod meter;
 pub mod patience;

@@ -11,11 +11,11 @@ use serde_json::{Value, json};
 
 use super::args::ScanArgs;
 use super::output::{print, print_json};
-use super::store::{Store, credentials};
+use super::store::{Store, aws_config, credentials};
 use super::words::summary;
 use super::{CliError, Exit, progress, say};
 use crate::aws::fault::Fault;
-use crate::aws::{Meter, Patience, clients};
+use crate::aws::{Meter, Patience};
 use crate::collect::{CodeConnections, Limits};
 use crate::domain::{AccountId, Outcome, Region, SystemClock};
 use crate::event::Request;
@@ -33,7 +33,7 @@ pub(super) async fn run(args: ScanArgs) -> Result<Exit, CliError> {
     Request::from_event(&event).map_err(|invalid| {
         CliError::Usage(format!("{}: {}", flag(&invalid.field), invalid.problem))
     })?;
-    let config = clients::load().await;
+    let config = aws_config().await?;
     let regions = regions(&args, &config)?;
     Store::check_region(&args.store, &config)?;
     let credentials = credentials(&config).await?;

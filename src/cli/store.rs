@@ -8,8 +8,8 @@ use aws_credential_types::provider::ProvideCredentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_dynamodb::Client;
 
-use super::CliError;
 use super::args::StoreArgs;
+use super::CliError;
 use crate::audit::Audit;
 use crate::aws::clients;
 use crate::aws::fault::chain;
@@ -28,7 +28,7 @@ impl Store {
     /// Opens what `args` name, to read it.
     pub(super) async fn open(args: &StoreArgs) -> Result<Self, CliError> {
         match &args.table {
-            Some(_) => Self::open_with(args, Open::Existing, &clients::load().await).await,
+            Some(_) => Self::open_with(args, Open::Existing, &aws_config().await?).await,
             None => Self::file(args, Open::Existing).await,
         }
     }
@@ -78,6 +78,12 @@ impl Store {
     pub(super) fn table(&self) -> &Table {
         &self.table
     }
+}
+
+/// What the AWS SDKs read. Endpoints that can't be used were set wrongly.
+pub(super) async fn aws_config() -> Result<SdkConfig, CliError> {
+    let config = clients::load().await;
+    config.map_err(|invalid| CliError::Usage(invalid.to_string()))
 }
 
 /// Opens a database file. One that can't be used was named wrongly.
