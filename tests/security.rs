@@ -245,6 +245,34 @@ fn listening(pid: u32) -> BTreeSet<String> {
         .collect()
 }
 
+#[tokio::test]
+async fn a_database_that_others_can_open_is_told_and_left_as_it_is() {
+    let lab = Lab::new().await;
+    lab.create("storefront");
+    let ccinv = Ccinv::at(&lab);
+    ccinv.fine(&["scan", "--db", "mine.db"]).await;
+    let file = ccinv.folder().join("mine.db");
+    let ask = async || ccinv.run(&["list", "--db", "mine.db"]).await;
+    let own = ask().await;
+    assert_eq!((own.code, own.stderr.as_str()), (0, ""));
+    for (mode_set, can) in [
+        (0o640, "read"),
+        (0o604, "read"),
+        (0o620, "write"),
+        (0o666, "write"),
+    ] {
+        std::fs::set_permissions(&file, PermissionsExt::from_mode(mode_set)).expect("set");
+        let done = ask().await;
+        assert_eq!((done.code, &done.stdout), (0, &own.stdout));
+        let warning = format!(
+            "ccinv: warning: others can {can} mine.db (mode {mode_set:04o}); chmod 600 mine.db \
+             keeps it to you\n"
+        );
+        assert_eq!(done.stderr, warning);
+        assert_eq!(mode(&file), mode_set);
+    }
+}
+
 fn mode(path: &Path) -> u32 {
     path.metadata().expect("a file").permissions().mode() & 0o777
 }

@@ -9,7 +9,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_dynamodb::Client;
 
 use super::args::StoreArgs;
-use super::CliError;
+use super::{CliError, say};
 use crate::audit::Audit;
 use crate::aws::clients;
 use crate::aws::fault::chain;
@@ -88,14 +88,39 @@ pub(super) async fn aws_config() -> Result<SdkConfig, CliError> {
 
 /// Opens a database file. One that can't be used was named wrongly.
 pub(super) async fn open_file(path: &Path, open: Open) -> Result<EmbeddedTable, CliError> {
-    EmbeddedTable::in_file(path, open)
-        .await
-        .map_err(|error| match error {
-            EmbeddedError::Missing(_)
-            | EmbeddedError::File { .. }
-            | EmbeddedError::NotADatabase { .. } => CliError::Usage(chain(&error)),
-            EmbeddedError::Serve(_) | EmbeddedError::Table(_) => CliError::failure(error),
-        })
+    let opened = EmbeddedTable::in_file(path, open).await;
+    let embedded = opened.map_err(|error| match error {
+        EmbeddedError::Missing(_)
+        | EmbeddedError::File { .. }
+        | EmbeddedError::NotADatabase { .. } => CliError::Usage(chain(&error)),
+        EmbeddedError::Serve(_) | EmbeddedError::Table(_) => CliError::failure(error),
+    })?;
+    if let Some(warning) = warning(path) {
+        say(&warning);
+    }
+    Ok(embedded)
+}
+
+/// What is to be said of a database that others can read or write. It is told
+/// and left as it is: it may be shared on purpose, and a question alters nothing.
+#[cfg(unix)]
+fn warning(path: &Path) -> Option<String> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = path.metadata().ok()?.permissions().mode() & 0o777;
+    let others = match mode & 0o077 {
+        0 => return None,
+        others if others & 0o022 != 0 => "write",
+        _ => "read",
+    };
+    let path = path.display();
+    Some(format!(
+        "warning: others can {others} {path} (mode {mode:04o}); chmod 600 {path} keeps it to you"
+    ))
+}
+
+#[cfg(not(unix))]
+fn warning(_: &Path) -> Option<String> {
+    None
 }
 
 /// The caller's credentials. Without any, nothing is asked or made.
