@@ -18,7 +18,7 @@ use axum::http::{StatusCode, header};
 use serde_json::Value;
 use support::ccinv::{Ccinv, PROGRAM};
 use support::lab::{ACCOUNT, Lab, REGION};
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
 
 /// A place that nothing may be sent to. Its address reaches this machine, but is
@@ -111,6 +111,61 @@ async fn a_profile_can_not_send_it_there_either() {
         assert!(complaint.starts_with(&start), "{complaint}");
     }
     elsewhere.assert_nothing_came();
+}
+
+#[tokio::test]
+async fn what_is_on_this_machine_is_not_asked_through_a_proxy_that_reads_it() {
+    let proxy = Elsewhere::new();
+    let lab = Lab::new().await;
+    let table = lab.table.name().as_str();
+    for variable in ["HTTP_PROXY", "http_proxy", "ALL_PROXY"] {
+        let ccinv = Ccinv::at(&lab).with(variable, &proxy.url);
+        let done = ccinv.run(&["list", "--table", table]).await;
+        assert_eq!(done.code, 2, "{variable}: {done:?}");
+        let complaint = done.complaint();
+        assert!(
+            complaint.contains("in the clear: put its host into NO_PROXY"),
+            "{complaint}"
+        );
+        // With none in between it is fine; nothing is recorded there yet.
+        let direct = ccinv.with("NO_PROXY", "127.0.0.1");
+        let done = direct.run(&["list", "--table", table]).await;
+        assert_eq!(done.code, 4, "{variable}: {done:?}");
+    }
+    proxy.assert_nothing_came();
+}
+
+#[tokio::test]
+async fn a_proxy_is_told_the_name_of_a_service_and_nothing_that_is_said_to_it() {
+    let proxy = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
+    let url = format!("http://{}", proxy.local_addr().expect("an address"));
+    let ccinv = Ccinv::offline()
+        .with("AWS_REGION", REGION)
+        .with("AWS_ACCESS_KEY_ID", ACCOUNT)
+        .with("AWS_SECRET_ACCESS_KEY", "secret")
+        .with("HTTPS_PROXY", &url);
+    let mut asking = ccinv
+        .command(&["list", "--table", "inventory"])
+        .spawn()
+        .expect("it starts");
+    let (mut asked, _) = proxy.accept().await.expect("it asks");
+    let mut said = Vec::new();
+    while !said.ends_with(b"\r\n\r\n") {
+        let read = asked.read_buf(&mut said).await.expect("text");
+        assert_ne!(read, 0, "{said:?}");
+    }
+    let name = format!("dynamodb.{REGION}.amazonaws.com:443");
+    let head = format!("CONNECT {name} HTTP/1.1\r\nHost: {name}\r\n\r\n");
+    assert_eq!(String::from_utf8(said).expect("text"), head);
+    asked
+        .write_all(b"HTTP/1.1 200 OK\r\n\r\n")
+        .await
+        .expect("told");
+    // A handshake of TLS, and not a request.
+    assert_eq!(asked.read_u8().await.expect("a byte"), 0x16);
+    asking.kill().await.expect("ended");
 }
 
 #[tokio::test]

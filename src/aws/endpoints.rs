@@ -10,6 +10,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use aws_config::SdkConfig;
 use aws_types::service_config::ServiceConfigKey;
+use hyper_util::client::proxy::matcher::Matcher;
 
 use crate::config::InvalidSetting;
 
@@ -26,6 +27,8 @@ const SERVICES: [(&str, &str); 5] = [
 /// What is wrong with the endpoints of `config`, from the environment or from a
 /// profile.
 pub fn faults(config: &SdkConfig) -> Vec<InvalidSetting> {
+    // As the SDK's clients find their proxy.
+    let proxies = Matcher::from_env();
     let everywhere = config.endpoint_url().map(str::to_owned);
     let of_services = SERVICES.map(|(service, variable)| (variable, of_service(config, service)));
     [("AWS_ENDPOINT_URL", everywhere.clone())]
@@ -37,18 +40,32 @@ pub fn faults(config: &SdkConfig) -> Vec<InvalidSetting> {
                 .filter(|(_, url)| *url != everywhere),
         )
         .filter_map(|(variable, url)| {
-            let url = url.filter(|url| !is_private(url))?;
+            let url = url?;
+            let problem = problem(&url, &proxies)?;
+            let url = without_user(&url);
             Some(InvalidSetting {
                 variable,
-                problem: format!(
-                    "{} (from there, or a profile's endpoint_url) is neither https nor on this \
-                     machine (127.0.0.1, ::1, localhost): requests would go over the network in \
-                     the clear",
-                    without_user(&url)
-                ),
+                problem: format!("{url} (from there, or a profile's endpoint_url) {problem}"),
             })
         })
         .collect()
+}
+
+fn problem(url: &str, proxies: &Matcher) -> Option<&'static str> {
+    if !is_private(url) {
+        return Some(
+            "is neither https nor on this machine (127.0.0.1, ::1, localhost): requests would go \
+             over the network in the clear",
+        );
+    }
+    // Through TLS a proxy only passes on what it can't read.
+    let is_proxied = url
+        .parse()
+        .is_ok_and(|uri| proxies.intercept(&uri).is_some());
+    (is_proxied && !is_tls(url)).then_some(
+        "would be reached through a proxy, in the clear: put its host into NO_PROXY, or take \
+         HTTP_PROXY and ALL_PROXY away",
+    )
 }
 
 /// As the clients themselves ask for it.
@@ -62,15 +79,17 @@ fn of_service(config: &SdkConfig, service: &str) -> Option<String> {
     config.service_config()?.load_config(key)
 }
 
-/// Whether nobody on the network can read what is sent there.
+fn is_tls(url: &str) -> bool {
+    let scheme = url.split_once("://").map(|(scheme, _)| scheme);
+    scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"))
+}
+
+/// Whether nobody on the network can read what is sent there, unless a proxy is.
 fn is_private(url: &str) -> bool {
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return false;
-    };
-    if scheme.eq_ignore_ascii_case("https") {
-        return true;
-    }
-    scheme.eq_ignore_ascii_case("http") && is_loopback(authority(rest))
+    is_tls(url)
+        || url.split_once("://").is_some_and(|(scheme, rest)| {
+            scheme.eq_ignore_ascii_case("http") && is_loopback(authority(rest))
+        })
 }
 
 /// Whether an authority (a host, and perhaps a port) is this machine. One with a
