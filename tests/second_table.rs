@@ -1,9 +1,7 @@
 //! The same on a second implementation of DynamoDB that we did not write:
 //! Amazon's own DynamoDB Local.
 //!
-//! All table tests run there with
-//! `TEST_DYNAMODB_ENDPOINT=http://127.0.0.1:PORT cargo test`; these few do so
-//! every time.
+//! `.ci/second-table` runs all table tests there; these few run there every time.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 

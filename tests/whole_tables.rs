@@ -14,9 +14,8 @@ use std::time::Duration;
 
 use codeconnections_inventory::domain::listing::MAX_OBSERVATION_AGE;
 use codeconnections_inventory::domain::plan::TombstoneGuard;
-use codeconnections_inventory::local::EmbeddedTable;
 use serde_json::{Value, json};
-use support::lab::{self, ACCOUNT, Lab, LabHandler, REGION};
+use support::lab::{self, ACCOUNT, Lab, LabHandler, Place, REGION};
 use support::proxy::{Act, Proxy};
 use support::script::{arn, entry};
 use support::stage::Stage;
@@ -186,17 +185,17 @@ impl Life {
     }
 }
 
-/// Makes tables, one after the other in one embedded DynamoDB, until there are
+/// Makes tables, one after the other in one DynamoDB, until there are
 /// enough, and gives the number of runs that they record.
 async fn make(next: &AtomicU64, wanted: u64) -> u64 {
-    let embedded = EmbeddedTable::in_memory().await.expect("an embedded table");
+    let place = Place::new().await;
     let mut runs = 0;
     loop {
         let seed = next.fetch_add(1, Ordering::SeqCst);
         if seed >= wanted {
             return runs;
         }
-        let mut life = Life::new(embedded.endpoint(), seed).await;
+        let mut life = Life::new(&place.endpoint, seed).await;
         for _ in 0..life.rng.usize(1..4) {
             life.step().await;
         }

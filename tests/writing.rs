@@ -188,10 +188,13 @@ async fn an_unchanged_run_writes_one_unit_a_connection_no_index_and_25_to_a_requ
     assert!(requests.write <= N.div_ceil(25) + 2, "{requests:?}");
     // One query, whose pages hold a megabyte each.
     assert!(requests.read <= 2, "{requests:?}");
-    #[expect(clippy::cast_precision_loss, reason = "a small number")]
-    let most = N as f64 + 3.0;
-    assert!(capacity.write_units <= most, "{capacity:?}");
-    assert_eq!(capacity.index_write_units.to_string(), "0");
+    if lab.reports_capacity() {
+        #[expect(clippy::cast_precision_loss, reason = "a small number")]
+        let most = N as f64 + 3.0;
+        assert!(capacity.write_units <= most, "{capacity:?}");
+        assert!(capacity.write_units >= 1.0, "{capacity:?}");
+        assert_eq!(capacity.index_write_units.to_string(), "0");
+    }
     let seen = lab.connections().await;
     assert!(
         seen.iter()

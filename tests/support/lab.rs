@@ -77,6 +77,14 @@ impl Lab {
         }
     }
 
+    /// Whether the table says how much of its capacity a request used. DynamoDB
+    /// and the embedded table do; Amazon's DynamoDB Local reports none for
+    /// batches of PartiQL, and other units than DynamoDB's for the rest. What is
+    /// measured in units is asserted where this says so, and only there.
+    pub fn reports_capacity(&self) -> bool {
+        self._embedded.is_some()
+    }
+
     /// The handler, as the function builds it, but for the clock and short
     /// waits.
     pub fn handler(&self) -> LabHandler {
@@ -305,6 +313,30 @@ pub fn changes(summary: &Summary) -> Vec<(ChangeKind, u64)> {
         .iter()
         .map(|(kind, n)| (*kind, *n))
         .collect()
+}
+
+/// Where many tables are made, one after the other: where
+/// `TEST_DYNAMODB_ENDPOINT` says, else in an embedded DynamoDB that is there as
+/// long as this.
+pub struct Place {
+    pub endpoint: String,
+    _embedded: Option<EmbeddedTable>,
+}
+
+impl Place {
+    pub async fn new() -> Self {
+        if let Some(endpoint) = environment("TEST_DYNAMODB_ENDPOINT") {
+            return Self {
+                endpoint,
+                _embedded: None,
+            };
+        }
+        let embedded = EmbeddedTable::in_memory().await.expect("an embedded table");
+        Self {
+            endpoint: embedded.endpoint().to_owned(),
+            _embedded: Some(embedded),
+        }
+    }
 }
 
 async fn table(endpoint: Option<String>) -> (Table, String, Option<EmbeddedTable>) {
