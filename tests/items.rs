@@ -663,7 +663,7 @@ async fn the_largest_usual_snapshot_costs_one_write_unit_when_nothing_changed() 
     };
     let table = lab.table.metered(Arc::clone(&meter));
     assert_eq!(table.touch(&account(), &[touch]).await, [Write::Written]);
-    if lab.reports_capacity() {
+    if lab.reports_written_units() {
         assert_eq!(meter.capacity().write_units.to_string(), "1");
         assert_eq!(meter.capacity().index_write_units.to_string(), "0");
     }
