@@ -4,6 +4,12 @@ use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_http_client::{Builder, ConnectorBuilder};
+use aws_smithy_runtime_api::client::http::HttpClient;
+
+use super::bounded::Bounded;
 
 use super::endpoints;
 use crate::config::InvalidSettings;
@@ -26,6 +32,7 @@ pub async fn load() -> Result<SdkConfig, InvalidSettings> {
                 .operation_attempt_timeout(ATTEMPT)
                 .build(),
         )
+        .http_client(Bounded::new(https()))
         .load()
         .await;
     let faults = endpoints::faults(&config);
@@ -34,6 +41,18 @@ pub async fn load() -> Result<SdkConfig, InvalidSettings> {
     } else {
         Err(InvalidSettings(faults))
     }
+}
+
+/// The SDK's own HTTPS client: it can't be had from the SDK to be wrapped.
+fn https() -> impl HttpClient + 'static {
+    Builder::new().build_with_connector_fn(|settings, components| {
+        let provider = Provider::Rustls(CryptoMode::AwsLc);
+        let mut connector = ConnectorBuilder::default().tls_provider(provider);
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
+        connector.set_proxy_config(Some(ProxyConfig::from_env()));
+        connector.build()
+    })
 }
 
 /// The SDK's defaults as of this date. Pinned: an update of a crate must not

@@ -7,6 +7,9 @@ use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 
+use super::bounded::TooLong;
+use crate::domain::text::cut;
+
 /// A failed call, reduced to what decides and what is told.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {message}")]
@@ -52,17 +55,21 @@ impl FaultKind {
 
 impl Fault {
     /// A fault, whoever tells it. Its message goes into logs, answers and the
-    /// record.
-    pub fn new(kind: FaultKind, code: &str, message: impl Into<Box<str>>) -> Self {
+    /// record: in one line, not longer than people read, and without the
+    /// request.
+    pub fn new(kind: FaultKind, code: &str, message: impl AsRef<str>) -> Self {
+        const CODE: usize = 64;
+        const MESSAGE: usize = 400;
+        let message = without_request(&one_line(message.as_ref()));
         Self {
             kind,
-            code: code.into(),
-            message: without_request(&message.into()).into(),
+            code: cut(&one_line(code), CODE).into(),
+            message: cut(&message, MESSAGE).into(),
         }
     }
 
     /// An answer that says that all went well, and does not say what.
-    pub fn unreadable(message: impl Into<Box<str>>) -> Self {
+    pub fn unreadable(message: impl AsRef<str>) -> Self {
         Self::new(FaultKind::Service, "UnreadableAnswer", message)
     }
 
@@ -163,7 +170,7 @@ where
                 let status = answer.raw().status().as_u16();
                 let code = answer.err().code().unwrap_or("");
                 let message = match answer.err().message() {
-                    Some(message) => message.into(),
+                    Some(message) => message.to_owned(),
                     None => format!("HTTP status {status}"),
                 };
                 let kind = kind_of(code, Some(status));
@@ -176,6 +183,13 @@ where
             }
             SdkError::ResponseError(answer) => {
                 let status = answer.raw().status().as_u16();
+                if let Some(too_long) = TooLong::in_causes_of(error) {
+                    return Self::new(
+                        FaultKind::Service,
+                        "AnswerTooLong",
+                        format!("HTTP status {status}: {too_long}"),
+                    );
+                }
                 Self::new(
                     FaultKind::Service,
                     "UnreadableAnswer",

@@ -1,6 +1,7 @@
 //! What is common to all calls of AWS: the clients' configuration, what a
 //! failed call means, and when to try again.
 
+pub mod bounded;
 pub mod clients;
 mod endpoints;
 pub mod fault;

@@ -20,6 +20,7 @@ pub mod plan;
 pub mod run;
 pub mod seal;
 pub mod snapshot;
+pub mod text;
 pub mod time;
 
 pub use account::AccountRecord;

@@ -15,6 +15,7 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::aws::bounded::Bounded;
 use crate::aws::clients;
 use crate::config::TableName;
 use crate::table::{Table, TableError, schema};
@@ -251,7 +252,9 @@ pub fn local_config(endpoint: &str) -> SdkConfig {
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .time_source(SystemTimeSource::new())
         // No TLS on loopback: no certificates are loaded.
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .http_client(Bounded::new(
+            aws_smithy_http_client::Builder::new().build_http(),
+        ))
         .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
         .build()
 }

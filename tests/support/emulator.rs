@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -24,6 +25,11 @@ use super::{tools, until};
 
 const BUILT: &str = env!("CARGO_BIN_EXE_codeconnections-inventory");
 const INVOKE: &str = "2015-03-31/functions/function/invocations";
+
+/// The function's program.
+pub fn function() -> String {
+    lab::environment("TEST_FUNCTION").unwrap_or_else(|| BUILT.to_owned())
+}
 
 /// What the function must never say.
 pub const SECRET_KEY: &str = "SecretKeyThatNobodyMayEverRead";
@@ -106,8 +112,14 @@ pub struct Emulator {
 
 impl Emulator {
     pub async fn start(environment: Environment) -> Self {
+        Self::start_function(environment, None).await
+    }
+
+    /// The same with another program in the function's place, which starts it
+    /// in its own way.
+    pub async fn start_function(environment: Environment, program: Option<&Path>) -> Self {
+        let function = program.map_or_else(function, |program| program.display().to_string());
         let program = tools::runtime_emulator();
-        let function = lab::environment("TEST_FUNCTION").unwrap_or_else(|| BUILT.to_owned());
         let Environment(mut variables) = environment;
         // The emulator would take this one to be meant for itself.
         let log_level = variables.remove("LOG_LEVEL");
@@ -264,6 +276,16 @@ impl Function {
     /// Stops it where it is: it does nothing any more, and does not end.
     pub fn freeze(self) {
         assert!(self.signal("STOP"), "the function's process was there");
+    }
+
+    /// The most memory that it ever had in use (`VmHWM`).
+    pub fn peak_bytes(self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0));
+        let status = status.expect("the function's process is there");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        let kibibytes: u64 = kibibytes.expect("VmHWM").parse().expect("a number");
+        kibibytes * 1024
     }
 
     fn signal(self, signal: &str) -> bool {

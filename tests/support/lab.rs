@@ -253,7 +253,7 @@ pub async fn long_run<S: ConnectionSource>(handler: &LabHandler<S>, event: &Valu
     summary
 }
 
-async fn run_for<S: ConnectionSource>(
+pub async fn run_for<S: ConnectionSource>(
     handler: &LabHandler<S>,
     event: &Value,
     time: Duration,

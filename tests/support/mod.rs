@@ -19,6 +19,7 @@ pub mod chromium;
 pub mod dynamodb_local;
 pub mod emulator;
 pub mod faults;
+pub mod hostile;
 pub mod lab;
 pub mod ministack;
 pub mod page;
