@@ -7,6 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, PrimitiveDateTime};
 
+use super::text::cut;
+
 /// A point in time: whole milliseconds since the Unix epoch, UTC.
 ///
 /// Written as RFC 3339 with exactly three decimals and `Z`
@@ -71,7 +73,10 @@ impl fmt::Debug for Timestamp {
     }
 }
 
-/// A text that is no RFC 3339 time.
+/// Bytes of a text that is no time, as they are shown.
+const SHOWN: usize = 120;
+
+/// A text that is no RFC 3339 time, as much of it as fits a line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not an RFC 3339 time such as 2026-10-01T09:00:00Z")]
 pub struct NotATime(pub String);
@@ -81,7 +86,7 @@ impl FromStr for Timestamp {
 
     /// Reads any RFC 3339 time; what is finer than a millisecond is cut off.
     fn from_str(text: &str) -> Result<Self, NotATime> {
-        let wrong = || NotATime(text.to_owned());
+        let wrong = || NotATime(cut(text, SHOWN).into_owned());
         let parsed = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| wrong())?;
         let utc = parsed.checked_to_utc().ok_or_else(wrong)?;
         let epoch = PrimitiveDateTime::new(utc.date(), utc.time()).as_utc();

@@ -1,6 +1,8 @@
 //! What can go wrong with the table.
 
 use crate::aws::Fault;
+use crate::aws::fault::one_line;
+use crate::domain::text::cut;
 
 /// An operation on the table that failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -23,7 +25,10 @@ pub enum TableError {
 
 /// An item that this software did not write, or that was edited.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("item pk={pk:?} sk={sk:?}: attribute {attribute}: {problem}")]
+#[error(
+    "item pk={:?} sk={:?}: attribute {attribute}: {problem}",
+    cut(.pk, KEY_TOLD), cut(.sk, KEY_TOLD)
+)]
 pub struct Corrupt {
     /// Its partition key.
     pub pk: String,
@@ -33,6 +38,24 @@ pub struct Corrupt {
     pub attribute: String,
     /// What is wrong with it.
     pub problem: String,
+}
+
+/// Bytes of a key that are told: all of those that this software writes.
+const KEY_TOLD: usize = 320;
+
+impl Corrupt {
+    /// What is wrong with an attribute, in one line that is not longer than
+    /// people read, whatever the attribute holds.
+    pub fn new(pk: String, sk: String, attribute: &str, problem: &str) -> Self {
+        const ATTRIBUTE: usize = 100;
+        const PROBLEM: usize = 300;
+        Self {
+            pk,
+            sk,
+            attribute: cut(&one_line(attribute), ATTRIBUTE).into_owned(),
+            problem: cut(&one_line(problem), PROBLEM).into_owned(),
+        }
+    }
 }
 
 impl TableError {

@@ -347,12 +347,12 @@ impl Reader<'_> {
     }
 
     fn wrong(&self, attribute: &str, problem: &impl ToString) -> Corrupt {
-        Corrupt {
-            pk: self.peek(keys::PK),
-            sk: self.peek(keys::SK),
-            attribute: attribute.to_owned(),
-            problem: problem.to_string(),
-        }
+        Corrupt::new(
+            self.peek(keys::PK),
+            self.peek(keys::SK),
+            attribute,
+            &problem.to_string(),
+        )
     }
 
     fn format(&self) -> Result<Format, Corrupt> {

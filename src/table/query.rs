@@ -5,9 +5,9 @@ use super::items::{Item, s};
 use super::keys;
 use super::schema::Index;
 use super::store::Table;
-use crate::aws::Fault;
 use crate::aws::meter::Use;
-use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
+use crate::aws::{Fault, FaultKind};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 
 /// A query and how far it has come.
 #[derive(Debug)]
@@ -145,7 +145,7 @@ impl<'a> Query<'a> {
             .consistent_read(self.index.is_none())
             .scan_index_forward(self.forward)
             .set_limit(self.limit)
-            .set_exclusive_start_key(start)
+            .set_exclusive_start_key(start.clone())
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .customize()
             .interceptor(meter.counts(Use::Read))
@@ -156,6 +156,13 @@ impl<'a> Query<'a> {
             })?;
         meter.count_read_units(answer.consumed_capacity());
         if let Some(key) = answer.last_evaluated_key {
+            if let Some(start) = start
+                && !self.advances(&start, &key)
+            {
+                let problem = "a page ends where it began, or before: this would never end";
+                let fault = Fault::new(FaultKind::Service, "KeyRepeated", problem);
+                return Err(TableError::call(self.operation, &self.subject, fault));
+            }
             self.start = Start::After(key);
         }
         // An empty page has an empty list. An answer without one must not be
@@ -165,6 +172,22 @@ impl<'a> Query<'a> {
             TableError::call(self.operation, &self.subject, fault)
         })?;
         Ok(Some(items))
+    }
+
+    /// Whether a page that began after `start` and ends with `end` leads on.
+    /// Items with the same sort key are next to each other in an index.
+    fn advances(&self, start: &Item, end: &Item) -> bool {
+        let key = |item: &Item| match item.get(self.keys.1) {
+            Some(AttributeValue::S(sk)) => sk.clone(),
+            _ => String::new(),
+        };
+        let way = key(start).cmp(&key(end));
+        let on = if self.forward {
+            way.is_lt()
+        } else {
+            way.is_gt()
+        };
+        on || (self.index.is_some() && way.is_eq() && start != end)
     }
 
     /// The first item, if there is one.

@@ -8,8 +8,8 @@ use super::keys;
 use super::query::Query;
 use super::schema::{BY_STATUS, BY_TIME};
 use super::store::Table;
-use crate::aws::Fault;
 use crate::aws::meter::Use;
+use crate::aws::{Fault, FaultKind};
 use crate::domain::{
     AccountId, Attributes, Change, ConnectionArn, ConnectionStatus, RunRecord, Snapshot, Timestamp,
 };
@@ -75,7 +75,7 @@ impl Table {
                 .scan()
                 .table_name(self.name().as_str())
                 .consistent_read(true)
-                .set_exclusive_start_key(start)
+                .set_exclusive_start_key(start.clone())
                 .return_consumed_capacity(ReturnConsumedCapacity::Total)
                 .customize()
                 .interceptor(self.meter().counts(Use::Read))
@@ -90,6 +90,12 @@ impl Table {
             })?;
             page(items);
             match answer.last_evaluated_key {
+                // A table is in no order that could be checked.
+                Some(key) if start.as_ref() == Some(&key) => {
+                    let problem = "a page ends where it began: this would never end";
+                    let fault = Fault::new(FaultKind::Service, "KeyRepeated", problem);
+                    return Err(TableError::call("scan", self.name(), fault));
+                }
                 Some(key) => start = Some(key),
                 None => return Ok(()),
             }
@@ -295,10 +301,5 @@ fn wrong(item: &Item, attribute: &str, problem: &str) -> Corrupt {
         Some(AttributeValue::S(text)) => text.clone(),
         _ => String::new(),
     };
-    Corrupt {
-        pk: key(keys::PK),
-        sk: key(keys::SK),
-        attribute: attribute.to_owned(),
-        problem: problem.to_owned(),
-    }
+    Corrupt::new(key(keys::PK), key(keys::SK), attribute, problem)
 }
