@@ -32,6 +32,9 @@ pub struct Settings {
     /// `MEMBER_ROLE_NAME` and `EXTERNAL_ID`: the role that is assumed to list
     /// accounts other than the function's own.
     pub member_role: Option<MemberRole>,
+    /// `AWS_LAMBDA_FUNCTION_MEMORY_SIZE`, which Lambda sets: the function's
+    /// memory in MB.
+    pub memory: Option<u64>,
     /// `METRICS_NAMESPACE`: where in CloudWatch the metrics go that each run
     /// writes to the log. None means that it writes none.
     pub metrics: Option<Metrics>,
@@ -205,6 +208,7 @@ impl Settings {
                 own_account,
                 accounts,
                 member_role,
+                memory: get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").and_then(|mb| mb.parse().ok()),
                 metrics,
             }),
             _ => Err(InvalidSettings(faults)),

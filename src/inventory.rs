@@ -12,6 +12,7 @@ use crate::domain::listing::{MAX_OBSERVATION_AGE, Observation};
 use crate::domain::notice::harmless;
 use crate::domain::plan::{self, Known, TombstoneGuard};
 use crate::domain::run::{ListingReport, SnapshotsRecord, count_by_status};
+use crate::domain::text::cut;
 use crate::domain::{
     AccountId, ChangeKind, Clock, ConnectionArn, Filter, Format, Outcome, Region, RunId, RunRecord,
     Snapshot, Timestamp, Trigger,
@@ -65,6 +66,10 @@ pub struct Order {
 
 /// Problems told one by one; more are counted.
 const PROBLEMS_TOLD: usize = 20;
+
+/// Bytes of a problem that are told. With these, a run's record fits an item
+/// whatever went wrong.
+const PROBLEM: usize = 1000;
 
 /// The version that a run's record names.
 pub const CODE_VERSION: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
@@ -371,5 +376,6 @@ fn recorded(mut problems: Vec<String>) -> Vec<String> {
         problems.truncate(PROBLEMS_TOLD);
         problems.push(format!("and {more} more"));
     }
-    problems.iter().map(|problem| harmless(problem)).collect()
+    let told = |problem: &String| cut(&harmless(problem), PROBLEM).into_owned();
+    problems.iter().map(told).collect()
 }

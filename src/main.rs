@@ -145,7 +145,7 @@ impl Function {
                     guard: settings.tombstone_guard,
                     concurrency: settings.max_concurrency,
                     patience: Patience::default(),
-                    limits: Limits::default(),
+                    limits: settings.memory.map_or_else(Limits::default, Limits::within),
                 },
             },
             accounts,

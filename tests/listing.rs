@@ -241,7 +241,10 @@ async fn a_listing_that_never_ends_is_given_up_at_the_page_limit() {
     })
     .await;
     let mut handler = lab.handler_of(lab.source_at(&script.endpoint), lab.table.clone());
-    handler.inventory.policy.limits = Limits { pages: 7 };
+    handler.inventory.policy.limits = Limits {
+        pages: 7,
+        ..Limits::default()
+    };
     let summary = lab::run(&handler, &json!({})).await;
     assert_eq!(summary.outcome, Outcome::Partial);
     assert_eq!(error_code(&summary), "PageLimit");

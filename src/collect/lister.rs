@@ -10,6 +10,7 @@ use futures_util::future::join_all;
 
 use super::source::{ConnectionSource, Entry, Page, PageQuery, Target};
 use crate::aws::{Deadline, Fault, FaultKind, Meter, Patience};
+use crate::domain::ids::Malformed;
 use crate::domain::listing::Observation;
 use crate::domain::{
     AccountId, Attributes, Clock, ConnectionArn, Filter, Listing, ListingEnd, Region, RunId,
@@ -21,11 +22,34 @@ pub struct Limits {
     /// Pages of one region. The quota is 250 connections an account and can
     /// be raised; this stops a source that never ends, not a large account.
     pub pages: u32,
+    /// Connections that all regions of an account list, one that two regions
+    /// list counted twice: what fits the memory. More would end the process,
+    /// which then could not say why.
+    pub connections: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { pages: 10_000 }
+        Self {
+            pages: 10_000,
+            connections: 1_000_000,
+        }
+    }
+}
+
+impl Limits {
+    /// The limits of a function that has so much memory, as
+    /// `cargo bench --bench limits` prints what a run needs of it.
+    pub fn within(megabytes: u64) -> Self {
+        /// What the function needs before it has listed anything, in MB.
+        const AT_REST: u64 = 32;
+        /// Bytes for a connection, in a run that records each for the first
+        /// time: the dearest there is.
+        const EACH: u64 = 4096;
+        Self {
+            connections: (megabytes.saturating_sub(AT_REST) << 20) / EACH,
+            ..Self::default()
+        }
     }
 }
 
@@ -124,6 +148,16 @@ impl<S: ConnectionSource, C: Clock> Lister<'_, S, C> {
                 .await
                 .map_err(|fault| Problem::of_call(&fault, number, filter))?;
             self.meter.count_page(page.entries.len());
+            if self.meter.progress().listed > self.limits.connections {
+                return Err(Problem::new(
+                    "ConnectionLimit",
+                    format!(
+                        "page {number}: more than {} connections, which is what the memory \
+                         is for",
+                        self.limits.connections
+                    ),
+                ));
+            }
             let next = page.next_token.clone();
             so_far.add(page);
             // An empty token can't be sent: it means the same as none.
@@ -178,6 +212,35 @@ impl<S: ConnectionSource, C: Clock> Lister<'_, S, C> {
     }
 }
 
+/// Bytes of an attribute that can be recorded: four times the longest value
+/// of the service's model. A change holds what was before and what is after,
+/// and has to fit an item; a status is part of an index's key, which has an
+/// end too.
+const LONGEST: usize = 1024;
+
+/// An attribute that is longer than can be recorded, and how long it is.
+fn too_long(attributes: &Attributes) -> Option<(&'static str, usize)> {
+    let Attributes {
+        connection_name,
+        connection_status,
+        host_arn,
+        owner_account_id,
+        provider_type,
+    } = attributes;
+    let length = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
+    let status = connection_status.as_ref();
+    let provider = provider_type.as_ref();
+    [
+        ("ConnectionName", length(connection_name)),
+        ("ConnectionStatus", status.map_or(0, |s| s.as_str().len())),
+        ("HostArn", length(host_arn)),
+        ("OwnerAccountId", length(owner_account_id)),
+        ("ProviderType", provider.map_or(0, |p| p.as_str().len())),
+    ]
+    .into_iter()
+    .find(|(_, bytes)| *bytes > LONGEST)
+}
+
 fn too_late() -> Fault {
     let problem = "no answer before the time for listing was over";
     Fault::new(FaultKind::TimedOut, "TimedOut", problem)
@@ -196,19 +259,51 @@ impl SoFar {
     fn add(&mut self, page: Page) {
         self.pages += 1;
         for (i, Entry { arn, attributes }) in page.entries.into_iter().enumerate() {
-            let place = || format!("entry {} of page {}", i + 1, self.pages);
-            let problem = match arn.as_deref().map(str::parse::<ConnectionArn>) {
-                Some(Ok(arn)) => {
+            match readable(arn.as_deref(), &attributes) {
+                Ok(arn) => {
                     // The same ARN again on a later page is the newer answer.
                     self.connections.insert(arn, attributes);
-                    continue;
                 }
-                None => Problem::new("EntryWithoutArn", format!("{} has no ARN", place())),
-                Some(Err(malformed)) => {
-                    Problem::new("UnreadableArn", format!("{}: {malformed}", place()))
+                // One of many is enough to tell, and what is told takes time
+                // to put together.
+                Err(_) if self.problem.is_some() => {}
+                Err(unreadable) => {
+                    let place = format!("entry {} of page {}", i + 1, self.pages);
+                    self.problem = Some(unreadable.told_of(&place));
                 }
-            };
-            self.problem.get_or_insert(problem);
+            }
+        }
+    }
+}
+
+/// An entry that can't be recorded.
+enum Unreadable {
+    NoArn,
+    Arn(Malformed),
+    TooLong(ConnectionArn, &'static str, usize),
+}
+
+/// The ARN of an entry that can be recorded.
+fn readable(arn: Option<&str>, attributes: &Attributes) -> Result<ConnectionArn, Unreadable> {
+    let arn = arn.ok_or(Unreadable::NoArn)?;
+    let arn: ConnectionArn = arn.parse().map_err(Unreadable::Arn)?;
+    match too_long(attributes) {
+        None => Ok(arn),
+        Some((field, bytes)) => Err(Unreadable::TooLong(arn, field, bytes)),
+    }
+}
+
+impl Unreadable {
+    fn told_of(self, place: &str) -> Problem {
+        match self {
+            Self::NoArn => Problem::new("EntryWithoutArn", format!("{place} has no ARN")),
+            Self::Arn(malformed) => Problem::new("UnreadableArn", format!("{place}: {malformed}")),
+            Self::TooLong(arn, field, bytes) => Problem::new(
+                "AttributeTooLong",
+                format!(
+                    "{place} ({arn}): {field} has {bytes} bytes; at most {LONGEST} can be recorded"
+                ),
+            ),
         }
     }
 }
