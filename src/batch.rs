@@ -14,13 +14,14 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::domain::{AccountId, Trigger};
+use crate::domain::{AccountId, ApiCall, Trigger};
 use crate::event::{InvalidEvent, Request};
 
 /// The messages of one batch.
 #[derive(Debug, PartialEq)]
 pub struct Batch {
-    /// What each account's messages lead to, by account.
+    /// What each account's messages lead to, by account: one run, or several
+    /// if their calls are more than one run's record can hold.
     pub requests: Vec<(Request, Vec<MessageId>)>,
     /// Messages that can't be used, each with the reason.
     pub refused: Vec<(MessageId, InvalidEvent)>,
@@ -47,7 +48,7 @@ impl Batch {
         let Some(Value::Array(records)) = event.get("Records") else {
             return Ok(None);
         };
-        let mut requests: BTreeMap<AccountId, (Request, Vec<MessageId>)> = BTreeMap::new();
+        let mut requests: BTreeMap<AccountId, Vec<(Request, Vec<MessageId>)>> = BTreeMap::new();
         let mut refused = Vec::new();
         for (i, record) in records.iter().enumerate() {
             let text = |name: &str| record.get(name).and_then(Value::as_str);
@@ -66,15 +67,16 @@ impl Batch {
             };
             let id = MessageId { id: id.to_owned() };
             match call(text("body").unwrap_or_default()) {
-                Ok((account, request)) => match requests.get_mut(&account) {
-                    Some((gathered, ids)) => {
-                        gather(gathered, request);
-                        ids.push(id);
+                Ok((account, request)) => {
+                    let of_account = requests.entry(account).or_default();
+                    match of_account.last_mut() {
+                        Some((gathered, ids)) if fits(gathered, &request) => {
+                            gather(gathered, request);
+                            ids.push(id);
+                        }
+                        _ => of_account.push((request, vec![id])),
                     }
-                    None => {
-                        requests.insert(account, (request, vec![id]));
-                    }
-                },
+                }
                 Err(wrong) => {
                     let field = match wrong.field.as_str() {
                         "" => place("body"),
@@ -85,7 +87,7 @@ impl Batch {
             }
         }
         Ok(Some(Self {
-            requests: requests.into_values().collect(),
+            requests: requests.into_values().flatten().collect(),
             refused,
         }))
     }
@@ -106,6 +108,22 @@ fn call(body: &str) -> Result<(AccountId, Request), InvalidEvent> {
             "is not about an API call; a queue's messages should be such events".to_owned(),
         )),
     }
+}
+
+/// Bytes of the calls that one run records: its record has to fit an item.
+/// A hundred calls, which is a batch as the template makes it, have about half
+/// of it.
+const CALLS: usize = 100 * 1024;
+/// Regions that the calls of one run add to those that are configured.
+const REGIONS: usize = 64;
+
+/// Whether the calls of one run have room for those of another request.
+fn fits(gathered: &Request, request: &Request) -> bool {
+    let bytes = |request: &Request| -> usize {
+        let calls = request.trigger.calls().iter();
+        calls.map(ApiCall::bytes).sum()
+    };
+    bytes(gathered) + bytes(request) <= CALLS && gathered.also.len() + request.also.len() <= REGIONS
 }
 
 /// Adds a request of the same account to what is gathered.

@@ -49,6 +49,11 @@ const RESOURCE_FIELDS: [(&str, &str); 5] = [
     ("requestParameters", "hostArn"),
     ("requestParameters", "resourceArn"),
 ];
+/// Bytes of a text in an event: more than AWS has in any field that is read
+/// here. All of them are recorded, and a record has to fit an item.
+const LONGEST: usize = 2048;
+/// Regions of one request: more than AWS has.
+const MOST_REGIONS: usize = 64;
 const SCHEDULE_SOURCES: [&str; 2] = ["aws.events", "aws.scheduler"];
 
 impl Request {
@@ -93,7 +98,7 @@ fn scheduled(event: &Fields<'_>) -> Result<Request, InvalidEvent> {
     // The account that the rule is in, which says nothing of what to list.
     event.parsed::<AccountId>("account")?;
     let schedule = match event.get("resources").and_then(|list| list.get(0)) {
-        Some(Value::String(arn)) => Some(arn.as_str().into()),
+        Some(Value::String(arn)) => Some(event.short("resources[0]", arn)?.into()),
         _ => None,
     };
     Ok(Request {
@@ -120,11 +125,9 @@ fn api_call(event: &Fields<'_>) -> Result<Request, InvalidEvent> {
             Some(_) => Some(detail.parsed("eventTime")?),
             None => None,
         },
-        principal_arn: detail.inner_text("userIdentity", "arn"),
+        principal_arn: detail.inner_text("userIdentity", "arn")?,
         source_ip: detail.text("sourceIPAddress")?.map(Into::into),
-        resource_arn: RESOURCE_FIELDS
-            .iter()
-            .find_map(|(place, field)| detail.inner_text(place, field)),
+        resource_arn: resource(&detail)?,
         error_code: detail.text("errorCode")?.map(Into::into),
         region: region.clone(),
     };
@@ -136,6 +139,16 @@ fn api_call(event: &Fields<'_>) -> Result<Request, InvalidEvent> {
         accept_deletions: false,
         trigger: Trigger::ApiCalls { calls: vec![call] },
     })
+}
+
+/// The connection or the host that a call is about.
+fn resource(detail: &Fields<'_>) -> Result<Option<Box<str>>, InvalidEvent> {
+    for (place, field) in RESOURCE_FIELDS {
+        if let Some(arn) = detail.inner_text(place, field)? {
+            return Ok(Some(arn));
+        }
+    }
+    Ok(None)
 }
 
 fn direct(event: &Fields<'_>) -> Result<Request, InvalidEvent> {
@@ -153,8 +166,12 @@ fn direct(event: &Fields<'_>) -> Result<Request, InvalidEvent> {
         "attempt_number",
     ];
     if let Some(unknown) = event.map.keys().find(|key| !KNOWN.contains(&key.as_str())) {
+        let name = match unknown.as_str() {
+            "" => "(a field without a name)".to_owned(),
+            unknown => shown(unknown),
+        };
         return Err(event.wrong(
-            &shown(unknown),
+            &name,
             format!("is not known; a request has {}", KNOWN.join(", ")),
         ));
     }
@@ -213,6 +230,10 @@ fn regions(event: &Fields<'_>) -> Result<Option<Vec<Region>>, InvalidEvent> {
             "is empty; name a region, or leave the field out for the configured ones".to_owned(),
         ));
     }
+    if list.len() > MOST_REGIONS {
+        let problem = format!("has {} entries; at most {MOST_REGIONS}", list.len());
+        return Err(event.wrong("regions", problem));
+    }
     let mut regions = Vec::with_capacity(list.len());
     for (i, entry) in list.iter().enumerate() {
         let field = format!("regions[{i}]");
@@ -265,12 +286,21 @@ impl<'a> Fields<'a> {
     fn text(&self, name: &str) -> Result<Option<&'a str>, InvalidEvent> {
         match self.get(name) {
             None => Ok(None),
-            Some(Value::String(text)) if !text.is_empty() => Ok(Some(text)),
+            Some(Value::String(text)) if !text.is_empty() => self.short(name, text).map(Some),
             Some(Value::String(_)) => Err(self.wrong(name, "is empty".to_owned())),
             Some(other) => {
                 Err(self.wrong(name, format!("is {}; should be a text", name_of(other))))
             }
         }
+    }
+
+    /// A text that is not longer than can be recorded.
+    fn short(&self, name: &str, text: &'a str) -> Result<&'a str, InvalidEvent> {
+        if text.len() <= LONGEST {
+            return Ok(text);
+        }
+        let problem = format!("has {} bytes; at most {LONGEST}", text.len());
+        Err(self.wrong(name, problem))
     }
 
     fn required_text(&self, name: &str) -> Result<&'a str, InvalidEvent> {
@@ -300,9 +330,15 @@ impl<'a> Fields<'a> {
 
     /// A text in an object, if both are there: events differ in what they
     /// have of it.
-    fn inner_text(&self, object: &str, name: &str) -> Option<Box<str>> {
-        let text = self.get(object)?.get(name)?.as_str()?;
-        (!text.is_empty()).then(|| text.into())
+    fn inner_text(&self, object: &str, name: &str) -> Result<Option<Box<str>>, InvalidEvent> {
+        let inner = self.get(object).and_then(|inner| inner.get(name)?.as_str());
+        match inner.filter(|text| !text.is_empty()) {
+            None => Ok(None),
+            Some(text) => {
+                let text = self.short(&format!("{object}.{name}"), text)?;
+                Ok(Some(text.into()))
+            }
+        }
     }
 
     fn object(&self, name: &'static str) -> Result<Fields<'a>, InvalidEvent> {

@@ -111,6 +111,21 @@ impl ApiCall {
         }
     }
 
+    /// About how many bytes it takes in a record.
+    pub fn bytes(&self) -> usize {
+        /// Names of attributes, a region, a time.
+        const FIXED: usize = 200;
+        let length = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
+        FIXED
+            + self.event_id.len()
+            + self.event_name.len()
+            + length(&self.cloudtrail_id)
+            + length(&self.principal_arn)
+            + length(&self.source_ip)
+            + length(&self.resource_arn)
+            + length(&self.error_code)
+    }
+
     /// Who called what, from where.
     pub fn in_words(&self) -> String {
         called(
