@@ -9,6 +9,8 @@ mod cost;
 mod csv;
 mod demo;
 mod diff;
+#[doc(hidden)]
+pub mod doors;
 mod export;
 mod list;
 pub(crate) mod output;

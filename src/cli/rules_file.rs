@@ -16,20 +16,29 @@ use crate::audit::demand::{Demand, Pattern, Span};
 use crate::audit::rules::{Control, Exception, Rule, Scope};
 use crate::aws::fault::one_line;
 use crate::domain::ConnectionArn;
+use crate::domain::text::cut;
 
 /// Reads the rules of a file.
 pub(super) fn read(path: &Path) -> Result<Vec<Rule>, CliError> {
     let shown = path.display();
     let text = fs::read_to_string(path)
         .map_err(|error| CliError::Usage(format!("--rules {shown}: {error}")))?;
-    rules(&text).map_err(|mistake| {
+    of_text(&shown.to_string(), &text).map_err(CliError::Usage)
+}
+
+/// Reads the rules of a text; a mistake is told as one of the file `shown`.
+pub(super) fn of_text(shown: &str, text: &str) -> Result<Vec<Rule>, String> {
+    rules(text).map_err(|mistake| {
         let told = match mistake.at {
-            Some(at) => format!("{shown}:{}: {}", line_of(&text, at), mistake.problem),
+            Some(at) => format!("{shown}:{}: {}", line_of(text, at), mistake.problem),
             None => format!("{shown}: {}", mistake.problem),
         };
-        CliError::Usage(one_line(&told))
+        cut(&one_line(&told), MISTAKE).into_owned()
     })
 }
+
+/// Bytes of a mistake that are told: lines of a file can have any length.
+const MISTAKE: usize = 1000;
 
 /// Something that is wrong in a file.
 struct Mistake {
