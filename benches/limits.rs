@@ -1,0 +1,192 @@
+//! How much memory the function's own process needs: the binary, under AWS's
+//! runtime emulator, with as many connections as asked for, in a run that
+//! records each for the first time and in one that finds nothing new.
+//!
+//!     cargo bench --bench limits                     # 250, 10,000 and 100,000
+//!     cargo bench --bench limits -- 40000 --memory 128
+//!
+//! With `--memory` the function is told that it has so many MB, as Lambda tells
+//! it, and where the machine has control groups that can be written, it gets no
+//! more: a process that needs more is killed. Without, it may list without end.
+
+#![allow(clippy::expect_used, missing_docs, reason = "a benchmark")]
+
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use serde_json::{Value, json};
+use support::Lab;
+use support::emulator::{Emulator, Environment, Invoked};
+use support::lab::REGION;
+use support::script::{Reply, Script, arn, entry};
+
+/// The longest that Lambda lets a function run.
+const LONGEST: &str = "900";
+
+struct Options {
+    connections: Vec<usize>,
+    memory: Option<u64>,
+}
+
+fn options() -> Options {
+    let mut options = Options {
+        connections: Vec::new(),
+        memory: None,
+    };
+    let mut words = std::env::args().skip(1).filter(|word| word != "--bench");
+    while let Some(word) = words.next() {
+        let number = |word: &str| word.replace(',', "").parse::<usize>();
+        if word == "--memory" {
+            let megabytes = words.next().and_then(|word| number(&word).ok());
+            options.memory = Some(megabytes.expect("--memory MB") as u64);
+        } else {
+            options
+                .connections
+                .push(number(&word).expect("a number of connections"));
+        }
+    }
+    if options.connections.is_empty() {
+        options.connections = vec![250, 10_000, 100_000];
+    }
+    options
+}
+
+#[tokio::main]
+async fn main() {
+    let options = options();
+    println!("connections  run        outcome   seconds  peak MiB  more bytes each  writes  told");
+    let mut before: [Option<(usize, u64)>; 2] = [None; 2];
+    for connections in &options.connections {
+        let lab = Lab::new().await;
+        let service = serve(*connections).await;
+        for (run, before) in ["first", "unchanged"].iter().zip(&mut before) {
+            let measured = measure(&lab, &service, options.memory).await;
+            let Some(peak) = measured.peak else {
+                println!("{connections:>11}  {run:9}  KILLED");
+                continue;
+            };
+            #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
+            let mebibytes = peak as f64 / (1 << 20) as f64;
+            let more = before.map(|(fewer, less)| {
+                peak.saturating_sub(less) / (connections.saturating_sub(fewer)).max(1) as u64
+            });
+            println!(
+                "{connections:>11}  {run:9}  {:8}  {:7.1}  {mebibytes:8.1}  {:>15}  {:>6}  {}",
+                measured.answer["outcome"].as_str().unwrap_or("?"),
+                measured.seconds,
+                more.map(|bytes| bytes.to_string()).unwrap_or_default(),
+                measured.answer["requests"]["write"],
+                measured.answer["problems"][0].as_str().unwrap_or(""),
+            );
+            *before = Some((*connections, peak));
+        }
+    }
+}
+
+/// A service that lists so many connections.
+async fn serve(connections: usize) -> Script {
+    Script::start(move |asked| {
+        let from: usize = asked
+            .token
+            .as_deref()
+            .map_or(0, |token| token.parse().expect("ours"));
+        let to = (from + 100).min(connections);
+        let entries = (from..to).map(|number| {
+            let id = format!("8c0a5f2e-3b41-4d0e-9a77-{number:012}");
+            entry(
+                &arn(REGION, &id),
+                &format!("connection-{number}"),
+                "AVAILABLE",
+            )
+        });
+        Reply::Page(
+            entries.collect(),
+            (to < connections).then(|| to.to_string()),
+        )
+    })
+    .await
+}
+
+struct Measured {
+    seconds: f64,
+    /// None if the process is gone.
+    peak: Option<u64>,
+    answer: Value,
+}
+
+/// One run of a process of its own.
+async fn measure(lab: &Lab, service: &Script, memory: Option<u64>) -> Measured {
+    let group = memory.map(Group::of);
+    let mut environment = Environment::of(lab)
+        .with("AWS_ENDPOINT_URL_CODECONNECTIONS", &service.endpoint)
+        .with(
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+            &memory.unwrap_or(1 << 30).to_string(),
+        )
+        .with("AWS_LAMBDA_FUNCTION_TIMEOUT", LONGEST);
+    if let Some(group) = &group {
+        environment = environment.with("GROUP", group.procs.to_str().expect("text"));
+    }
+    let function = group.as_ref().map(|group| group.script.as_path());
+    let emulator = Emulator::start_function(environment, function).await;
+    let began = Instant::now();
+    let invoked = emulator.invoke(&json!({})).await;
+    let seconds = began.elapsed().as_secs_f64();
+    let peak = match invoked {
+        Invoked::Crashed => None,
+        _ => emulator.function().map(|function| function.peak_bytes()),
+    };
+    let answer = match invoked {
+        Invoked::Answer(answer) => answer,
+        other => json!({"outcome": "ERROR", "problems": [format!("{other:?}")]}),
+    };
+    Measured {
+        seconds,
+        peak,
+        answer,
+    }
+}
+
+/// A control group (version 1, as container hosts have it) with so much memory.
+struct Group {
+    folder: PathBuf,
+    procs: PathBuf,
+    script: PathBuf,
+}
+
+impl Group {
+    fn of(megabytes: u64) -> Self {
+        let name = format!("ccinv-limits-{}", std::process::id());
+        let folder = Path::new("/sys/fs/cgroup/memory").join(&name);
+        std::fs::create_dir(&folder).expect("control groups that can be written");
+        std::fs::write(
+            folder.join("memory.limit_in_bytes"),
+            (megabytes << 20).to_string(),
+        )
+        .expect("a limit");
+        let script = std::env::temp_dir().join(&name);
+        let text = format!(
+            "#!/bin/sh\necho $$ > \"$GROUP\"\nexec {}\n",
+            support::emulator::function()
+        );
+        std::fs::write(&script, text).expect("a script");
+        std::fs::set_permissions(&script, PermissionsExt::from_mode(0o700)).expect("a mode");
+        Self {
+            procs: folder.join("cgroup.procs"),
+            folder,
+            script,
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // What is left of it holds nothing up.
+        let _ = std::fs::remove_file(&self.script);
+        let _ = std::fs::remove_dir(&self.folder);
+    }
+}
