@@ -1,0 +1,331 @@
+//! What must hold of every input, of each thing that reads what others wrote.
+//!
+//! A check fails by a panic. Beside what each one says: none takes long, and
+//! none takes more memory than some multiple of its input (libFuzzer's own
+//! limits).
+
+mod http;
+mod wire;
+
+use std::time::Duration;
+
+use codeconnections_inventory::aws::{Deadline, Meter, Patience};
+use codeconnections_inventory::batch::Batch;
+use codeconnections_inventory::cli::doors;
+use codeconnections_inventory::collect::{CodeConnections, Limits, Lister};
+use codeconnections_inventory::domain::{
+    AccountId, AccountRecord, Change, Clock, ConnectionArn, Digest, Filter, ListingEnd, Region,
+    RunId, RunRecord, SystemClock, Timestamp, Trigger,
+};
+use codeconnections_inventory::event::{InvalidEvent, Request};
+use codeconnections_inventory::local::codeconnections::protocol;
+use codeconnections_inventory::table::items::{self, Item};
+use codeconnections_inventory::table::{Corrupt, Table, TableError, keys};
+use serde_json::{Value, json};
+
+const ACCOUNT: &str = "123456789012";
+/// What a line of an error may have. Keys are told in it, escaped.
+const LINE: usize = 8_000;
+
+#[track_caller]
+fn assert_line(told: &str) {
+    assert!(
+        !told.is_empty() && told.len() <= LINE,
+        "{} bytes",
+        told.len()
+    );
+    assert!(!told.contains(['\n', '\r']), "{told:?}");
+}
+
+/// Events and batches: refused by field, or recorded in what fits an item, and
+/// read back as they were.
+pub fn event(data: &[u8]) {
+    let Ok(event) = serde_json::from_slice::<Value>(data) else {
+        return;
+    };
+    let refused = |error: &InvalidEvent| {
+        assert_line(&error.to_string());
+        assert!(!error.field.is_empty(), "{error}");
+    };
+    match Batch::from_event(&event) {
+        Err(error) => refused(&error),
+        Ok(None) => {}
+        Ok(Some(batch)) => {
+            let told =
+                batch.refused.len() + batch.requests.iter().map(|r| r.1.len()).sum::<usize>();
+            assert_eq!(
+                Some(told),
+                event["Records"].as_array().map(Vec::len),
+                "no message is lost"
+            );
+            batch.refused.iter().for_each(|(_, error)| refused(error));
+            batch
+                .requests
+                .iter()
+                .for_each(|(request, _)| accepted(request));
+        }
+    }
+    match Request::from_event(&event) {
+        Err(error) => refused(&error),
+        Ok(request) => accepted(&request),
+    }
+}
+
+fn accepted(request: &Request) {
+    let written = serde_json::to_value(&request.trigger).expect("a trigger is JSON");
+    let size = written.to_string().len();
+    // Escapes make at most six bytes of one.
+    assert!(size < 6 * 140_000, "{size} bytes of calls");
+    let read: Trigger = serde_json::from_value(written).expect("it is read back");
+    assert_eq!(read, request.trigger);
+    let filter = serde_json::to_value(&request.filter).expect("a filter is JSON");
+    assert_eq!(
+        serde_json::from_value::<Filter>(filter).expect("read"),
+        request.filter
+    );
+    assert!(request.also.len() <= 64, "{} regions", request.also.len());
+}
+
+/// ARNs, ids, times: refused in a line, or written as they were read.
+pub fn words(data: &[u8]) {
+    fn verbatim<T>(text: &str)
+    where
+        T: std::str::FromStr<Err: std::fmt::Display> + std::fmt::Display,
+    {
+        match text.parse::<T>() {
+            Ok(parsed) => assert_eq!(parsed.to_string(), text),
+            Err(error) => assert_line(&error.to_string()),
+        }
+    }
+    let text = String::from_utf8_lossy(data);
+    verbatim::<AccountId>(&text);
+    verbatim::<Region>(&text);
+    verbatim::<RunId>(&text);
+    verbatim::<ConnectionArn>(&text);
+    verbatim::<Digest>(&text);
+    if let Ok(arn) = text.parse::<ConnectionArn>() {
+        let (partition, region, account, id) =
+            (arn.partition(), arn.region(), arn.account(), arn.id());
+        assert!(text.ends_with(&format!(":{region}:{account}:connection/{id}")));
+        assert!(text.starts_with(&format!("arn:{partition}:")));
+    }
+    if let Ok(id) = text.parse::<RunId>() {
+        assert_line(&id.began().to_string());
+    }
+    match text.parse::<Timestamp>() {
+        Ok(time) => assert_eq!(time.to_string().parse::<Timestamp>(), Ok(time)),
+        Err(error) => assert_line(&error.to_string()),
+    }
+    let now = Timestamp::from_millis(1_790_845_200_000);
+    match doors::time(&text, now) {
+        Ok(time) => assert_eq!(doors::time(&time.to_string(), now), Ok(time)),
+        Err(told) => assert_line(&told),
+    }
+}
+
+/// Rule files: refused with the line, if it is about one.
+pub fn rules(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    match doors::rules(&text) {
+        Ok(count) => {
+            assert!(count > 0 && count <= text.len());
+            // What is added is counted from the same lines.
+            let padded = format!("# a comment\n{text}");
+            assert_eq!(doors::rules(&padded).expect("it was accepted"), count);
+        }
+        Err(told) => {
+            assert_line(&told);
+            let lines = text.lines().count().max(1) + 1;
+            let named = told
+                .strip_prefix("rules:")
+                .and_then(|rest| rest.split_once(':'));
+            match named.and_then(|(line, _)| line.parse::<usize>().ok()) {
+                Some(line) => assert!(line >= 1 && line <= lines, "{told}"),
+                None => assert!(told.contains("has no rule"), "{told}"),
+            }
+        }
+    }
+}
+
+/// Items in DynamoDB's own JSON.
+pub fn items(data: &[u8]) {
+    if let Ok(value) = serde_json::from_slice::<Value>(data)
+        && let Some(item) = wire::item(&value)
+    {
+        an_item(&item);
+    }
+}
+
+/// Right items of each kind, edited by hand: what the input says of which
+/// attribute.
+pub fn edits(data: &[u8]) {
+    let (Some((which, data)), items) = (data.split_first(), wire::real_items()) else {
+        return;
+    };
+    let mut item = items[usize::from(*which) % items.len()].clone();
+    wire::edit(&mut item, data);
+    an_item(&item);
+}
+
+fn an_item(item: &Item) {
+    let corrupt = |error: &Corrupt| {
+        assert_line(&error.to_string());
+        assert!(
+            !error.attribute.is_empty() || item.contains_key(""),
+            "{error}"
+        );
+        assert!(error.to_string().contains("pk="), "{error}");
+    };
+    match items::read_unsealed(item.clone()) {
+        Err(error) => corrupt(&error),
+        Ok((snapshot, format)) => {
+            let account = items::account_of(item).unwrap_or_else(|| ACCOUNT.parse().expect("one"));
+            let written = items::snapshot_item(&account, &snapshot, format);
+            let read = items::read_snapshot(written).expect("what is accepted is written");
+            assert_eq!(read, snapshot);
+        }
+    }
+    if let Err(error) = items::read_snapshot(item.clone()) {
+        corrupt(&error);
+    }
+    match items::read_record::<Change>(item.clone()) {
+        Err(error) => corrupt(&error),
+        Ok(change) => {
+            let read = items::read_record::<Change>(items::change_item(&change));
+            assert_eq!(read.expect("what is accepted is written"), change);
+        }
+    }
+    match items::read_record::<RunRecord>(item.clone()) {
+        Err(error) => corrupt(&error),
+        Ok(run) => {
+            let read = items::read_record::<RunRecord>(items::run_item(&run));
+            assert_eq!(read.expect("what is accepted is written"), run);
+        }
+    }
+    match items::read_record::<AccountRecord>(item.clone()) {
+        Err(error) => corrupt(&error),
+        Ok(record) => {
+            let read = items::read_account(items::account_item(&record));
+            assert_eq!(read.expect("what is accepted is written"), record);
+        }
+    }
+    if let Err(error) = items::read_account(item.clone()) {
+        corrupt(&error);
+    }
+}
+
+/// Bodies of a listing's pages, through the SDK's client: the first byte is
+/// the status, the rest the body of each page.
+pub fn listing(data: &[u8]) {
+    let Some((status, body)) = data.split_first() else {
+        return;
+    };
+    let status = [200, 200, 200, 400, 403, 500][usize::from(*status) % 6];
+    let listed = list(status, body);
+    match &listed.end {
+        ListingEnd::Incomplete { code, reason } => {
+            assert_line(code);
+            assert_line(reason);
+        }
+        ListingEnd::Complete => {
+            // Written out, it is a listing of the same connections.
+            let entries: Vec<Value> = listed
+                .connections
+                .iter()
+                .map(|(arn, attributes)| {
+                    let mut entry = json!({"ConnectionArn": arn.as_str()});
+                    let mut put = |name: &str, value: Option<&str>| {
+                        if let Some(value) = value {
+                            entry[name] = value.into();
+                        }
+                    };
+                    put("ConnectionName", attributes.connection_name.as_deref());
+                    let status = attributes.connection_status.as_ref();
+                    put("ConnectionStatus", status.map(|status| status.as_str()));
+                    put("HostArn", attributes.host_arn.as_deref());
+                    put("OwnerAccountId", attributes.owner_account_id.as_deref());
+                    put(
+                        "ProviderType",
+                        attributes.provider_type.as_ref().map(|p| p.as_str()),
+                    );
+                    entry
+                })
+                .collect();
+            let again = list(200, &protocol::to_cbor(&json!({"Connections": entries})));
+            assert_eq!(again.end, ListingEnd::Complete);
+            assert_eq!(again.connections, listed.connections);
+        }
+    }
+}
+
+fn list(status: u16, body: &[u8]) -> codeconnections_inventory::domain::Listing {
+    let headers = [
+        ("smithy-protocol", "rpc-v2-cbor"),
+        ("content-type", "application/cbor"),
+    ];
+    let source = CodeConnections::new(http::config(status, &headers, body), None, None);
+    let run_id = RunId::new(SystemClock.now(), 0);
+    let meter = Meter::default();
+    let lister = Lister {
+        run_id: &run_id,
+        source: &source,
+        clock: &SystemClock,
+        patience: impatient(),
+        limits: Limits {
+            pages: 3,
+            ..Limits::default()
+        },
+        meter: &meter,
+    };
+    let region: Region = "eu-west-1".parse().expect("a region");
+    let account = ACCOUNT.parse().expect("an account");
+    http::wait_for(async {
+        let deadline = Deadline::after(Duration::from_secs(60));
+        let seen = lister
+            .list(&account, &[region], &Filter::default(), deadline)
+            .await;
+        seen.listings()[0].clone()
+    })
+}
+
+/// Faults are not waited out.
+fn impatient() -> Patience {
+    Patience {
+        first: Duration::from_secs(3_600 * 24),
+        longest: Duration::from_secs(3_600 * 24),
+        unreachable_tries: 1,
+    }
+}
+
+/// Bodies of a query's pages, through the SDK's client.
+pub fn answers(data: &[u8]) {
+    let Some((status, body)) = data.split_first() else {
+        return;
+    };
+    let status = [200, 200, 200, 400, 500][usize::from(*status) % 5];
+    let headers = [("content-type", "application/x-amz-json-1.0")];
+    let config = http::config(status, &headers, body);
+    let table = Table::new(
+        aws_sdk_dynamodb::Client::new(&config),
+        "table".parse().expect("a name"),
+    );
+    let account: AccountId = ACCOUNT.parse().expect("an account");
+    match http::wait_for(table.read_account(&account)) {
+        Ok(state) => {
+            for corrupt in &state.corrupt {
+                assert_line(&corrupt.to_string());
+            }
+            for (arn, snapshot) in &state.snapshots {
+                assert_eq!(*arn, snapshot.arn);
+                assert_line(&keys::snapshot_sk(arn));
+            }
+        }
+        Err(error) => {
+            let TableError::Call { fault, .. } = &error else {
+                panic!("what can't be read is set apart: {error}");
+            };
+            assert_line(&error.to_string());
+            assert_line(&fault.to_string());
+        }
+    }
+}
