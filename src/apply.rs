@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock};
 use futures_util::stream::{self, StreamExt};
 use tokio::time::Instant;
 
+use crate::applied::{Applied, Settled, is_settled};
 use crate::aws::{Deadline, Fault, FaultKind, Meter, Patience};
 use crate::domain::decide::{Comparison, Decision, Step};
 use crate::domain::listing::Observation;
@@ -39,39 +40,6 @@ pub struct Writer<'a> {
     pub clock: Arc<dyn Clock>,
     /// What counts.
     pub meter: &'a Meter,
-}
-
-/// What became of a plan.
-#[derive(Debug, Default)]
-pub struct Applied {
-    /// The steps that this run recorded.
-    pub recorded: Vec<Step>,
-    /// Snapshots that another run had written meanwhile, as read again.
-    pub refreshed: Vec<Snapshot>,
-    /// Writes that were not made: the table did not take them in time.
-    pub unwritten: u64,
-    /// Changes that were not recorded because they were observed too long
-    /// ago.
-    pub too_late: u64,
-    /// What kept the table from taking them, if it said anything.
-    pub kept_by: Option<Fault>,
-    /// Writes that can't be made, each with its reason.
-    pub problems: Vec<String>,
-    /// Why writing was given up altogether.
-    pub stopped: Option<TableError>,
-}
-
-/// What became of one connection's write.
-enum Settled {
-    Recorded(Box<Step>),
-    Touched,
-    /// Another run has written it.
-    Overtaken(Option<Box<Snapshot>>),
-    /// It was not made: too little time was left, or a fault did not pass.
-    Unwritten(Option<Fault>),
-    /// It was observed too long ago to be recorded.
-    TooLate,
-    Problem(String),
 }
 
 /// Re-comparisons of one connection before it is left for the next run. Each
@@ -119,14 +87,16 @@ impl Writer<'_> {
         let mut failed = 0;
         let mut rounds = 0;
         let mut last = None;
+        let mut is_open = false;
         loop {
             if stop.get().is_some() || Instant::now() >= self.deadline.writing {
-                return Settled::Unwritten(last);
+                return Settled::unwritten(decision, is_open, last);
             }
             let fault = match self.carry_out(&decision, known.as_ref()).await {
                 Err(TooLate { was_sent }) => {
-                    let asks = was_sent || failed > 0;
-                    return self.settle_too_late(arn, &decision, asks, stop).await;
+                    return self
+                        .settle_too_late(arn, &decision, was_sent || is_open, stop)
+                        .await;
                 }
                 Ok(Write::Written) => {
                     self.meter.count_written(1);
@@ -139,10 +109,22 @@ impl Writer<'_> {
                     rounds += 1;
                     let fresh = match self.read_again(arn, stop).await {
                         Ok(fresh) => fresh,
+                        // The conflict may have been with this very write.
+                        Err(Settled::Unwritten(fault)) => {
+                            return Settled::unwritten(decision, true, fault);
+                        }
                         Err(settled) => return settled,
                     };
                     if let Some(settled) = is_settled(arn, &decision, known, &fresh) {
                         return settled;
+                    }
+                    match self
+                        .was_recorded_before(arn, &decision, fresh.as_ref(), stop)
+                        .await
+                    {
+                        Ok(false) => {}
+                        Ok(true) => return Settled::recorded_before(decision, fresh),
+                        Err(settled) => return settled,
                     }
                     decision = self.decide(arn, fresh.as_ref());
                     if matches!(decision, Decision::Nothing(_)) {
@@ -151,15 +133,27 @@ impl Writer<'_> {
                     if rounds >= ROUNDS {
                         return Settled::Unwritten(None);
                     }
+                    // Whatever of it is still on its way meets the conflict.
+                    is_open = false;
                     known = fresh;
                     continue;
                 }
-                Ok(Write::Failed(fault)) => telling(last, fault),
+                Ok(Write::Failed(fault)) => {
+                    is_open |= fault.is_open;
+                    telling(last, fault)
+                }
             };
             last = Some(fault.clone());
             failed += 1;
-            if let Some(settled) = self.give_up(arn, fault, failed, stop).await {
-                return settled;
+            match self.give_up(arn, fault, failed, stop).await {
+                Some(Settled::Unwritten(fault)) => {
+                    return Settled::unwritten(decision, is_open, fault);
+                }
+                Some(Settled::Problem(_)) if is_open => {
+                    return Settled::unwritten(decision, is_open, last);
+                }
+                Some(settled) => return settled,
+                None => {}
             }
         }
     }
@@ -179,13 +173,45 @@ impl Writer<'_> {
         if !was_sent {
             return Settled::TooLate;
         }
-        match self.read_again(arn, stop).await {
-            Ok(Some(fresh)) if fresh.digest == step.snapshot.digest => {
-                Settled::Recorded(step.clone())
-            }
-            Ok(_) => Settled::TooLate,
-            Err(settled) => settled,
+        let fresh = match self.read_again(arn, stop).await {
+            Ok(fresh) => fresh,
+            Err(Settled::Unwritten(fault)) => return Settled::Open(step.clone(), fault),
+            Err(settled) => return settled,
+        };
+        if let Some(fresh) = &fresh
+            && fresh.digest == step.snapshot.digest
+        {
+            return Settled::Recorded(step.clone());
         }
+        match self
+            .was_recorded_before(arn, decision, fresh.as_ref(), stop)
+            .await
+        {
+            Ok(true) => Settled::RecordedBefore(step.clone(), fresh.map(Box::new)),
+            Ok(false) | Err(_) => Settled::Open(step.clone(), None),
+        }
+    }
+
+    /// Whether a change was recorded after all, and another run's followed on
+    /// it before its answer could be waited for.
+    async fn was_recorded_before(
+        &self,
+        arn: &ConnectionArn,
+        decision: &Decision,
+        fresh: Option<&Snapshot>,
+        stop: &OnceLock<TableError>,
+    ) -> Result<bool, Settled> {
+        let Decision::Change(step) = decision else {
+            return Ok(false);
+        };
+        if fresh.is_none_or(|fresh| fresh.version <= step.change.version) {
+            return Ok(false);
+        }
+        let (account, version) = (self.comparison.account, step.change.version);
+        let change = self
+            .read(arn, stop, || self.table.read_change(account, arn, version))
+            .await?;
+        Ok(change.is_some_and(|change| change.digest() == step.snapshot.digest))
     }
 
     async fn carry_out(
@@ -328,11 +354,24 @@ impl Writer<'_> {
         arn: &ConnectionArn,
         stop: &OnceLock<TableError>,
     ) -> Result<Option<Snapshot>, Settled> {
+        let account = self.comparison.account;
+        self.read(arn, stop, || self.table.read_snapshot(account, arn))
+            .await
+    }
+
+    async fn read<T, F>(
+        &self,
+        arn: &ConnectionArn,
+        stop: &OnceLock<TableError>,
+        read: impl Fn() -> F,
+    ) -> Result<T, Settled>
+    where
+        F: Future<Output = Result<T, TableError>>,
+    {
         let mut failed = 0;
         loop {
-            let read = self.table.read_snapshot(self.comparison.account, arn);
-            let fault = match tokio::time::timeout_at(self.deadline.writing, read).await {
-                Ok(Ok(snapshot)) => return Ok(snapshot),
+            let fault = match tokio::time::timeout_at(self.deadline.writing, read()).await {
+                Ok(Ok(read)) => return Ok(read),
                 Ok(Err(TableError::Call { fault, .. })) => fault,
                 Ok(Err(corrupt @ TableError::Corrupt(_))) => {
                     return Err(Settled::Problem(corrupt.to_string()));
@@ -344,36 +383,6 @@ impl Writer<'_> {
                 return Err(settled);
             }
         }
-    }
-}
-
-/// Whether a write that met a conflict needs no second comparison.
-fn is_settled(
-    arn: &ConnectionArn,
-    decision: &Decision,
-    known: Option<Snapshot>,
-    fresh: &Option<Snapshot>,
-) -> Option<Settled> {
-    let altered = |what: &str| {
-        let problem = format!("{arn} {what}: the table was altered; nothing was written");
-        Some(Settled::Problem(problem))
-    };
-    let Decision::Change(step) = decision else {
-        return None;
-    };
-    match fresh {
-        // The conflict was with this very write: it was made, and its answer
-        // was lost.
-        Some(fresh) if fresh.digest == step.snapshot.digest => {
-            Some(Settled::Recorded(step.clone()))
-        }
-        // No snapshot was in the way: the change itself is.
-        None if known.is_none() => altered("has recorded changes but no snapshot"),
-        Some(_) if *fresh == known => altered(&format!(
-            "has a change {} that its snapshot does not know of",
-            step.change.version
-        )),
-        _ => None,
     }
 }
 
@@ -392,24 +401,4 @@ fn timed_out() -> Fault {
         "TimedOut",
         "no answer before the time for writing was over",
     )
-}
-
-impl Applied {
-    fn add(&mut self, settled: Settled) {
-        match settled {
-            Settled::Recorded(step) => self.recorded.push(*step),
-            Settled::Touched | Settled::Overtaken(None) => {}
-            Settled::Overtaken(Some(snapshot)) => self.refreshed.push(*snapshot),
-            Settled::Unwritten(fault) => {
-                self.unwritten += 1;
-                // Any fault says more than that time was over.
-                let silent = |kept: &Fault| kept.kind == FaultKind::TimedOut;
-                if self.kept_by.as_ref().is_none_or(silent) {
-                    self.kept_by = fault.or(self.kept_by.take());
-                }
-            }
-            Settled::TooLate => self.too_late += 1,
-            Settled::Problem(problem) => self.problems.push(problem),
-        }
-    }
 }

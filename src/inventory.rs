@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::apply::{Applied, Writer};
+use crate::applied::Applied;
+use crate::apply::Writer;
 use crate::aws::fault::chain;
 use crate::aws::{Deadline, Meter, Patience};
 use crate::collect::{ConnectionSource, Limits, Lister};
@@ -109,7 +110,7 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Inventory<S, C> {
                 }
                 let record = state.record.clone();
                 let findings = self
-                    .compare_and_write(order, state, &observation, &table, deadline, &meter)
+                    .compare_and_write(order, state, &observation, &recorder, &meter)
                     .await;
                 (findings, record)
             }
@@ -137,8 +138,7 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Inventory<S, C> {
         order: &Order,
         state: AccountState,
         observation: &Observation,
-        table: &Table,
-        deadline: Deadline,
+        recorder: &Recorder<'_>,
         meter: &Meter,
     ) -> Findings {
         let coverage = state.record.map(|record| record.coverage);
@@ -161,26 +161,26 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Inventory<S, C> {
         let held_back = plan.held_back.len();
         let ahead = Ahead::of(&plan.not_newer, self.clock.now());
         let writer = Writer {
-            table,
+            table: recorder.table,
             comparison,
             known: &known,
             observation,
             concurrency: self.policy.concurrency,
             patience: self.policy.patience,
-            deadline,
+            deadline: recorder.deadline,
             clock: Arc::new(self.clock.clone()),
             meter,
         };
-        let applied = writer.apply(plan).await;
+        let mut applied = writer.apply(plan).await;
+        let mut snapshots = known.snapshots;
+        if !applied.open.is_empty()
+            && let Ok(state) = recorder.read_account_again().await
+        {
+            applied.settle_open(&state.snapshots);
+            snapshots = state.snapshots;
+        }
         let edited = state.corrupt.iter().map(ToString::to_string).collect();
-        Findings::new(
-            observation,
-            held_back,
-            ahead,
-            edited,
-            applied,
-            known.snapshots,
-        )
+        Findings::new(observation, held_back, ahead, edited, applied, snapshots)
     }
 }
 
@@ -228,6 +228,9 @@ struct Findings {
     changes: BTreeMap<ChangeKind, u64>,
     held_back: u64,
     unwritten: u64,
+    /// Whether changes may still arrive of which it is not known whether they
+    /// were written.
+    is_open: bool,
     /// The account's snapshots after the run; none if they can't be read.
     snapshots: Option<HashMap<ConnectionArn, Snapshot>>,
 }
@@ -244,6 +247,7 @@ impl Findings {
             changes: BTreeMap::new(),
             held_back: 0,
             unwritten: 0,
+            is_open: false,
             snapshots: None,
         }
     }
@@ -263,14 +267,15 @@ impl Findings {
                  if they are meant, run again with accept_deletions"
             ));
         }
-        if applied.unwritten > 0 {
+        let open = applied.open.len() as u64;
+        let unwritten = applied.unwritten + open;
+        if unwritten > 0 {
             let why = match &applied.kept_by {
                 Some(fault) => format!(" ({fault})"),
                 None => String::new(),
             };
             problems.push(format!(
-                "{} connections not written{why}; the next run takes them up",
-                applied.unwritten
+                "{unwritten} connections not written{why}; the next run takes them up"
             ));
         }
         if applied.too_late > 0 {
@@ -289,6 +294,11 @@ impl Findings {
             ));
         }
         problems.extend(applied.stopped.iter().map(|error| chain(error)));
+        // Those were not written either, each for a reason of its own.
+        let unwritten = unwritten
+            + applied.too_late
+            + applied.problems.len() as u64
+            + ahead.map_or(0, |ahead| ahead.connections);
         // An item that can't be read is met again where its connection was to
         // be written, and told once.
         let met: HashSet<&String> = applied.problems.iter().collect();
@@ -317,9 +327,8 @@ impl Findings {
             problems,
             changes,
             held_back: held_back as u64,
-            unwritten: applied.unwritten
-                + applied.too_late
-                + ahead.map_or(0, |ahead| ahead.connections),
+            unwritten,
+            is_open: open > 0,
             snapshots: Some(snapshots),
         }
     }
@@ -346,7 +355,8 @@ impl Findings {
             tombstones_held_back: self.held_back,
             unwritten: self.unwritten,
             code_version: CODE_VERSION.into(),
-            snapshots: snapshots.map(SnapshotsRecord::of),
+            // It can't stand for what may still change by its own doing.
+            snapshots: snapshots.filter(|_| !self.is_open).map(SnapshotsRecord::of),
             account_sequence: None,
             previous_digest: None,
         }

@@ -6,6 +6,7 @@
 //! for one event. [`domain`] holds the rules and knows of nothing outside;
 //! [`collect`] knows nothing of storing, [`table`] nothing of collecting.
 
+pub mod applied;
 pub mod apply;
 pub mod audit;
 pub mod aws;

@@ -41,6 +41,17 @@ impl Recorder<'_> {
             .await
     }
 
+    /// Reads it once more, after writing, and leaves time to record the run.
+    ///
+    /// # Errors
+    /// [`TableError`] if that does not work in that time.
+    pub async fn read_account_again(&self) -> Result<AccountState, TableError> {
+        let Deadline { writing, end, .. } = self.deadline;
+        let until = writing + (end - writing) / 2;
+        self.patiently(until, || self.table.read_account(self.account))
+            .await
+    }
+
     /// Reads the record of the run with this number.
     ///
     /// # Errors

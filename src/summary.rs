@@ -104,7 +104,7 @@ impl Summary {
             account: run.account.clone(),
             sequence: recorded.then_some(run.sequence),
             listings: run.listings.clone(),
-            snapshots_known: run.snapshots.is_some(),
+            snapshots_known: run.snapshots.is_some() || !run.connections.is_empty(),
             connections: run.connections.clone(),
             changes: run.changes.clone(),
             tombstones_held_back: run.tombstones_held_back,

@@ -20,6 +20,9 @@ pub struct Fault {
     pub code: Box<str>,
     /// What the service, or the layer that failed, said about it.
     pub message: Box<str>,
+    /// Whether the request may have been carried out all the same, or may be
+    /// yet: it was sent, and nobody said that it was refused.
+    pub is_open: bool,
 }
 
 /// What a failed call means for the caller.
@@ -65,6 +68,10 @@ impl Fault {
             kind,
             code: cut(&one_line(code), CODE).into(),
             message: cut(&message, MESSAGE).into(),
+            is_open: matches!(
+                kind,
+                FaultKind::Service | FaultKind::TimedOut | FaultKind::Unreachable
+            ),
         }
     }
 
@@ -153,6 +160,9 @@ pub fn kind_of(code: &str, status: Option<u16>) -> FaultKind {
         Some(429) => FaultKind::Throttled,
         Some(500..) => FaultKind::Service,
         Some(401 | 403) => FaultKind::Denied,
+        // A service says why it refuses. Where nothing can be read of that,
+        // it may be a condition that did not hold, or a throttle.
+        Some(400) if code.is_empty() => FaultKind::Service,
         _ => FaultKind::Refused,
     }
 }
@@ -174,10 +184,10 @@ where
                     None => format!("HTTP status {status}"),
                 };
                 let kind = kind_of(code, Some(status));
-                let code = if code.is_empty() {
-                    "UnknownError"
-                } else {
-                    code
+                let code = match (code, kind) {
+                    ("", FaultKind::Service) => "UnreadableAnswer",
+                    ("", _) => "UnknownError",
+                    (code, _) => code,
                 };
                 Self::new(kind, code, message)
             }
@@ -332,6 +342,8 @@ mod tests {
         assert_eq!(kind_of("", Some(429)), FaultKind::Throttled);
         assert_eq!(kind_of("", Some(503)), FaultKind::Service);
         assert_eq!(kind_of("", Some(403)), FaultKind::Denied);
+        assert_eq!(kind_of("", Some(400)), FaultKind::Service);
+        assert_eq!(kind_of("", Some(404)), FaultKind::Refused);
         assert_eq!(
             kind_of("ValidationException", Some(400)),
             FaultKind::Refused

@@ -102,7 +102,7 @@ impl AccountRecord {
         }
         // Of what was listed and not written, the record would say that the
         // listing lacked it.
-        if run.unwritten == 0 {
+        if run.wrote_all() {
             for (region, began_at) in run.covered() {
                 let at = record.coverage.entry(region).or_insert(began_at);
                 *at = (*at).max(began_at);

@@ -273,7 +273,8 @@ pub struct RunRecord {
     /// The version of this software.
     pub code_version: Box<str>,
     /// The account's snapshots after this run. None if they could not be
-    /// read.
+    /// read, or if changes of this run might still arrive: it had sent them,
+    /// and nobody had said that they were refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshots: Option<SnapshotsRecord>,
     /// The number of the run that the account's record named last when this
@@ -304,6 +305,12 @@ impl RunRecord {
             .iter()
             .filter(move |listing| unfiltered && listing.complete)
             .map(|listing| (listing.region.clone(), listing.began_at))
+    }
+
+    /// Whether all that it saw is written: the table could be read, and took
+    /// every write.
+    pub fn wrote_all(&self) -> bool {
+        self.unwritten == 0 && self.snapshots.is_some()
     }
 
     /// Whether it can show what was not there in the account: it is complete,

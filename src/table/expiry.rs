@@ -1,11 +1,15 @@
-//! Changes that come too late: a request that must not be sent any more is
-//! stopped right before it is sent, the SDK's own retries too.
+//! The sending of a change, try by try, the SDK's own retries too: one that
+//! comes too late is stopped right before it is sent, and it is known of each
+//! whether it was refused or may have arrived.
 
 use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use aws_sdk_dynamodb::config::interceptors::BeforeTransmitInterceptorContextMut;
+use aws_sdk_dynamodb::config::http::HttpResponse;
+use aws_sdk_dynamodb::config::interceptors::{
+    BeforeTransmitInterceptorContextMut, FinalizerInterceptorContextRef,
+};
 use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::error::BoxError;
 
@@ -17,8 +21,8 @@ use crate::domain::{Clock, Timestamp};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("observed more than {} minutes ago", MAX_OBSERVATION_AGE.as_secs() / 60)]
 pub struct TooLate {
-    /// Whether it was sent before and its answer did not come: it may have
-    /// been recorded then.
+    /// Whether it was sent before and nobody said that it was refused: it may
+    /// have been recorded then.
     pub was_sent: bool,
 }
 
@@ -36,30 +40,39 @@ impl TooLate {
     }
 }
 
-/// Asks the clock each time that a change is about to be sent.
+/// Watches the tries of one change.
 ///
 /// The clock and not a deadline: the SDK may wait between two tries, and a
 /// machine that slept meanwhile wakes up with its timers where they were.
-#[derive(Debug)]
-pub(super) struct RefuseWhenTooLate {
+#[derive(Debug, Clone)]
+pub(super) struct Tries {
     clock: Arc<dyn Clock>,
     observed_at: Timestamp,
-    was_sent: AtomicBool,
+    /// A try was sent, and nobody has said yet that it was refused.
+    is_open: Arc<AtomicBool>,
+    /// The same of a try that is over.
+    was_open: Arc<AtomicBool>,
 }
 
-impl RefuseWhenTooLate {
+impl Tries {
     pub(super) fn new(clock: &Arc<dyn Clock>, observed_at: Timestamp) -> Self {
         Self {
             clock: Arc::clone(clock),
             observed_at,
-            was_sent: AtomicBool::new(false),
+            is_open: Arc::default(),
+            was_open: Arc::default(),
         }
+    }
+
+    /// Whether one of them may have arrived, or may arrive yet.
+    pub(super) fn are_open(&self) -> bool {
+        self.is_open.load(Ordering::Relaxed)
     }
 }
 
-impl Intercept for RefuseWhenTooLate {
+impl Intercept for Tries {
     fn name(&self) -> &'static str {
-        "RefuseWhenTooLate"
+        "Tries"
     }
 
     /// It is signed by now, and not yet counted.
@@ -70,10 +83,26 @@ impl Intercept for RefuseWhenTooLate {
         _config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         if is_too_late(self.observed_at, self.clock.now()) {
-            let was_sent = self.was_sent.load(Ordering::Relaxed);
+            let was_sent = self.are_open();
             return Err(TooLate { was_sent }.into());
         }
-        self.was_sent.store(true, Ordering::Relaxed);
+        self.is_open.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// A refusal of the caller's is final; whatever else ended a try is not.
+    fn read_after_attempt(
+        &self,
+        context: &FinalizerInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let refused = |answer: &HttpResponse| answer.status().is_client_error();
+        if !context.response().is_some_and(refused) {
+            self.was_open.store(true, Ordering::Relaxed);
+        }
+        let was_open = self.was_open.load(Ordering::Relaxed);
+        self.is_open.store(was_open, Ordering::Relaxed);
         Ok(())
     }
 }

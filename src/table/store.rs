@@ -17,7 +17,7 @@ use aws_sdk_dynamodb::types::{
 };
 
 use super::error::{Corrupt, TableError};
-use super::expiry::{RefuseWhenTooLate, TooLate};
+use super::expiry::{TooLate, Tries};
 use super::items;
 use super::keys;
 use super::query::Query;
@@ -28,7 +28,7 @@ use crate::aws::{Fault, FaultKind, Meter};
 use crate::config::TableName;
 use crate::domain::decide::Step;
 use crate::domain::plan::Touch;
-use crate::domain::{AccountId, AccountRecord, Clock, ConnectionArn, RunRecord, Snapshot};
+use crate::domain::{AccountId, AccountRecord, Change, Clock, ConnectionArn, RunRecord, Snapshot};
 
 /// Statements in one request, at most.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchExecuteStatement.html>
@@ -173,6 +173,21 @@ impl Table {
         Ok(query.first().await?.map(items::read_snapshot).transpose()?)
     }
 
+    /// Reads one change of a connection.
+    ///
+    /// # Errors
+    /// [`TableError`] if the query fails or the item can't be read.
+    pub async fn read_change(
+        &self,
+        account: &AccountId,
+        arn: &ConnectionArn,
+        version: u32,
+    ) -> Result<Option<Change>, TableError> {
+        let pk = keys::changes_pk(account, arn);
+        let query = Query::table(self, "read change", arn, pk).with_sk(keys::change_sk(version));
+        Ok(query.first().await?.map(items::read_record).transpose()?)
+    }
+
     /// Reads the record of the run with this number.
     ///
     /// # Errors
@@ -273,18 +288,18 @@ impl Table {
                 Err(error) => return Ok(Write::Failed(Fault::local(&error))),
             }
         }
-        let refuse = RefuseWhenTooLate::new(clock, step.change.observed_at);
+        let tries = Tries::new(clock, step.change.observed_at);
         let answer = request
             .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
             .customize()
             .interceptor(self.meter.counts(Use::Write))
-            .interceptor(refuse)
+            .interceptor(tries.clone())
             .send()
             .await;
         if let Some(too_late) = answer.as_ref().err().and_then(|e| TooLate::in_causes_of(e)) {
             return Err(too_late);
         }
-        Ok(match answer {
+        let mut write = match answer {
             Ok(answer) => {
                 let capacity = answer.consumed_capacity.as_deref();
                 self.meter.count_write_units(capacity.unwrap_or_default());
@@ -296,7 +311,12 @@ impl Table {
                 }
                 _ => of_fault(self.fault(&error)),
             },
-        })
+        };
+        if let Write::Failed(fault) = &mut write {
+            // The last try alone does not say it.
+            fault.is_open = tries.are_open();
+        }
+        Ok(write)
     }
 
     /// Records a run. [`Write::Conflict`] if its number is taken.

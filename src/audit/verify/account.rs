@@ -101,7 +101,12 @@ impl Account {
 
         for (region, at) in &record.coverage {
             let covers = |run: &RunLink| {
-                let counts = run.unwritten == 0 || run.format == Format::One;
+                // Earlier versions took other runs for such as wrote all.
+                let counts = match run.format {
+                    Format::One => true,
+                    Format::Two => run.unwritten == 0,
+                    Format::Three => run.wrote_all,
+                };
                 counts
                     && run
                         .covered
@@ -114,7 +119,7 @@ impl Account {
         }
         let lacks = |run: &&RunLink| {
             let mut covered = run.covered.iter();
-            run.unwritten == 0 && covered.any(|(region, at)| record.coverage.get(region) < Some(at))
+            run.wrote_all && covered.any(|(region, at)| record.coverage.get(region) < Some(at))
         };
         if repeated.iter().any(lacks) {
             return Some("coverage");

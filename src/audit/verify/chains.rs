@@ -1,14 +1,9 @@
 //! Chains: runs and changes that refer to the one before, and the snapshots
 //! that they left.
 
-use std::collections::HashSet;
-
-use super::records::{Account, Chain, Link, SnapshotRead};
+use super::records::{Account, Chain, SnapshotRead};
 use super::{CLOCKS_DIFFER_BY, Findings, change_key, run_key, snapshot_key};
-use crate::domain::run::SnapshotsRecord;
-use crate::domain::{
-    AccountId, ChangeKind, ConnectionArn, Digest, Presence, RunId, Snapshot, Timestamp,
-};
+use crate::domain::{AccountId, ChangeKind, ConnectionArn, Digest, Presence, Snapshot, Timestamp};
 
 type Key = (String, String);
 
@@ -108,68 +103,8 @@ impl Account {
         }
     }
 
-    /// Whether the last run stands for the snapshots that are there. Changes
-    /// of runs that are not recorded (they crashed, or have not ended) may
-    /// have come after it; and its own, if it could not tell whether they were
-    /// recorded.
-    fn verify_head(&self, id: &AccountId, findings: &mut Findings) {
-        let told = self
-            .runs
-            .iter()
-            .rev()
-            .find_map(|run| Some((run, run.snapshots.as_ref()?)));
-        let Some((run, told)) = told else { return };
-        let recorded: HashSet<&RunId> = self.runs.iter().map(|run| &run.this.run_id).collect();
-        let unsure =
-            |by: &RunId| !recorded.contains(by) || (run.unwritten > 0 && *by == run.this.run_id);
-        let without = |later: &dyn Fn(&RunId, Timestamp) -> bool| {
-            *told == self.snapshots_without(id, findings, later)
-        };
-        let fits = without(&|_, _| false)
-            || without(&|by, at| unsure(by) && at >= run.this.started_at)
-            || without(&|by, _| unsure(by));
-        if !fits {
-            let problem = format!(
-                "stands for {} connections with other changes than those that are there: \
-                 a connection was removed as a whole, put in, or set back",
-                told.count
-            );
-            findings.add(run_key(id, run.this.sequence), problem);
-        }
-    }
-
-    /// What a run's record would say of the snapshots as they were before
-    /// their last changes that are `later`, by who made them and when.
-    ///
-    /// A snapshot that is edited or removed is named by itself; its changes
-    /// stand for it here, as it stands for them.
-    fn snapshots_without(
-        &self,
-        id: &AccountId,
-        findings: &Findings,
-        later: impl Fn(&RunId, Timestamp) -> bool,
-    ) -> SnapshotsRecord {
-        let lines = self.arns().into_iter().filter_map(|arn| {
-            let whole = |_: &&SnapshotRead| !findings.names(&snapshot_key(id, arn));
-            let snapshot = self.snapshots.get(arn).filter(whole);
-            let snapshot = snapshot.map(|read| (arn, read.snapshot.version, read.snapshot.digest));
-            let Some(chain) = self.chains.get(arn) else {
-                return snapshot;
-            };
-            let is_kept = |link: &Link| !later(&link.run_id, link.observed_at);
-            let kept = chain.links.iter().rposition(is_kept)?;
-            let link = chain.links.get(kept)?;
-            snapshot.filter(|_| kept + 1 == chain.links.len()).or(Some((
-                arn,
-                link.version,
-                link.digest,
-            )))
-        });
-        SnapshotsRecord::of_lines(lines.collect())
-    }
-
     /// Every connection of which anything is there, sorted.
-    fn arns(&self) -> Vec<&ConnectionArn> {
+    pub(super) fn arns(&self) -> Vec<&ConnectionArn> {
         let mut arns: Vec<_> = self.chains.keys().chain(self.snapshots.keys()).collect();
         arns.sort_unstable();
         arns.dedup();

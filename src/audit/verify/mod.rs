@@ -10,6 +10,7 @@
 
 mod account;
 mod chains;
+mod head;
 mod records;
 
 use std::collections::HashSet;
