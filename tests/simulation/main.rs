@@ -1,0 +1,270 @@
+//! Lives of an account, made up from a seed, lived in virtual time by the real
+//! handler and the SDK's real clients, with faults, deaths, late and repeated
+//! runs, and compared with a reference.
+//!
+//!     cargo test --test simulation
+//!     cargo test --profile simulation --test simulation -- --lives 100000
+//!     cargo test --test simulation -- --seed 4711 --trace
+//!
+//! The same seed gives the same life, request by request: virtual time passes
+//! only while everybody waits, and all chance comes from the seed. A life in
+//! which something does not hold is made smaller as long as it still does not.
+
+#![allow(
+    clippy::expect_used,
+    clippy::cast_precision_loss,
+    missing_docs,
+    reason = "a test"
+)]
+
+mod life;
+mod network;
+mod reference;
+mod schedule;
+mod stage;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+use life::Counts;
+use schedule::Schedule;
+
+/// Lives that `cargo test` lives.
+const USUAL: u64 = 300;
+
+/// Seeds of lives in which something did not hold, once.
+const FOUND: [u64; 5] = [149, 438, 954, 2043, 5677];
+
+/// Lives of which it is tried whether they are the same twice.
+const REPEATED: u64 = 10;
+
+const USAGE: &str = "\
+cargo test --test simulation -- [OPTIONS]
+
+  --lives N      lives [300]
+  --seed N       the first one's seed [0]; with no --lives, this one alone
+  --threads N    at the same time [one for each processor]
+  --trace        print the first life, and what happens to each request";
+
+struct Options {
+    lives: u64,
+    seed: u64,
+    threads: usize,
+    trace: bool,
+}
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let options = match options(&words) {
+        Ok(Some(options)) => options,
+        Ok(None) => return ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("{problem}\n\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    // A life that ends in a panic is told as one in which something does not
+    // hold.
+    std::panic::set_hook(Box::new(|_| {}));
+    if let Err(seed) = repeats(options.seed, REPEATED.min(options.lives)) {
+        println!("seed {seed}: not the same life twice");
+        return ExitCode::FAILURE;
+    }
+    if options.trace {
+        let schedule = tree(options.seed).current();
+        println!("{schedule:#?}\n");
+        lived(&schedule)
+            .0
+            .log
+            .iter()
+            .for_each(|line| println!("{line}"));
+    }
+    for seed in FOUND {
+        if let Err(problem) = lived(&tree(seed).current()).1 {
+            println!("seed {seed}, as once before: {problem}");
+            return ExitCode::FAILURE;
+        }
+    }
+    match search(&options) {
+        None => {
+            println!("test result: ok. 1 passed; 0 failed; 0 ignored");
+            ExitCode::SUCCESS
+        }
+        Some((seed, problem)) => {
+            println!("seed {seed}: {problem}\n");
+            let (smallest, problem) = shrink(seed);
+            println!("made smaller: {smallest:#?}\n\n{problem}\n");
+            let log = lived(&smallest).0.log;
+            log.iter().for_each(|line| println!("{line}"));
+            if options.trace {
+                lived(&smallest)
+                    .0
+                    .log
+                    .iter()
+                    .for_each(|line| println!("{line}"));
+            }
+            println!(
+                "\ncargo test --test simulation -- --seed {seed} --trace\n\ntest result: FAILED"
+            );
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Nothing if there is nothing to do.
+fn options(words: &[String]) -> Result<Option<Options>, String> {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut options = Options {
+        lives: USUAL,
+        seed: 0,
+        threads: processors,
+        trace: false,
+    };
+    let mut lives = None;
+    let mut seed = None;
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        let mut number = || {
+            let value = words.next().and_then(|value| value.parse().ok());
+            value.ok_or_else(|| format!("{word} needs a number"))
+        };
+        match word.as_str() {
+            "--lives" => lives = Some(number()?),
+            "--seed" => seed = Some(number()?),
+            "--threads" => options.threads = usize::try_from(number()?).unwrap_or(1).max(1),
+            "--trace" => options.trace = true,
+            // What the usual harness is asked.
+            "--list" => return Ok(None),
+            "--nocapture" | "--quiet" | "-q" | "--exact" => {}
+            name if name.starts_with('-') => return Err(format!("{name} is not known")),
+            name if "simulation".contains(name) => {}
+            _ => return Ok(None),
+        }
+    }
+    options.seed = seed.unwrap_or(0);
+    options.lives = lives.unwrap_or(if seed.is_some() { 1 } else { USUAL });
+    Ok(Some(options))
+}
+
+/// The life that a seed stands for.
+fn tree(seed: u64) -> impl ValueTree<Value = Schedule> {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    let tree = schedule::schedules().new_tree(&mut runner);
+    tree.expect("any seed gives a life")
+}
+
+/// Lives it, and takes a panic for what does not hold.
+fn lived(schedule: &Schedule) -> (Counts, Result<(), String>) {
+    match catch_unwind(AssertUnwindSafe(|| life::live(schedule))) {
+        Ok(lived) => lived,
+        Err(panic) => {
+            let told = panic.downcast_ref::<String>().cloned();
+            let told = told.or_else(|| panic.downcast_ref::<&str>().map(|&s| s.to_owned()));
+            let told = format!("panicked: {}", told.unwrap_or_default());
+            (Counts::default(), Err(told))
+        }
+    }
+}
+
+/// Whether lives are the same twice; a seed of which they are not.
+fn repeats(seed: u64, lives: u64) -> Result<(), u64> {
+    for seed in seed..seed + lives {
+        let schedule = tree(seed).current();
+        let (one, two) = (lived(&schedule).0, lived(&schedule).0);
+        if one.log != two.log {
+            return Err(seed);
+        }
+    }
+    Ok(())
+}
+
+/// Lives all of them, until something does not hold.
+fn search(options: &Options) -> Option<(u64, String)> {
+    let began = Instant::now();
+    let next = AtomicU64::new(options.seed);
+    let end = options.seed + options.lives;
+    let stop = AtomicBool::new(false);
+    let found = Mutex::new(None);
+    let total = Mutex::new((0, Counts::default()));
+    std::thread::scope(|scope| {
+        for _ in 0..options.threads {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= end {
+                        break;
+                    }
+                    let (counts, result) = lived(&tree(seed).current());
+                    if let Err(problem) = result {
+                        stop.store(true, Ordering::Relaxed);
+                        let mut found = found.lock().expect("no panic");
+                        found.get_or_insert((seed, problem));
+                    }
+                    let mut total = total.lock().expect("no panic");
+                    total.0 += 1;
+                    total.1.add(&counts);
+                    if total.0 % 5000 == 0 {
+                        let rate = f64::from(total.0) / began.elapsed().as_secs_f64();
+                        println!("{} lives, {rate:.0} a second", total.0);
+                    }
+                }
+            });
+        }
+    });
+    let (lives, counts) = total.into_inner().expect("no panic");
+    let seconds = began.elapsed().as_secs_f64();
+    println!(
+        "{lives} lives from seed {} in {seconds:.1} s, {:.0} a second: {} runs, of which {} did not end by \
+         themselves, {} requests, of which {} failed, {} changes recorded",
+        options.seed,
+        f64::from(lives) / seconds,
+        counts.runs,
+        counts.killed,
+        counts.requests,
+        counts.faults,
+        counts.changes,
+    );
+    found.into_inner().expect("no panic")
+}
+
+/// The smallest life of this seed in which something does not hold.
+fn shrink(seed: u64) -> (Schedule, String) {
+    let mut tree = tree(seed);
+    let mut smallest = tree.current();
+    let mut problem = String::new();
+    let mut tries = 0;
+    let mut smaller = true;
+    while smaller && tries < 2000 {
+        tries += 1;
+        let schedule = tree.current();
+        smaller = match lived(&schedule).1 {
+            Err(told) => {
+                (smallest, problem) = (schedule, told);
+                tree.simplify()
+            }
+            Ok(()) => tree.complicate(),
+        };
+    }
+    (smallest, problem)
+}
+
+impl Counts {
+    fn add(&mut self, other: &Self) {
+        self.runs += other.runs;
+        self.requests += other.requests;
+        self.changes += other.changes;
+        self.killed += other.killed;
+        self.faults += other.faults;
+    }
+}

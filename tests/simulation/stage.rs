@@ -1,0 +1,292 @@
+//! What the runs look at and write to: an account that changes, whose every
+//! state is remembered with its time, and an embedded table. Requests are
+//! answered one at a time, at the time at which they arrive.
+
+use std::sync::{Mutex, PoisonError};
+
+use axum::body::Bytes;
+use axum::http::{HeaderMap, StatusCode, Uri};
+use codeconnections_inventory::domain::{Clock, Timestamp};
+use codeconnections_inventory::local::codeconnections::protocol::{self, Wire};
+use dynoxide::Database;
+use dynoxide::errors::DynoxideError;
+use http_body_util::BodyExt;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+
+use super::schedule::{REGIONS, STATUSES, State, listed_by, passes_filter};
+use super::support::lab::ACCOUNT;
+use super::support::script::{arn, entry};
+
+/// Virtual time: it passes only while everybody waits.
+#[derive(Debug, Clone, Copy)]
+pub struct SimClock {
+    began: tokio::time::Instant,
+    /// Milliseconds that it is wrong by.
+    off: i64,
+}
+
+impl SimClock {
+    pub fn new() -> Self {
+        Self {
+            began: tokio::time::Instant::now(),
+            off: 0,
+        }
+    }
+
+    pub fn off_by(self, seconds: i64) -> Self {
+        Self {
+            off: seconds * 1000,
+            ..self
+        }
+    }
+
+    /// Milliseconds of the epoch at which every life begins.
+    const START: i64 = 1_790_000_000_000;
+
+    pub fn system_time(self) -> std::time::SystemTime {
+        let millis = u64::try_from(self.now().millis()).expect("after 1970");
+        std::time::UNIX_EPOCH + std::time::Duration::from_millis(millis)
+    }
+}
+
+impl Clock for SimClock {
+    fn now(&self) -> Timestamp {
+        let passed = i64::try_from(self.began.elapsed().as_millis()).expect("not for ever");
+        Timestamp::from_millis(Self::START + passed + self.off)
+    }
+}
+
+/// A page as it was given to a run.
+#[derive(Debug, Clone)]
+pub struct Page {
+    pub run: usize,
+    pub region: usize,
+    /// Where it begins in the listing.
+    pub from: usize,
+    pub entries: Vec<(usize, State)>,
+    pub is_last: bool,
+    pub filtered: bool,
+}
+
+/// What an account's connection was, from when on.
+pub type Truth = Vec<(Timestamp, Option<State>)>;
+
+pub struct Stage {
+    pub clock: SimClock,
+    pub truth: Mutex<Vec<Truth>>,
+    /// Pages whose answers arrived whole.
+    pub pages: Mutex<Vec<Page>>,
+    database: Database,
+}
+
+/// An answer, and the page that it is if it is one.
+pub struct Answer {
+    pub status: u16,
+    pub headers: Vec<(&'static str, &'static str)>,
+    pub body: Bytes,
+    pub page: Option<Page>,
+}
+
+pub fn connection_arn(connection: usize) -> String {
+    arn(
+        REGIONS[listed_by(connection)[0]],
+        &format!("c{connection:02}"),
+    )
+}
+
+impl Stage {
+    pub fn new(at_first: &[Option<usize>]) -> Self {
+        let clock = SimClock::new();
+        let database = Database::memory().expect("a database");
+        let first = |status: &Option<usize>| {
+            let state = status.map(|status| State { status, host: 0 });
+            vec![(Timestamp::from_millis(0), state)]
+        };
+        Self {
+            clock,
+            truth: Mutex::new(at_first.iter().map(first).collect()),
+            pages: Mutex::default(),
+            database,
+        }
+    }
+
+    /// A connection changes, now.
+    pub fn change(&self, connection: usize, change: impl FnOnce(Option<State>) -> Option<State>) {
+        let mut truth = self.truth.lock().unwrap_or_else(PoisonError::into_inner);
+        let life = &mut truth[connection];
+        let before = life.last().expect("never empty").1;
+        let after = change(before);
+        if after != before {
+            life.push((self.clock.now(), after));
+        }
+    }
+
+    /// Carries out a request to the table.
+    pub fn ask_table(&self, operation: &str, body: &[u8]) -> Answer {
+        let database = &self.database;
+        match operation {
+            "CreateTable" => carried_out(body, |request| database.create_table(request)),
+            "Query" => carried_out(body, |request| database.query(request)),
+            "Scan" => carried_out(body, |request| database.scan(request)),
+            "ExecuteStatement" => carried_out(body, |request| database.execute_statement(request)),
+            "ExecuteTransaction" => {
+                carried_out(body, |request| database.execute_transaction(request))
+            }
+            "BatchExecuteStatement" => {
+                carried_out(body, |request| database.batch_execute_statement(request))
+            }
+            other => panic!("the table is never asked for {other}"),
+        }
+    }
+
+    /// A batch of which some statements are refused as throttled: those whose
+    /// bit is set.
+    pub fn ask_table_in_part(&self, body: &[u8], refused: u64) -> Answer {
+        let mut batch: Value = serde_json::from_slice(body).expect("JSON");
+        let statements = batch["Statements"].as_array_mut().expect("a batch");
+        let is_refused = |i: usize| refused >> (i % 64) & 1 == 1;
+        let all = std::mem::take(statements);
+        let number = all.len();
+        let passed = all.into_iter().enumerate().filter(|(i, _)| !is_refused(*i));
+        statements.extend(passed.map(|(_, statement)| statement));
+        let mut answers = Vec::new();
+        if !statements.is_empty() {
+            let answer = self.ask_table("BatchExecuteStatement", batch.to_string().as_bytes());
+            if answer.status != 200 {
+                return answer;
+            }
+            let answer: Value = serde_json::from_slice(&answer.body).expect("JSON");
+            answers.extend(answer["Responses"].as_array().expect("answers").clone());
+        }
+        let mut answers = answers.into_iter();
+        let throttled = json!({"Error": {"Code": "ThrottlingError", "Message": "injected"}});
+        let merged: Vec<Value> = (0..number)
+            .map(|i| match is_refused(i) {
+                true => throttled.clone(),
+                false => answers.next().expect("an answer each"),
+            })
+            .collect();
+        of_table(200, &json!({"Responses": merged}).to_string())
+    }
+
+    /// Answers a request for a page, as things are now.
+    pub async fn ask_service(
+        &self,
+        run: usize,
+        path: &str,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Answer {
+        let uri: Uri = path.parse().expect("a path");
+        let call = protocol::parse(uri.path(), headers, body);
+        let call = call.unwrap_or_else(|_| panic!("a request that can be read: {path}"));
+        let region = REGIONS.iter().position(|r| *r == call.credential.region);
+        let region = region.expect("a region");
+        let filtered = call.input["ProviderTypeFilter"].is_string();
+        // A token says what was last told, so what comes and goes meanwhile
+        // moves nothing else out of sight.
+        let from = call.input["NextToken"].as_str();
+        let from: usize = from.map_or(0, |token| token.parse().expect("a token of ours"));
+        let truth = self.truth.lock().unwrap_or_else(PoisonError::into_inner);
+        let listed = |connection: &usize| {
+            listed_by(*connection).contains(&region) && (!filtered || passes_filter(*connection))
+        };
+        let shown = (from..truth.len()).filter(listed).filter_map(|connection| {
+            let state = truth[connection].last().expect("never empty").1?;
+            Some((connection, state))
+        });
+        let mut entries: Vec<(usize, State)> = shown.collect();
+        let is_last = entries.len() <= 2;
+        entries.truncate(2);
+        drop(truth);
+        let mut page = json!({"Connections": entries.iter().map(described).collect::<Vec<_>>()});
+        if !is_last {
+            let next = entries.last().map_or(0, |(connection, _)| connection + 1);
+            page["NextToken"] = next.to_string().into();
+        }
+        let answer = protocol::respond(Wire::CBOR, StatusCode::OK, &page);
+        let body = answer
+            .into_body()
+            .collect()
+            .await
+            .expect("a body")
+            .to_bytes();
+        Answer {
+            status: 200,
+            headers: CBOR.to_vec(),
+            body,
+            page: Some(Page {
+                run,
+                region,
+                from,
+                entries,
+                is_last,
+                filtered,
+            }),
+        }
+    }
+}
+
+const CBOR: [(&str, &str); 2] = [
+    ("smithy-protocol", "rpc-v2-cbor"),
+    ("content-type", "application/cbor"),
+];
+
+fn described((connection, state): &(usize, State)) -> Value {
+    let name = format!("c{connection:02}");
+    let mut entry = entry(&connection_arn(*connection), &name, STATUSES[state.status]);
+    if passes_filter(*connection) {
+        entry["ProviderType"] = "GitLab".into();
+    }
+    if state.host > 0 {
+        let host = format!(
+            "arn:aws:codeconnections:eu-west-1:{ACCOUNT}:host/h-{}",
+            state.host
+        );
+        entry["HostArn"] = host.into();
+    }
+    entry
+}
+
+fn carried_out<I: DeserializeOwned, O: Serialize>(
+    body: &[u8],
+    ask: impl FnOnce(I) -> Result<O, DynoxideError>,
+) -> Answer {
+    let request = serde_json::from_slice(body).expect("a request that can be read");
+    match ask(request) {
+        Ok(answer) => of_table(200, &serde_json::to_string(&answer).expect("JSON")),
+        Err(error) => of_table(error.status_code(), &error.to_json()),
+    }
+}
+
+pub fn of_table(status: u16, body: &str) -> Answer {
+    Answer {
+        status,
+        headers: vec![("content-type", "application/x-amz-json-1.0")],
+        body: Bytes::copy_from_slice(body.as_bytes()),
+        page: None,
+    }
+}
+
+/// An error of the service.
+pub async fn of_service(status: u16, code: &str) -> Answer {
+    let error = json!({
+        "__type": format!("com.amazonaws.codeconnections#{code}"),
+        "message": "injected",
+    });
+    let status = StatusCode::from_u16(status).expect("a status");
+    let answer = protocol::respond(Wire::CBOR, status, &error);
+    let body = answer
+        .into_body()
+        .collect()
+        .await
+        .expect("a body")
+        .to_bytes();
+    Answer {
+        status: status.as_u16(),
+        headers: CBOR.to_vec(),
+        body,
+        page: None,
+    }
+}
