@@ -13,10 +13,11 @@ use std::time::Duration;
 use aws_config::timeout::TimeoutConfig;
 use codeconnections_inventory::audit::verify::verify;
 use codeconnections_inventory::collect::{CodeConnections, MemberRole};
-use codeconnections_inventory::domain::{ChangeKind, Clock, Outcome};
+use codeconnections_inventory::domain::{Change, ChangeKind, Clock, Outcome};
 use codeconnections_inventory::handler::HandlerError;
 use codeconnections_inventory::summary::{Answer, Summary};
-use codeconnections_inventory::table::Table;
+use codeconnections_inventory::table::items::{self, Item};
+use codeconnections_inventory::table::{Table, keys};
 use serde_json::json;
 use support::faults::{ATTEMPT, FAULTS, Fault, Means};
 use support::lab::{self, Lab, LabHandler, account};
@@ -231,10 +232,10 @@ impl World {
             place,
             act: fault.act(place.operation()),
             left: lasts.requests(),
-            // What lasts for ever is waited out to the end of the run's time.
-            takes: match lasts {
-                Once | AWhile => Duration::ZERO,
-                Ever => Duration::from_secs(1),
+            // What does not pass is waited out to the end of the run's time.
+            takes: match (lasts, fault.means) {
+                (Ever, Means::Passes) => Duration::from_secs(3),
+                _ => Duration::ZERO,
             },
         });
         self.lab.clock.advance(lab::HOUR);
@@ -285,10 +286,29 @@ impl World {
 
     /// Every connection's history is what happened to it, each step once.
     async fn assert_told(&self, cell: &str) {
-        for (arn, told) in &self.told {
-            assert_eq!(&self.lab.story(arn).await, told, "{cell}: {arn}");
-        }
+        let mut recorded: BTreeMap<String, Vec<Change>> = BTreeMap::new();
+        let scan = self.lab.table.scan(|page| {
+            let changes = page.into_iter().filter(items_of_changes);
+            for item in changes {
+                let change: Change = items::read_record(item).expect("as it was written");
+                let of = recorded.entry(change.arn.to_string()).or_default();
+                of.push(change);
+            }
+        });
+        scan.await.expect("read");
+        let stories = recorded.into_iter().map(|(arn, mut changes)| {
+            changes.sort_by_key(|change| change.version);
+            lab::assert_chained(&changes);
+            (arn, lab::story(&changes))
+        });
+        let stories: BTreeMap<String, Story> = stories.collect();
+        assert_eq!(stories, self.told, "{cell}");
     }
+}
+
+fn items_of_changes(item: &Item) -> bool {
+    let pk = item.get(keys::PK).and_then(|pk| pk.as_s().ok());
+    pk.is_some_and(|pk| pk.starts_with("CONNECTION#"))
 }
 
 /// The faults that can happen there, and how long each of them lasts.

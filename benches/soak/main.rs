@@ -41,6 +41,8 @@ const OWN: (&str, usize) = (ACCOUNT, 24);
 
 struct Options {
     minutes: f64,
+    /// So many at least, however long they take.
+    runs: usize,
     /// Percent of all requests.
     faults: f64,
     seed: u64,
@@ -55,6 +57,7 @@ impl Options {
     fn parse(words: &[String]) -> Option<Self> {
         let mut options = Self {
             minutes: 60.0,
+            runs: 0,
             faults: 5.0,
             seed: 1,
             every: 500,
@@ -81,10 +84,11 @@ async fn main() {
     let is_bench = words.pop_if(|last| last == "--bench").is_some();
     if !is_bench {
         let options = Options {
-            minutes: 0.1,
+            minutes: 0.0,
+            runs: 12,
             faults: 5.0,
             seed: 1,
-            every: 10,
+            every: 6,
         };
         soak(&options).await;
         return;
@@ -354,7 +358,7 @@ async fn soak(options: &Options) {
     let minute = Duration::from_secs(60);
     let (mut next_line, mut next_compared) = (minute, options.every);
     let mut which = 0;
-    while began.elapsed() < end {
+    while began.elapsed() < end || soak.runs() < options.runs {
         which = (which + 1) % soak.accounts.len();
         soak.run(which).await;
         if soak.runs() >= next_compared {
