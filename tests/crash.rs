@@ -195,10 +195,9 @@ impl Theatre {
 
         self.lab.set_status(&broken, "ERROR");
         let host = "arn:aws:codeconnections:eu-west-1:123456789012:host/h-1a2b3c4d";
-        let mut world = self.lab.stand_in.world();
-        let is_moved = world.set_connection_host(&moved, Some(host.to_owned()));
+        let to = Some(host.to_owned());
+        let is_moved = self.lab.stand_in.world().set_connection_host(&moved, to);
         is_moved.expect("moved");
-        drop(world);
         self.lab.delete(&doomed);
         share(&self.lab, true);
         let new = self.create("new");

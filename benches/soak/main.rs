@@ -39,6 +39,9 @@ use support::proxy::{Act, Proxy, Seen};
 const MEMBER: (&str, usize) = ("210987654321", 110);
 const OWN: (&str, usize) = (ACCOUNT, 24);
 
+/// A figure of what a process holds.
+type Figure = fn(&Held) -> f64;
+
 struct Options {
     minutes: f64,
     /// So many at least, however long they take.
@@ -312,7 +315,7 @@ impl Soak {
             "\n{:<24} {:>8} {:>8} {:>8} {:>8} {:>20}",
             "the function's process", "first", "median", "most", "last", "more in 1,000 runs"
         );
-        let figures: [(&str, fn(&Held) -> f64); 4] = [
+        let figures: [(&str, Figure); 4] = [
             ("resident memory, MiB", |held| held.memory),
             ("open files", |held| held.files),
             ("of them sockets", |held| held.sockets),

@@ -170,6 +170,23 @@ impl Stage {
         of_table(200, &json!({"Responses": merged}).to_string())
     }
 
+    /// The next two connections that a region lists now, and whether they are
+    /// the last.
+    fn listed(&self, region: usize, filtered: bool, from: usize) -> (Vec<(usize, State)>, bool) {
+        let truth = self.truth.lock().unwrap_or_else(PoisonError::into_inner);
+        let lists = |connection: &usize| {
+            listed_by(*connection).contains(&region) && (!filtered || passes_filter(*connection))
+        };
+        let shown = (from..truth.len()).filter(lists).filter_map(|connection| {
+            let state = truth[connection].last().expect("never empty").1?;
+            Some((connection, state))
+        });
+        let mut entries: Vec<(usize, State)> = shown.collect();
+        let is_last = entries.len() <= 2;
+        entries.truncate(2);
+        (entries, is_last)
+    }
+
     /// Answers a request for a page, as things are now.
     pub async fn ask_service(
         &self,
@@ -188,18 +205,7 @@ impl Stage {
         // moves nothing else out of sight.
         let from = call.input["NextToken"].as_str();
         let from: usize = from.map_or(0, |token| token.parse().expect("a token of ours"));
-        let truth = self.truth.lock().unwrap_or_else(PoisonError::into_inner);
-        let listed = |connection: &usize| {
-            listed_by(*connection).contains(&region) && (!filtered || passes_filter(*connection))
-        };
-        let shown = (from..truth.len()).filter(listed).filter_map(|connection| {
-            let state = truth[connection].last().expect("never empty").1?;
-            Some((connection, state))
-        });
-        let mut entries: Vec<(usize, State)> = shown.collect();
-        let is_last = entries.len() <= 2;
-        entries.truncate(2);
-        drop(truth);
+        let (entries, is_last) = self.listed(region, filtered, from);
         let mut page = json!({"Connections": entries.iter().map(described).collect::<Vec<_>>()});
         if !is_last {
             let next = entries.last().map_or(0, |(connection, _)| connection + 1);
