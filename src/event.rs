@@ -29,12 +29,20 @@ pub struct Request {
 
 /// An event that can't be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("invalid event: {field}: {problem}")]
+#[error("invalid event: {}: {problem}", named(.field))]
 pub struct InvalidEvent {
     /// The field that is wrong, as a path: `detail.awsRegion`.
     pub field: String,
     /// What is wrong, and what would be right.
     pub problem: String,
+}
+
+/// A field as an error names it: JSON allows a name to be empty.
+fn named(field: &str) -> &str {
+    match field {
+        "" => "(a field without a name)",
+        named => named,
+    }
 }
 
 const SCHEDULED: &str = "Scheduled Event";
@@ -166,12 +174,8 @@ fn direct(event: &Fields<'_>) -> Result<Request, InvalidEvent> {
         "attempt_number",
     ];
     if let Some(unknown) = event.map.keys().find(|key| !KNOWN.contains(&key.as_str())) {
-        let name = match unknown.as_str() {
-            "" => "(a field without a name)".to_owned(),
-            unknown => shown(unknown),
-        };
         return Err(event.wrong(
-            &name,
+            &shown(unknown),
             format!("is not known; a request has {}", KNOWN.join(", ")),
         ));
     }

@@ -510,10 +510,7 @@ fn a_field_that_is_not_known_is_refused_with_those_that_are() {
         assert_eq!(
             refusal(&event),
             InvalidEvent {
-                field: match unknown {
-                    "" => "(a field without a name)".to_owned(),
-                    unknown => unknown.to_owned(),
-                },
+                field: unknown.to_owned(),
                 problem: "is not known; a request has account, regions, accept_deletions, \
                           ProviderTypeFilter, HostArnFilter, schedule_arn, scheduled_time, \
                           execution_id, attempt_number"
