@@ -38,13 +38,14 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The limits of a function that has so much memory, as
-    /// `cargo bench --bench limits` prints what a run needs of it.
+    /// The limits of a function that has so much memory, by a careful estimate:
+    /// unchanged connections take one to two kilobytes (README), and new ones
+    /// are held with their changes. `cargo bench --bench limits` measures it.
     pub fn within(megabytes: u64) -> Self {
         /// What the function needs before it has listed anything, in MB.
         const AT_REST: u64 = 32;
-        /// Bytes for a connection, in a run that records each for the first
-        /// time: the dearest there is.
+        /// Bytes for a connection in a run that records each for the first
+        /// time.
         const EACH: u64 = 4096;
         Self {
             connections: (megabytes.saturating_sub(AT_REST) << 20) / EACH,

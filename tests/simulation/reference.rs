@@ -256,15 +256,11 @@ fn nothing_is_lost(
     connection: usize,
 ) -> Checked {
     let view = lived.view(ran, connection);
-    let contradicted = lived.ran.iter().any(|other| {
-        other.number != ran.number
-            && other.began <= ran.ended
-            && ran.began <= other.ended
-            && lived
-                .view(other, connection)
-                .iter()
-                .any(|seen| !view.contains(seen))
-    });
+    let saw_otherwise = |other: &Ran| {
+        let seen = lived.view(other, connection);
+        seen.iter().any(|seen| !view.contains(seen))
+    };
+    let contradicted = lived.at_the_same_time(ran).any(saw_otherwise);
     if view.is_empty() || contradicted || run.tombstones_held_back > 0 {
         return Ok(());
     }
@@ -315,9 +311,7 @@ fn outcome_is_right(lived: &Lived, record: &Record, ran: &Ran) -> Checked {
         must!(cause, "run {} ended by itself", ran.number);
         return Ok(());
     };
-    let alone = !lived.ran.iter().any(|other| {
-        other.number != ran.number && other.began <= ran.ended && ran.began <= other.ended
-    });
+    let alone = lived.was_alone(ran);
     if !ran.run.is_undisturbed() || !alone || lived.has_wrong_clocks() || summary.already_recorded {
         return Ok(());
     }
@@ -366,10 +360,17 @@ impl Lived {
         self.ran.iter().any(|ran| ran.run.clock_off != 0)
     }
 
+    /// Runs that had not ended, or had requests under way, while this one had.
+    fn at_the_same_time(&self, ran: &Ran) -> impl Iterator<Item = &Ran> {
+        let (number, began, ended) = (ran.number, ran.began, ran.ended);
+        self.ran
+            .iter()
+            .filter(move |other| other.number != number)
+            .filter(move |other| other.began <= ended && began <= other.ended)
+    }
+
     fn was_alone(&self, ran: &Ran) -> bool {
-        !self.ran.iter().any(|other| {
-            other.number != ran.number && other.began <= ran.ended && ran.began <= other.ended
-        })
+        self.at_the_same_time(ran).next().is_none()
     }
 
     /// The states in which a run was shown a connection, and "gone" if a
