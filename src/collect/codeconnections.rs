@@ -7,6 +7,7 @@ use aws_config::SdkConfig;
 use aws_config::identity::IdentityCache;
 use aws_config::sts::AssumeRoleProvider;
 use aws_sdk_codeconnections::Client;
+use aws_sdk_codeconnections::config::retry::RetryPartition;
 use aws_sdk_codeconnections::config::{Builder, Region as SdkRegion, SharedCredentialsProvider};
 use aws_sdk_codeconnections::types::{Connection, ProviderType as SdkProviderType};
 use tokio::sync::OnceCell;
@@ -145,7 +146,15 @@ fn client_in(
         return client.clone();
     }
     let sdk_region = SdkRegion::new(region.as_str().to_owned());
-    let client = Client::from_conf(Builder::from(config).region(sdk_region).build());
+    // The quota of retries is otherwise the process's, for all accounts of a
+    // region. AWS throttles by account: what one of them has used up must not
+    // be lacking for the next.
+    let retries = RetryPartition::custom(region.as_str().to_owned()).build();
+    let config = Builder::from(config)
+        .region(sdk_region)
+        .retry_partition(retries)
+        .build();
+    let client = Client::from_conf(config);
     clients.entry(region.clone()).or_insert(client).clone()
 }
 
