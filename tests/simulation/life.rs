@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::Builder;
+use aws_sdk_dynamodb::config::retry::RetryPartition;
 use aws_smithy_async::time::{SharedTimeSource, TimeSource};
 use codeconnections_inventory::audit::verify::verify;
 use codeconnections_inventory::aws::Patience;
@@ -19,6 +21,7 @@ use codeconnections_inventory::local::embedded::{TABLE, local_config};
 use codeconnections_inventory::summary::Summary;
 use codeconnections_inventory::table::{Table, schema};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use tokio::task::JoinHandle;
 
 use super::network::{Log, Network};
@@ -52,6 +55,8 @@ pub struct Counts {
     pub killed: u64,
     /// Requests that did not pass as they should.
     pub faults: u64,
+    /// A digest of what happened on all lines.
+    pub digest: u64,
     /// What happened on all lines.
     pub log: Vec<String>,
 }
@@ -85,11 +90,19 @@ pub fn live(schedule: &Schedule) -> (Counts, Result<(), String>) {
                 .iter()
                 .filter(|line| !line.ends_with("Passed 200"))
                 .count() as u64,
+            digest: digest(&log),
             log,
             ..life.counts
         };
         (counts, result)
     })
+}
+
+/// The first eight bytes of a log's SHA-256.
+fn digest(log: &[String]) -> u64 {
+    let hash = Sha256::digest(log.join("\n"));
+    let [a, b, c, d, e, f, g, h, ..] = hash.0;
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
 
 struct Life {
@@ -112,7 +125,7 @@ impl Life {
         let stage = Arc::new(Stage::new(&schedule.at_first));
         let log = Log::default();
         let quiet = Network::new(&stage, usize::MAX, &Run::calm(), &Log::default());
-        let client = Client::new(&config(&quiet, stage.clock));
+        let client = client(&config(&quiet, stage.clock));
         let name = TABLE.parse().expect("a table name");
         schema::create(&client, &name).await.expect("a table");
         Self {
@@ -353,7 +366,7 @@ async fn run_once(
     let handler = Handler {
         inventory: Inventory {
             source: CodeConnections::new(config.clone(), Some(account()), None),
-            table: Table::new(Client::new(&config), TABLE.parse().expect("a table name")),
+            table: Table::new(client(&config), TABLE.parse().expect("a table name")),
             clock,
             policy: Policy {
                 guard: TombstoneGuard::Share(GUARD),
@@ -372,6 +385,7 @@ async fn run_once(
     let time = Duration::from_secs(run.seconds);
     // Lambda ends a process whose time is over.
     let done = tokio::select! {
+        biased;
         done = tokio::time::timeout(time, handler.handle(&event, time)) => done.ok(),
         () = network.end() => None,
     };
@@ -420,6 +434,13 @@ fn config(network: &Network, clock: SimClock) -> SdkConfig {
         .time_source(SharedTimeSource::new(SignedAt(clock)))
         .http_client(network.clone())
         .build()
+}
+
+/// A client with a quota of retries of its own, as each process has: the SDK's
+/// is for all that is in a process, which here are other runs and other lives.
+fn client(config: &SdkConfig) -> Client {
+    let retries = RetryPartition::custom("process").build();
+    Client::from_conf(Builder::from(config).retry_partition(retries).build())
 }
 
 /// Whether a run says that it is complete.

@@ -7,7 +7,8 @@
 //!     cargo test --test simulation -- --seed 4711 --trace
 //!
 //! The same seed gives the same life, request by request: virtual time passes
-//! only while everybody waits, and all chance comes from the seed. A life in
+//! only while everybody waits, and all chance comes from the seed. Their digest
+//! is that of all requests, so lives of two processes can be compared. A life in
 //! which something does not hold is made smaller as long as it still does not.
 
 #![allow(
@@ -26,7 +27,7 @@ mod stage;
 mod support;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
@@ -43,7 +44,8 @@ const USUAL: u64 = 300;
 /// Seeds of lives in which something did not hold, once.
 const FOUND: [u64; 5] = [149, 438, 954, 2043, 5677];
 
-/// Lives of which it is tried whether they are the same twice.
+/// Lives of which it is tried whether they are the same twice, and the same in
+/// another process.
 const REPEATED: u64 = 10;
 
 const USAGE: &str = "\
@@ -52,13 +54,15 @@ cargo test --test simulation -- [OPTIONS]
   --lives N      lives [300]
   --seed N       the first one's seed [0]; with no --lives, this one alone
   --threads N    at the same time [one for each processor]
-  --trace        print the first life, and what happens to each request";
+  --trace        print the first life, and what happens to each request
+  --digest       print the digest of the lives, and nothing else";
 
 struct Options {
     lives: u64,
     seed: u64,
     threads: usize,
     trace: bool,
+    digest: bool,
 }
 
 fn main() -> ExitCode {
@@ -74,8 +78,12 @@ fn main() -> ExitCode {
     // A life that ends in a panic is told as one in which something does not
     // hold.
     std::panic::set_hook(Box::new(|_| {}));
-    if let Err(seed) = repeats(options.seed, REPEATED.min(options.lives)) {
-        println!("seed {seed}: not the same life twice");
+    if options.digest {
+        println!("{:016x}", digest(options.seed, options.lives));
+        return ExitCode::SUCCESS;
+    }
+    if let Err(problem) = repeats(options.seed, REPEATED.min(options.lives)) {
+        println!("{problem}");
         return ExitCode::FAILURE;
     }
     if options.trace {
@@ -127,6 +135,7 @@ fn options(words: &[String]) -> Result<Option<Options>, String> {
         seed: 0,
         threads: processors,
         trace: false,
+        digest: false,
     };
     let mut lives = None;
     let mut seed = None;
@@ -141,6 +150,7 @@ fn options(words: &[String]) -> Result<Option<Options>, String> {
             "--seed" => seed = Some(number()?),
             "--threads" => options.threads = usize::try_from(number()?).unwrap_or(1).max(1),
             "--trace" => options.trace = true,
+            "--digest" => options.digest = true,
             // What the usual harness is asked.
             "--list" => return Ok(None),
             "--nocapture" | "--quiet" | "-q" | "--exact" => {}
@@ -177,16 +187,38 @@ fn lived(schedule: &Schedule) -> (Counts, Result<(), String>) {
     }
 }
 
-/// Whether lives are the same twice; a seed of which they are not.
-fn repeats(seed: u64, lives: u64) -> Result<(), u64> {
+/// Whether lives are the same twice, and in a process of their own.
+fn repeats(seed: u64, lives: u64) -> Result<(), String> {
+    let mut all = Counts::default();
     for seed in seed..seed + lives {
         let schedule = tree(seed).current();
         let (one, two) = (lived(&schedule).0, lived(&schedule).0);
         if one.log != two.log {
-            return Err(seed);
+            return Err(format!("seed {seed}: not the same life twice"));
         }
+        all.add(&one);
+    }
+    let here = std::env::current_exe().map_err(|error| error.to_string())?;
+    let other = Command::new(here)
+        .args(["--digest", "--seed", &seed.to_string()])
+        .args(["--lives", &lives.to_string()])
+        .output()
+        .map_err(|error| error.to_string())?;
+    let other = String::from_utf8_lossy(&other.stdout).trim().to_owned();
+    let digest = format!("{:016x}", all.digest);
+    if other != digest {
+        return Err(format!(
+            "{lives} lives from seed {seed}: {digest} here, and {other} in another process"
+        ));
     }
     Ok(())
+}
+
+/// The digest of all that happened in lives.
+fn digest(seed: u64, lives: u64) -> u64 {
+    let mut all = Counts::default();
+    (seed..seed + lives).for_each(|seed| all.add(&lived(&tree(seed).current()).0));
+    all.digest
 }
 
 /// Lives all of them, until something does not hold.
@@ -226,7 +258,7 @@ fn search(options: &Options) -> Option<(u64, String)> {
     let seconds = began.elapsed().as_secs_f64();
     println!(
         "{lives} lives from seed {} in {seconds:.1} s, {:.0} a second: {} runs, of which {} did not end by \
-         themselves, {} requests, of which {} failed, {} changes recorded",
+         themselves, {} requests, of which {} failed, {} changes recorded; digest {:016x}",
         options.seed,
         f64::from(lives) / seconds,
         counts.runs,
@@ -234,6 +266,7 @@ fn search(options: &Options) -> Option<(u64, String)> {
         counts.requests,
         counts.faults,
         counts.changes,
+        counts.digest,
     );
     found.into_inner().expect("no panic")
 }
@@ -266,5 +299,7 @@ impl Counts {
         self.changes += other.changes;
         self.killed += other.killed;
         self.faults += other.faults;
+        // The same whatever the order in which lives end.
+        self.digest ^= other.digest;
     }
 }
