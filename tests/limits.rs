@@ -287,6 +287,49 @@ fn the_more_memory_the_more_is_listed() {
 }
 
 #[tokio::test]
+async fn a_thousand_pages_are_one_listing_to_the_last() {
+    const PAGES: usize = 1_000;
+    // Most are empty, as the service's may be.
+    let page = |number: usize| {
+        let id = format!("of-page-{number}");
+        let entries = if number % 10 == 0 {
+            vec![entry(&arn(REGION, &id), &id, "AVAILABLE")]
+        } else {
+            Vec::new()
+        };
+        let token = (number < PAGES).then(|| number.to_string());
+        Reply::Page(entries, token)
+    };
+    let number =
+        |token: Option<&str>| token.map_or(1, |token| token.parse().map_or(0, |n: usize| n + 1));
+    let lab = Lab::new().await;
+    let whole = Script::start(move |asked| page(number(asked.token.as_deref()))).await;
+    let summary = scripted(&lab, &whole).await;
+    assert_eq!(summary.outcome, Outcome::Complete, "{:?}", summary.problems);
+    assert_eq!(changes(&summary), [(ChangeKind::FirstSeen, 100)]);
+    assert_eq!(whole.count(), PAGES);
+    let summary = scripted(&lab, &whole).await;
+    assert_eq!(
+        (summary.outcome, changes(&summary)),
+        (Outcome::Complete, vec![])
+    );
+
+    // All but the last page: nobody knows what was on it.
+    let broken = Script::start(move |asked| match number(asked.token.as_deref()) {
+        PAGES => Reply::Error(403, "AccessDeniedException"),
+        number => page(number),
+    })
+    .await;
+    let summary = scripted(&lab, &broken).await;
+    assert_eq!(
+        (summary.outcome, changes(&summary)),
+        (Outcome::Partial, vec![])
+    );
+    let problem = &summary.problems[0];
+    assert!(problem.contains("page 1000"), "{problem}");
+}
+
+#[tokio::test]
 async fn a_table_whose_pages_never_end_is_given_up() {
     let lab = Lab::new().await;
     let page = json!({
