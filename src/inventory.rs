@@ -141,7 +141,7 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Inventory<S, C> {
         recorder: &Recorder<'_>,
         meter: &Meter,
     ) -> Findings {
-        let coverage = state.record.map(|record| record.coverage);
+        let coverage = state.record.map(|record| record.covered());
         let known = Known {
             snapshots: state.snapshots,
             coverage: coverage.unwrap_or_default(),

@@ -138,9 +138,11 @@ fn written(known: &Known, observation: &Observation) -> Known {
         snapshots.insert(snapshot.arn.clone(), snapshot);
     }
     let mut coverage = known.coverage.clone();
-    for (region, at) in observation.coverage() {
-        let latest = coverage.entry(region).or_insert(at);
-        *latest = (*latest).max(at);
+    for (region, window) in observation.coverage() {
+        let latest = coverage.entry(region).or_insert(window);
+        if latest.began_at < window.began_at {
+            *latest = window;
+        }
     }
     Known {
         snapshots,
@@ -273,4 +275,31 @@ fn a_guarded_plan_holds_back_every_deletion_and_keeps_the_rest() {
     let kinds: Vec<_> = plan.changes.iter().map(|step| step.change.kind).collect();
     assert_eq!(kinds, [ChangeKind::StatusChanged, ChangeKind::FirstSeen]);
     assert_eq!(plan.touches.len(), 1);
+}
+
+#[test]
+fn what_a_listing_lacked_that_was_still_going_on_says_nothing_of_before() {
+    let look = |began, took, entries| Look {
+        filtered: false,
+        listings: vec![Said {
+            region: 1,
+            began,
+            took,
+            complete: true,
+            entries,
+        }],
+    };
+    // It may have looked after the other one, when the connection was gone again.
+    for (ended, since) in [(10, Some(0)), (11, None), (30, None)] {
+        let known = after(&[look(0, ended, Vec::new())]);
+        let plan = compare(
+            &known,
+            &observation(&look(10, 1, vec![(1, 1)])),
+            TombstoneGuard::Off,
+        );
+        let change = &plan.changes[0].change;
+        assert_eq!(change.kind, ChangeKind::FirstSeen);
+        let since = since.map(Timestamp::from_millis);
+        assert_eq!(change.previously_seen_at, since, "ended at {ended}");
+    }
 }

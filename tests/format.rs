@@ -21,6 +21,8 @@ use support::whole::{findings, get, put};
 const FORMAT_1: &str = include_str!("format_1.json");
 /// The same story as the second format has it; its second run came after a call.
 const FORMAT_2: &str = include_str!("format_2.json");
+/// The same as the third has it.
+const FORMAT_3: &str = include_str!("format_3.json");
 
 fn attribute(json: &Value) -> AttributeValue {
     let (kind, value) = json.as_object().and_then(|o| o.iter().next()).expect("one");
@@ -49,8 +51,8 @@ fn item(json: &Value) -> Item {
 }
 
 /// The tables, by the number of their format.
-fn earlier() -> [(u32, &'static str); 2] {
-    [(1, FORMAT_1), (2, FORMAT_2)]
+fn earlier() -> [(u32, &'static str); 3] {
+    [(1, FORMAT_1), (2, FORMAT_2), (3, FORMAT_3)]
 }
 
 async fn lab_of_format_1() -> Lab {
@@ -214,7 +216,7 @@ async fn a_format_that_is_not_known_is_refused_by_record() {
         (account_key(), Outcome::Partial),
         (run, Outcome::Failed),
     ] {
-        for number in [0, 4, 17] {
+        for number in [0, 5, 17] {
             let lab = lab_of_format_1().await;
             let mut other = get(&lab, &key).await;
             other.insert("v".to_owned(), items::n(number));
@@ -226,7 +228,7 @@ async fn a_format_that_is_not_known_is_refused_by_record() {
                 record.insert("v".to_owned(), items::n(number));
                 put(&lab, record).await;
             }
-            let says = format!("attribute v: is {number}: this software reads formats 1 to 3");
+            let says = format!("attribute v: is {number}: this software reads formats 1 to 4");
             let place = format!("item pk='{}' sk='{}': {says}", key.0, key.1);
             let stage = Stage::new(vec![entry(&arn(REGION, "a"), "a", "AVAILABLE")]).await;
             let summary = lab.run_with(&stage.endpoint, &json!({})).await;
@@ -242,7 +244,7 @@ async fn a_format_that_is_not_known_is_refused_by_record() {
             assert!(
                 found
                     .iter()
-                    .any(|f| f.starts_with(&named) && f.contains("formats 1 to 3")),
+                    .any(|f| f.starts_with(&named) && f.contains("formats 1 to 4")),
                 "{found:#?}"
             );
         }

@@ -338,6 +338,7 @@ fn account_record() -> impl Strategy<Value = AccountRecord> {
                 head,
                 last_attempt,
                 last_complete,
+                coverage_until: coverage.clone(),
                 coverage,
                 recent_events: events.map(|(id, run)| (id.into_boxed_str(), run)).collect(),
                 connections,
@@ -517,6 +518,9 @@ fn an_accounts_record_is_read_back_as_it_was_written() {
             second.account = account.clone();
             // A run that was complete stays so.
             second.last_complete = second.last_complete.or(first.last_complete.clone());
+            // And a region that was listed.
+            second.coverage.extend(first.coverage.clone());
+            second.coverage_until.extend(first.coverage_until.clone());
 
             let mut known = None;
             for record in [&first, &second] {
@@ -762,7 +766,7 @@ fn snapshot_edits() -> Vec<(Edit, &'static str)> {
         (("digest", s("abc")), "\"abc\" is not a digest"),
         (("v", None), "is missing: no item of this inventory"),
         (("v", s("1")), "is missing: no item of this inventory"),
-        (("v", n("4")), "is 4: this software reads formats 1 to 3"),
+        (("v", n("5")), "is 5: this software reads formats 1 to 4"),
     ]
 }
 
@@ -992,9 +996,9 @@ async fn an_edited_change_or_run_is_refused_by_key_and_attribute() {
             "is of a type never written",
         ),
         (
-            ("v", n("4")),
+            ("v", n("5")),
             "v",
-            "is 4: this software reads formats 1 to 3",
+            "is 5: this software reads formats 1 to 4",
         ),
         (("v", None), "v", "is missing"),
     ] {
@@ -1025,7 +1029,7 @@ async fn an_edited_change_or_run_is_refused_by_key_and_attribute() {
         (
             ("v", n("0")),
             "v",
-            "is 0: this software reads formats 1 to 3",
+            "is 0: this software reads formats 1 to 4",
         ),
     ] {
         edit(&lab, &pk, &sk, &what).await;

@@ -290,7 +290,7 @@ fn account_key() -> (String, String) {
 #[tokio::test]
 async fn an_account_record_with_a_right_digest_that_claims_what_no_run_says_is_named() {
     let later: Timestamp = "2026-10-01T13:30:00Z".parse().expect("a time");
-    let edits: [(&str, Edit); 9] = [
+    let edits: [(&str, Edit); 11] = [
         ("head", &|r| r.head = Digest::of(&0)),
         ("last_attempt", &|r| {
             r.last_attempt.outcome = Outcome::Failed
@@ -305,6 +305,12 @@ async fn an_account_record_with_a_right_digest_that_claims_what_no_run_says_is_n
             r.coverage.insert(lab::region("us-east-1"), later);
         }),
         ("coverage", &|r| r.coverage.clear()),
+        ("coverage", &|r| {
+            r.coverage_until.insert(lab::region(lab::REGION), later);
+        }),
+        ("coverage_until", &|r| {
+            r.coverage_until.insert(lab::region("ap-east-1"), later);
+        }),
         ("recent_events", &|r| {
             r.recent_events.insert("forged".into(), 3);
         }),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::listing::{MAX_OBSERVATION_AGE, Window};
 use super::{AccountId, Digest, Format, Outcome, Region, RunId, RunRecord, Timestamp};
 
 /// How many events of complete runs are remembered, so that their second
@@ -40,6 +41,10 @@ pub struct AccountRecord {
     /// everything was written.
     #[serde(default)]
     pub coverage: BTreeMap<Region, Timestamp>,
+    /// When those listings were over, where it is known: before format 4 it was
+    /// not noted.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub coverage_until: BTreeMap<Region, Timestamp>,
     /// The events of the last complete runs, with the runs' numbers.
     #[serde(default)]
     pub recent_events: BTreeMap<Box<str>, u64>,
@@ -90,6 +95,7 @@ impl AccountRecord {
                 last_attempt: this.clone(),
                 last_complete: None,
                 coverage: BTreeMap::new(),
+                coverage_until: BTreeMap::new(),
                 recent_events: BTreeMap::new(),
                 connections: BTreeMap::new(),
             },
@@ -103,9 +109,8 @@ impl AccountRecord {
         // Of what was listed and not written, the record would say that the
         // listing lacked it.
         if run.wrote_all() {
-            for (region, began_at) in run.covered() {
-                let at = record.coverage.entry(region).or_insert(began_at);
-                *at = (*at).max(began_at);
+            for (region, window) in run.covered() {
+                record.note_listing(region, window);
             }
         }
         if run.outcome == Outcome::Complete {
@@ -117,6 +122,34 @@ impl AccountRecord {
     /// The digest over all of this, which is stored with it.
     pub fn digest(&self) -> Digest {
         Digest::of(self)
+    }
+
+    /// When each region last gave a complete and unfiltered listing, of which
+    /// everything was written: within these times it looked.
+    pub fn covered(&self) -> BTreeMap<Region, Window> {
+        let window = |(region, began_at): (&Region, &Timestamp)| {
+            let longest = i64::try_from(MAX_OBSERVATION_AGE.as_millis()).unwrap_or(i64::MAX);
+            let at_the_latest = Timestamp::from_millis(began_at.millis().saturating_add(longest));
+            let ended_at = self.coverage_until.get(region).copied();
+            let window = Window {
+                began_at: *began_at,
+                ended_at: ended_at.unwrap_or(at_the_latest),
+            };
+            (region.clone(), window)
+        };
+        self.coverage.iter().map(window).collect()
+    }
+
+    fn note_listing(&mut self, region: Region, window: Window) {
+        let of_now = (window.began_at, Some(window.ended_at));
+        let noted = self.coverage.get(&region).map(|began_at| {
+            let ended_at = self.coverage_until.get(&region).copied();
+            (*began_at, ended_at)
+        });
+        if noted < Some(of_now) {
+            self.coverage.insert(region.clone(), window.began_at);
+            self.coverage_until.insert(region, window.ended_at);
+        }
     }
 
     fn note_complete(&mut self, run: RunReference, event_id: Option<&str>) {

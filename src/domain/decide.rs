@@ -66,8 +66,8 @@ pub struct Step {
 impl Comparison<'_> {
     /// Compares what is known of a connection with what is seen of it.
     ///
-    /// `lacked_at` is when a complete listing last lacked it, for a
-    /// connection that is not known or a tombstone.
+    /// `lacked_at` is when a complete listing that was over by then last lacked
+    /// it, for a connection that is not known or a tombstone.
     pub fn decide(
         &self,
         arn: &ConnectionArn,
@@ -86,18 +86,15 @@ impl Comparison<'_> {
                     window,
                     listed_in,
                 },
-            ) => {
-                let lacked_at = lacked_at.filter(|at| *at <= window.began_at);
-                self.seen(
-                    ChangeKind::FirstSeen,
-                    arn,
-                    None,
-                    attributes,
-                    *window,
-                    listed_in,
-                    lacked_at,
-                )
-            }
+            ) => self.seen(
+                ChangeKind::FirstSeen,
+                arn,
+                None,
+                attributes,
+                *window,
+                listed_in,
+                lacked_at,
+            ),
             (
                 Some(known),
                 Sighting::Seen {
@@ -110,7 +107,7 @@ impl Comparison<'_> {
                 Decision::Nothing(Why::StillGone)
             }
             (Some(known), Sighting::Absent { window }) => {
-                if precedes(known.rests_on(), *window) {
+                if known.rests_on().precedes(*window) {
                     self.gone(known, *window)
                 } else {
                     Decision::Nothing(Why::NotNewer)
@@ -149,14 +146,14 @@ impl Comparison<'_> {
             }
             Presence::Present => ChangeKind::StatusChanged,
         };
-        if !precedes(known.rests_on(), window) {
+        if !known.rests_on().precedes(window) {
             return Decision::Nothing(Why::NotNewer);
         }
         let previously_seen_at = match known.presence {
             Presence::Present => known.last_seen.began_at,
-            Presence::Deleted { seen_gone } => lacked_at
-                .filter(|at| *at <= window.began_at)
-                .map_or(seen_gone.began_at, |at| at.max(seen_gone.began_at)),
+            Presence::Deleted { seen_gone } => {
+                lacked_at.map_or(seen_gone.began_at, |at| at.max(seen_gone.began_at))
+            }
         };
         self.seen(
             kind,
@@ -259,10 +256,4 @@ impl Comparison<'_> {
             previous_digest: known.map(|known| known.digest),
         }
     }
-}
-
-/// Whether `earlier` was over when `later` began. Only then may the later
-/// one contradict it.
-fn precedes(earlier: Window, later: Window) -> bool {
-    earlier.ended_at <= later.began_at
 }

@@ -18,15 +18,18 @@ pub enum Format {
     /// Every record is sealed by itself. Changes don't say why they came
     /// about, and have no notice.
     Two,
-    /// The current one.
+    /// Account records don't say when the listings were over that they tell the
+    /// beginning of.
     Three,
+    /// The current one.
+    Four,
 }
 
 impl Format {
     /// What is written.
-    pub const CURRENT: Self = Self::Three;
+    pub const CURRENT: Self = Self::Four;
     /// All that are read, the first one first.
-    pub const ALL: [Self; 3] = [Self::One, Self::Two, Self::Three];
+    pub const ALL: [Self; 4] = [Self::One, Self::Two, Self::Three, Self::Four];
 
     /// The number that is stored.
     pub fn number(self) -> u32 {
@@ -34,6 +37,7 @@ impl Format {
             Self::One => 1,
             Self::Two => 2,
             Self::Three => 3,
+            Self::Four => 4,
         }
     }
 
@@ -51,7 +55,7 @@ impl Format {
 
 /// A format that this software does not know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("format {0} is not known: this software reads formats 1 to 3")]
+#[error("format {0} is not known: this software reads formats 1 to 4")]
 pub struct UnknownFormat(pub u32);
 
 impl TryFrom<u32> for Format {

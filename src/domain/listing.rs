@@ -116,16 +116,6 @@ pub enum Sighting<'a> {
     Unknown,
 }
 
-impl Sighting<'_> {
-    /// Where it is listed now; nowhere unless it was seen.
-    pub fn listed_in(&self) -> &[Region] {
-        match self {
-            Self::Seen { listed_in, .. } => listed_in,
-            Self::Absent { .. } | Self::Unknown => &[],
-        }
-    }
-}
-
 /// The time in which something was observed: it was true at some moment from
 /// `began_at` to `ended_at`. The API gives no timestamps, so this is all that
 /// is known.
@@ -135,6 +125,14 @@ pub struct Window {
     pub began_at: Timestamp,
     /// After its last answer.
     pub ended_at: Timestamp,
+}
+
+impl Window {
+    /// Whether this was over when `later` began. Only then is it known which of
+    /// the two looked first.
+    pub fn precedes(self, later: Self) -> bool {
+        self.ended_at <= later.began_at
+    }
 }
 
 impl Observation {
@@ -169,11 +167,11 @@ impl Observation {
     }
 
     /// When each region last gave a complete and unfiltered listing, as this
-    /// observation adds to it: what was not in such a listing did not exist
-    /// there when it began.
-    pub fn coverage(&self) -> BTreeMap<Region, Timestamp> {
+    /// observation adds to it: what was not in such a listing was not there at
+    /// some moment of it.
+    pub fn coverage(&self) -> BTreeMap<Region, Window> {
         self.evidence_of_absence()
-            .map(|listing| (listing.region.clone(), listing.began_at))
+            .map(|listing| (listing.region.clone(), listing.window()))
             .collect()
     }
 

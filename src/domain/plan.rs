@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::decide::{Comparison, Decision, Step, Why};
-use super::listing::{Observation, Window};
+use super::listing::{Observation, Sighting, Window};
 use super::{ChangeKind, ConnectionArn, Region, Snapshot, Timestamp};
 
 /// What the table knows of an account when a run begins.
@@ -13,18 +13,21 @@ pub struct Known {
     /// Every connection ever seen, tombstones too.
     pub snapshots: HashMap<ConnectionArn, Snapshot>,
     /// When each region last gave a complete and unfiltered listing.
-    pub coverage: BTreeMap<Region, Timestamp>,
+    pub coverage: BTreeMap<Region, Window>,
 }
 
 impl Known {
     /// When a complete listing of one of `regions` last lacked a connection
-    /// that is not known, or known to be gone.
-    pub fn lacked_at(&self, regions: &[Region]) -> Option<Timestamp> {
+    /// that is not known, or known to be gone, before it was seen in `window`.
+    ///
+    /// One that was still going on then may have looked later.
+    pub fn lacked_at(&self, regions: &[Region], window: Window) -> Option<Timestamp> {
         regions
             .iter()
-            .filter_map(|r| self.coverage.get(r))
+            .filter_map(|region| self.coverage.get(region))
+            .filter(|lacked| lacked.precedes(window))
+            .map(|lacked| lacked.began_at)
             .max()
-            .copied()
     }
 
     /// Connections that are there, as far as is known.
@@ -150,6 +153,11 @@ pub fn decide(
 ) -> Decision {
     let listed_in = snapshot.map_or(&[][..], |snapshot| &snapshot.listed_in);
     let sighting = observation.sighting(arn, listed_in);
-    let lacked_at = known.lacked_at(sighting.listed_in());
+    let lacked_at = match &sighting {
+        Sighting::Seen {
+            window, listed_in, ..
+        } => known.lacked_at(listed_in, *window),
+        Sighting::Absent { .. } | Sighting::Unknown => None,
+    };
     comparison.decide(arn, snapshot, &sighting, lacked_at)
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::call::{ApiCall, called};
 use super::ids::Malformed;
-use super::listing::Filter;
+use super::listing::{Filter, Window};
 use super::{
     AccountId, ChangeKind, ConnectionArn, Digest, Format, Listing, ListingEnd, Region, RunId,
     Snapshot, Timestamp,
@@ -298,13 +298,19 @@ impl RunRecord {
         Digest::of(self)
     }
 
-    /// Its complete and unfiltered listings: the region, and when it began.
-    pub fn covered(&self) -> impl Iterator<Item = (Region, Timestamp)> {
+    /// Its complete and unfiltered listings: the region, and when.
+    pub fn covered(&self) -> impl Iterator<Item = (Region, Window)> {
         let unfiltered = self.filter.is_empty();
         self.listings
             .iter()
             .filter(move |listing| unfiltered && listing.complete)
-            .map(|listing| (listing.region.clone(), listing.began_at))
+            .map(|listing| {
+                let window = Window {
+                    began_at: listing.began_at,
+                    ended_at: listing.ended_at,
+                };
+                (listing.region.clone(), window)
+            })
     }
 
     /// Whether all that it saw is written: the table could be read, and took

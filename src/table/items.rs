@@ -362,7 +362,7 @@ impl Reader<'_> {
                     .into_iter()
                     .find(|format| *digits == format.to_string());
                 known.ok_or_else(|| {
-                    let problem = format!("is {digits}: this software reads formats 1 to 3");
+                    let problem = format!("is {digits}: this software reads formats 1 to 4");
                     self.wrong(FORMAT_ATTRIBUTE, &problem)
                 })
             }

@@ -126,7 +126,9 @@ pub fn account(
     // By its number alone, what a run before that one adds could be lost.
     let update = match known.format {
         Format::One => update.when(items::FORMAT_ATTRIBUTE, "=", n(known.format)),
-        Format::Two | Format::Three => update.when(items::DIGEST, "=", s(known.digest())),
+        Format::Two | Format::Three | Format::Four => {
+            update.when(items::DIGEST, "=", s(known.digest()))
+        }
     };
     update.statement
 }

@@ -10,6 +10,7 @@ use std::collections::{BTreeSet, HashSet};
 use super::records::{Account, RunLink};
 use super::{Findings, account_key, run_key};
 use crate::domain::account::EVENTS_REMEMBERED;
+use crate::domain::listing::Window;
 use crate::domain::{AccountId, AccountRecord, Format};
 use crate::table::keys;
 
@@ -100,18 +101,20 @@ impl Account {
         }
 
         for (region, at) in &record.coverage {
+            let until = record.coverage_until.get(region);
+            let is_told = |window: &Window| until.is_none_or(|until| window.ended_at == *until);
             let covers = |run: &RunLink| {
                 // Earlier versions took other runs for such as wrote all.
                 let counts = match run.format {
                     Format::One => true,
                     Format::Two => run.unwritten == 0,
-                    Format::Three => run.wrote_all,
+                    Format::Three | Format::Four => run.wrote_all,
                 };
                 counts
                     && run
                         .covered
                         .iter()
-                        .any(|(r, began)| r == region && began == at)
+                        .any(|(r, window)| r == region && window.began_at == *at && is_told(window))
             };
             if !runs().any(covers) {
                 return Some("coverage");
@@ -119,10 +122,16 @@ impl Account {
         }
         let lacks = |run: &&RunLink| {
             let mut covered = run.covered.iter();
-            run.wrote_all && covered.any(|(region, at)| record.coverage.get(region) < Some(at))
+            run.wrote_all
+                && covered
+                    .any(|(region, window)| record.coverage.get(region) < Some(&window.began_at))
         };
         if repeated.iter().any(lacks) {
             return Some("coverage");
+        }
+        let mut told = record.coverage_until.keys();
+        if told.any(|region| !record.coverage.contains_key(region)) {
+            return Some("coverage_until");
         }
 
         for (event, sequence) in &record.recent_events {

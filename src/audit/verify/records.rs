@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{AccountVerified, Findings};
 use crate::domain::account::RunReference;
+use crate::domain::listing::Window;
 use crate::domain::run::SnapshotsRecord;
 use crate::domain::{
     AccountId, AccountRecord, Change, ChangeKind, ConnectionArn, Digest, Format, Outcome, Region,
@@ -61,8 +62,8 @@ pub(super) struct RunLink {
     pub(super) format: Format,
     pub(super) this: RunReference,
     pub(super) event_id: Option<Box<str>>,
-    /// The complete and unfiltered listings: region and beginning.
-    pub(super) covered: Vec<(Region, Timestamp)>,
+    /// The complete and unfiltered listings.
+    pub(super) covered: Vec<(Region, Window)>,
     pub(super) connections: BTreeMap<String, u64>,
     pub(super) unwritten: u64,
     pub(super) wrote_all: bool,
