@@ -45,7 +45,9 @@ pub fn event(data: &[u8]) {
     };
     let refused = |error: &InvalidEvent| {
         assert_line(&error.to_string());
-        assert!(!error.to_string().contains(": : "), "{error}");
+        // Unless a field of the event is called so.
+        let is_named = event.to_string().contains(": ");
+        assert!(is_named || !error.to_string().contains(": : "), "{error}");
     };
     match Batch::from_event(&event) {
         Err(error) => refused(&error),
@@ -129,8 +131,9 @@ pub fn rules(data: &[u8]) {
     match doors::rules(&text) {
         Ok(count) => {
             assert!(count > 0 && count <= text.len());
-            // What is added is counted from the same lines.
-            let padded = format!("# a comment\n{text}");
+            // What is added is counted from the same lines. A mark of the byte
+            // order is one at the beginning alone.
+            let padded = format!("# a comment\n{}", text.trim_start_matches('\u{feff}'));
             assert_eq!(doors::rules(&padded).expect("it was accepted"), count);
         }
         Err(told) => {
@@ -170,10 +173,7 @@ pub fn edits(data: &[u8]) {
 fn an_item(item: &Item) {
     let corrupt = |error: &Corrupt| {
         assert_line(&error.to_string());
-        assert!(
-            !error.attribute.is_empty() || item.contains_key(""),
-            "{error}"
-        );
+        assert!(!error.attribute.is_empty(), "{error}");
         assert!(error.to_string().contains("pk="), "{error}");
     };
     match items::read_unsealed(item.clone()) {

@@ -34,7 +34,7 @@ pub struct Corrupt {
     pub pk: String,
     /// Its sort key.
     pub sk: String,
-    /// The attribute that is wrong.
+    /// The attribute that is wrong, with what can't be seen escaped.
     pub attribute: String,
     /// What is wrong with it.
     pub problem: String,
@@ -49,10 +49,14 @@ impl Corrupt {
     pub fn new(pk: String, sk: String, attribute: &str, problem: &str) -> Self {
         const ATTRIBUTE: usize = 100;
         const PROBLEM: usize = 300;
+        let attribute = match attribute {
+            "" => "\"\"".to_owned(),
+            attribute => attribute.escape_debug().to_string(),
+        };
         Self {
             pk,
             sk,
-            attribute: cut(&one_line(attribute), ATTRIBUTE).into_owned(),
+            attribute: cut(&attribute, ATTRIBUTE).into_owned(),
             problem: cut(&one_line(problem), PROBLEM).into_owned(),
         }
     }
