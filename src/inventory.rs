@@ -228,6 +228,8 @@ struct Findings {
     changes: BTreeMap<ChangeKind, u64>,
     held_back: u64,
     unwritten: u64,
+    /// Connections that were seen, and are not on record as being there.
+    unsettled: u64,
     /// Whether changes may still arrive of which it is not known whether they
     /// were written.
     is_open: bool,
@@ -247,6 +249,7 @@ impl Findings {
             changes: BTreeMap::new(),
             held_back: 0,
             unwritten: 0,
+            unsettled: 0,
             is_open: false,
             snapshots: None,
         }
@@ -321,6 +324,11 @@ impl Findings {
         for snapshot in written.chain(applied.refreshed) {
             snapshots.insert(snapshot.arn.clone(), snapshot);
         }
+        let is_there = |arn: &&ConnectionArn| {
+            let snapshot = snapshots.get(*arn);
+            snapshot.is_some_and(|snapshot| !snapshot.is_deleted())
+        };
+        let unsettled = observation.arns().filter(|arn| !is_there(arn)).count() as u64;
         Self {
             outcome,
             listings,
@@ -328,6 +336,7 @@ impl Findings {
             changes,
             held_back: held_back as u64,
             unwritten,
+            unsettled,
             is_open: open > 0,
             snapshots: Some(snapshots),
         }
@@ -354,6 +363,7 @@ impl Findings {
             changes: self.changes,
             tombstones_held_back: self.held_back,
             unwritten: self.unwritten,
+            unsettled: self.unsettled,
             code_version: CODE_VERSION.into(),
             // It can't stand for what may still change by its own doing.
             snapshots: snapshots.filter(|_| !self.is_open).map(SnapshotsRecord::of),

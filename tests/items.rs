@@ -276,7 +276,7 @@ fn run_record() -> impl Strategy<Value = RunRecord> {
     );
     let rest = (
         any::<u64>(),
-        any::<u64>(),
+        (any::<u64>(), any::<u64>()),
         text(),
         prop::option::of((any::<u64>(), digest())),
         (prop::option::of(any::<u64>()), prop::option::of(digest())),
@@ -284,7 +284,8 @@ fn run_record() -> impl Strategy<Value = RunRecord> {
     (any::<u64>(), who, found, rest).prop_map(|(sequence, who, found, rest)| {
         let (run_id, times, outcome, trigger, (provider, host_arn)) = who;
         let (problems, listings, connections, changes) = found;
-        let (tombstones_held_back, unwritten, code_version, snapshots, last) = rest;
+        let (tombstones_held_back, left, code_version, snapshots, last) = rest;
+        let (unwritten, unsettled) = left;
         let (account_sequence, previous_digest) = last;
         RunRecord {
             format: Format::CURRENT,
@@ -305,6 +306,7 @@ fn run_record() -> impl Strategy<Value = RunRecord> {
             changes,
             tombstones_held_back,
             unwritten,
+            unsettled,
             code_version,
             snapshots: snapshots.map(|(count, digest)| SnapshotsRecord { count, digest }),
             account_sequence,

@@ -270,6 +270,11 @@ pub struct RunRecord {
     /// table did not take them.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unwritten: u64,
+    /// Connections that it saw and that are on record as gone, or not at all,
+    /// after it: not written, or a listing at the same time lacked them, and
+    /// which of the two looked first can't be told. The next run settles it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unsettled: u64,
     /// The version of this software.
     pub code_version: Box<str>,
     /// The account's snapshots after this run. None if they could not be
@@ -313,10 +318,10 @@ impl RunRecord {
             })
     }
 
-    /// Whether all that it saw is written: the table could be read, and took
-    /// every write.
+    /// Whether all that it saw is on record: the table could be read and took
+    /// every write, and no other run saw otherwise.
     pub fn wrote_all(&self) -> bool {
-        self.unwritten == 0 && self.snapshots.is_some()
+        self.unwritten == 0 && self.unsettled == 0 && self.snapshots.is_some()
     }
 
     /// Whether it can show what was not there in the account: it is complete,
