@@ -149,6 +149,11 @@ fn insert(table: &TableName, item: Item) -> Statement {
     Statement { text, parameters }
 }
 
+/// Bytes and parameters that most statements have at most: a run makes one for
+/// each connection.
+const TEXT: usize = 384;
+const PARAMETERS: usize = 16;
+
 /// An `UPDATE` of one item, as it is put together.
 struct Update {
     statement: Statement,
@@ -161,18 +166,17 @@ struct Conditional {
 
 impl Update {
     fn new(table: &TableName) -> Self {
+        let mut text = String::with_capacity(TEXT);
+        text.extend(["UPDATE \"", table.as_str(), "\""]);
+        let parameters = Vec::with_capacity(PARAMETERS);
         Self {
-            statement: Statement {
-                text: format!("UPDATE \"{table}\""),
-                parameters: Vec::new(),
-            },
+            statement: Statement { text, parameters },
         }
     }
 
     fn set(&mut self, name: &str, value: AttributeValue) {
-        self.statement
-            .text
-            .push_str(&format!(" SET \"{name}\" = ?"));
+        let parts = [" SET \"", name, "\" = ?"];
+        self.statement.text.extend(parts);
         self.statement.parameters.push(value);
     }
 
@@ -180,7 +184,7 @@ impl Update {
     fn put(&mut self, name: &str, value: Option<AttributeValue>) {
         match value {
             Some(value) => self.set(name, value),
-            None => self.statement.text.push_str(&format!(" REMOVE \"{name}\"")),
+            None => self.statement.text.extend([" REMOVE \"", name, "\""]),
         }
     }
 
@@ -195,9 +199,8 @@ impl Update {
 
 impl Conditional {
     fn when(mut self, name: &str, operator: &str, value: AttributeValue) -> Self {
-        self.statement
-            .text
-            .push_str(&format!(" AND \"{name}\" {operator} ?"));
+        let parts = [" AND \"", name, "\" ", operator, " ?"];
+        self.statement.text.extend(parts);
         self.statement.parameters.push(value);
         self
     }
@@ -207,9 +210,8 @@ impl Conditional {
         match value {
             Some(value) => self.when(name, "=", value),
             None => {
-                self.statement
-                    .text
-                    .push_str(&format!(" AND \"{name}\" IS MISSING"));
+                let parts = [" AND \"", name, "\" IS MISSING"];
+                self.statement.text.extend(parts);
                 self
             }
         }
