@@ -292,7 +292,7 @@ async fn a_thousand_pages_are_one_listing_to_the_last() {
     // Most are empty, as the service's may be.
     let page = |number: usize| {
         let id = format!("of-page-{number}");
-        let entries = if number % 10 == 0 {
+        let entries = if number.is_multiple_of(10) {
             vec![entry(&arn(REGION, &id), &id, "AVAILABLE")]
         } else {
             Vec::new()
