@@ -62,7 +62,32 @@ pub fn check(lived: &Lived, record: &Record) -> Checked {
         let ran = lived.by_id(&run.run_id)?;
         for connection in 0..lived.truth.len() {
             nothing_is_lost(lived, &record.histories[connection], run, ran, connection)?;
+            it_was_seen_when_it_was(lived, record, run, ran, connection)?;
         }
+    }
+    Ok(())
+}
+
+/// What is there was last seen no earlier than a complete run saw it: when it
+/// was seen never goes back.
+fn it_was_seen_when_it_was(
+    lived: &Lived,
+    record: &Record,
+    run: &RunRecord,
+    ran: &Ran,
+    connection: usize,
+) -> Checked {
+    let saw = lived.view(ran, connection).iter().any(Option::is_some);
+    let arn: ConnectionArn = connection_arn(connection).parse().map_err(|_| "an ARN")?;
+    let snapshot = record.snapshots.get(&arn);
+    if let Some(there) = snapshot.filter(|snapshot| saw && !snapshot.is_deleted()) {
+        must!(
+            there.last_seen.ended_at >= run.started_at,
+            "c{connection:02} was seen by run {} of {}, and last seen until {}",
+            run.sequence,
+            run.started_at,
+            there.last_seen.ended_at
+        );
     }
     Ok(())
 }
