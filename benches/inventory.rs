@@ -45,7 +45,7 @@ use tokio::net::TcpListener;
 #[path = "support/mod.rs"]
 mod support;
 
-use support::{Result, peak_bytes, processor_seconds, put, table_at};
+use support::{Result, process::peak_bytes, processor_seconds, put, table_at};
 
 const ACCOUNT: &str = "123456789012";
 const REGION: &str = "eu-west-1";
@@ -322,7 +322,7 @@ async fn run(service: &str, table: &str) -> Result<()> {
     let told = json!({
         "seconds": seconds,
         "processor_seconds": processor_seconds()?,
-        "peak_bytes": peak_bytes()?,
+        "peak_bytes": peak_bytes("self")?,
         "summary": answer.runs()[0],
     });
     println!("{told}");

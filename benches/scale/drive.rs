@@ -26,7 +26,7 @@ use serde_json::json;
 
 use crate::options::Options;
 use crate::service;
-use crate::support::{Result, peak_bytes, processor_seconds, put, table_at};
+use crate::support::{Result, process::peak_bytes, processor_seconds, put, table_at};
 
 /// The account that the function is in.
 const OWN: &str = "999999999999";
@@ -107,7 +107,7 @@ pub async fn run(options: &Options, service: &str, table: &str) -> Result<()> {
     let mut all = sum(environments);
     all.seconds = began.elapsed().as_secs_f64();
     all.processor_seconds = processor_seconds()?;
-    all.peak_bytes = peak_bytes()?;
+    all.peak_bytes = peak_bytes("self")?;
     println!("{}", serde_json::to_string(&all)?);
     Ok(())
 }

@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use crate::front::{self, Front};
 use crate::options::Options;
 use crate::service::{self, Service};
-use crate::support::{Result, peak_bytes};
+use crate::support::{Result, process::peak_bytes};
 
 /// Serves, and does what each line of standard input says: `fill` (the
 /// accounts get their connections), `change`, `calm`, `busy`, `counts`. Every
@@ -50,7 +50,7 @@ pub async fn serve(options: Options) -> Result<()> {
             let counts = json!({
                 "service": service.take_counts(),
                 "table": front.take_counts(),
-                "peak_bytes": peak_bytes().expect("counted"),
+                "peak_bytes": peak_bytes("self").expect("counted"),
             });
             println!("{counts}");
         }

@@ -9,6 +9,8 @@ use codeconnections_inventory::local::embedded::{TABLE, local_config};
 use codeconnections_inventory::table::Table;
 use codeconnections_inventory::table::items::Item;
 
+pub mod process;
+
 pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// The embedded table that is served at `endpoint`.
@@ -46,12 +48,4 @@ pub fn processor_seconds() -> Result<f64> {
         return Err("too few fields in /proc/self/stat".into());
     };
     Ok((user.parse::<f64>()? + system.parse::<f64>()?) / TICKS)
-}
-
-/// The most memory that this process ever had in use (`VmHWM`).
-pub fn peak_bytes() -> Result<u64> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
-    Ok(kibibytes.ok_or("no VmHWM")?.parse::<u64>()? * 1024)
 }

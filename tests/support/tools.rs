@@ -55,6 +55,14 @@ pub fn ministack() -> PathBuf {
     python_program("ministack", "ministack.txt", "ministack")
 }
 
+/// The Python interpreter of the benchmark's peers.
+///
+/// # Panics
+/// If it can't be installed.
+pub fn peers() -> PathBuf {
+    python_program("peers", "peers.txt", "python")
+}
+
 /// A program of the Python environment `name`, which holds what a file of
 /// `tests/python` names.
 fn python_program(name: &str, file: &str, program: &str) -> PathBuf {

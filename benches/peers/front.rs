@@ -1,0 +1,366 @@
+//! What stands before a server and is all that a function sees of it: it counts
+//! requests and bytes, is as far away as it is told to be, and can keep what it
+//! passes on, and give the same answers again.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::convert::Infallible;
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, Request, Response, Uri};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+use crate::Result;
+
+/// A request, whole.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    pub uri: Uri,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+/// An answer, whole.
+#[derive(Debug, Clone)]
+pub struct Answered {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+/// What answers behind a front.
+pub trait Server: Send + Sync + 'static {
+    fn answer(&self, asked: Asked) -> impl Future<Output = Result<Answered>> + Send;
+}
+
+/// What passed, since it was last asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Passed {
+    /// By operation.
+    pub requests: BTreeMap<String, u64>,
+    /// Both ways, heads and bodies.
+    pub bytes: u64,
+    pub read_units: f64,
+    pub write_units: f64,
+}
+
+impl Passed {
+    pub fn total(&self) -> u64 {
+        self.requests.values().sum()
+    }
+
+    pub fn with(mut self, other: Self) -> Self {
+        for (operation, count) in other.requests {
+            *self.requests.entry(operation).or_default() += count;
+        }
+        self.bytes += other.bytes;
+        self.read_units += other.read_units;
+        self.write_units += other.write_units;
+        self
+    }
+}
+
+/// Requests with their answers, in the order in which they came.
+pub type Kept = Vec<(Asked, Answered)>;
+
+#[derive(Default)]
+struct State {
+    passed: Mutex<Passed>,
+    bytes: AtomicU64,
+    away: Mutex<Duration>,
+    keeping: Mutex<Option<Kept>>,
+}
+
+pub struct Front {
+    pub endpoint: String,
+    state: Arc<State>,
+    server: JoinHandle<()>,
+}
+
+impl Front {
+    pub async fn before(server: impl Server) -> Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let endpoint = format!("http://{}", listener.local_addr()?);
+        let state = Arc::new(State::default());
+        let serving = serve(listener, Arc::clone(&state), Arc::new(server));
+        Ok(Self {
+            endpoint,
+            state,
+            server: tokio::spawn(serving),
+        })
+    }
+
+    /// From now on each answer takes so much longer.
+    pub fn be_away(&self, time: Duration) {
+        *locked(&self.state.away) = time;
+    }
+
+    /// What passed since this was last asked.
+    pub fn passed(&self) -> Passed {
+        Passed {
+            bytes: self.state.bytes.swap(0, Ordering::Relaxed),
+            ..std::mem::take(&mut locked(&self.state.passed))
+        }
+    }
+
+    /// Keeps all that passes from now on.
+    pub fn keep(&self) {
+        *locked(&self.state.keeping) = Some(Kept::new());
+    }
+
+    /// What was kept.
+    pub fn kept(&self) -> Kept {
+        locked(&self.state.keeping).take().unwrap_or_default()
+    }
+
+    /// A front that gives the same answers to the same requests, with nothing
+    /// behind it.
+    pub async fn with_answers(kept: &Kept) -> Result<Self> {
+        let mut again: Again = HashMap::new();
+        for (asked, answered) in kept {
+            let answers = again.entry(asked.body.clone()).or_default();
+            answers.push_back(answered.clone());
+        }
+        Self::before(Recorded(Mutex::new(again))).await
+    }
+}
+
+impl Drop for Front {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+async fn serve(listener: TcpListener, state: Arc<State>, server: Arc<impl Server>) {
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            return;
+        };
+        let _ = stream.set_nodelay(true);
+        let counted = TokioIo::new(Counted {
+            stream,
+            state: Arc::clone(&state),
+        });
+        let (state, server) = (Arc::clone(&state), Arc::clone(&server));
+        let service = service_fn(move |request| {
+            let (state, server) = (Arc::clone(&state), Arc::clone(&server));
+            async move { Ok::<_, Infallible>(answer(&state, &*server, request).await) }
+        });
+        tokio::spawn(http1::Builder::new().serve_connection(counted, service));
+    }
+}
+
+async fn answer(
+    state: &State,
+    server: &impl Server,
+    request: Request<Incoming>,
+) -> Response<Full<Bytes>> {
+    match pass(state, server, request).await {
+        Ok(answered) => {
+            let mut response = Response::new(Full::new(answered.body));
+            *response.status_mut() = answered.status.try_into().expect("a status");
+            *response.headers_mut() = answered.headers;
+            response
+        }
+        Err(error) => {
+            eprintln!("a request failed in front of its server: {error}");
+            let mut response = Response::new(Full::default());
+            *response.status_mut() = axum::http::StatusCode::BAD_GATEWAY;
+            response
+        }
+    }
+}
+
+async fn pass(state: &State, server: &impl Server, request: Request<Incoming>) -> Result<Answered> {
+    let (head, body) = request.into_parts();
+    let asked = Asked {
+        uri: head.uri,
+        headers: head.headers,
+        body: body.collect().await?.to_bytes(),
+    };
+    let operation = operation(&asked);
+    let away = *locked(&state.away);
+    tokio::time::sleep(away).await;
+    let mut answered = server.answer(asked.clone()).await?;
+    let units = answered.headers.remove(UNITS).map_or(0.0, |units| {
+        let units = units.to_str().ok().and_then(|units| units.parse().ok());
+        units.unwrap_or(0.0)
+    });
+    if let Some(kept) = locked(&state.keeping).as_mut() {
+        kept.push((asked, answered.clone()));
+    }
+    let mut passed = locked(&state.passed);
+    *passed.requests.entry(operation.clone()).or_default() += 1;
+    if matches!(operation.as_str(), "Query" | "Scan" | "GetItem") {
+        passed.read_units += units;
+    } else {
+        passed.write_units += units;
+    }
+    Ok(answered)
+}
+
+/// How a server says to its front what an operation used; nobody else reads it.
+pub const UNITS: &str = "x-units";
+
+/// `ListConnections`, `Query`, …
+pub fn operation(asked: &Asked) -> String {
+    let target = asked.headers.get("x-amz-target");
+    let target = target.and_then(|target| target.to_str().ok());
+    let told = match target {
+        Some(target) => target.rsplit('.').next(),
+        None => asked.uri.path().rsplit('/').next(),
+    };
+    told.unwrap_or("").to_owned()
+}
+
+/// Passes requests on to a server elsewhere, and has it say what they used.
+pub struct Elsewhere {
+    endpoint: String,
+    client: hyper_util::client::legacy::Client<
+        hyper_util::client::legacy::connect::HttpConnector,
+        Full<Bytes>,
+    >,
+}
+
+impl Elsewhere {
+    pub fn at(endpoint: &str) -> Self {
+        let executor = hyper_util::rt::TokioExecutor::new();
+        Self {
+            endpoint: endpoint.to_owned(),
+            client: hyper_util::client::legacy::Client::builder(executor).build_http(),
+        }
+    }
+}
+
+impl Server for Elsewhere {
+    async fn answer(&self, asked: Asked) -> Result<Answered> {
+        let mut body: Value = serde_json::from_slice(&asked.body)?;
+        let asked_for_units = body["ReturnConsumedCapacity"].is_string();
+        if !asked_for_units {
+            body["ReturnConsumedCapacity"] = "TOTAL".into();
+        }
+        let mut request = Request::post(format!("{}{}", self.endpoint, asked.uri.path()));
+        for (name, value) in &asked.headers {
+            if name != "content-length" && name != "host" {
+                request = request.header(name, value);
+            }
+        }
+        let request = request.body(Full::new(Bytes::from(body.to_string())))?;
+        let response = self.client.request(request).await?;
+        let (head, body) = response.into_parts();
+        let body = body.collect().await?.to_bytes();
+        let (mut headers, mut kept) = (head.headers, body.clone());
+        // What follows from the body is of this one.
+        headers.remove("content-length");
+        headers.remove("x-amz-crc32");
+        if let Ok(mut told) = serde_json::from_slice::<Value>(&body) {
+            let used = sum(&told["ConsumedCapacity"]);
+            headers.insert(UNITS, used.to_string().parse()?);
+            if !asked_for_units && let Some(told) = told.as_object_mut() {
+                told.remove("ConsumedCapacity");
+                kept = serde_json::to_vec(told)?.into();
+            }
+        }
+        Ok(Answered {
+            status: head.status.as_u16(),
+            headers,
+            body: kept,
+        })
+    }
+}
+
+/// Answers by the bodies that they are answers to.
+type Again = HashMap<Bytes, VecDeque<Answered>>;
+
+struct Recorded(Mutex<Again>);
+
+impl Server for Recorded {
+    async fn answer(&self, asked: Asked) -> Result<Answered> {
+        let mut again = locked(&self.0);
+        let answers = again.get_mut(&asked.body);
+        let answers = answers.ok_or("this was not asked before")?;
+        // What is asked by the same body gets the answers in turn.
+        answers.rotate_left(1);
+        Ok(answers.back().ok_or("no answer")?.clone())
+    }
+}
+
+fn sum(used: &Value) -> f64 {
+    match used {
+        Value::Array(each) => each.iter().map(sum).sum(),
+        used => used["CapacityUnits"].as_f64().unwrap_or(0.0),
+    }
+}
+
+/// An answer of axum's, whole.
+pub async fn whole(response: Response<Body>) -> Result<Answered> {
+    let (head, body) = response.into_parts();
+    Ok(Answered {
+        status: head.status.as_u16(),
+        headers: head.headers,
+        body: body.collect().await?.to_bytes(),
+    })
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().expect("nothing panics with it")
+}
+
+/// A connection that counts what goes over it.
+struct Counted {
+    stream: TcpStream,
+    state: Arc<State>,
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        let read_bytes = buffer.filled().len() - before;
+        self.state
+            .bytes
+            .fetch_add(read_bytes as u64, Ordering::Relaxed);
+        read
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        if let Poll::Ready(Ok(written)) = written {
+            self.state
+                .bytes
+                .fetch_add(written as u64, Ordering::Relaxed);
+        }
+        written
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,131 @@
+//! One function's process: its start, its invocations, and what it has used.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::Result;
+use crate::process::peak_bytes;
+use crate::runtime::Runtime;
+use crate::world::{PEER_HISTORY, PEER_TABLE, REGION, World};
+
+/// A program that can be started as a function.
+#[derive(Debug, Clone)]
+pub struct Program {
+    pub name: &'static str,
+    pub path: PathBuf,
+    pub arguments: Vec<OsString>,
+}
+
+pub struct Function {
+    process: Child,
+    runtime: Runtime,
+    /// From the start of the process to its first question for an event.
+    pub start: Duration,
+    /// Processor seconds up to then.
+    pub start_processor: f64,
+}
+
+/// One invocation.
+#[derive(Debug, Clone)]
+pub struct Invocation {
+    pub seconds: f64,
+    /// Of the function's process alone, user and system.
+    pub processor: f64,
+    pub answer: Value,
+}
+
+impl Function {
+    /// Starts it in `world`, and waits until it asks for an event.
+    pub async fn start(program: &Program, world: &World) -> Result<Self> {
+        let mut runtime = Runtime::start().await?;
+        let began = Instant::now();
+        let process = Command::new(&program.path)
+            .args(&program.arguments)
+            .env_clear()
+            .envs(environment(world, &runtime.address))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()?;
+        let start = runtime.polled().await? - began;
+        let start_processor = running_seconds(process.id())?;
+        Ok(Self {
+            process,
+            runtime,
+            start,
+            start_processor,
+        })
+    }
+
+    /// One invocation, and what it used until the function asked for the next.
+    pub async fn invoke(&mut self, event: &Value) -> Result<Invocation> {
+        let before = running_seconds(self.process.id())?;
+        let (answer, took) = self.runtime.invoke(event).await?;
+        self.runtime.polled().await?;
+        Ok(Invocation {
+            seconds: took.as_secs_f64(),
+            processor: running_seconds(self.process.id())? - before,
+            answer,
+        })
+    }
+
+    /// The most memory that it ever had in use.
+    pub fn peak_bytes(&self) -> Result<u64> {
+        peak_bytes(&self.process.id().to_string())
+    }
+}
+
+impl Drop for Function {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Processor seconds of all threads that a process has: finer than what the
+/// process's own file tells, which counts in hundredths of a second.
+/// <https://docs.kernel.org/scheduler/sched-stats.html>
+fn running_seconds(process: u32) -> Result<f64> {
+    let mut nanoseconds = 0.0;
+    for thread in std::fs::read_dir(format!("/proc/{process}/task"))? {
+        let told = std::fs::read_to_string(thread?.path().join("schedstat"))?;
+        let first = told.split_whitespace().next().ok_or("an empty schedstat")?;
+        nanoseconds += first.parse::<f64>()?;
+    }
+    Ok(nanoseconds / 1e9)
+}
+
+fn environment(world: &World, runtime: &str) -> BTreeMap<&'static str, String> {
+    let table = codeconnections_inventory::local::embedded::TABLE;
+    let text = |name: &str| name.to_owned();
+    [
+        ("AWS_LAMBDA_RUNTIME_API", runtime.to_owned()),
+        ("AWS_LAMBDA_FUNCTION_NAME", text("inventory")),
+        ("AWS_LAMBDA_FUNCTION_VERSION", text("1")),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", text("1769")),
+        ("AWS_LAMBDA_FUNCTION_TIMEOUT", text("900")),
+        ("AWS_LAMBDA_LOG_GROUP_NAME", text("g")),
+        ("AWS_LAMBDA_LOG_STREAM_NAME", text("s")),
+        ("AWS_REGION", text(REGION)),
+        ("AWS_DEFAULT_REGION", text(REGION)),
+        ("AWS_ACCESS_KEY_ID", text("AKIAEXAMPLE")),
+        ("AWS_SECRET_ACCESS_KEY", text("secret")),
+        ("AWS_SESSION_TOKEN", text("session")),
+        (
+            "AWS_ENDPOINT_URL_CODECONNECTIONS",
+            world.service.endpoint.clone(),
+        ),
+        ("AWS_ENDPOINT_URL_DYNAMODB", world.table.endpoint.clone()),
+        ("PYTHONDONTWRITEBYTECODE", text("1")),
+        ("PATH", text("/usr/bin:/bin")),
+        ("TABLE_NAME", text(table)),
+        ("PEER_TABLE_NAME", text(PEER_TABLE)),
+        ("PEER_HISTORY_NAME", text(PEER_HISTORY)),
+        ("REGIONS", text(REGION)),
+    ]
+    .into()
+}

@@ -1,0 +1,289 @@
+//! The function beside what one would have in its place: the same job in
+//! Python as one writes it first, the same by somebody who looks at what it
+//! costs, a function in Rust that does nothing, and one that sends the same
+//! bytes and knows nothing of AWS.
+//!
+//!     cargo bench --bench peers                          # all; some 20 minutes
+//!     cargo bench --bench peers -- --connections 250
+//!     cargo bench --bench peers -- --write               # and into README.md
+//!
+//! Each is a process of its own that talks to a runtime API, a service and
+//! tables in this one; processor time and memory are the process's alone. Lambda,
+//! TLS and the network are not in it, but for the time that an answer takes to
+//! come where the output says so.
+
+#![allow(
+    clippy::expect_used,
+    clippy::cast_precision_loss,
+    reason = "a benchmark of counts far below 2^52 that has nothing better to do than stop"
+)]
+
+mod front;
+mod function;
+#[path = "../support/process.rs"]
+mod process;
+mod programs;
+mod report;
+mod runtime;
+#[path = "../../tests/support/tools.rs"]
+mod tools;
+mod world;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::json;
+
+use front::{Front, Kept, Passed};
+use function::{Function, Invocation};
+use programs::Programs;
+use report::{Figures, Report, Row, Start, Waited};
+use world::World;
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// How far away a page and a table's answer are, where that matters.
+const AWAY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(5));
+
+struct Options {
+    connections: Vec<usize>,
+    /// Processes of each program whose start is measured.
+    starts: usize,
+    /// Of how many connections the time is measured with answers that take
+    /// their time.
+    waited: usize,
+    write: bool,
+}
+
+const USAGE: &str = "\
+cargo bench --bench peers -- [--connections N,N] [--starts N] [--waited CONNECTIONS] [--write]";
+
+fn options() -> Option<Options> {
+    let mut options = Options {
+        connections: vec![250, 10_000],
+        starts: 15,
+        waited: 10_000,
+        write: false,
+    };
+    let mut words = std::env::args().skip(1).filter(|word| word != "--bench");
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--connections" => {
+                let numbers = words.next()?;
+                let numbers = numbers.split(',').map(|number| number.parse().ok());
+                options.connections = numbers.collect::<Option<_>>()?;
+            }
+            "--starts" => options.starts = words.next()?.parse().ok()?,
+            "--waited" => options.waited = words.next()?.parse().ok()?,
+            "--write" => options.write = true,
+            _ => return None,
+        }
+    }
+    Some(options)
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let Some(options) = options() else {
+        eprintln!("{USAGE}");
+        std::process::exit(2);
+    };
+    let programs = Programs::build()?;
+    let mut report = Report {
+        sizes: programs.sizes()?,
+        starts: starts(&programs, options.starts).await?,
+        ..Report::default()
+    };
+    report.print_starts();
+    for connections in options.connections {
+        for row in rows(&programs, connections).await? {
+            row.print();
+            report.rows.push(row);
+        }
+    }
+    if options.waited > 0 {
+        report.waited = waited(&programs, options.waited).await?;
+        report.print_waited();
+    }
+    if options.write {
+        report.write()?;
+    }
+    Ok(())
+}
+
+/// How long each takes from the start of its process to its first question for
+/// an event, in turn.
+async fn starts(programs: &Programs, number: usize) -> Result<Vec<Start>> {
+    let world = World::new(0).await?;
+    let mut starts: BTreeMap<&str, Vec<(f64, f64)>> = BTreeMap::new();
+    // The first one of each finds nothing of it in memory.
+    for round in 0..=number {
+        for program in programs.all_that_start() {
+            let function = Function::start(program, &world).await?;
+            if round > 0 {
+                let took = (function.start.as_secs_f64(), function.start_processor);
+                starts.entry(program.name).or_default().push(took);
+            }
+        }
+    }
+    let start = |(name, took): (&'static str, Vec<(f64, f64)>)| Start {
+        name,
+        seconds: Figures::of(took.iter().map(|(seconds, _)| *seconds)),
+        processor: Figures::of(took.iter().map(|(_, processor)| *processor)),
+    };
+    Ok(starts.into_iter().map(start).collect())
+}
+
+/// One program in a world of its own.
+struct Contestant {
+    name: &'static str,
+    world: World,
+    function: Function,
+}
+
+impl Contestant {
+    async fn new(program: &function::Program, connections: usize) -> Result<Self> {
+        let world = World::new(connections).await?;
+        Ok(Self {
+            name: program.name,
+            function: Function::start(program, &world).await?,
+            world,
+        })
+    }
+
+    /// One invocation, and what passed for it.
+    async fn invoke(&mut self) -> Result<(Invocation, Passed)> {
+        self.world.next_round();
+        self.world.passed();
+        let invocation = self.function.invoke(&json!({})).await?;
+        let answer = &invocation.answer;
+        if let Some(seen) = answer["seen"]
+            .as_u64()
+            .or(answer["listings"][0]["connections"].as_u64())
+        {
+            assert_eq!(seen, self.world.connections() as u64, "{answer}");
+        }
+        Ok((invocation, self.world.passed()))
+    }
+
+    fn row(&self, what: &str, invocations: &[(Invocation, Passed)]) -> Result<Row> {
+        let (_, passed) = invocations.last().ok_or("no invocation")?;
+        let figures = |figure: fn(&Invocation) -> f64| {
+            Figures::of(invocations.iter().map(|(invocation, _)| figure(invocation)))
+        };
+        Ok(Row {
+            name: self.name,
+            connections: self.world.connections(),
+            what: what.to_owned(),
+            seconds: figures(|invocation| invocation.seconds),
+            processor: figures(|invocation| invocation.processor),
+            peak_bytes: self.function.peak_bytes()?,
+            passed: passed.clone(),
+        })
+    }
+}
+
+/// All programs over so many connections: the first run, and runs in which
+/// none, one of a hundred, and all have changed, in turn.
+async fn rows(programs: &Programs, connections: usize) -> Result<Vec<Row>> {
+    let runs = (10_000 / connections.max(1)).clamp(2, 20) * 2;
+    let mut contestants = Vec::new();
+    let mut rows = Vec::new();
+    for program in [&programs.ours, &programs.tuned, &programs.idiomatic] {
+        let mut contestant = Contestant::new(program, connections).await?;
+        let first = contestant.invoke().await?;
+        rows.push(contestant.row("first run", &[first])?);
+        contestants.push(contestant);
+    }
+    for (percent, runs) in [(0, runs), (1, runs), (100, 2)] {
+        let mut invocations: Vec<Vec<_>> = contestants.iter().map(|_| Vec::new()).collect();
+        let mut floor = if percent == 0 {
+            let kept = keep(&mut contestants[0]).await?;
+            Some((floor(programs, connections, kept, false).await?, Vec::new()))
+        } else {
+            None
+        };
+        for contestant in &contestants {
+            contestant.world.change(percent);
+        }
+        for _ in 0..runs {
+            for (contestant, invocations) in contestants.iter_mut().zip(&mut invocations) {
+                invocations.push(contestant.invoke().await?);
+            }
+            if let Some((floor, invocations)) = &mut floor {
+                invocations.push(floor.invoke().await?);
+            }
+        }
+        let what = format!("{percent} % changed");
+        for (contestant, invocations) in contestants.iter().zip(&invocations) {
+            rows.push(contestant.row(&what, invocations)?);
+        }
+        if let Some((floor, invocations)) = &floor {
+            rows.push(floor.row(&what, invocations)?);
+        }
+    }
+    Ok(rows)
+}
+
+/// What one run sends and is answered.
+async fn keep(contestant: &mut Contestant) -> Result<[Kept; 2]> {
+    contestant.world.keep();
+    contestant.invoke().await?;
+    Ok(contestant.world.kept())
+}
+
+/// The function that sends all of that again, in front of the same answers.
+async fn floor(
+    programs: &Programs,
+    connections: usize,
+    [service, table]: [Kept; 2],
+    only_listing: bool,
+) -> Result<Contestant> {
+    let fronts = [
+        Front::with_answers(&service).await?,
+        Front::with_answers(&table).await?,
+    ];
+    let program = programs.floor(&fronts, [&service, &table], only_listing)?;
+    let world = World::of(connections, fronts);
+    let mut contestant = Contestant {
+        name: program.name,
+        function: Function::start(&program, &world).await?,
+        world,
+    };
+    // Its connections are opened now.
+    contestant.invoke().await?;
+    Ok(contestant)
+}
+
+/// How long a run over unchanged connections takes where answers take their
+/// time, beside the listing alone.
+async fn waited(programs: &Programs, connections: usize) -> Result<Vec<Waited>> {
+    let mut contestants = Vec::new();
+    for program in [&programs.ours, &programs.tuned] {
+        let mut contestant = Contestant::new(program, connections).await?;
+        contestant.invoke().await?;
+        contestants.push(contestant);
+    }
+    for only_listing in [false, true] {
+        let kept = keep(&mut contestants[0]).await?;
+        contestants.push(floor(programs, connections, kept, only_listing).await?);
+    }
+    let mut took: Vec<Vec<f64>> = contestants.iter().map(|_| Vec::new()).collect();
+    for contestant in &contestants {
+        contestant.world.be_away(AWAY.0, AWAY.1);
+    }
+    for _ in 0..5 {
+        for (contestant, took) in contestants.iter_mut().zip(&mut took) {
+            took.push(contestant.invoke().await?.0.seconds);
+        }
+    }
+    let waited = contestants
+        .iter()
+        .zip(took)
+        .map(|(contestant, took)| Waited {
+            name: contestant.name,
+            connections,
+            seconds: Figures::of(took),
+        });
+    Ok(waited.collect())
+}

@@ -1,0 +1,165 @@
+//! The programs that are held against each other, built or installed.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use crate::Result;
+use crate::front::{Asked, Front, Kept, operation};
+use crate::function::Program;
+use crate::tools;
+
+pub const OURS: &str = "this function";
+pub const TUNED: &str = "Python, tuned";
+pub const IDIOMATIC: &str = "Python, idiomatic";
+pub const NOTHING: &str = "Rust that does nothing";
+pub const FLOOR: &str = "the same bytes alone";
+pub const LISTING: &str = "the listing alone";
+
+pub struct Programs {
+    pub ours: Program,
+    pub tuned: Program,
+    pub idiomatic: Program,
+    nothing: Program,
+    floor: Program,
+}
+
+impl Programs {
+    /// All of them, as they would be deployed.
+    pub fn build() -> Result<Self> {
+        let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR"))
+            .parent()
+            .ok_or("no target folder")?;
+        cargo(
+            &project.join("Cargo.toml"),
+            target,
+            &[
+                "--no-default-features",
+                "--bin",
+                "codeconnections-inventory",
+            ],
+        )?;
+        let peers = target.join("peers");
+        cargo(&project.join("benches/peers/rust/Cargo.toml"), &peers, &[])?;
+        let rust = |name, path| Program {
+            name,
+            path,
+            arguments: Vec::new(),
+        };
+        let interpreter = tools::peers();
+        let folder = project.join("benches/peers/python");
+        let python = |name, module: &str| Program {
+            name,
+            path: interpreter.clone(),
+            // Lambda has the function's folder in its path.
+            arguments: ["-c", START, &format!("{module}.handler")]
+                .map(Into::into)
+                .into_iter()
+                .chain([folder.clone().into_os_string()])
+                .collect(),
+        };
+        Ok(Self {
+            ours: rust(OURS, target.join("release/codeconnections-inventory")),
+            tuned: python(TUNED, "tuned"),
+            idiomatic: python(IDIOMATIC, "idiomatic"),
+            nothing: rust(NOTHING, peers.join("release/nothing")),
+            floor: rust(FLOOR, peers.join("release/floor")),
+        })
+    }
+
+    pub fn all_that_start(&self) -> [&Program; 4] {
+        [&self.nothing, &self.ours, &self.tuned, &self.idiomatic]
+    }
+
+    /// Bytes of the binaries.
+    pub fn sizes(&self) -> Result<Vec<(&'static str, u64)>> {
+        let programs = [&self.ours, &self.nothing, &self.floor];
+        let size = |program: &Program| Ok((program.name, program.path.metadata()?.len()));
+        programs.map(size).into_iter().collect()
+    }
+
+    /// The floor, with what it is to send to `fronts`.
+    pub fn floor(
+        &self,
+        fronts: &[Front; 2],
+        [service, table]: [&Kept; 2],
+        only_listing: bool,
+    ) -> Result<Program> {
+        let of = |front: &Front, kept: &Kept, operations: &[&str]| -> Vec<Value> {
+            let asked = kept.iter().map(|(asked, _)| asked);
+            let these = asked.filter(|asked| operations.contains(&operation(asked).as_str()));
+            these.map(|asked| request(front, asked)).collect()
+        };
+        let [to_service, to_table] = fronts;
+        let script = json!({
+            "listing": of(to_service, service, &["ListConnections"]),
+            "reads": of(to_table, table, &["Query"]),
+            "writes": of(to_table, table, &["BatchExecuteStatement"]),
+            "last": of(to_table, table, &["ExecuteTransaction", "ExecuteStatement", "PutItem", "UpdateItem"]),
+        });
+        let number = |part: &str| script[part].as_array().map_or(0, Vec::len);
+        let all = ["listing", "reads", "writes", "last"].map(number);
+        if all.iter().sum::<usize>() != service.len() + table.len() {
+            return Err(format!("not every request is sent again: {all:?}").into());
+        }
+        let file =
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("floor-{only_listing}.json"));
+        std::fs::write(&file, script.to_string())?;
+        let mut program = self.floor.clone();
+        program.arguments.push(file.into());
+        if only_listing {
+            program.name = LISTING;
+            program.arguments.push("listing".into());
+        }
+        Ok(program)
+    }
+}
+
+/// Starts AWS's runtime client with the handler of a folder.
+const START: &str = "\
+import sys, runpy
+handler, folder = sys.argv[1:]
+sys.path.insert(0, folder)
+sys.argv = ['awslambdaric', handler]
+runpy.run_module('awslambdaric', run_name='__main__')";
+
+fn request(front: &Front, asked: &Asked) -> Value {
+    let path = asked.uri.path_and_query().map_or("/", |path| path.as_str());
+    let headers = asked.headers.iter().filter(|(name, _)| {
+        // The client sets them, as they were.
+        !matches!(name.as_str(), "host" | "content-length")
+    });
+    let headers = headers
+        .map(|(name, value)| [name.as_str(), value.to_str().expect("text")].map(str::to_owned));
+    json!({
+        "uri": format!("{}{path}", front.endpoint),
+        "headers": headers.collect::<Vec<_>>(),
+        "body": STANDARD.encode(&asked.body),
+    })
+}
+
+/// Builds for release.
+fn cargo(manifest: &Path, target: &Path, arguments: &[&str]) -> Result<()> {
+    let status = Command::new(env!("CARGO"))
+        .args([
+            "build",
+            "--quiet",
+            "--locked",
+            "--release",
+            "--manifest-path",
+        ])
+        .arg(manifest)
+        .arg("--target-dir")
+        .arg(PathBuf::from(target))
+        .args(arguments)
+        .status()?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("{}: {status}", manifest.display()).into())
+    }
+}

@@ -1,0 +1,256 @@
+//! What was measured, in lines and in the README.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use crate::Result;
+use crate::front::Passed;
+use crate::programs::{FLOOR, IDIOMATIC, NOTHING, OURS, TUNED};
+
+/// Figures of several runs.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Figures {
+    pub median: f64,
+    pub least: f64,
+    pub most: f64,
+}
+
+impl Figures {
+    pub fn of(figures: impl IntoIterator<Item = f64>) -> Self {
+        let mut figures: Vec<f64> = figures.into_iter().collect();
+        figures.sort_by(f64::total_cmp);
+        let at = |place: usize| figures.get(place).copied().unwrap_or(f64::NAN);
+        let middle = figures.len() / 2;
+        Self {
+            median: match figures.len() % 2 {
+                0 => f64::midpoint(at(middle.wrapping_sub(1)), at(middle)),
+                _ => at(middle),
+            },
+            least: at(0),
+            most: at(figures.len().wrapping_sub(1)),
+        }
+    }
+
+    fn milliseconds(self) -> String {
+        format!(
+            "{:.1} ({:.1} to {:.1})",
+            self.median * 1e3,
+            self.least * 1e3,
+            self.most * 1e3
+        )
+    }
+}
+
+/// From the start of a process to its first question for an event.
+pub struct Start {
+    pub name: &'static str,
+    pub seconds: Figures,
+    pub processor: Figures,
+}
+
+/// One kind of run of one program.
+pub struct Row {
+    pub name: &'static str,
+    pub connections: usize,
+    pub what: String,
+    pub seconds: Figures,
+    pub processor: Figures,
+    pub peak_bytes: u64,
+    pub passed: Passed,
+}
+
+impl Row {
+    fn microseconds_each(&self) -> f64 {
+        self.processor.median * 1e6 / self.connections as f64
+    }
+
+    fn peak_mebibytes(&self) -> f64 {
+        self.peak_bytes as f64 / f64::from(1 << 20)
+    }
+
+    pub fn print(&self) {
+        println!(
+            "{:>7} {:<14} {:<20} {:>9.1} ms {:>9.1} ms CPU ({:.1} to {:.1}) {:>8.1} us each \
+             {:>7.1} MiB {:>6} requests {:>9} bytes {:>8.1} read {:>8.1} written {:?}",
+            self.connections,
+            self.what,
+            self.name,
+            self.seconds.median * 1e3,
+            self.processor.median * 1e3,
+            self.processor.least * 1e3,
+            self.processor.most * 1e3,
+            self.microseconds_each(),
+            self.peak_mebibytes(),
+            self.passed.total(),
+            self.passed.bytes,
+            self.passed.read_units,
+            self.passed.write_units,
+            self.passed.requests,
+        );
+    }
+}
+
+/// A run where answers take their time.
+pub struct Waited {
+    pub name: &'static str,
+    pub connections: usize,
+    pub seconds: Figures,
+}
+
+#[derive(Default)]
+pub struct Report {
+    pub sizes: Vec<(&'static str, u64)>,
+    pub starts: Vec<Start>,
+    pub rows: Vec<Row>,
+    pub waited: Vec<Waited>,
+}
+
+impl Report {
+    pub fn print_starts(&self) {
+        for (name, bytes) in &self.sizes {
+            println!("{name:<24} {bytes:>10} bytes");
+        }
+        for start in &self.starts {
+            println!(
+                "{:<24} starts in {} ms, with {} ms CPU",
+                start.name,
+                start.seconds.milliseconds(),
+                start.processor.milliseconds()
+            );
+        }
+    }
+
+    pub fn print_waited(&self) {
+        for waited in &self.waited {
+            println!(
+                "{:>7} unchanged, 20 ms a page and 5 ms an answer of the table: {:<24} {} ms",
+                waited.connections,
+                waited.name,
+                waited.seconds.milliseconds()
+            );
+        }
+    }
+
+    /// Puts the table into README.md, between its marks, and the plot beside
+    /// the documents.
+    pub fn write(&self) -> Result<()> {
+        let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let readme = project.join("README.md");
+        let text = std::fs::read_to_string(&readme)?;
+        let (before, rest) = text.split_once(BEGIN).ok_or("no mark in README.md")?;
+        let (_, after) = rest.split_once(END).ok_or("no second mark in README.md")?;
+        std::fs::write(
+            &readme,
+            format!("{before}{BEGIN}\n{}{END}{after}", self.table()),
+        )?;
+        std::fs::write(project.join("docs/images/benchmark.svg"), self.plot())?;
+        Ok(())
+    }
+
+    fn row(&self, connections: usize, what: &str, name: &str) -> Option<&Row> {
+        self.rows
+            .iter()
+            .find(|row| row.connections == connections && row.what == what && row.name == name)
+    }
+
+    fn table(&self) -> String {
+        let mut table = String::from(
+            "| | start, ms | CPU of a run over 10,000 unchanged, ms | each, µs | requests | peak, MiB |\n\
+             |---|---|---|---|---|---|\n",
+        );
+        for name in [OURS, FLOOR, NOTHING, TUNED, IDIOMATIC] {
+            let start = self.starts.iter().find(|start| start.name == name);
+            let start = start.map(|start| format!("{:.1}", start.seconds.median * 1e3));
+            let row = self.row(10_000, UNCHANGED, name);
+            let cell = |show: fn(&Row) -> String| row.map(show).unwrap_or_default();
+            let _ = writeln!(
+                table,
+                "| {name} | {} | {} | {} | {} | {} |",
+                start.unwrap_or_default(),
+                cell(|row| format!("{:.0}", row.processor.median * 1e3)),
+                cell(|row| format!("{:.1}", row.microseconds_each())),
+                cell(|row| row.passed.total().to_string()),
+                cell(|row| format!("{:.1}", row.peak_mebibytes())),
+            );
+        }
+        for waited in &self.waited {
+            let _ = writeln!(
+                table,
+                "{}{}: {:.2} s ({:.2} to {:.2})",
+                if waited.name == OURS {
+                    "\nA run over 10,000 unchanged where a page takes 20 ms and the table's answers 5 ms:\n\n- "
+                } else {
+                    "- "
+                },
+                waited.name,
+                waited.seconds.median,
+                waited.seconds.least,
+                waited.seconds.most,
+            );
+        }
+        table
+    }
+
+    /// Processor time for each unchanged connection, as bars on a scale of
+    /// tens.
+    fn plot(&self) -> String {
+        let rows: Vec<&Row> = [FLOOR, OURS, TUNED, IDIOMATIC]
+            .iter()
+            .filter_map(|name| self.row(10_000, UNCHANGED, name))
+            .collect();
+        let (left, width, height) = (170.0, 430.0, 28.0);
+        let bottom = height * rows.len() as f64 + 8.0;
+        // From 1 to 10,000 microseconds.
+        let place = |each: f64| left + width * each.max(1.0).log10() / 4.0;
+        let mut svg = format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 680 {:.0}\" font-family=\"sans-serif\" \
+             font-size=\"13\" role=\"img\" aria-label=\"Processor time for each unchanged connection\">\n\
+             <rect width=\"680\" height=\"{:.0}\" fill=\"#fff\"/>\n",
+            bottom + 44.0,
+            bottom + 44.0
+        );
+        for power in 0..=4 {
+            let at = place(10_f64.powi(power));
+            let _ = writeln!(
+                svg,
+                "<path d=\"M{at:.1} 4V{bottom:.1}\" stroke=\"#ddd\"/><text x=\"{at:.1}\" y=\"{:.1}\" \
+                 text-anchor=\"middle\" fill=\"#555\">{}</text>",
+                bottom + 16.0,
+                10_u32.pow(power.unsigned_abs()),
+            );
+        }
+        for (number, row) in rows.iter().enumerate() {
+            let top = 8.0 + height * number as f64;
+            let each = row.microseconds_each();
+            let colour = if row.name == OURS {
+                "#b45309"
+            } else {
+                "#94a3b8"
+            };
+            let _ = writeln!(
+                svg,
+                "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>\
+                 <rect x=\"{left:.1}\" y=\"{top:.1}\" width=\"{:.1}\" height=\"20\" fill=\"{colour}\"/>\
+                 <text x=\"{:.1}\" y=\"{:.1}\">{each:.0}</text>",
+                left - 8.0,
+                top + 15.0,
+                row.name,
+                place(each) - left,
+                place(each) + 6.0,
+                top + 15.0,
+            );
+        }
+        let _ = writeln!(
+            svg,
+            "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\" fill=\"#555\">processor time for each of 10,000 \
+             unchanged connections, microseconds</text>\n</svg>",
+            left + width / 2.0,
+            bottom + 36.0,
+        );
+        svg
+    }
+}
+
+const UNCHANGED: &str = "0 % changed";
+const BEGIN: &str = "<!-- cargo bench --bench peers -- --write -->";
+const END: &str = "<!-- end of what it wrote -->";
