@@ -16,6 +16,7 @@ mod support;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
 use serde_json::{Value, json};
@@ -160,7 +161,10 @@ struct Group {
 
 impl Group {
     fn of(megabytes: u64) -> Self {
-        let name = format!("ccinv-limits-{}", std::process::id());
+        // One whose process is not quite gone can't be removed yet.
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("ccinv-limits-{}-{number}", std::process::id());
         let folder = Path::new("/sys/fs/cgroup/memory").join(&name);
         std::fs::create_dir(&folder).expect("control groups that can be written");
         std::fs::write(
