@@ -115,3 +115,29 @@ async fn the_changes_of_one_hour_cost_what_that_hour_holds() {
         meter.capacity()
     );
 }
+
+#[tokio::test]
+async fn who_has_seen_enough_changes_has_no_more_read() {
+    let lab = Lab::new().await;
+    // More than one page of a query.
+    (0..1_200).for_each(|n| {
+        lab.create(&format!("c{n}"));
+    });
+    lab.run().await;
+    let whole = between("2026-10-01T00:00:00Z", "2026-10-02T00:00:00Z");
+    let reads = async |enough: usize| {
+        let meter = Arc::new(Meter::default());
+        let audit = Audit::new(lab.table.metered(Arc::clone(&meter)));
+        let mut seen = 0;
+        let each = |_| {
+            seen += 1;
+            seen < enough
+        };
+        audit.each_change(&whole, each).await.expect("read");
+        (seen, meter.requests().read)
+    };
+    let (all, of_all) = reads(usize::MAX).await;
+    let (few, of_few) = reads(3).await;
+    assert_eq!((all, few), (1_200, 3));
+    assert!(of_few < of_all, "{of_few} of {of_all} requests");
+}

@@ -287,15 +287,15 @@ impl World {
     /// Every connection's history is what happened to it, each step once.
     async fn assert_told(&self, cell: &str) {
         let mut recorded: BTreeMap<String, Vec<Change>> = BTreeMap::new();
-        let scan = self.lab.table.scan(|page| {
+        let mut pages = self.lab.table.pages();
+        while let Some(page) = pages.next().await.expect("read") {
             let changes = page.into_iter().filter(items_of_changes);
             for item in changes {
                 let change: Change = items::read_record(item).expect("as it was written");
                 let of = recorded.entry(change.arn.to_string()).or_default();
                 of.push(change);
             }
-        });
-        scan.await.expect("read");
+        }
         let stories = recorded.into_iter().map(|(arn, mut changes)| {
             changes.sort_by_key(|change| change.version);
             lab::assert_chained(&changes);

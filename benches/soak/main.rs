@@ -251,7 +251,8 @@ impl Soak {
             assert_eq!(outcome, Outcome::Complete, "nothing is in its way");
         }
         let mut changes: HashMap<String, HashMap<String, Vec<Change>>> = HashMap::new();
-        let scan = self.lab.table.scan(|page| {
+        let mut pages = self.lab.table.pages();
+        while let Some(page) = pages.next().await.expect("read") {
             for item in page {
                 let change = match items::read_record::<Change>(item) {
                     Ok(change) if change.version > 0 => change,
@@ -260,8 +261,7 @@ impl Soak {
                 let of = changes.entry(change.account.to_string()).or_default();
                 of.entry(change.arn.to_string()).or_default().push(change);
             }
-        });
-        scan.await.expect("read");
+        }
         let mut recorded = 0;
         for account in &self.accounts {
             let mut changes = changes.remove(account.id).unwrap_or_default();

@@ -177,15 +177,39 @@ impl Audit {
     /// [`AuditError`] if the table can't be read.
     pub async fn changes(&self, filter: &ChangeFilter) -> Result<Vec<ToldChange>, AuditError> {
         let mut changes = Vec::new();
+        self.each_change(filter, |change| {
+            changes.push(change);
+            true
+        })
+        .await?;
+        Ok(changes)
+    }
+
+    /// Gives each of these changes to `each`, as the pages come, until it
+    /// answers that it has enough.
+    ///
+    /// # Errors
+    /// As [`Self::changes`].
+    pub async fn each_change(
+        &self,
+        filter: &ChangeFilter,
+        mut each: impl FnMut(ToldChange) -> bool,
+    ) -> Result<(), AuditError> {
         for account in self.accounts(filter.account.as_ref()).await? {
-            let between = self
+            let mut runs = Runs::of(self.table(), &account);
+            let mut pages = self
                 .table()
                 .changes_between(&account, filter.since, filter.until);
-            let mut found = between.await?;
-            found.retain(|change| filter.admits(change));
-            changes.extend(found);
+            while let Some(page) = pages.next().await? {
+                for change in page.into_iter().filter(|change| filter.admits(change)) {
+                    let run = runs.by_id(&change.run_id).await?;
+                    if !each(ToldChange::new(change, run)) {
+                        return Ok(());
+                    }
+                }
+            }
         }
-        self.told(changes).await
+        Ok(())
     }
 
     /// The connections that `filter` means at the second time or meant at the
@@ -206,20 +230,21 @@ impl Audit {
             self.table()
                 .each_change_by(&account, second, |change| {
                     if change.observed_until <= first {
-                        before.take(&change);
+                        before.take(change.clone());
                     }
                     if change.observed_until <= second {
-                        after.take(&change);
+                        after.take(change.clone());
                         if change.observed_until > first {
                             between.entry(change.arn.clone()).or_default().push(change);
                         }
                     }
+                    true
                 })
                 .await?;
             for (arn, changes) in between {
                 let there = |replay: &Replay| {
                     let row = replay.get(&account, &arn);
-                    row.filter(|row| row.deleted_at.is_none()).cloned()
+                    row.filter(|row| row.deleted_at.is_none())
                 };
                 let (was, is) = (there(&before), there(&after));
                 if ![&was, &is]

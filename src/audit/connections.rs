@@ -2,6 +2,7 @@
 //! time, from the recorded changes.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use serde::Serialize;
 
@@ -169,45 +170,69 @@ impl ConnectionRow {
 /// Connections as their changes leave them, taken in one by one.
 #[derive(Debug, Clone, Default)]
 pub struct Replay {
-    rows: BTreeMap<(AccountId, ConnectionArn), ConnectionRow>,
+    connections: BTreeMap<(AccountId, ConnectionArn), Replayed>,
+}
+
+/// What the last change alone does not say of a connection.
+#[derive(Debug, Clone)]
+struct Replayed {
+    first_seen_at: Timestamp,
+    status_since: Timestamp,
+    last: Change,
 }
 
 impl Replay {
     /// Takes in a change. Those of one connection must come in their order.
-    pub fn take(&mut self, change: &Change) {
+    pub fn take(&mut self, change: Change) {
         let key = (change.account.clone(), change.arn.clone());
-        let before = self.rows.get(&key);
-        let told = change.after.as_ref().or(change.before.as_ref());
-        let first_seen_at = before.map_or(change.observed_at, |row| row.first_seen_at);
-        let status_since = match (change.kind, before) {
-            (ChangeKind::AttributesChanged | ChangeKind::Deleted, Some(before)) => {
-                before.status_since
+        match self.connections.entry(key) {
+            Entry::Vacant(unseen) => {
+                unseen.insert(Replayed {
+                    first_seen_at: change.observed_at,
+                    status_since: change.observed_at,
+                    last: change,
+                });
             }
-            _ => change.observed_at,
-        };
-        let row = ConnectionRow {
-            deleted_at: (change.kind == ChangeKind::Deleted).then_some(change.observed_at),
-            version: change.version,
-            digest: Some(change.digest()),
-            ..ConnectionRow::new(
-                &change.account,
-                change.arn.clone(),
-                told.cloned().unwrap_or_default(),
-                first_seen_at,
-                status_since,
-            )
-        };
-        self.rows.insert(key, row);
+            Entry::Occupied(mut seen) => {
+                let seen = seen.get_mut();
+                match change.kind {
+                    ChangeKind::AttributesChanged | ChangeKind::Deleted => {}
+                    ChangeKind::FirstSeen | ChangeKind::StatusChanged | ChangeKind::Reappeared => {
+                        seen.status_since = change.observed_at;
+                    }
+                }
+                seen.last = change;
+            }
+        }
     }
 
     /// The connection as it is by now, if it was ever seen.
-    pub fn get(&self, account: &AccountId, arn: &ConnectionArn) -> Option<&ConnectionRow> {
-        self.rows.get(&(account.clone(), arn.clone()))
+    pub fn get(&self, account: &AccountId, arn: &ConnectionArn) -> Option<ConnectionRow> {
+        let seen = self.connections.get(&(account.clone(), arn.clone()));
+        seen.cloned().map(ConnectionRow::from)
     }
 
     /// The connections, by account and ARN.
     pub fn into_rows(self) -> impl Iterator<Item = ConnectionRow> {
-        self.rows.into_values()
+        self.connections.into_values().map(ConnectionRow::from)
+    }
+}
+
+impl From<Replayed> for ConnectionRow {
+    fn from(seen: Replayed) -> Self {
+        let Replayed {
+            first_seen_at,
+            status_since,
+            last,
+        } = seen;
+        let (digest, deleted) = (last.digest(), last.kind == ChangeKind::Deleted);
+        let told = last.after.or(last.before).unwrap_or_default();
+        Self {
+            deleted_at: deleted.then_some(last.observed_at),
+            version: last.version,
+            digest: Some(digest),
+            ..Self::new(&last.account, last.arn, told, first_seen_at, status_since)
+        }
     }
 }
 
@@ -222,24 +247,46 @@ impl Audit {
         filter: &ConnectionFilter,
     ) -> Result<Vec<ConnectionRow>, AuditError> {
         let mut rows = Vec::new();
+        self.each_connection(filter, |row| {
+            rows.push(row);
+            true
+        })
+        .await?;
+        Ok(rows)
+    }
+
+    /// Gives each of these connections to `each`, as the pages come, until it
+    /// answers that it has enough.
+    ///
+    /// # Errors
+    /// As [`Self::connections`].
+    pub async fn each_connection(
+        &self,
+        filter: &ConnectionFilter,
+        mut each: impl FnMut(ConnectionRow) -> bool,
+    ) -> Result<(), AuditError> {
+        let mut go_on = true;
+        let mut give = |row: ConnectionRow| {
+            go_on = go_on && (!filter.admits(&row) || each(row));
+            go_on
+        };
         match &filter.status {
             Some(status) if !filter.include_deleted => {
                 let found = self.table().in_status(status).await?;
-                rows.extend(found.into_iter().map(ConnectionRow::in_status));
+                let mut rows = found.into_iter().map(ConnectionRow::in_status);
+                rows.all(&mut give);
             }
             _ => {
                 for account in self.accounts(filter.account.as_ref()).await? {
-                    let mut snapshots = self.snapshots(&account).await?;
-                    snapshots.sort_by(|a, b| a.arn.cmp(&b.arn));
-                    let told = snapshots
-                        .into_iter()
-                        .map(|s| ConnectionRow::of(&account, s));
-                    rows.extend(told);
+                    self.table()
+                        .each_snapshot(&account, |snapshot| {
+                            give(ConnectionRow::of(&account, snapshot))
+                        })
+                        .await?;
                 }
             }
         }
-        rows.retain(|row| filter.admits(row));
-        Ok(rows)
+        Ok(())
     }
 
     /// The connections that `filter` means as they had been observed by `at`,
@@ -258,8 +305,9 @@ impl Audit {
                 .each_change_by(&account, at, |change| {
                     // What was being observed at the time was not known yet.
                     if change.observed_until <= at {
-                        replay.take(&change);
+                        replay.take(change);
                     }
+                    true
                 })
                 .await?;
         }

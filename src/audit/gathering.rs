@@ -180,6 +180,7 @@ impl Audit {
         let changes = self
             .table()
             .changes_between(&evidence.account, since, just_after(at))
+            .collect()
             .await;
         for change in evidence.unless_unreadable(Lack::Changes, changes)? {
             // What was being observed at the time was not known yet.

@@ -4,7 +4,7 @@
 //! have no index by time. The run that a time asks for is found by halving
 //! the numbers; each run is read at most once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::AuditError;
 use crate::domain::{AccountId, RunId, RunRecord, Timestamp};
@@ -30,6 +30,8 @@ pub struct Runs<'a> {
     account: &'a AccountId,
     read: BTreeMap<u64, RunRecord>,
     last: Option<u64>,
+    /// What was found of ids that were asked for: many changes are of one run.
+    by_id: HashMap<RunId, Option<u64>>,
 }
 
 impl<'a> Runs<'a> {
@@ -40,6 +42,7 @@ impl<'a> Runs<'a> {
             account,
             read: BTreeMap::new(),
             last: None,
+            by_id: HashMap::new(),
         }
     }
 
@@ -103,16 +106,29 @@ impl<'a> Runs<'a> {
     /// # Errors
     /// [`AuditError`] if runs can't be read.
     pub async fn by_id(&mut self, id: &RunId) -> Result<Option<&RunRecord>, AuditError> {
+        let found = match self.by_id.get(id) {
+            Some(found) => *found,
+            None => {
+                let found = self.find(id).await?;
+                self.by_id.insert(id.clone(), found);
+                found
+            }
+        };
+        Ok(found.and_then(|sequence| self.read.get(&sequence)))
+    }
+
+    /// The number of the run with this id, which is read then.
+    async fn find(&mut self, id: &RunId) -> Result<Option<u64>, AuditError> {
         let last = self.last().await?;
-        if let Some(sequence) = self.number_read(id) {
-            return Ok(self.read.get(&sequence));
+        if let Some(read) = self.read.values().find(|run| run.run_id == *id) {
+            return Ok(Some(read.sequence));
         }
         // It ended after it began, so those that had ended by then are others.
         let first = self.ended_before_about(id.began()).await?.unwrap_or(1);
         for next in first..=last {
             let run = self.get(next).await?;
             if run.run_id == *id {
-                return Ok(self.read.get(&next));
+                return Ok(Some(next));
             }
             let beyond = id.began().millis().saturating_add(RECORDED_WITHIN_MS);
             if run.started_at.millis() > beyond {
@@ -122,7 +138,7 @@ impl<'a> Runs<'a> {
         // Unless one of them had a clock that was wrong.
         for before in (first.saturating_sub(NEIGHBOURS).max(1)..first).rev() {
             if self.get(before).await?.run_id == *id {
-                return Ok(self.read.get(&before));
+                return Ok(Some(before));
             }
         }
         Ok(None)
@@ -169,10 +185,5 @@ impl<'a> Runs<'a> {
             }
         }
         Ok((ended > 0).then_some(ended))
-    }
-
-    fn number_read(&self, id: &RunId) -> Option<u64> {
-        let found = self.read.values().find(|run| run.run_id == *id);
-        found.map(|run| run.sequence)
     }
 }

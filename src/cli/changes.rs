@@ -7,7 +7,8 @@ use super::args::{
     StoreArgs, parse_connection, parse_kind, parse_provider, parse_status, parse_when,
 };
 use super::csv::field;
-use super::output::{Answer, Format, FormatArgs, Row, print, print_table};
+use super::output::{Answer, Format, FormatArgs, Row, note, print, print_table};
+use super::sink::Sink;
 use super::store::Store;
 use super::table::{Cut, TextTable};
 use super::words::{count, or_dash, short, span, what_changed, why};
@@ -89,7 +90,7 @@ pub(super) async fn history(args: HistoryArgs) -> Result<Exit, CliError> {
     let answer = Answer {
         rows: &rows,
         document: &histories,
-        table: TextTable::new([]),
+        table: |_: &[_]| TextTable::new([]),
         notes: Vec::new(),
     };
     answer.print(format)?;
@@ -135,26 +136,47 @@ pub(super) async fn changes(args: ChangesArgs) -> Result<Exit, CliError> {
         provider: args.provider,
         account: args.account,
     };
+    let notes = |number| {
+        let mut notes = vec![format!(
+            "{} observed from {} to {}",
+            count(number, "change"),
+            short(args.since),
+            short(args.until)
+        )];
+        notes.extend(basis::lines(&rests_on));
+        notes.extend(basis::unsettled(args.until));
+        notes
+    };
+    let looked = basis::looked(&rests_on, args.since);
+    if let Some(lines) = args.format.get().lines() {
+        let mut sink = Sink::new(lines, &ToldChange::header());
+        let mut number = 0;
+        let each = |change| {
+            sink.put(&change);
+            number += 1;
+            sink.is_open()
+        };
+        let done = audit.each_change(&filter, each).await;
+        done.map_err(CliError::failure)?;
+        if looked.is_ok() || number > 0 {
+            sink.end()?;
+            note(&notes(number));
+        }
+        return looked.map(|()| Exit::Fine);
+    }
+    let changes = audit.changes(&filter).await.map_err(CliError::failure)?;
+    let notes = notes(changes.len());
     let told = Changes {
         since: args.since,
         until: args.until,
         rests_on,
-        changes: audit.changes(&filter).await.map_err(CliError::failure)?,
+        changes,
     };
-    let mut notes = vec![format!(
-        "{} observed from {} to {}",
-        count(told.changes.len(), "change"),
-        short(args.since),
-        short(args.until)
-    )];
-    notes.extend(basis::lines(&told.rests_on));
-    notes.extend(basis::unsettled(args.until));
-    let looked = basis::looked(&told.rests_on, args.since);
     if looked.is_ok() || !told.changes.is_empty() {
         let answer = Answer {
             rows: &told.changes,
             document: &told,
-            table: change_table(&told.changes),
+            table: change_table,
             notes,
         };
         answer.print(args.format.get())?;

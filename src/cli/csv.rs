@@ -3,16 +3,9 @@
 use super::CliError;
 use super::output::printable;
 
-/// Rows under a header, which is there even when there are none.
-pub(super) fn written(
-    header: &[&str],
-    rows: impl IntoIterator<Item = Vec<String>>,
-) -> Result<String, CliError> {
-    let mut text = line(header.iter().copied())?;
-    for row in rows {
-        text.push_str(&line(row.iter().map(|field| inert(field)))?);
-    }
-    Ok(text)
+/// The header.
+pub(super) fn header(columns: &[&str]) -> Result<String, CliError> {
+    line(columns.iter().copied())
 }
 
 /// One row.

@@ -75,7 +75,7 @@ pub(super) async fn run(args: DiffArgs) -> Result<Exit, CliError> {
     let answer = Answer {
         rows: &found.differences,
         document: &found,
-        table: difference_table(&found.differences),
+        table: difference_table,
         notes,
     };
     answer.print(args.format.get())?;

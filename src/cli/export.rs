@@ -9,7 +9,8 @@ use serde::Serialize;
 use super::args::StoreArgs;
 use super::changes::{change_fields, change_header};
 use super::csv;
-use super::output::{Row, print, safe_json};
+use super::output::Row;
+use super::sink::{Lines, Sink};
 use super::store::Store;
 use super::{CliError, Exit, basis, progress};
 use crate::audit::{Audit, AuditError, ConnectionRow};
@@ -52,16 +53,6 @@ enum Format {
     Ocsf,
 }
 
-/// Where records go, a page at a time.
-struct Sink {
-    format: Format,
-    text: String,
-    failed: Option<CliError>,
-}
-
-/// So much text is written at once.
-const CHUNK: usize = 64 * 1024;
-
 pub(super) async fn run(args: ExportArgs) -> Result<Exit, CliError> {
     if args.format == Format::Ocsf && args.what != What::Connections {
         return Err(CliError::Usage(
@@ -74,10 +65,22 @@ pub(super) async fn run(args: ExportArgs) -> Result<Exit, CliError> {
     let audit = Audit::new(store.table().metered(Arc::clone(&meter)));
     let bases = basis::of_now(&audit, args.account.as_ref()).await?;
     let accounts: Vec<AccountId> = bases.into_iter().map(|basis| basis.account).collect();
-    let mut sink = Sink::new(args.format);
+    let header = match args.what {
+        What::Connections => ExportedConnection::header(),
+        What::Changes => ExportedChange::header(),
+        What::Runs => ExportedRun::header(),
+    };
+    let lines = match args.format {
+        Format::Csv => Lines::Csv,
+        Format::Jsonl | Format::Ocsf => Lines::Jsonl,
+    };
+    let mut sink = Sink::new(lines, &header);
     let exported = async {
         match args.what {
-            What::Connections => connections(&audit, &accounts, &mut sink).await,
+            What::Connections => {
+                let ocsf = args.format == Format::Ocsf;
+                connections(&audit, &accounts, ocsf, &mut sink).await
+            }
             What::Changes => changes(&audit, &accounts, &mut sink).await,
             What::Runs => runs(&audit, &accounts, &mut sink).await,
         }
@@ -97,22 +100,21 @@ pub(super) async fn run(args: ExportArgs) -> Result<Exit, CliError> {
 async fn connections(
     audit: &Audit,
     accounts: &[AccountId],
+    ocsf: bool,
     sink: &mut Sink,
 ) -> Result<(), AuditError> {
-    sink.begin(&ExportedConnection::header());
     for account in accounts {
         audit
             .table()
-            .each_snapshot(account, |snapshot| match sink.format {
-                Format::Jsonl | Format::Csv => {
+            .each_snapshot(account, |snapshot| {
+                if !ocsf {
                     sink.put(&ExportedConnection::new(account, snapshot));
-                }
-                // The class has no word for what is gone.
-                Format::Ocsf if snapshot.is_deleted() => {}
-                Format::Ocsf => {
+                } else if !snapshot.is_deleted() {
+                    // The class has no word for what is gone.
                     let record = ConnectionRecord::of_snapshot(account, &snapshot);
                     sink.put_json(&inventory_event(&record));
                 }
+                sink.is_open()
             })
             .await?;
     }
@@ -120,7 +122,6 @@ async fn connections(
 }
 
 async fn changes(audit: &Audit, accounts: &[AccountId], sink: &mut Sink) -> Result<(), AuditError> {
-    sink.begin(&change_header());
     let ever = Timestamp::from_millis(i64::MAX);
     for account in accounts {
         audit
@@ -130,6 +131,7 @@ async fn changes(audit: &Audit, accounts: &[AccountId], sink: &mut Sink) -> Resu
                     digest: change.digest(),
                     change,
                 });
+                sink.is_open()
             })
             .await?;
     }
@@ -137,7 +139,6 @@ async fn changes(audit: &Audit, accounts: &[AccountId], sink: &mut Sink) -> Resu
 }
 
 async fn runs(audit: &Audit, accounts: &[AccountId], sink: &mut Sink) -> Result<(), AuditError> {
-    sink.begin(&ExportedRun::header());
     for account in accounts {
         audit
             .table()
@@ -146,70 +147,11 @@ async fn runs(audit: &Audit, accounts: &[AccountId], sink: &mut Sink) -> Result<
                     digest: run.digest(),
                     run,
                 });
-                true
+                sink.is_open()
             })
             .await?;
     }
     Ok(())
-}
-
-impl Sink {
-    fn new(format: Format) -> Self {
-        Self {
-            format,
-            text: String::new(),
-            failed: None,
-        }
-    }
-
-    fn begin(&mut self, header: &[&str]) {
-        match self.format {
-            Format::Csv => {
-                let header: Vec<String> = header.iter().map(ToString::to_string).collect();
-                self.add(csv::row(&header));
-            }
-            Format::Jsonl | Format::Ocsf => {}
-        }
-    }
-
-    fn put(&mut self, record: &impl Row) {
-        match self.format {
-            Format::Csv => {
-                self.add(csv::row(&record.csv()));
-            }
-            Format::Jsonl | Format::Ocsf => self.put_json(record),
-        }
-    }
-
-    fn put_json(&mut self, record: &impl Serialize) {
-        let line = serde_json::to_string(record);
-        self.add(
-            line.map(|line| safe_json(&line) + "\n")
-                .map_err(CliError::failure),
-        );
-    }
-
-    /// What fails is told at the end: nothing is written after it.
-    fn add(&mut self, line: Result<String, CliError>) {
-        if self.failed.is_some() {
-            return;
-        }
-        let added = line.map(|line| self.text.push_str(&line));
-        let flushed = added.and_then(|()| {
-            if self.text.len() < CHUNK {
-                return Ok(());
-            }
-            print(&std::mem::take(&mut self.text))
-        });
-        self.failed = flushed.err();
-    }
-
-    fn end(self) -> Result<(), CliError> {
-        match self.failed {
-            Some(error) => Err(error),
-            None => print(&self.text),
-        }
-    }
 }
 
 /// A snapshot, whole.

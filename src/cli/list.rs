@@ -6,7 +6,8 @@ use serde::Serialize;
 use super::args::{StoreArgs, parse_provider, parse_status, parse_when};
 use super::basis;
 use super::csv::field;
-use super::output::{Answer, FormatArgs, Row};
+use super::output::{Answer, FormatArgs, Row, note};
+use super::sink::Sink;
 use super::store::Store;
 use super::table::{Cell, Cut, TextTable};
 use super::words::{count, or_dash, short};
@@ -83,29 +84,49 @@ pub(super) async fn run(args: ListArgs) -> Result<Exit, CliError> {
     let rests_on = audit.bases(filter.account.as_ref(), at).await;
     let rests_on = rests_on.map_err(CliError::failure)?;
     basis::recorded(&rests_on, filter.account.as_ref(), args.as_of)?;
+    let notes = |number| {
+        let number = count(number, "connection");
+        let mut notes = match args.as_of {
+            Some(at) => vec![format!("{number} as of {}", short(at))],
+            None => vec![number],
+        };
+        notes.extend(basis::lines(&rests_on));
+        notes.extend(args.as_of.and_then(basis::unsettled));
+        notes
+    };
+    let covered = basis::covered(&rests_on);
+    if let (Some(lines), None) = (args.format.get().lines(), args.as_of) {
+        let mut sink = Sink::new(lines, &ConnectionRow::header());
+        let mut number = 0;
+        let each = |row| {
+            sink.put(&row);
+            number += 1;
+            sink.is_open()
+        };
+        let done = audit.each_connection(&filter, each).await;
+        done.map_err(CliError::failure)?;
+        if covered.is_ok() || number > 0 {
+            sink.end()?;
+            note(&notes(number));
+        }
+        return covered.map(|()| Exit::Fine);
+    }
     let connections = match args.as_of {
         Some(at) => audit.connections_as_of(&filter, at).await,
         None => audit.connections(&filter).await,
     };
+    let connections = connections.map_err(CliError::failure)?;
+    let notes = notes(connections.len());
     let listed = Listed {
         as_of: args.as_of,
         rests_on,
-        connections: connections.map_err(CliError::failure)?,
+        connections,
     };
-    let number = count(listed.connections.len(), "connection");
-    let mut notes = match args.as_of {
-        Some(at) => vec![format!("{number} as of {}", short(at))],
-        None => vec![number],
-    };
-    notes.extend(basis::lines(&listed.rests_on));
-    notes.extend(args.as_of.and_then(basis::unsettled));
-    let covered = basis::covered(&listed.rests_on);
-    let nothing_to_say = covered.is_err() && listed.connections.is_empty();
-    if !nothing_to_say {
+    if covered.is_ok() || !listed.connections.is_empty() {
         let answer = Answer {
             rows: &listed.connections,
             document: &listed,
-            table: connection_table(&listed.connections),
+            table: connection_table,
             notes,
         };
         answer.print(args.format.get())?;

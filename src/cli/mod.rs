@@ -22,6 +22,7 @@ mod runs;
 mod scan;
 mod shell;
 mod show;
+mod sink;
 mod store;
 mod table;
 mod verify;

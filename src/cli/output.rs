@@ -6,7 +6,7 @@ use clap::{Args as ClapArgs, ValueEnum};
 use serde::Serialize;
 
 use super::CliError;
-use super::csv;
+use super::sink::{Lines, Sink};
 use super::table::TextTable;
 
 /// How rows come out.
@@ -41,6 +41,18 @@ impl FormatArgs {
     }
 }
 
+impl Format {
+    /// How rows become lines that can be written as they come. The others take
+    /// all rows at once.
+    pub(super) fn lines(self) -> Option<Lines> {
+        match self {
+            Self::Jsonl => Some(Lines::Jsonl),
+            Self::Csv => Some(Lines::Csv),
+            Self::Table | Self::Json => None,
+        }
+    }
+}
+
 /// Something that comes out of a command in rows.
 pub(super) trait Row: Serialize {
     /// The columns, as CSV names them.
@@ -51,53 +63,56 @@ pub(super) trait Row: Serialize {
 }
 
 /// An answer: its rows, and the lines that say what it rests on.
-pub(super) struct Answer<'a, R, D> {
+pub(super) struct Answer<'a, R, D, T> {
     /// The rows.
     pub(super) rows: &'a [R],
     /// The whole of it as one JSON document.
     pub(super) document: &'a D,
-    /// The rows as a table.
-    pub(super) table: TextTable,
+    /// What makes a table of them, if it is to be one.
+    pub(super) table: T,
     /// What it rests on, a line each.
     pub(super) notes: Vec<String>,
 }
 
-impl<R: Row, D: Serialize> Answer<'_, R, D> {
+impl<R: Row, D: Serialize, T: FnOnce(&[R]) -> TextTable> Answer<'_, R, D, T> {
     /// Prints it.
     pub(super) fn print(self, format: Format) -> Result<(), CliError> {
-        match format {
-            Format::Table => {
-                print_table(&self.table)?;
-                if !self.notes.is_empty() {
-                    print(&format!("\n{}", lines(&self.notes)))?;
-                }
-                return Ok(());
+        let Some(lines) = format.lines() else {
+            if format == Format::Json {
+                return print_json(self.document);
             }
-            Format::Json => return print_json(self.document),
-            Format::Jsonl => {
-                let mut text = String::new();
-                for row in self.rows {
-                    let line = serde_json::to_string(row).map_err(CliError::failure)?;
-                    text.push_str(&safe_json(&line));
-                    text.push('\n');
-                }
-                print(&text)?;
+            print_table(&(self.table)(self.rows))?;
+            if !self.notes.is_empty() {
+                print(&format!("\n{}", told(&self.notes)))?;
             }
-            Format::Csv => print(&csv::written(&R::header(), self.rows.iter().map(Row::csv))?)?,
-        }
-        // Nobody reading it is no failure.
-        let _ = io::stderr().write_all(lines(&self.notes).as_bytes());
+            return Ok(());
+        };
+        let mut sink = Sink::new(lines, &R::header());
+        self.rows.iter().for_each(|row| sink.put(row));
+        sink.end()?;
+        note(&self.notes);
         Ok(())
     }
 }
 
-fn lines(notes: &[String]) -> String {
+/// Says on standard error what lines rest on, a line each. Nobody reading it is
+/// no failure.
+pub(super) fn note(notes: &[String]) {
+    let _ = io::stderr().write_all(told(notes).as_bytes());
+}
+
+fn told(notes: &[String]) -> String {
     notes.iter().map(|note| printable(note) + "\n").collect()
 }
 
 /// Writes text to standard output. A reader that has seen enough (`| head`)
 /// is no failure.
 pub(super) fn print(text: &str) -> Result<(), CliError> {
+    print_on(text).map(|_| ())
+}
+
+/// The same, and whether there is a reader who has not seen enough.
+pub(super) fn print_on(text: &str) -> Result<bool, CliError> {
     written(&mut io::stdout().lock(), text)
 }
 
@@ -110,13 +125,14 @@ pub(super) fn print_table(table: &TextTable) -> Result<(), CliError> {
     } else {
         None
     };
-    written(&mut anstream::stdout().lock(), &table.laid_out(width))
+    written(&mut anstream::stdout().lock(), &table.laid_out(width)).map(|_| ())
 }
 
-fn written(out: &mut impl Write, text: &str) -> Result<(), CliError> {
+fn written(out: &mut impl Write, text: &str) -> Result<bool, CliError> {
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(CliError::failure(error)),
-        _ => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(CliError::failure(error)),
     }
 }
 

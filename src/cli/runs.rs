@@ -92,7 +92,7 @@ async fn runs(audit: &Audit, accounts: &[AccountId], args: &RunsArgs) -> Result<
     let answer = Answer {
         rows: &found,
         document: &found,
-        table: run_table(&found),
+        table: run_table,
         notes: Vec::new(),
     };
     answer.print(args.format.get())?;
@@ -172,7 +172,7 @@ async fn gaps(audit: &Audit, accounts: &[AccountId], args: &RunsArgs) -> Result<
     let answer = Answer {
         rows: &found,
         document: &found,
-        table: gap_table(&found),
+        table: gap_table,
         notes,
     };
     answer.print(args.format.get())?;

@@ -29,9 +29,10 @@ impl Histories {
             .each_change_by(account, until, |change| {
                 // What was being observed at the time was not known yet.
                 if change.observed_until <= until {
-                    replay.take(&change);
+                    replay.take(change.clone());
                     changes.entry(change.arn.clone()).or_default().push(change);
                 }
+                true
             })
             .await?;
         // Changes do not tell which regions listed a connection.

@@ -4,6 +4,7 @@
 //! says it, so that what is digested is what is stored. Snapshots, which are
 //! read and written by the thousand, are taken apart by hand.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::str::FromStr;
 
@@ -139,7 +140,7 @@ pub fn read_snapshot(item: Item) -> Result<Snapshot, Corrupt> {
 /// [`Corrupt`] names the attribute that is wrong.
 pub fn read_unsealed(mut item: Item) -> Result<(Snapshot, Format), Corrupt> {
     let mut reader = Reader { item: &mut item };
-    let sk = reader.peek(keys::SK);
+    let sk = peek(reader.item, keys::SK);
     let Some(arn) = sk.strip_prefix(keys::CONNECTION_PREFIX) else {
         let problem = format!("does not begin with {}", keys::CONNECTION_PREFIX);
         return Err(reader.wrong(keys::SK, &problem));
@@ -147,7 +148,7 @@ pub fn read_unsealed(mut item: Item) -> Result<(Snapshot, Format), Corrupt> {
     let arn: ConnectionArn = arn
         .parse()
         .map_err(|malformed| reader.wrong(keys::SK, &malformed))?;
-    let format = reader.format()?;
+    let format = format_of(reader.item)?;
     let last_seen = Window {
         began_at: reader.required("last_seen_at")?,
         ended_at: reader.required("last_seen_until")?,
@@ -187,6 +188,11 @@ pub fn read_unsealed(mut item: Item) -> Result<(Snapshot, Format), Corrupt> {
 
 /// A change as an item.
 pub fn change_item(change: &Change) -> Item {
+    change_item_with(change, change.digest())
+}
+
+/// A change as an item, `digest` being its own.
+pub fn change_item_with(change: &Change, digest: Digest) -> Item {
     let mut item = to_item(change, change.format);
     let arn = &change.arn;
     item.extend([
@@ -197,7 +203,7 @@ pub fn change_item(change: &Change) -> Item {
             keys::TIME_SK.into(),
             s(keys::time_sk(change.observed_at, arn, change.version)),
         ),
-        (DIGEST.into(), s(change.digest())),
+        (DIGEST.into(), s(digest)),
     ]);
     if change.format >= Format::Three
         && let Ok(notice) = serde_json::to_value(Notice::of(change))
@@ -255,13 +261,13 @@ pub fn read_account(item: Item) -> Result<AccountRecord, Corrupt> {
 ///
 /// # Errors
 /// [`Corrupt`], if the item is no such record.
-pub fn read_record<T: DeserializeOwned>(mut item: Item) -> Result<T, Corrupt> {
-    let reader = Reader { item: &mut item };
-    reader.format()?;
+pub fn read_record<T: DeserializeOwned>(item: impl Borrow<Item>) -> Result<T, Corrupt> {
+    let item = item.borrow();
+    format_of(item)?;
     let mut map = Map::new();
-    for (name, value) in reader.item.iter() {
+    for (name, value) in item {
         let value =
-            to_json(value).ok_or_else(|| reader.wrong(name, &"is of a type never written"))?;
+            to_json(value).ok_or_else(|| wrong(item, name, &"is of a type never written"))?;
         map.insert(name.clone(), value);
     }
     serde_path_to_error::deserialize(Value::Object(map)).map_err(|error| {
@@ -270,7 +276,7 @@ pub fn read_record<T: DeserializeOwned>(mut item: Item) -> Result<T, Corrupt> {
             path if path == "." => "(record)".to_owned(),
             path => path,
         };
-        reader.wrong(&attribute, error.inner())
+        wrong(item, &attribute, error.inner())
     })
 }
 
@@ -338,36 +344,40 @@ struct Reader<'a> {
     item: &'a mut Item,
 }
 
+fn peek(item: &Item, name: &str) -> String {
+    match item.get(name) {
+        Some(AttributeValue::S(text)) => text.clone(),
+        _ => String::new(),
+    }
+}
+
+fn wrong(item: &Item, attribute: &str, problem: &impl ToString) -> Corrupt {
+    let (pk, sk) = (peek(item, keys::PK), peek(item, keys::SK));
+    Corrupt::new(pk, sk, attribute, &problem.to_string())
+}
+
+fn format_of(item: &Item) -> Result<Format, Corrupt> {
+    match item.get(FORMAT_ATTRIBUTE) {
+        Some(AttributeValue::N(digits)) => {
+            let known = Format::ALL
+                .into_iter()
+                .find(|format| *digits == format.to_string());
+            known.ok_or_else(|| {
+                let problem = format!("is {digits}: this software reads formats 1 to 4");
+                wrong(item, FORMAT_ATTRIBUTE, &problem)
+            })
+        }
+        _ => Err(wrong(
+            item,
+            FORMAT_ATTRIBUTE,
+            &"is missing: no item of this inventory",
+        )),
+    }
+}
+
 impl Reader<'_> {
-    fn peek(&self, name: &str) -> String {
-        match self.item.get(name) {
-            Some(AttributeValue::S(text)) => text.clone(),
-            _ => String::new(),
-        }
-    }
-
     fn wrong(&self, attribute: &str, problem: &impl ToString) -> Corrupt {
-        Corrupt::new(
-            self.peek(keys::PK),
-            self.peek(keys::SK),
-            attribute,
-            &problem.to_string(),
-        )
-    }
-
-    fn format(&self) -> Result<Format, Corrupt> {
-        match self.item.get(FORMAT_ATTRIBUTE) {
-            Some(AttributeValue::N(digits)) => {
-                let known = Format::ALL
-                    .into_iter()
-                    .find(|format| *digits == format.to_string());
-                known.ok_or_else(|| {
-                    let problem = format!("is {digits}: this software reads formats 1 to 4");
-                    self.wrong(FORMAT_ATTRIBUTE, &problem)
-                })
-            }
-            _ => Err(self.wrong(FORMAT_ATTRIBUTE, &"is missing: no item of this inventory")),
-        }
+        wrong(self.item, attribute, problem)
     }
 
     fn text(&mut self, name: &str) -> Result<Option<String>, Corrupt> {

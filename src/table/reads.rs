@@ -35,6 +35,85 @@ pub struct InStatus {
     pub version: u32,
 }
 
+/// Everything in a table, a page at a time.
+#[derive(Debug)]
+pub struct Pages<'a> {
+    table: &'a Table,
+    start: Option<Item>,
+    done: bool,
+}
+
+impl Pages<'_> {
+    /// The next page; nothing after the last.
+    ///
+    /// # Errors
+    /// [`TableError`] if the scan fails.
+    pub async fn next(&mut self) -> Result<Option<Vec<Item>>, TableError> {
+        if self.done {
+            return Ok(None);
+        }
+        let table = self.table;
+        let start = self.start.take();
+        let answer = table
+            .client()
+            .scan()
+            .table_name(table.name().as_str())
+            .consistent_read(true)
+            .set_exclusive_start_key(start.clone())
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .customize()
+            .interceptor(table.meter().counts(Use::Read))
+            .send()
+            .await
+            .map_err(|error| TableError::call("scan", table.name(), table.fault(&error)))?;
+        table.meter().count_read_units(answer.consumed_capacity());
+        // An empty page has an empty list.
+        let items = answer.items.ok_or_else(|| {
+            let fault = Fault::unreadable("an answer without items");
+            TableError::call("scan", table.name(), fault)
+        })?;
+        // A table is in no order that could be checked.
+        if start.is_some() && start == answer.last_evaluated_key {
+            let problem = "a page ends where it began: this would never end";
+            let fault = Fault::new(FaultKind::Service, "KeyRepeated", problem);
+            return Err(TableError::call("scan", table.name(), fault));
+        }
+        self.done = answer.last_evaluated_key.is_none();
+        self.start = answer.last_evaluated_key;
+        Ok(Some(items))
+    }
+}
+
+/// Changes, a page at a time.
+#[derive(Debug)]
+pub struct ChangePages<'a>(Query<'a>);
+
+impl ChangePages<'_> {
+    /// The next page; nothing after the last.
+    ///
+    /// # Errors
+    /// [`TableError`] if the query fails or an item can't be read.
+    pub async fn next(&mut self) -> Result<Option<Vec<Change>>, TableError> {
+        let Some(page) = self.0.next().await? else {
+            return Ok(None);
+        };
+        let changes: Result<_, Corrupt> = page.into_iter().map(items::read_record).collect();
+        Ok(Some(changes?))
+    }
+
+    /// All of them.
+    ///
+    /// # Errors
+    /// As [`Self::next`].
+    pub async fn collect(mut self) -> Result<Vec<Change>, TableError> {
+        let mut changes = Vec::new();
+        while let Some(page) = self.next().await? {
+            changes.extend(page);
+        }
+        Ok(changes)
+    }
+}
+
 impl Table {
     /// The accounts that the table knows, sorted.
     ///
@@ -62,43 +141,13 @@ impl Table {
         Ok(items.into_iter().map(in_status).collect::<Result<_, _>>()?)
     }
 
-    /// Reads every item of the table once, strongly consistent, and gives it
-    /// to `page`, a page at a time. Only what proves the whole may do this.
-    ///
-    /// # Errors
-    /// [`TableError`] if the scan fails.
-    pub async fn scan(&self, mut page: impl FnMut(Vec<Item>)) -> Result<(), TableError> {
-        let mut start = None;
-        loop {
-            let answer = self
-                .client()
-                .scan()
-                .table_name(self.name().as_str())
-                .consistent_read(true)
-                .set_exclusive_start_key(start.clone())
-                .return_consumed_capacity(ReturnConsumedCapacity::Total)
-                .customize()
-                .interceptor(self.meter().counts(Use::Read))
-                .send()
-                .await
-                .map_err(|error| TableError::call("scan", self.name(), self.fault(&error)))?;
-            self.meter().count_read_units(answer.consumed_capacity());
-            // An empty page has an empty list.
-            let items = answer.items.ok_or_else(|| {
-                let fault = Fault::unreadable("an answer without items");
-                TableError::call("scan", self.name(), fault)
-            })?;
-            page(items);
-            match answer.last_evaluated_key {
-                // A table is in no order that could be checked.
-                Some(key) if start.as_ref() == Some(&key) => {
-                    let problem = "a page ends where it began: this would never end";
-                    let fault = Fault::new(FaultKind::Service, "KeyRepeated", problem);
-                    return Err(TableError::call("scan", self.name(), fault));
-                }
-                Some(key) => start = Some(key),
-                None => return Ok(()),
-            }
+    /// Every item of the table once, strongly consistent, a page at a time. Only
+    /// what proves the whole may read it so.
+    pub fn pages(&self) -> Pages<'_> {
+        Pages {
+            table: self,
+            start: None,
+            done: false,
         }
     }
 
@@ -121,29 +170,22 @@ impl Table {
     }
 
     /// An account's changes that were observed from `since` on and before
-    /// `until`, the first one first.
-    ///
-    /// # Errors
-    /// [`TableError`] if the query fails or an item can't be read.
-    pub async fn changes_between(
+    /// `until`, the first one first, as the pages come.
+    pub fn changes_between(
         &self,
         account: &AccountId,
         since: Timestamp,
         until: Timestamp,
-    ) -> Result<Vec<Change>, TableError> {
+    ) -> ChangePages<'_> {
         // A key is a time and more: one at `until` itself sorts after it.
         let pk = keys::time_pk(account);
-        let query = Query::index(self, "read changes by time", account, BY_TIME, pk)
-            .between(since.to_string(), until.to_string());
-        let items = query.collect(None).await?;
-        Ok(items
-            .into_iter()
-            .map(items::read_record)
-            .collect::<Result<_, _>>()?)
+        let query = Query::index(self, "read changes by time", account, BY_TIME, pk);
+        ChangePages(query.between(since.to_string(), until.to_string()))
     }
 
     /// Gives each of an account's changes that were observed before or at
-    /// `at` to `each`, the first one first, as the pages come.
+    /// `at` to `each`, the first one first, as the pages come, until it answers
+    /// that it has enough.
     ///
     /// # Errors
     /// [`TableError`] if the query fails or an item can't be read.
@@ -151,7 +193,7 @@ impl Table {
         &self,
         account: &AccountId,
         at: Timestamp,
-        mut each: impl FnMut(Change),
+        mut each: impl FnMut(Change) -> bool,
     ) -> Result<(), TableError> {
         // '$' follows the '#' that ends the time in a key.
         let (first, last) = (Timestamp::from_millis(i64::MIN), format!("{at}$"));
@@ -160,21 +202,23 @@ impl Table {
             .between(first.to_string(), last);
         while let Some(page) = pages.next().await? {
             for item in page {
-                each(items::read_record(item)?);
+                if !each(items::read_record(item)?) {
+                    return Ok(());
+                }
             }
         }
         Ok(())
     }
 
     /// Gives each of an account's snapshots to `each`, by ARN, as the pages
-    /// come.
+    /// come, until it answers that it has enough.
     ///
     /// # Errors
     /// [`TableError`] if the query fails or an item can't be read.
     pub async fn each_snapshot(
         &self,
         account: &AccountId,
-        mut each: impl FnMut(Snapshot),
+        mut each: impl FnMut(Snapshot) -> bool,
     ) -> Result<(), TableError> {
         // '$' follows the '#' that ends the prefix.
         let (first, last) = (keys::CONNECTION_PREFIX.to_owned(), "CONNECTION$".to_owned());
@@ -182,7 +226,9 @@ impl Table {
         let mut pages = Query::table(self, "read snapshots", account, pk).between(first, last);
         while let Some(page) = pages.next().await? {
             for item in page {
-                each(items::read_snapshot(item)?);
+                if !each(items::read_snapshot(item)?) {
+                    return Ok(());
+                }
             }
         }
         Ok(())

@@ -13,14 +13,16 @@ mod chains;
 mod head;
 mod records;
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
 use serde::Serialize;
+use tokio::task::JoinHandle;
 
 use crate::domain::{AccountId, ConnectionArn, Digest, Timestamp};
+use crate::table::items::Item;
 use crate::table::{Table, TableError, keys};
-use records::Records;
+use records::{Entry, Records};
 
 /// By how much the clock of a run may be ahead of the one that verifies. AWS
 /// takes no request whose clock is off by more.
@@ -79,12 +81,23 @@ pub async fn verify(
 ) -> Result<Verification, TableError> {
     let mut records = Records::default();
     let mut read = 0;
-    let page = |items: Vec<_>| {
-        read += items.len() as u64;
-        items.into_iter().for_each(|item| records.add(item));
+    // What a page says is worked out while the next ones are read.
+    let at_once = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut at_work = VecDeque::with_capacity(at_once);
+    let mut pages = table.pages();
+    while let Some(page) = pages.next().await? {
+        read += page.len() as u64;
+        at_work.push_back(tokio::task::spawn_blocking(|| entries(page)));
+        if at_work.len() > at_once
+            && let Some(page) = at_work.pop_front()
+        {
+            records.add_all(page).await;
+        }
         progress(read);
-    };
-    table.scan(page).await?;
+    }
+    for page in at_work {
+        records.add_all(page).await;
+    }
     let Records {
         accounts,
         mut findings,
@@ -101,6 +114,20 @@ pub async fn verify(
         accounts: verified,
         findings: findings.into_sorted(only),
     })
+}
+
+fn entries(page: Vec<Item>) -> Vec<Entry> {
+    page.into_iter().map(Entry::of).collect()
+}
+
+impl Records {
+    async fn add_all(&mut self, page: JoinHandle<Vec<Entry>>) {
+        match page.await {
+            Ok(entries) => entries.into_iter().for_each(|entry| self.add(entry)),
+            // It goes on where it would have without the other thread.
+            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        }
+    }
 }
 
 /// What is wrong so far, and with which records.

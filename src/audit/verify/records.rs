@@ -73,88 +73,137 @@ pub(super) struct RunLink {
     pub(super) previous_digest: Option<Digest>,
 }
 
-impl Records {
-    pub(super) fn add(&mut self, item: Item) {
-        let (pk, sk) = (text(&item, keys::PK), text(&item, keys::SK));
+/// What one item says, worked out without the others.
+pub(super) struct Entry {
+    key: (String, String),
+    said: Option<(AccountId, Said)>,
+    problem: Option<String>,
+}
+
+/// A record of an account.
+enum Said {
+    Run(Box<RunLink>),
+    Change(Box<Change>, Link),
+    Account(Box<AccountRecord>),
+    Snapshot(Box<SnapshotRead>),
+}
+
+impl Entry {
+    /// Reads an item and makes it anew: all that takes time.
+    pub(super) fn of(item: Item) -> Self {
+        let key = (text(&item, keys::PK), text(&item, keys::SK));
+        let (pk, sk) = (&key.0, &key.1);
         let read = if pk.starts_with("RUNS#") {
-            self.add_run(item)
+            run(&item)
         } else if pk.starts_with("CONNECTION#") {
-            self.add_change(item)
+            change(&item)
         } else if pk.starts_with("ACCOUNT#") && sk == keys::ACCOUNT_SK {
-            self.add_account(item)
+            account(&item)
         } else if pk.starts_with("ACCOUNT#") {
-            self.add_snapshot(item)
+            snapshot(item)
         } else {
             Err("was put in: no record of this inventory".to_owned())
         };
-        if let Err(problem) = read {
-            self.findings.add((pk, sk), problem);
+        match read {
+            Ok((account, said, as_written)) => Self {
+                key,
+                said: Some((account, said)),
+                problem: as_written.err(),
+            },
+            Err(problem) => Self {
+                key,
+                said: None,
+                problem: Some(problem),
+            },
         }
     }
+}
 
-    fn account(&mut self, account: &AccountId) -> &mut Account {
-        self.accounts.entry(account.clone()).or_default()
-    }
+/// What an item says, and whether it is as this software writes that. One that
+/// says nothing that belongs where it is has a problem alone.
+type Read = Result<(AccountId, Said, Result<(), String>), String>;
 
-    fn add_run(&mut self, item: Item) -> Result<(), String> {
-        let run: RunRecord = items::read_record(item.clone()).map_err(edited)?;
-        let written = items::run_item(&run);
-        same_key(&item, &written)?;
-        let link = RunLink {
-            digest: run.digest(),
-            this: RunReference::from(&run),
-            event_id: run.trigger.event_id().map(Into::into),
-            covered: run.covered().collect(),
-            wrote_all: run.wrote_all(),
-            connections: run.connections,
-            unwritten: run.unwritten,
-            snapshots: run.snapshots,
-            account_sequence: run.account_sequence,
-            previous_digest: run.previous_digest,
-            format: run.format,
+fn run(item: &Item) -> Read {
+    let run: RunRecord = items::read_record(item).map_err(edited)?;
+    let written = items::run_item(&run);
+    same_key(item, &written)?;
+    let link = RunLink {
+        digest: run.digest(),
+        this: RunReference::from(&run),
+        event_id: run.trigger.event_id().map(Into::into),
+        covered: run.covered().collect(),
+        wrote_all: run.wrote_all(),
+        connections: run.connections,
+        unwritten: run.unwritten,
+        snapshots: run.snapshots,
+        account_sequence: run.account_sequence,
+        previous_digest: run.previous_digest,
+        format: run.format,
+    };
+    let said = Said::Run(Box::new(link));
+    Ok((run.account, said, as_written(item, &written)))
+}
+
+fn change(item: &Item) -> Read {
+    let change: Change = items::read_record(item).map_err(edited)?;
+    let digest = change.digest();
+    let written = items::change_item_with(&change, digest);
+    same_key(item, &written)?;
+    let link = Link {
+        version: change.version,
+        kind: change.kind,
+        observed_at: change.observed_at,
+        observed_until: change.observed_until,
+        run_id: change.run_id.clone(),
+        digest,
+        previous_digest: change.previous_digest,
+    };
+    let account = change.account.clone();
+    let said = Said::Change(Box::new(change), link);
+    Ok((account, said, as_written(item, &written)))
+}
+
+fn account(item: &Item) -> Read {
+    let record: AccountRecord = items::read_record(item).map_err(edited)?;
+    as_written(item, &items::account_item(&record))?;
+    let account = record.account.clone();
+    Ok((account, Said::Account(Box::new(record)), Ok(())))
+}
+
+fn snapshot(item: Item) -> Read {
+    let account = items::account_of(&item).ok_or("its key names no account")?;
+    let (snapshot, format) = items::read_unsealed(item.clone()).map_err(edited)?;
+    let written = items::snapshot_item(&account, &snapshot, format);
+    let said = Said::Snapshot(Box::new(SnapshotRead { snapshot, format }));
+    Ok((account, said, as_written(&item, &written)))
+}
+
+impl Records {
+    /// Puts an item with the others.
+    pub(super) fn add(&mut self, entry: Entry) {
+        if let Some(problem) = entry.problem {
+            self.findings.add(entry.key, problem);
+        }
+        let Some((account, said)) = entry.said else {
+            return;
         };
-        self.account(&run.account).runs.push(link);
-        as_written(&item, &written)
-    }
-
-    fn add_change(&mut self, item: Item) -> Result<(), String> {
-        let change: Change = items::read_record(item.clone()).map_err(edited)?;
-        let written = items::change_item(&change);
-        same_key(&item, &written)?;
-        let chains = &mut self.account(&change.account).chains;
-        let chain = chains.entry(change.arn.clone()).or_default();
-        chain.links.push(Link {
-            version: change.version,
-            kind: change.kind,
-            observed_at: change.observed_at,
-            observed_until: change.observed_until,
-            run_id: change.run_id.clone(),
-            digest: change.digest(),
-            previous_digest: change.previous_digest,
-        });
-        let last = chain.last.as_ref().map(|last| last.version);
-        if last.is_none_or(|last| last < change.version) {
-            chain.last = Some(change);
+        let account = self.accounts.entry(account).or_default();
+        match said {
+            Said::Run(link) => account.runs.push(*link),
+            Said::Account(record) => account.record = Some(*record),
+            Said::Snapshot(read) => {
+                let arn = read.snapshot.arn.clone();
+                account.snapshots.insert(arn, *read);
+            }
+            Said::Change(change, link) => {
+                let chain = account.chains.entry(change.arn.clone()).or_default();
+                chain.links.push(link);
+                let last = chain.last.as_ref().map(|last| last.version);
+                if last.is_none_or(|last| last < change.version) {
+                    chain.last = Some(*change);
+                }
+            }
         }
-        as_written(&item, &written)
-    }
-
-    fn add_account(&mut self, item: Item) -> Result<(), String> {
-        let record: AccountRecord = items::read_record(item.clone()).map_err(edited)?;
-        as_written(&item, &items::account_item(&record))?;
-        let account = record.account.clone();
-        self.account(&account).record = Some(record);
-        Ok(())
-    }
-
-    fn add_snapshot(&mut self, item: Item) -> Result<(), String> {
-        let account = items::account_of(&item).ok_or("its key names no account")?;
-        let (snapshot, format) = items::read_unsealed(item.clone()).map_err(edited)?;
-        let written = items::snapshot_item(&account, &snapshot, format);
-        let read = SnapshotRead { snapshot, format };
-        let snapshots = &mut self.account(&account).snapshots;
-        snapshots.insert(read.snapshot.arn.clone(), read);
-        as_written(&item, &written)
     }
 }
 
