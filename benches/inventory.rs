@@ -45,7 +45,8 @@ use tokio::net::TcpListener;
 #[path = "support/mod.rs"]
 mod support;
 
-use support::{Result, process::peak_bytes, processor_seconds, put, table_at};
+use support::process::{peak_bytes, running_seconds};
+use support::{Result, put, table_at};
 
 const ACCOUNT: &str = "123456789012";
 const REGION: &str = "eu-west-1";
@@ -321,7 +322,7 @@ async fn run(service: &str, table: &str) -> Result<()> {
     let seconds = began.elapsed().as_secs_f64();
     let told = json!({
         "seconds": seconds,
-        "processor_seconds": processor_seconds()?,
+        "processor_seconds": running_seconds(std::process::id())?,
         "peak_bytes": peak_bytes("self")?,
         "summary": answer.runs()[0],
     });

@@ -126,15 +126,19 @@ impl Front {
         locked(&self.state.keeping).take().unwrap_or_default()
     }
 
-    /// A front that gives the same answers to the same requests, with nothing
-    /// behind it.
-    pub async fn with_answers(kept: &Kept) -> Result<Self> {
+    /// A front that gives the same answers again, with nothing behind it: those
+    /// to requests that are `alike`, in turn.
+    pub async fn with_answers(kept: &Kept, alike: Alike) -> Result<Self> {
         let mut again: Again = HashMap::new();
         for (asked, answered) in kept {
-            let answers = again.entry(asked.body.clone()).or_default();
+            let answers = again.entry(alike(asked)).or_default();
             answers.push_back(answered.clone());
         }
-        Self::before(Recorded(Mutex::new(again))).await
+        Self::before(Recorded {
+            again: Mutex::new(again),
+            alike,
+        })
+        .await
     }
 }
 
@@ -282,17 +286,34 @@ impl Server for Elsewhere {
     }
 }
 
-/// Answers by the bodies that they are answers to.
+/// What two requests have in common that get the same answers.
+pub type Alike = fn(&Asked) -> Bytes;
+
+/// Their bodies.
+pub fn body(asked: &Asked) -> Bytes {
+    asked.body.clone()
+}
+
+/// What they ask for, whatever the times in them. It fits where the pages of
+/// one listing and one query are asked for in turn, and all batches that are as
+/// long as each other are answered alike.
+pub fn what_is_asked(asked: &Asked) -> Bytes {
+    operation(asked).into()
+}
+
+/// Answers by what the requests to which they are answers have in common.
 type Again = HashMap<Bytes, VecDeque<Answered>>;
 
-struct Recorded(Mutex<Again>);
+struct Recorded {
+    again: Mutex<Again>,
+    alike: Alike,
+}
 
 impl Server for Recorded {
     async fn answer(&self, asked: Asked) -> Result<Answered> {
-        let mut again = locked(&self.0);
-        let answers = again.get_mut(&asked.body);
+        let mut again = locked(&self.again);
+        let answers = again.get_mut(&(self.alike)(&asked));
         let answers = answers.ok_or("this was not asked before")?;
-        // What is asked by the same body gets the answers in turn.
         answers.rotate_left(1);
         Ok(answers.back().ok_or("no answer")?.clone())
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::Result;
-use crate::process::peak_bytes;
+use crate::process::{peak_bytes, running_seconds};
 use crate::runtime::Runtime;
 use crate::world::{PEER_HISTORY, PEER_TABLE, REGION, World};
 
@@ -73,6 +73,17 @@ impl Function {
         })
     }
 
+    /// Has it end as whoever stops a process does, and waits until it has.
+    pub fn end(mut self) -> Result<()> {
+        let number = self.process.id().to_string();
+        let asked = Command::new("kill").arg(number).status()?;
+        if !asked.success() {
+            return Err("the function was gone".into());
+        }
+        self.process.wait()?;
+        Ok(())
+    }
+
     /// The most memory that it ever had in use.
     pub fn peak_bytes(&self) -> Result<u64> {
         peak_bytes(&self.process.id().to_string())
@@ -84,19 +95,6 @@ impl Drop for Function {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-/// Processor seconds of all threads that a process has: finer than what the
-/// process's own file tells, which counts in hundredths of a second.
-/// <https://docs.kernel.org/scheduler/sched-stats.html>
-fn running_seconds(process: u32) -> Result<f64> {
-    let mut nanoseconds = 0.0;
-    for thread in std::fs::read_dir(format!("/proc/{process}/task"))? {
-        let told = std::fs::read_to_string(thread?.path().join("schedstat"))?;
-        let first = told.split_whitespace().next().ok_or("an empty schedstat")?;
-        nanoseconds += first.parse::<f64>()?;
-    }
-    Ok(nanoseconds / 1e9)
 }
 
 fn environment(world: &World, runtime: &str) -> BTreeMap<&'static str, String> {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::Result;
 use crate::front::Passed;
+use crate::instructions::Instructions;
 use crate::programs::{FLOOR, IDIOMATIC, NOTHING, OURS, TUNED};
 
 /// Figures of several runs.
@@ -103,6 +104,7 @@ pub struct Report {
     pub starts: Vec<Start>,
     pub rows: Vec<Row>,
     pub waited: Vec<Waited>,
+    pub instructions: Vec<Instructions>,
 }
 
 impl Report {

@@ -26,7 +26,8 @@ use serde_json::json;
 
 use crate::options::Options;
 use crate::service;
-use crate::support::{Result, process::peak_bytes, processor_seconds, put, table_at};
+use crate::support::process::{peak_bytes, running_seconds};
+use crate::support::{Result, put, table_at};
 
 /// The account that the function is in.
 const OWN: &str = "999999999999";
@@ -106,7 +107,7 @@ pub async fn run(options: &Options, service: &str, table: &str) -> Result<()> {
     let environments = join_all(environments).await;
     let mut all = sum(environments);
     all.seconds = began.elapsed().as_secs_f64();
-    all.processor_seconds = processor_seconds()?;
+    all.processor_seconds = running_seconds(std::process::id())?;
     all.peak_bytes = peak_bytes("self")?;
     println!("{}", serde_json::to_string(&all)?);
     Ok(())

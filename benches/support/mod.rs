@@ -34,18 +34,3 @@ pub async fn put(client: &Client, batch: &[Item]) -> Result<()> {
         Err("the table left items unwritten".into())
     }
 }
-
-/// Processor time of this process so far, user and system.
-/// <https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html>
-pub fn processor_seconds() -> Result<f64> {
-    /// Linux tells user space 100 ticks a second, whatever it uses itself.
-    const TICKS: f64 = 100.0;
-    let stat = std::fs::read_to_string("/proc/self/stat")?;
-    // The second field is the name in parentheses, and may hold spaces.
-    let (_, fields) = stat.rsplit_once(')').ok_or("no name in /proc/self/stat")?;
-    let fields: Vec<&str> = fields.split_whitespace().collect();
-    let (Some(user), Some(system)) = (fields.get(11), fields.get(12)) else {
-        return Err("too few fields in /proc/self/stat".into());
-    };
-    Ok((user.parse::<f64>()? + system.parse::<f64>()?) / TICKS)
-}

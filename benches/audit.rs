@@ -1,0 +1,273 @@
+//! What questions cost on a large record: time, processor time, peak memory and
+//! read units of the command line's own process.
+//!
+//!     cargo bench --bench audit                      # 100,000 connections, 1,000,000 changes
+//!     cargo bench --bench audit -- 10000 10          # so many connections and changes of each
+//!
+//! The table is served by this process over HTTP, and filled with what runs leave
+//! of an account whose connections all change in each run.
+
+#![allow(
+    clippy::expect_used,
+    clippy::cast_precision_loss,
+    missing_docs,
+    reason = "a benchmark of counts far below 2^52 that has nothing better to do than stop"
+)]
+
+use std::collections::HashMap;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use aws_sdk_dynamodb::Client;
+use codeconnections_inventory::domain::decide::Comparison;
+use codeconnections_inventory::domain::listing::Observation;
+use codeconnections_inventory::domain::plan::{self, Known, TombstoneGuard};
+use codeconnections_inventory::domain::run::{
+    ListingReport, Outcome, SnapshotsRecord, Trigger, count_by_status,
+};
+use codeconnections_inventory::domain::{
+    AccountId, AccountRecord, Attributes, Clock, Filter, Format, Listing, ListingEnd, Region,
+    RunId, RunRecord, SystemClock, Timestamp,
+};
+use codeconnections_inventory::inventory::CODE_VERSION;
+use codeconnections_inventory::local::EmbeddedTable;
+use codeconnections_inventory::local::embedded::TABLE;
+use codeconnections_inventory::table::items::{self, Item};
+use futures_util::stream::{self, StreamExt};
+
+#[path = "peers/front.rs"]
+#[allow(dead_code, reason = "the benchmark beside the peers uses all of it")]
+mod front;
+mod support;
+
+use front::{Elsewhere, Front};
+use support::process::peak_bytes;
+use support::{Result, put, table_at};
+
+const ACCOUNT: &str = "123456789012";
+const REGION: &str = "eu-west-1";
+const HOUR: i64 = 3_600_000;
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let numbers = std::env::args().skip(1).filter(|word| word != "--bench");
+    let numbers: std::result::Result<Vec<usize>, _> = numbers.map(|word| word.parse()).collect();
+    let (connections, rounds) = match numbers?.as_slice() {
+        [] => (100_000, 10),
+        [connections, rounds] => (*connections, (*rounds).max(2)),
+        _ => return Err("give numbers of connections and of changes of each".into()),
+    };
+    let embedded = EmbeddedTable::in_memory().await?;
+    let record = Record::ending(SystemClock.now(), rounds);
+    let began = Instant::now();
+    record
+        .fill(table_at(embedded.endpoint()).client(), connections)
+        .await?;
+    let changes = connections * rounds;
+    println!(
+        "{connections} connections, {changes} changes, {rounds} runs: filled in {:.0} s\n",
+        began.elapsed().as_secs_f64()
+    );
+    let front = Front::before(Elsewhere::at(embedded.endpoint())).await?;
+    println!(
+        "{:<44} {:>9} {:>9} {:>9} {:>9} {:>11}",
+        "ccinv", "seconds", "CPU s", "peak MiB", "requests", "read units"
+    );
+    let middle = record.began(rounds / 2).to_string();
+    let (first, last) = (
+        record.began(0).to_string(),
+        record.began(rounds - 1).to_string(),
+    );
+    let page = std::env::temp_dir().join(format!("ccinv-audit-{}.html", std::process::id()));
+    let page = page.to_str().ok_or("a folder whose name is no text")?;
+    for words in [
+        vec!["list", "--format", "jsonl"],
+        vec!["list"],
+        vec!["list", "--as-of", &middle, "--format", "jsonl"],
+        vec!["changes", "--since", &last, "--format", "jsonl"],
+        vec!["changes", "--since", &first, "--format", "jsonl"],
+        vec!["changes", "--since", &first, "--json"],
+        vec!["export", "changes"],
+        vec!["verify"],
+        vec!["report", "--since", &middle, "--out", page],
+    ] {
+        let asked = asked(&front, &words).await?;
+        println!("{:<44} {asked}", words[..words.len().min(5)].join(" "));
+    }
+    let _ = std::fs::remove_file(page);
+    Ok(())
+}
+
+/// Runs one command, and watches its process.
+async fn asked(front: &Front, words: &[&str]) -> Result<String> {
+    const LOOK: Duration = Duration::from_millis(10);
+    front.passed();
+    let began = Instant::now();
+    let mut process = Command::new(env!("CARGO_BIN_EXE_ccinv"))
+        .args(words)
+        .args(["--table", TABLE])
+        .env_clear()
+        .env("AWS_ENDPOINT_URL_DYNAMODB", &front.endpoint)
+        .env("AWS_REGION", REGION)
+        .env("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
+        .env("AWS_SECRET_ACCESS_KEY", "secret")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let number = process.id();
+    let (mut peak, mut processor) = (0, 0.0);
+    let status = loop {
+        if let Some(status) = process.try_wait()? {
+            break status;
+        }
+        // What it has used when it is looked at for the last time.
+        peak = peak_bytes(&number.to_string()).unwrap_or(peak);
+        processor = support::process::running_seconds(number).unwrap_or(processor);
+        tokio::time::sleep(LOOK).await;
+    };
+    let seconds = began.elapsed().as_secs_f64();
+    if !status.success() {
+        return Err(format!("{}: {status}", words.join(" ")).into());
+    }
+    let passed = front.passed();
+    Ok(format!(
+        "{seconds:>9.2} {processor:>9.2} {:>9.1} {:>9} {:>11.1}",
+        peak as f64 / f64::from(1 << 20),
+        passed.total(),
+        passed.read_units
+    ))
+}
+
+/// What so many runs leave, an hour after each other.
+struct Record {
+    account: AccountId,
+    region: Region,
+    first: Timestamp,
+    rounds: usize,
+}
+
+impl Record {
+    fn ending(now: Timestamp, rounds: usize) -> Self {
+        let hours = i64::try_from(rounds).expect("few");
+        Self {
+            account: ACCOUNT.parse().expect("an account"),
+            region: REGION.parse().expect("a region"),
+            first: Timestamp::from_millis(now.millis() - hours * HOUR),
+            rounds,
+        }
+    }
+
+    /// When a run began.
+    fn began(&self, round: usize) -> Timestamp {
+        let hours = i64::try_from(round).expect("few");
+        Timestamp::from_millis(self.first.millis() + hours * HOUR)
+    }
+
+    async fn fill(&self, client: &Client, connections: usize) -> Result<()> {
+        let mut known = Known::default();
+        let mut account: Option<AccountRecord> = None;
+        for round in 0..self.rounds {
+            let began_at = self.began(round);
+            let run_id = RunId::new(began_at, round as u128);
+            let observation =
+                Observation::new(Filter::default(), vec![self.listing(connections, round)]);
+            let comparison = Comparison {
+                account: &self.account,
+                run_id: &run_id,
+                event_id: None,
+                calls: &[],
+            };
+            let steps = plan::plan(&comparison, &known, &observation, TombstoneGuard::Off).changes;
+            assert_eq!(steps.len(), connections, "all change");
+            let changes = steps.iter().map(|step| items::change_item(&step.change));
+            write(client, changes).await?;
+            let mut kinds = std::collections::BTreeMap::new();
+            for step in steps {
+                *kinds.entry(step.change.kind).or_default() += 1;
+                known
+                    .snapshots
+                    .insert(step.snapshot.arn.clone(), step.snapshot);
+            }
+            let run = RunRecord {
+                format: Format::CURRENT,
+                account: self.account.clone(),
+                sequence: round as u64 + 1,
+                run_id,
+                started_at: began_at,
+                finished_at: Timestamp::from_millis(began_at.millis() + 2_000),
+                outcome: Outcome::Complete,
+                problems: Vec::new(),
+                trigger: Trigger::Request,
+                filter: Filter::default(),
+                listings: observation
+                    .listings()
+                    .iter()
+                    .map(ListingReport::from)
+                    .collect(),
+                connections: count_by_status(known.snapshots.values()),
+                changes: kinds,
+                tombstones_held_back: 0,
+                unwritten: 0,
+                unsettled: 0,
+                code_version: CODE_VERSION.into(),
+                snapshots: Some(SnapshotsRecord::of(&known.snapshots)),
+                account_sequence: account.as_ref().map(|account| account.sequence),
+                previous_digest: account.as_ref().map(|account| account.head),
+            };
+            write(client, [items::run_item(&run)]).await?;
+            account = Some(AccountRecord::with(account.as_ref(), &run));
+        }
+        let snapshots = known.snapshots.values();
+        let snapshots = snapshots.map(|s| items::snapshot_item(&self.account, s, Format::CURRENT));
+        write(client, snapshots).await?;
+        write(client, account.iter().map(items::account_item)).await
+    }
+
+    fn listing(&self, connections: usize, round: usize) -> Listing {
+        let status = if round.is_multiple_of(2) {
+            "AVAILABLE"
+        } else {
+            "ERROR"
+        };
+        let listed: HashMap<_, _> = (0..connections)
+            .map(|number| {
+                let arn = format!(
+                    "arn:aws:codeconnections:{REGION}:{ACCOUNT}:connection/\
+                     8c0a5f2e-3b41-4d0e-9a77-{number:012}"
+                );
+                let attributes = Attributes {
+                    connection_name: Some(format!("connection-{number}").into()),
+                    connection_status: Some(status.into()),
+                    host_arn: None,
+                    owner_account_id: Some(ACCOUNT.into()),
+                    provider_type: Some("GitHub".into()),
+                };
+                (arn.parse().expect("an ARN"), attributes)
+            })
+            .collect();
+        let began_at = self.began(round);
+        Listing {
+            region: self.region.clone(),
+            began_at,
+            ended_at: Timestamp::from_millis(began_at.millis() + 1_000),
+            pages: u32::try_from(connections.div_ceil(100)).expect("few"),
+            end: ListingEnd::Complete,
+            connections: listed,
+        }
+    }
+}
+
+/// Writes items as they are, 25 to a request.
+async fn write(client: &Client, items: impl IntoIterator<Item = Item>) -> Result<()> {
+    let batches = stream::iter(items).chunks(25);
+    let mut requests = std::pin::pin!(
+        batches
+            .map(|batch| async move { put(client, &batch).await })
+            .buffer_unordered(4)
+    );
+    while let Some(done) = requests.next().await {
+        done?;
+    }
+    Ok(())
+}

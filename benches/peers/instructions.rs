@@ -1,0 +1,100 @@
+//! Instructions of a function's process, counted by valgrind: they depend on
+//! the program and its work, and hardly on the machine or on what else it does.
+//!
+//! A processor under valgrind lacks what makes SHA-256 fast, so each
+//! connection counts some more than it takes.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use crate::Result;
+use crate::function::{Function, Program};
+use crate::programs::Programs;
+use crate::world::World;
+
+/// What the processes of one program took.
+#[derive(Debug, Clone, Copy)]
+pub struct Instructions {
+    pub name: &'static str,
+    /// From the start of its process to its first question for an event.
+    pub start: u64,
+    /// The first invocation of a process, over unchanged connections.
+    pub first: u64,
+    /// Each later one.
+    pub later: u64,
+    pub connections: usize,
+}
+
+impl Instructions {
+    pub fn each(&self) -> u64 {
+        self.later / (self.connections as u64).max(1)
+    }
+
+    pub fn print(&self) {
+        println!(
+            "{:<24} {:>13} instructions to start, {:>13} in a first run, {:>13} in a later one \
+             over {} unchanged connections: {} each",
+            self.name,
+            self.start,
+            self.first,
+            self.later,
+            self.connections,
+            self.each(),
+        );
+    }
+}
+
+/// The instructions of each program over so many unchanged connections.
+pub async fn count(program: &Program, connections: usize) -> Result<Instructions> {
+    let world = World::new(connections).await?;
+    let mut recording = Function::start(program, &world).await?;
+    recording.invoke(&json!({})).await?;
+    drop(recording);
+    let mut after = Vec::new();
+    for invocations in [0, 1, 3] {
+        after.push(counted(program, &world, invocations).await?);
+    }
+    Ok(Instructions {
+        name: program.name,
+        start: after[0],
+        first: after[1].saturating_sub(after[0]),
+        later: after[2].saturating_sub(after[1]) / 2,
+        connections,
+    })
+}
+
+/// The instructions of a process that deals with so many events.
+async fn counted(program: &Program, world: &World, invocations: u32) -> Result<u64> {
+    let told = Path::new(env!("CARGO_TARGET_TMPDIR")).join("callgrind.out");
+    let mut file = OsString::from("--callgrind-out-file=");
+    file.push(&told);
+    let mut arguments: Vec<OsString> = vec!["--tool=callgrind".into(), "--quiet".into(), file];
+    arguments.push(program.path.clone().into());
+    arguments.extend(program.arguments.iter().cloned());
+    let valgrind = Program {
+        name: program.name,
+        path: PathBuf::from("valgrind"),
+        arguments,
+    };
+    let mut function = Function::start(&valgrind, world).await?;
+    for _ in 0..invocations {
+        function.invoke(&json!({})).await?;
+    }
+    function.end()?;
+    let text = std::fs::read_to_string(&told)?;
+    let total = text.lines().find_map(|line| line.strip_prefix("totals: "));
+    Ok(total.ok_or("callgrind told no totals")?.trim().parse()?)
+}
+
+/// The instructions of all programs that deal with events.
+pub async fn of_all(programs: &Programs, connections: usize) -> Result<Vec<Instructions>> {
+    let mut counted = Vec::new();
+    for program in [&programs.ours, &programs.tuned, &programs.idiomatic] {
+        let instructions = count(program, connections).await?;
+        instructions.print();
+        counted.push(instructions);
+    }
+    Ok(counted)
+}
