@@ -180,7 +180,8 @@ impl Report {
                 table,
                 "{}{}: {:.2} s ({:.2} to {:.2})",
                 if waited.name == OURS {
-                    "\nA run over 10,000 unchanged where a page takes 20 ms and the table's answers 5 ms:\n\n- "
+                    "\nA run over 10,000 unchanged where a page takes 20 ms and the table's answers 5 ms, \
+                     given again from a run before:\n\n- "
                 } else {
                     "- "
                 },
