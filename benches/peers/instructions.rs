@@ -91,7 +91,7 @@ async fn counted(program: &Program, world: &World, invocations: u32) -> Result<u
 /// The instructions of all programs that deal with events.
 pub async fn of_all(programs: &Programs, connections: usize) -> Result<Vec<Instructions>> {
     let mut counted = Vec::new();
-    for program in [&programs.ours, &programs.tuned, &programs.idiomatic] {
+    for program in &programs.contestants {
         let instructions = count(program, connections).await?;
         instructions.print();
         counted.push(instructions);

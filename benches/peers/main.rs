@@ -6,6 +6,7 @@
 //!     cargo bench --bench peers                          # all; some 20 minutes
 //!     cargo bench --bench peers -- --connections 250
 //!     cargo bench --bench peers -- --write               # and into README.md
+//!     cargo bench --bench peers -- --builds before,after # two builds of the function
 //!
 //! Each is a process of its own that talks to a runtime API, a service and
 //! tables in this one; processor time and memory are the process's alone. Lambda,
@@ -31,13 +32,14 @@ mod tools;
 mod world;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::json;
 
 use front::{Front, Kept, Passed};
 use function::{Function, Invocation};
-use programs::Programs;
+use programs::{IDIOMATIC, Programs};
 use report::{Figures, Report, Row, Start, Waited};
 use world::World;
 
@@ -56,11 +58,14 @@ struct Options {
     /// Over how many unchanged connections instructions are counted.
     instructions: usize,
     write: bool,
+    /// Builds of the function that are held against each other, instead of it
+    /// against the peers.
+    builds: Vec<PathBuf>,
 }
 
 const USAGE: &str = "\
 cargo bench --bench peers -- [--connections N,N] [--starts N] [--waited CONNECTIONS]
-    [--instructions CONNECTIONS] [--write]";
+    [--instructions CONNECTIONS] [--builds PROGRAM,PROGRAM | --write]";
 
 fn options() -> Option<Options> {
     let mut options = Options {
@@ -69,6 +74,7 @@ fn options() -> Option<Options> {
         waited: 10_000,
         instructions: 250,
         write: false,
+        builds: Vec::new(),
     };
     let mut words = std::env::args().skip(1).filter(|word| word != "--bench");
     while let Some(word) = words.next() {
@@ -81,11 +87,13 @@ fn options() -> Option<Options> {
             "--starts" => options.starts = words.next()?.parse().ok()?,
             "--waited" => options.waited = words.next()?.parse().ok()?,
             "--instructions" => options.instructions = words.next()?.parse().ok()?,
+            "--builds" => options.builds = words.next()?.split(',').map(PathBuf::from).collect(),
             "--write" => options.write = true,
             _ => return None,
         }
     }
-    Some(options)
+    // What the README says is of all of them.
+    (!options.write || options.builds.is_empty()).then_some(options)
 }
 
 #[tokio::main]
@@ -94,7 +102,7 @@ async fn main() -> Result<()> {
         eprintln!("{USAGE}");
         std::process::exit(2);
     };
-    let programs = Programs::build()?;
+    let programs = Programs::build(&options.builds)?;
     let mut report = Report {
         sizes: programs.sizes()?,
         starts: starts(&programs, options.starts).await?,
@@ -214,7 +222,7 @@ async fn rows(programs: &Programs, connections: usize) -> Result<Vec<Row>> {
     let runs = (10_000 / connections.max(1)).clamp(2, 20) * 2;
     let mut contestants = Vec::new();
     let mut rows = Vec::new();
-    for program in [&programs.ours, &programs.tuned, &programs.idiomatic] {
+    for program in &programs.contestants {
         let mut contestant = Contestant::new(program, connections).await?;
         let first = contestant.invoke().await?;
         rows.push(contestant.row("first run", &[first])?);
@@ -277,7 +285,8 @@ async fn floor(
 /// again: how fast the embedded table is says nothing of AWS's.
 async fn waited(programs: &Programs, connections: usize) -> Result<Vec<Waited>> {
     let mut contestants = Vec::new();
-    for program in [&programs.ours, &programs.tuned] {
+    // One that asks for one update after the other would take minutes.
+    for program in programs.contestants.iter().filter(|p| p.name != IDIOMATIC) {
         let mut recording = Contestant::new(program, connections).await?;
         recording.invoke().await?;
         let kept = keep(&mut recording).await?;
@@ -286,7 +295,7 @@ async fn waited(programs: &Programs, connections: usize) -> Result<Vec<Waited>> 
             Front::with_answers(&kept[1], front::what_is_asked).await?,
         ];
         contestants.push(Contestant::before(program, connections, fronts).await?);
-        if program.name == programs.ours.name {
+        if contestants.len() == 1 {
             for only_listing in [false, true] {
                 contestants.push(floor(programs, connections, kept.clone(), only_listing).await?);
             }

@@ -19,21 +19,44 @@ pub const NOTHING: &str = "Rust that does nothing";
 pub const FLOOR: &str = "the same bytes alone";
 pub const LISTING: &str = "the listing alone";
 
+/// What other builds of the function are called, in the order in which they
+/// are named.
+const BUILDS: [&str; 4] = ["build 1", "build 2", "build 3", "build 4"];
+
 pub struct Programs {
-    pub ours: Program,
-    pub tuned: Program,
-    pub idiomatic: Program,
+    /// Those that do the job, the function first.
+    pub contestants: Vec<Program>,
     nothing: Program,
     floor: Program,
 }
 
 impl Programs {
-    /// All of them, as they would be deployed.
-    pub fn build() -> Result<Self> {
+    /// All of them, as they would be deployed; or, if there are `builds` of
+    /// the function, those beside each other.
+    pub fn build(builds: &[PathBuf]) -> Result<Self> {
         let project = Path::new(env!("CARGO_MANIFEST_DIR"));
         let target = Path::new(env!("CARGO_TARGET_TMPDIR"))
             .parent()
             .ok_or("no target folder")?;
+        let peers = target.join("peers");
+        cargo(&project.join("benches/peers/rust/Cargo.toml"), &peers, &[])?;
+        let rust = |name, path| Program {
+            name,
+            path,
+            arguments: Vec::new(),
+        };
+        let nothing = rust(NOTHING, peers.join("release/nothing"));
+        let floor = rust(FLOOR, peers.join("release/floor"));
+        if !builds.is_empty() {
+            let builds = BUILDS.iter().zip(builds);
+            return Ok(Self {
+                contestants: builds
+                    .map(|(name, path)| rust(name, path.clone()))
+                    .collect(),
+                nothing,
+                floor,
+            });
+        }
         cargo(
             &project.join("Cargo.toml"),
             target,
@@ -43,13 +66,6 @@ impl Programs {
                 "codeconnections-inventory",
             ],
         )?;
-        let peers = target.join("peers");
-        cargo(&project.join("benches/peers/rust/Cargo.toml"), &peers, &[])?;
-        let rust = |name, path| Program {
-            name,
-            path,
-            arguments: Vec::new(),
-        };
         let interpreter = tools::peers();
         let folder = project.join("benches/peers/python");
         let python = |name, module: &str| Program {
@@ -62,24 +78,27 @@ impl Programs {
                 .chain([folder.clone().into_os_string()])
                 .collect(),
         };
+        let ours = rust(OURS, target.join("release/codeconnections-inventory"));
         Ok(Self {
-            ours: rust(OURS, target.join("release/codeconnections-inventory")),
-            tuned: python(TUNED, "tuned"),
-            idiomatic: python(IDIOMATIC, "idiomatic"),
-            nothing: rust(NOTHING, peers.join("release/nothing")),
-            floor: rust(FLOOR, peers.join("release/floor")),
+            contestants: vec![ours, python(TUNED, "tuned"), python(IDIOMATIC, "idiomatic")],
+            nothing,
+            floor,
         })
     }
 
-    pub fn all_that_start(&self) -> [&Program; 4] {
-        [&self.nothing, &self.ours, &self.tuned, &self.idiomatic]
+    pub fn all_that_start(&self) -> impl Iterator<Item = &Program> {
+        std::iter::once(&self.nothing).chain(&self.contestants)
     }
 
     /// Bytes of the binaries.
     pub fn sizes(&self) -> Result<Vec<(&'static str, u64)>> {
-        let programs = [&self.ours, &self.nothing, &self.floor];
+        // The interpreter's says nothing.
+        let binaries = self.contestants.iter().filter(|p| p.arguments.is_empty());
         let size = |program: &Program| Ok((program.name, program.path.metadata()?.len()));
-        programs.map(size).into_iter().collect()
+        binaries
+            .chain([&self.nothing, &self.floor])
+            .map(size)
+            .collect()
     }
 
     /// The floor, with what it is to send to `fronts`.
