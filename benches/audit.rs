@@ -33,6 +33,7 @@ use codeconnections_inventory::inventory::CODE_VERSION;
 use codeconnections_inventory::local::EmbeddedTable;
 use codeconnections_inventory::local::embedded::TABLE;
 use codeconnections_inventory::table::items::{self, Item};
+use codeconnections_inventory::table::snapshots;
 use futures_util::stream::{self, StreamExt};
 
 #[path = "peers/front.rs"]
@@ -219,7 +220,8 @@ impl Record {
             account = Some(AccountRecord::with(account.as_ref(), &run));
         }
         let snapshots = known.snapshots.values();
-        let snapshots = snapshots.map(|s| items::snapshot_item(&self.account, s, Format::CURRENT));
+        let snapshots =
+            snapshots.map(|s| snapshots::snapshot_item(&self.account, s, Format::CURRENT));
         write(client, snapshots).await?;
         write(client, account.iter().map(items::account_item)).await
     }

@@ -20,7 +20,7 @@ use codeconnections_inventory::domain::run::OTHER_STATUSES;
 use codeconnections_inventory::domain::{ChangeKind, Outcome};
 use codeconnections_inventory::handler::HandlerError;
 use codeconnections_inventory::summary::{Answer, Summary};
-use codeconnections_inventory::table::items;
+use codeconnections_inventory::table::snapshots;
 use serde_json::{Value, json};
 use support::Lab;
 use support::hostile::{Hostile, Raw};
@@ -429,7 +429,7 @@ async fn a_table_of_fifty_write_units_a_second_is_filled_by_run_after_run() {
     let read = lab.table.read_account(&lab::account()).await.expect("read");
     for snapshot in read.snapshots.values() {
         let format = codeconnections_inventory::domain::Format::CURRENT;
-        let item = items::snapshot_item(&lab::account(), snapshot, format);
-        assert_eq!(items::read_snapshot(item).as_ref(), Ok(snapshot));
+        let item = snapshots::snapshot_item(&lab::account(), snapshot, format);
+        assert_eq!(snapshots::read_snapshot(item).as_ref(), Ok(snapshot));
     }
 }

@@ -13,7 +13,7 @@ use codeconnections_inventory::domain::listing::Window;
 use codeconnections_inventory::domain::{
     AccountRecord, Change, Clock, Digest, Format, Outcome, RunRecord, Timestamp,
 };
-use codeconnections_inventory::table::{items, keys};
+use codeconnections_inventory::table::{items, keys, snapshots};
 use serde_json::json;
 use support::lab::{self, Lab, account};
 use support::proxy::{Act, Proxy};
@@ -368,7 +368,7 @@ async fn a_snapshot_with_a_right_seal_that_was_seen_when_it_can_t_have_been_is_n
             began_at: began.parse().expect("a time"),
             ended_at: ended.parse().expect("a time"),
         };
-        let forged = items::snapshot_item(&account(), &snapshot, Format::CURRENT);
+        let forged = snapshots::snapshot_item(&account(), &snapshot, Format::CURRENT);
         told.put(forged).await;
         assert_names(&told.findings().await, &told.snapshot_key(0), says);
     }

@@ -18,7 +18,8 @@ use codeconnections_inventory::handler::{Accounts, Handler, HandlerError};
 use codeconnections_inventory::inventory::{Inventory, Policy};
 use codeconnections_inventory::local::embedded::local_config;
 use codeconnections_inventory::summary::Summary;
-use codeconnections_inventory::table::items::{self, Item};
+use codeconnections_inventory::table::items::Item;
+use codeconnections_inventory::table::snapshots;
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
 use serde::{Deserialize, Serialize};
@@ -230,6 +231,6 @@ fn snapshots(options: &Options, number: usize) -> Vec<Item> {
     let plan = plan::plan(&comparison, &known, &observation, TombstoneGuard::Off);
     let steps = plan.changes.iter();
     steps
-        .map(|step| items::snapshot_item(&account, &step.snapshot, Format::CURRENT))
+        .map(|step| snapshots::snapshot_item(&account, &step.snapshot, Format::CURRENT))
         .collect()
 }

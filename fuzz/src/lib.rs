@@ -20,6 +20,7 @@ use codeconnections_inventory::domain::{
 use codeconnections_inventory::event::{InvalidEvent, Request};
 use codeconnections_inventory::local::codeconnections::protocol;
 use codeconnections_inventory::table::items::{self, Item};
+use codeconnections_inventory::table::snapshots;
 use codeconnections_inventory::table::{Corrupt, Table, TableError, keys};
 use serde_json::{Value, json};
 
@@ -176,16 +177,16 @@ fn an_item(item: &Item) {
         assert!(!error.attribute.is_empty(), "{error}");
         assert!(error.to_string().contains("pk="), "{error}");
     };
-    match items::read_unsealed(item.clone()) {
+    match snapshots::read_unsealed(item.clone()) {
         Err(error) => corrupt(&error),
         Ok((snapshot, format)) => {
             let account = items::account_of(item).unwrap_or_else(|| ACCOUNT.parse().expect("one"));
-            let written = items::snapshot_item(&account, &snapshot, format);
-            let read = items::read_snapshot(written).expect("what is accepted is written");
+            let written = snapshots::snapshot_item(&account, &snapshot, format);
+            let read = snapshots::read_snapshot(written).expect("what is accepted is written");
             assert_eq!(read, snapshot);
         }
     }
-    if let Err(error) = items::read_snapshot(item.clone()) {
+    if let Err(error) = snapshots::read_snapshot(item.clone()) {
         corrupt(&error);
     }
     match items::read_record::<Change>(item.clone()) {
@@ -205,11 +206,11 @@ fn an_item(item: &Item) {
     match items::read_record::<AccountRecord>(item.clone()) {
         Err(error) => corrupt(&error),
         Ok(record) => {
-            let read = items::read_account(items::account_item(&record));
+            let read = items::read_account(&items::account_item(&record));
             assert_eq!(read.expect("what is accepted is written"), record);
         }
     }
-    if let Err(error) = items::read_account(item.clone()) {
+    if let Err(error) = items::read_account(item) {
         corrupt(&error);
     }
 }

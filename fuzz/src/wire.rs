@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use aws_sdk_dynamodb::types::AttributeValue;
 use codeconnections_inventory::domain::{AccountRecord, Change, Format, RunRecord};
 use codeconnections_inventory::table::items::{self, Item};
+use codeconnections_inventory::table::snapshots;
 use serde_json::Value;
 
 /// An item in DynamoDB's JSON.
@@ -67,8 +68,12 @@ pub fn real_items() -> &'static [Item] {
 
 fn as_current(item: &Item) -> Option<Item> {
     let account = items::account_of(item);
-    if let (Some(account), Ok((snapshot, _))) = (account, items::read_unsealed(item.clone())) {
-        return Some(items::snapshot_item(&account, &snapshot, Format::CURRENT));
+    if let (Some(account), Ok((snapshot, _))) = (account, snapshots::read_unsealed(item.clone())) {
+        return Some(snapshots::snapshot_item(
+            &account,
+            &snapshot,
+            Format::CURRENT,
+        ));
     }
     if let Ok(change) = items::read_record::<Change>(item.clone()) {
         let format = Format::CURRENT;

@@ -3,10 +3,12 @@
 //! is assumed says so.
 
 use super::Plan;
-use crate::table::store::BATCH;
+use crate::table::store::{BATCH, READ_AT_ONCE};
 
 /// Connections on a page of a listing.
 const PAGE: u64 = 100;
+/// Items on a page of a query.
+const ITEMS: u64 = READ_AT_ONCE as u64;
 
 // --- Sizes, in bytes as DynamoDB counts them: asserted to be at least what is
 // --- written, and not much more.
@@ -36,15 +38,18 @@ pub fn listing_requests(connections: u64) -> u64 {
     connections.div_ceil(PAGE).max(1)
 }
 
-/// Requests that read what the table holds of an account: the pages of one
-/// query, of 1 MB each.
+/// Requests that read what the table holds of an account, its record and its
+/// snapshots: the pages of one query. After a whole page there may be more.
 pub fn read_requests(connections: u64) -> u64 {
-    (connections * SNAPSHOT + ACCOUNT) / 1_048_576 + 1
+    (connections + 1) / ITEMS + 1
 }
 
-/// Read units of that: 4 KB each, strongly consistent.
+/// Read units of that: 4 KB each, strongly consistent, and each page is rounded
+/// up.
 pub fn read_units(connections: u64) -> u64 {
-    (connections * SNAPSHOT + ACCOUNT).div_ceil(4_096)
+    let units = |bytes: u64| bytes.div_ceil(4_096);
+    let (whole, rest) = ((connections + 1) / ITEMS, (connections + 1) % ITEMS);
+    whole * units(ITEMS * SNAPSHOT) + units(rest.saturating_sub(1) * SNAPSHOT + ACCOUNT)
 }
 
 /// Bytes of an account's record.

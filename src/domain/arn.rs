@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::ids::{AccountId, Malformed, Region, identifier};
+use super::ids::{Malformed, identifier, is_account, is_region};
 
 identifier!(
     /// The ARN of a connection.
@@ -30,7 +30,7 @@ struct Parts<'a> {
 
 fn parts(text: &str) -> Option<Parts<'_>> {
     const LONGEST: usize = 256;
-    if text.len() > LONGEST || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+    if text.len() > LONGEST || !is_one_word(text) {
         return None;
     }
     let mut split = text.splitn(6, ':');
@@ -42,8 +42,8 @@ fn parts(text: &str) -> Option<Parts<'_>> {
     let fits = arn == "arn"
         && partition_fits
         && service_fits
-        && region.parse::<Region>().is_ok()
-        && account.parse::<AccountId>().is_ok()
+        && is_region(region)
+        && is_account(account)
         && !id.is_empty();
     fits.then_some(Parts {
         partition,
@@ -51,6 +51,13 @@ fn parts(text: &str) -> Option<Parts<'_>> {
         account,
         id,
     })
+}
+
+/// Whether nothing in it is white space or a control character. What is in an
+/// ARN is ASCII, nearly always.
+fn is_one_word(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_graphic())
+        || !text.chars().any(|c| c.is_control() || c.is_whitespace())
 }
 
 impl ConnectionArn {

@@ -80,10 +80,10 @@ fn write_canonical(value: &Value, out: &mut String) {
 }
 
 /// A digest as it is written.
-struct Written([u8; 64]);
+pub(super) struct Written([u8; 64]);
 
 impl Written {
-    fn of(digest: &Digest) -> Self {
+    pub(super) fn of(digest: &Digest) -> Self {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut text = [0; 64];
         for (pair, byte) in text.chunks_exact_mut(2).zip(digest.0) {
@@ -93,14 +93,15 @@ impl Written {
         Self(text)
     }
 
-    fn as_str(&self) -> Result<&str, fmt::Error> {
-        std::str::from_utf8(&self.0).map_err(|_| fmt::Error)
+    #[expect(clippy::expect_used, reason = "it is made of digits")]
+    pub(super) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("ASCII is text")
     }
 }
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(Written::of(self).as_str()?)
+        f.write_str(Written::of(self).as_str())
     }
 }
 
@@ -136,8 +137,7 @@ impl FromStr for Digest {
 
 impl Serialize for Digest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let written = Written::of(self);
-        serializer.serialize_str(written.as_str().map_err(serde::ser::Error::custom)?)
+        serializer.serialize_str(Written::of(self).as_str())
     }
 }
 

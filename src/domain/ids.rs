@@ -27,12 +27,13 @@ impl Malformed {
     }
 }
 
-/// A checked text: what all identifiers here have in common.
+/// A checked text: what all identifiers here have in common. Copies share it: an
+/// ARN stands in several places of a run.
 macro_rules! identifier {
     ($(#[$doc:meta])* $name:ident, $what:literal, $valid:expr) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(Box<str>);
+        pub struct $name(std::sync::Arc<str>);
 
         impl $name {
             /// The identifier as text.
@@ -86,7 +87,7 @@ identifier!(
     /// An AWS account: twelve digits.
     AccountId,
     "an AWS account id (12 digits, such as 123456789012)",
-    |text| text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
+    is_account
 );
 
 identifier!(
@@ -96,20 +97,27 @@ identifier!(
     /// changes.
     Region,
     "an AWS region code such as eu-west-1",
-    |text| {
-        let mut parts = text.split('-').rev();
-        let number = parts.next().unwrap_or("");
-        let words: Vec<&str> = parts.collect();
-        text.len() <= 32
-            && !number.is_empty()
-            && number.len() <= 2
-            && number.bytes().all(|b| b.is_ascii_digit())
-            && words.len() >= 2
-            && words
-                .iter()
-                .all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase()))
-    }
+    is_region
 );
+
+/// Whether a text has the form of a region's code.
+pub(super) fn is_region(text: &str) -> bool {
+    let Some((words, number)) = text.rsplit_once('-') else {
+        return false;
+    };
+    text.len() <= 32
+        && matches!(number.len(), 1 | 2)
+        && number.bytes().all(|b| b.is_ascii_digit())
+        && words.contains('-')
+        && words
+            .split('-')
+            .all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase()))
+}
+
+/// Whether a text has the form of an account's number.
+pub(super) fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
+}
 
 identifier!(
     /// A run's id: a [ULID](https://github.com/ulid/spec), so that ids sort
@@ -124,11 +132,7 @@ impl RunId {
     /// same millisecond by `random`.
     pub fn new(began: super::Timestamp, random: u128) -> Self {
         let millis = u64::try_from(began.millis()).unwrap_or(0);
-        Self(
-            ulid::Ulid::from_parts(millis, random)
-                .to_string()
-                .into_boxed_str(),
-        )
+        Self(ulid::Ulid::from_parts(millis, random).to_string().into())
     }
 
     /// When the run began.

@@ -51,21 +51,28 @@ impl Timestamp {
 
 /// A time as it is written. A run writes several for each connection, so it
 /// is made by hand and not by `write!`, which takes ten times as long.
-struct Written([u8; 24]);
+pub(super) struct Written([u8; 24]);
 
 impl Written {
-    fn of(time: Timestamp) -> Result<Self, fmt::Error> {
+    #[expect(
+        clippy::expect_used,
+        reason = "a timestamp lies in the years 0 to 9999, which the library knows"
+    )]
+    pub(super) fn of(time: Timestamp) -> Self {
         let (seconds, millis) = (time.0.div_euclid(1000), time.0.rem_euclid(1000));
-        let t = OffsetDateTime::from_unix_timestamp(seconds).map_err(|_| fmt::Error)?;
+        let t = OffsetDateTime::from_unix_timestamp(seconds).expect("a year with four digits");
+        let (year, month, day) = t.to_calendar_date();
+        let (hour, minute, second) = t.to_hms();
         let mut text = *b"0000-00-00T00:00:00.000Z";
         for (end, number) in [
-            (4, t.year().unsigned_abs()),
-            (7, u8::from(t.month()).into()),
-            (10, t.day().into()),
-            (13, t.hour().into()),
-            (16, t.minute().into()),
-            (19, t.second().into()),
-            (23, u32::try_from(millis).map_err(|_| fmt::Error)?),
+            (4, year.unsigned_abs()),
+            (7, u8::from(month).into()),
+            (10, day.into()),
+            (13, hour.into()),
+            (16, minute.into()),
+            (19, second.into()),
+            // Less than a thousand.
+            (23, millis as u32),
         ] {
             let (mut place, mut rest) = (end, number);
             while rest > 0 {
@@ -75,17 +82,18 @@ impl Written {
                 rest /= 10;
             }
         }
-        Ok(Self(text))
+        Self(text)
     }
 
-    fn as_str(&self) -> Result<&str, fmt::Error> {
-        std::str::from_utf8(&self.0).map_err(|_| fmt::Error)
+    #[expect(clippy::expect_used, reason = "it is made of digits and signs")]
+    pub(super) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("ASCII is text")
     }
 }
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(Written::of(*self)?.as_str()?)
+        f.write_str(Written::of(*self).as_str())
     }
 }
 
@@ -124,8 +132,7 @@ impl FromStr for Timestamp {
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let written = Written::of(*self).map_err(serde::ser::Error::custom)?;
-        serializer.serialize_str(written.as_str().map_err(serde::ser::Error::custom)?)
+        serializer.serialize_str(Written::of(*self).as_str())
     }
 }
 

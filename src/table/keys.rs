@@ -20,18 +20,31 @@ pub const TIME_SK: &str = "time_sk";
 pub const ACCOUNT_SK: &str = "ACCOUNT";
 /// The partition of the index by status that names every account.
 pub const ACCOUNTS: &str = "ACCOUNTS";
+/// What the partition key of an account's record and snapshots begins with.
+const ACCOUNT_PREFIX: &str = "ACCOUNT#";
 /// What a snapshot's sort key begins with.
 pub const CONNECTION_PREFIX: &str = "CONNECTION#";
 
 /// The partition of an account's record and its snapshots: the only ones
 /// that the function's role may update.
 pub fn account_pk(account: &AccountId) -> String {
-    format!("ACCOUNT#{account}")
+    joined([ACCOUNT_PREFIX, account.as_str()])
+}
+
+/// The account whose partition this is, if it is an account's.
+pub fn account_in(pk: &str) -> Option<AccountId> {
+    pk.strip_prefix(ACCOUNT_PREFIX)?.parse().ok()
+}
+
+/// Both at once, without what `format!` does for anything that can be shown: a
+/// run makes two such keys for each connection.
+fn joined(parts: [&str; 2]) -> String {
+    parts.concat()
 }
 
 /// A snapshot's sort key.
 pub fn snapshot_sk(arn: &ConnectionArn) -> String {
-    format!("{CONNECTION_PREFIX}{arn}")
+    joined([CONNECTION_PREFIX, arn.as_str()])
 }
 
 /// The partition of one connection's changes.

@@ -13,6 +13,7 @@ pub mod keys;
 mod query;
 pub mod reads;
 pub mod schema;
+pub mod snapshots;
 pub mod statements;
 pub mod store;
 

@@ -7,6 +7,7 @@ use super::items::{self, Item};
 use super::keys;
 use super::query::Query;
 use super::schema::{BY_STATUS, BY_TIME};
+use super::snapshots::read_snapshot;
 use super::store::Table;
 use crate::aws::meter::Use;
 use crate::aws::{Fault, FaultKind};
@@ -226,7 +227,7 @@ impl Table {
         let mut pages = Query::table(self, "read snapshots", account, pk).between(first, last);
         while let Some(page) = pages.next().await? {
             for item in page {
-                if !each(items::read_snapshot(item)?) {
+                if !each(read_snapshot(item)?) {
                     return Ok(());
                 }
             }

@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::items::{self, Item, n, s};
 use super::keys;
+use super::snapshots;
 use crate::config::TableName;
 use crate::domain::decide::Step;
 use crate::domain::plan::Touch;
@@ -43,7 +44,7 @@ pub fn touch(table: &TableName, account: &AccountId, touch: &Touch<'_>) -> State
     update.set("last_seen_at", s(window.began_at));
     update.set("last_seen_until", s(window.ended_at));
     if let Some(regions) = listed_in {
-        update.put("listed_in", items::listed_in(regions));
+        update.put("listed_in", snapshots::listed_in(regions));
     }
     let regions = listed_in.as_ref().unwrap_or(&snapshot.listed_in);
     let seal = Seal::touched(account, snapshot, *window, regions);
@@ -54,7 +55,7 @@ pub fn touch(table: &TableName, account: &AccountId, touch: &Touch<'_>) -> State
         .when("version", "=", n(snapshot.version))
         .when("last_seen_at", "<", s(window.began_at))
         .when("last_seen_until", "<=", s(window.ended_at))
-        .when_is("listed_in", items::listed_in(&snapshot.listed_in))
+        .when_is("listed_in", snapshots::listed_in(&snapshot.listed_in))
         .statement
 }
 
@@ -75,12 +76,12 @@ pub fn step(
     let sk = keys::snapshot_sk(&step.snapshot.arn);
     let snapshot = match known {
         None => {
-            let item = items::snapshot_item(account, &step.snapshot, Format::CURRENT);
+            let item = snapshots::snapshot_item(account, &step.snapshot, Format::CURRENT);
             insert(table, item)
         }
         Some(known) => {
             let mut update = Update::new(table);
-            for (name, value) in items::snapshot_attributes(account, &step.snapshot) {
+            for (name, value) in snapshots::snapshot_attributes(account, &step.snapshot) {
                 update.put(name, value);
             }
             update
@@ -88,7 +89,7 @@ pub fn step(
                 .when("version", "=", n(known.version))
                 .when("last_seen_until", "<=", s(step.change.observed_at))
                 .when("last_seen_at", "=", s(known.last_seen.began_at))
-                .when_is("listed_in", items::listed_in(&known.listed_in))
+                .when_is("listed_in", snapshots::listed_in(&known.listed_in))
                 .statement
         }
     };

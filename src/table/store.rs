@@ -21,6 +21,7 @@ use super::expiry::{TooLate, Tries};
 use super::items;
 use super::keys;
 use super::query::Query;
+use super::snapshots::read_snapshot;
 use super::statements::{self, Statement};
 use crate::aws::fault::kind_of;
 use crate::aws::meter::Use;
@@ -33,6 +34,11 @@ use crate::domain::{AccountId, AccountRecord, Change, Clock, ConnectionArn, RunR
 /// Statements in one request, at most.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchExecuteStatement.html>
 pub const BATCH: usize = 25;
+
+/// Items of an account that are read at once. A page of 1 MB, the longest,
+/// takes 9 MB of memory once it is taken apart; more and shorter ones cost no
+/// time, since the listing takes longer, and a hundredth more to read.
+pub const READ_AT_ONCE: u16 = 256;
 
 /// The inventory's table, as one run uses it.
 #[derive(Debug, Clone)]
@@ -123,17 +129,20 @@ impl Table {
     pub async fn read_account(&self, account: &AccountId) -> Result<AccountState, TableError> {
         let mut state = AccountState::default();
         let pk = keys::account_pk(account);
-        let mut pages = Query::table(self, "read account", account, pk);
+        let mut pages = Query::table(self, "read account", account, pk).limit(READ_AT_ONCE.into());
         while let Some(page) = pages.next().await? {
             for item in page {
                 match item.get(keys::SK) {
                     Some(AttributeValue::S(sk)) if sk == keys::ACCOUNT_SK => {
-                        match items::read_account(item) {
-                            Ok(record) => state.record = Some(record),
+                        match items::read_account(&item) {
+                            Ok(record) => {
+                                state.snapshots.reserve(expected(&record));
+                                state.record = Some(record);
+                            }
                             Err(corrupt) => state.corrupt.push(corrupt),
                         }
                     }
-                    _ => match items::read_snapshot(item) {
+                    _ => match read_snapshot(item) {
                         Ok(snapshot) => {
                             state.snapshots.insert(snapshot.arn.clone(), snapshot);
                         }
@@ -156,7 +165,12 @@ impl Table {
         let pk = keys::account_pk(account);
         let query = Query::table(self, "read account record", account, pk)
             .with_sk(keys::ACCOUNT_SK.to_owned());
-        Ok(query.first().await?.map(items::read_account).transpose()?)
+        Ok(query
+            .first()
+            .await?
+            .as_ref()
+            .map(items::read_account)
+            .transpose()?)
     }
 
     /// Reads one snapshot.
@@ -170,7 +184,7 @@ impl Table {
     ) -> Result<Option<Snapshot>, TableError> {
         let pk = keys::account_pk(account);
         let query = Query::table(self, "read snapshot", arn, pk).with_sk(keys::snapshot_sk(arn));
-        Ok(query.first().await?.map(items::read_snapshot).transpose()?)
+        Ok(query.first().await?.map(read_snapshot).transpose()?)
     }
 
     /// Reads one change of a connection.
@@ -353,6 +367,18 @@ impl Table {
             Err(error) => of_fault(self.fault(&error)),
         }
     }
+}
+
+/// Snapshots for which room is made before they are read: what grows as they
+/// come is twice as large for a moment.
+fn expected(record: &AccountRecord) -> usize {
+    /// A record can say anything.
+    const MOST: u64 = 100_000;
+    let connections = record
+        .connections
+        .values()
+        .fold(0, |a: u64, b| a.saturating_add(*b));
+    usize::try_from(connections.min(MOST)).unwrap_or(0)
 }
 
 /// What became of a write whose answer is good, if it says anything at all. A

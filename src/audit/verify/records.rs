@@ -15,6 +15,7 @@ use crate::domain::{
 };
 use crate::table::items::{self, Item};
 use crate::table::keys;
+use crate::table::snapshots;
 
 /// Everything that was read, by account, and what is wrong with single items.
 #[derive(Default)]
@@ -172,8 +173,8 @@ fn account(item: &Item) -> Read {
 
 fn snapshot(item: Item) -> Read {
     let account = items::account_of(&item).ok_or("its key names no account")?;
-    let (snapshot, format) = items::read_unsealed(item.clone()).map_err(edited)?;
-    let written = items::snapshot_item(&account, &snapshot, format);
+    let (snapshot, format) = snapshots::read_unsealed(item.clone()).map_err(edited)?;
+    let written = snapshots::snapshot_item(&account, &snapshot, format);
     let said = Said::Snapshot(Box::new(SnapshotRead { snapshot, format }));
     Ok((account, said, as_written(&item, &written)))
 }
