@@ -7,6 +7,7 @@
 //!     cargo bench --bench peers -- --connections 250
 //!     cargo bench --bench peers -- --write               # and into README.md
 //!     cargo bench --bench peers -- --builds before,after # two builds of the function
+//!     cargo bench --bench peers -- --baseline            # the function alone, against baseline.json
 //!
 //! Each is a process of its own that talks to a runtime API, a service and
 //! tables in this one; processor time and memory are the process's alone. Lambda,
@@ -19,6 +20,8 @@
     reason = "a benchmark of counts far below 2^52 that has nothing better to do than stop"
 )]
 
+mod baseline;
+mod contestant;
 mod front;
 mod function;
 mod instructions;
@@ -35,10 +38,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde_json::json;
-
-use front::{Front, Kept, Passed};
-use function::{Function, Invocation};
+use baseline::Baseline;
+use contestant::Contestant;
+use front::{Front, Kept};
+use function::Function;
 use programs::{IDIOMATIC, Programs};
 use report::{Figures, Report, Row, Start, Waited};
 use world::World;
@@ -61,11 +64,14 @@ struct Options {
     /// Builds of the function that are held against each other, instead of it
     /// against the peers.
     builds: Vec<PathBuf>,
+    /// What does not depend on the machine is held against what is on file.
+    baseline: bool,
 }
 
 const USAGE: &str = "\
 cargo bench --bench peers -- [--connections N,N] [--starts N] [--waited CONNECTIONS]
-    [--instructions CONNECTIONS] [--builds PROGRAM,PROGRAM | --write]";
+    [--instructions CONNECTIONS] [--builds PROGRAM,PROGRAM | --write]
+cargo bench --bench peers -- --baseline [--write]";
 
 fn options() -> Option<Options> {
     let mut options = Options {
@@ -75,6 +81,7 @@ fn options() -> Option<Options> {
         instructions: 250,
         write: false,
         builds: Vec::new(),
+        baseline: false,
     };
     let mut words = std::env::args().skip(1).filter(|word| word != "--bench");
     while let Some(word) = words.next() {
@@ -89,11 +96,12 @@ fn options() -> Option<Options> {
             "--instructions" => options.instructions = words.next()?.parse().ok()?,
             "--builds" => options.builds = words.next()?.split(',').map(PathBuf::from).collect(),
             "--write" => options.write = true,
+            "--baseline" => options.baseline = true,
             _ => return None,
         }
     }
-    // What the README says is of all of them.
-    (!options.write || options.builds.is_empty()).then_some(options)
+    // What is on file is of the function as this builds it.
+    ((!options.write && !options.baseline) || options.builds.is_empty()).then_some(options)
 }
 
 #[tokio::main]
@@ -102,6 +110,14 @@ async fn main() -> Result<()> {
         eprintln!("{USAGE}");
         std::process::exit(2);
     };
+    if options.baseline {
+        let measured = Baseline::measure(&programs::function()?).await?;
+        return if options.write {
+            measured.write()
+        } else {
+            measured.hold_against_file()
+        };
+    }
     let programs = Programs::build(&options.builds)?;
     let mut report = Report {
         sizes: programs.sizes()?,
@@ -151,71 +167,6 @@ async fn starts(programs: &Programs, number: usize) -> Result<Vec<Start>> {
     Ok(starts.into_iter().map(start).collect())
 }
 
-/// One program in a world of its own.
-struct Contestant {
-    name: &'static str,
-    world: World,
-    function: Function,
-}
-
-impl Contestant {
-    async fn new(program: &function::Program, connections: usize) -> Result<Self> {
-        let world = World::new(connections).await?;
-        Ok(Self {
-            name: program.name,
-            function: Function::start(program, &world).await?,
-            world,
-        })
-    }
-
-    /// One in a world of these fronts. Its connections are opened now.
-    async fn before(
-        program: &function::Program,
-        connections: usize,
-        fronts: [Front; 2],
-    ) -> Result<Self> {
-        let world = World::of(connections, fronts);
-        let mut contestant = Self {
-            name: program.name,
-            function: Function::start(program, &world).await?,
-            world,
-        };
-        contestant.invoke().await?;
-        Ok(contestant)
-    }
-
-    /// One invocation, and what passed for it.
-    async fn invoke(&mut self) -> Result<(Invocation, Passed)> {
-        self.world.next_round();
-        self.world.passed();
-        let invocation = self.function.invoke(&json!({})).await?;
-        let answer = &invocation.answer;
-        if let Some(seen) = answer["seen"]
-            .as_u64()
-            .or(answer["listings"][0]["connections"].as_u64())
-        {
-            assert_eq!(seen, self.world.connections() as u64, "{answer}");
-        }
-        Ok((invocation, self.world.passed()))
-    }
-
-    fn row(&self, what: &str, invocations: &[(Invocation, Passed)]) -> Result<Row> {
-        let (_, passed) = invocations.last().ok_or("no invocation")?;
-        let figures = |figure: fn(&Invocation) -> f64| {
-            Figures::of(invocations.iter().map(|(invocation, _)| figure(invocation)))
-        };
-        Ok(Row {
-            name: self.name,
-            connections: self.world.connections(),
-            what: what.to_owned(),
-            seconds: figures(|invocation| invocation.seconds),
-            processor: figures(|invocation| invocation.processor),
-            peak_bytes: self.function.peak_bytes()?,
-            passed: passed.clone(),
-        })
-    }
-}
-
 /// All programs over so many connections: the first run, and runs in which
 /// none, one of a hundred, and all have changed, in turn.
 async fn rows(programs: &Programs, connections: usize) -> Result<Vec<Row>> {
@@ -231,7 +182,7 @@ async fn rows(programs: &Programs, connections: usize) -> Result<Vec<Row>> {
     for (percent, runs) in [(0, runs), (1, runs), (100, 2)] {
         let mut invocations: Vec<Vec<_>> = contestants.iter().map(|_| Vec::new()).collect();
         let mut floor = if percent == 0 {
-            let kept = keep(&mut contestants[0]).await?;
+            let kept = contestants[0].keep().await?;
             Some((floor(programs, connections, kept, false).await?, Vec::new()))
         } else {
             None
@@ -258,13 +209,6 @@ async fn rows(programs: &Programs, connections: usize) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// What one run sends and is answered.
-async fn keep(contestant: &mut Contestant) -> Result<[Kept; 2]> {
-    contestant.world.keep();
-    contestant.invoke().await?;
-    Ok(contestant.world.kept())
-}
-
 /// The function that sends all of that again, in front of the same answers.
 async fn floor(
     programs: &Programs,
@@ -289,7 +233,7 @@ async fn waited(programs: &Programs, connections: usize) -> Result<Vec<Waited>> 
     for program in programs.contestants.iter().filter(|p| p.name != IDIOMATIC) {
         let mut recording = Contestant::new(program, connections).await?;
         recording.invoke().await?;
-        let kept = keep(&mut recording).await?;
+        let kept = recording.keep().await?;
         let fronts = [
             Front::with_answers(&kept[0], front::what_is_asked).await?,
             Front::with_answers(&kept[1], front::what_is_asked).await?,
@@ -301,22 +245,23 @@ async fn waited(programs: &Programs, connections: usize) -> Result<Vec<Waited>> 
             }
         }
     }
-    let mut took: Vec<Vec<f64>> = contestants.iter().map(|_| Vec::new()).collect();
+    let mut took: Vec<Vec<_>> = contestants.iter().map(|_| Vec::new()).collect();
     for contestant in &contestants {
         contestant.world.be_away(AWAY.0, AWAY.1);
     }
     for _ in 0..5 {
         for (contestant, took) in contestants.iter_mut().zip(&mut took) {
-            took.push(contestant.invoke().await?.0.seconds);
+            took.push(contestant.invoke().await?.0);
         }
     }
-    let waited = contestants
-        .iter()
-        .zip(took)
-        .map(|(contestant, took)| Waited {
+    let waited = contestants.iter().zip(took).map(|(contestant, took)| {
+        Ok(Waited {
             name: contestant.name,
             connections,
-            seconds: Figures::of(took),
-        });
-    Ok(waited.collect())
+            seconds: Figures::of(took.iter().map(|invocation| invocation.seconds)),
+            processor: Figures::of(took.iter().map(|invocation| invocation.processor)),
+            peak_bytes: contestant.peak_bytes()?,
+        })
+    });
+    waited.collect()
 }

@@ -30,21 +30,42 @@ pub struct Programs {
     floor: Program,
 }
 
+/// The function, built as it is deployed, for this machine.
+pub fn function() -> Result<Program> {
+    let target = target()?;
+    cargo(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"),
+        target,
+        &[
+            "--no-default-features",
+            "--bin",
+            "codeconnections-inventory",
+        ],
+    )?;
+    Ok(rust(OURS, target.join("release/codeconnections-inventory")))
+}
+
+fn target() -> Result<&'static Path> {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent();
+    target.ok_or_else(|| "no target folder".into())
+}
+
+/// A program that needs nothing to be told.
+fn rust(name: &'static str, path: PathBuf) -> Program {
+    Program {
+        name,
+        path,
+        arguments: Vec::new(),
+    }
+}
+
 impl Programs {
     /// All of them, as they would be deployed; or, if there are `builds` of
     /// the function, those beside each other.
     pub fn build(builds: &[PathBuf]) -> Result<Self> {
         let project = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let target = Path::new(env!("CARGO_TARGET_TMPDIR"))
-            .parent()
-            .ok_or("no target folder")?;
-        let peers = target.join("peers");
+        let peers = target()?.join("peers");
         cargo(&project.join("benches/peers/rust/Cargo.toml"), &peers, &[])?;
-        let rust = |name, path| Program {
-            name,
-            path,
-            arguments: Vec::new(),
-        };
         let nothing = rust(NOTHING, peers.join("release/nothing"));
         let floor = rust(FLOOR, peers.join("release/floor"));
         if !builds.is_empty() {
@@ -57,15 +78,6 @@ impl Programs {
                 floor,
             });
         }
-        cargo(
-            &project.join("Cargo.toml"),
-            target,
-            &[
-                "--no-default-features",
-                "--bin",
-                "codeconnections-inventory",
-            ],
-        )?;
         let interpreter = tools::peers();
         let folder = project.join("benches/peers/python");
         let python = |name, module: &str| Program {
@@ -78,9 +90,12 @@ impl Programs {
                 .chain([folder.clone().into_os_string()])
                 .collect(),
         };
-        let ours = rust(OURS, target.join("release/codeconnections-inventory"));
         Ok(Self {
-            contestants: vec![ours, python(TUNED, "tuned"), python(IDIOMATIC, "idiomatic")],
+            contestants: vec![
+                function()?,
+                python(TUNED, "tuned"),
+                python(IDIOMATIC, "idiomatic"),
+            ],
             nothing,
             floor,
         })

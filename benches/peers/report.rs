@@ -66,7 +66,7 @@ impl Row {
     }
 
     fn peak_mebibytes(&self) -> f64 {
-        self.peak_bytes as f64 / f64::from(1 << 20)
+        mebibytes(self.peak_bytes)
     }
 
     pub fn print(&self) {
@@ -91,11 +91,17 @@ impl Row {
     }
 }
 
+fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
 /// A run where answers take their time.
 pub struct Waited {
     pub name: &'static str,
     pub connections: usize,
     pub seconds: Figures,
+    pub processor: Figures,
+    pub peak_bytes: u64,
 }
 
 #[derive(Default)]
@@ -125,10 +131,12 @@ impl Report {
     pub fn print_waited(&self) {
         for waited in &self.waited {
             println!(
-                "{:>7} unchanged, 20 ms a page and 5 ms an answer of the table: {:<24} {} ms",
+                "{:>7} unchanged, 20 ms a page and 5 ms an answer of the table: {:<24} {} ms, {} ms CPU, {:.1} MiB",
                 waited.connections,
                 waited.name,
-                waited.seconds.milliseconds()
+                waited.seconds.milliseconds(),
+                waited.processor.milliseconds(),
+                mebibytes(waited.peak_bytes),
             );
         }
     }
@@ -178,7 +186,7 @@ impl Report {
         for waited in &self.waited {
             let _ = writeln!(
                 table,
-                "{}{}: {:.2} s ({:.2} to {:.2})",
+                "{}{}: {:.2} s ({:.2} to {:.2}), {:.1} MiB at most",
                 if waited.name == OURS {
                     "\nA run over 10,000 unchanged where a page takes 20 ms and the table's answers 5 ms, \
                      given again from a run before:\n\n- "
@@ -189,6 +197,7 @@ impl Report {
                 waited.seconds.median,
                 waited.seconds.least,
                 waited.seconds.most,
+                mebibytes(waited.peak_bytes),
             );
         }
         table
