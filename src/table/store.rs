@@ -37,8 +37,8 @@ pub const BATCH: usize = 25;
 
 /// Items of an account that are read at once. A page of 1 MB, the longest,
 /// takes 9 MB of memory once it is taken apart; more and shorter ones cost no
-/// time, since the listing takes longer, and a hundredth more to read.
-pub const READ_AT_ONCE: u16 = 256;
+/// time, since the listing takes longer, and two hundredths more to read.
+pub const READ_AT_ONCE: u16 = 128;
 
 /// The inventory's table, as one run uses it.
 #[derive(Debug, Clone)]
