@@ -143,6 +143,35 @@ async fn rows_come_out_as_lines_and_as_csv_with_the_same_content() {
 }
 
 #[tokio::test]
+async fn a_document_ends_with_the_rows_that_lines_have() {
+    let told = Told::new().await;
+    let on_a_day = ["list", "--include-deleted", "--as-of", "2026-10-31"];
+    let of_a_day = ["changes", "--since", "2026-10-01", "--until", "2026-10-02"];
+    let none = ["--status", "ERROR"];
+    for (command, list) in [
+        (&["list"][..], "connections"),
+        (&on_a_day, "connections"),
+        (&of_a_day, "changes"),
+    ] {
+        let lines = told.fine(&[command, &["--format", "jsonl"]].concat()).await;
+        let lines: Vec<Value> = lines
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("JSON on each line"))
+            .collect();
+        let text = told.fine(&[command, &["--json"]].concat()).await;
+        let document: Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(document[list], Value::from(lines), "{text}");
+        assert!(document["rests_on"].is_array(), "{text}");
+        let (head, rows) = text.split_once(&format!("\"{list}\": [")).expect("rows");
+        assert!(head.ends_with("\n  "), "{text}");
+        assert!(rows.starts_with("\n    {\n      \""), "{text}");
+        assert!(rows.ends_with("\n    }\n  ]\n}\n"), "{text}");
+        let text = told.fine(&[command, &none, &["--json"]].concat()).await;
+        assert!(text.ends_with(&format!("\"{list}\": []\n}}\n")), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn csv_has_its_header_when_there_are_no_rows() {
     let told = Told::new().await;
     let none = told

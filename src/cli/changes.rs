@@ -7,8 +7,7 @@ use super::args::{
     StoreArgs, parse_connection, parse_kind, parse_provider, parse_status, parse_when,
 };
 use super::csv::field;
-use super::output::{Answer, Format, FormatArgs, Row, note, print, print_table};
-use super::sink::Sink;
+use super::output::{Answer, Format, FormatArgs, Row, print, print_rows, print_table};
 use super::store::Store;
 use super::table::{Cut, TextTable};
 use super::words::{count, or_dash, short, span, what_changed, why};
@@ -148,48 +147,42 @@ pub(super) async fn changes(args: ChangesArgs) -> Result<Exit, CliError> {
         notes
     };
     let looked = basis::looked(&rests_on, args.since);
-    if let Some(lines) = args.format.get().lines() {
-        let mut sink = Sink::new(lines, &ToldChange::header());
-        let mut number = 0;
-        let each = |change| {
-            sink.put(&change);
-            number += 1;
-            sink.is_open()
-        };
-        let done = audit.each_change(&filter, each).await;
-        done.map_err(CliError::failure)?;
-        if looked.is_ok() || number > 0 {
-            sink.end()?;
-            note(&notes(number));
-        }
-        return looked.map(|()| Exit::Fine);
-    }
-    let changes = audit.changes(&filter).await.map_err(CliError::failure)?;
-    let notes = notes(changes.len());
-    let told = Changes {
+    let format = args.format.get();
+    let document = Changes {
         since: args.since,
         until: args.until,
-        rests_on,
-        changes,
+        rests_on: &rests_on,
+        changes: [],
     };
-    if looked.is_ok() || !told.changes.is_empty() {
-        let answer = Answer {
-            rows: &told.changes,
-            document: &told,
-            table: change_table,
-            notes,
-        };
-        answer.print(args.format.get())?;
+    let Some(mut sink) = format.sink::<ToldChange>(&document) else {
+        let changes = audit.changes(&filter).await.map_err(CliError::failure)?;
+        if looked.is_ok() || !changes.is_empty() {
+            print_rows(&change_table(&changes), &notes(changes.len()))?;
+        }
+        return looked.map(|()| Exit::Fine);
+    };
+    let mut number = 0;
+    let each = |change| {
+        sink.put(&change);
+        number += 1;
+        sink.is_open()
+    };
+    let done = audit.each_change(&filter, each).await;
+    done.map_err(CliError::failure)?;
+    if looked.is_ok() || number > 0 {
+        sink.end()?;
+        format.note(&notes(number));
     }
     looked.map(|()| Exit::Fine)
 }
 
+/// What a document of changes says, and at its end the list that they go into.
 #[derive(Debug, Serialize)]
-struct Changes {
+struct Changes<'a> {
     since: Timestamp,
     until: Timestamp,
-    rests_on: Vec<Basis>,
-    changes: Vec<ToldChange>,
+    rests_on: &'a [Basis],
+    changes: [(); 0],
 }
 
 /// Changes of several connections as a table; who called what stands under

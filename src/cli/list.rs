@@ -6,8 +6,7 @@ use serde::Serialize;
 use super::args::{StoreArgs, parse_provider, parse_status, parse_when};
 use super::basis;
 use super::csv::field;
-use super::output::{Answer, FormatArgs, Row, note};
-use super::sink::Sink;
+use super::output::{FormatArgs, Row, print_rows};
 use super::store::Store;
 use super::table::{Cell, Cut, TextTable};
 use super::words::{count, or_dash, short};
@@ -66,11 +65,13 @@ pub(super) struct ListArgs {
     format: FormatArgs,
 }
 
+/// What a document of connections says, and at its end the list that they go
+/// into.
 #[derive(Debug, Serialize)]
-struct Listed {
+struct Listed<'a> {
     as_of: Option<Timestamp>,
-    rests_on: Vec<Basis>,
-    connections: Vec<ConnectionRow>,
+    rests_on: &'a [Basis],
+    connections: [(); 0],
 }
 
 pub(super) async fn run(args: ListArgs) -> Result<Exit, CliError> {
@@ -95,41 +96,42 @@ pub(super) async fn run(args: ListArgs) -> Result<Exit, CliError> {
         notes
     };
     let covered = basis::covered(&rests_on);
-    if let (Some(lines), None) = (args.format.get().lines(), args.as_of) {
-        let mut sink = Sink::new(lines, &ConnectionRow::header());
-        let mut number = 0;
-        let each = |row| {
-            sink.put(&row);
-            number += 1;
-            sink.is_open()
+    let format = args.format.get();
+    let document = Listed {
+        as_of: args.as_of,
+        rests_on: &rests_on,
+        connections: [],
+    };
+    let Some(mut sink) = format.sink::<ConnectionRow>(&document) else {
+        let connections = match args.as_of {
+            Some(at) => audit.connections_as_of(&filter, at).await,
+            None => audit.connections(&filter).await,
         };
-        let done = audit.each_connection(&filter, each).await;
-        done.map_err(CliError::failure)?;
-        if covered.is_ok() || number > 0 {
-            sink.end()?;
-            note(&notes(number));
+        let connections = connections.map_err(CliError::failure)?;
+        if covered.is_ok() || !connections.is_empty() {
+            print_rows(&connection_table(&connections), &notes(connections.len()))?;
         }
         return covered.map(|()| Exit::Fine);
-    }
-    let connections = match args.as_of {
-        Some(at) => audit.connections_as_of(&filter, at).await,
-        None => audit.connections(&filter).await,
     };
-    let connections = connections.map_err(CliError::failure)?;
-    let notes = notes(connections.len());
-    let listed = Listed {
-        as_of: args.as_of,
-        rests_on,
-        connections,
+    let mut number = 0;
+    let mut each = |row| {
+        sink.put(&row);
+        number += 1;
+        sink.is_open()
     };
-    if covered.is_ok() || !listed.connections.is_empty() {
-        let answer = Answer {
-            rows: &listed.connections,
-            document: &listed,
-            table: connection_table,
-            notes,
-        };
-        answer.print(args.format.get())?;
+    let done = match args.as_of {
+        Some(at) => {
+            let rows = audit.connections_as_of(&filter, at).await;
+            rows.map(|rows| {
+                rows.into_iter().all(each);
+            })
+        }
+        None => audit.each_connection(&filter, &mut each).await,
+    };
+    done.map_err(CliError::failure)?;
+    if covered.is_ok() || number > 0 {
+        sink.end()?;
+        format.note(&notes(number));
     }
     covered.map(|()| Exit::Fine)
 }

@@ -42,8 +42,26 @@ impl FormatArgs {
 }
 
 impl Format {
-    /// How rows become lines that can be written as they come. The others take
-    /// all rows at once.
+    /// A sink for rows that are written as they come: lines, or in the
+    /// list that the document `empty` ends with. A table takes all rows at once.
+    pub(super) fn sink<R: Row>(self, empty: &impl Serialize) -> Option<Sink> {
+        match self {
+            Self::Table => None,
+            Self::Json => Some(Sink::document(empty)),
+            Self::Jsonl => Some(Sink::new(Lines::Jsonl, &R::header())),
+            Self::Csv => Some(Sink::new(Lines::Csv, &R::header())),
+        }
+    }
+
+    /// Says what rows rest on that were written as they came. A document has it
+    /// in itself.
+    pub(super) fn note(self, notes: &[String]) {
+        if self != Self::Json {
+            note(notes);
+        }
+    }
+
+    /// How rows become lines, if they do.
     pub(super) fn lines(self) -> Option<Lines> {
         match self {
             Self::Jsonl => Some(Lines::Jsonl),
@@ -81,11 +99,7 @@ impl<R: Row, D: Serialize, T: FnOnce(&[R]) -> TextTable> Answer<'_, R, D, T> {
             if format == Format::Json {
                 return print_json(self.document);
             }
-            print_table(&(self.table)(self.rows))?;
-            if !self.notes.is_empty() {
-                print(&format!("\n{}", told(&self.notes)))?;
-            }
-            return Ok(());
+            return print_rows(&(self.table)(self.rows), &self.notes);
         };
         let mut sink = Sink::new(lines, &R::header());
         self.rows.iter().for_each(|row| sink.put(row));
@@ -93,6 +107,15 @@ impl<R: Row, D: Serialize, T: FnOnce(&[R]) -> TextTable> Answer<'_, R, D, T> {
         note(&self.notes);
         Ok(())
     }
+}
+
+/// Prints rows as a table, and under it what they rest on.
+pub(super) fn print_rows(table: &TextTable, notes: &[String]) -> Result<(), CliError> {
+    print_table(table)?;
+    if !notes.is_empty() {
+        print(&format!("\n{}", told(notes)))?;
+    }
+    Ok(())
 }
 
 /// Says on standard error what lines rest on, a line each. Nobody reading it is
@@ -138,8 +161,13 @@ fn written(out: &mut impl Write, text: &str) -> Result<bool, CliError> {
 
 /// Writes a value as indented JSON.
 pub(super) fn print_json(value: &impl Serialize) -> Result<(), CliError> {
+    print(&(json(value)? + "\n"))
+}
+
+/// A value as indented JSON.
+pub(super) fn json(value: &impl Serialize) -> Result<String, CliError> {
     let text = serde_json::to_string_pretty(value).map_err(CliError::failure)?;
-    print(&(safe_json(&text) + "\n"))
+    Ok(safe_json(&text))
 }
 
 /// JSON with what could do something to a terminal escaped: it leaves some of

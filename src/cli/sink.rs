@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::CliError;
 use super::csv;
-use super::output::{Row, print_on, safe_json};
+use super::output::{Row, json, print_on, safe_json};
 
 /// How records become lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,9 +15,18 @@ pub(super) enum Lines {
     Csv,
 }
 
+/// What records come out as.
+enum Shape {
+    Lines(Lines),
+    /// The elements of the list that a JSON document ends with.
+    Document {
+        is_empty: bool,
+    },
+}
+
 /// Where records go.
 pub(super) struct Sink {
-    lines: Lines,
+    shape: Shape,
     /// What is not written yet: the header at first.
     text: String,
     /// What went wrong: nothing is written after it.
@@ -26,6 +35,14 @@ pub(super) struct Sink {
     is_read: bool,
 }
 
+/// What an indented JSON document ends with whose last field is an empty list.
+const EMPTY_LIST: &str = "[]\n}";
+
+/// A document that records can't go into.
+#[derive(Debug, thiserror::Error)]
+#[error("the document does not end with an empty list")]
+struct NoListAtTheEnd;
+
 /// So much text is written at once.
 const CHUNK: usize = 64 * 1024;
 
@@ -33,12 +50,7 @@ impl Sink {
     /// A sink that has written nothing yet. The header comes with the first
     /// text, and is there even if there are no records.
     pub(super) fn new(lines: Lines, header: &[&str]) -> Self {
-        let mut sink = Self {
-            lines,
-            text: String::new(),
-            failed: None,
-            is_read: true,
-        };
+        let mut sink = Self::of(Shape::Lines(lines));
         match lines {
             Lines::Csv => sink.add(csv::header(header)),
             Lines::Jsonl => {}
@@ -46,11 +58,40 @@ impl Sink {
         sink
     }
 
+    /// A sink of one JSON document, which is that of `empty` with the records in
+    /// the list that it ends with. It has none yet.
+    pub(super) fn document(empty: &impl Serialize) -> Self {
+        let mut sink = Self::of(Shape::Document { is_empty: true });
+        sink.add(json(empty).and_then(|text| {
+            let opened = text.strip_suffix(EMPTY_LIST);
+            let opened = opened.map(|before| format!("{before}["));
+            opened.ok_or_else(|| CliError::failure(NoListAtTheEnd))
+        }));
+        sink
+    }
+
+    fn of(shape: Shape) -> Self {
+        Self {
+            shape,
+            text: String::new(),
+            failed: None,
+            is_read: true,
+        }
+    }
+
     /// Adds a record.
     pub(super) fn put(&mut self, record: &impl Row) {
-        match self.lines {
-            Lines::Csv => self.add(csv::row(&record.csv())),
-            Lines::Jsonl => self.put_json(record),
+        match &mut self.shape {
+            Shape::Lines(Lines::Csv) => self.add(csv::row(&record.csv())),
+            Shape::Lines(Lines::Jsonl) => self.put_json(record),
+            Shape::Document { is_empty } => {
+                let separator = if std::mem::take(is_empty) { "" } else { "," };
+                self.add(json(record).map(|text| {
+                    // A text in JSON has no line of its own.
+                    let indented = text.replace('\n', "\n    ");
+                    format!("{separator}\n    {indented}")
+                }));
+            }
         }
     }
 
@@ -70,6 +111,10 @@ impl Sink {
 
     /// Writes what is left.
     pub(super) fn end(mut self) -> Result<(), CliError> {
+        if let Shape::Document { is_empty } = self.shape {
+            let indent = if is_empty { "" } else { "\n  " };
+            self.add(Ok(format!("{indent}]\n}}\n")));
+        }
         self.flush();
         match self.failed {
             Some(error) => Err(error),
