@@ -6,6 +6,7 @@
 //! record. Changes and runs are in partitions of their own, where the role
 //! can add and nothing else. See `docs/design.md`.
 
+mod answers;
 pub mod error;
 mod expiry;
 pub mod items;

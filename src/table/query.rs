@@ -1,5 +1,6 @@
 //! Queries: the pages of one partition of the table or of an index.
 
+use super::answers::ReadAnswers;
 use super::error::TableError;
 use super::items::{Item, s};
 use super::keys;
@@ -149,6 +150,7 @@ impl<'a> Query<'a> {
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .customize()
             .interceptor(meter.counts(Use::Read))
+            .interceptor(ReadAnswers)
             .send()
             .await
             .map_err(|error| {
