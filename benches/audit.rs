@@ -3,9 +3,13 @@
 //!
 //!     cargo bench --bench audit                      # 100,000 connections, 1,000,000 changes
 //!     cargo bench --bench audit -- 10000 10          # so many connections and changes of each
+//!     cargo bench --bench audit -- 10000 10 1        # the same in one account
 //!
 //! The table is served by this process over HTTP, and filled with what runs leave
-//! of an account whose connections all change in each run.
+//! of accounts with 250 connections each (as many as AWS allows without being
+//! asked), which all change in each run. In the embedded table a page takes the
+//! longer the more its partition holds, so the seconds of one large account are
+//! its seconds.
 
 #![allow(
     clippy::expect_used,
@@ -45,7 +49,10 @@ use front::{Elsewhere, Front};
 use support::process::peak_bytes;
 use support::{Result, put, table_at};
 
-const ACCOUNT: &str = "123456789012";
+/// The accounts are numbered from here.
+const FIRST_ACCOUNT: usize = 123_456_000_000;
+/// Connections that an account may have without asking for more: AWS's quota.
+const QUOTA: usize = 250;
 const REGION: &str = "eu-west-1";
 const HOUR: i64 = 3_600_000;
 
@@ -53,20 +60,29 @@ const HOUR: i64 = 3_600_000;
 async fn main() -> Result<()> {
     let numbers = std::env::args().skip(1).filter(|word| word != "--bench");
     let numbers: std::result::Result<Vec<usize>, _> = numbers.map(|word| word.parse()).collect();
-    let (connections, rounds) = match numbers?.as_slice() {
-        [] => (100_000, 10),
-        [connections, rounds] => (*connections, (*rounds).max(2)),
-        _ => return Err("give numbers of connections and of changes of each".into()),
+    let (connections, rounds, accounts) = match numbers?.as_slice() {
+        [] => (100_000, 10, None),
+        [connections, rounds] => (*connections, *rounds, None),
+        [connections, rounds, accounts] => (*connections, *rounds, Some(*accounts)),
+        _ => return Err("give numbers of connections, of changes of each, of accounts".into()),
     };
+    let rounds = rounds.max(2);
+    let accounts = accounts.unwrap_or(connections.div_ceil(QUOTA)).max(1);
+    let of_each = connections.div_ceil(accounts);
     let embedded = EmbeddedTable::in_memory().await?;
-    let record = Record::ending(SystemClock.now(), rounds);
+    let now = SystemClock.now();
+    let record = Record::ending(now, rounds, 0)?;
     let began = Instant::now();
-    record
-        .fill(table_at(embedded.endpoint()).client(), connections)
-        .await?;
-    let changes = connections * rounds;
+    let table = table_at(embedded.endpoint());
+    for number in 0..accounts {
+        let of_account = Record::ending(now, rounds, number)?;
+        of_account.fill(table.client(), of_each).await?;
+    }
     println!(
-        "{connections} connections, {changes} changes, {rounds} runs: filled in {:.0} s\n",
+        "{accounts} accounts with {of_each} connections, {rounds} changes of each by as many runs: \
+         {} connections, {} changes, filled in {:.0} s\n",
+        accounts * of_each,
+        accounts * of_each * rounds,
         began.elapsed().as_secs_f64()
     );
     let front = Front::before(Elsewhere::at(embedded.endpoint())).await?;
@@ -140,7 +156,7 @@ async fn asked(front: &Front, words: &[&str]) -> Result<String> {
     ))
 }
 
-/// What so many runs leave, an hour after each other.
+/// What so many runs of an account leave, an hour after each other.
 struct Record {
     account: AccountId,
     region: Region,
@@ -149,14 +165,14 @@ struct Record {
 }
 
 impl Record {
-    fn ending(now: Timestamp, rounds: usize) -> Self {
-        let hours = i64::try_from(rounds).expect("few");
-        Self {
-            account: ACCOUNT.parse().expect("an account"),
-            region: REGION.parse().expect("a region"),
+    fn ending(now: Timestamp, rounds: usize, number: usize) -> Result<Self> {
+        let hours = i64::try_from(rounds)?;
+        Ok(Self {
+            account: (FIRST_ACCOUNT + number).to_string().parse()?,
+            region: REGION.parse()?,
             first: Timestamp::from_millis(now.millis() - hours * HOUR),
             rounds,
-        }
+        })
     }
 
     /// When a run began.
@@ -235,14 +251,15 @@ impl Record {
         let listed: HashMap<_, _> = (0..connections)
             .map(|number| {
                 let arn = format!(
-                    "arn:aws:codeconnections:{REGION}:{ACCOUNT}:connection/\
-                     8c0a5f2e-3b41-4d0e-9a77-{number:012}"
+                    "arn:aws:codeconnections:{REGION}:{}:connection/\
+                     8c0a5f2e-3b41-4d0e-9a77-{number:012}",
+                    self.account
                 );
                 let attributes = Attributes {
                     connection_name: Some(format!("connection-{number}").into()),
                     connection_status: Some(status.into()),
                     host_arn: None,
-                    owner_account_id: Some(ACCOUNT.into()),
+                    owner_account_id: Some(self.account.as_str().into()),
                     provider_type: Some("GitHub".into()),
                 };
                 (arn.parse().expect("an ARN"), attributes)
