@@ -430,6 +430,6 @@ async fn a_table_of_fifty_write_units_a_second_is_filled_by_run_after_run() {
     for snapshot in read.snapshots.values() {
         let format = codeconnections_inventory::domain::Format::CURRENT;
         let item = snapshots::snapshot_item(&lab::account(), snapshot, format);
-        assert_eq!(snapshots::read_snapshot(item).as_ref(), Ok(snapshot));
+        assert_eq!(snapshots::read_snapshot(&item).as_ref(), Ok(snapshot));
     }
 }

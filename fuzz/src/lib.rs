@@ -177,16 +177,16 @@ fn an_item(item: &Item) {
         assert!(!error.attribute.is_empty(), "{error}");
         assert!(error.to_string().contains("pk="), "{error}");
     };
-    match snapshots::read_unsealed(item.clone()) {
+    match snapshots::read_unsealed(&item) {
         Err(error) => corrupt(&error),
         Ok((snapshot, format)) => {
             let account = items::account_of(item).unwrap_or_else(|| ACCOUNT.parse().expect("one"));
             let written = snapshots::snapshot_item(&account, &snapshot, format);
-            let read = snapshots::read_snapshot(written).expect("what is accepted is written");
+            let read = snapshots::read_snapshot(&written).expect("what is accepted is written");
             assert_eq!(read, snapshot);
         }
     }
-    if let Err(error) = snapshots::read_snapshot(item.clone()) {
+    if let Err(error) = snapshots::read_snapshot(&item) {
         corrupt(&error);
     }
     match items::read_record::<Change>(item.clone()) {

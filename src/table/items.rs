@@ -193,17 +193,20 @@ fn wrong(item: &Item, attribute: &str, problem: &impl ToString) -> Corrupt {
 }
 
 fn format_of(item: &Item) -> Result<Format, Corrupt> {
-    known_format(item.get(FORMAT_ATTRIBUTE))
-        .map_err(|problem| wrong(item, FORMAT_ATTRIBUTE, &problem))
+    let digits = match item.get(FORMAT_ATTRIBUTE) {
+        Some(AttributeValue::N(digits)) => Some(digits.as_str()),
+        _ => None,
+    };
+    known_format(digits).map_err(|problem| wrong(item, FORMAT_ATTRIBUTE, &problem))
 }
 
-/// The format that an attribute says, or what is wrong with it.
-pub(super) fn known_format(attribute: Option<&AttributeValue>) -> Result<Format, String> {
-    let Some(AttributeValue::N(digits)) = attribute else {
+/// The format that a number says, or what is wrong with it.
+pub(super) fn known_format(digits: Option<&str>) -> Result<Format, String> {
+    let Some(digits) = digits else {
         return Err("is missing: no item of this inventory".to_owned());
     };
     // As it is written, and in no other way.
-    let known = match digits.as_str() {
+    let known = match digits {
         "1" => Some(Format::One),
         "2" => Some(Format::Two),
         "3" => Some(Format::Three),

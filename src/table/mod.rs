@@ -17,6 +17,8 @@ pub mod schema;
 pub mod snapshots;
 pub mod statements;
 pub mod store;
+mod stored;
+mod value;
 
 pub use error::{Corrupt, TableError};
 pub use expiry::TooLate;

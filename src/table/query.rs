@@ -1,11 +1,12 @@
 //! Queries: the pages of one partition of the table or of an index.
 
-use super::answers::ReadAnswers;
+use super::answers::{Row, Rows};
 use super::error::TableError;
 use super::items::{Item, s};
 use super::keys;
 use super::schema::Index;
 use super::store::Table;
+use super::value::Attributes;
 use crate::aws::meter::Use;
 use crate::aws::{Fault, FaultKind};
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
@@ -110,6 +111,12 @@ impl<'a> Query<'a> {
 
     /// The next page, or nothing after the last.
     pub(super) async fn next(&mut self) -> Result<Option<Vec<Item>>, TableError> {
+        let page = self.next_rows::<Attributes>().await?;
+        Ok(page.map(|rows| rows.into_iter().map(|row| row.0).collect()))
+    }
+
+    /// The next page, read as rows of one kind.
+    pub(super) async fn next_rows<T: Row>(&mut self) -> Result<Option<Vec<T>>, TableError> {
         let start = match std::mem::replace(&mut self.start, Start::Done) {
             Start::First => None,
             Start::After(key) => Some(key),
@@ -141,7 +148,8 @@ impl<'a> Query<'a> {
                     .expression_attribute_values(":last", s(last))
             }
         };
-        let answer = request
+        let rows = Rows::new();
+        let mut answer = request
             .key_condition_expression(condition)
             .consistent_read(self.index.is_none())
             .scan_index_forward(self.forward)
@@ -150,14 +158,14 @@ impl<'a> Query<'a> {
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .customize()
             .interceptor(meter.counts(Use::Read))
-            .interceptor(ReadAnswers)
+            .interceptor(rows.reader())
             .send()
             .await
             .map_err(|error| {
                 TableError::call(self.operation, &self.subject, self.table.fault(&error))
             })?;
         meter.count_read_units(answer.consumed_capacity());
-        if let Some(key) = answer.last_evaluated_key {
+        if let Some(key) = answer.last_evaluated_key.take() {
             if let Some(start) = start
                 && !self.advances(&start, &key)
             {
@@ -169,11 +177,11 @@ impl<'a> Query<'a> {
         }
         // An empty page has an empty list. An answer without one must not be
         // taken for "nothing is there".
-        let items = answer.items.ok_or_else(|| {
+        let rows = rows.of(&mut answer).ok_or_else(|| {
             let fault = Fault::unreadable("an answer without items");
             TableError::call(self.operation, &self.subject, fault)
         })?;
-        Ok(Some(items))
+        Ok(Some(rows))
     }
 
     /// Whether a page that began after `start` and ends with `end` leads on.

@@ -227,7 +227,7 @@ impl Table {
         let mut pages = Query::table(self, "read snapshots", account, pk).between(first, last);
         while let Some(page) = pages.next().await? {
             for item in page {
-                if !each(read_snapshot(item)?) {
+                if !each(read_snapshot(&item)?) {
                     return Ok(());
                 }
             }

@@ -12,8 +12,8 @@ use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::execute_transaction::ExecuteTransactionError;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, BatchStatementError, BatchStatementRequest, CancellationReason,
-    ParameterizedStatement, ReturnConsumedCapacity,
+    BatchStatementError, BatchStatementRequest, CancellationReason, ParameterizedStatement,
+    ReturnConsumedCapacity,
 };
 
 use super::error::{Corrupt, TableError};
@@ -23,6 +23,7 @@ use super::keys;
 use super::query::Query;
 use super::snapshots::read_snapshot;
 use super::statements::{self, Statement};
+use super::stored::AccountRow;
 use crate::aws::fault::kind_of;
 use crate::aws::meter::Use;
 use crate::aws::{Fault, FaultKind, Meter};
@@ -130,24 +131,20 @@ impl Table {
         let mut state = AccountState::default();
         let pk = keys::account_pk(account);
         let mut pages = Query::table(self, "read account", account, pk).limit(READ_AT_ONCE.into());
-        while let Some(page) = pages.next().await? {
-            for item in page {
-                match item.get(keys::SK) {
-                    Some(AttributeValue::S(sk)) if sk == keys::ACCOUNT_SK => {
-                        match items::read_account(&item) {
-                            Ok(record) => {
-                                state.snapshots.reserve(expected(&record));
-                                state.record = Some(record);
-                            }
-                            Err(corrupt) => state.corrupt.push(corrupt),
-                        }
-                    }
-                    _ => match read_snapshot(item) {
-                        Ok(snapshot) => {
-                            state.snapshots.insert(snapshot.arn.clone(), snapshot);
+        while let Some(page) = pages.next_rows::<AccountRow>().await? {
+            for row in page {
+                match row {
+                    AccountRow::Record(item) => match items::read_account(&item) {
+                        Ok(record) => {
+                            state.snapshots.reserve(expected(&record));
+                            state.record = Some(record);
                         }
                         Err(corrupt) => state.corrupt.push(corrupt),
                     },
+                    AccountRow::Snapshot(Ok(snapshot)) => {
+                        state.snapshots.insert(snapshot.arn.clone(), snapshot);
+                    }
+                    AccountRow::Snapshot(Err(corrupt)) => state.corrupt.push(corrupt),
                 }
             }
         }
@@ -184,7 +181,12 @@ impl Table {
     ) -> Result<Option<Snapshot>, TableError> {
         let pk = keys::account_pk(account);
         let query = Query::table(self, "read snapshot", arn, pk).with_sk(keys::snapshot_sk(arn));
-        Ok(query.first().await?.map(read_snapshot).transpose()?)
+        Ok(query
+            .first()
+            .await?
+            .as_ref()
+            .map(read_snapshot)
+            .transpose()?)
     }
 
     /// Reads one change of a connection.

@@ -173,7 +173,7 @@ fn account(item: &Item) -> Read {
 
 fn snapshot(item: Item) -> Read {
     let account = items::account_of(&item).ok_or("its key names no account")?;
-    let (snapshot, format) = snapshots::read_unsealed(item.clone()).map_err(edited)?;
+    let (snapshot, format) = snapshots::read_unsealed(&item).map_err(edited)?;
     let written = snapshots::snapshot_item(&account, &snapshot, format);
     let said = Said::Snapshot(Box::new(SnapshotRead { snapshot, format }));
     Ok((account, said, as_written(&item, &written)))
