@@ -177,7 +177,7 @@ fn an_item(item: &Item) {
         assert!(!error.attribute.is_empty(), "{error}");
         assert!(error.to_string().contains("pk="), "{error}");
     };
-    match snapshots::read_unsealed(&item) {
+    match snapshots::read_unsealed(item) {
         Err(error) => corrupt(&error),
         Ok((snapshot, format)) => {
             let account = items::account_of(item).unwrap_or_else(|| ACCOUNT.parse().expect("one"));
@@ -186,7 +186,7 @@ fn an_item(item: &Item) {
             assert_eq!(read, snapshot);
         }
     }
-    if let Err(error) = snapshots::read_snapshot(&item) {
+    if let Err(error) = snapshots::read_snapshot(item) {
         corrupt(&error);
     }
     match items::read_record::<Change>(item.clone()) {

@@ -68,7 +68,7 @@ pub fn real_items() -> &'static [Item] {
 
 fn as_current(item: &Item) -> Option<Item> {
     let account = items::account_of(item);
-    if let (Some(account), Ok((snapshot, _))) = (account, snapshots::read_unsealed(&item)) {
+    if let (Some(account), Ok((snapshot, _))) = (account, snapshots::read_unsealed(item)) {
         return Some(snapshots::snapshot_item(
             &account,
             &snapshot,
