@@ -1,11 +1,12 @@
 //! Answers to queries, read by serde_json instead of the SDK's own reader.
 //!
 //! A run reads a snapshot for each connection, and the SDK's reader took a
-//! third of the instructions of a run in which nothing changed. What this
-//! reader does not know, it leaves to the SDK's: errors, types of attributes
+//! third of the instructions (but for SHA-256) of a run in which nothing
+//! changed (`docs/performance.md`). What this reader does not know, it leaves to the SDK's: errors, types of attributes
 //! that this software never writes, and whatever is wrong with an answer.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
+use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_sdk_dynamodb::config::interceptors::BeforeSerializationInterceptorContextRef;
@@ -19,7 +20,7 @@ use aws_smithy_runtime_api::client::runtime_plugin::RuntimePlugin;
 use aws_smithy_runtime_api::client::ser_de::{DeserializeResponse, SharedResponseDeserializer};
 use aws_smithy_types::config_bag::FrozenLayer;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Deserializer, Error as _, SeqAccess, Visitor};
 
 use super::items::Item;
 use super::value::Attributes;
@@ -99,6 +100,8 @@ impl<T: Row> DeserializeResponse for Reader<T> {
         {
             return Ok(Output::erase(answer.into_output(&self.rows)));
         }
+        // What an earlier try had is not of this answer.
+        self.rows.put(None);
         match self.of_sdk.load::<SharedResponseDeserializer>() {
             Some(of_sdk) => of_sdk.deserialize_nonstreaming_with_config(response, config),
             None => Err(OrchestratorError::other("the SDK has no reader of answers")),
@@ -111,7 +114,7 @@ impl<T: Row> DeserializeResponse for Reader<T> {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", bound = "T: DeserializeOwned")]
 struct Answer<T> {
-    items: Option<Vec<T>>,
+    items: Option<Few<T>>,
     last_evaluated_key: Option<Attributes>,
     consumed_capacity: Option<Consumed>,
     count: Option<i32>,
@@ -128,7 +131,7 @@ struct Consumed {
 impl<T: Row> Answer<T> {
     /// The answer as the SDK has it, but for its items.
     fn into_output(self, rows: &Rows<T>) -> QueryOutput {
-        rows.put(self.items);
+        rows.put(self.items.map(|few| few.0));
         let consumed = self.consumed_capacity.map(|consumed| {
             ConsumedCapacity::builder()
                 .set_table_name(consumed.table_name)
@@ -141,5 +144,41 @@ impl<T: Row> Answer<T> {
             .set_count(self.count)
             .set_scanned_count(self.scanned_count)
             .build()
+    }
+}
+
+/// Not more items than an answer may have: whoever answers can send very many
+/// very short ones, and a row takes more memory than `{}` does.
+struct Few<T>(Vec<T>);
+
+/// A page has at most 1 MB, and the shortest items that this software writes
+/// are accounts in an index, of 90 bytes.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Query.Pagination.html>
+const MOST: usize = 12_000;
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Few<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Items<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Items<T> {
+            type Value = Few<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of items")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Few<T>, A::Error> {
+                let mut few = Vec::new();
+                while let Some(item) = items.next_element()? {
+                    if few.len() == MOST {
+                        return Err(A::Error::custom("more items than a page has"));
+                    }
+                    few.push(item);
+                }
+                Ok(Few(few))
+            }
+        }
+
+        deserializer.deserialize_seq(Items(PhantomData))
     }
 }

@@ -109,9 +109,6 @@ struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 #[derive(Debug)]
 pub(super) struct Attributes(pub(super) Item);
 
-/// Places for the attributes of a change, the longest item.
-const PLACES: usize = 24;
-
 impl<'de> Deserialize<'de> for Attributes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Names;
@@ -124,7 +121,7 @@ impl<'de> Deserialize<'de> for Attributes {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut item = HashMap::with_capacity(PLACES);
+                let mut item = HashMap::new();
                 while let Some((name, value)) = map.next_entry::<String, Value<'_>>()? {
                     item.insert(name, value.into());
                 }
