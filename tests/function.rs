@@ -563,6 +563,42 @@ async fn after_a_run_that_lambda_ends_at_its_timeout_the_next_one_carries_on() {
 }
 
 #[tokio::test]
+async fn connections_that_were_closed_while_lambda_froze_the_function_cost_no_run() {
+    let lab = Lab::new().await;
+    // More touches than one request takes, so that requests are under way at
+    // the same time.
+    for number in 0..60 {
+        lab.create(&format!("connection-{number}"));
+    }
+    let service = Proxy::start(lab.service.endpoint(), |_| Act::Pass).await;
+    let table = Proxy::start(&lab.table_endpoint, |_| Act::Pass).await;
+    let environment = Environment::of(&lab)
+        .with("AWS_ENDPOINT_URL_CODECONNECTIONS", &service.endpoint)
+        .with("AWS_ENDPOINT_URL_DYNAMODB", &table.endpoint);
+    let emulator = Emulator::start(environment).await;
+    let passed = || (service.count(), table.count());
+    emulator.invoke(&tick("first")).await.answer();
+    let before = passed();
+    emulator.invoke(&tick("second")).await.answer();
+    let of_a_run = (passed().0 - before.0, passed().1 - before.1);
+
+    for round in ["third", "fourth"] {
+        let before = passed();
+        let function = emulator.function().expect("the function runs");
+        function.freeze();
+        assert!(service.close_connections().await > 0);
+        assert!(table.close_connections().await > 0);
+        function.thaw();
+        let answer = emulator.invoke(&tick(round)).await.answer();
+
+        assert_eq!(answer["outcome"], "COMPLETE", "{answer}");
+        assert_eq!(answer["problems"], json!([]));
+        let passed = (passed().0 - before.0, passed().1 - before.1);
+        assert_eq!(passed, of_a_run, "each request came once");
+    }
+}
+
+#[tokio::test]
 async fn a_service_that_never_answers_leaves_the_time_to_record_that() {
     let lab = Lab::new().await;
     let service = Proxy::start(lab.service.endpoint(), |_| Act::Hang).await;

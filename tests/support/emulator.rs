@@ -278,6 +278,11 @@ impl Function {
         assert!(self.signal("STOP"), "the function's process was there");
     }
 
+    /// Has it go on.
+    pub fn thaw(self) {
+        assert!(self.signal("CONT"), "the function's process was there");
+    }
+
     /// The most memory that it ever had in use (`VmHWM`).
     pub fn peak_bytes(self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.0));

@@ -111,6 +111,7 @@ struct Inner {
     policy: Box<Policy>,
     count: AtomicUsize,
     hanging: Notify,
+    connections: Mutex<Vec<JoinHandle<()>>>,
     client: Client<HttpConnector, Body>,
 }
 
@@ -133,6 +134,7 @@ impl Proxy {
             policy: Box::new(policy),
             count: AtomicUsize::new(0),
             hanging: Notify::new(),
+            connections: Mutex::default(),
             client: Client::builder(TokioExecutor::new()).build(connector),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -154,6 +156,20 @@ impl Proxy {
     /// then done, or will not be.
     pub async fn hangs(&self) {
         self.inner.hanging.notified().await;
+    }
+
+    /// Closes all connections, as a server does with those that were idle for
+    /// long; new ones are accepted as ever.
+    pub async fn close_connections(&self) -> usize {
+        let connections = std::mem::take(&mut *self.inner.connections.lock().expect("no panic"));
+        let open = connections.iter().filter(|open| !open.is_finished());
+        let number = open.count();
+        for connection in connections {
+            connection.abort();
+            // It is gone, whether it had ended before or ends now.
+            let _ = connection.await;
+        }
+        number
     }
 
     /// Requests so far.
@@ -180,15 +196,18 @@ async fn serve(listener: TcpListener, inner: Arc<Inner>) {
     loop {
         let (connection, _) = listener.accept().await.expect("a connection");
         connection.set_nodelay(true).expect("an option");
-        let inner = Arc::clone(&inner);
+        let forwarding = Arc::clone(&inner);
         let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-            forward(Arc::clone(&inner), request.map(Body::new))
+            forward(Arc::clone(&forwarding), request.map(Body::new))
         });
-        tokio::spawn(async move {
+        let connection = tokio::spawn(async move {
             let served = http1::Builder::new().serve_connection(TokioIo::new(connection), service);
             // It ends with an error where it is cut, or the client has gone.
             let _ = served.await;
         });
+        let mut connections = inner.connections.lock().expect("no panic");
+        connections.retain(|connection| !connection.is_finished());
+        connections.push(connection);
     }
 }
 
