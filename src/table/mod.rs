@@ -19,7 +19,9 @@ pub mod statements;
 pub mod store;
 mod stored;
 mod value;
+mod write;
 
 pub use error::{Corrupt, TableError};
 pub use expiry::TooLate;
-pub use store::{AccountState, Table, Write};
+pub use store::{AccountState, Table};
+pub use write::Write;
