@@ -11,14 +11,16 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a benchmark")]
 
+#[path = "support/group.rs"]
+mod group;
 #[path = "../tests/support/mod.rs"]
 mod support;
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::path::PathBuf;
 use std::time::Instant;
 
+use group::Group;
 use serde_json::{Value, json};
 use support::Lab;
 use support::emulator::{Emulator, Environment, Invoked};
@@ -121,7 +123,7 @@ struct Measured {
 
 /// One run of a process of its own.
 async fn measure(lab: &Lab, service: &Script, memory: Option<u64>) -> Measured {
-    let group = memory.map(Group::of);
+    let held = memory.map(Held::to);
     let mut environment = Environment::of(lab)
         .with("AWS_ENDPOINT_URL_CODECONNECTIONS", &service.endpoint)
         .with(
@@ -129,10 +131,11 @@ async fn measure(lab: &Lab, service: &Script, memory: Option<u64>) -> Measured {
             &memory.unwrap_or(1 << 30).to_string(),
         )
         .with("AWS_LAMBDA_FUNCTION_TIMEOUT", LONGEST);
-    if let Some(group) = &group {
-        environment = environment.with("GROUP", group.procs.to_str().expect("text"));
+    if let Some(held) = &held {
+        let processes = held.group.processes();
+        environment = environment.with("GROUP", processes.to_str().expect("text"));
     }
-    let function = group.as_ref().map(|group| group.script.as_path());
+    let function = held.as_ref().map(|held| held.script.as_path());
     let emulator = Emulator::start_function(environment, function).await;
     let began = Instant::now();
     let invoked = emulator.invoke(&json!({})).await;
@@ -152,45 +155,30 @@ async fn measure(lab: &Lab, service: &Script, memory: Option<u64>) -> Measured {
     }
 }
 
-/// A control group (version 1, as container hosts have it) with so much memory.
-struct Group {
-    folder: PathBuf,
-    procs: PathBuf,
+/// A script that is the function, in a control group with so much memory: the
+/// emulator starts what it is given.
+struct Held {
+    group: Group,
     script: PathBuf,
 }
 
-impl Group {
-    fn of(megabytes: u64) -> Self {
-        // One whose process is not quite gone can't be removed yet.
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("ccinv-limits-{}-{number}", std::process::id());
-        let folder = Path::new("/sys/fs/cgroup/memory").join(&name);
-        std::fs::create_dir(&folder).expect("control groups that can be written");
-        std::fs::write(
-            folder.join("memory.limit_in_bytes"),
-            (megabytes << 20).to_string(),
-        )
-        .expect("a limit");
-        let script = std::env::temp_dir().join(&name);
+impl Held {
+    fn to(megabytes: u64) -> Self {
+        let group = Group::of_memory(megabytes).expect("control groups that can be written");
+        // One is started after the other.
+        let script = std::env::temp_dir().join(format!("ccinv-limits-{}", std::process::id()));
         let text = format!(
             "#!/bin/sh\necho $$ > \"$GROUP\"\nexec {}\n",
             support::emulator::function()
         );
         std::fs::write(&script, text).expect("a script");
         std::fs::set_permissions(&script, PermissionsExt::from_mode(0o700)).expect("a mode");
-        Self {
-            procs: folder.join("cgroup.procs"),
-            folder,
-            script,
-        }
+        Self { group, script }
     }
 }
 
-impl Drop for Group {
+impl Drop for Held {
     fn drop(&mut self) {
-        // What is left of it holds nothing up.
         let _ = std::fs::remove_file(&self.script);
-        let _ = std::fs::remove_dir(&self.folder);
     }
 }

@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::Result;
 use crate::front::{Front, Kept, Passed};
 use crate::function::{Function, Invocation, Program};
+use crate::group::Group;
 use crate::report::{Figures, Row};
 use crate::world::World;
 
@@ -24,16 +25,19 @@ impl Contestant {
         })
     }
 
-    /// One in a world of these fronts. Its connections are opened now.
-    pub async fn before(program: &Program, connections: usize, fronts: [Front; 2]) -> Result<Self> {
+    /// One in a world of these fronts, and in a control group, if there is one.
+    pub async fn before(
+        program: &Program,
+        connections: usize,
+        fronts: [Front; 2],
+        group: Option<&Group>,
+    ) -> Result<Self> {
         let world = World::of(connections, fronts);
-        let mut contestant = Self {
+        Ok(Self {
             name: program.name,
-            function: Function::start(program, &world).await?,
+            function: Function::start_in(group, program, &world).await?,
             world,
-        };
-        contestant.invoke().await?;
-        Ok(contestant)
+        })
     }
 
     /// One invocation, and what passed for it.
@@ -66,6 +70,7 @@ impl Contestant {
             passed: passed.clone(),
         })
     }
+
     /// What one more run sends and is answered.
     pub async fn keep(&mut self) -> Result<[Kept; 2]> {
         self.world.keep();

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::Result;
+use crate::group::Group;
 use crate::process::{peak_bytes, running_seconds};
 use crate::runtime::Runtime;
 use crate::world::{PEER_HISTORY, PEER_TABLE, REGION, World};
@@ -42,15 +43,24 @@ pub struct Invocation {
 impl Function {
     /// Starts it in `world`, and waits until it asks for an event.
     pub async fn start(program: &Program, world: &World) -> Result<Self> {
+        Self::start_in(None, program, world).await
+    }
+
+    /// Starts it in a control group, if there is one.
+    pub async fn start_in(group: Option<&Group>, program: &Program, world: &World) -> Result<Self> {
         let mut runtime = Runtime::start().await?;
-        let began = Instant::now();
-        let process = Command::new(&program.path)
+        let mut command = Command::new(&program.path);
+        command
             .args(&program.arguments)
             .env_clear()
             .envs(environment(world, &runtime.address))
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()?;
+            .stdout(Stdio::null());
+        let began = Instant::now();
+        let process = match group {
+            Some(group) => group.spawn(command)?,
+            None => command.spawn()?,
+        };
         let start = runtime.polled().await? - began;
         let start_processor = running_seconds(process.id())?;
         Ok(Self {

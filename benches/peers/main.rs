@@ -5,6 +5,7 @@
 //!
 //!     cargo bench --bench peers                          # all; some 20 minutes
 //!     cargo bench --bench peers -- --connections 250
+//!     cargo bench --bench peers -- --connections 100000   # some three quarters of an hour
 //!     cargo bench --bench peers -- --write               # and into README.md
 //!     cargo bench --bench peers -- --builds before,after # two builds of the function
 //!     cargo bench --bench peers -- --baseline            # the function alone, against baseline.json
@@ -24,6 +25,8 @@ mod baseline;
 mod contestant;
 mod front;
 mod function;
+#[path = "../support/group.rs"]
+mod group;
 mod instructions;
 #[path = "../support/process.rs"]
 mod process;
@@ -42,6 +45,7 @@ use baseline::Baseline;
 use contestant::Contestant;
 use front::{Front, Kept};
 use function::Function;
+use group::Group;
 use programs::{IDIOMATIC, Programs};
 use report::{Figures, Report, Row, Start, Waited};
 use world::World;
@@ -51,6 +55,12 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 /// How far away a page and a table's answer are, where that matters.
 const AWAY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(5));
 
+/// With waits, one that asks for one update after the other takes minutes for
+/// more.
+const FEW: usize = 1_000;
+/// It takes many minutes for more, and has one run of each kind.
+const MANY: usize = 10_000;
+
 struct Options {
     connections: Vec<usize>,
     /// Processes of each program whose start is measured.
@@ -58,6 +68,9 @@ struct Options {
     /// Of how many connections the time is measured with answers that take
     /// their time.
     waited: usize,
+    /// All that takes time is measured once more with processes that get one
+    /// part of so many of a processor. Lambda gives 1,769 MB a whole one.
+    share: u64,
     /// Over how many unchanged connections instructions are counted.
     instructions: usize,
     write: bool,
@@ -70,7 +83,7 @@ struct Options {
 
 const USAGE: &str = "\
 cargo bench --bench peers -- [--connections N,N] [--starts N] [--waited CONNECTIONS]
-    [--instructions CONNECTIONS] [--builds PROGRAM,PROGRAM | --write]
+    [--share PARTS] [--instructions CONNECTIONS] [--builds PROGRAM,PROGRAM | --write]
 cargo bench --bench peers -- --baseline [--write]";
 
 fn options() -> Option<Options> {
@@ -78,6 +91,7 @@ fn options() -> Option<Options> {
         connections: vec![250, 10_000],
         starts: 15,
         waited: 10_000,
+        share: 8,
         instructions: 250,
         write: false,
         builds: Vec::new(),
@@ -93,6 +107,7 @@ fn options() -> Option<Options> {
             }
             "--starts" => options.starts = words.next()?.parse().ok()?,
             "--waited" => options.waited = words.next()?.parse().ok()?,
+            "--share" => options.share = words.next()?.parse().ok()?,
             "--instructions" => options.instructions = words.next()?.parse().ok()?,
             "--builds" => options.builds = words.next()?.split(',').map(PathBuf::from).collect(),
             "--write" => options.write = true,
@@ -121,19 +136,23 @@ async fn main() -> Result<()> {
     let programs = Programs::build(&options.builds)?;
     let mut report = Report {
         sizes: programs.sizes()?,
-        starts: starts(&programs, options.starts).await?,
+        starts: starts(&programs, options.starts, None).await?,
         ..Report::default()
     };
-    report.print_starts();
-    for connections in options.connections {
-        for row in rows(&programs, connections).await? {
+    report.print_sizes();
+    report::print_starts(&report.starts);
+    for connections in &options.connections {
+        for row in rows(&programs, *connections).await? {
             row.print();
             report.rows.push(row);
         }
     }
     if options.waited > 0 {
-        report.waited = waited(&programs, options.waited).await?;
-        report.print_waited();
+        report.waited = waited(&programs, options.waited, None).await?;
+        report::print_waited(&report.waited);
+    }
+    if options.share > 0 {
+        held(&programs, &options).await?;
     }
     if options.instructions > 0 {
         report.instructions = instructions::of_all(&programs, options.instructions).await?;
@@ -146,13 +165,13 @@ async fn main() -> Result<()> {
 
 /// How long each takes from the start of its process to its first question for
 /// an event, in turn.
-async fn starts(programs: &Programs, number: usize) -> Result<Vec<Start>> {
+async fn starts(programs: &Programs, number: usize, group: Option<&Group>) -> Result<Vec<Start>> {
     let world = World::new(0).await?;
     let mut starts: BTreeMap<&str, Vec<(f64, f64)>> = BTreeMap::new();
     // The first one of each finds nothing of it in memory.
     for round in 0..=number {
         for program in programs.all_that_start() {
-            let function = Function::start(program, &world).await?;
+            let function = Function::start_in(group, program, &world).await?;
             if round > 0 {
                 let took = (function.start.as_secs_f64(), function.start_processor);
                 starts.entry(program.name).or_default().push(took);
@@ -170,7 +189,7 @@ async fn starts(programs: &Programs, number: usize) -> Result<Vec<Start>> {
 /// All programs over so many connections: the first run, and runs in which
 /// none, one of a hundred, and all have changed, in turn.
 async fn rows(programs: &Programs, connections: usize) -> Result<Vec<Row>> {
-    let runs = (10_000 / connections.max(1)).clamp(2, 20) * 2;
+    let runs = (40_000 / connections.max(1)).clamp(2, 40);
     let mut contestants = Vec::new();
     let mut rows = Vec::new();
     for program in &programs.contestants {
@@ -183,15 +202,21 @@ async fn rows(programs: &Programs, connections: usize) -> Result<Vec<Row>> {
         let mut invocations: Vec<Vec<_>> = contestants.iter().map(|_| Vec::new()).collect();
         let mut floor = if percent == 0 {
             let kept = contestants[0].keep().await?;
-            Some((floor(programs, connections, kept, false).await?, Vec::new()))
+            let mut floor = floor(programs, connections, kept, false, None).await?;
+            // Its connections are opened.
+            floor.invoke().await?;
+            Some((floor, Vec::new()))
         } else {
             None
         };
         for contestant in &contestants {
             contestant.world.change(percent);
         }
-        for _ in 0..runs {
+        for run in 0..runs {
             for (contestant, invocations) in contestants.iter_mut().zip(&mut invocations) {
+                if run > 0 && contestant.name == IDIOMATIC && connections > MANY {
+                    continue;
+                }
                 invocations.push(contestant.invoke().await?);
             }
             if let Some((floor, invocations)) = &mut floor {
@@ -215,22 +240,40 @@ async fn floor(
     connections: usize,
     [service, table]: [Kept; 2],
     only_listing: bool,
+    group: Option<&Group>,
 ) -> Result<Contestant> {
     let fronts = [
         Front::with_answers(&service, front::body).await?,
         Front::with_answers(&table, front::body).await?,
     ];
     let program = programs.floor(&fronts, [&service, &table], only_listing)?;
-    Contestant::before(&program, connections, fronts).await
+    Contestant::before(&program, connections, fronts, group).await
+}
+
+/// What takes time once more, with a small share of a processor.
+async fn held(programs: &Programs, options: &Options) -> Result<()> {
+    println!("\nwith one of {} parts of a processor:", options.share);
+    let group = Group::of_processor(options.share)?;
+    report::print_starts(&starts(programs, options.starts.min(5), Some(&group)).await?);
+    for connections in [250, options.waited] {
+        report::print_waited(&waited(programs, connections, Some(&group)).await?);
+    }
+    Ok(())
 }
 
 /// How long a run over unchanged connections takes where answers take their
 /// time, beside the listing alone. The answers are those of a run before, given
 /// again: how fast the embedded table is says nothing of AWS's.
-async fn waited(programs: &Programs, connections: usize) -> Result<Vec<Waited>> {
+async fn waited(
+    programs: &Programs,
+    connections: usize,
+    group: Option<&Group>,
+) -> Result<Vec<Waited>> {
     let mut contestants = Vec::new();
-    // One that asks for one update after the other would take minutes.
-    for program in programs.contestants.iter().filter(|p| p.name != IDIOMATIC) {
+    for program in &programs.contestants {
+        if program.name == IDIOMATIC && connections > FEW {
+            continue;
+        }
         let mut recording = Contestant::new(program, connections).await?;
         recording.invoke().await?;
         let kept = recording.keep().await?;
@@ -238,30 +281,34 @@ async fn waited(programs: &Programs, connections: usize) -> Result<Vec<Waited>> 
             Front::with_answers(&kept[0], front::what_is_asked).await?,
             Front::with_answers(&kept[1], front::what_is_asked).await?,
         ];
-        contestants.push(Contestant::before(program, connections, fronts).await?);
+        contestants.push(Contestant::before(program, connections, fronts, group).await?);
         if contestants.len() == 1 {
             for only_listing in [false, true] {
-                contestants.push(floor(programs, connections, kept.clone(), only_listing).await?);
+                let kept = kept.clone();
+                contestants.push(floor(programs, connections, kept, only_listing, group).await?);
             }
         }
     }
-    let mut took: Vec<Vec<_>> = contestants.iter().map(|_| Vec::new()).collect();
-    for contestant in &contestants {
+    let mut waited = Vec::new();
+    for contestant in &mut contestants {
         contestant.world.be_away(AWAY.0, AWAY.1);
+        waited.push(Waited {
+            name: contestant.name,
+            connections,
+            first: contestant.invoke().await?.0.seconds,
+            ..Waited::default()
+        });
     }
+    let mut took: Vec<Vec<_>> = contestants.iter().map(|_| Vec::new()).collect();
     for _ in 0..5 {
         for (contestant, took) in contestants.iter_mut().zip(&mut took) {
             took.push(contestant.invoke().await?.0);
         }
     }
-    let waited = contestants.iter().zip(took).map(|(contestant, took)| {
-        Ok(Waited {
-            name: contestant.name,
-            connections,
-            seconds: Figures::of(took.iter().map(|invocation| invocation.seconds)),
-            processor: Figures::of(took.iter().map(|invocation| invocation.processor)),
-            peak_bytes: contestant.peak_bytes()?,
-        })
-    });
-    waited.collect()
+    for ((waited, contestant), took) in waited.iter_mut().zip(&contestants).zip(took) {
+        waited.seconds = Figures::of(took.iter().map(|invocation| invocation.seconds));
+        waited.processor = Figures::of(took.iter().map(|invocation| invocation.processor));
+        waited.peak_bytes = contestant.peak_bytes()?;
+    }
+    Ok(waited)
 }

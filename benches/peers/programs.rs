@@ -13,6 +13,7 @@ use crate::function::Program;
 use crate::tools;
 
 pub const OURS: &str = "this function";
+const OURS_IN_A_ZIP: &str = "this function in a zip";
 pub const TUNED: &str = "Python, tuned";
 pub const IDIOMATIC: &str = "Python, idiomatic";
 pub const NOTHING: &str = "Rust that does nothing";
@@ -28,6 +29,8 @@ pub struct Programs {
     pub contestants: Vec<Program>,
     nothing: Program,
     floor: Program,
+    /// None if no peers were asked for.
+    python: Option<PathBuf>,
 }
 
 /// The function, built as it is deployed, for this machine.
@@ -76,6 +79,7 @@ impl Programs {
                     .collect(),
                 nothing,
                 floor,
+                python: None,
             });
         }
         let interpreter = tools::peers();
@@ -98,6 +102,7 @@ impl Programs {
             ],
             nothing,
             floor,
+            python: Some(interpreter),
         })
     }
 
@@ -105,15 +110,23 @@ impl Programs {
         std::iter::once(&self.nothing).chain(&self.contestants)
     }
 
-    /// Bytes of the binaries.
+    /// Bytes of the binaries, and of the zip that the function is uploaded in.
     pub fn sizes(&self) -> Result<Vec<(&'static str, u64)>> {
         // The interpreter's says nothing.
         let binaries = self.contestants.iter().filter(|p| p.arguments.is_empty());
         let size = |program: &Program| Ok((program.name, program.path.metadata()?.len()));
-        binaries
-            .chain([&self.nothing, &self.floor])
-            .map(size)
-            .collect()
+        let sizes = binaries.chain([&self.nothing, &self.floor]).map(size);
+        let mut sizes: Vec<_> = sizes.collect::<Result<_>>()?;
+        if let Some(python) = &self.python {
+            let function = &self.contestants[0].path;
+            let told = Command::new(python)
+                .args(["-c", ZIP])
+                .arg(function)
+                .output()?;
+            let bytes = String::from_utf8(told.stdout)?;
+            sizes.push((OURS_IN_A_ZIP, bytes.trim().parse()?));
+        }
+        Ok(sizes)
     }
 
     /// The floor, with what it is to send to `fronts`.
@@ -152,6 +165,14 @@ impl Programs {
         Ok(program)
     }
 }
+
+/// Tells the bytes of a zip with a function.
+const ZIP: &str = "\
+import io, sys, zipfile
+zipped = io.BytesIO()
+with zipfile.ZipFile(zipped, 'w', zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+    archive.write(sys.argv[1], 'bootstrap')
+print(len(zipped.getvalue()))";
 
 /// Starts AWS's runtime client with the handler of a folder.
 const START: &str = "\

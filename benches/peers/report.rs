@@ -95,13 +95,43 @@ fn mebibytes(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }
 
+pub fn print_starts(starts: &[Start]) {
+    for start in starts {
+        println!(
+            "{:<24} starts in {} ms, with {} ms CPU",
+            start.name,
+            start.seconds.milliseconds(),
+            start.processor.milliseconds()
+        );
+    }
+}
+
 /// A run where answers take their time.
+#[derive(Default)]
 pub struct Waited {
     pub name: &'static str,
     pub connections: usize,
+    /// The first one of the process, in which it opens its connections.
+    pub first: f64,
+    /// Later ones.
     pub seconds: Figures,
     pub processor: Figures,
     pub peak_bytes: u64,
+}
+
+pub fn print_waited(waited: &[Waited]) {
+    for waited in waited {
+        println!(
+            "{:>7} unchanged, 20 ms a page and 5 ms an answer of the table: {:<24} {} ms, {} ms CPU, \
+             the first {:.1} ms, {:.1} MiB",
+            waited.connections,
+            waited.name,
+            waited.seconds.milliseconds(),
+            waited.processor.milliseconds(),
+            waited.first * 1e3,
+            mebibytes(waited.peak_bytes),
+        );
+    }
 }
 
 #[derive(Default)]
@@ -114,30 +144,9 @@ pub struct Report {
 }
 
 impl Report {
-    pub fn print_starts(&self) {
+    pub fn print_sizes(&self) {
         for (name, bytes) in &self.sizes {
             println!("{name:<24} {bytes:>10} bytes");
-        }
-        for start in &self.starts {
-            println!(
-                "{:<24} starts in {} ms, with {} ms CPU",
-                start.name,
-                start.seconds.milliseconds(),
-                start.processor.milliseconds()
-            );
-        }
-    }
-
-    pub fn print_waited(&self) {
-        for waited in &self.waited {
-            println!(
-                "{:>7} unchanged, 20 ms a page and 5 ms an answer of the table: {:<24} {} ms, {} ms CPU, {:.1} MiB",
-                waited.connections,
-                waited.name,
-                waited.seconds.milliseconds(),
-                waited.processor.milliseconds(),
-                mebibytes(waited.peak_bytes),
-            );
         }
     }
 
