@@ -1,17 +1,19 @@
 //! What became of a plan, write by write.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::aws::{Fault, FaultKind};
 use crate::domain::decide::{Decision, Step};
-use crate::domain::{ConnectionArn, Snapshot};
+use crate::domain::{ChangeKind, ConnectionArn, Snapshot};
 use crate::table::TableError;
 
 /// What became of a plan.
 #[derive(Debug, Default)]
 pub struct Applied {
-    /// The steps that this run recorded.
-    pub recorded: Vec<Step>,
+    /// How many changes of each kind this run recorded.
+    pub changes: BTreeMap<ChangeKind, u64>,
+    /// The snapshots that they left.
+    pub recorded: Vec<Snapshot>,
     /// Snapshots that another run had written meanwhile, as read again.
     pub refreshed: Vec<Snapshot>,
     /// Writes that were not made: the table did not take them in time.
@@ -67,9 +69,9 @@ impl Settled {
 impl Applied {
     pub(crate) fn add(&mut self, settled: Settled) {
         match settled {
-            Settled::Recorded(step) => self.recorded.push(*step),
+            Settled::Recorded(step) => self.count(*step),
             Settled::RecordedBefore(step, fresh) => {
-                self.recorded.push(*step);
+                self.count(*step);
                 self.refreshed.extend(fresh.map(|fresh| *fresh));
             }
             Settled::Touched | Settled::Overtaken(None) => {}
@@ -87,6 +89,12 @@ impl Applied {
         }
     }
 
+    /// Of a recorded change, all that is told of a run is its kind.
+    fn count(&mut self, recorded: Step) {
+        *self.changes.entry(recorded.change.kind).or_default() += 1;
+        self.recorded.push(recorded.snapshot);
+    }
+
     /// Keeps what kept writes from being made. Any fault says more than that
     /// time was over.
     fn note(&mut self, fault: Option<Fault>) {
@@ -102,7 +110,8 @@ impl Applied {
             let there = snapshots.get(&step.change.arn);
             there.is_some_and(|there| there.digest == step.snapshot.digest)
         };
-        self.recorded.extend(self.open.extract_if(.., is_there));
+        let recorded: Vec<Step> = self.open.extract_if(.., is_there).collect();
+        recorded.into_iter().for_each(|step| self.count(step));
     }
 }
 

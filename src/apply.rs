@@ -68,11 +68,10 @@ impl Writer<'_> {
         applied
     }
 
-    async fn settle_step(&self, step: Step, stop: &OnceLock<TableError>) -> Settled {
+    async fn settle_step(&self, step: Box<Step>, stop: &OnceLock<TableError>) -> Settled {
         let arn = step.change.arn.clone();
         let known = self.known.snapshots.get(&arn).cloned();
-        self.settle(&arn, known, Decision::Change(Box::new(step)), stop)
-            .await
+        self.settle(&arn, known, Decision::Change(step), stop).await
     }
 
     /// Carries out `decision`, and what takes its place when another run has

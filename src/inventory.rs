@@ -316,12 +316,7 @@ impl Findings {
         } else {
             Outcome::Partial
         };
-        let mut changes = BTreeMap::new();
-        for step in &applied.recorded {
-            *changes.entry(step.change.kind).or_default() += 1;
-        }
-        let written = applied.recorded.into_iter().map(|step| step.snapshot);
-        for snapshot in written.chain(applied.refreshed) {
+        for snapshot in applied.recorded.into_iter().chain(applied.refreshed) {
             snapshots.insert(snapshot.arn.clone(), snapshot);
         }
         let is_there = |arn: &&ConnectionArn| {
@@ -333,7 +328,7 @@ impl Findings {
             outcome,
             listings,
             problems,
-            changes,
+            changes: applied.changes,
             held_back: held_back as u64,
             unwritten,
             unsettled,

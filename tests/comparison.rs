@@ -134,7 +134,8 @@ fn written(known: &Known, observation: &Observation) -> Known {
             snapshot.listed_in.clone_from(regions);
         }
     }
-    for Step { snapshot, .. } in plan.changes {
+    for step in plan.changes {
+        let Step { snapshot, .. } = *step;
         snapshots.insert(snapshot.arn.clone(), snapshot);
     }
     let mut coverage = known.coverage.clone();
