@@ -73,6 +73,8 @@ impl World {
     pub fn change(&self, percent: usize) {
         let every = 100_usize.checked_div(percent).unwrap_or(0);
         self.listed.every.store(every, Ordering::Relaxed);
+        // The next round is the first one, in which they differ from before.
+        self.listed.round.store(0, Ordering::Relaxed);
     }
 
     /// The next run finds the next round of changes.
