@@ -67,6 +67,15 @@ impl Settled {
 }
 
 impl Applied {
+    /// Of a plan with so many changes, before anything is written.
+    pub(crate) fn of(changes: usize) -> Self {
+        Self {
+            // What grows as they come is twice as large in the end.
+            recorded: Vec::with_capacity(changes),
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn add(&mut self, settled: Settled) {
         match settled {
             Settled::Recorded(step) => self.count(*step),

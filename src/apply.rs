@@ -50,7 +50,7 @@ impl Writer<'_> {
     /// Writes the plan: the changes first, they are what must not be lost.
     pub async fn apply(&self, plan: Plan<'_>) -> Applied {
         let stop = OnceLock::new();
-        let mut applied = Applied::default();
+        let mut applied = Applied::of(plan.changes.len());
         let mut changes = stream::iter(plan.changes)
             .map(|step| self.settle_step(step, &stop))
             .buffer_unordered(self.concurrency);
@@ -68,10 +68,11 @@ impl Writer<'_> {
         applied
     }
 
-    async fn settle_step(&self, step: Box<Step>, stop: &OnceLock<TableError>) -> Settled {
+    async fn settle_step(&self, step: Step, stop: &OnceLock<TableError>) -> Settled {
         let arn = step.change.arn.clone();
         let known = self.known.snapshots.get(&arn).cloned();
-        self.settle(&arn, known, Decision::Change(step), stop).await
+        self.settle(&arn, known, Decision::Change(Box::new(step)), stop)
+            .await
     }
 
     /// Carries out `decision`, and what takes its place when another run has

@@ -316,6 +316,8 @@ impl Findings {
         } else {
             Outcome::Partial
         };
+        let is_new = |snapshot: &&Snapshot| !snapshots.contains_key(&snapshot.arn);
+        snapshots.reserve(applied.recorded.iter().filter(is_new).count());
         for snapshot in applied.recorded.into_iter().chain(applied.refreshed) {
             snapshots.insert(snapshot.arn.clone(), snapshot);
         }

@@ -134,8 +134,7 @@ fn written(known: &Known, observation: &Observation) -> Known {
             snapshot.listed_in.clone_from(regions);
         }
     }
-    for step in plan.changes {
-        let Step { snapshot, .. } = *step;
+    for Step { snapshot, .. } in plan.changes {
         snapshots.insert(snapshot.arn.clone(), snapshot);
     }
     let mut coverage = known.coverage.clone();

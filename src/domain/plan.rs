@@ -70,9 +70,8 @@ impl TombstoneGuard {
 pub struct Plan<'a> {
     /// Connections that are as they were, by ARN.
     pub touches: Vec<Touch<'a>>,
-    /// Steps to record, by ARN. Each is on its own, so that what is recorded is
-    /// gone while others wait.
-    pub changes: Vec<Box<Step>>,
+    /// Steps to record, by ARN.
+    pub changes: Vec<Step>,
     /// Connections that would be tombstoned, and are not because they are
     /// too many.
     pub held_back: Vec<&'a ConnectionArn>,
@@ -122,7 +121,7 @@ pub fn plan<'a>(
                     });
                 }
             }
-            Decision::Change(step) => plan.changes.push(step),
+            Decision::Change(step) => plan.changes.push(*step),
         }
     }
     let deletes = |step: &Step| step.change.kind == ChangeKind::Deleted;
