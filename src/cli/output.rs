@@ -1,6 +1,6 @@
 //! Printing: tables for people, JSON and CSV for programs.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 
 use clap::{Args as ClapArgs, ValueEnum};
 use serde::Serialize;
@@ -136,7 +136,14 @@ pub(super) fn print(text: &str) -> Result<(), CliError> {
 
 /// The same, and whether there is a reader who has not seen enough.
 pub(super) fn print_on(text: &str) -> Result<bool, CliError> {
-    written(&mut io::stdout().lock(), text)
+    print_with(|out| out.write_all(text.as_bytes()))
+}
+
+/// The same of what is written in many small pieces.
+pub(super) fn print_with(
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<bool, CliError> {
+    written(&mut BufWriter::new(io::stdout().lock()), write)
 }
 
 /// Writes a table as it fits what it is written to: on a terminal, as wide as
@@ -148,11 +155,16 @@ pub(super) fn print_table(table: &TextTable) -> Result<(), CliError> {
     } else {
         None
     };
-    written(&mut anstream::stdout().lock(), &table.laid_out(width)).map(|_| ())
+    let table = table.laid_out(width);
+    let write = |out: &mut dyn Write| out.write_all(table.as_bytes());
+    written(&mut anstream::stdout().lock(), write).map(|_| ())
 }
 
-fn written(out: &mut impl Write, text: &str) -> Result<bool, CliError> {
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+fn written(
+    out: &mut dyn Write,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<bool, CliError> {
+    match write(out).and_then(|()| out.flush()) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
         Err(error) => Err(CliError::failure(error)),

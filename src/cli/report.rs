@@ -1,6 +1,6 @@
 //! `report`: what is known of a period, as one web page.
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -88,7 +88,7 @@ pub(super) async fn run(args: ReportArgs) -> Result<Exit, CliError> {
             lacking(&report)
         )));
     }
-    out.write(&html::page(&report).map_err(CliError::failure)?)?;
+    out.write(&report)?;
     if let Out::File(path) = &out {
         say(&format!(
             "{} written: {}, {}, {}",
@@ -149,10 +149,13 @@ impl Out {
     }
 
     /// Writes the page: a file has the old content or all of the new.
-    fn write(&self, page: &str) -> Result<(), CliError> {
+    fn write(&self, report: &Report) -> Result<(), CliError> {
         match self {
-            Self::Stdout => super::output::print(page),
-            Self::File(path) => replace(path, page).map_err(|error| {
+            Self::Stdout => {
+                let written = super::output::print_with(|out| html::write_page(report, out));
+                written.map(|_| ())
+            }
+            Self::File(path) => replace(path, report).map_err(|error| {
                 CliError::Usage(format!(
                     "--out {}: can't be written: {error}",
                     path.display()
@@ -169,14 +172,17 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
-fn replace(path: &Path, page: &str) -> io::Result<()> {
+fn replace(path: &Path, report: &Report) -> io::Result<()> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".ccinv-report-").suffix(".tmp");
     // As any new file: the umask takes away what it takes away.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut file = builder.tempfile_in(folder_of(path))?;
-    file.write_all(page.as_bytes())?;
+    let mut page = BufWriter::new(&mut file);
+    html::write_page(report, &mut page)?;
+    page.flush()?;
+    drop(page);
     file.as_file().sync_all()?;
     file.persist(path)?;
     Ok(())

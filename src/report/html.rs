@@ -2,6 +2,7 @@
 //! and style run, and which escapes every text.
 
 use std::collections::{BTreeMap, HashMap};
+use std::io::{self, Write};
 
 use askama::Template;
 use base64::Engine;
@@ -16,11 +17,6 @@ use crate::domain::Outcome;
 
 const STYLE: &str = include_str!("../../templates/report.css");
 const SCRIPT: &str = include_str!("../../templates/report.js");
-
-/// A page that could not be written.
-#[derive(Debug, thiserror::Error)]
-#[error("write the report's page")]
-pub struct PageError(#[from] askama::Error);
 
 #[derive(Template)]
 #[template(path = "report.html")]
@@ -51,11 +47,12 @@ struct Page {
     runs: Vec<RunView>,
 }
 
-/// The page of a report. The same report gives the same bytes.
+/// Writes the page of a report, in many small pieces. The same report gives the
+/// same bytes.
 ///
 /// # Errors
-/// [`PageError`] if the template fails, which no content makes it do.
-pub fn page(report: &Report) -> Result<String, PageError> {
+/// What `out` fails with, or if the template does, which no content makes it.
+pub fn write_page(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let period = (report.since, report.until);
     let rows: HashMap<_, _> = report
         .connections
@@ -108,8 +105,9 @@ pub fn page(report: &Report) -> Result<String, PageError> {
             .collect(),
         runs: report.runs.iter().map(RunView::new).collect(),
     };
+    page.write_into(out)?;
     // The template language takes the last line feed away.
-    Ok(page.render()? + "\n")
+    out.write_all(b"\n")
 }
 
 fn changes_by_kind(report: &Report) -> BTreeMap<String, u64> {
