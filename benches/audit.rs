@@ -4,6 +4,7 @@
 //!     cargo bench --bench audit                      # 100,000 connections, 1,000,000 changes
 //!     cargo bench --bench audit -- 10000 10          # so many connections and changes of each
 //!     cargo bench --bench audit -- 10000 10 1        # the same in one account
+//!     cargo bench --bench audit -- verify report     # only these commands
 //!
 //! The table is served by this process over HTTP, and filled with what runs leave
 //! of accounts with 250 connections each (as many as AWS allows without being
@@ -58,8 +59,11 @@ const HOUR: i64 = 3_600_000;
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let numbers = std::env::args().skip(1).filter(|word| word != "--bench");
-    let numbers: std::result::Result<Vec<usize>, _> = numbers.map(|word| word.parse()).collect();
+    let words = std::env::args().skip(1).filter(|word| word != "--bench");
+    let (numbers, only): (Vec<String>, Vec<String>) =
+        words.partition(|word| word.starts_with(|first: char| first.is_ascii_digit()));
+    let numbers: std::result::Result<Vec<usize>, _> =
+        numbers.iter().map(|word| word.parse()).collect();
     let (connections, rounds, accounts) = match numbers?.as_slice() {
         [] => (100_000, 10, None),
         [connections, rounds] => (*connections, *rounds, None),
@@ -108,6 +112,9 @@ async fn main() -> Result<()> {
         vec!["verify"],
         vec!["report", "--since", &middle, "--out", page],
     ] {
+        if !only.is_empty() && !only.iter().any(|command| *command == words[0]) {
+            continue;
+        }
         let asked = asked(&front, &words).await?;
         println!("{:<44} {asked}", words[..words.len().min(5)].join(" "));
     }
@@ -140,7 +147,9 @@ async fn asked(front: &Front, words: &[&str]) -> Result<String> {
         }
         // What it has used when it is looked at for the last time.
         peak = peak_bytes(&number.to_string()).unwrap_or(peak);
-        processor = support::process::running_seconds(number).unwrap_or(processor);
+        // Threads that have ended are not in it any more.
+        let running = support::process::running_seconds(number).unwrap_or_default();
+        processor = running.max(processor);
         tokio::time::sleep(LOOK).await;
     };
     let seconds = began.elapsed().as_secs_f64();
