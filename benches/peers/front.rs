@@ -231,8 +231,8 @@ pub fn operation(asked: &Asked) -> String {
 }
 
 /// More items than a page of a megabyte has of those that are stored here: they
-/// have more than 262 bytes each.
-const NO_PAGE_HAS: u64 = 4_000;
+/// have more than 105 bytes each.
+const NO_PAGE_HAS: u64 = 10_000;
 
 /// Passes requests on to a server elsewhere, and has it say what they used.
 ///

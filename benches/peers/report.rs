@@ -69,7 +69,8 @@ impl Row {
         mebibytes(self.peak_bytes)
     }
 
-    pub fn print(&self) {
+    /// It, once it is on standard output.
+    pub fn printed(self) -> Self {
         println!(
             "{:>7} {:<14} {:<20} {:>9.1} ms {:>9.1} ms CPU ({:.1} to {:.1}) {:>8.1} us each \
              {:>7.1} MiB {:>6} requests {:>9} bytes {:>8.1} read {:>8.1} written {:?}",
@@ -88,6 +89,7 @@ impl Row {
             self.passed.write_units,
             self.passed.requests,
         );
+        self
     }
 }
 
