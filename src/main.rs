@@ -22,7 +22,7 @@ use tokio::sync::OnceCell;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     logging::init_from(environment);
-    let (settings, config) = match (Settings::read(environment), clients::load().await) {
+    let (settings, config) = match (Settings::read(environment), clients::load_in_lambda().await) {
         (Ok(settings), Ok(config)) => (settings, config),
         (settings, config) => {
             let faults = [settings.err(), config.err()].into_iter().flatten();

@@ -563,6 +563,26 @@ async fn after_a_run_that_lambda_ends_at_its_timeout_the_next_one_carries_on() {
 }
 
 #[tokio::test]
+async fn without_credentials_in_its_environment_the_function_says_so_and_asks_nobody() {
+    let lab = Lab::new().await;
+    lab.create("storefront");
+    let elsewhere = Proxy::start(lab.service.endpoint(), |_| Act::Pass).await;
+    let environment = Environment::of(&lab)
+        .without("AWS_ACCESS_KEY_ID")
+        .without("AWS_SECRET_ACCESS_KEY")
+        // Where the SDK's own chain would look.
+        .with("AWS_CONTAINER_CREDENTIALS_FULL_URI", &elsewhere.endpoint)
+        .with("AWS_EC2_METADATA_SERVICE_ENDPOINT", &elsewhere.endpoint);
+    let emulator = Emulator::start(environment).await;
+
+    let (error_type, message) = emulator.invoke(&tick("first")).await.error();
+
+    assert_eq!(error_type, "RunFailed");
+    assert!(message.contains("NoCredentials"), "{message}");
+    assert_eq!(elsewhere.count(), 0);
+}
+
+#[tokio::test]
 async fn connections_that_were_closed_while_lambda_froze_the_function_cost_no_run() {
     let lab = Lab::new().await;
     // More touches than one request takes, so that requests are under way at

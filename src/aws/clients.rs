@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_http_client::{Builder, ConnectorBuilder};
@@ -25,7 +26,25 @@ const CONNECT: Duration = Duration::from_secs(4);
 /// # Errors
 /// [`InvalidSettings`] if an endpoint would be spoken to without TLS.
 pub async fn load() -> Result<SdkConfig, InvalidSettings> {
-    let config = aws_config::defaults(behavior())
+    checked(loader()).await
+}
+
+/// The same in Lambda, which has the credentials of the function's role in the
+/// environment, and nowhere else.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>
+///
+/// To look for others the SDK makes clients of STS and of the instance metadata
+/// service: a quarter of what the function does to start.
+///
+/// # Errors
+/// As [`load`].
+pub async fn load_in_lambda() -> Result<SdkConfig, InvalidSettings> {
+    let credentials = EnvironmentVariableCredentialsProvider::new();
+    checked(loader().credentials_provider(credentials)).await
+}
+
+fn loader() -> ConfigLoader {
+    aws_config::defaults(behavior())
         .timeout_config(
             TimeoutConfig::builder()
                 .connect_timeout(CONNECT)
@@ -33,8 +52,10 @@ pub async fn load() -> Result<SdkConfig, InvalidSettings> {
                 .build(),
         )
         .http_client(Bounded::new(https()))
-        .load()
-        .await;
+}
+
+async fn checked(loader: ConfigLoader) -> Result<SdkConfig, InvalidSettings> {
+    let config = loader.load().await;
     let faults = endpoints::faults(&config);
     if faults.is_empty() {
         Ok(config)

@@ -65,6 +65,11 @@ impl Environment {
         self.0.insert(name.to_owned(), value.to_owned());
         self
     }
+
+    pub fn without(mut self, name: &str) -> Self {
+        self.0.remove(name);
+        self
+    }
 }
 
 /// What came of an invocation.
