@@ -22,6 +22,7 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 
 use crate::Result;
 
@@ -92,10 +93,19 @@ pub struct Front {
 
 impl Front {
     pub async fn before(server: impl Server) -> Result<Self> {
+        Self::with_tls(server, None).await
+    }
+
+    /// One that speaks TLS, if there is what it takes.
+    pub async fn with_tls(server: impl Server, tls: Option<TlsAcceptor>) -> Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let endpoint = format!("http://{}", listener.local_addr()?);
+        let port = listener.local_addr()?.port();
+        let endpoint = match tls {
+            Some(_) => format!("https://localhost:{port}"),
+            None => format!("http://127.0.0.1:{port}"),
+        };
         let state = Arc::new(State::default());
-        let serving = serve(listener, Arc::clone(&state), Arc::new(server));
+        let serving = serve(listener, tls, Arc::clone(&state), Arc::new(server));
         Ok(Self {
             endpoint,
             state,
@@ -148,22 +158,38 @@ impl Drop for Front {
     }
 }
 
-async fn serve(listener: TcpListener, state: Arc<State>, server: Arc<impl Server>) {
+async fn serve(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    state: Arc<State>,
+    server: Arc<impl Server>,
+) {
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             return;
         };
         let _ = stream.set_nodelay(true);
-        let counted = TokioIo::new(Counted {
+        let counted = Counted {
             stream,
             state: Arc::clone(&state),
-        });
+        };
         let (state, server) = (Arc::clone(&state), Arc::clone(&server));
         let service = service_fn(move |request| {
             let (state, server) = (Arc::clone(&state), Arc::clone(&server));
             async move { Ok::<_, Infallible>(answer(&state, &*server, request).await) }
         });
-        tokio::spawn(http1::Builder::new().serve_connection(counted, service));
+        let tls = tls.clone();
+        tokio::spawn(async move {
+            let http = http1::Builder::new();
+            // It ends with an error where the function's process does.
+            let _ = match tls {
+                None => http.serve_connection(TokioIo::new(counted), service).await,
+                Some(tls) => match tls.accept(counted).await {
+                    Ok(stream) => http.serve_connection(TokioIo::new(stream), service).await,
+                    Err(error) => return eprintln!("no TLS with a function: {error}"),
+                },
+            };
+        });
     }
 }
 

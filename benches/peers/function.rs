@@ -54,6 +54,7 @@ impl Function {
             .args(&program.arguments)
             .env_clear()
             .envs(environment(world, &runtime.address))
+            .envs(world.certificate.iter().map(|file| ("SSL_CERT_FILE", file)))
             .stdin(Stdio::null())
             .stdout(Stdio::null());
         let began = Instant::now();

@@ -8,6 +8,7 @@
 //!     cargo bench --bench peers -- --connections 100000   # some three quarters of an hour
 //!     cargo bench --bench peers -- --write               # and into README.md
 //!     cargo bench --bench peers -- --builds before,after # two builds of the function
+//!     cargo bench --bench peers -- --tls                 # also what connections with TLS cost it
 //!     cargo bench --bench peers -- --baseline            # the function alone, against baseline.json
 //!
 //! Each is a process of its own that talks to a runtime API, a service and
@@ -33,6 +34,7 @@ mod process;
 mod programs;
 mod report;
 mod runtime;
+mod tls;
 #[path = "../../tests/support/tools.rs"]
 mod tools;
 mod world;
@@ -48,6 +50,8 @@ use function::Function;
 use group::Group;
 use programs::{IDIOMATIC, Programs};
 use report::{Figures, Report, Row, Start, Waited};
+use serde_json::json;
+use tls::Tls;
 use world::World;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -58,8 +62,7 @@ const AWAY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_mi
 /// With waits, one that asks for one update after the other takes minutes for
 /// more.
 const FEW: usize = 1_000;
-/// It takes many minutes for more, and has one run that finds all new, and one in
-/// which nothing has changed.
+/// It takes many minutes for more.
 const MANY: usize = 10_000;
 
 struct Options {
@@ -72,6 +75,9 @@ struct Options {
     /// All that takes time is measured once more with processes that get one
     /// part of so many of a processor. Lambda gives 1,769 MB a whole one.
     share: u64,
+    /// Whether the first run of a process is measured where it opens its
+    /// connections with TLS.
+    tls: bool,
     /// Over how many unchanged connections instructions are counted.
     instructions: usize,
     write: bool,
@@ -84,7 +90,7 @@ struct Options {
 
 const USAGE: &str = "\
 cargo bench --bench peers -- [--connections N,N] [--starts N] [--waited CONNECTIONS]
-    [--share PARTS] [--instructions CONNECTIONS] [--builds PROGRAM,PROGRAM | --write]
+    [--share PARTS] [--tls] [--instructions CONNECTIONS] [--builds PROGRAM,PROGRAM | --write]
 cargo bench --bench peers -- --baseline [--write]";
 
 fn options() -> Option<Options> {
@@ -93,6 +99,7 @@ fn options() -> Option<Options> {
         starts: 15,
         waited: 10_000,
         share: 8,
+        tls: false,
         instructions: 250,
         write: false,
         builds: Vec::new(),
@@ -111,6 +118,7 @@ fn options() -> Option<Options> {
             "--share" => options.share = words.next()?.parse().ok()?,
             "--instructions" => options.instructions = words.next()?.parse().ok()?,
             "--builds" => options.builds = words.next()?.split(',').map(PathBuf::from).collect(),
+            "--tls" => options.tls = true,
             "--write" => options.write = true,
             "--baseline" => options.baseline = true,
             _ => return None,
@@ -149,6 +157,9 @@ async fn main() -> Result<()> {
     if options.waited > 0 {
         report.waited = waited(&programs, options.waited, None).await?;
         report::print_waited(&report.waited);
+    }
+    if options.tls {
+        over_tls(&programs, options.share).await?;
     }
     if options.share > 0 {
         held(&programs, &options).await?;
@@ -213,8 +224,7 @@ async fn rows(programs: &Programs, connections: usize) -> Result<Vec<Row>> {
         }
         for run in 0..runs {
             for (contestant, invocations) in contestants.iter_mut().zip(&mut invocations) {
-                let is_slow = contestant.name == IDIOMATIC && connections > MANY;
-                if is_slow && (run > 0 || percent > 0) {
+                if run >= most_runs(contestant.name, connections, percent) {
                     continue;
                 }
                 invocations.push(contestant.invoke().await?);
@@ -236,6 +246,17 @@ async fn rows(programs: &Programs, connections: usize) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
+/// How many runs of a kind a program has at most, besides the first one.
+fn most_runs(name: &str, connections: usize, percent: usize) -> usize {
+    if name != IDIOMATIC || connections <= FEW {
+        usize::MAX
+    } else if connections <= MANY {
+        2
+    } else {
+        usize::from(percent == 0)
+    }
+}
+
 /// The function that sends all of that again, in front of the same answers.
 async fn floor(
     programs: &Programs,
@@ -250,6 +271,38 @@ async fn floor(
     ];
     let program = programs.floor(&fronts, [&service, &table], only_listing)?;
     Contestant::before(&program, connections, fronts, group).await
+}
+
+/// The first run of a process and its second one, where connections are opened
+/// with TLS. The peers would not trust the certificate.
+async fn over_tls(programs: &Programs, parts: u64) -> Result<()> {
+    const CONNECTIONS: usize = 100;
+    let tls = Tls::new()?;
+    let small = (parts > 0)
+        .then(|| Group::of_processor(parts))
+        .transpose()?;
+    let functions = programs.contestants.iter();
+    for program in functions.filter(|program| program.arguments.is_empty()) {
+        let world = World::with_tls(CONNECTIONS, Some(&tls)).await?;
+        let mut recording = Function::start(program, &world).await?;
+        recording.invoke(&json!({})).await?;
+        for group in [None].into_iter().chain(small.as_ref().map(Some)) {
+            let mut took = [Vec::new(), Vec::new()];
+            for _ in 0..9 {
+                let mut function = Function::start_in(group, program, &world).await?;
+                for took in &mut took {
+                    took.push(function.invoke(&json!({})).await?);
+                }
+            }
+            let share = group.map_or_else(String::new, |_| {
+                format!(", one of {parts} parts of a processor")
+            });
+            for (run, took) in ["first", "second"].iter().zip(took) {
+                report::print_over_tls(program.name, CONNECTIONS, run, &share, &took);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What takes time once more, with a small share of a processor.

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::Result;
 use crate::front::Passed;
+use crate::function::Invocation;
 use crate::instructions::Instructions;
 use crate::programs::{FLOOR, IDIOMATIC, NOTHING, OURS, TUNED};
 
@@ -106,6 +107,15 @@ pub fn print_starts(starts: &[Start]) {
             start.processor.milliseconds()
         );
     }
+}
+
+/// Runs of several processes, the same one of each.
+pub fn print_over_tls(name: &str, connections: usize, run: &str, share: &str, took: &[Invocation]) {
+    println!(
+        "{connections:>7} unchanged over TLS{share}: the {run} run of {name} {} ms, {} ms CPU",
+        Figures::of(took.iter().map(|invocation| invocation.seconds)).milliseconds(),
+        Figures::of(took.iter().map(|invocation| invocation.processor)).milliseconds(),
+    );
 }
 
 /// A run where answers take their time.

@@ -1,6 +1,7 @@
 //! What all functions of the benchmark find: a service that lists so many
 //! connections, of which a share changes between two runs, and tables.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -17,6 +18,7 @@ use serde_json::{Value, json};
 
 use crate::Result;
 use crate::front::{Answered, Asked, Elsewhere, Front, Kept, Passed, Server, whole};
+use crate::tls::Tls;
 
 pub const ACCOUNT: &str = "123456789012";
 pub const REGION: &str = "eu-west-1";
@@ -28,6 +30,8 @@ pub const PEER_HISTORY: &str = "peer-history";
 pub struct World {
     pub service: Front,
     pub table: Front,
+    /// The certificate to trust, where they speak TLS.
+    pub certificate: Option<PathBuf>,
     listed: Arc<Listed>,
     _embedded: Option<EmbeddedTable>,
 }
@@ -42,14 +46,21 @@ struct Listed {
 
 impl World {
     pub async fn new(connections: usize) -> Result<Self> {
+        Self::with_tls(connections, None).await
+    }
+
+    /// One whose service and table speak TLS, if there is what it takes.
+    pub async fn with_tls(connections: usize, tls: Option<&Tls>) -> Result<Self> {
+        let acceptor = || tls.map(|tls| tls.acceptor.clone());
         let embedded = EmbeddedTable::in_memory().await?;
         let client = Client::new(&local_config(embedded.endpoint()));
         create(&client, PEER_TABLE, &["ConnectionArn"]).await?;
         create(&client, PEER_HISTORY, &["ConnectionArn", "SeenAt"]).await?;
         let listed = Arc::new(Listed::of(connections));
         Ok(Self {
-            service: Front::before(Service(Arc::clone(&listed))).await?,
-            table: Front::before(Elsewhere::at(embedded.endpoint())).await?,
+            service: Front::with_tls(Service(Arc::clone(&listed)), acceptor()).await?,
+            table: Front::with_tls(Elsewhere::at(embedded.endpoint()), acceptor()).await?,
+            certificate: tls.map(|tls| tls.certificate.clone()),
             listed,
             _embedded: Some(embedded),
         })
@@ -60,6 +71,7 @@ impl World {
         Self {
             service,
             table,
+            certificate: None,
             listed: Arc::new(Listed::of(connections)),
             _embedded: None,
         }
