@@ -13,6 +13,8 @@ use crate::contestant::Contestant;
 use crate::front::Passed;
 use crate::function::Program;
 use crate::instructions;
+use crate::tls::Tls;
+use crate::world::World;
 
 /// Over how many connections.
 const CONNECTIONS: usize = 250;
@@ -50,10 +52,18 @@ impl Baseline {
             measured.passed(&format!("{percent} % changed"), &passed);
         }
         drop(contestant);
-        let counted = instructions::count(function, CONNECTIONS).await?;
+        let world = World::new(CONNECTIONS).await?;
+        let counted = instructions::count(function, &world).await?;
         measured.about("instructions to start", counted.start);
         measured.about("instructions of a first run, none changed", counted.first);
         measured.about("instructions of a later run, none changed", counted.later);
+        let tls = Tls::new()?;
+        let world = World::with_tls(CONNECTIONS, Some(&tls)).await?;
+        let counted = instructions::count(function, &world).await?;
+        measured.about(
+            "instructions of a first run over TLS, none changed",
+            counted.first,
+        );
         Ok(measured)
     }
 

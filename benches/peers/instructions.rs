@@ -46,22 +46,21 @@ impl Instructions {
     }
 }
 
-/// The instructions of each program over so many unchanged connections.
-pub async fn count(program: &Program, connections: usize) -> Result<Instructions> {
-    let world = World::new(connections).await?;
-    let mut recording = Function::start(program, &world).await?;
+/// The instructions of a program over the connections of a world, unchanged.
+pub async fn count(program: &Program, world: &World) -> Result<Instructions> {
+    let mut recording = Function::start(program, world).await?;
     recording.invoke(&json!({})).await?;
     drop(recording);
     let mut after = Vec::new();
     for invocations in [0, 1, 3] {
-        after.push(counted(program, &world, invocations).await?);
+        after.push(counted(program, world, invocations).await?);
     }
     Ok(Instructions {
         name: program.name,
         start: after[0],
         first: after[1].saturating_sub(after[0]),
         later: after[2].saturating_sub(after[1]) / 2,
-        connections,
+        connections: world.connections(),
     })
 }
 
@@ -92,7 +91,7 @@ async fn counted(program: &Program, world: &World, invocations: u32) -> Result<u
 pub async fn of_all(programs: &Programs, connections: usize) -> Result<Vec<Instructions>> {
     let mut counted = Vec::new();
     for program in &programs.contestants {
-        let instructions = count(program, connections).await?;
+        let instructions = count(program, &World::new(connections).await?).await?;
         instructions.print();
         counted.push(instructions);
     }
