@@ -20,6 +20,8 @@ pub struct Program {
     pub name: &'static str,
     pub path: PathBuf,
     pub arguments: Vec<OsString>,
+    /// What is set for it beside what is set for all.
+    pub variables: Vec<(&'static str, String)>,
 }
 
 pub struct Function {
@@ -54,6 +56,7 @@ impl Function {
             .args(&program.arguments)
             .env_clear()
             .envs(environment(world, &runtime.address))
+            .envs(program.variables.iter().cloned())
             .envs(world.certificate.iter().map(|file| ("SSL_CERT_FILE", file)))
             .stdin(Stdio::null())
             .stdout(Stdio::null());

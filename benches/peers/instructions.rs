@@ -73,9 +73,9 @@ async fn counted(program: &Program, world: &World, invocations: u32) -> Result<u
     arguments.push(program.path.clone().into());
     arguments.extend(program.arguments.iter().cloned());
     let valgrind = Program {
-        name: program.name,
         path: PathBuf::from("valgrind"),
         arguments,
+        ..program.clone()
     };
     let mut function = Function::start(&valgrind, world).await?;
     for _ in 0..invocations {

@@ -8,6 +8,7 @@
 //!     cargo bench --bench peers -- --connections 100000   # some three quarters of an hour
 //!     cargo bench --bench peers -- --write               # and into README.md
 //!     cargo bench --bench peers -- --builds before,after # two builds of the function
+//!     cargo bench --bench peers -- --concurrency 1,2,4,8,16
 //!     cargo bench --bench peers -- --tls                 # also what connections with TLS cost it
 //!     cargo bench --bench peers -- --baseline            # the function alone, against baseline.json
 //!
@@ -42,6 +43,7 @@ mod world;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use baseline::Baseline;
@@ -49,7 +51,7 @@ use contestant::Contestant;
 use front::{Front, Kept};
 use function::Function;
 use group::Group;
-use programs::{IDIOMATIC, Programs};
+use programs::{Beside, IDIOMATIC, Programs};
 use report::{Figures, Report, Row, Start, Waited};
 use serde_json::json;
 use tls::Tls;
@@ -82,16 +84,15 @@ struct Options {
     /// Over how many unchanged connections instructions are counted.
     instructions: usize,
     write: bool,
-    /// Builds of the function that are held against each other, instead of it
-    /// against the peers.
-    builds: Vec<PathBuf>,
+    beside: Beside,
     /// What does not depend on the machine is held against what is on file.
     baseline: bool,
 }
 
 const USAGE: &str = "\
 cargo bench --bench peers -- [--connections N,N] [--starts N] [--waited CONNECTIONS]
-    [--share PARTS] [--tls] [--instructions CONNECTIONS] [--builds PROGRAM,PROGRAM | --write]
+    [--share PARTS] [--tls] [--instructions CONNECTIONS]
+    [--builds PROGRAM,PROGRAM | --concurrency N,N | --write]
 cargo bench --bench peers -- --baseline [--write]";
 
 fn options() -> Option<Options> {
@@ -103,22 +104,22 @@ fn options() -> Option<Options> {
         tls: false,
         instructions: 250,
         write: false,
-        builds: Vec::new(),
+        beside: Beside::Peers,
         baseline: false,
     };
     let mut words = std::env::args().skip(1).filter(|word| word != "--bench");
     while let Some(word) = words.next() {
         match word.as_str() {
-            "--connections" => {
-                let numbers = words.next()?;
-                let numbers = numbers.split(',').map(|number| number.parse().ok());
-                options.connections = numbers.collect::<Option<_>>()?;
-            }
+            "--connections" => options.connections = numbers(&words.next()?)?,
             "--starts" => options.starts = words.next()?.parse().ok()?,
             "--waited" => options.waited = words.next()?.parse().ok()?,
             "--share" => options.share = words.next()?.parse().ok()?,
             "--instructions" => options.instructions = words.next()?.parse().ok()?,
-            "--builds" => options.builds = words.next()?.split(',').map(PathBuf::from).collect(),
+            "--builds" => {
+                let builds = words.next()?.split(',').map(PathBuf::from).collect();
+                options.beside = Beside::Builds(builds);
+            }
+            "--concurrency" => options.beside = Beside::Concurrency(numbers(&words.next()?)?),
             "--tls" => options.tls = true,
             "--write" => options.write = true,
             "--baseline" => options.baseline = true,
@@ -126,7 +127,12 @@ fn options() -> Option<Options> {
         }
     }
     // What is on file is of the function as this builds it.
-    ((!options.write && !options.baseline) || options.builds.is_empty()).then_some(options)
+    ((!options.write && !options.baseline) || options.beside == Beside::Peers).then_some(options)
+}
+
+/// Numbers with a comma between.
+fn numbers<N: FromStr>(text: &str) -> Option<Vec<N>> {
+    text.split(',').map(|number| number.parse().ok()).collect()
 }
 
 #[tokio::main]
@@ -143,7 +149,7 @@ async fn main() -> Result<()> {
             measured.hold_against_file()
         };
     }
-    let programs = Programs::build(&options.builds)?;
+    let programs = Programs::build(&options.beside)?;
     let mut report = Report {
         sizes: programs.sizes()?,
         starts: starts(&programs, options.starts, None).await?,

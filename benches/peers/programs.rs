@@ -59,29 +59,60 @@ fn rust(name: &'static str, path: PathBuf) -> Program {
         name,
         path,
         arguments: Vec::new(),
+        variables: Vec::new(),
     }
 }
 
+/// What is held against each other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Beside {
+    /// The function and its peers.
+    Peers,
+    /// Builds of the function.
+    Builds(Vec<PathBuf>),
+    /// The function, with so many requests under way at the same time.
+    Concurrency(Vec<u32>),
+}
+
 impl Programs {
-    /// All of them, as they would be deployed; or, if there are `builds` of
-    /// the function, those beside each other.
-    pub fn build(builds: &[PathBuf]) -> Result<Self> {
+    /// All of them, as they would be deployed.
+    pub fn build(beside: &Beside) -> Result<Self> {
         let project = Path::new(env!("CARGO_MANIFEST_DIR"));
         let peers = target()?.join("peers");
         cargo(&project.join("benches/peers/rust/Cargo.toml"), &peers, &[])?;
         let nothing = rust(NOTHING, peers.join("release/nothing"));
         let floor = rust(FLOOR, peers.join("release/floor"));
-        if !builds.is_empty() {
-            let builds = BUILDS.iter().zip(builds);
-            return Ok(Self {
-                contestants: builds
+        let contestants = match beside {
+            Beside::Peers => return Self::with_peers(nothing, floor),
+            Beside::Builds(builds) => {
+                let builds = BUILDS.iter().zip(builds);
+                builds
                     .map(|(name, path)| rust(name, path.clone()))
-                    .collect(),
-                nothing,
-                floor,
-                python: None,
-            });
-        }
+                    .collect()
+            }
+            Beside::Concurrency(numbers) => {
+                let function = function()?;
+                let numbers = numbers.iter();
+                numbers
+                    .map(|number| Program {
+                        // As long as the benchmark runs.
+                        name: format!("at most {number} at once").leak(),
+                        variables: vec![("MAX_CONCURRENCY", number.to_string())],
+                        ..function.clone()
+                    })
+                    .collect()
+            }
+        };
+        Ok(Self {
+            contestants,
+            nothing,
+            floor,
+            python: None,
+        })
+    }
+
+    fn with_peers(nothing: Program, floor: Program) -> Result<Self> {
+        let project = Path::new(env!("CARGO_MANIFEST_DIR"));
         let interpreter = tools::peers();
         let folder = project.join("benches/peers/python");
         let python = |name, module: &str| Program {
@@ -93,6 +124,7 @@ impl Programs {
                 .into_iter()
                 .chain([folder.clone().into_os_string()])
                 .collect(),
+            variables: Vec::new(),
         };
         Ok(Self {
             contestants: vec![
