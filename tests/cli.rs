@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
@@ -1002,6 +1003,39 @@ async fn a_reader_that_has_seen_enough_is_no_failure() {
         drop((child.stdout.take(), child.stderr.take()));
         let status = child.wait().await.expect("it ends");
         assert_eq!(status.code(), Some(code), "{arguments:?}: {status}");
+    }
+}
+
+/// An answer that is not all there must not look like one.
+#[tokio::test]
+async fn a_full_disk_under_standard_output_is_told() {
+    let lab = Lab::new().await;
+    lab.create("storefront");
+    let ccinv = Ccinv::at(&lab);
+    ccinv.fine(&["scan"]).await;
+    let cases: [&[&str]; 8] = [
+        &["--help"],
+        &["list"],
+        &["list", "--json"],
+        &["changes", "--format", "csv"],
+        &["runs", "--format", "jsonl"],
+        &["report", "--out", "-"],
+        &["export", "changes"],
+        &["man"],
+    ];
+    for arguments in cases {
+        let full = File::options().write(true).open("/dev/full");
+        let mut command = ccinv.command(arguments);
+        let child = command
+            .stdout(full.expect("Linux has it"))
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let output = child.wait_with_output().await.expect("it ends");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {told}");
+        let problem = "ccinv: standard output: can't be written: No space left on device";
+        assert!(told.contains(problem), "{arguments:?}: {told}");
     }
 }
 

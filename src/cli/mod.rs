@@ -117,8 +117,13 @@ pub async fn main() -> ExitCode {
 fn wrong_arguments(error: &clap::Error) -> Exit {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            let _ = error.print();
-            return Exit::Fine;
+            return match output::is_read(error.print()) {
+                Ok(_) => Exit::Fine,
+                Err(error) => {
+                    say(&error.to_string());
+                    error.exit()
+                }
+            };
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             let _ = error.print();

@@ -164,12 +164,23 @@ fn written(
     out: &mut dyn Write,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<bool, CliError> {
-    match write(out).and_then(|()| out.flush()) {
+    is_read(write(out).and_then(|()| out.flush()))
+}
+
+/// What came of writing to standard output: whether there is a reader who has
+/// not seen enough.
+pub(super) fn is_read(written: io::Result<()>) -> Result<bool, CliError> {
+    match written {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
-        Err(error) => Err(CliError::failure(error)),
+        Err(error) => Err(CliError::failure(NotPrinted(error))),
     }
 }
+
+/// Standard output does not take it: a full disk, for one.
+#[derive(Debug, thiserror::Error)]
+#[error("standard output: can't be written")]
+struct NotPrinted(#[source] io::Error);
 
 /// Writes a value as indented JSON.
 pub(super) fn print_json(value: &impl Serialize) -> Result<(), CliError> {
