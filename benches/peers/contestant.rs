@@ -11,6 +11,7 @@ use crate::world::World;
 
 pub struct Contestant {
     pub name: &'static str,
+    pub is_the_function: bool,
     pub world: World,
     function: Function,
 }
@@ -20,6 +21,7 @@ impl Contestant {
         let world = World::new(connections).await?;
         Ok(Self {
             name: program.name,
+            is_the_function: program.is_the_function(),
             function: Function::start(program, &world).await?,
             world,
         })
@@ -35,6 +37,7 @@ impl Contestant {
         let world = World::of(connections, fronts);
         Ok(Self {
             name: program.name,
+            is_the_function: program.is_the_function(),
             function: Function::start_in(group, program, &world).await?,
             world,
         })

@@ -24,6 +24,14 @@ pub struct Program {
     pub variables: Vec<(&'static str, String)>,
 }
 
+impl Program {
+    /// Whether it is the function, or a build of it, and no peer.
+    pub fn is_the_function(&self) -> bool {
+        // The peers are modules that an interpreter is told of.
+        self.arguments.is_empty()
+    }
+}
+
 pub struct Function {
     process: Child,
     runtime: Runtime,

@@ -5,7 +5,8 @@
 //!
 //!     cargo bench --bench peers                          # all; some 20 minutes
 //!     cargo bench --bench peers -- --connections 250
-//!     cargo bench --bench peers -- --connections 100000   # some three quarters of an hour
+//!     cargo bench --bench peers -- --connections 100000   # an hour
+//!     cargo bench --bench peers -- --connections 100000 --changed 1,100 --only idiomatic
 //!     cargo bench --bench peers -- --write               # and into README.md
 //!     cargo bench --bench peers -- --builds before,after # two builds of the function
 //!     cargo bench --bench peers -- --concurrency 1,2,4,8,16
@@ -49,7 +50,7 @@ use std::time::Duration;
 use baseline::Baseline;
 use contestant::Contestant;
 use front::{Front, Kept};
-use function::Function;
+use function::{Function, Program};
 use group::Group;
 use programs::{Beside, IDIOMATIC, Programs};
 use report::{Figures, Report, Row, Start, Waited};
@@ -68,8 +69,16 @@ const FEW: usize = 1_000;
 /// It takes many minutes for more.
 const MANY: usize = 10_000;
 
+/// How many of a hundred connections change.
+const CHANGED: [usize; 3] = [0, 1, 100];
+
 struct Options {
     connections: Vec<usize>,
+    /// How many of a hundred change in the runs after the first one.
+    changed: Vec<usize>,
+    /// What the names of the programs have in them that are measured over
+    /// `connections`.
+    only: String,
     /// Processes of each program whose start is measured.
     starts: usize,
     /// Of how many connections the time is measured with answers that take
@@ -90,14 +99,16 @@ struct Options {
 }
 
 const USAGE: &str = "\
-cargo bench --bench peers -- [--connections N,N] [--starts N] [--waited CONNECTIONS]
-    [--share PARTS] [--tls] [--instructions CONNECTIONS]
+cargo bench --bench peers -- [--connections N,N] [--changed PERCENT,PERCENT] [--only NAME]
+    [--starts N] [--waited CONNECTIONS] [--share PARTS] [--tls] [--instructions CONNECTIONS]
     [--builds PROGRAM,PROGRAM | --concurrency N,N | --write]
 cargo bench --bench peers -- --baseline [--write]";
 
 fn options() -> Option<Options> {
     let mut options = Options {
         connections: vec![250, 10_000],
+        changed: CHANGED.to_vec(),
+        only: String::new(),
         starts: 15,
         waited: 10_000,
         share: 8,
@@ -111,6 +122,8 @@ fn options() -> Option<Options> {
     while let Some(word) = words.next() {
         match word.as_str() {
             "--connections" => options.connections = numbers(&words.next()?)?,
+            "--changed" => options.changed = numbers(&words.next()?)?,
+            "--only" => options.only = words.next()?,
             "--starts" => options.starts = words.next()?.parse().ok()?,
             "--waited" => options.waited = words.next()?.parse().ok()?,
             "--share" => options.share = words.next()?.parse().ok()?,
@@ -126,8 +139,14 @@ fn options() -> Option<Options> {
             _ => return None,
         }
     }
-    // What is on file is of the function as this builds it.
-    ((!options.write && !options.baseline) || options.beside == Beside::Peers).then_some(options)
+    if options.changed.iter().any(|percent| *percent > 100) {
+        return None;
+    }
+    // README tells of all of it, and what is on file is of the function as this
+    // builds it.
+    let is_all = options.changed == CHANGED && options.only.is_empty();
+    let on_file = options.write || options.baseline;
+    (!on_file || (options.beside == Beside::Peers && is_all)).then_some(options)
 }
 
 /// Numbers with a comma between.
@@ -158,7 +177,7 @@ async fn main() -> Result<()> {
     report.print_sizes();
     report::print_starts(&report.starts);
     for connections in &options.connections {
-        let rows = rows(&programs, *connections).await?;
+        let rows = rows(&programs, *connections, &options).await?;
         report.rows.extend(rows);
     }
     if options.waited > 0 {
@@ -205,20 +224,27 @@ async fn starts(programs: &Programs, number: usize, group: Option<&Group>) -> Re
 
 /// All programs over so many connections: the first run, and runs in which
 /// none, one of a hundred, and all have changed, in turn.
-async fn rows(programs: &Programs, connections: usize) -> Result<Vec<Row>> {
+async fn rows(programs: &Programs, connections: usize, options: &Options) -> Result<Vec<Row>> {
     let runs = (40_000 / connections.max(1)).clamp(2, 40);
     let mut contestants = Vec::new();
     let mut rows = Vec::new();
-    for program in &programs.contestants {
+    let wanted = |program: &&Program| program.name.contains(&options.only);
+    for program in programs.contestants.iter().filter(wanted) {
         let mut contestant = Contestant::new(program, connections).await?;
         let first = contestant.invoke().await?;
         rows.push(contestant.row("first run", &[first])?.printed());
         contestants.push(contestant);
     }
-    for (percent, runs) in [(0, runs), (1, runs), (100, 2)] {
+    if contestants.is_empty() {
+        return Err(format!("no program has {:?} in its name", options.only).into());
+    }
+    for &percent in &options.changed {
+        let runs = if percent < 100 { runs } else { 2 };
         let mut invocations: Vec<Vec<_>> = contestants.iter().map(|_| Vec::new()).collect();
-        let mut floor = if percent == 0 {
-            let kept = contestants[0].keep().await?;
+        let recorded = contestants.first_mut();
+        let recorded = recorded.filter(|first| percent == 0 && first.is_the_function);
+        let mut floor = if let Some(recorded) = recorded {
+            let kept = recorded.keep().await?;
             let mut floor = floor(programs, connections, kept, false, None).await?;
             // Its connections are opened.
             floor.invoke().await?;
@@ -231,7 +257,7 @@ async fn rows(programs: &Programs, connections: usize) -> Result<Vec<Row>> {
         }
         for run in 0..runs {
             for (contestant, invocations) in contestants.iter_mut().zip(&mut invocations) {
-                if run >= most_runs(contestant.name, connections, percent) {
+                if run >= most_runs(contestant.name, connections) {
                     continue;
                 }
                 invocations.push(contestant.invoke().await?);
@@ -254,13 +280,13 @@ async fn rows(programs: &Programs, connections: usize) -> Result<Vec<Row>> {
 }
 
 /// How many runs of a kind a program has at most, besides the first one.
-fn most_runs(name: &str, connections: usize, percent: usize) -> usize {
+fn most_runs(name: &str, connections: usize) -> usize {
     if name != IDIOMATIC || connections <= FEW {
         usize::MAX
     } else if connections <= MANY {
         2
     } else {
-        usize::from(percent == 0)
+        1
     }
 }
 
@@ -288,8 +314,8 @@ async fn over_tls(programs: &Programs, parts: u64) -> Result<()> {
     let small = (parts > 0).then(|| Group::of_processor(parts));
     // `held` says so where there are none.
     let small = small.and_then(io::Result::ok);
-    let functions = programs.contestants.iter();
-    for program in functions.filter(|program| program.arguments.is_empty()) {
+    let programs = programs.contestants.iter();
+    for program in programs.filter(|program| program.is_the_function()) {
         let world = World::with_tls(CONNECTIONS, Some(&tls)).await?;
         let mut recording = Function::start(program, &world).await?;
         recording.invoke(&json!({})).await?;
