@@ -56,6 +56,7 @@ use programs::{Beside, IDIOMATIC, Programs};
 use report::{Figures, Report, Row, Start, Waited};
 use serde_json::json;
 use tls::Tls;
+use tokio::signal::unix::{SignalKind, signal};
 use world::World;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -160,6 +161,16 @@ async fn main() -> Result<()> {
         eprintln!("{USAGE}");
         std::process::exit(2);
     };
+    let mut ended = signal(SignalKind::terminate())?;
+    tokio::select! {
+        result = measure(options) => result,
+        // What is dropped ends its process. Left alone, a function goes on with its
+        // run at a port that another program has by then.
+        _ = ended.recv() => Err("ended by a signal".into()),
+    }
+}
+
+async fn measure(options: Options) -> Result<()> {
     if options.baseline {
         let measured = Baseline::measure(&programs::function()?).await?;
         return if options.write {
