@@ -236,6 +236,8 @@ impl Record {
                 tombstones_held_back: 0,
                 unwritten: 0,
                 unsettled: 0,
+                unconfirmed: 0,
+                retired_regions: Vec::new(),
                 code_version: CODE_VERSION.into(),
                 snapshots: Some(SnapshotsRecord::of(&known.snapshots)),
                 account_sequence: account.as_ref().map(|account| account.sequence),

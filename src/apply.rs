@@ -124,6 +124,9 @@ impl Writer<'_> {
                     {
                         Ok(false) => {}
                         Ok(true) => return Settled::recorded_before(decision, fresh),
+                        Err(Settled::Unwritten(fault)) => {
+                            return Settled::unwritten(decision, true, fault);
+                        }
                         Err(settled) => return settled,
                     }
                     decision = self.decide(arn, fresh.as_ref());

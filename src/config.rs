@@ -19,6 +19,8 @@ pub struct Settings {
     /// `REGIONS`: the regions that are listed unless an event names others,
     /// sorted. Default: the function's own region.
     pub regions: Vec<Region>,
+    /// `RETIRED_REGIONS`: regions that are not inventoried any more, sorted.
+    pub retired_regions: Vec<Region>,
     /// `MAX_CONCURRENCY`: table requests under way at the same time.
     pub max_concurrency: usize,
     /// `TOMBSTONE_GUARD`: the share of an account that may be deleted in one
@@ -129,6 +131,15 @@ impl Settings {
             fault(variable, problem);
             Vec::new()
         });
+        let retired_regions = get("RETIRED_REGIONS").map_or(Ok(Vec::new()), |list| {
+            let retired = parse_regions(&list)?;
+            check_retired(&retired, &regions)?;
+            Ok(retired)
+        });
+        let retired_regions = retired_regions.unwrap_or_else(|problem| {
+            fault("RETIRED_REGIONS", problem);
+            Vec::new()
+        });
         let max_concurrency =
             get("MAX_CONCURRENCY").map_or(Ok(DEFAULT_CONCURRENCY), |text| parse_concurrency(&text));
         let max_concurrency = max_concurrency.unwrap_or_else(|problem| {
@@ -203,6 +214,7 @@ impl Settings {
             Some(table_name) if faults.is_empty() => Ok(Self {
                 table_name,
                 regions,
+                retired_regions,
                 max_concurrency,
                 tombstone_guard,
                 own_account,
@@ -265,6 +277,19 @@ pub fn parse_regions(list: &str) -> Result<Vec<Region>, String> {
         return Err("names no region; give regions such as us-east-1,eu-west-1".to_owned());
     }
     Ok(regions)
+}
+
+/// Whether none of the regions that are listed is retired.
+///
+/// # Errors
+/// What is wrong and what would be right.
+pub fn check_retired(retired: &[Region], listed: &[Region]) -> Result<(), String> {
+    match retired.iter().find(|region| listed.contains(region)) {
+        None => Ok(()),
+        Some(region) => Err(format!(
+            "{region} is listed too; take it out of the regions that are listed, or do not retire it"
+        )),
+    }
 }
 
 fn parse_accounts(text: &str) -> Result<AccountsSetting, String> {

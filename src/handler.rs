@@ -28,6 +28,10 @@ pub struct Handler<S, C> {
     pub accounts: Accounts,
     /// The regions that are listed unless an event names others.
     pub regions: Vec<Region>,
+    /// Regions that are not inventoried any more. Connections that only they
+    /// list stay on record as they were last seen, and runs are complete
+    /// without them.
+    pub retired_regions: Vec<Region>,
     /// What tells two runs of the same millisecond apart.
     pub random: fn() -> u128,
 }
@@ -252,6 +256,7 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Handler<S, C> {
             filter: request.filter.clone(),
             accept_deletions: request.accept_deletions,
             trigger: request.trigger.clone(),
+            retired_regions: self.retired_regions.clone(),
         };
         tracing::info!(
             run_id = %order.run_id,
@@ -289,6 +294,7 @@ fn log(summary: &Summary) {
                 changes = summary.changes.values().sum::<u64>(),
                 tombstones_held_back = summary.tombstones_held_back,
                 unwritten = summary.unwritten,
+                unconfirmed = summary.unconfirmed,
                 already_recorded = summary.already_recorded,
                 problems = summary.problems.join("; "),
                 requests.listing = requests.listing,

@@ -18,9 +18,10 @@ use crate::domain::{
     AccountId, ChangeKind, Clock, ConnectionArn, Filter, Format, Outcome, Region, RunId, RunRecord,
     Snapshot, Timestamp, Trigger,
 };
+use crate::head;
 use crate::record::Recorder;
 use crate::summary::Summary;
-use crate::table::{AccountState, Table, TableError};
+use crate::table::{PreviousState, Table, TableError};
 
 /// Runs inventories.
 #[derive(Debug)]
@@ -63,6 +64,9 @@ pub struct Order {
     pub accept_deletions: bool,
     /// What started it.
     pub trigger: Trigger,
+    /// Regions that are not inventoried any more: that only they list a
+    /// connection is no reason for a run not to be complete.
+    pub retired_regions: Vec<Region>,
 }
 
 /// Problems told one by one; more are counted.
@@ -93,14 +97,20 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Inventory<S, C> {
             account: &order.account,
             patience: self.policy.patience,
             deadline,
+            connections: self.policy.limits.connections,
         };
-        let (observation, state) = tokio::join!(
+        let read = async {
+            let state = recorder.read_previous().await?;
+            let altered = head::check(&state, &recorder).await;
+            Ok((state, altered))
+        };
+        let (observation, read) = tokio::join!(
             lister.list(&order.account, &order.regions, &order.filter, deadline),
-            recorder.read_account(),
+            read,
         );
-        let (findings, record) = match state {
+        let (findings, record) = match read {
             Err(error) => (Findings::unread(&observation, &error), None),
-            Ok(state) => {
+            Ok((state, altered)) => {
                 if let Some(done) = already_recorded(order, &state, &recorder).await {
                     let (known, requests) = (state.record.as_ref(), meter.requests());
                     return Summary {
@@ -110,7 +120,7 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Inventory<S, C> {
                 }
                 let record = state.record.clone();
                 let findings = self
-                    .compare_and_write(order, state, &observation, &recorder, &meter)
+                    .compare_and_write(order, state, altered, &observation, &recorder, &meter)
                     .await;
                 (findings, record)
             }
@@ -136,7 +146,8 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Inventory<S, C> {
     async fn compare_and_write(
         &self,
         order: &Order,
-        state: AccountState,
+        state: PreviousState,
+        altered: Vec<String>,
         observation: &Observation,
         recorder: &Recorder<'_>,
         meter: &Meter,
@@ -159,7 +170,8 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Inventory<S, C> {
         };
         let plan = plan::plan(&comparison, &known, observation, guard);
         let held_back = plan.held_back.len();
-        let ahead = Ahead::of(&plan.not_newer, self.clock.now());
+        let unconfirmed = Unconfirmed::of(&plan.unconfirmed, observation, &order.retired_regions);
+        let not_newer: Vec<Timestamp> = plan.not_newer.iter().map(until).collect();
         let writer = Writer {
             table: recorder.table,
             comparison,
@@ -172,15 +184,165 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Inventory<S, C> {
             meter,
         };
         let mut applied = writer.apply(plan).await;
-        let mut snapshots = known.snapshots;
-        if !applied.open.is_empty()
-            && let Ok(state) = recorder.read_account_again().await
-        {
-            applied.settle_open(&state.snapshots);
-            snapshots = state.snapshots;
+        // A tombstone was met only when its connection was to be written.
+        let tombstones = applied.refreshed.iter().filter(|met| met.is_deleted());
+        let not_newer = not_newer
+            .into_iter()
+            .chain(tombstones.map(|met| until(&met)));
+        let ahead = Ahead::of(not_newer, self.clock.now());
+        let mut problems = altered;
+        problems.extend(state.corrupt.iter().map(ToString::to_string));
+        let wrote = !(applied.recorded.is_empty() && applied.refreshed.is_empty());
+        let left = if applied.open.is_empty() && !(wrote && state.tombstones > 0) {
+            let is_readable = state.corrupt.is_empty();
+            let recorded = (!wrote).then_some(state.recorded);
+            Some(Left::of(
+                known.snapshots,
+                recorded,
+                is_readable,
+                &mut applied,
+            ))
+        } else {
+            drop(known);
+            self.read_again(recorder, &mut applied, &mut problems).await
+        };
+        Findings::new(
+            observation,
+            held_back,
+            unconfirmed,
+            ahead,
+            problems,
+            applied,
+            left,
+        )
+    }
+
+    /// Reads what is there after writing, tombstones and what other runs wrote
+    /// meanwhile too.
+    async fn read_again(
+        &self,
+        recorder: &Recorder<'_>,
+        applied: &mut Applied,
+        problems: &mut Vec<String>,
+    ) -> Option<Left> {
+        let open: HashSet<ConnectionArn> = applied
+            .open
+            .iter()
+            .map(|step| step.change.arn.clone())
+            .collect();
+        match recorder.read_again(&open).await {
+            Ok(state) => {
+                applied.settle_open(&state.snapshots);
+                // It can't stand for what may still change by its own doing.
+                let is_certain = applied.open.is_empty() && state.corrupt.is_empty();
+                Some(Left {
+                    snapshots: state.snapshots,
+                    recorded: is_certain.then_some(state.recorded),
+                })
+            }
+            Err(error) => {
+                problems.push(format!(
+                    "what is there after this run could not be read: {}",
+                    chain(&error)
+                ));
+                None
+            }
         }
-        let edited = state.corrupt.iter().map(ToString::to_string).collect();
-        Findings::new(observation, held_back, ahead, edited, applied, snapshots)
+    }
+}
+
+/// When the observation ended that a snapshot is based on.
+fn until(snapshot: &&Snapshot) -> Timestamp {
+    snapshot.rests_on().ended_at
+}
+
+/// What a run left.
+struct Left {
+    /// The connections that are there, and tombstones that it met or wrote.
+    snapshots: HashMap<ConnectionArn, Snapshot>,
+    /// What stands for all snapshots. None if changes may still arrive, or if a
+    /// snapshot can't be read.
+    recorded: Option<SnapshotsRecord>,
+}
+
+impl Left {
+    /// What was `known` and readable, where there were no tombstones, with what
+    /// was applied. `recorded` stands for it if nothing was.
+    fn of(
+        known: HashMap<ConnectionArn, Snapshot>,
+        recorded: Option<SnapshotsRecord>,
+        is_readable: bool,
+        applied: &mut Applied,
+    ) -> Self {
+        let mut snapshots = known;
+        let is_new = |snapshot: &&Snapshot| !snapshots.contains_key(&snapshot.arn);
+        snapshots.reserve(applied.recorded.iter().filter(is_new).count());
+        let written = std::mem::take(&mut applied.recorded);
+        let met = std::mem::take(&mut applied.refreshed);
+        for snapshot in written.into_iter().chain(met) {
+            snapshots.insert(snapshot.arn.clone(), snapshot);
+        }
+        let recorded =
+            is_readable.then(|| recorded.unwrap_or_else(|| SnapshotsRecord::of(&snapshots)));
+        Self {
+            snapshots,
+            recorded,
+        }
+    }
+}
+
+/// Connections that no listing has, and that none shows to be gone.
+struct Unconfirmed {
+    connections: u64,
+    /// Which are not asked for any more, and were not retired, in a line for
+    /// each group of regions that list them.
+    problems: Vec<String>,
+}
+
+impl Unconfirmed {
+    fn of(unconfirmed: &[&Snapshot], observation: &Observation, retired: &[Region]) -> Self {
+        let mut by_regions: BTreeMap<Vec<&Region>, Vec<&Snapshot>> = BTreeMap::new();
+        for snapshot in unconfirmed {
+            let lacking = |region: &&Region| !observation.is_covered(region);
+            let lacking: Vec<&Region> = snapshot.listed_in.iter().filter(lacking).collect();
+            // A region that did not answer to the end is a problem of its own.
+            let is_asked = lacking.iter().any(|region| observation.was_asked(region));
+            let is_retired = lacking.iter().all(|region| retired.contains(region));
+            if !is_asked && !is_retired {
+                by_regions.entry(lacking).or_default().push(snapshot);
+            }
+        }
+        Self {
+            connections: unconfirmed.len() as u64,
+            problems: by_regions
+                .into_iter()
+                .map(|(regions, snapshots)| Self::problem(&regions, snapshots))
+                .collect(),
+        }
+    }
+
+    fn problem(regions: &[&Region], mut snapshots: Vec<&Snapshot>) -> String {
+        /// Connections that are named; the rest is counted.
+        const NAMED: usize = 3;
+        snapshots.sort_by_key(|snapshot| snapshot.last_seen.began_at);
+        let regions: Vec<&str> = regions.iter().map(|region| region.as_str()).collect();
+        let regions = regions.join(", ");
+        let named = snapshots.iter().take(NAMED);
+        let mut named: Vec<String> = named
+            .map(|snapshot| {
+                let seen = snapshot.last_seen.began_at;
+                format!("{}, last seen {seen}", snapshot.arn)
+            })
+            .collect();
+        if let Some(more @ 1..) = snapshots.len().checked_sub(NAMED) {
+            named.push(format!("and {more} more"));
+        }
+        format!(
+            "{} connections not confirmed: listed before by {regions}, which this run did not \
+             list; add the region, or retire it (RETIRED_REGIONS): {}",
+            snapshots.len(),
+            named.join("; ")
+        )
     }
 }
 
@@ -195,10 +357,7 @@ struct Ahead {
 }
 
 impl Ahead {
-    fn of(not_newer: &[&Snapshot], now: Timestamp) -> Option<Self> {
-        let observed = not_newer
-            .iter()
-            .map(|snapshot| snapshot.rests_on().ended_at);
+    fn of(observed: impl Iterator<Item = Timestamp>, now: Timestamp) -> Option<Self> {
         let ahead: Vec<Timestamp> = observed.filter(|at| *at > now).collect();
         Some(Self {
             connections: ahead.len() as u64,
@@ -211,13 +370,15 @@ impl Ahead {
 /// is delivered again has nothing to add.
 async fn already_recorded(
     order: &Order,
-    state: &AccountState,
+    state: &PreviousState,
     recorder: &Recorder<'_>,
 ) -> Option<RunRecord> {
     let event_id = order.trigger.event_id()?;
     let sequence = state.record.as_ref()?.recent_events.get(event_id)?;
-    // If it can't be read, running again does no harm.
-    recorder.read_run(*sequence).await.ok().flatten()
+    // If it can't be read, running again does no harm; nor does it if another
+    // event was dealt with then, which somebody wants to be taken for this one.
+    let done = recorder.read_run(*sequence).await.ok().flatten();
+    done.filter(|run| run.trigger.event_id() == Some(event_id))
 }
 
 /// What a run found and wrote, before it is recorded.
@@ -230,11 +391,10 @@ struct Findings {
     unwritten: u64,
     /// Connections that were seen, and are not on record as being there.
     unsettled: u64,
-    /// Whether changes may still arrive of which it is not known whether they
-    /// were written.
-    is_open: bool,
-    /// The account's snapshots after the run; none if they can't be read.
-    snapshots: Option<HashMap<ConnectionArn, Snapshot>>,
+    /// Connections that it could not confirm.
+    unconfirmed: u64,
+    /// What is there after the run; none if it can't be read.
+    left: Option<Left>,
 }
 
 impl Findings {
@@ -250,20 +410,22 @@ impl Findings {
             held_back: 0,
             unwritten: 0,
             unsettled: 0,
-            is_open: false,
-            snapshots: None,
+            unconfirmed: 0,
+            left: None,
         }
     }
 
     fn new(
         observation: &Observation,
         held_back: usize,
+        unconfirmed: Unconfirmed,
         ahead: Option<Ahead>,
-        edited: Vec<String>,
+        altered: Vec<String>,
         applied: Applied,
-        mut snapshots: HashMap<ConnectionArn, Snapshot>,
+        left: Option<Left>,
     ) -> Self {
         let (listings, mut problems) = told(observation);
+        problems.extend(unconfirmed.problems);
         if held_back > 0 {
             problems.push(format!(
                 "{held_back} deletions held back: more than the guard lets pass in one run; \
@@ -305,7 +467,7 @@ impl Findings {
         // An item that can't be read is met again where its connection was to
         // be written, and told once.
         let met: HashSet<&String> = applied.problems.iter().collect();
-        let others: Vec<String> = edited.into_iter().filter(|p| !met.contains(p)).collect();
+        let others: Vec<String> = altered.into_iter().filter(|p| !met.contains(p)).collect();
         problems.extend(applied.problems);
         problems.extend(others);
         let saw_something = listings.iter().any(|listing| listing.pages > 0);
@@ -316,13 +478,8 @@ impl Findings {
         } else {
             Outcome::Partial
         };
-        let is_new = |snapshot: &&Snapshot| !snapshots.contains_key(&snapshot.arn);
-        snapshots.reserve(applied.recorded.iter().filter(is_new).count());
-        for snapshot in applied.recorded.into_iter().chain(applied.refreshed) {
-            snapshots.insert(snapshot.arn.clone(), snapshot);
-        }
         let is_there = |arn: &&ConnectionArn| {
-            let snapshot = snapshots.get(*arn);
+            let snapshot = left.as_ref().and_then(|left| left.snapshots.get(*arn));
             snapshot.is_some_and(|snapshot| !snapshot.is_deleted())
         };
         let unsettled = observation.arns().filter(|arn| !is_there(arn)).count() as u64;
@@ -334,14 +491,15 @@ impl Findings {
             held_back: held_back as u64,
             unwritten,
             unsettled,
-            is_open: open > 0,
-            snapshots: Some(snapshots),
+            unconfirmed: unconfirmed.connections,
+            left,
         }
     }
 
     /// The run's record, as far as it does not depend on the run before it.
     fn into_run(self, order: &Order, started_at: Timestamp, finished_at: Timestamp) -> RunRecord {
-        let snapshots = self.snapshots.as_ref();
+        let connections = self.left.as_ref().map(|left| &left.snapshots);
+        let connections = connections.map(|snapshots| count_by_status(snapshots.values()));
         RunRecord {
             format: Format::CURRENT,
             account: order.account.clone(),
@@ -354,16 +512,15 @@ impl Findings {
             trigger: order.trigger.clone(),
             filter: order.filter.clone(),
             listings: self.listings,
-            connections: snapshots
-                .map(|s| count_by_status(s.values()))
-                .unwrap_or_default(),
+            connections: connections.unwrap_or_default(),
             changes: self.changes,
             tombstones_held_back: self.held_back,
             unwritten: self.unwritten,
             unsettled: self.unsettled,
+            unconfirmed: self.unconfirmed,
+            retired_regions: order.retired_regions.clone(),
             code_version: CODE_VERSION.into(),
-            // It can't stand for what may still change by its own doing.
-            snapshots: snapshots.filter(|_| !self.is_open).map(SnapshotsRecord::of),
+            snapshots: self.left.and_then(|left| left.recorded),
             account_sequence: None,
             previous_digest: None,
         }

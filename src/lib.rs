@@ -20,6 +20,7 @@ pub mod cost;
 pub mod domain;
 pub mod event;
 pub mod handler;
+pub mod head;
 pub mod inventory;
 #[cfg(feature = "local")]
 pub mod local;

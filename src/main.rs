@@ -150,6 +150,7 @@ impl Function {
             },
             accounts,
             regions: settings.regions.clone(),
+            retired_regions: settings.retired_regions.clone(),
             random: || fastrand::u128(..),
         })
     }

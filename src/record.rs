@@ -5,14 +5,15 @@
 //! it. Whoever finds the number taken reads the end of the chain, and the
 //! snapshots as they are by then, and takes the next.
 
+use std::collections::HashSet;
 use std::future::Future;
 
 use tokio::time::Instant;
 
 use crate::aws::{Deadline, Fault, FaultKind, Patience};
-use crate::domain::run::{SnapshotsRecord, count_by_status};
-use crate::domain::{AccountId, AccountRecord, RunRecord};
-use crate::table::{AccountState, Table, TableError, Write};
+use crate::domain::run::count_by_status;
+use crate::domain::{AccountId, AccountRecord, Change, ConnectionArn, RunRecord};
+use crate::table::{PreviousState, SnapshotLine, Table, TableError, Write};
 
 /// Times that others may come first before a write is given up.
 const ROUNDS: u32 = 100;
@@ -28,6 +29,8 @@ pub struct Recorder<'a> {
     pub patience: Patience,
     /// When to stop.
     pub deadline: Deadline,
+    /// Connections of one account that fit the memory.
+    pub connections: u64,
 }
 
 impl Recorder<'_> {
@@ -35,30 +38,111 @@ impl Recorder<'_> {
     ///
     /// # Errors
     /// [`TableError`] if that does not work within the time for writing.
-    pub async fn read_account(&self) -> Result<AccountState, TableError> {
+    pub async fn read_previous(&self) -> Result<PreviousState, TableError> {
         let until = self.deadline.writing;
-        self.patiently(until, || self.table.read_account(self.account))
-            .await
+        self.read_until(until, &HashSet::new()).await
     }
 
-    /// Reads it once more, after writing, and leaves time to record the run.
+    /// Reads it once more, after writing, with these tombstones, and leaves
+    /// time to record the run.
     ///
     /// # Errors
     /// [`TableError`] if that does not work in that time.
-    pub async fn read_account_again(&self) -> Result<AccountState, TableError> {
+    pub async fn read_again(
+        &self,
+        tombstones: &HashSet<ConnectionArn>,
+    ) -> Result<PreviousState, TableError> {
         let Deadline { writing, end, .. } = self.deadline;
         let until = writing + (end - writing) / 2;
-        self.patiently(until, || self.table.read_account(self.account))
-            .await
+        self.read_until(until, tombstones).await
+    }
+
+    async fn read_until(
+        &self,
+        until: Instant,
+        tombstones: &HashSet<ConnectionArn>,
+    ) -> Result<PreviousState, TableError> {
+        let (account, most) = (self.account, self.connections);
+        self.patiently(until, || {
+            self.table.read_previous(account, most, tombstones)
+        })
+        .await
     }
 
     /// Reads the record of the run with this number.
     ///
     /// # Errors
-    /// [`TableError`] if that does not work within the run's time.
+    /// [`TableError`] if that does not work within the time for writing.
     pub async fn read_run(&self, sequence: u64) -> Result<Option<RunRecord>, TableError> {
-        let until = self.deadline.end;
+        let until = self.deadline.writing;
+        self.read_run_until(until, sequence).await
+    }
+
+    async fn read_run_until(
+        &self,
+        until: Instant,
+        sequence: u64,
+    ) -> Result<Option<RunRecord>, TableError> {
         self.patiently(until, || self.table.read_run(self.account, sequence))
+            .await
+    }
+
+    /// Reads the last run of the account's chain.
+    ///
+    /// # Errors
+    /// As [`Self::read_run`].
+    pub async fn read_last_run(&self) -> Result<Option<RunRecord>, TableError> {
+        let until = self.deadline.writing;
+        self.patiently(until, || self.table.read_last_run(self.account))
+            .await
+    }
+
+    /// Reads the `most` runs up to number `last`, the last one first.
+    ///
+    /// # Errors
+    /// As [`Self::read_run`].
+    pub async fn read_runs_back_from(
+        &self,
+        last: u64,
+        most: usize,
+    ) -> Result<Vec<RunRecord>, TableError> {
+        let until = self.deadline.writing;
+        self.patiently(until, || async {
+            let mut runs = Vec::new();
+            self.table
+                .runs_back_from(self.account, last, |run| {
+                    runs.push(run);
+                    runs.len() < most
+                })
+                .await?;
+            Ok(runs)
+        })
+        .await
+    }
+
+    /// Reads what stands for each snapshot.
+    ///
+    /// # Errors
+    /// As [`Self::read_run`], and if there are more than fit the memory.
+    pub async fn read_lines(&self) -> Result<Vec<SnapshotLine>, TableError> {
+        let until = self.deadline.writing;
+        self.patiently(until, || {
+            self.table.read_lines(self.account, self.connections)
+        })
+        .await
+    }
+
+    /// Reads one change of a connection.
+    ///
+    /// # Errors
+    /// As [`Self::read_run`].
+    pub async fn read_change(
+        &self,
+        arn: &ConnectionArn,
+        version: u32,
+    ) -> Result<Option<Change>, TableError> {
+        let until = self.deadline.writing;
+        self.patiently(until, || self.table.read_change(self.account, arn, version))
             .await
     }
 
@@ -95,7 +179,7 @@ impl Recorder<'_> {
                 break;
             }
             // Taken: by this very run, if an answer was lost.
-            let taken = self.read_run(sequence).await?;
+            let taken = self.read_run_until(until, sequence).await?;
             if taken.is_some_and(|taken| taken.run_id == run.run_id) {
                 break;
             }
@@ -106,11 +190,9 @@ impl Recorder<'_> {
             run.sequence = last.sequence + 1;
             run.previous_digest = Some(last.digest());
             if run.snapshots.is_some() {
-                let state = self
-                    .patiently(until, || self.table.read_account(self.account))
-                    .await?;
+                let state = self.read_until(until, &HashSet::new()).await?;
                 run.connections = count_by_status(state.snapshots.values());
-                run.snapshots = Some(SnapshotsRecord::of(&state.snapshots));
+                run.snapshots = state.corrupt.is_empty().then_some(state.recorded);
             }
         }
         if let Err(error) = self.record_account(&run, known).await {

@@ -37,6 +37,9 @@ pub struct Summary {
     pub tombstones_held_back: u64,
     /// Planned writes that were not made.
     pub unwritten: u64,
+    /// Connections on record as present that the run did not list, and that
+    /// none of its listings shows to be deleted.
+    pub unconfirmed: u64,
     /// What is missing, in a line each.
     pub problems: Vec<String>,
     /// Whether this very event had been dealt with before: then nothing was
@@ -109,6 +112,7 @@ impl Summary {
             changes: run.changes.clone(),
             tombstones_held_back: run.tombstones_held_back,
             unwritten: run.unwritten,
+            unconfirmed: run.unconfirmed,
             problems: run.problems.clone(),
             already_recorded: false,
             last_complete_at: match run.outcome {

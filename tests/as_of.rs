@@ -421,7 +421,7 @@ struct Reference {
     /// What is really there: ARN, whether the opt-in region keeps it, status.
     world: BTreeMap<String, (bool, &'static str)>,
     denied: bool,
-    /// What is known: ARN, whether the opt-in region listed it, status.
+    /// What is known: ARN, whether the opt-in region keeps it, status.
     known: BTreeMap<String, (bool, &'static str)>,
     complete: bool,
     states: Vec<(Timestamp, bool, BTreeMap<String, String>)>,
@@ -431,16 +431,14 @@ impl Reference {
     fn observe(&mut self, at: Timestamp) {
         let denied = self.denied;
         let gone = |arn: &String| !self.world.contains_key(arn);
-        // Only if all regions that listed it say so.
+        // Only if the region that would list it says so.
         self.known
-            .retain(|arn, (in_opt_in, _)| !gone(arn) || (*in_opt_in && denied));
+            .retain(|arn, (opt_in, _)| !gone(arn) || (*opt_in && denied));
         for (arn, (opt_in, status)) in &self.world {
             if *opt_in && denied {
                 continue;
             }
-            let before = self.known.get(arn).is_some_and(|(in_opt_in, _)| *in_opt_in);
-            // That region lists what the others list, too.
-            self.known.insert(arn.clone(), (before || !denied, status));
+            self.known.insert(arn.clone(), (*opt_in, status));
         }
         self.complete |= !denied;
         let state = self.known.iter();

@@ -307,6 +307,8 @@ fn run_record() -> impl Strategy<Value = RunRecord> {
             tombstones_held_back,
             unwritten,
             unsettled,
+            unconfirmed: unsettled / 2,
+            retired_regions: Vec::new(),
             code_version,
             snapshots: snapshots.map(|(count, digest)| SnapshotsRecord { count, digest }),
             account_sequence,

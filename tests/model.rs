@@ -24,6 +24,8 @@ use support::proxy::{Act, Proxy};
 use support::script::{Reply, Script, arn, entry};
 
 const REGIONS: [&str; 3] = ["eu-south-1", "eu-west-1", "us-east-1"];
+/// Keeps its connections to itself.
+const OPT_IN: &str = "eu-south-1";
 const STATUSES: [&str; 3] = ["PENDING", "AVAILABLE", "ERROR"];
 const CONNECTIONS: usize = 5;
 
@@ -90,11 +92,58 @@ fn connection_arn(connection: usize) -> String {
 struct Reference {
     known: Option<(usize, u8)>,
     listed_in: BTreeSet<usize>,
+    /// Regions that gave a complete listing since it was first seen.
+    covered: BTreeSet<usize>,
     history: Vec<(ChangeKind, Option<String>)>,
 }
 
 impl Reference {
-    fn observe(&mut self, now: &Truth, connection: usize, asked: &[usize], evidence: &[usize]) {
+    /// Whether it is known to be there, and was neither seen nor shown to be
+    /// gone.
+    fn observe(
+        &mut self,
+        now: &Truth,
+        connection: usize,
+        tried: &[usize],
+        asked: &[usize],
+        evidence: &[usize],
+    ) -> bool {
+        let unconfirmed = self.look(now, connection, tried, asked, evidence);
+        if !self.history.is_empty() {
+            self.covered.extend(evidence);
+        }
+        unconfirmed
+    }
+
+    fn is_gone(&self, connection: usize, tried: &[usize], evidence: &[usize]) -> bool {
+        let is_global = |region: &usize| REGIONS[*region] != OPT_IN;
+        let shown = |region: &&usize| evidence.contains(region);
+        if self
+            .listed_in
+            .iter()
+            .all(|region| evidence.contains(region))
+        {
+            return true;
+        }
+        if !is_global(&listed_by(connection)[0]) {
+            return false;
+        }
+        let mut listed_in = self.listed_in.iter().filter(shown);
+        let waits = self.listed_in.iter().any(|region| tried.contains(region));
+        let mut others = evidence
+            .iter()
+            .filter(|region| !self.covered.contains(region));
+        listed_in.any(is_global) || (!waits && others.any(is_global))
+    }
+
+    fn look(
+        &mut self,
+        now: &Truth,
+        connection: usize,
+        tried: &[usize],
+        asked: &[usize],
+        evidence: &[usize],
+    ) -> bool {
         let seen_in: BTreeSet<usize> = match now.shown {
             Some(_) => asked
                 .iter()
@@ -104,12 +153,13 @@ impl Reference {
             None => BTreeSet::new(),
         };
         let Some(shown) = now.shown.filter(|_| !seen_in.is_empty()) else {
-            let gone = self.known.is_some() && self.listed_in.iter().all(|r| evidence.contains(r));
+            let was_known = self.known.is_some();
+            let gone = was_known && self.is_gone(connection, tried, evidence);
             if gone {
                 self.known = None;
                 self.history.push((ChangeKind::Deleted, None));
             }
-            return;
+            return was_known && !gone;
         };
         let kind = match self.known {
             None if self.history.is_empty() => Some(ChangeKind::FirstSeen),
@@ -123,6 +173,7 @@ impl Reference {
         self.known = Some(shown);
         self.listed_in.retain(|r| !evidence.contains(r));
         self.listed_in.extend(seen_in);
+        false
     }
 }
 
@@ -202,14 +253,26 @@ impl Life {
         handler
     }
 
-    fn observed(&mut self, world: &World, asked: &[usize], evidence: &[usize], filtered: bool) {
+    /// How many connections could not be confirmed.
+    fn observed(
+        &mut self,
+        world: &World,
+        tried: &[usize],
+        asked: &[usize],
+        evidence: &[usize],
+        filtered: bool,
+    ) -> u64 {
+        let mut unconfirmed = 0;
         for (connection, truth) in world.iter().enumerate() {
             // The filter asks for a provider that only even ones have.
             if filtered && connection % 2 == 1 {
                 continue;
             }
-            self.references[connection].observe(truth, connection, asked, evidence);
+            let reference = &mut self.references[connection];
+            let known = reference.observe(truth, connection, tried, asked, evidence);
+            unconfirmed += u64::from(known && !filtered);
         }
+        unconfirmed
     }
 
     fn world(&self) -> World {
@@ -233,7 +296,7 @@ impl Life {
             Op::Repeat => self.repeat().await,
             Op::Crash { at, after } => {
                 self.crash(*at, *after).await;
-                self.observed(&self.world(), &all, &all, false);
+                self.observed(&self.world(), &all, &all, &all, false);
             }
             Op::Overlap(number) => {
                 self.tick();
@@ -244,7 +307,7 @@ impl Life {
                     assert_eq!(summary.outcome, Outcome::Complete, "{:?}", summary.problems);
                     self.runs += 1;
                 }
-                self.observed(&self.world(), &all, &all, false);
+                self.observed(&self.world(), &all, &all, &all, false);
             }
             Op::Late {
                 meanwhile,
@@ -276,15 +339,16 @@ impl Life {
         }
         let summary = lab::run(&self.handler(&proxy.endpoint).await, &event).await;
         *self.failing.lock().expect("fails") = vec![false; REGIONS.len()];
+        let evidence = if filtered { &[][..] } else { &answering };
+        let unconfirmed = self.observed(&self.world(), &asked, &answering, evidence, filtered);
         let expected = match answering.len() {
             0 => Outcome::Failed,
-            n if n == asked.len() => Outcome::Complete,
+            n if n == asked.len() && unconfirmed == 0 => Outcome::Complete,
             _ => Outcome::Partial,
         };
         assert_eq!(summary.outcome, expected, "{:?}", summary.problems);
+        assert_eq!(summary.unconfirmed, unconfirmed, "{:?}", summary.problems);
         self.runs += 1;
-        let evidence = if filtered { &[][..] } else { &answering };
-        self.observed(&self.world(), &answering, evidence, filtered);
     }
 
     async fn repeat(&mut self) {
@@ -307,7 +371,7 @@ impl Life {
         self.last_event = Some(event);
         self.runs += 1;
         let all: Vec<usize> = (0..REGIONS.len()).collect();
-        self.observed(&self.world(), &all, &all, false);
+        self.observed(&self.world(), &all, &all, &all, false);
     }
 
     async fn crash(&mut self, at: usize, after: bool) {
@@ -391,7 +455,7 @@ impl Life {
         assert!(!too_late || older.changes.is_empty(), "{:?}", older.changes);
         self.runs += 2;
         let before: Vec<usize> = self.references.iter().map(|r| r.history.len()).collect();
-        self.observed(&self.world(), &all, &all, false);
+        self.observed(&self.world(), &all, &all, &all, false);
         if too_late {
             return;
         }
@@ -401,7 +465,7 @@ impl Life {
         for (connection, truth) in old_world.iter().enumerate() {
             let reference = &mut self.references[connection];
             if reference.known.is_none() && reference.history.len() == before[connection] {
-                reference.observe(truth, connection, &all, &[]);
+                reference.observe(truth, connection, &all, &all, &[]);
             }
         }
     }
@@ -547,7 +611,7 @@ fn the_reference_itself_tells_a_whole_life() {
         changed_at: Timestamp::from_millis(0),
     };
     for shown in [Some((0, 0)), Some((1, 0)), Some((1, 1)), None, Some((2, 0))] {
-        reference.observe(&at(shown), 0, &[0, 1, 2], &[0, 1, 2]);
+        reference.observe(&at(shown), 0, &[0, 1, 2], &[0, 1, 2], &[0, 1, 2]);
     }
     let kinds: Vec<ChangeKind> = reference.history.iter().map(|(kind, _)| *kind).collect();
     assert_eq!(

@@ -221,15 +221,17 @@ async fn an_edited_or_removed_snapshot_is_named() {
 }
 
 #[tokio::test]
-async fn a_connection_that_was_removed_or_set_back_as_a_whole_shows_in_the_last_run() {
+async fn a_connection_that_was_removed_or_set_back_as_a_whole_shows_in_the_runs_that_had_it() {
     let told = Told::new().await;
     told.remove(&told.snapshot_key(1)).await;
     told.remove(&told.change_key(1, 1)).await;
+    let findings = told.findings().await;
     assert_names(
-        &told.findings().await,
-        &Told::run_key(4),
-        "removed as a whole",
+        &findings,
+        &Told::run_key(1),
+        "recorded 3 changes FIRST_SEEN",
     );
+    assert_names(&findings, &Told::run_key(2), "to run 4");
 
     // Its last change is removed, and its snapshot is what the one before
     // left: the connection is consistent in itself.
@@ -244,7 +246,8 @@ async fn a_connection_that_was_removed_or_set_back_as_a_whole_shows_in_the_last_
     snapshot.insert("status_since".to_owned(), items::s(before.observed_at));
     told.put(snapshot).await;
     told.remove(&told.change_key(0, 3)).await;
-    assert_names(&told.findings().await, &Told::run_key(4), "set back");
+    let findings = told.findings().await;
+    assert_names(&findings, &Told::run_key(3), "set back");
 }
 
 #[tokio::test]

@@ -159,6 +159,7 @@ fn handler(options: &Options, service: &str, table: &str) -> Handler<CodeConnect
         },
         accounts: Accounts::Any { own },
         regions: vec![region()],
+        retired_regions: Vec::new(),
         random: || fastrand::u128(..),
     }
 }

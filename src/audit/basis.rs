@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::runs::Runs;
 use super::{Audit, AuditError};
+use crate::domain::listing::ListingGroup;
 use crate::domain::{AccountId, Digest, Outcome, Region, RunId, RunRecord, Timestamp};
 
 /// What is known of an account at a time.
@@ -26,6 +27,11 @@ pub struct Basis {
     /// were listed before and not asked since. What only they list is as it
     /// was observed before.
     pub not_observed: Vec<NotObserved>,
+    /// Connections on record as present that the last unfiltered run by then
+    /// did not list, and that none of its listings shows to be deleted.
+    pub unconfirmed: u64,
+    /// Regions that this run was told are not inventoried any more.
+    pub retired_regions: Vec<Region>,
 }
 
 /// A run, as far as an answer rests on it.
@@ -63,6 +69,17 @@ pub struct NotObserved {
     pub last_listed_at: Option<Timestamp>,
 }
 
+impl NotObserved {
+    /// The same of a region that is not inventoried any more.
+    fn retired(self) -> Self {
+        Self {
+            code: "Retired".into(),
+            message: "retired, not listed any more".into(),
+            ..self
+        }
+    }
+}
+
 impl Basis {
     /// Whether anything can be said of what was there: a complete run covers
     /// the time.
@@ -98,12 +115,15 @@ impl Audit {
             last_run: None,
             last_complete_run: None,
             not_observed: Vec::new(),
+            unconfirmed: 0,
+            retired_regions: Vec::new(),
         };
         let mut runs = Runs::of(self.table(), account);
         let Some(last) = runs.ended_by(at).await? else {
             return Ok(basis);
         };
         let mut regions = BTreeMap::new();
+        let mut newest: Option<Vec<Region>> = None;
         self.table()
             .runs_back_from(account, last, |run| {
                 // Recorded before, but under way at the time.
@@ -113,23 +133,35 @@ impl Audit {
                 if basis.last_run.is_none() {
                     basis.last_run = Some(RunBasis::new(&run, at));
                 }
-                note_listings(&mut regions, &run);
+                if run.filter.is_empty() && newest.is_none() {
+                    newest = Some(run.listings.iter().map(|l| l.region.clone()).collect());
+                    basis.unconfirmed = run.unconfirmed;
+                    basis.retired_regions.clone_from(&run.retired_regions);
+                }
+                note_listings(&mut regions, &run, newest.as_deref().unwrap_or_default());
                 if run.is_evidence() {
                     basis.last_complete_run = Some(RunBasis::new(&run, at));
                 }
                 basis.last_complete_run.is_none()
             })
             .await?;
+        let newest = newest.unwrap_or_default();
         let record = self.table().read_record(account).await?;
         for (region, listed_at) in record.map(|r| r.coverage).unwrap_or_default() {
             // One that was listed later may not have been meant at the time.
-            if listed_at <= at && !regions.contains_key(&region) {
-                regions.insert(region.clone(), Answered::not_asked(region, listed_at));
+            let is_covered = lists_for(&newest, &region) || regions.contains_key(&region);
+            if listed_at <= at && !is_covered {
+                regions.insert(region.clone(), Answered::not_asked(region, Some(listed_at)));
             }
         }
-        basis.not_observed = regions
-            .into_values()
-            .filter_map(|seen| seen.failed)
+        let missing = regions.into_values().filter_map(|seen| seen.failed);
+        basis.not_observed = missing
+            .map(
+                |missing| match basis.retired_regions.contains(&missing.region) {
+                    true => missing.retired(),
+                    false => missing,
+                },
+            )
             .collect();
         Ok(basis)
     }
@@ -162,26 +194,51 @@ struct Answered {
 }
 
 impl Answered {
-    fn not_asked(region: Region, last_listed_at: Timestamp) -> Self {
+    fn not_asked(region: Region, last_listed_at: Option<Timestamp>) -> Self {
         Self {
             failed: Some(NotObserved {
                 region,
                 code: "NotAsked".into(),
-                message: "not asked since the last complete run, nor by it".into(),
-                last_listed_at: Some(last_listed_at),
+                message: "not listed by the last run".into(),
+                last_listed_at,
             }),
             decided: true,
         }
     }
+
+    /// Takes in that it gave a complete listing before it failed to.
+    fn note_complete(&mut self, at: Timestamp) {
+        if let Some(failed) = &mut self.failed {
+            failed.last_listed_at.get_or_insert(at);
+        }
+    }
+}
+
+/// Whether one of the regions `listed` lists the connections of `region` too.
+fn lists_for(listed: &[Region], region: &Region) -> bool {
+    let group = ListingGroup::of(region.as_str());
+    group.is_some() && listed.iter().any(|r| ListingGroup::of(r.as_str()) == group)
 }
 
 /// Takes in the listings of a run that is older than those taken in before.
-fn note_listings(regions: &mut BTreeMap<Region, Answered>, run: &RunRecord) {
+/// `newest` are the regions that the newest of them listed.
+fn note_listings(regions: &mut BTreeMap<Region, Answered>, run: &RunRecord, newest: &[Region]) {
     // What was filtered tells nothing of the rest.
     if !run.filter.is_empty() {
         return;
     }
     for listing in &run.listings {
+        if !newest.contains(&listing.region) && !regions.contains_key(&listing.region) {
+            if lists_for(newest, &listing.region) {
+                continue;
+            }
+            let mut answered = Answered::not_asked(listing.region.clone(), None);
+            if listing.error.is_none() {
+                answered.note_complete(listing.began_at);
+            }
+            regions.insert(listing.region.clone(), answered);
+            continue;
+        }
         let answered = regions.entry(listing.region.clone()).or_default();
         match &listing.error {
             Some(error) if !answered.decided => {
@@ -193,11 +250,7 @@ fn note_listings(regions: &mut BTreeMap<Region, Answered>, run: &RunRecord) {
                 });
             }
             Some(_) => {}
-            None => {
-                if let Some(failed) = &mut answered.failed {
-                    failed.last_listed_at.get_or_insert(listing.began_at);
-                }
-            }
+            None => answered.note_complete(listing.began_at),
         }
         answered.decided = true;
     }

@@ -240,6 +240,12 @@ pub(super) struct ScanArgs {
     /// which keep theirs to themselves and have to be named.
     #[arg(long, value_name = "REGIONS", value_parser = RegionList::parse)]
     pub(super) regions: Option<RegionList>,
+    /// Regions no longer inventoried, separated by commas
+    ///
+    /// Connections that only these regions listed stay on record as they were
+    /// last seen. The run does not report them as not confirmed.
+    #[arg(long, value_name = "REGIONS", value_parser = RegionList::parse)]
+    pub(super) retired_regions: Option<RegionList>,
     /// The account that your credentials belong to [default: asked of AWS]
     #[arg(long, value_name = "ID")]
     pub(super) account: Option<AccountId>,

@@ -13,6 +13,15 @@ pub(super) fn lines(bases: &[Basis]) -> Vec<String> {
     let mut lines = Vec::new();
     for basis in bases {
         lines.push(format!("account {}: {}", basis.account, rests_on(basis)));
+        if basis.unconfirmed > 0 {
+            let connections = count(
+                usize::try_from(basis.unconfirmed).unwrap_or(usize::MAX),
+                "connection",
+            );
+            lines.push(format!(
+                "  not confirmed: {connections} on record as present, not listed by the last run"
+            ));
+        }
         let missing = basis.not_observed.iter();
         lines.extend(missing.map(|missing| format!("  {}", not_observed(missing))));
     }

@@ -110,6 +110,7 @@ fn handler(
         },
         accounts: Accounts::Listed(vec![account]),
         regions: regions.map_err(CliError::failure)?,
+        retired_regions: Vec::new(),
         random: || fastrand::u128(..),
     })
 }

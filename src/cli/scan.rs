@@ -17,6 +17,7 @@ use super::{CliError, Exit, progress, say};
 use crate::aws::fault::Fault;
 use crate::aws::{Meter, Patience};
 use crate::collect::{CodeConnections, Limits};
+use crate::config::check_retired;
 use crate::domain::{AccountId, Outcome, Region, SystemClock};
 use crate::event::Request;
 use crate::handler::{Accounts, Handler, HandlerError};
@@ -35,6 +36,13 @@ pub(super) async fn run(args: ScanArgs) -> Result<Exit, CliError> {
     })?;
     let config = aws_config().await?;
     let regions = regions(&args, &config)?;
+    let retired_regions = args
+        .retired_regions
+        .as_ref()
+        .map_or(&[][..], |list| &list.0);
+    check_retired(retired_regions, &regions)
+        .map_err(|problem| CliError::Usage(format!("--retired-regions: {problem}")))?;
+    let retired_regions = retired_regions.to_vec();
     Store::check_region(&args.store, &config)?;
     let credentials = credentials(&config).await?;
     let account = match &args.account {
@@ -56,6 +64,7 @@ pub(super) async fn run(args: ScanArgs) -> Result<Exit, CliError> {
         },
         accounts: Accounts::Listed(vec![account]),
         regions,
+        retired_regions,
         random: || fastrand::u128(..),
     };
     let meter = Arc::new(Meter::default());

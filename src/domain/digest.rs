@@ -5,7 +5,7 @@
 //! prints for values made of objects, arrays, texts, whole numbers, booleans
 //! and null: anybody can recompute a digest with a few lines of their own.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -23,15 +23,29 @@ impl Digest {
     pub fn of(content: &impl Serialize) -> Self {
         Self(Sha256::digest(canonical_json(content).as_bytes()).into())
     }
+}
 
-    /// The digest of lines, each ended by a line feed.
-    pub fn of_lines(lines: impl IntoIterator<Item = String>) -> Self {
-        let mut hash = Sha256::new();
-        for line in lines {
-            hash.update(line.as_bytes());
-            hash.update(b"\n");
-        }
-        Self(hash.finalize().into())
+/// Makes the digest of lines, each ended by a line feed.
+#[derive(Debug, Default)]
+pub struct LinesDigest {
+    hash: Sha256,
+    /// The line that is added, so that each needs no memory of its own.
+    line: String,
+}
+
+impl LinesDigest {
+    /// Adds a line.
+    pub fn add(&mut self, line: fmt::Arguments<'_>) {
+        self.line.clear();
+        // Writing to a text can't fail.
+        let _ = self.line.write_fmt(line);
+        self.line.push('\n');
+        self.hash.update(self.line.as_bytes());
+    }
+
+    /// The digest of the lines that were added.
+    pub fn finish(self) -> Digest {
+        Digest(self.hash.finalize().into())
     }
 }
 

@@ -104,15 +104,16 @@ pub enum Sighting<'a> {
         /// The regions that listed it, sorted.
         listed_in: Vec<Region>,
     },
-    /// No region listed it, and every region that used to gave a complete
-    /// and unfiltered listing.
+    /// No region listed it, and complete and unfiltered listings show that it
+    /// is gone: of every region that used to list it, or of one whose listings
+    /// have the connections of all regions, where it lives in one of those.
     Absent {
         /// From the beginning of the first of those listings to the end of
         /// the last.
         window: Window,
     },
-    /// It was not listed, but that shows nothing: a region that used to list
-    /// it was not asked, was filtered, or did not answer to the end.
+    /// It was not listed, but that shows nothing: the listings that would have
+    /// it were filtered, not asked for, or did not come to the end.
     Unknown,
 }
 
@@ -182,13 +183,23 @@ impl Observation {
             .filter(move |listing| unfiltered && listing.is_complete())
     }
 
-    /// What is said about the connection `arn` that was last listed in the
-    /// regions `listed_in`.
+    /// Whether `region` was asked, however it answered.
+    pub fn was_asked(&self, region: &Region) -> bool {
+        self.listings.iter().any(|l| l.region == *region)
+    }
+
+    /// Whether `region` gave a complete and unfiltered listing.
+    pub fn is_covered(&self, region: &Region) -> bool {
+        self.evidence_of_absence().any(|l| l.region == *region)
+    }
+
+    /// What is said about the connection `arn`, of which `listed` says where it
+    /// was listed before.
     ///
     /// Where regions disagree about it (its status changed between their
     /// answers), the listing that ended last is believed, then the one from
     /// the region in which it lives.
-    pub fn sighting(&self, arn: &ConnectionArn, listed_in: &[Region]) -> Sighting<'_> {
+    pub fn sighting(&self, arn: &ConnectionArn, listed: &Listed<'_>) -> Sighting<'_> {
         let believed = self
             .listings
             .iter()
@@ -198,10 +209,10 @@ impl Observation {
             return Sighting::Seen {
                 attributes,
                 window: listing.window(),
-                listed_in: self.now_listed_in(arn, listed_in),
+                listed_in: self.now_listed_in(arn, listed.regions),
             };
         }
-        match self.absence_window(listed_in) {
+        match self.absence_window(arn, listed) {
             Some(window) => Sighting::Absent { window },
             None => Sighting::Unknown,
         }
@@ -226,17 +237,102 @@ impl Observation {
         regions
     }
 
-    fn absence_window(&self, listed_in: &[Region]) -> Option<Window> {
-        let mut window: Option<Window> = None;
-        for region in listed_in {
-            let listing = self.evidence_of_absence().find(|l| l.region == *region)?;
-            let this = listing.window();
-            window = Some(window.map_or(this, |so_far| Window {
-                began_at: so_far.began_at.min(this.began_at),
-                ended_at: so_far.ended_at.max(this.ended_at),
-            }));
+    /// The listings that show that a connection is gone which none of this
+    /// observation's has, if any do.
+    fn absence_window(&self, arn: &ConnectionArn, listed: &Listed<'_>) -> Option<Window> {
+        let covered = |region: &&Region| self.is_covered(region);
+        if !listed.regions.is_empty() && listed.regions.iter().all(|r| covered(&r)) {
+            return self.windows(|region| listed.regions.contains(region));
         }
-        window
+        let group = ListingGroup::of(arn.region())?;
+        let is_global = |region: &Region| ListingGroup::of(region.as_str()) == Some(group);
+        // One of those that listed it shows it, whatever the others say.
+        let still_lists = |region: &Region| is_global(region) && listed.regions.contains(region);
+        if let Some(window) = self.windows(still_lists) {
+            return Some(window);
+        }
+        // A region that was asked and did not answer is waited for.
+        if listed.regions.iter().any(|region| self.was_asked(region)) {
+            return None;
+        }
+        self.windows(|region| is_global(region) && !listed.lacked_it(region))
+    }
+
+    /// From the beginning of the first to the end of the last of the listings
+    /// that are evidence and of such a region.
+    fn windows(&self, is_meant: impl Fn(&Region) -> bool) -> Option<Window> {
+        self.evidence_of_absence()
+            .filter(|listing| is_meant(&listing.region))
+            .map(Listing::window)
+            .reduce(|all, this| Window {
+                began_at: all.began_at.min(this.began_at),
+                ended_at: all.ended_at.max(this.ended_at),
+            })
+    }
+}
+
+/// Where a connection was listed before an observation.
+#[derive(Debug, Clone, Copy)]
+pub struct Listed<'a> {
+    /// The regions that listed it.
+    pub regions: &'a [Region],
+    /// When it was first seen.
+    pub first_seen_at: Timestamp,
+    /// When each region last gave a complete and unfiltered listing.
+    pub coverage: &'a BTreeMap<Region, Window>,
+}
+
+impl Listed<'_> {
+    /// Whether a complete listing of `region` lacked the connection after it
+    /// was first seen: then that region does not list it, and says nothing of it.
+    fn lacked_it(&self, region: &Region) -> bool {
+        let covered = self.coverage.get(region);
+        covered.is_some_and(|window| window.began_at >= self.first_seen_at)
+    }
+}
+
+/// Regions of a partition of which each lists the connections of all: those
+/// that every account has. A region that has to be opted into lists its own.
+/// <https://docs.aws.amazon.com/dtconsole/latest/userguide/welcome-connections-how-it-works-global.html>
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListingGroup {
+    /// The commercial regions.
+    Aws,
+    /// The `GovCloud` regions.
+    GovCloud,
+}
+
+impl ListingGroup {
+    /// The regions that every account has. Every region that AWS opened since
+    /// March 2019 has to be opted into, so the list is complete.
+    /// <https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-regions.html>
+    const DEFAULT_REGIONS: [&str; 17] = [
+        "ap-northeast-1",
+        "ap-northeast-2",
+        "ap-northeast-3",
+        "ap-south-1",
+        "ap-southeast-1",
+        "ap-southeast-2",
+        "ca-central-1",
+        "eu-central-1",
+        "eu-north-1",
+        "eu-west-1",
+        "eu-west-2",
+        "eu-west-3",
+        "sa-east-1",
+        "us-east-1",
+        "us-east-2",
+        "us-west-1",
+        "us-west-2",
+    ];
+
+    /// The group of `region`; nothing for a region that lists only its own.
+    pub fn of(region: &str) -> Option<Self> {
+        match region {
+            "us-gov-east-1" | "us-gov-west-1" => Some(Self::GovCloud),
+            region if Self::DEFAULT_REGIONS.contains(&region) => Some(Self::Aws),
+            _ => None,
+        }
     }
 }
 

@@ -17,6 +17,7 @@ pub mod ids;
 pub mod listing;
 pub mod notice;
 pub mod plan;
+pub mod replay;
 pub mod run;
 pub mod seal;
 pub mod snapshot;

@@ -4,13 +4,14 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::decide::{Comparison, Decision, Step, Why};
-use super::listing::{Observation, Sighting, Window};
+use super::listing::{Listed, Observation, Sighting, Window};
 use super::{ChangeKind, ConnectionArn, Region, Snapshot, Timestamp};
 
 /// What the table knows of an account when a run begins.
 #[derive(Debug, Default)]
 pub struct Known {
-    /// Every connection ever seen, tombstones too.
+    /// The connections that are there. Tombstones may be left out: what is
+    /// listed again and not known meets its tombstone when it is written.
     pub snapshots: HashMap<ConnectionArn, Snapshot>,
     /// When each region last gave a complete and unfiltered listing.
     pub coverage: BTreeMap<Region, Window>,
@@ -77,6 +78,9 @@ pub struct Plan<'a> {
     pub held_back: Vec<&'a ConnectionArn>,
     /// Connections about which a newer observation is recorded already.
     pub not_newer: Vec<&'a Snapshot>,
+    /// Connections that are there as far as is known, that no listing has, and
+    /// that none shows to be gone, although nothing was filtered.
+    pub unconfirmed: Vec<&'a Snapshot>,
 }
 
 /// A connection that is as it was.
@@ -110,7 +114,11 @@ pub fn plan<'a>(
         .map(|(arn, snapshot)| (arn, Some(snapshot)));
     for (arn, snapshot) in old.chain(new) {
         match decide(comparison, known, observation, arn, snapshot) {
-            Decision::Nothing(Why::NotObserved | Why::StillGone) => {}
+            Decision::Nothing(Why::StillGone) => {}
+            Decision::Nothing(Why::NotObserved) => {
+                let is_there = |snapshot: &&Snapshot| !snapshot.is_deleted();
+                plan.unconfirmed.extend(snapshot.filter(is_there));
+            }
             Decision::Nothing(Why::NotNewer) => plan.not_newer.extend(snapshot),
             Decision::Touch { window, listed_in } => {
                 if let Some(snapshot) = snapshot {
@@ -135,7 +143,11 @@ pub fn plan<'a>(
             .collect();
         plan.held_back.sort_unstable();
     }
+    if !observation.filter().is_empty() {
+        plan.unconfirmed.clear();
+    }
     // The same input gives the same plan, and writes in one order.
+    plan.unconfirmed.sort_unstable_by(|a, b| a.arn.cmp(&b.arn));
     plan.touches
         .sort_unstable_by(|a, b| a.snapshot.arn.cmp(&b.snapshot.arn));
     plan.changes
@@ -151,8 +163,12 @@ pub fn decide(
     arn: &ConnectionArn,
     snapshot: Option<&Snapshot>,
 ) -> Decision {
-    let listed_in = snapshot.map_or(&[][..], |snapshot| &snapshot.listed_in);
-    let sighting = observation.sighting(arn, listed_in);
+    let listed = Listed {
+        regions: snapshot.map_or(&[], |snapshot| &snapshot.listed_in),
+        first_seen_at: snapshot.map_or(Timestamp::from_millis(i64::MIN), |s| s.first_seen_at),
+        coverage: &known.coverage,
+    };
+    let sighting = observation.sighting(arn, &listed);
     let lacked_at = match &sighting {
         Sighting::Seen {
             window, listed_in, ..

@@ -8,6 +8,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::call::{ApiCall, called};
+use super::digest::LinesDigest;
 use super::ids::Malformed;
 use super::listing::{Filter, Window};
 use super::{
@@ -275,10 +276,18 @@ pub struct RunRecord {
     /// which of the two looked first can't be told. The next run settles it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unsettled: u64,
+    /// Connections that are there as far as is known, that it did not list, and
+    /// that no listing of it shows to be gone. Not known before format 5.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unconfirmed: u64,
+    /// Regions that it was told are not inventoried any more: connections that
+    /// only they list stay on record as they were last seen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retired_regions: Vec<Region>,
     /// The version of this software.
     pub code_version: Box<str>,
-    /// The account's snapshots after this run. None if they could not be
-    /// read, or if changes of this run might still arrive: it had sent them,
+    /// The account's snapshots after this run. None if one of them could not
+    /// be read, or if changes of this run might still arrive: it had sent them,
     /// and nobody had said that they were refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshots: Option<SnapshotsRecord>,
@@ -324,6 +333,13 @@ impl RunRecord {
         self.unwritten == 0 && self.unsettled == 0 && self.snapshots.is_some()
     }
 
+    /// Whether it knew which of its changes were written. Before format 3 a run
+    /// stood for the snapshots even if it did not.
+    pub fn knew_its_changes(&self) -> bool {
+        let told = self.snapshots.is_some() && self.format >= Format::Three;
+        told || self.unwritten == 0
+    }
+
     /// Whether it can show what was not there in the account: it is complete,
     /// nothing was filtered out, and it did not look at the region of a single
     /// API call only, as runs of formats 1 and 2 did.
@@ -348,18 +364,41 @@ pub struct SnapshotsRecord {
 impl SnapshotsRecord {
     /// The record of these snapshots.
     pub fn of(snapshots: &HashMap<ConnectionArn, Snapshot>) -> Self {
-        let lines = snapshots.values().map(|s| (&s.arn, s.version, s.digest));
-        Self::of_lines(lines.collect())
+        let mut lines: Vec<_> = snapshots.values().map(|s| (&s.arn, s)).collect();
+        lines.sort_unstable_by_key(|(arn, _)| *arn);
+        let mut record = Self::builder();
+        for (arn, snapshot) in lines {
+            record.add(arn, snapshot.version, snapshot.digest);
+        }
+        record.build()
     }
 
-    /// The record of snapshots of which only this is known: ARN, version, and
-    /// the digest of the last change.
-    pub fn of_lines(mut lines: Vec<(&ConnectionArn, u32, Digest)>) -> Self {
-        lines.sort_unstable();
-        let line = |(arn, version, digest)| format!("{arn} {version} {digest}");
-        Self {
-            count: lines.len() as u64,
-            digest: Digest::of_lines(lines.into_iter().map(line)),
+    /// A record that is made snapshot by snapshot, sorted by ARN.
+    pub fn builder() -> SnapshotsBuilder {
+        SnapshotsBuilder::default()
+    }
+}
+
+/// Makes a [`SnapshotsRecord`] of snapshots that are given one by one, so that
+/// not all of them have to be held.
+#[derive(Debug, Default)]
+pub struct SnapshotsBuilder {
+    count: u64,
+    lines: LinesDigest,
+}
+
+impl SnapshotsBuilder {
+    /// Adds the next snapshot, by ARN.
+    pub fn add(&mut self, arn: &ConnectionArn, version: u32, digest: Digest) {
+        self.count += 1;
+        self.lines.add(format_args!("{arn} {version} {digest}"));
+    }
+
+    /// The record of those that were added.
+    pub fn build(self) -> SnapshotsRecord {
+        SnapshotsRecord {
+            count: self.count,
+            digest: self.lines.finish(),
         }
     }
 }
@@ -374,13 +413,18 @@ pub const OTHER_STATUSES: &str = "OTHER_STATUSES";
 pub fn count_by_status<'a>(
     snapshots: impl IntoIterator<Item = &'a Snapshot>,
 ) -> BTreeMap<String, u64> {
+    let there = snapshots.into_iter().filter(|s| !s.is_deleted());
+    count_by_word(there.map(|snapshot| (snapshot.attributes.status_word(), 1)))
+}
+
+/// The sum of the counts of each word: the most frequent ones by name.
+pub fn count_by_word<'a>(words: impl IntoIterator<Item = (&'a str, u64)>) -> BTreeMap<String, u64> {
     let mut counts = BTreeMap::new();
-    for snapshot in snapshots.into_iter().filter(|s| !s.is_deleted()) {
-        let word = snapshot.attributes.status_word();
+    for (word, number) in words {
         match counts.get_mut(word) {
-            Some(count) => *count += 1,
+            Some(count) => *count += number,
             None => {
-                counts.insert(word.to_owned(), 1);
+                counts.insert(word.to_owned(), number);
             }
         }
     }

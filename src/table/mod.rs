@@ -11,6 +11,7 @@ pub mod error;
 mod expiry;
 pub mod items;
 pub mod keys;
+mod previous;
 mod query;
 pub mod reads;
 pub mod schema;
@@ -23,5 +24,6 @@ mod write;
 
 pub use error::{Corrupt, TableError};
 pub use expiry::TooLate;
+pub use previous::{PreviousState, SnapshotLine};
 pub use store::{AccountState, Table};
 pub use write::Write;

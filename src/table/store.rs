@@ -106,11 +106,8 @@ impl Table {
         fault
     }
 
-    /// Reads an account's record and all its snapshots: one strongly
-    /// consistent query.
-    ///
-    /// The record comes first. A run whose number it holds had written
-    /// everything before it, so the snapshots that follow show all of it.
+    /// Reads an account's record and all its snapshots, tombstones too: one
+    /// strongly consistent query.
     ///
     /// # Errors
     /// [`TableError`] if the query fails. What can't be read is set apart.
@@ -122,10 +119,7 @@ impl Table {
             for row in page {
                 match row {
                     AccountRow::Record(item) => match items::read_account(&item) {
-                        Ok(record) => {
-                            state.snapshots.reserve(expected(&record));
-                            state.record = Some(record);
-                        }
+                        Ok(record) => state.record = Some(record),
                         Err(corrupt) => state.corrupt.push(corrupt),
                     },
                     AccountRow::Snapshot(Ok(snapshot)) => {
@@ -356,16 +350,4 @@ impl Table {
             Err(error) => of_fault(self.fault(&error)),
         }
     }
-}
-
-/// Snapshots for which room is made before they are read: what grows as they
-/// come is twice as large for a moment.
-fn expected(record: &AccountRecord) -> usize {
-    /// A record can say anything.
-    const MOST: u64 = 100_000;
-    let connections = record
-        .connections
-        .values()
-        .fold(0, |a: u64, b| a.saturating_add(*b));
-    usize::try_from(connections.min(MOST)).unwrap_or(0)
 }

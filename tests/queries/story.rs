@@ -97,6 +97,7 @@ impl Story {
         Handler {
             accounts: Accounts::Listed(vec![of.parse().expect("an account")]),
             regions: [OPT_IN, REGION].map(lab::region).to_vec(),
+            retired_regions: Vec::new(),
             ..self.lab.handler_of(source, self.lab.table.clone())
         }
     }

@@ -377,6 +377,7 @@ async fn run_once(
         },
         accounts: Accounts::Listed(vec![account()]),
         regions: REGIONS.map(region).to_vec(),
+        retired_regions: Vec::new(),
         random: || NEXT.get(),
     };
     NEXT.set(number as u128);

@@ -100,6 +100,7 @@ impl Lab {
             },
             accounts: Accounts::Listed(vec![account()]),
             regions: vec![region(REGION)],
+            retired_regions: Vec::new(),
             random: || fastrand::u128(..),
         }
     }

@@ -52,7 +52,7 @@ impl Account {
             self.verify_connection(id, arn, now, findings);
         }
         self.verify_record(id, findings);
-        self.verify_head(id, findings);
+        self.verify_runs(id, findings);
     }
 
     fn verify_connection(

@@ -3,15 +3,15 @@
 //! Everything is read once. Each item must be as this software writes it, with
 //! its own digest or seal; changes and runs must be numbered without gaps, and
 //! refer to the one before; each snapshot must be what its last change left;
-//! and an account's last run must stand for the snapshots that are there, as
-//! its record must for the runs. What that leaves to an editor is to replace a
-//! whole account with a consistent other one, or to cut its end off: a head
-//! noted elsewhere shows that.
+//! each of an account's runs must stand for what the changes leave by then, and
+//! tell of as many as are there; and the account's record must repeat the runs.
+//! What that leaves to an editor is to make everything anew from some record on,
+//! or to cut an account's end off: a head noted elsewhere shows that.
 
 mod account;
 mod chains;
-mod head;
 mod records;
+mod replay;
 
 use std::collections::{HashSet, VecDeque};
 use std::time::Duration;

@@ -10,8 +10,8 @@ use crate::domain::account::RunReference;
 use crate::domain::listing::Window;
 use crate::domain::run::SnapshotsRecord;
 use crate::domain::{
-    AccountId, AccountRecord, Change, ChangeKind, ConnectionArn, Digest, Format, Outcome, Region,
-    RunId, RunRecord, Snapshot, Timestamp,
+    AccountId, AccountRecord, Attributes, Change, ChangeKind, ConnectionArn, Digest, Format,
+    Outcome, Region, RunId, RunRecord, Snapshot, Timestamp,
 };
 use crate::table::items::{self, Item};
 use crate::table::keys;
@@ -31,7 +31,13 @@ pub(super) struct Account {
     pub(super) snapshots: HashMap<ConnectionArn, SnapshotRead>,
     pub(super) chains: HashMap<ConnectionArn, Chain>,
     pub(super) runs: Vec<RunLink>,
+    /// Statuses that changes leave, each once.
+    statuses: HashMap<Box<str>, StatusId>,
 }
+
+/// The number of a status among an account's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct StatusId(u32);
 
 /// A snapshot and the format that it is stored in.
 pub(super) struct SnapshotRead {
@@ -56,6 +62,11 @@ pub(super) struct Link {
     pub(super) run_id: RunId,
     pub(super) digest: Digest,
     pub(super) previous_digest: Option<Digest>,
+    /// The status that it leaves; nothing for a deletion.
+    pub(super) status: Option<StatusId>,
+    /// For a connection that is there, or there again: when a listing lacked
+    /// it.
+    pub(super) lacked_at: Option<Timestamp>,
 }
 
 /// A run, as far as its chain and the account's record need it.
@@ -66,7 +77,9 @@ pub(super) struct RunLink {
     /// The complete and unfiltered listings.
     pub(super) covered: Vec<(Region, Window)>,
     pub(super) connections: BTreeMap<String, u64>,
+    pub(super) changes: BTreeMap<ChangeKind, u64>,
     pub(super) unwritten: u64,
+    pub(super) knew_its_changes: bool,
     pub(super) wrote_all: bool,
     pub(super) snapshots: Option<SnapshotsRecord>,
     pub(super) account_sequence: Option<u64>,
@@ -134,7 +147,9 @@ fn run(item: &Item) -> Read {
         event_id: run.trigger.event_id().map(Into::into),
         covered: run.covered().collect(),
         wrote_all: run.wrote_all(),
+        knew_its_changes: run.knew_its_changes(),
         connections: run.connections,
+        changes: run.changes,
         unwritten: run.unwritten,
         snapshots: run.snapshots,
         account_sequence: run.account_sequence,
@@ -158,6 +173,11 @@ fn change(item: &Item) -> Read {
         run_id: change.run_id.clone(),
         digest,
         previous_digest: change.previous_digest,
+        status: None,
+        lacked_at: match change.kind {
+            ChangeKind::FirstSeen | ChangeKind::Reappeared => change.previously_seen_at,
+            ChangeKind::StatusChanged | ChangeKind::AttributesChanged | ChangeKind::Deleted => None,
+        },
     };
     let account = change.account.clone();
     let said = Said::Change(Box::new(change), link);
@@ -196,7 +216,8 @@ impl Records {
                 let arn = read.snapshot.arn.clone();
                 account.snapshots.insert(arn, *read);
             }
-            Said::Change(change, link) => {
+            Said::Change(change, mut link) => {
+                link.status = change.after.as_ref().map(|after| account.status_id(after));
                 let chain = account.chains.entry(change.arn.clone()).or_default();
                 chain.links.push(link);
                 let last = chain.last.as_ref().map(|last| last.version);
@@ -209,6 +230,22 @@ impl Records {
 }
 
 impl Account {
+    fn status_id(&mut self, attributes: &Attributes) -> StatusId {
+        let word = attributes.status_word();
+        if let Some(id) = self.statuses.get(word) {
+            return *id;
+        }
+        let id = StatusId(u32::try_from(self.statuses.len()).unwrap_or(u32::MAX));
+        self.statuses.insert(word.into(), id);
+        id
+    }
+
+    /// The statuses that changes leave, by their numbers.
+    pub(super) fn statuses(&self) -> HashMap<StatusId, &str> {
+        let named = self.statuses.iter().map(|(status, id)| (*id, &**status));
+        named.collect()
+    }
+
     pub(super) fn sort(&mut self) {
         self.runs.sort_by_key(|run| run.this.sequence);
         for chain in self.chains.values_mut() {
