@@ -4,10 +4,12 @@
 //!
 //!     cargo bench --bench limits                     # 250, 10,000 and 100,000
 //!     cargo bench --bench limits -- 40000 --memory 128
+//!     cargo bench --bench limits -- 250 --memory 256 --tombstones 500000
 //!
 //! With `--memory` the function is told that it has so many MB, as Lambda tells
 //! it, and where the machine has control groups that can be written, it gets no
 //! more: a process that needs more is killed. Without, it may list without end.
+//! With `--tombstones` the table holds so many connections that are long deleted.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a benchmark")]
 
@@ -20,11 +22,18 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
+use codeconnections_inventory::domain::listing::Window;
+use codeconnections_inventory::domain::{
+    Attributes, ConnectionStatus, Digest, Format, Presence, ProviderType, Snapshot, Timestamp,
+};
+use codeconnections_inventory::table::snapshots::snapshot_item;
+use futures_util::stream::{self, StreamExt};
 use group::Group;
 use serde_json::{Value, json};
 use support::Lab;
 use support::emulator::{Emulator, Environment, Invoked};
-use support::lab::REGION;
+use support::lab::{REGION, account, region};
 use support::script::{Reply, Script, arn, entry};
 
 /// The longest that Lambda lets a function run.
@@ -33,12 +42,14 @@ const LONGEST: &str = "900";
 struct Options {
     connections: Vec<usize>,
     memory: Option<u64>,
+    tombstones: usize,
 }
 
 fn options() -> Options {
     let mut options = Options {
         connections: Vec::new(),
         memory: None,
+        tombstones: 0,
     };
     let mut words = std::env::args().skip(1).filter(|word| word != "--bench");
     while let Some(word) = words.next() {
@@ -46,6 +57,9 @@ fn options() -> Options {
         if word == "--memory" {
             let megabytes = words.next().and_then(|word| number(&word).ok());
             options.memory = Some(megabytes.expect("--memory MB") as u64);
+        } else if word == "--tombstones" {
+            let tombstones = words.next().and_then(|word| number(&word).ok());
+            options.tombstones = tombstones.expect("--tombstones NUMBER");
         } else {
             options
                 .connections
@@ -65,6 +79,7 @@ async fn main() {
     let mut before: [Option<(usize, u64)>; 2] = [None; 2];
     for connections in &options.connections {
         let lab = Lab::new().await;
+        bury(&lab, options.tombstones).await;
         let service = serve(*connections).await;
         for (run, before) in ["first", "unchanged"].iter().zip(&mut before) {
             let measured = measure(&lab, &service, options.memory).await;
@@ -112,6 +127,54 @@ async fn serve(connections: usize) -> Script {
         )
     })
     .await
+}
+
+/// Puts so many tombstones into the table.
+async fn bury(lab: &Lab, tombstones: usize) {
+    let at = Timestamp::from_millis(1_700_000_000_000);
+    let window = Window {
+        began_at: at,
+        ended_at: at,
+    };
+    let request = |number: usize| {
+        let id = format!("00000000-3b41-4d0e-9a77-{number:012}");
+        let snapshot = Snapshot {
+            arn: arn(REGION, &id).parse().expect("an ARN"),
+            attributes: Attributes {
+                connection_name: Some(format!("connection-{number}").into()),
+                connection_status: Some(ConnectionStatus::Available),
+                provider_type: Some(ProviderType::GitHub),
+                owner_account_id: Some("example".into()),
+                ..Attributes::default()
+            },
+            presence: Presence::Deleted { seen_gone: window },
+            first_seen_at: at,
+            last_seen: window,
+            status_since: at,
+            version: 2,
+            listed_in: vec![region(REGION)],
+            digest: Digest::of(&number),
+        };
+        let item = snapshot_item(&account(), &snapshot, Format::CURRENT);
+        let put = PutRequest::builder().set_item(Some(item)).build();
+        WriteRequest::builder()
+            .put_request(put.expect("an item"))
+            .build()
+    };
+    let numbers: Vec<usize> = (0..tombstones).collect();
+    let mut batches = stream::iter(numbers.chunks(25))
+        .map(|batch| {
+            let requests = batch.iter().map(|number| request(*number)).collect();
+            let write = lab.table.client().batch_write_item();
+            write
+                .request_items(lab.table.name().as_str(), requests)
+                .send()
+        })
+        .buffer_unordered(4);
+    while let Some(written) = batches.next().await {
+        let left = written.expect("written").unprocessed_items;
+        assert!(left.is_none_or(|left| left.is_empty()), "all are written");
+    }
 }
 
 struct Measured {
