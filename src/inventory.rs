@@ -337,10 +337,13 @@ impl Unconfirmed {
         if let Some(more @ 1..) = snapshots.len().checked_sub(NAMED) {
             named.push(format!("and {more} more"));
         }
+        let connections = match snapshots.len() {
+            1 => "1 connection".to_owned(),
+            more => format!("{more} connections"),
+        };
         format!(
-            "{} connections not confirmed: listed before by {regions}, which this run did not \
+            "{connections} not confirmed: listed before by {regions}, which this run did not \
              list; add the region, or retire it (RETIRED_REGIONS): {}",
-            snapshots.len(),
             named.join("; ")
         )
     }

@@ -152,13 +152,13 @@ pub fn steps() -> Result<Vec<Step>, serde_json::Error> {
             },
         },
         Step {
-            says: "two connections are removed, but a policy now denies eu-south-1, which listed them too: they may still exist",
+            says: "two connections of eu-south-1 are deleted, but a policy now denies that region: they may still exist",
             after: HOUR,
             event: scheduled(5)?,
             change: |world| {
                 deny(world, true);
                 world.delete(&named(world, "identity-ui-009"))?;
-                world.delete(&named(world, "mobile-api-024"))
+                world.delete(&named(world, "mobile-ui-089"))
             },
         },
         Step {
