@@ -126,6 +126,7 @@ pub(super) struct AccountView {
     pub(super) incomplete: Vec<IncompleteView>,
     pub(super) basis: String,
     pub(super) not_observed: Vec<NotObservedView>,
+    pub(super) unconfirmed: u64,
     pub(super) head: Option<HeadView>,
 }
 
@@ -211,6 +212,7 @@ impl AccountView {
                 })
                 .collect(),
             basis: rests_on(basis.last_complete_run.as_ref(), basis.last_run.as_ref()),
+            unconfirmed: basis.unconfirmed,
             not_observed: basis
                 .not_observed
                 .iter()
