@@ -92,55 +92,24 @@ fn connection_arn(connection: usize) -> String {
 struct Reference {
     known: Option<(usize, u8)>,
     listed_in: BTreeSet<usize>,
-    /// Regions that gave a complete listing since it was first seen.
-    covered: BTreeSet<usize>,
     history: Vec<(ChangeKind, Option<String>)>,
 }
 
 impl Reference {
+    fn is_gone(&self, connection: usize, evidence: &[usize]) -> bool {
+        let is_global = |region: &&usize| REGIONS[**region] != OPT_IN;
+        let shows = |region: &usize| evidence.contains(region);
+        self.listed_in.iter().all(shows)
+            || is_global(&&listed_by(connection)[0])
+                && self.listed_in.iter().filter(is_global).any(shows)
+    }
+
     /// Whether it is known to be there, and was neither seen nor shown to be
     /// gone.
     fn observe(
         &mut self,
         now: &Truth,
         connection: usize,
-        tried: &[usize],
-        asked: &[usize],
-        evidence: &[usize],
-    ) -> bool {
-        let unconfirmed = self.look(now, connection, tried, asked, evidence);
-        if !self.history.is_empty() {
-            self.covered.extend(evidence);
-        }
-        unconfirmed
-    }
-
-    fn is_gone(&self, connection: usize, tried: &[usize], evidence: &[usize]) -> bool {
-        let is_global = |region: &usize| REGIONS[*region] != OPT_IN;
-        let shown = |region: &&usize| evidence.contains(region);
-        if self
-            .listed_in
-            .iter()
-            .all(|region| evidence.contains(region))
-        {
-            return true;
-        }
-        if !is_global(&listed_by(connection)[0]) {
-            return false;
-        }
-        let mut listed_in = self.listed_in.iter().filter(shown);
-        let waits = self.listed_in.iter().any(|region| tried.contains(region));
-        let mut others = evidence
-            .iter()
-            .filter(|region| !self.covered.contains(region));
-        listed_in.any(is_global) || (!waits && others.any(is_global))
-    }
-
-    fn look(
-        &mut self,
-        now: &Truth,
-        connection: usize,
-        tried: &[usize],
         asked: &[usize],
         evidence: &[usize],
     ) -> bool {
@@ -154,7 +123,7 @@ impl Reference {
         };
         let Some(shown) = now.shown.filter(|_| !seen_in.is_empty()) else {
             let was_known = self.known.is_some();
-            let gone = was_known && self.is_gone(connection, tried, evidence);
+            let gone = was_known && self.is_gone(connection, evidence);
             if gone {
                 self.known = None;
                 self.history.push((ChangeKind::Deleted, None));
@@ -257,7 +226,6 @@ impl Life {
     fn observed(
         &mut self,
         world: &World,
-        tried: &[usize],
         asked: &[usize],
         evidence: &[usize],
         filtered: bool,
@@ -269,7 +237,7 @@ impl Life {
                 continue;
             }
             let reference = &mut self.references[connection];
-            let known = reference.observe(truth, connection, tried, asked, evidence);
+            let known = reference.observe(truth, connection, asked, evidence);
             unconfirmed += u64::from(known && !filtered);
         }
         unconfirmed
@@ -296,7 +264,7 @@ impl Life {
             Op::Repeat => self.repeat().await,
             Op::Crash { at, after } => {
                 self.crash(*at, *after).await;
-                self.observed(&self.world(), &all, &all, &all, false);
+                self.observed(&self.world(), &all, &all, false);
             }
             Op::Overlap(number) => {
                 self.tick();
@@ -307,7 +275,7 @@ impl Life {
                     assert_eq!(summary.outcome, Outcome::Complete, "{:?}", summary.problems);
                     self.runs += 1;
                 }
-                self.observed(&self.world(), &all, &all, &all, false);
+                self.observed(&self.world(), &all, &all, false);
             }
             Op::Late {
                 meanwhile,
@@ -340,7 +308,7 @@ impl Life {
         let summary = lab::run(&self.handler(&proxy.endpoint).await, &event).await;
         *self.failing.lock().expect("fails") = vec![false; REGIONS.len()];
         let evidence = if filtered { &[][..] } else { &answering };
-        let unconfirmed = self.observed(&self.world(), &asked, &answering, evidence, filtered);
+        let unconfirmed = self.observed(&self.world(), &answering, evidence, filtered);
         let expected = match answering.len() {
             0 => Outcome::Failed,
             n if n == asked.len() && unconfirmed == 0 => Outcome::Complete,
@@ -371,7 +339,7 @@ impl Life {
         self.last_event = Some(event);
         self.runs += 1;
         let all: Vec<usize> = (0..REGIONS.len()).collect();
-        self.observed(&self.world(), &all, &all, &all, false);
+        self.observed(&self.world(), &all, &all, false);
     }
 
     async fn crash(&mut self, at: usize, after: bool) {
@@ -455,7 +423,7 @@ impl Life {
         assert!(!too_late || older.changes.is_empty(), "{:?}", older.changes);
         self.runs += 2;
         let before: Vec<usize> = self.references.iter().map(|r| r.history.len()).collect();
-        self.observed(&self.world(), &all, &all, &all, false);
+        self.observed(&self.world(), &all, &all, false);
         if too_late {
             return;
         }
@@ -465,7 +433,7 @@ impl Life {
         for (connection, truth) in old_world.iter().enumerate() {
             let reference = &mut self.references[connection];
             if reference.known.is_none() && reference.history.len() == before[connection] {
-                reference.observe(truth, connection, &all, &all, &[]);
+                reference.observe(truth, connection, &all, &[]);
             }
         }
     }
@@ -611,7 +579,7 @@ fn the_reference_itself_tells_a_whole_life() {
         changed_at: Timestamp::from_millis(0),
     };
     for shown in [Some((0, 0)), Some((1, 0)), Some((1, 1)), None, Some((2, 0))] {
-        reference.observe(&at(shown), 0, &[0, 1, 2], &[0, 1, 2], &[0, 1, 2]);
+        reference.observe(&at(shown), 0, &[0, 1, 2], &[0, 1, 2]);
     }
     let kinds: Vec<ChangeKind> = reference.history.iter().map(|(kind, _)| *kind).collect();
     assert_eq!(

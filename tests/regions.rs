@@ -78,11 +78,18 @@ async fn region_listed_once_does_not_hide_later_deletions() {
 }
 
 #[tokio::test]
-async fn deletion_shows_when_the_only_region_that_listed_it_is_replaced() {
+async fn deletion_while_the_listed_region_is_replaced_is_not_confirmed_until_it_is_listed() {
     let account = Account::new(&[(HOME, "a"), (HOME, "b")]).await;
     account.run(&[HOME], &[]).await;
     account.delete("a");
     let run = account.run(&[OTHER], &[]).await;
+    assert_eq!((run.outcome, deleted(&run)), (Outcome::Partial, 0));
+    assert_eq!(run.unconfirmed, 1);
+    // From now on the other region is known to list what it saw.
+    account.delete("b");
+    let run = account.run(&[OTHER], &[]).await;
+    assert_eq!((run.outcome, deleted(&run)), (Outcome::Partial, 1));
+    let run = account.run(&[HOME], &[]).await;
     assert_eq!((run.outcome, deleted(&run)), (Outcome::Complete, 1));
 }
 

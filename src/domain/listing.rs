@@ -105,8 +105,9 @@ pub enum Sighting<'a> {
         listed_in: Vec<Region>,
     },
     /// No region listed it, and complete and unfiltered listings show that it
-    /// is gone: of every region that used to list it, or of one whose listings
-    /// have the connections of all regions, where it lives in one of those.
+    /// is gone: of every region that used to list it, or of one of them whose
+    /// listings have the connections of all regions, where it lives in one of
+    /// those.
     Absent {
         /// From the beginning of the first of those listings to the end of
         /// the last.
@@ -193,13 +194,13 @@ impl Observation {
         self.evidence_of_absence().any(|l| l.region == *region)
     }
 
-    /// What is said about the connection `arn`, of which `listed` says where it
-    /// was listed before.
+    /// What is said about the connection `arn` that was last listed in the
+    /// regions `listed_in`.
     ///
     /// Where regions disagree about it (its status changed between their
     /// answers), the listing that ended last is believed, then the one from
     /// the region in which it lives.
-    pub fn sighting(&self, arn: &ConnectionArn, listed: &Listed<'_>) -> Sighting<'_> {
+    pub fn sighting(&self, arn: &ConnectionArn, listed_in: &[Region]) -> Sighting<'_> {
         let believed = self
             .listings
             .iter()
@@ -209,10 +210,10 @@ impl Observation {
             return Sighting::Seen {
                 attributes,
                 window: listing.window(),
-                listed_in: self.now_listed_in(arn, listed.regions),
+                listed_in: self.now_listed_in(arn, listed_in),
             };
         }
-        match self.absence_window(arn, listed) {
+        match self.absence_window(arn, listed_in) {
             Some(window) => Sighting::Absent { window },
             None => Sighting::Unknown,
         }
@@ -239,23 +240,15 @@ impl Observation {
 
     /// The listings that show that a connection is gone which none of this
     /// observation's has, if any do.
-    fn absence_window(&self, arn: &ConnectionArn, listed: &Listed<'_>) -> Option<Window> {
-        let covered = |region: &&Region| self.is_covered(region);
-        if !listed.regions.is_empty() && listed.regions.iter().all(|r| covered(&r)) {
-            return self.windows(|region| listed.regions.contains(region));
+    fn absence_window(&self, arn: &ConnectionArn, listed_in: &[Region]) -> Option<Window> {
+        let listed_it = |region: &Region| listed_in.contains(region);
+        if !listed_in.is_empty() && listed_in.iter().all(|region| self.is_covered(region)) {
+            return self.windows(listed_it);
         }
+        // One of those that list the connections of all regions shows it,
+        // whatever the others say. One that never listed this one shows nothing.
         let group = ListingGroup::of(arn.region())?;
-        let is_global = |region: &Region| ListingGroup::of(region.as_str()) == Some(group);
-        // One of those that listed it shows it, whatever the others say.
-        let still_lists = |region: &Region| is_global(region) && listed.regions.contains(region);
-        if let Some(window) = self.windows(still_lists) {
-            return Some(window);
-        }
-        // A region that was asked and did not answer is waited for.
-        if listed.regions.iter().any(|region| self.was_asked(region)) {
-            return None;
-        }
-        self.windows(|region| is_global(region) && !listed.lacked_it(region))
+        self.windows(|region| listed_it(region) && ListingGroup::of(region.as_str()) == Some(group))
     }
 
     /// From the beginning of the first to the end of the last of the listings
@@ -268,26 +261,6 @@ impl Observation {
                 began_at: all.began_at.min(this.began_at),
                 ended_at: all.ended_at.max(this.ended_at),
             })
-    }
-}
-
-/// Where a connection was listed before an observation.
-#[derive(Debug, Clone, Copy)]
-pub struct Listed<'a> {
-    /// The regions that listed it.
-    pub regions: &'a [Region],
-    /// When it was first seen.
-    pub first_seen_at: Timestamp,
-    /// When each region last gave a complete and unfiltered listing.
-    pub coverage: &'a BTreeMap<Region, Window>,
-}
-
-impl Listed<'_> {
-    /// Whether a complete listing of `region` lacked the connection after it
-    /// was first seen: then that region does not list it, and says nothing of it.
-    fn lacked_it(&self, region: &Region) -> bool {
-        let covered = self.coverage.get(region);
-        covered.is_some_and(|window| window.began_at >= self.first_seen_at)
     }
 }
 

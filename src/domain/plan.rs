@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::decide::{Comparison, Decision, Step, Why};
-use super::listing::{Listed, Observation, Sighting, Window};
+use super::listing::{Observation, Sighting, Window};
 use super::{ChangeKind, ConnectionArn, Region, Snapshot, Timestamp};
 
 /// What the table knows of an account when a run begins.
@@ -163,12 +163,8 @@ pub fn decide(
     arn: &ConnectionArn,
     snapshot: Option<&Snapshot>,
 ) -> Decision {
-    let listed = Listed {
-        regions: snapshot.map_or(&[], |snapshot| &snapshot.listed_in),
-        first_seen_at: snapshot.map_or(Timestamp::from_millis(i64::MIN), |s| s.first_seen_at),
-        coverage: &known.coverage,
-    };
-    let sighting = observation.sighting(arn, &listed);
+    let listed_in = snapshot.map_or(&[][..], |snapshot| &snapshot.listed_in);
+    let sighting = observation.sighting(arn, listed_in);
     let lacked_at = match &sighting {
         Sighting::Seen {
             window, listed_in, ..
