@@ -206,8 +206,12 @@ async fn what_is_no_listing_is_told_and_nothing_of_it_believed() {
 #[tokio::test]
 async fn entries_that_say_nothing_are_told_and_do_not_fill_the_memory() {
     let lab = lab_with_one().await;
-    let mut empty = connections(&[0x9a, 0, 3, 0, 0]);
-    empty.extend([0xa0; 3 << 16]);
+    let mut many = connections(&[0x9a, 0, 3, 0, 0]);
+    many.extend([0xa0; 3 << 16]);
+    let summary = listed(&lab, Raw::cbor(many)).await;
+    assert_told(&summary, "UnreadableAnswer", "more than 10000 connections");
+    let mut empty = connections(&[0x98, 200]);
+    empty.extend([0xa0; 200]);
     let summary = listed(&lab, Raw::cbor(empty)).await;
     assert_eq!(summary.outcome, Outcome::Partial);
     assert_eq!(

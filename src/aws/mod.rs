@@ -7,6 +7,7 @@ mod endpoints;
 pub mod fault;
 pub mod meter;
 pub mod patience;
+pub(crate) mod reader;
 
 pub use fault::{Fault, FaultKind};
 pub use meter::Meter;

@@ -9,11 +9,18 @@ use aws_config::sts::AssumeRoleProvider;
 use aws_sdk_codeconnections::Client;
 use aws_sdk_codeconnections::config::retry::RetryPartition;
 use aws_sdk_codeconnections::config::{Builder, Region as SdkRegion, SharedCredentialsProvider};
-use aws_sdk_codeconnections::types::{Connection, ProviderType as SdkProviderType};
+use aws_sdk_codeconnections::operation::list_connections::{
+    ListConnections, ListConnectionsOutput,
+};
+use aws_sdk_codeconnections::types::ProviderType as SdkProviderType;
+use aws_smithy_runtime_api::client::interceptors::context::Output;
+use aws_smithy_runtime_api::client::runtime_plugin::RuntimePlugin;
 use tokio::sync::OnceCell;
 
+use super::cbor;
 use super::source::{ConnectionSource, Entry, Page, PageQuery, Target};
 use crate::aws::meter::Use;
+use crate::aws::reader::ReadWith;
 use crate::aws::{Fault, Meter};
 use crate::domain::{AccountId, Attributes, ConnectionStatus, ProviderType, Region, RunId};
 
@@ -171,8 +178,8 @@ impl ConnectionSource for CodeConnections {
         meter: &Meter,
     ) -> Result<Page, Fault> {
         let provider = query.filter.provider_type.as_ref();
-        let answer = self
-            .client(target)
+        let read: Arc<Mutex<Option<Result<cbor::Page, String>>>> = Arc::default();
+        self.client(target)
             .await
             .list_connections()
             .set_provider_type_filter(provider.map(|p| SdkProviderType::from(p.as_str())))
@@ -181,34 +188,55 @@ impl ConnectionSource for CodeConnections {
             .set_next_token(query.token.map(str::to_owned))
             .customize()
             .interceptor(meter.counts(Use::Listing))
+            .interceptor(reader(&read))
             .send()
             .await
             .map_err(|error| Fault::from(&error))?;
+        let page = locked(&read).take();
+        let page = page
+            .unwrap_or_else(|| Err("an answer without a body".to_owned()))
+            .map_err(|problem| Fault::unreadable(&problem))?;
         // An empty page has an empty list. An answer without one must not be
         // taken for "no connections": it would read as "all were deleted".
-        let connections = answer
+        let connections = page
             .connections
             .ok_or_else(|| Fault::unreadable("an answer without connections"))?;
         Ok(Page {
-            next_token: answer.next_token,
+            next_token: page.next_token,
             entries: connections.into_iter().map(entry).collect(),
         })
     }
 }
 
-fn entry(connection: Connection) -> Entry {
+/// What reads an answer into `page`, in the SDK's stead. What it can't read is
+/// left to the SDK, which tells more of what is wrong; where the SDK takes it all
+/// the same, the problem stays.
+fn reader(page: &Arc<Mutex<Option<Result<cbor::Page, String>>>>) -> ReadWith {
+    let page = Arc::clone(page);
+    ReadWith::new(
+        || ListConnections::new().config(),
+        move |body| {
+            let read = body.map(|body| cbor::page(body).map_err(|error| error.to_string()));
+            let is_read = matches!(read, Some(Ok(_)));
+            *locked(&page) = read;
+            is_read.then(|| Output::erase(ListConnectionsOutput::builder().build()))
+        },
+    )
+}
+
+fn entry(connection: cbor::Connection) -> Entry {
     Entry {
         arn: connection.connection_arn,
         attributes: Attributes {
             connection_name: connection.connection_name.map(String::into_boxed_str),
             connection_status: connection
                 .connection_status
-                .map(|status| ConnectionStatus::from(status.as_str())),
+                .map(|status| ConnectionStatus::from(&*status)),
             host_arn: connection.host_arn.map(String::into_boxed_str),
             owner_account_id: connection.owner_account_id.map(String::into_boxed_str),
             provider_type: connection
                 .provider_type
-                .map(|provider| ProviderType::from(provider.as_str())),
+                .map(|provider| ProviderType::from(&*provider)),
         },
     }
 }

@@ -1,6 +1,7 @@
 //! Collecting: pages through the connections of each region. Knows nothing
 //! of the table or of what was there before.
 
+mod cbor;
 pub mod codeconnections;
 pub mod lister;
 pub mod source;

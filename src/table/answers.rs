@@ -9,21 +9,16 @@ use std::fmt::{self, Debug};
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aws_sdk_dynamodb::config::interceptors::BeforeSerializationInterceptorContextRef;
-use aws_sdk_dynamodb::config::{ConfigBag, Intercept};
-use aws_sdk_dynamodb::error::BoxError;
 use aws_sdk_dynamodb::operation::query::{Query, QueryOutput};
 use aws_sdk_dynamodb::types::ConsumedCapacity;
-use aws_smithy_runtime_api::client::interceptors::context::{Error, Output};
-use aws_smithy_runtime_api::client::orchestrator::{HttpResponse, OrchestratorError};
+use aws_smithy_runtime_api::client::interceptors::context::Output;
 use aws_smithy_runtime_api::client::runtime_plugin::RuntimePlugin;
-use aws_smithy_runtime_api::client::ser_de::{DeserializeResponse, SharedResponseDeserializer};
-use aws_smithy_types::config_bag::FrozenLayer;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, Error as _, SeqAccess, Visitor};
 
 use super::items::Item;
 use super::value::Attributes;
+use crate::aws::reader::ReadWith;
 
 /// What an item of an answer is read as, by either reader.
 pub(super) trait Row: DeserializeOwned + From<Item> + Debug + Send + 'static {}
@@ -41,8 +36,17 @@ impl<T: Row> Rows<T> {
     }
 
     /// What has a query's answer read by this module.
-    pub(super) fn reader(&self) -> ReadAnswers<T> {
-        ReadAnswers(Self(Arc::clone(&self.0)))
+    pub(super) fn reader(&self) -> ReadWith {
+        let rows = Self(Arc::clone(&self.0));
+        ReadWith::new(
+            || Query::new().config(),
+            move |body| {
+                // What an earlier try had is not of this answer.
+                rows.put(None);
+                let answer: Answer<T> = serde_json::from_slice(body?).ok()?;
+                Some(Output::erase(answer.into_output(&rows)))
+            },
+        )
     }
 
     /// The items of `answer`, whoever has read it. None if it has no list.
@@ -54,58 +58,6 @@ impl<T: Row> Rows<T> {
 
     fn put(&self, rows: Option<Vec<T>>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = rows;
-    }
-}
-
-/// Has a query's answers read by this module.
-#[derive(Debug)]
-pub(super) struct ReadAnswers<T>(Rows<T>);
-
-impl<T: Row> Intercept for ReadAnswers<T> {
-    fn name(&self) -> &'static str {
-        "ReadAnswers"
-    }
-
-    fn read_before_execution(
-        &self,
-        _context: &BeforeSerializationInterceptorContextRef<'_>,
-        config: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        if let Some(of_sdk) = Query::new().config()
-            && of_sdk.load::<SharedResponseDeserializer>().is_some()
-        {
-            let rows = Rows(Arc::clone(&self.0.0));
-            let reader = SharedResponseDeserializer::new(Reader { rows, of_sdk });
-            config.interceptor_state().store_put(reader);
-        }
-        Ok(())
-    }
-}
-
-#[derive(Debug)]
-struct Reader<T> {
-    rows: Rows<T>,
-    /// Holds the SDK's own reader.
-    of_sdk: FrozenLayer,
-}
-
-impl<T: Row> DeserializeResponse for Reader<T> {
-    fn deserialize_nonstreaming_with_config(
-        &self,
-        response: &HttpResponse,
-        config: &ConfigBag,
-    ) -> Result<Output, OrchestratorError<Error>> {
-        if let (200, Some(body)) = (response.status().as_u16(), response.body().bytes())
-            && let Ok(answer) = serde_json::from_slice::<Answer<T>>(body)
-        {
-            return Ok(Output::erase(answer.into_output(&self.rows)));
-        }
-        // What an earlier try had is not of this answer.
-        self.rows.put(None);
-        match self.of_sdk.load::<SharedResponseDeserializer>() {
-            Some(of_sdk) => of_sdk.deserialize_nonstreaming_with_config(response, config),
-            None => Err(OrchestratorError::other("the SDK has no reader of answers")),
-        }
     }
 }
 

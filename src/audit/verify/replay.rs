@@ -64,6 +64,7 @@ impl Account {
             account: self,
             statuses: self.statuses(),
             state: vec![0; rows.len()],
+            made: HashMap::new(),
             by_run: HashMap::new(),
             unknown: Vec::new(),
             known,
@@ -168,6 +169,8 @@ struct Replay<'a> {
     rows: Vec<Row<'a>>,
     /// For each row, how many of its steps the runs so far stand for.
     state: Vec<usize>,
+    /// How many changes of each kind a run made, by what they say.
+    made: HashMap<&'a RunId, BTreeMap<ChangeKind, u64>>,
     /// Changes of runs that knew of them.
     by_run: HashMap<&'a RunId, Vec<Place>>,
     /// Changes of which no run knows, that none was found to stand for yet.
@@ -193,6 +196,10 @@ impl<'a> Replay<'a> {
             .collect();
         for (r, row) in self.rows.iter().enumerate() {
             for (s, step) in row.steps.iter().enumerate() {
+                if let Some(link) = step.link {
+                    let made = self.made.entry(&link.run_id).or_default();
+                    *made.entry(link.kind).or_default() += 1;
+                }
                 match step.link.filter(|link| known.contains(&link.run_id)) {
                     Some(link) => self.by_run.entry(&link.run_id).or_default().push((r, s)),
                     None => self.unknown.push((r, s)),
@@ -255,19 +262,10 @@ impl<'a> Replay<'a> {
     /// How many changes a run tells of that are not there, or the other way
     /// round.
     fn tells_otherwise(&self, i: usize, run: &RunLink) -> Option<String> {
-        let mut made: BTreeMap<ChangeKind, u64> = BTreeMap::new();
-        let known = self.by_run.get(&run.this.run_id).into_iter().flatten();
-        let unknown = self.unknown.iter().filter(|_| !self.known[i]);
-        for (row, step) in known.chain(unknown) {
-            if let Some(link) = self.rows[*row].steps[*step].link
-                && link.run_id == run.this.run_id
-            {
-                *made.entry(link.kind).or_default() += 1;
-            }
-        }
+        let made = self.made.get(&run.this.run_id);
         ChangeKind::ALL.into_iter().find_map(|kind| {
             let told = run.changes.get(&kind).copied().unwrap_or(0);
-            let made = made.get(&kind).copied().unwrap_or(0);
+            let made = made.and_then(|made| made.get(&kind)).copied().unwrap_or(0);
             // What is edited or removed is told by itself. A run that did not
             // know all its changes may have made more.
             let is_less = made < told && self.is_whole;

@@ -1,0 +1,483 @@
+//! A page of `ListConnections` as the service sends it: CBOR, by Smithy's RPC v2.
+//!
+//! The SDK drops members that its model does not have, and a model is as old as
+//! its release. So the page is read here, and members that nobody models are
+//! kept as they came.
+//! <https://smithy.io/2.0/additional-specs/protocols/smithy-rpc-v2.html>
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry as Place;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use minicbor::Decoder;
+use minicbor::data::{Int, Type};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+/// Connections on one page, at most: a hundred times as many as are asked for.
+/// The shortest takes one byte on the wire, and more than two hundred in memory.
+const MAX_CONNECTIONS: usize = 10_000;
+
+/// How deep the value of an unknown member may be nested. What is deeper is kept
+/// as its digest.
+const MAX_DEPTH: u32 = 16;
+
+/// A page.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Page {
+    /// None if the answer has no list of connections.
+    pub(super) connections: Option<Vec<Connection>>,
+    pub(super) next_token: Option<String>,
+}
+
+/// A connection as it came. Each member may be missing.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Connection {
+    pub(super) connection_arn: Option<String>,
+    pub(super) connection_name: Option<String>,
+    pub(super) connection_status: Option<String>,
+    pub(super) host_arn: Option<String>,
+    pub(super) owner_account_id: Option<String>,
+    pub(super) provider_endpoint: Option<String>,
+    pub(super) provider_type: Option<String>,
+    /// Members that this version does not model, by their names.
+    pub(super) unknown: BTreeMap<Box<str>, Value>,
+}
+
+/// Why a page can't be read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unreadable {
+    /// It is no CBOR, or a member is of another type.
+    #[error("{0}")]
+    Cbor(#[from] minicbor::decode::Error),
+    /// A map has a member twice: which is meant can't be told.
+    #[error("member {0:?} is there twice")]
+    Twice(String),
+    /// There are more connections than a page has.
+    #[error("more than {MAX_CONNECTIONS} connections on a page")]
+    TooMany,
+    /// Something follows.
+    #[error("{0} bytes follow the answer")]
+    More(usize),
+}
+
+/// Reads a page.
+///
+/// # Errors
+/// [`Unreadable`] if it is not what the service sends. Nothing of it is then
+/// known: an unreadable page must not be taken for an empty one.
+pub(super) fn page(body: &[u8]) -> Result<Page, Unreadable> {
+    let mut decoder = Decoder::new(body);
+    let mut page = Page::default();
+    let mut names = Names::default();
+    members(&mut decoder, |decoder, name| {
+        names.note(name)?;
+        match name {
+            "Connections" => page.connections = optional(decoder, connections)?,
+            "NextToken" => page.next_token = optional(decoder, text)?,
+            _ => decoder.skip()?,
+        }
+        Ok(())
+    })?;
+    match body.len() - decoder.position() {
+        0 => Ok(page),
+        more => Err(Unreadable::More(more)),
+    }
+}
+
+fn connections(decoder: &mut Decoder<'_>) -> Result<Vec<Connection>, Unreadable> {
+    let mut connections = Vec::new();
+    elements(decoder, |decoder| {
+        if connections.len() == MAX_CONNECTIONS {
+            return Err(Unreadable::TooMany);
+        }
+        // A sparse list is none of the service's; the SDK takes it for no entry.
+        connections.push(connection(decoder)?);
+        Ok(())
+    })?;
+    Ok(connections)
+}
+
+fn connection(decoder: &mut Decoder<'_>) -> Result<Connection, Unreadable> {
+    let mut connection = Connection::default();
+    let mut names = Names::default();
+    members(decoder, |decoder, name| {
+        names.note(name)?;
+        let known = match name {
+            "ConnectionArn" => &mut connection.connection_arn,
+            "ConnectionName" => &mut connection.connection_name,
+            "ConnectionStatus" => &mut connection.connection_status,
+            "HostArn" => &mut connection.host_arn,
+            "OwnerAccountId" => &mut connection.owner_account_id,
+            "ProviderEndpoint" => &mut connection.provider_endpoint,
+            "ProviderType" => &mut connection.provider_type,
+            name => {
+                if let Some(value) = optional(decoder, |decoder| value(decoder, 0))? {
+                    connection.unknown.insert(name.into(), value);
+                }
+                return Ok(());
+            }
+        };
+        *known = optional(decoder, text)?;
+        Ok(())
+    })?;
+    Ok(connection)
+}
+
+/// The names of a map's members, each of which may be there once.
+#[derive(Default)]
+struct Names(BTreeMap<Box<str>, ()>);
+
+impl Names {
+    fn note(&mut self, name: &str) -> Result<(), Unreadable> {
+        match self.0.entry(name.into()) {
+            Place::Vacant(place) => {
+                place.insert(());
+                Ok(())
+            }
+            Place::Occupied(_) => Err(Unreadable::Twice(name.to_owned())),
+        }
+    }
+}
+
+/// Gives each member of a map to `each`, which has to read its value.
+fn members<'b>(
+    decoder: &mut Decoder<'b>,
+    mut each: impl FnMut(&mut Decoder<'b>, &str) -> Result<(), Unreadable>,
+) -> Result<(), Unreadable> {
+    let mut left = decoder.map()?;
+    while more(decoder, &mut left)? {
+        let name = text(decoder)?;
+        each(decoder, &name)?;
+    }
+    Ok(())
+}
+
+/// Has `each` read each element of a list.
+fn elements<'b>(
+    decoder: &mut Decoder<'b>,
+    mut each: impl FnMut(&mut Decoder<'b>) -> Result<(), Unreadable>,
+) -> Result<(), Unreadable> {
+    let mut left = decoder.array()?;
+    while more(decoder, &mut left)? {
+        each(decoder)?;
+    }
+    Ok(())
+}
+
+/// Whether another element follows, of so many that are left, or of those up to
+/// a break.
+fn more(decoder: &mut Decoder<'_>, left: &mut Option<u64>) -> Result<bool, Unreadable> {
+    match left {
+        Some(0) => Ok(false),
+        Some(left) => {
+            *left -= 1;
+            Ok(true)
+        }
+        None if decoder.datatype()? == Type::Break => {
+            decoder.skip()?;
+            Ok(false)
+        }
+        None => Ok(true),
+    }
+}
+
+/// A value, or nothing where there is null.
+fn optional<'b, T>(
+    decoder: &mut Decoder<'b>,
+    read: impl FnOnce(&mut Decoder<'b>) -> Result<T, Unreadable>,
+) -> Result<Option<T>, Unreadable> {
+    match decoder.datatype()? {
+        Type::Null => decoder.null()?,
+        Type::Undefined => decoder.undefined()?,
+        _ => return read(decoder).map(Some),
+    }
+    Ok(None)
+}
+
+fn text(decoder: &mut Decoder<'_>) -> Result<String, Unreadable> {
+    if decoder.datatype()? == Type::String {
+        return Ok(decoder.str()?.to_owned());
+    }
+    let mut text = String::new();
+    for piece in decoder.str_iter()? {
+        text.push_str(piece?);
+    }
+    Ok(text)
+}
+
+fn bytes(decoder: &mut Decoder<'_>) -> Result<Vec<u8>, Unreadable> {
+    let mut bytes = Vec::new();
+    for piece in decoder.bytes_iter()? {
+        bytes.extend_from_slice(piece?);
+    }
+    Ok(bytes)
+}
+
+/// The value of an unknown member as JSON. What JSON has no type for, or what
+/// canonical JSON can't have, is an object with one member whose name begins
+/// with `cbor:`.
+fn value(decoder: &mut Decoder<'_>, depth: u32) -> Result<Value, Unreadable> {
+    let begin = decoder.position();
+    if depth == MAX_DEPTH {
+        decoder.skip()?;
+        return Ok(digest(decoder, begin));
+    }
+    let kind = decoder.datatype()?;
+    Ok(match kind {
+        Type::Bool => decoder.bool()?.into(),
+        Type::Null => {
+            decoder.null()?;
+            Value::Null
+        }
+        Type::U8
+        | Type::U16
+        | Type::U32
+        | Type::U64
+        | Type::I8
+        | Type::I16
+        | Type::I32
+        | Type::I64
+        | Type::Int => integer(decoder.int()?),
+        Type::F16 => json!({"cbor:float": f64::from(decoder.f16()?).to_string()}),
+        Type::F32 => json!({"cbor:float": f64::from(decoder.f32()?).to_string()}),
+        Type::F64 => json!({"cbor:float": decoder.f64()?.to_string()}),
+        Type::String | Type::StringIndef => text(decoder)?.into(),
+        Type::Bytes | Type::BytesIndef => {
+            json!({"cbor:bytes": STANDARD.encode(bytes(decoder)?)})
+        }
+        Type::Array | Type::ArrayIndef => {
+            let mut list = Vec::new();
+            elements(decoder, |decoder| {
+                list.push(value(decoder, depth + 1)?);
+                Ok(())
+            })?;
+            list.into()
+        }
+        Type::Map | Type::MapIndef => map(decoder, depth)?,
+        Type::Tag => {
+            let tag = decoder.tag()?.as_u64();
+            json!({"cbor:tag": [tag, value(decoder, depth + 1)?]})
+        }
+        Type::Undefined => {
+            decoder.undefined()?;
+            json!({"cbor:simple": 23})
+        }
+        Type::Simple => json!({"cbor:simple": decoder.simple()?}),
+        Type::Break | Type::Unknown(_) => {
+            return Err(minicbor::decode::Error::type_mismatch(kind)
+                .at(begin)
+                .into());
+        }
+    })
+}
+
+/// A map with text keys, each once. Of another one the digest is kept.
+fn map(decoder: &mut Decoder<'_>, depth: u32) -> Result<Value, Unreadable> {
+    let begin = decoder.position();
+    let mut map = serde_json::Map::new();
+    let mut is_object = true;
+    let mut left = decoder.map()?;
+    while more(decoder, &mut left)? {
+        let is_text = matches!(decoder.datatype()?, Type::String | Type::StringIndef);
+        if !is_object || !is_text {
+            is_object = false;
+            decoder.skip()?;
+            decoder.skip()?;
+            continue;
+        }
+        let name = text(decoder)?;
+        is_object = map.insert(name, value(decoder, depth + 1)?).is_none();
+    }
+    if is_object {
+        return Ok(map.into());
+    }
+    Ok(digest(decoder, begin))
+}
+
+fn integer(integer: Int) -> Value {
+    if let Ok(number) = u64::try_from(integer) {
+        number.into()
+    } else if let Ok(number) = i64::try_from(integer) {
+        number.into()
+    } else {
+        json!({"cbor:integer": i128::from(integer).to_string()})
+    }
+}
+
+/// What stands for the bytes from `begin` to where the decoder is.
+fn digest(decoder: &Decoder<'_>, begin: usize) -> Value {
+    let bytes = &decoder.input()[begin..decoder.position()];
+    let digest: String = Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    json!({"cbor:sha256": digest})
+}
+
+#[cfg(test)]
+mod tests {
+    use minicbor::Encoder;
+
+    use super::*;
+
+    type Made = Encoder<Vec<u8>>;
+
+    fn made(write: impl FnOnce(&mut Made)) -> Vec<u8> {
+        let mut encoder = Encoder::new(Vec::new());
+        write(&mut encoder);
+        encoder.into_writer()
+    }
+
+    /// A page with one connection that has this member alone.
+    fn with(name: &str, value: &[u8]) -> Vec<u8> {
+        let mut body = made(|e| {
+            let e = e.map(1).unwrap().str("Connections").unwrap();
+            e.array(1).unwrap().map(1).unwrap().str(name).unwrap();
+        });
+        body.extend_from_slice(value);
+        body
+    }
+
+    fn only(page: Page) -> Connection {
+        let mut connections = page.connections.expect("a list");
+        assert_eq!(connections.len(), 1);
+        connections.remove(0)
+    }
+
+    #[test]
+    fn unknown_members_are_kept_in_one_form() {
+        let nested = made(|e| {
+            e.map(2).unwrap().str("b").unwrap().null().unwrap();
+            e.str("a").unwrap().array(2).unwrap().i8(-1).unwrap();
+            e.u64(u64::MAX).unwrap();
+        });
+        let indefinite = made(|e| {
+            e.begin_map()
+                .unwrap()
+                .str("a")
+                .unwrap()
+                .begin_array()
+                .unwrap();
+            e.i64(-1).unwrap().u64(u64::MAX).unwrap().end().unwrap();
+            e.str("b").unwrap().null().unwrap().end().unwrap();
+        });
+        let as_json = json!({"a": [-1, u64::MAX], "b": null});
+        let cases = [
+            (made(|e| drop(e.bool(true))), json!(true)),
+            (made(|e| drop(e.f64(1.5))), json!({"cbor:float": "1.5"})),
+            (made(|e| drop(e.f32(1.5))), json!({"cbor:float": "1.5"})),
+            (
+                made(|e| drop(e.bytes(b"ab"))),
+                json!({"cbor:bytes": "YWI="}),
+            ),
+            (vec![0xc1, 0x01], json!({"cbor:tag": [1, 1]})),
+            (
+                vec![0x3b, 255, 255, 255, 255, 255, 255, 255, 255],
+                json!({"cbor:integer": "-18446744073709551616"}),
+            ),
+            (vec![0x7f, 0x61, b'a', 0x61, b'b', 0xff], json!("ab")),
+            (vec![0xe5], json!({"cbor:simple": 5})),
+            (nested, as_json.clone()),
+            (indefinite, as_json),
+        ];
+        for (value, expected) in cases {
+            let connection = only(page(&with("Added", &value)).expect("readable"));
+            assert_eq!(connection.unknown["Added"], expected, "{value:x?}");
+        }
+        // Null is what is not there.
+        let connection = only(page(&with("Added", &[0xf6])).expect("readable"));
+        assert!(connection.unknown.is_empty());
+    }
+
+    #[test]
+    fn what_json_cannot_hold_is_kept_as_a_digest() {
+        let by_number = made(|e| drop(e.map(1).unwrap().u8(1).unwrap().u8(2)));
+        let twice = made(|e| {
+            let e = e.map(2).unwrap().str("a").unwrap().u8(1).unwrap();
+            e.str("a").unwrap().u8(2).unwrap();
+        });
+        let deep: Vec<u8> = [vec![0x81; 5_000], vec![0x01]].concat();
+        for value in [by_number, twice, deep] {
+            let connection = only(page(&with("Added", &value)).expect("readable"));
+            let kept = connection.unknown["Added"].to_string();
+            assert!(kept.contains("cbor:sha256"), "{kept}");
+            assert!(kept.len() < 150, "{kept}");
+        }
+    }
+
+    #[test]
+    fn page_that_is_not_what_the_service_sends_is_unreadable() {
+        let cases: [(&str, Vec<u8>); 8] = [
+            ("nothing", vec![]),
+            ("no map", vec![0x80]),
+            (
+                "no list",
+                made(|e| drop(e.map(1).unwrap().str("Connections").unwrap().u8(1))),
+            ),
+            ("a name that is no text", with("ConnectionName", &[0x01])),
+            ("cut off", with("ConnectionName", &[0x65, b'a'])),
+            (
+                "followed by more",
+                [with("ConnectionName", &[0x60]), vec![0x00]].concat(),
+            ),
+            (
+                "an entry that is null",
+                made(|e| {
+                    let e = e.map(1).unwrap().str("Connections").unwrap();
+                    e.array(1).unwrap().null().unwrap();
+                }),
+            ),
+            (
+                "a member twice",
+                made(|e| {
+                    let e = e
+                        .map(2)
+                        .unwrap()
+                        .str("NextToken")
+                        .unwrap()
+                        .str("a")
+                        .unwrap();
+                    e.str("NextToken").unwrap().str("b").unwrap();
+                }),
+            ),
+        ];
+        for (what, body) in cases {
+            assert!(page(&body).is_err(), "{what}");
+        }
+        let many = made(|e| {
+            let e = e.map(1).unwrap().str("Connections").unwrap();
+            e.array(10_001).unwrap();
+        });
+        let many = [many, vec![0xa0; 10_001]].concat();
+        assert!(matches!(page(&many), Err(Unreadable::TooMany)));
+    }
+
+    #[test]
+    fn known_members_are_read() {
+        let body = made(|e| {
+            let e = e
+                .map(2)
+                .unwrap()
+                .str("NextToken")
+                .unwrap()
+                .str("n")
+                .unwrap();
+            let e = e.str("Connections").unwrap().array(1).unwrap();
+            e.map(2)
+                .unwrap()
+                .str("ProviderEndpoint")
+                .unwrap()
+                .str("p")
+                .unwrap();
+            e.str("ConnectionStatus").unwrap().null().unwrap();
+        });
+        let page = page(&body).expect("readable");
+        assert_eq!(page.next_token.as_deref(), Some("n"));
+        let connection = only(page);
+        assert_eq!(connection.provider_endpoint.as_deref(), Some("p"));
+        assert_eq!(connection.connection_status, None);
+        assert!(connection.unknown.is_empty());
+    }
+}
