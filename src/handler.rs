@@ -14,6 +14,7 @@ use crate::collect::ConnectionSource;
 use crate::domain::{AccountId, Clock, Outcome, Region, RunId};
 use crate::event::{InvalidEvent, Request};
 use crate::inventory::{Inventory, Order};
+use crate::logging::RUN_END;
 use crate::summary::{Answer, Summary};
 
 /// Accounts that are listed at the same time.
@@ -276,14 +277,15 @@ fn has_failed(run: &Summary) -> bool {
     run.outcome == Outcome::Failed
 }
 
-/// The one line that says how a run ended. The digest in it is the head of
-/// the account's chain: kept in the log, outside the table, it shows if the
-/// table was replaced or cut.
+/// The one line that says how a run ended, logged by the function at every
+/// level. The digest in it is the head of the account's chain: kept in the log,
+/// outside the table, it shows if the table was replaced or cut.
 fn log(summary: &Summary) {
     let (requests, capacity) = (summary.requests, summary.capacity);
     macro_rules! line {
         ($level:ident, $text:literal) => {
             tracing::$level!(
+                target: RUN_END,
                 run_id = %summary.run_id,
                 account = %summary.account,
                 outcome = %summary.outcome,

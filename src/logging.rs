@@ -2,6 +2,9 @@
 //!
 //! Only this crate's own lines are logged, at any level: the SDK's would hold
 //! request and response bodies.
+//!
+//! In the function, the line that ends a run is logged at every level: the digest
+//! in it is the head of the account's chain, kept outside the table.
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
@@ -9,6 +12,9 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::parse_level;
+
+/// The target of the line that ends a run.
+pub const RUN_END: &str = concat!(env!("CARGO_CRATE_NAME"), "::run_end");
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +27,7 @@ pub enum Format {
 
 /// Sets up logging as the environment says: `LOG_LEVEL`, else
 /// `AWS_LAMBDA_LOG_LEVEL`, else `info`; `AWS_LAMBDA_LOG_FORMAT` `Text` for
-/// text, else JSON.
+/// text, else JSON. Whatever the level, the end of each run is logged.
 pub fn init_from(lookup: impl Fn(&str) -> Option<String>) {
     let level = lookup("LOG_LEVEL")
         .filter(|level| !level.trim().is_empty())
@@ -32,14 +38,22 @@ pub fn init_from(lookup: impl Fn(&str) -> Option<String>) {
         Some(format) if format.eq_ignore_ascii_case("text") => Format::Text,
         _ => Format::Json,
     };
-    init(level, format);
+    let run_ends = level.max(LevelFilter::INFO);
+    set_up(own_lines(level).with_target(RUN_END, run_ends), format);
 }
 
 /// Sets up logging to standard output (JSON) or standard error (text). Does
 /// nothing the second time.
 pub fn init(level: LevelFilter, format: Format) {
-    let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), level);
-    let registry = tracing_subscriber::registry().with(ours);
+    set_up(own_lines(level), format);
+}
+
+fn own_lines(level: LevelFilter) -> Targets {
+    Targets::new().with_target(env!("CARGO_CRATE_NAME"), level)
+}
+
+fn set_up(lines: Targets, format: Format) {
+    let registry = tracing_subscriber::registry().with(lines);
     let layer = tracing_subscriber::fmt::layer().with_target(false);
     // The second time is a test's; its lines go where the first ones go.
     let _ = match format {

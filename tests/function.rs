@@ -755,6 +755,49 @@ async fn log_lines_are_json_name_their_run_and_hold_no_credentials_at_any_level(
     }
 }
 
+#[tokio::test]
+async fn head_of_the_chain_is_logged_at_every_log_level() {
+    for level in ["info", "warn", "error", "off"] {
+        let lab = Lab::new().await;
+        lab.create("storefront");
+        let environment = Environment::of(&lab)
+            .with("REGIONS", "eu-south-1,eu-west-1")
+            .with("LOG_LEVEL", level);
+        let emulator = Emulator::start(environment).await;
+
+        let complete = emulator.invoke(&tick("1")).await.answer();
+        deny(&lab, "eu-south-1");
+        let partial = emulator.invoke(&tick("2")).await.answer();
+        deny(&lab, REGION);
+        emulator.invoke(&tick("3")).await.error();
+
+        let ended = |line: &str| {
+            serde_json::from_str::<Value>(line).is_ok_and(|line| {
+                let message = line["message"].as_str().unwrap_or_default();
+                ["run complete", "run partial", "run failed"].contains(&message)
+            })
+        };
+        let lines = emulator.end();
+        let ends: Vec<Value> = lines
+            .iter()
+            .filter(|line| ended(line))
+            .map(|line| serde_json::from_str(line).expect("JSON"))
+            .collect();
+        let messages: Vec<&Value> = ends.iter().map(|line| &line["message"]).collect();
+        assert_eq!(
+            messages,
+            ["run complete", "run partial", "run failed"],
+            "LOG_LEVEL={level}"
+        );
+        assert_eq!(ends[0]["digest"], complete["digest"]);
+        assert_eq!(ends[1]["digest"], partial["digest"]);
+        assert!(ends[2]["digest"].is_string(), "{}", ends[2]);
+        // The rest of the log is as quiet as it was asked to be.
+        let began = lines.iter().any(|line| line.contains("run began"));
+        assert_eq!(began, level == "info", "LOG_LEVEL={level}");
+    }
+}
+
 fn deny(lab: &Lab, region: &str) {
     let place = (ACCOUNT.to_owned(), region.to_owned());
     let mut world = lab.stand_in.world();
