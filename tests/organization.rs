@@ -136,6 +136,44 @@ async fn a_member_is_listed_through_its_role_in_a_session_named_as_the_run() {
 }
 
 #[tokio::test]
+async fn role_of_a_member_is_one_of_the_partition_that_the_function_is_in() {
+    let lab = Lab::new().await;
+    for (region, partition) in [
+        ("eu-central-1", "aws"),
+        ("us-gov-west-1", "aws-us-gov"),
+        ("cn-north-1", "aws-cn"),
+        ("eusc-de-east-1", "aws-eusc"),
+        ("us-iso-east-1", "aws-iso"),
+        ("us-isob-east-1", "aws-iso-b"),
+        ("eu-isoe-west-1", "aws-iso-e"),
+        ("us-isof-south-1", "aws-iso-f"),
+    ] {
+        let (sender, mut asked) = tokio::sync::mpsc::unbounded_channel();
+        let sts = Proxy::start(lab.service.endpoint(), move |seen| {
+            // The receiver is only gone when the test has failed.
+            let _ = sender.send(String::from_utf8_lossy(&seen.body).into_owned());
+            Act::Answer(403, String::new())
+        })
+        .await;
+        let environment = Environment::of(&lab)
+            .with("AWS_REGION", region)
+            .with("REGIONS", region)
+            .with("ACCOUNTS", "any")
+            .with("MEMBER_ROLE_NAME", "inventory")
+            .with("AWS_ENDPOINT_URL_STS", &sts.endpoint);
+        let emulator = Emulator::start(environment).await;
+        let (error_type, _) = emulator.invoke(&account(MEMBER, "first")).await.error();
+        assert_eq!(error_type, "RunFailed");
+        let form = asked.recv().await.expect("STS was asked");
+        let role = format!("RoleArn=arn%3A{partition}%3Aiam%3A%3A{MEMBER}%3Arole%2Finventory");
+        assert!(
+            form.split('&').any(|field| field == role),
+            "{region}: {form}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn the_functions_own_account_is_listed_with_its_own_credentials() {
     let organization = Organization::new().await;
     for event in [account(ACCOUNT, "first"), json!({})] {

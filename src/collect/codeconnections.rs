@@ -22,6 +22,7 @@ use super::source::{ConnectionSource, Entry, Page, PageQuery, Target};
 use crate::aws::meter::Use;
 use crate::aws::reader::ReadWith;
 use crate::aws::{Fault, Meter};
+use crate::domain::partition::partition;
 use crate::domain::{AccountId, Attributes, ConnectionStatus, ProviderType, Region, RunId};
 
 /// The largest page that the service gives.
@@ -118,12 +119,7 @@ impl CodeConnections {
     /// session that `CloudTrail` shows there has the run's id as its name, so
     /// that each call there leads to the run that made it.
     async fn assume(&self, role: &MemberRole, target: Target<'_>) -> SdkConfig {
-        let region = self.config.region();
-        let partition = match region.map(AsRef::as_ref) {
-            Some(name) if name.starts_with("us-gov-") => "aws-us-gov",
-            Some(name) if name.starts_with("cn-") => "aws-cn",
-            _ => "aws",
-        };
+        let partition = partition(self.config.region().map_or("", AsRef::as_ref));
         let account = target.account;
         let arn = format!("arn:{partition}:iam::{account}:role/{}", role.name);
         let mut builder = AssumeRoleProvider::builder(arn)

@@ -16,6 +16,7 @@ pub mod format;
 pub mod ids;
 pub mod listing;
 pub mod notice;
+pub mod partition;
 pub mod plan;
 pub mod replay;
 pub mod run;

@@ -1,6 +1,8 @@
-//! ARNs: their partition, their service prefix, and what the model's pattern asks.
+//! ARNs: their service prefix, and what the model's pattern asks.
 
 use serde::{Deserialize, Serialize};
+
+pub use crate::domain::partition::partition;
 
 /// Which of the service's two names a request or an ARN uses.
 ///
@@ -35,24 +37,6 @@ impl Namespace {
             Self::CodestarConnections => "com.amazonaws.codestar.connections",
         }
     }
-}
-
-/// The partition a region belongs to.
-#[must_use]
-pub fn partition(region: &str) -> &'static str {
-    const BY_PREFIX: &[(&str, &str)] = &[
-        ("us-gov-", "aws-us-gov"),
-        ("cn-", "aws-cn"),
-        ("us-iso-", "aws-iso"),
-        ("us-isob-", "aws-iso-b"),
-        ("eu-isoe-", "aws-iso-e"),
-        ("us-isof-", "aws-iso-f"),
-        ("eusc-", "aws-eusc"),
-    ];
-    BY_PREFIX
-        .iter()
-        .find(|(prefix, _)| region.starts_with(prefix))
-        .map_or("aws", |(_, partition)| partition)
 }
 
 /// The ARN of `resource` (such as `connection/<uuid>`).
@@ -124,13 +108,6 @@ fn is_partition(text: &str) -> bool {
 #[allow(clippy::expect_used)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn partitions_follow_the_region() {
-        assert_eq!(partition("eu-west-1"), "aws");
-        assert_eq!(partition("us-gov-west-1"), "aws-us-gov");
-        assert_eq!(partition("cn-north-1"), "aws-cn");
-    }
 
     #[test]
     fn arns_are_read_and_refused() {
