@@ -163,6 +163,7 @@ fn a_value_that_a_parameter_takes_is_one_that_the_function_takes() {
         ("us-east-1,eu-west-1", true),
         ("us-east-1, eu-west-1", true),
         ("us-gov-west-1", true),
+        ("eusc-de-east-1, us-isob-east-1", true),
         ("us-east1", false),
         ("us-east-1;eu-west-1", false),
         ("US-EAST-1", false),
