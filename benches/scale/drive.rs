@@ -57,6 +57,10 @@ pub struct Measured {
     pub index_write_units: f64,
     pub changes: BTreeMap<String, u64>,
     pub unwritten: u64,
+    /// Invocations that Lambda refused, for want of concurrency.
+    pub refused: u64,
+    /// Accounts that were refused as often as the state machine tries.
+    pub without_run: u64,
 }
 
 impl Measured {
@@ -77,11 +81,48 @@ impl Measured {
     }
 }
 
+/// Waits of the state machine after an invocation that was refused, in seconds,
+/// at most: it draws each of them from 0 on.
+const WAITS_S: [f64; 4] = [3.0, 6.0, 12.0, 24.0];
+
+/// Lambda's concurrency: how many more functions it would start now.
+struct Lambda {
+    free: Cell<usize>,
+}
+
+impl Lambda {
+    fn of(options: &Options) -> Self {
+        let free = match options.quota {
+            0 => usize::MAX,
+            quota => quota - options.calls,
+        };
+        Self {
+            free: Cell::new(free),
+        }
+    }
+
+    /// Invokes the function as the state machine does: again where Lambda
+    /// refuses. None if it refused each time.
+    async fn invoke<T>(&self, refused: &mut u64, run: impl Future<Output = T>) -> Option<T> {
+        let mut waits = WAITS_S.iter();
+        while self.free.get() == 0 {
+            *refused += 1;
+            let wait = fastrand::f64() * waits.next()?;
+            tokio::time::sleep(Duration::from_secs_f64(wait)).await;
+        }
+        self.free.set(self.free.get() - 1);
+        let came = run.await;
+        self.free.set(self.free.get() + 1);
+        Some(came)
+    }
+}
+
 /// As many handlers as accounts are listed at once, as Lambda keeps an
 /// environment for each; each takes the next account when it is free.
 #[tokio::main(flavor = "current_thread")]
 pub async fn run(options: &Options, service: &str, table: &str) -> Result<()> {
     let next = Cell::new(0);
+    let lambda = Lambda::of(options);
     let timeout = Duration::from_secs(options.timeout_s);
     let run_id = RunId::new(SystemClock.now(), fastrand::u128(..));
     let execution = &format!("{MACHINE}:execution:{NAME}:{run_id}");
@@ -97,11 +138,14 @@ pub async fn run(options: &Options, service: &str, table: &str) -> Result<()> {
                 "schedule_arn": format!("{MACHINE}:stateMachine:{NAME}"),
             });
             // The state machine does not try a run again that came to its end.
-            let run = match handler.handle(&event, timeout).await {
-                Ok(answer) | Err(HandlerError::RunFailed(answer)) => answer.runs()[0].clone(),
-                Err(error) => panic!("{error}"),
-            };
-            measured.add(&run);
+            let run = handler.handle(&event, timeout);
+            match lambda.invoke(&mut measured.refused, run).await {
+                Some(Ok(answer) | Err(HandlerError::RunFailed(answer))) => {
+                    measured.add(&answer.runs()[0]);
+                }
+                Some(Err(error)) => panic!("{error}"),
+                None => measured.without_run += 1,
+            }
         }
         measured
     });
@@ -132,6 +176,8 @@ fn sum(parts: Vec<Measured>) -> Measured {
         all.write_units += part.write_units;
         all.index_write_units += part.index_write_units;
         all.unwritten += part.unwritten;
+        all.refused += part.refused;
+        all.without_run += part.without_run;
     }
     all.durations.sort_unstable();
     all

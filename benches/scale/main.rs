@@ -68,13 +68,61 @@ fn main() -> Result<()> {
     }
 }
 
-/// A few accounts, much throttling: whatever it is that `cargo test` runs.
+/// Whatever it is that `cargo test` runs.
 fn test(words: &[&str]) -> Result<()> {
-    const NAME: &str = "a_simulated_organization_is_recorded_whole";
-    let filters = words.iter().filter(|word| !word.starts_with('-'));
-    if words.contains(&"--list") || filters.clone().any(|filter| !NAME.contains(filter)) {
+    let tests: [(&str, fn() -> Result<()>); 2] = [
+        (
+            "a_simulated_organization_is_recorded_whole",
+            throttled_organization,
+        ),
+        (
+            "defaults_fit_the_lambda_quota_of_a_new_account",
+            new_account,
+        ),
+    ];
+    if words.contains(&"--list") {
         return Ok(());
     }
+    let filters: Vec<&&str> = words.iter().filter(|w| !w.starts_with('-')).collect();
+    let mut passed = 0;
+    for (name, test) in tests {
+        if filters.is_empty() || filters.iter().any(|filter| name.contains(**filter)) {
+            test()?;
+            println!("test {name} ... ok");
+            passed += 1;
+        }
+    }
+    println!("\ntest result: ok. {passed} passed; 0 failed; 0 ignored");
+    Ok(())
+}
+
+/// The template's defaults and Lambda's smallest quota, with runs after calls
+/// under way all the time: nothing is refused, so no account goes without a run.
+fn new_account() -> Result<()> {
+    let options = Options {
+        accounts: 24,
+        connections: 20,
+        ..Options::default()
+    };
+    assert_eq!(options.quota, 10, "what AWS allows a new account");
+    let template = include_str!("../../template.yaml");
+    let default = format!(
+        "  AccountsAtOnce:\n    Type: Number\n    Default: {}\n",
+        options.at_once
+    );
+    assert!(template.contains(&default), "{default}");
+    let columns = simulate(&options)?;
+    all_holds(&columns)?;
+    for column in &columns {
+        let measured = &column.measured;
+        let counts = [measured.complete, measured.refused, measured.without_run];
+        assert_eq!(counts, [24, 0, 0], "{}", column.title);
+    }
+    Ok(())
+}
+
+/// A few accounts, much throttling.
+fn throttled_organization() -> Result<()> {
     let options = Options {
         accounts: 3,
         connections: 120,
@@ -96,7 +144,6 @@ fn test(words: &[&str]) -> Result<()> {
         [360, 0, 35],
         "first seen, unchanged, about a tenth changed"
     );
-    println!("test {NAME} ... ok\n\ntest result: ok. 1 passed; 0 failed; 0 ignored");
     Ok(())
 }
 

@@ -13,6 +13,12 @@ pub struct Options {
     pub connections: usize,
     /// Accounts that are listed at the same time: `AccountsAtOnce`.
     pub at_once: usize,
+    /// Runs of functions at the same time that Lambda allows the account; 0 for
+    /// any.
+    pub quota: usize,
+    /// Those of the quota that runs after calls on connections hold all the time:
+    /// the queue's `MaximumConcurrency`.
+    pub calls: usize,
     /// Table requests of one run at the same time: `MaxConcurrency`.
     pub concurrency: usize,
     /// Milliseconds that a page of a listing takes, at least and at most.
@@ -38,7 +44,10 @@ impl Default for Options {
         Self {
             accounts: 100,
             connections: 250,
-            at_once: 40,
+            // The template's, in an account with the quota of a new one.
+            at_once: 8,
+            quota: 10,
+            calls: 2,
             concurrency: 4,
             listing_ms: (20, 60),
             table_ms: (3, 7),
@@ -59,7 +68,9 @@ cargo bench --bench scale -- [OPTIONS]
 
   --accounts N        accounts [100]
   --connections N     connections of each [250]
-  --at-once N         accounts at the same time [40]
+  --at-once N         accounts at the same time [8]
+  --quota N           Lambda's concurrency quota of the account, 0 for any [10]
+  --calls N           of it, held by runs after calls on connections [2]
   --concurrency N     table requests of one run at the same time [4]
   --listing-ms A-B    a page of a listing takes from A to B milliseconds [20-60]
   --table-ms A-B      a request to the table [3-7]
@@ -83,6 +94,8 @@ impl Options {
                 "--accounts" => options.accounts = number(flag, value)?,
                 "--connections" => options.connections = number(flag, value)?,
                 "--at-once" => options.at_once = number(flag, value)?,
+                "--quota" => options.quota = number(flag, value)?,
+                "--calls" => options.calls = number(flag, value)?,
                 "--concurrency" => options.concurrency = number(flag, value)?,
                 "--listing-ms" => options.listing_ms = range(flag, value)?,
                 "--table-ms" => options.table_ms = range(flag, value)?,
@@ -105,6 +118,9 @@ impl Options {
         ];
         if counts.contains(&0) {
             return Err("none at all can't be simulated".into());
+        }
+        if options.quota > 0 && options.calls >= options.quota {
+            return Err("--calls leaves nothing of the --quota".into());
         }
         Ok(options)
     }

@@ -47,12 +47,20 @@ pub fn setting(options: &Options) -> String {
     };
     format!(
         "{} accounts with {} connections each in 17 regions, {} at once, {} table requests of a run at once.\n\
+         {}\n\
          A listing page takes {} ms, a table request {} ms, a role {} ms; {} % are throttled.\n\
          A second the table takes {}, an account's listing {}.",
         grouped(options.accounts as u64),
         options.connections,
         options.at_once,
         options.concurrency,
+        match options.quota {
+            0 => "Lambda starts any number of functions.".to_owned(),
+            quota => format!(
+                "Lambda starts {quota} functions at once, {} of them after calls.",
+                options.calls
+            ),
+        },
         span(options.listing_ms),
         span(options.table_ms),
         span(options.sts_ms),
@@ -85,6 +93,12 @@ pub fn print(options: &Options, columns: &[Column]) {
     row("runs COMPLETE", &outcome("COMPLETE"));
     row("runs PARTIAL", &outcome("PARTIAL"));
     row("runs FAILED", &outcome("FAILED"));
+    row("accounts without a run", &|c| {
+        grouped(c.measured.without_run)
+    });
+    row("invocations refused by Lambda", &|c| {
+        grouped(c.measured.refused)
+    });
     row("seconds in all", &|c| format!("{:.1}", c.measured.seconds));
     row("seconds of all runs, summed", &|c| {
         let sum: u64 = c.measured.durations.iter().sum();
