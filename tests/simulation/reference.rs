@@ -411,8 +411,10 @@ impl Lived {
         let lists = listed_by(connection);
         let lacks = |region: &usize| self.is_evidence(ran, *region, connection);
         // Another region's listing may have seen it meanwhile.
+        // One that lives in a default region is gone if one of those lacks it.
+        let is_global = lists[0] != 0;
         let gone = if view.is_empty() {
-            lists.iter().all(lacks)
+            lists.iter().all(lacks) || is_global && lists.iter().any(lacks)
         } else {
             lists.iter().any(lacks)
         };
