@@ -334,7 +334,10 @@ impl Writer<'_> {
             return None;
         }
         Some(match fault.kind {
-            FaultKind::Denied | FaultKind::NoCredentials | FaultKind::NotFound => {
+            FaultKind::Denied
+            | FaultKind::NoCredentials
+            | FaultKind::NotFound
+            | FaultKind::Disk => {
                 stop.get_or_init(|| TableError::call("write", self.table.name(), fault));
                 Settled::Unwritten(None)
             }
@@ -342,7 +345,8 @@ impl Writer<'_> {
             FaultKind::Throttled
             | FaultKind::Service
             | FaultKind::TimedOut
-            | FaultKind::Unreachable => Settled::Unwritten(Some(fault)),
+            | FaultKind::Unreachable
+            | FaultKind::Foreign => Settled::Unwritten(Some(fault)),
         })
     }
 

@@ -137,7 +137,7 @@ async fn what_is_packed_is_not_unpacked() {
     );
     let headers = "smithy-protocol: rpc-v2-cbor\r\ncontent-encoding: gzip\r\n";
     let summary = listed(&lab, Raw::with(headers, packed)).await;
-    assert_told(&summary, "UnreadableAnswer", "");
+    assert_told(&summary, "ForeignAnswer", "a compressed body");
 }
 
 /// A gzip member that stores its content as it is.

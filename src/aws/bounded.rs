@@ -5,6 +5,9 @@
 //! it makes of them is longer still: the smallest entries of a listing take
 //! one byte on the wire and more than a hundred in memory. So the limits are
 //! near to what right answers have.
+//!
+//! Answers that are not the service's are told here too, since this sees each
+//! answer as it came.
 
 use std::error::Error;
 
@@ -12,11 +15,14 @@ use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use futures_util::stream;
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
+
+use super::foreign::{Due, ForeignAnswer};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -69,11 +75,18 @@ impl HttpConnector for BoundedConnector {
             Some("Query" | "Scan" | "GetItem") => MOST_OF_ITEMS,
             _ => MOST,
         };
+        let due = Due::to(&request);
         let answer = self.inner.call(request);
         HttpConnectorFuture::new(async move {
             let mut answer = answer.await?;
             let body = gathered(&mut answer, most).await;
-            *answer.body_mut() = body.unwrap_or_else(failing);
+            if let (Some(due), Ok(body)) = (due, &body)
+                && let Some(foreign) = ForeignAnswer::of(due, &answer, body)
+            {
+                // Of no kind that the SDK sends again by itself.
+                return Err(ConnectorError::other(foreign.into(), None));
+            }
+            *answer.body_mut() = body.map_or_else(failing, SdkBody::from);
             Ok(answer)
         })
     }
@@ -81,7 +94,7 @@ impl HttpConnector for BoundedConnector {
 
 /// The body of an answer in one piece. The SDK keeps each piece as it came, and
 /// a piece of one byte takes thirty times that.
-async fn gathered(answer: &mut HttpResponse, most: usize) -> Result<SdkBody, BoxError> {
+async fn gathered(answer: &mut HttpResponse, most: usize) -> Result<Vec<u8>, BoxError> {
     let announced = answer.headers().get("content-length");
     let announced = announced.and_then(|length| length.parse().ok());
     let mut body = answer.take_body();
@@ -94,7 +107,7 @@ async fn gathered(answer: &mut HttpResponse, most: usize) -> Result<SdkBody, Box
             whole.extend_from_slice(&piece);
         }
     }
-    Ok(SdkBody::from(whole))
+    Ok(whole)
 }
 
 /// A body that can't be read, which is how the SDK tells why.
@@ -123,13 +136,18 @@ fn told(announced: &Option<u64>) -> String {
 impl TooLong {
     /// The answer that was too long, if that is why this error came about.
     pub fn in_causes_of(error: &(dyn Error + 'static)) -> Option<Self> {
-        let mut cause = Some(error);
-        while let Some(error) = cause {
-            if let Some(too_long) = error.downcast_ref() {
-                return Some(*too_long);
-            }
-            cause = error.source();
-        }
-        None
+        in_causes_of(error)
     }
+}
+
+/// The cause of this type, if an error has one.
+pub(super) fn in_causes_of<T: Error + Copy + 'static>(error: &(dyn Error + 'static)) -> Option<T> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(found) = error.downcast_ref() {
+            return Some(*found);
+        }
+        cause = error.source();
+    }
+    None
 }

@@ -7,7 +7,8 @@ use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 
-use super::bounded::TooLong;
+use super::bounded::{TooLong, in_causes_of};
+use super::foreign::ForeignAnswer;
 use crate::domain::text::cut;
 
 /// A failed call, reduced to what decides and what is told.
@@ -36,6 +37,10 @@ pub enum FaultKind {
     TimedOut,
     /// No connection to the service.
     Unreachable,
+    /// Something else answered in the service's place.
+    Foreign,
+    /// The local table's disk is full, or can't be written.
+    Disk,
     /// The caller may not, or is not known in this region.
     Denied,
     /// There are no credentials to call with.
@@ -50,9 +55,21 @@ impl FaultKind {
     /// Whether the same request may work when it is sent again.
     pub fn is_passing(self) -> bool {
         match self {
-            Self::Throttled | Self::Service | Self::TimedOut | Self::Unreachable => true,
-            Self::Denied | Self::NoCredentials | Self::NotFound | Self::Refused => false,
+            Self::Throttled
+            | Self::Service
+            | Self::TimedOut
+            | Self::Unreachable
+            | Self::Foreign => true,
+            Self::Disk | Self::Denied | Self::NoCredentials | Self::NotFound | Self::Refused => {
+                false
+            }
         }
+    }
+
+    /// Whether a few tries show that it does not pass: nothing listens, or
+    /// something else than the service does.
+    pub fn is_soon_clear(self) -> bool {
+        matches!(self, Self::Unreachable | Self::Foreign)
     }
 }
 
@@ -64,13 +81,20 @@ impl Fault {
         const CODE: usize = 64;
         const MESSAGE: usize = 400;
         let message = without_request(&one_line(message.as_ref()));
+        let kind = match kind {
+            FaultKind::Service if is_of_the_disk(&message) => FaultKind::Disk,
+            kind => kind,
+        };
         Self {
             kind,
             code: cut(&one_line(code), CODE).into(),
             message: cut(&message, MESSAGE).into(),
             is_open: matches!(
                 kind,
-                FaultKind::Service | FaultKind::TimedOut | FaultKind::Unreachable
+                FaultKind::Service
+                    | FaultKind::TimedOut
+                    | FaultKind::Unreachable
+                    | FaultKind::Foreign
             ),
         }
     }
@@ -172,6 +196,9 @@ where
     E: ProvideErrorMetadata + Error + 'static,
 {
     fn from(error: &SdkError<E, HttpResponse>) -> Self {
+        if let Some(foreign) = in_causes_of::<ForeignAnswer>(error) {
+            return Self::new(FaultKind::Foreign, "ForeignAnswer", foreign.to_string());
+        }
         match error {
             SdkError::ServiceError(answer) if answer.raw().status().is_success() => {
                 Self::new(FaultKind::Service, "UnreadableAnswer", chain(error))
@@ -222,6 +249,20 @@ where
             _ => Self::new(FaultKind::Service, "UnknownError", chain(error)),
         }
     }
+}
+
+/// What SQLite, which keeps a local table, says of a disk. DynamoDB says none of
+/// it. <https://www.sqlite.org/rescode.html>
+const OF_THE_DISK: [&str; 5] = [
+    "database or disk is full",
+    "disk I/O error",
+    "attempt to write a readonly database",
+    "unable to open database file",
+    "database disk image is malformed",
+];
+
+fn is_of_the_disk(message: &str) -> bool {
+    OF_THE_DISK.iter().any(|said| message.contains(said))
 }
 
 /// A request for which there were no credentials, or that can't be sent at
@@ -335,6 +376,14 @@ mod tests {
         );
         let plain = "User: arn:aws:iam::1:role/x is not authorized to perform sts:AssumeRole";
         assert_eq!(without_request(plain), plain);
+    }
+
+    #[test]
+    fn a_disk_that_is_full_is_no_fault_of_a_service() {
+        let fault = |message| Fault::new(FaultKind::Service, "InternalServerError", message);
+        let full = fault("Internal error: database or disk is full");
+        assert_eq!((full.kind, full.is_open), (FaultKind::Disk, false));
+        assert_eq!(fault("try again").kind, FaultKind::Service);
     }
 
     #[test]

@@ -5,6 +5,7 @@ pub mod bounded;
 pub mod clients;
 mod endpoints;
 pub mod fault;
+mod foreign;
 pub mod meter;
 pub mod patience;
 pub(crate) mod reader;

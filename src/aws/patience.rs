@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::fault::{Fault, FaultKind};
+use super::fault::Fault;
 
 /// The times by which the parts of a run must be done.
 ///
@@ -42,8 +42,9 @@ pub struct Patience {
     pub first: Duration,
     /// The longest wait at all.
     pub longest: Duration,
-    /// Tries at a service that can't be connected to: a name that does not
-    /// exist never will.
+    /// Tries at a service that can't be connected to, or in whose place
+    /// something else answers: a name that does not exist never will, and a
+    /// sign-in page stays one.
     pub unreachable_tries: u32,
 }
 
@@ -69,7 +70,7 @@ impl Patience {
         if !fault.kind.is_passing() {
             return None;
         }
-        if fault.kind == FaultKind::Unreachable && failed >= self.unreachable_tries {
+        if fault.kind.is_soon_clear() && failed >= self.unreachable_tries {
             return None;
         }
         let doubled = self
@@ -83,6 +84,7 @@ impl Patience {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aws::FaultKind;
 
     fn fault(kind: FaultKind) -> Fault {
         Fault::new(kind, "X", "x")
@@ -105,12 +107,11 @@ mod tests {
         let patience = Patience::default();
         let far = Instant::now() + Duration::from_secs(3600);
         assert_eq!(patience.wait(&fault(FaultKind::Denied), 1, far), None);
-        assert!(
-            patience
-                .wait(&fault(FaultKind::Unreachable), 3, far)
-                .is_some()
-        );
-        assert_eq!(patience.wait(&fault(FaultKind::Unreachable), 4, far), None);
+        assert_eq!(patience.wait(&fault(FaultKind::Disk), 1, far), None);
+        for kind in [FaultKind::Unreachable, FaultKind::Foreign] {
+            assert!(patience.wait(&fault(kind), 3, far).is_some());
+            assert_eq!(patience.wait(&fault(kind), 4, far), None);
+        }
     }
 
     #[test]
