@@ -6,14 +6,16 @@ use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
 use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_http_client::tls::{Provider, TlsContext, rustls_provider::CryptoMode};
 use aws_smithy_http_client::{Builder, ConnectorBuilder};
 use aws_smithy_runtime_api::client::http::HttpClient;
 
-use super::bounded::Bounded;
+use aws_types::region::Region;
 
-use super::endpoints;
-use crate::config::InvalidSettings;
+use super::bounded::Bounded;
+use super::shared_config::SharedConfig;
+use super::{endpoints, trust};
+use crate::config::{InvalidSetting, InvalidSettings};
 
 /// An answer that takes longer than this is not coming: without a limit, one
 /// silent connection would eat the whole run.
@@ -21,12 +23,30 @@ const ATTEMPT: Duration = Duration::from_secs(20);
 const CONNECT: Duration = Duration::from_secs(4);
 
 /// Reads everything that the AWS SDKs read (environment, profiles, endpoints,
-/// retries), once.
+/// retries), once, but for credentials: how they are found is the caller's.
+///
+/// `shared` names the profile; `region` goes before the environment's and the
+/// profile's.
 ///
 /// # Errors
-/// [`InvalidSettings`] if an endpoint would be spoken to without TLS.
-pub async fn load() -> Result<SdkConfig, InvalidSettings> {
-    checked(loader()).await
+/// [`InvalidSettings`] if a setting can't be used, or an endpoint would be
+/// spoken to without TLS.
+pub async fn load(
+    shared: &SharedConfig,
+    region: Option<&str>,
+) -> Result<SdkConfig, InvalidSettings> {
+    let faults: Vec<_> = shared.file_faults().collect();
+    if !faults.is_empty() {
+        return Err(InvalidSettings(faults));
+    }
+    let mut loader = loader(shared)?.no_credentials();
+    if let Some(profile) = shared.named() {
+        loader = loader.profile_name(profile);
+    }
+    if let Some(region) = region {
+        loader = loader.region(Region::new(region.to_owned()));
+    }
+    checked(loader).await
 }
 
 /// The same in Lambda, which has the credentials of the function's role in the
@@ -39,19 +59,34 @@ pub async fn load() -> Result<SdkConfig, InvalidSettings> {
 /// # Errors
 /// As [`load`].
 pub async fn load_in_lambda() -> Result<SdkConfig, InvalidSettings> {
+    let shared = SharedConfig::read(None).await.map_err(invalid)?;
     let credentials = EnvironmentVariableCredentialsProvider::new();
-    checked(loader().credentials_provider(credentials)).await
+    checked(loader(&shared)?.credentials_provider(credentials)).await
 }
 
-fn loader() -> ConfigLoader {
-    aws_config::defaults(behavior())
+fn invalid(fault: InvalidSetting) -> InvalidSettings {
+    InvalidSettings(vec![fault])
+}
+
+/// A loader that does not panic: what it reads was looked at before.
+fn loader(shared: &SharedConfig) -> Result<ConfigLoader, InvalidSettings> {
+    let trust = trust::context(shared);
+    let faults: Vec<_> = shared
+        .faults()
+        .chain(trust.as_ref().err().cloned())
+        .collect();
+    let trust = match trust {
+        Ok(trust) if faults.is_empty() => trust,
+        _ => return Err(InvalidSettings(faults)),
+    };
+    Ok(aws_config::defaults(behavior())
         .timeout_config(
             TimeoutConfig::builder()
                 .connect_timeout(CONNECT)
                 .operation_attempt_timeout(ATTEMPT)
                 .build(),
         )
-        .http_client(Bounded::new(https()))
+        .http_client(Bounded::new(https(trust))))
 }
 
 async fn checked(loader: ConfigLoader) -> Result<SdkConfig, InvalidSettings> {
@@ -65,10 +100,12 @@ async fn checked(loader: ConfigLoader) -> Result<SdkConfig, InvalidSettings> {
 }
 
 /// The SDK's own HTTPS client: it can't be had from the SDK to be wrapped.
-fn https() -> impl HttpClient + 'static {
-    Builder::new().build_with_connector_fn(|settings, components| {
+fn https(trust: TlsContext) -> impl HttpClient + 'static {
+    Builder::new().build_with_connector_fn(move |settings, components| {
         let provider = Provider::Rustls(CryptoMode::AwsLc);
-        let mut connector = ConnectorBuilder::default().tls_provider(provider);
+        let mut connector = ConnectorBuilder::default()
+            .tls_provider(provider)
+            .tls_context(trust.clone());
         connector.set_connector_settings(settings.cloned());
         connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
         connector.set_proxy_config(Some(ProxyConfig::from_env()));

@@ -9,6 +9,8 @@ mod foreign;
 pub mod meter;
 pub mod patience;
 pub(crate) mod reader;
+pub mod shared_config;
+mod trust;
 
 pub use fault::{Fault, FaultKind};
 pub use meter::Meter;

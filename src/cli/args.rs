@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
+use super::aws::{AwsArgs, GlobalArgs};
 use super::changes::{ChangesArgs, HistoryArgs};
 use super::check::CheckArgs;
 use super::cost::CostArgs;
@@ -34,6 +35,8 @@ Exit codes:
 #[derive(Debug, Parser)]
 #[command(name = "ccinv", version, after_help = EXIT_CODES, max_term_width = 100)]
 pub(super) struct Args {
+    #[command(flatten)]
+    aws: GlobalArgs,
     #[command(subcommand)]
     pub(super) command: Command,
 }
@@ -53,6 +56,7 @@ Examples:
   ccinv scan                                      your region, into a local file
   ccinv scan --regions us-east-1,eu-south-1
   ccinv scan --table codeconnections-inventory    into a deployed table
+  ccinv scan --profile prod --region eu-west-1    as that profile, there
   ccinv scan --json | jq .changes
 
 Exit codes: 0 the run is COMPLETE, 4 it is PARTIAL, 1 it FAILED, 2 wrong usage.")]
@@ -61,7 +65,7 @@ Exit codes: 0 the run is COMPLETE, 4 it is PARTIAL, 1 it FAILED, 2 wrong usage."
     #[command(after_help = "\
 Examples:
   ccinv list --status PENDING
-  ccinv list --provider GitHub --region eu-west-1 --json
+  ccinv list --provider GitHub --in-region eu-west-1 --json
   ccinv list --include-deleted --format csv > connections.csv
   ccinv list --as-of 2026-10-31T23:59:59Z
 
@@ -215,6 +219,8 @@ pub(super) struct StoreArgs {
     /// A DynamoDB table instead, reached as the AWS CLI would
     #[arg(long, value_name = "NAME", conflicts_with = "db")]
     pub(super) table: Option<TableName>,
+    #[command(flatten)]
+    pub(super) aws: AwsArgs,
 }
 
 #[derive(Debug, ClapArgs)]

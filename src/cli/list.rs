@@ -30,7 +30,7 @@ pub(super) struct FilterArgs {
     pub(super) account: Option<AccountId>,
     /// Only those that live in this region
     #[arg(long, value_name = "REGION")]
-    region: Option<Region>,
+    in_region: Option<Region>,
 }
 
 impl FilterArgs {
@@ -40,7 +40,7 @@ impl FilterArgs {
             status: self.status,
             provider: self.provider,
             account: self.account,
-            region: self.region,
+            region: self.in_region,
             include_deleted,
         }
     }

@@ -1,6 +1,7 @@
 //! The command line `ccinv`.
 
 mod args;
+mod aws;
 mod basis;
 mod changes;
 mod check;
@@ -16,6 +17,7 @@ mod list;
 pub(crate) mod output;
 mod progress;
 mod report;
+mod roles;
 mod rule_flags;
 mod rules_file;
 mod runs;

@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 
 use super::args::ScanArgs;
 use super::output::{print, print_json};
-use super::store::{Store, aws_config, credentials};
+use super::store::Store;
 use super::words::summary;
-use super::{CliError, Exit, progress, say};
+use super::{CliError, Exit, aws, progress, say};
 use crate::aws::fault::Fault;
 use crate::aws::{Meter, Patience};
 use crate::collect::{CodeConnections, Limits};
@@ -34,7 +34,7 @@ pub(super) async fn run(args: ScanArgs) -> Result<Exit, CliError> {
     Request::from_event(&event).map_err(|invalid| {
         CliError::Usage(format!("{}: {}", flag(&invalid.field), invalid.problem))
     })?;
-    let config = aws_config().await?;
+    let config = aws::config(&args.store.aws).await?;
     let regions = regions(&args, &config)?;
     let retired_regions = args
         .retired_regions
@@ -44,7 +44,7 @@ pub(super) async fn run(args: ScanArgs) -> Result<Exit, CliError> {
         .map_err(|problem| CliError::Usage(format!("--retired-regions: {problem}")))?;
     let retired_regions = retired_regions.to_vec();
     Store::check_region(&args.store, &config)?;
-    let credentials = credentials(&config).await?;
+    let credentials = aws::credentials(&config).await?;
     let account = match &args.account {
         Some(account) => account.clone(),
         None => own_account(&config, &credentials, &regions).await?,
@@ -124,15 +124,13 @@ fn regions(args: &ScanArgs, config: &SdkConfig) -> Result<Vec<Region>, CliError>
     if let Some(list) = &args.regions {
         return Ok(list.0.clone());
     }
-    let Some(region) = config.region() else {
-        return Err(CliError::Usage(
-            "no AWS region is set; name some with --regions, or set AWS_REGION".to_owned(),
-        ));
-    };
-    let region = region.as_ref().parse();
-    Ok(vec![region.map_err(|malformed| {
-        CliError::Usage(format!("your AWS region: {malformed}"))
-    })?])
+    aws::region(config)?
+        .map(|region| vec![region])
+        .ok_or_else(|| {
+            CliError::Usage(
+                "no AWS region is set; name some with --regions, or set AWS_REGION".to_owned(),
+            )
+        })
 }
 
 /// The account that the credentials belong to: they may say so themselves

@@ -3,15 +3,11 @@
 use std::path::Path;
 
 use aws_config::SdkConfig;
-use aws_credential_types::Credentials;
-use aws_credential_types::provider::ProvideCredentials;
-use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_dynamodb::Client;
 
 use super::args::StoreArgs;
-use super::{CliError, say};
+use super::{CliError, aws, say};
 use crate::audit::Audit;
-use crate::aws::clients;
 use crate::aws::fault::chain;
 use crate::local::EmbeddedTable;
 use crate::local::embedded::{EmbeddedError, Open};
@@ -28,8 +24,14 @@ impl Store {
     /// Opens what `args` name, to read it.
     pub(super) async fn open(args: &StoreArgs) -> Result<Self, CliError> {
         match &args.table {
-            Some(_) => Self::open_with(args, Open::Existing, &aws_config().await?).await,
-            None => Self::file(args, Open::Existing).await,
+            Some(_) => {
+                let config = aws::config(&args.aws).await?;
+                Self::open_with(args, Open::Existing, &config).await
+            }
+            None => {
+                args.aws.check_unused()?;
+                Self::file(args, Open::Existing).await
+            }
         }
     }
 
@@ -43,7 +45,7 @@ impl Store {
             return Self::file(args, open).await;
         };
         Self::check_region(args, config)?;
-        credentials(config).await?;
+        aws::credentials(config).await?;
         Ok(Self {
             table: Table::new(Client::new(config), name.clone()),
             _embedded: None,
@@ -52,11 +54,12 @@ impl Store {
 
     /// A table on AWS is in the caller's region.
     pub(super) fn check_region(args: &StoreArgs, config: &SdkConfig) -> Result<(), CliError> {
-        if args.table.is_none() || config.region().is_some() {
+        if args.table.is_none() || aws::region(config)?.is_some() {
             return Ok(());
         }
         Err(CliError::Usage(
-            "no AWS region is set for the table; set AWS_REGION, or a profile that has one"
+            "no AWS region is set for the table; give --region, set AWS_REGION, or use a profile \
+             that has one"
                 .to_owned(),
         ))
     }
@@ -78,12 +81,6 @@ impl Store {
     pub(super) fn table(&self) -> &Table {
         &self.table
     }
-}
-
-/// What the AWS SDKs read. Endpoints that can't be used were set wrongly.
-pub(super) async fn aws_config() -> Result<SdkConfig, CliError> {
-    let config = clients::load().await;
-    config.map_err(|invalid| CliError::Usage(invalid.to_string()))
 }
 
 /// Opens a database file. One that can't be used was named wrongly.
@@ -121,19 +118,4 @@ fn warning(path: &Path) -> Option<String> {
 #[cfg(not(unix))]
 fn warning(_: &Path) -> Option<String> {
     None
-}
-
-/// The caller's credentials. Without any, nothing is asked or made.
-pub(super) async fn credentials(config: &SdkConfig) -> Result<Credentials, CliError> {
-    let none = "no AWS credentials; set them as for the AWS CLI: a profile, or \
-                AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
-    let provider = config
-        .credentials_provider()
-        .ok_or_else(|| CliError::Usage(none.to_owned()))?;
-    provider.provide_credentials().await.map_err(|error| {
-        CliError::Usage(match error {
-            CredentialsError::CredentialsNotLoaded(_) => none.to_owned(),
-            other => format!("AWS credentials: {}", chain(&other)),
-        })
-    })
 }

@@ -1,6 +1,8 @@
 """Runs a command on a terminal of a given width, and prints what it wrote.
 
-    terminal.py COLUMNS PROGRAM ARGUMENT...
+    terminal.py [--type TEXT] COLUMNS PROGRAM ARGUMENT...
+
+TEXT is typed there, and a new line.
 """
 
 import fcntl
@@ -12,13 +14,19 @@ import termios
 
 
 def main() -> int:
+    arguments = sys.argv[1:]
+    typed = b""
+    if arguments[0] == "--type":
+        typed = arguments[1].encode() + b"\n"
+        arguments = arguments[2:]
     ours, theirs = os.openpty()
-    size = struct.pack("HHHH", 40, int(sys.argv[1]), 0, 0)
+    size = struct.pack("HHHH", 40, int(arguments[0]), 0, 0)
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, size)
     command = subprocess.Popen(
-        sys.argv[2:], stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+        arguments[1:], stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
     )
     os.close(theirs)
+    os.write(ours, typed)
     written = b""
     while True:
         try:

@@ -32,6 +32,7 @@ pub mod stage;
 pub mod streams;
 pub mod template;
 pub mod time;
+pub mod tls;
 pub mod tools;
 pub mod whole;
 
