@@ -11,6 +11,7 @@ use futures_util::stream::{self, StreamExt};
 use tokio::time::Instant;
 
 use crate::applied::{Applied, Settled, is_settled};
+use crate::aws::watch::{Retry, interrupted};
 use crate::aws::{Deadline, Fault, FaultKind, Meter, Patience};
 use crate::domain::decide::{Comparison, Decision, Step};
 use crate::domain::listing::Observation;
@@ -49,6 +50,7 @@ const ROUNDS: u32 = 20;
 impl Writer<'_> {
     /// Writes the plan: the changes first, they are what must not be lost.
     pub async fn apply(&self, plan: Plan<'_>) -> Applied {
+        self.meter.begin_to_write();
         let stop = OnceLock::new();
         let mut applied = Applied::of(plan.changes.len());
         let mut changes = stream::iter(plan.changes)
@@ -89,8 +91,8 @@ impl Writer<'_> {
         let mut last = None;
         let mut is_open = false;
         loop {
-            if stop.get().is_some() || Instant::now() >= self.deadline.writing {
-                return Settled::unwritten(decision, is_open, last);
+            if stop.get().is_some() || self.is_over() {
+                return Settled::unwritten(decision, is_open, self.kept_by(last));
             }
             let fault = match self.carry_out(&decision, known.as_ref()).await {
                 Err(TooLate { was_sent }) => {
@@ -259,7 +261,8 @@ impl Writer<'_> {
         let mut failed = 0;
         let mut last: Option<Fault> = None;
         while !pending.is_empty() {
-            if stop.get().is_some() || Instant::now() >= self.deadline.writing {
+            if stop.get().is_some() || self.is_over() {
+                let last = self.kept_by(last);
                 let unwritten = |_| Settled::Unwritten(last.clone());
                 settled.extend(pending.drain(..).map(unwritten));
                 break;
@@ -292,12 +295,10 @@ impl Writer<'_> {
                 let fault = telling(last, fault);
                 last = Some(fault.clone());
                 failed += 1;
-                match self.patience.wait(&fault, failed, self.deadline.writing) {
-                    Some(wait) => tokio::time::sleep(wait).await,
-                    None => {
-                        let unwritten = |_| Settled::Unwritten(Some(fault.clone()));
-                        settled.extend(again.drain(..).map(unwritten));
-                    }
+                let subject = format!("{} unchanged connections", again.len());
+                if !self.waited_out("touch", &subject, &fault, failed).await {
+                    let unwritten = |_| Settled::Unwritten(Some(fault.clone()));
+                    settled.extend(again.drain(..).map(unwritten));
                 }
             }
             pending = again;
@@ -329,8 +330,7 @@ impl Writer<'_> {
         failed: u32,
         stop: &OnceLock<TableError>,
     ) -> Option<Settled> {
-        if let Some(wait) = self.patience.wait(&fault, failed, self.deadline.writing) {
-            tokio::time::sleep(wait).await;
+        if self.waited_out("write", arn.as_str(), &fault, failed).await {
             return None;
         }
         Some(match fault.kind {
@@ -348,6 +348,33 @@ impl Writer<'_> {
             | FaultKind::Unreachable
             | FaultKind::Foreign => Settled::Unwritten(Some(fault)),
         })
+    }
+
+    /// Waits before the next try, if there should be one.
+    async fn waited_out(&self, operation: &str, subject: &str, fault: &Fault, failed: u32) -> bool {
+        let until = self.deadline.writing;
+        let Some(wait) = self.patience.wait(fault, failed, until) else {
+            return false;
+        };
+        let retry = Retry {
+            operation,
+            subject,
+            fault,
+            failed,
+            wait,
+            until,
+        };
+        self.meter.wait_for(retry).await
+    }
+
+    /// Whether nothing more is to be sent.
+    fn is_over(&self) -> bool {
+        Instant::now() >= self.deadline.writing || self.meter.writing_is_interrupted()
+    }
+
+    /// Why a write is not made, where `last` is what went wrong before.
+    fn kept_by(&self, last: Option<Fault>) -> Option<Fault> {
+        last.or_else(|| self.meter.writing_is_interrupted().then(interrupted))
     }
 
     fn decide(&self, arn: &ConnectionArn, known: Option<&Snapshot>) -> Decision {

@@ -98,6 +98,7 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Inventory<S, C> {
             patience: self.policy.patience,
             deadline,
             connections: self.policy.limits.connections,
+            meter: &meter,
         };
         let read = async {
             let state = recorder.read_previous().await?;

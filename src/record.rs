@@ -10,7 +10,8 @@ use std::future::Future;
 
 use tokio::time::Instant;
 
-use crate::aws::{Deadline, Fault, FaultKind, Patience};
+use crate::aws::watch::Retry;
+use crate::aws::{Deadline, Fault, FaultKind, Meter, Patience};
 use crate::domain::run::count_by_status;
 use crate::domain::{AccountId, AccountRecord, Change, ConnectionArn, RunRecord};
 use crate::table::{PreviousState, SnapshotLine, Table, TableError, Write};
@@ -31,6 +32,8 @@ pub struct Recorder<'a> {
     pub deadline: Deadline,
     /// Connections of one account that fit the memory.
     pub connections: u64,
+    /// What watches.
+    pub meter: &'a Meter,
 }
 
 impl Recorder<'_> {
@@ -275,15 +278,35 @@ impl Recorder<'_> {
                 Err(_) => return Err(last.unwrap_or_else(|| self.too_late())),
             };
             failed += 1;
-            let wait = error
-                .fault()
-                .and_then(|fault| self.patience.wait(fault, failed, until));
-            match wait {
-                Some(wait) => tokio::time::sleep(wait).await,
-                None => return Err(error),
+            if !self.waited_out(&error, failed, until).await {
+                return Err(error);
             }
             last = Some(error);
         }
+    }
+
+    /// Waits before the next try, if there should be one.
+    async fn waited_out(&self, error: &TableError, failed: u32, until: Instant) -> bool {
+        let TableError::Call {
+            operation,
+            subject,
+            fault,
+        } = error
+        else {
+            return false;
+        };
+        let Some(wait) = self.patience.wait(fault, failed, until) else {
+            return false;
+        };
+        let retry = Retry {
+            operation,
+            subject,
+            fault,
+            failed,
+            wait,
+            until,
+        };
+        !self.meter.is_interrupted() && self.meter.wait_for(retry).await
     }
 
     fn too_late(&self) -> TableError {

@@ -1,4 +1,5 @@
-//! What a run costs: requests on the wire and capacity units.
+//! What a run costs: requests on the wire and capacity units; and how it is
+//! watched.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,6 +9,8 @@ use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::error::BoxError;
 use aws_sdk_dynamodb::types::ConsumedCapacity;
 use serde::Serialize;
+
+use super::watch::{Interrupt, Observer, Retry};
 
 /// Counts what one run does. Shared between its parts, and with who watches
 /// its progress.
@@ -23,6 +26,8 @@ pub struct Meter {
     pages: AtomicU64,
     listed: AtomicU64,
     written: AtomicU64,
+    observer: Option<Arc<dyn Observer>>,
+    interrupt: Interrupt,
 }
 
 /// Requests sent, those that were retried counted each time.
@@ -68,6 +73,50 @@ pub(crate) enum Use {
 }
 
 impl Meter {
+    /// A meter of a run whose waits are told to `observer`.
+    pub fn watched(observer: Arc<dyn Observer>) -> Self {
+        Self {
+            observer: Some(observer),
+            ..Self::default()
+        }
+    }
+
+    /// Ends the run early: its listings, so that what they saw is written, or
+    /// its writing if it has begun to write. The run is recorded all the same.
+    pub fn interrupt(&self) {
+        self.interrupt.set();
+    }
+
+    /// Whether the run was to end early.
+    pub fn is_interrupted(&self) -> bool {
+        self.interrupt.is_set()
+    }
+
+    pub(crate) async fn interrupted(&self) {
+        self.interrupt.wait().await;
+    }
+
+    pub(crate) fn begin_to_write(&self) {
+        self.interrupt.begin_to_write();
+    }
+
+    pub(crate) fn writing_is_interrupted(&self) -> bool {
+        self.interrupt.ends_writing()
+    }
+
+    /// Tells of a retry, and waits for it. Returns false if the run is to end
+    /// early: then it is not tried again.
+    pub(crate) async fn wait_for(&self, retry: Retry<'_>) -> bool {
+        if let Some(observer) = &self.observer {
+            observer.retrying(&retry);
+        }
+        tokio::select! {
+            biased;
+            () = tokio::time::sleep(retry.wait) => true,
+            () = self.interrupt.again() => false,
+        }
+    }
+
     /// Requests so far.
     pub fn requests(&self) -> Requests {
         Requests {

@@ -11,6 +11,7 @@ pub mod patience;
 pub(crate) mod reader;
 pub mod shared_config;
 mod trust;
+pub mod watch;
 
 pub use fault::{Fault, FaultKind};
 pub use meter::Meter;

@@ -1,6 +1,7 @@
 //! The arguments, and their help.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
@@ -29,7 +30,8 @@ Exit codes:
   1  failure
   2  wrong usage; nothing was written
   3  findings: the record is not whole, or a rule is broken
-  4  evidence is missing: nothing is recorded, or a run was not complete";
+  4  evidence is missing: nothing is recorded, or a run was not complete
+  130  ended by Ctrl-C";
 
 /// An inventory of AWS CodeConnections that can be believed.
 #[derive(Debug, Parser)]
@@ -59,7 +61,11 @@ Examples:
   ccinv scan --profile prod --region eu-west-1    as that profile, there
   ccinv scan --json | jq .changes
 
-Exit codes: 0 the run is COMPLETE, 4 it is PARTIAL, 1 it FAILED, 2 wrong usage.")]
+Ctrl-C ends the listing, or the writing if it has begun, and records what is known.
+A second Ctrl-C ends the command at once.
+
+Exit codes: 0 the run is COMPLETE, 4 it is PARTIAL, 1 it FAILED, 2 wrong usage, 130
+it was ended by Ctrl-C.")]
     Scan(ScanArgs),
     /// List connections as they are, or as they were
     #[command(after_help = "\
@@ -270,6 +276,12 @@ pub(super) struct ScanArgs {
     /// Table requests at the same time
     #[arg(long, value_name = "NUMBER", default_value = "8", value_parser = parse_concurrency)]
     pub(super) max_concurrency: usize,
+    /// Limit the run's duration: 30s, 2m, at most 15m
+    ///
+    /// Calls that fail are retried until then, and each retry is reported on
+    /// standard error. Listing may take six tenths of it.
+    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = parse_timeout)]
+    pub(super) timeout: Duration,
     /// Print the run's summary as JSON
     #[arg(long)]
     pub(super) json: bool,
@@ -322,6 +334,20 @@ pub(super) fn parse_every(text: &str) -> Result<i64, String> {
     when::span(text)
         .filter(|span| *span > 0)
         .ok_or_else(|| format!("{text:?} is not a span of time such as 1h, 15m or 1d"))
+}
+
+/// How long a run may take: not longer than Lambda would let it.
+fn parse_timeout(text: &str) -> Result<Duration, String> {
+    let seconds = text
+        .strip_suffix('s')
+        .and_then(|number| number.parse().ok());
+    let millis = when::span(text).and_then(|millis| u64::try_from(millis).ok());
+    let duration = seconds
+        .map(Duration::from_secs)
+        .or(millis.map(Duration::from_millis));
+    duration
+        .filter(|time| (Duration::from_secs(1)..=Duration::from_secs(900)).contains(time))
+        .ok_or_else(|| format!("{text:?} is not a duration from 1s to 15m"))
 }
 
 /// A kind in any case, with dashes too.

@@ -57,6 +57,8 @@ enum Exit {
     Findings = 3,
     /// It can't say, or can't say all: something was not recorded.
     NoEvidence = 4,
+    /// It was ended by Ctrl-C, as shells tell it.
+    Interrupted = 130,
 }
 
 impl From<Exit> for ExitCode {

@@ -1,7 +1,8 @@
 //! `scan`: one run of the handler, now, with the caller's credentials.
 
 use std::io::{self, IsTerminal};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -15,6 +16,7 @@ use super::store::Store;
 use super::words::summary;
 use super::{CliError, Exit, aws, progress, say};
 use crate::aws::fault::Fault;
+use crate::aws::watch::{Observer, Retry};
 use crate::aws::{Meter, Patience};
 use crate::collect::{CodeConnections, Limits};
 use crate::config::check_retired;
@@ -24,9 +26,6 @@ use crate::handler::{Accounts, Handler, HandlerError};
 use crate::inventory::{Inventory, Policy};
 use crate::local::embedded::Open;
 use crate::summary::Answer;
-
-/// As long as Lambda would let it run.
-const REMAINING: Duration = Duration::from_secs(900);
 
 pub(super) async fn run(args: ScanArgs) -> Result<Exit, CliError> {
     let event = event(&args);
@@ -47,7 +46,7 @@ pub(super) async fn run(args: ScanArgs) -> Result<Exit, CliError> {
     let credentials = aws::credentials(&config).await?;
     let account = match &args.account {
         Some(account) => account.clone(),
-        None => own_account(&config, &credentials, &regions).await?,
+        None => own_account(&config, &credentials, &regions, args.timeout).await?,
     };
     let store = Store::open_with(&args.store, Open::OrCreate, &config).await?;
     let handler = Handler {
@@ -67,13 +66,71 @@ pub(super) async fn run(args: ScanArgs) -> Result<Exit, CliError> {
         retired_regions,
         random: || fastrand::u128(..),
     };
-    let meter = Arc::new(Meter::default());
-    let handled = handler.handle_metered(&event, REMAINING, Arc::clone(&meter));
-    let answer = match with_progress(handled, &meter).await {
+    let waits = Arc::new(Waits::default());
+    let meter = Arc::new(Meter::watched(Arc::clone(&waits) as Arc<dyn Observer>));
+    let handled = handler.handle_metered(&event, args.timeout, Arc::clone(&meter));
+    let answer = tokio::select! {
+        answer = with_progress(handled, &meter, &waits) => answer,
+        () = interrupts(&meter, &waits) => {
+            say("ended by Ctrl-C; the run is not recorded");
+            return Ok(Exit::Interrupted);
+        }
+    };
+    let answer = match answer {
         Ok(answer) | Err(HandlerError::RunFailed(answer)) => answer,
         Err(error) => return Err(CliError::failure(error)),
     };
-    tell(&answer, args.json)
+    let exit = tell(&answer, args.json)?;
+    Ok(match exit {
+        Exit::NoEvidence | Exit::Failure if meter.is_interrupted() => Exit::Interrupted,
+        exit => exit,
+    })
+}
+
+/// Has the run end early at the first Ctrl-C, and returns at the second.
+async fn interrupts(meter: &Meter, waits: &Waits) {
+    for is_first in [true, false] {
+        if tokio::signal::ctrl_c().await.is_err() {
+            // It can't be waited for: the run goes on to its end.
+            std::future::pending::<()>().await;
+        }
+        if is_first {
+            meter.interrupt();
+            waits.say("ending early: what is known is recorded; Ctrl-C again ends it at once");
+        }
+    }
+}
+
+/// Tells what a run waits for: at once, or where a spinner is shown, past it.
+#[derive(Debug, Default)]
+struct Waits {
+    lines: Mutex<Vec<String>>,
+    is_spinner_shown: AtomicBool,
+}
+
+impl Waits {
+    fn say(&self, line: &str) {
+        if self.is_spinner_shown.load(Ordering::Relaxed) {
+            self.lines().push(line.to_owned());
+        } else {
+            say(line);
+        }
+    }
+
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *self.lines())
+    }
+
+    fn lines(&self) -> MutexGuard<'_, Vec<String>> {
+        // Lines that a panic left behind are still lines.
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Observer for Waits {
+    fn retrying(&self, retry: &Retry<'_>) {
+        self.say(&retry.to_string());
+    }
 }
 
 fn tell(answer: &Answer, json: bool) -> Result<Exit, CliError> {
@@ -140,40 +197,51 @@ async fn own_account(
     config: &SdkConfig,
     credentials: &Credentials,
     regions: &[Region],
+    time: Duration,
 ) -> Result<AccountId, CliError> {
-    let told = match credentials.account_id() {
-        Some(account) => account.as_str().to_owned(),
-        None => {
-            let mut sts = aws_sdk_sts::config::Builder::from(config);
-            if let (None, Some(region)) = (config.region(), regions.first()) {
-                sts.set_region(Some(SdkRegion::new(region.to_string())));
-            }
-            let sts = aws_sdk_sts::Client::from_conf(sts.build());
-            let identity = sts.get_caller_identity().send().await.map_err(|error| {
-                let fault = Fault::from(&error);
-                CliError::Usage(format!(
-                    "the account of your credentials could not be told ({fault}); \
-                     name it with --account"
-                ))
-            })?;
-            identity.account.unwrap_or_default()
-        }
+    if let Some(told) = credentials.account_id() {
+        return account_of(told.as_str());
+    }
+    let mut sts = aws_sdk_sts::config::Builder::from(config);
+    if let (None, Some(region)) = (config.region(), regions.first()) {
+        sts.set_region(Some(SdkRegion::new(region.to_string())));
+    }
+    let sts = aws_sdk_sts::Client::from_conf(sts.build());
+    let problem = match tokio::time::timeout(time, sts.get_caller_identity().send()).await {
+        Ok(Ok(identity)) => return account_of(&identity.account.unwrap_or_default()),
+        Ok(Err(error)) => Fault::from(&error).to_string(),
+        Err(_) => "no answer of STS within --timeout".to_owned(),
     };
+    Err(CliError::Usage(format!(
+        "the account of your credentials could not be told ({problem}); name it with --account"
+    )))
+}
+
+fn account_of(told: &str) -> Result<AccountId, CliError> {
     told.parse().map_err(|malformed| {
         CliError::Usage(format!("the account of your credentials: {malformed}"))
     })
 }
 
-/// Shows how far the run has come: a spinner on a terminal, else nothing but
-/// that it began.
-async fn with_progress<T>(run: impl Future<Output = T>, meter: &Meter) -> T {
+/// How long nothing is said of a run that goes on.
+const SILENCE: Duration = Duration::from_secs(15);
+
+/// Shows how far the run has come: a spinner on a terminal, else a line now and
+/// then. What it waits for is told either way.
+async fn with_progress<T>(run: impl Future<Output = T>, meter: &Meter, waits: &Waits) -> T {
     if !io::stderr().is_terminal() {
         say("listing connections");
-        let done = run.await;
-        say(&told(meter));
-        return done;
+        let mut run = std::pin::pin!(run);
+        loop {
+            let done = tokio::time::timeout(SILENCE, &mut run).await;
+            say(&told(meter));
+            if let Ok(done) = done {
+                return done;
+            }
+        }
     }
-    progress::shown(run, || told(meter)).await
+    waits.is_spinner_shown.store(true, Ordering::Relaxed);
+    progress::shown_with(run, || told(meter), || waits.take()).await
 }
 
 fn told(meter: &Meter) -> String {

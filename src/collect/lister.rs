@@ -9,6 +9,7 @@ use std::collections::{HashMap, HashSet};
 use futures_util::future::join_all;
 
 use super::source::{ConnectionSource, Entry, Page, PageQuery, Target};
+use crate::aws::watch::{Retry, interrupted};
 use crate::aws::{Deadline, Fault, FaultKind, Meter, Patience};
 use crate::domain::ids::Malformed;
 use crate::domain::listing::Observation;
@@ -146,7 +147,7 @@ impl<S: ConnectionSource, C: Clock> Lister<'_, S, C> {
                 token: token.as_deref(),
             };
             let page = self
-                .page(target, &query, deadline)
+                .page(target, &query, number, deadline)
                 .await
                 .map_err(|fault| Problem::of_call(&fault, number, filter))?;
             self.meter.count_page(page.entries.len());
@@ -183,13 +184,19 @@ impl<S: ConnectionSource, C: Clock> Lister<'_, S, C> {
         &self,
         target: Target<'_>,
         query: &PageQuery<'_>,
+        number: u32,
         deadline: Deadline,
     ) -> Result<Page, Fault> {
         let mut failed = 0;
         let mut last = None;
         loop {
             let call = self.source.page(target, query, self.meter);
-            let fault = match tokio::time::timeout_at(deadline.listing, call).await {
+            let answer = tokio::select! {
+                biased;
+                () = self.meter.interrupted() => return Err(interrupted()),
+                answer = tokio::time::timeout_at(deadline.listing, call) => answer,
+            };
+            let fault = match answer {
                 Ok(Ok(page)) => return Ok(page),
                 Ok(Err(fault)) => fault,
                 // What went wrong before says more than that time is over.
@@ -199,7 +206,6 @@ impl<S: ConnectionSource, C: Clock> Lister<'_, S, C> {
             let Some(wait) = self.patience.wait(&fault, failed, deadline.listing) else {
                 return Err(fault.after(failed));
             };
-            last = Some(fault.clone().after(failed));
             tracing::debug!(
                 run_id = %self.run_id,
                 account = %target.account,
@@ -209,7 +215,19 @@ impl<S: ConnectionSource, C: Clock> Lister<'_, S, C> {
                 wait_ms = wait.as_millis(),
                 "listing page will be asked for again"
             );
-            tokio::time::sleep(wait).await;
+            let subject = format!("{} page {number}", target.region);
+            let retry = Retry {
+                operation: "ListConnections",
+                subject: &subject,
+                fault: &fault,
+                failed,
+                wait,
+                until: deadline.listing,
+            };
+            if !self.meter.wait_for(retry).await {
+                return Err(interrupted());
+            }
+            last = Some(fault.after(failed));
         }
     }
 }
