@@ -282,7 +282,7 @@ fn the_template_has_what_is_counted() {
     let definition = text(&machine["Properties"]["DefinitionString"]["Fn::Sub"]);
     // Numbers that are put in for parameters.
     let definition = definition
-        .replace("${AccountsAtOnce}", "40")
+        .replace("${AccountsAtOnce}", "8")
         .replace("${ToleratedFailurePercentage}", "5");
     let definition: Value = serde_json::from_str(&definition).expect("JSON");
     let states = definition["States"].as_object().expect("states");
@@ -305,7 +305,7 @@ fn plan(accounts: u64, connections: u64) -> Plan {
         every_ms: 3_600_000,
         changes: 10,
         memory_mb: 256,
-        at_once: 40,
+        at_once: 8,
         months: 12,
         emails: false,
     }

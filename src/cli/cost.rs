@@ -40,7 +40,7 @@ pub(super) struct CostArgs {
         value_parser = clap::value_parser!(u64).range(128..=10_240))]
     memory: u64,
     /// Accounts that are listed at the same time
-    #[arg(long, value_name = "NUMBER", default_value_t = 40,
+    #[arg(long, value_name = "NUMBER", default_value_t = 8,
         value_parser = clap::value_parser!(u64).range(1..=10_000))]
     at_once: u64,
     /// With an e-mail for each change
