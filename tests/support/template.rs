@@ -122,6 +122,11 @@ pub fn granted(role: &Value) -> BTreeSet<Grant> {
 /// defaults: its conditions decided, its parameters and mappings filled in.
 /// What only AWS knows is left as it stands.
 pub fn deployed(parameters: &[(&str, &str)]) -> Value {
+    deployed_in("eu-west-1", parameters)
+}
+
+/// The same in another region.
+pub fn deployed_in(region: &str, parameters: &[(&str, &str)]) -> Value {
     let given: BTreeMap<&str, &str> = parameters.iter().copied().collect();
     let declared = TEMPLATE["Parameters"].as_object().expect("parameters");
     for name in given.keys() {
@@ -137,6 +142,7 @@ pub fn deployed(parameters: &[(&str, &str)]) -> Value {
         .map(|(name, parameter)| (name.clone(), value_of(name, parameter)));
     let stack = Stack {
         parameters: parameters.collect(),
+        region: region.to_owned(),
     };
     let mut template = TEMPLATE.clone();
     for section in ["Resources", "Outputs"] {
@@ -152,6 +158,7 @@ pub fn deployed(parameters: &[(&str, &str)]) -> Value {
 
 struct Stack {
     parameters: Map<String, Value>,
+    region: String,
 }
 
 impl Stack {
@@ -162,6 +169,7 @@ impl Stack {
             "Condition" => of(&text(argument)),
             "Fn::Not" => !self.decide(&list(argument)[0]),
             "Fn::Or" => list(argument).iter().any(|one| self.decide(one)),
+            "Fn::And" => list(argument).iter().all(|one| self.decide(one)),
             "Fn::Equals" => {
                 let [a, b] = list(argument) else {
                     panic!("two values: {argument}");
@@ -173,6 +181,10 @@ impl Stack {
     }
 
     fn as_text(&self, value: &Value) -> String {
+        // Only what is decided needs it; elsewhere AWS fills it in.
+        if *value == json!({"Ref": "AWS::Region"}) {
+            return self.region.clone();
+        }
         match self.fill(value).expect("a value") {
             Value::String(text) => text,
             other => other.to_string(),
