@@ -20,7 +20,10 @@ fn a_wildcard_stands_only_where_aws_has_nothing_finer_and_says_so() {
     for name in ["template.yaml", "template-member.yaml"] {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
         let yaml = std::fs::read_to_string(file).expect("read");
-        for line in yaml.lines().filter(|line| line.contains("\"*\"")) {
+        for line in yaml
+            .lines()
+            .filter(|line| line.contains(": \"*\"") && !line.contains("AWS:"))
+        {
             assert!(line.contains("# AWS has no finer one"), "{line}");
             said += 1;
         }
@@ -115,10 +118,13 @@ fn the_pipes_read_the_stream_and_tell_the_bus_and_nothing_else() {
 #[test]
 fn the_members_role_lets_the_function_list_and_nobody_do_anything_else() {
     let role = &MEMBER["Resources"]["MemberRole"];
-    assert_eq!(
-        MEMBER["Resources"].as_object().map(|all| all.len()),
-        Some(1)
-    );
+    let resources = MEMBER["Resources"].as_object().expect("resources");
+    let always: Vec<&String> = resources
+        .iter()
+        .filter(|(_, resource)| resource["Condition"] == "MakesRoles")
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(always, ["MemberRole"], "the others are asked for");
     let expected = ["codeconnections", "codestar-connections"].map(|service| {
         let all = format!("arn:${{AWS::Partition}}:{service}:*:${{AWS::AccountId}}:*");
         let action = format!("{service}:ListConnections");
@@ -146,4 +152,82 @@ fn the_members_role_lets_the_function_list_and_nobody_do_anything_else() {
             },
         }])
     );
+}
+
+#[test]
+fn events_that_members_send_are_those_that_the_bus_and_the_rule_take() {
+    const ORGANIZATION: [(&str, &str); 2] =
+        [("Mode", "organization"), ("OrganizationId", "o-abcde12345")];
+    let template = deployed(&ORGANIZATION);
+    let resources = &template["Resources"];
+    // Who sends: a role of this name, in any account of the organization.
+    let role = &MEMBER["Resources"]["ForwardRole"];
+    assert_eq!(
+        role["Properties"]["RoleName"],
+        json!({"Fn::Sub": "${MemberRoleName}-forward"})
+    );
+    let name = text(&template["Parameters"]["MemberRoleName"]["Default"]);
+    assert_eq!(
+        MEMBER["Parameters"]["MemberRoleName"]["Default"],
+        name.as_str()
+    );
+    let bus = "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:event-bus/default";
+    let policy = &resources["MemberEvents"]["Properties"];
+    assert_eq!(policy["EventBusName"], "default");
+    assert_eq!(
+        policy["Statement"],
+        json!({
+            "Effect": "Allow",
+            "Principal": {"AWS": "*"},
+            "Action": "events:PutEvents",
+            "Resource": {"Fn::Sub": bus},
+            "Condition": {
+                "StringEquals": {"aws:PrincipalOrgID": "o-abcde12345"},
+                "ArnLike": {"aws:PrincipalArn": {
+                    "Fn::Sub": format!("arn:${{AWS::Partition}}:iam::*:role/{name}-forward")
+                }},
+            },
+        })
+    );
+    // Where to: the bus whose policy that is.
+    assert_eq!(
+        template["Outputs"]["MemberEventBusArn"]["Value"],
+        json!({"Fn::Sub": bus})
+    );
+    let forward = &MEMBER["Resources"]["ForwardCalls"]["Properties"];
+    let [target] = list(&forward["Targets"]) else {
+        panic!("one target: {forward}");
+    };
+    assert_eq!(target["Arn"], json!({"Ref": "EventBusArn"}));
+    // EventBridge refuses another account's bus without a role.
+    let role_arn = "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/${MemberRoleName}-forward";
+    assert_eq!(target["RoleArn"], json!({"Fn::Sub": role_arn}));
+    let sends = grant(
+        "events:PutEvents",
+        &json!({"Ref": "EventBusArn"}),
+        &Value::Null,
+    );
+    assert_eq!(granted(role), BTreeSet::from([sends]));
+    let trust = &role["Properties"]["AssumeRolePolicyDocument"]["Statement"];
+    assert_eq!(
+        trust[0]["Principal"],
+        json!({"Service": "events.amazonaws.com"})
+    );
+    // What: at least what the rule on that bus takes.
+    let taken = &resources["ConnectionEvents"]["Properties"];
+    assert_eq!(taken.get("EventBusName"), None, "it is on the default bus");
+    let sent = forward["EventPattern"].as_object().expect("a pattern");
+    for (field, values) in sent {
+        for value in list(&taken["EventPattern"][field]) {
+            assert!(list(values).contains(value), "{field} {value}");
+        }
+    }
+
+    // Nothing of it is there unless it is asked for.
+    for parameters in [&[][..], &ORGANIZATION[..1], &ORGANIZATION[1..]] {
+        let template = deployed(parameters);
+        assert_eq!(template["Resources"].get("MemberEvents"), None);
+        assert_eq!(template["Outputs"].get("MemberEventBusArn"), None);
+    }
+    assert_eq!(MEMBER["Parameters"]["EventBusArn"]["Default"], "");
 }
