@@ -26,6 +26,7 @@ EXAMPLES = {
     "AWS::Serverless::Function.Arn": f"arn:aws:lambda:{HERE}:function:name",
     "AWS::StepFunctions::StateMachine.Name": "name",
     "AWS::StepFunctions::StateMachine": f"arn:aws:states:{HERE}:stateMachine:name",
+    "EventBusArn": f"arn:aws:events:{HERE}:event-bus/default",
     "KeyArn": f"arn:aws:kms:{HERE}:key/name",
     "MemberRoleName": "name",
     "AWS::Partition": "aws",
