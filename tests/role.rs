@@ -31,7 +31,11 @@ const KEY: &str = "arn:aws:kms:eu-west-1:123456789012:key/1a2b";
 
 /// Everything that the function's role grants, with these parameters.
 fn granted_with(parameters: &[(&str, &str)]) -> BTreeSet<Grant> {
-    granted(&deployed(parameters)["Resources"]["FunctionRole"])
+    let resources = &deployed(parameters)["Resources"];
+    let of_the_table = json!({
+        "Properties": {"Policies": [resources["FunctionTablePolicy"]["Properties"]]}
+    });
+    &granted(&resources["FunctionRole"]) | &granted(&of_the_table)
 }
 
 /// What it grants whatever the parameters are.
@@ -138,7 +142,11 @@ fn the_function_has_that_role_and_no_other_permissions() {
     assert!(resources_of("AWS::IAM::RolePolicy").is_empty());
     for (policy, resource) in resources_of("AWS::IAM::Policy") {
         let roles = &resource["Properties"]["Roles"];
-        assert_eq!(*roles, json!([{"Ref": "StateMachineRole"}]), "{policy}");
+        let role = match policy {
+            "FunctionTablePolicy" => "FunctionRole",
+            _ => "StateMachineRole",
+        };
+        assert_eq!(*roles, json!([{"Ref": role}]), "{policy}");
     }
     // The auditor's is there to be attached by somebody else.
     for (policy, resource) in resources_of("AWS::IAM::ManagedPolicy") {

@@ -207,3 +207,53 @@ fn the_table_has_the_customers_key_where_there_is_one() {
         json!({"SSEEnabled": true, "SSEType": "KMS", "KMSMasterKeyId": KEY})
     );
 }
+
+#[test]
+fn only_the_functions_role_may_write_and_management_is_open_to_all() {
+    let policy = |parameters| {
+        let template = deployed(parameters);
+        template["Resources"]["Table"]["Properties"]
+            .get("ResourcePolicy")
+            .cloned()
+    };
+    let document = policy(&[]).expect("a policy");
+    let [statement] = list(&document["PolicyDocument"]["Statement"]) else {
+        panic!("one statement: {document}");
+    };
+    assert_eq!(statement["Effect"], "Deny");
+    assert_eq!(statement["Principal"], json!({"AWS": "*"}));
+    let role = json!({"Fn::GetAtt": ["FunctionRole", "Arn"]});
+    assert_eq!(
+        statement["Condition"],
+        json!({"ArnNotEquals": {"aws:PrincipalArn": role}})
+    );
+    // Every permission that writes an item. Transactions are checked as their parts.
+    let denied: BTreeSet<String> = list(&statement["Action"]).iter().map(text).collect();
+    let writes = [
+        "BatchWriteItem",
+        "DeleteItem",
+        "PartiQLDelete",
+        "PartiQLInsert",
+        "PartiQLUpdate",
+        "PutItem",
+        "UpdateItem",
+    ];
+    // Nothing that manages the table: CloudFormation must not be locked out.
+    assert_eq!(
+        denied,
+        writes.map(|write| format!("dynamodb:{write}")).into()
+    );
+    assert_eq!(policy(&[("TableWriters", "iam")]), None);
+}
+
+#[test]
+fn the_role_that_the_tables_policy_names_needs_no_table() {
+    // A circle, which CloudFormation refuses.
+    let template = deployed(&[("Mode", "organization")]);
+    let role = template["Resources"]["FunctionRole"].to_string();
+    assert!(!role.contains("\"Table\""), "{role}");
+    assert_eq!(
+        template["Resources"]["Function"]["DependsOn"],
+        "FunctionTablePolicy"
+    );
+}
