@@ -102,7 +102,7 @@ async fn an_account_that_denies_is_recorded_as_failed_and_the_others_go_on() {
     for execution in &first {
         assert_eq!(
             result(&ended(&stack, execution).await),
-            json!({"accounts": 3, "complete": 3, "without_complete_run": [], "not_active": []})
+            json!({"accounts": 3, "complete": 3, "without_complete_run": [], "stale": 0, "not_active": []})
         );
     }
     let known = stack.connections().await;
@@ -117,6 +117,7 @@ async fn an_account_that_denies_is_recorded_as_failed_and_the_others_go_on() {
             "accounts": 3,
             "complete": 2,
             "without_complete_run": [format!("{storefront} FAILED")],
+            "stale": 0,
             "not_active": [],
         })
     );
@@ -159,12 +160,55 @@ async fn too_many_accounts_without_a_complete_run_are_a_failed_execution_that_na
     assert_eq!(execution["status"], "FAILED", "{execution:#}");
     assert_eq!(execution["error"], "AccountsWithoutCompleteRun");
     let cause = text(&execution["cause"]);
-    assert!(cause.starts_with("2 of 3 accounts: "), "{cause}");
+    let counted = "2 of 3 accounts, 2 without a complete run for 2 hours: ";
+    assert!(cause.starts_with(counted), "{cause}");
+    // Neither ever had a complete run.
     for account in &denied {
-        assert!(cause.contains(&format!("{account} FAILED")), "{cause}");
+        assert!(cause.contains(&format!("{account} STALE")), "{cause}");
     }
     let own = stack.runs().await;
     assert_eq!(outcomes(&own), [Outcome::Complete], "and the other went on");
+}
+
+/// One among many that is never listed trips the alarm on failed executions,
+/// whatever share is tolerated.
+#[tokio::test]
+async fn stale_account_fails_the_execution_by_name_whatever_is_tolerated() {
+    let mut stack = Stack::prepared().await;
+    let denied = member(&stack, "payments").await;
+    let partial = member(&stack, "storefront").await;
+    let organization = [
+        ("Mode", "organization"),
+        ("ToleratedFailurePercentage", "100"),
+    ];
+    stack.deploy(&organization, |_| {}).await;
+    assert_eq!(result(&execute(&stack).await)["complete"], 3);
+
+    // What was complete within the hours is not stale yet.
+    for account in [&denied, &partial] {
+        deny(&stack, account);
+    }
+    let within = result(&execute(&stack).await);
+    assert_eq!(within["stale"], 0, "{within}");
+    assert_eq!(within["complete"], 1, "{within}");
+
+    // Later it is: the record of one says a time that is long past.
+    let table = stack.output("TableName").to_owned();
+    let update = json!({
+        "TableName": table,
+        "Key": {"pk": {"S": format!("ACCOUNT#{denied}")}, "sk": {"S": "ACCOUNT"}},
+        "UpdateExpression": "SET last_complete.started_at = :past",
+        "ExpressionAttributeValues": {":past": {"S": "2026-01-01T00:00:00.000Z"}},
+    });
+    stack.aws.call("dynamodb", "update_item", update).await;
+    let execution = execute(&stack).await;
+
+    assert_eq!(execution["status"], "FAILED", "{execution:#}");
+    let cause = text(&execution["cause"]);
+    let named = format!(
+        "2 of 3 accounts, 1 without a complete run for 2 hours: {denied} STALE, {partial} FAILED"
+    );
+    assert_eq!(cause, named);
 }
 
 #[tokio::test]
@@ -194,6 +238,7 @@ async fn only_active_accounts_that_are_included_and_not_excluded_are_listed() {
             "accounts": 1,
             "complete": 1,
             "without_complete_run": [],
+            "stale": 0,
             "not_active": [closed, elsewhere],
         })
     );
@@ -222,7 +267,7 @@ async fn all_active_accounts_but_the_excluded_ones_are_listed_if_none_is_include
 
     assert_eq!(
         result,
-        json!({"accounts": 2, "complete": 2, "without_complete_run": [], "not_active": []})
+        json!({"accounts": 2, "complete": 2, "without_complete_run": [], "stale": 0, "not_active": []})
     );
     for account in [stack.account(), &payments] {
         assert_eq!(stack.runs_of(account).await.len(), 1, "{account}");
@@ -273,7 +318,7 @@ async fn every_page_of_the_accounts_is_read_and_their_state_counts() {
     assert!(all > 40, "three pages: {all}");
     assert_eq!(
         result,
-        json!({"accounts": all, "complete": all, "without_complete_run": [], "not_active": []})
+        json!({"accounts": all, "complete": all, "without_complete_run": [], "stale": 0, "not_active": []})
     );
     for account in &active {
         assert_eq!(stack.runs_of(account).await.len(), 1, "{account}");
@@ -307,7 +352,7 @@ async fn five_hundred_accounts_are_five_hundred_runs() {
     );
     assert_eq!(
         result,
-        json!({"accounts": ACCOUNTS, "complete": ACCOUNTS, "without_complete_run": [], "not_active": []})
+        json!({"accounts": ACCOUNTS, "complete": ACCOUNTS, "without_complete_run": [], "stale": 0, "not_active": []})
     );
     let runs = partitions(&stack, "RUNS#").await;
     let each = accounts.iter().map(|account| format!("RUNS#{account}"));
