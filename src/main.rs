@@ -86,7 +86,7 @@ impl Function {
         for line in answer
             .runs()
             .iter()
-            .filter_map(|run| metrics.line(run, now))
+            .filter_map(|run| metrics.line(run, &self.settings.regions, now))
         {
             // Nothing is left to do where standard output is closed.
             let _ = writeln!(std::io::stdout(), "{line}");

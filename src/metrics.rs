@@ -9,7 +9,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::domain::{ChangeKind, ConnectionStatus, Outcome, Timestamp};
+use crate::domain::{ChangeKind, ConnectionStatus, Region, Timestamp};
 use crate::summary::Summary;
 
 /// Where a function's metrics go.
@@ -27,12 +27,13 @@ const SECONDS: &str = "Seconds";
 
 impl Metrics {
     /// The line of a run that ended at `now`. None for an event that had been
-    /// dealt with before: that run's line is written.
-    pub fn line(&self, run: &Summary, now: Timestamp) -> Option<String> {
+    /// dealt with before: that run's line is written. `regions` are the configured
+    /// ones: only an unfiltered run of all of them counts as complete.
+    pub fn line(&self, run: &Summary, regions: &[Region], now: Timestamp) -> Option<String> {
         if run.already_recorded {
             return None;
         }
-        let values = values(run, now);
+        let values = values(run, regions, now);
         let metrics: Vec<Value> = values
             .iter()
             .map(|(name, unit, _)| json!({"Name": name, "Unit": unit}))
@@ -65,7 +66,11 @@ impl Metrics {
 }
 
 /// Name, unit and value of each metric.
-fn values(run: &Summary, now: Timestamp) -> Vec<(&'static str, &'static str, u64)> {
+fn values(
+    run: &Summary,
+    regions: &[Region],
+    now: Timestamp,
+) -> Vec<(&'static str, &'static str, u64)> {
     let mut values = Vec::new();
     if run.snapshots_known {
         let of = |status: &ConnectionStatus| run.connections.get(status.as_str()).copied();
@@ -99,13 +104,13 @@ fn values(run: &Summary, now: Timestamp) -> Vec<(&'static str, &'static str, u64
         values.push((name, COUNT, count));
     }
     let incomplete = run.listings.iter().filter(|listing| !listing.complete);
-    let complete = run.outcome == Outcome::Complete;
+    let complete = run.is_whole(regions);
     values.extend([
         ("IncompleteListings", COUNT, incomplete.count() as u64),
         ("CompleteRuns", COUNT, u64::from(complete)),
         ("RunDuration", MILLISECONDS, run.duration_ms),
     ]);
-    if let Some(at) = run.last_complete_at {
+    if let Some(at) = run.whole_since(regions) {
         let age = if complete {
             0
         } else {

@@ -8,7 +8,7 @@ use crate::aws::meter::{Capacity, Requests};
 use crate::batch::MessageId;
 use crate::domain::run::ListingReport;
 use crate::domain::{
-    AccountId, AccountRecord, ChangeKind, Digest, Outcome, RunId, RunRecord, Timestamp,
+    AccountId, AccountRecord, ChangeKind, Digest, Outcome, Region, RunId, RunRecord, Timestamp,
 };
 
 /// What one run did.
@@ -47,6 +47,16 @@ pub struct Summary {
     pub already_recorded: bool,
     /// When the account's last complete run began, as far as this run knows.
     pub last_complete_at: Option<Timestamp>,
+    /// When it began.
+    #[serde(skip)]
+    pub started_at: Timestamp,
+    /// Whether its listings were restricted.
+    #[serde(skip)]
+    pub is_filtered: bool,
+    /// What the account's record said before it of the last complete run, and of
+    /// the last whole listing of each region.
+    #[serde(skip)]
+    pub known: Option<(Timestamp, BTreeMap<Region, Timestamp>)>,
     /// Requests sent.
     pub requests: Requests,
     /// Capacity units used.
@@ -119,11 +129,41 @@ impl Summary {
                 Outcome::Complete => Some(run.started_at),
                 Outcome::Partial | Outcome::Failed => last_complete.map(|run| run.started_at),
             },
+            started_at: run.started_at,
+            is_filtered: !run.filter.is_empty(),
+            known: known.and_then(|record| {
+                let complete = record.last_complete.as_ref()?;
+                Some((complete.started_at, record.coverage.clone()))
+            }),
             requests,
             capacity,
             duration_ms: run.finished_at.millis_since(run.started_at),
             digest: recorded.then(|| run.digest()),
         }
+    }
+
+    /// Returns true if the run was complete, unfiltered, and listed all of
+    /// `regions`.
+    pub fn is_whole(&self, regions: &[Region]) -> bool {
+        let is_listed = |region: &Region| {
+            self.listings
+                .iter()
+                .any(|listing| listing.region == *region)
+        };
+        self.outcome == Outcome::Complete && !self.is_filtered && regions.iter().all(is_listed)
+    }
+
+    /// Returns the time since when all of `regions` are observed, as far as this
+    /// run knows: when the last whole run began, or the oldest of the last complete
+    /// run and the last whole listings of these regions.
+    pub fn whole_since(&self, regions: &[Region]) -> Option<Timestamp> {
+        if self.is_whole(regions) {
+            return Some(self.started_at);
+        }
+        let (complete, coverage) = self.known.as_ref()?;
+        regions.iter().try_fold(*complete, |oldest, region| {
+            Some(oldest.min(*coverage.get(region)?))
+        })
     }
 
     /// Why the run is not complete, in one line.

@@ -190,3 +190,28 @@ async fn what_was_dealt_with_before_is_not_counted_again_and_without_a_namespace
     silent.invoke(&json!({})).await.answer();
     assert_eq!(understood(&silent.end()), [] as [Value; 0]);
 }
+
+#[tokio::test]
+async fn only_unfiltered_runs_of_all_configured_regions_count_as_complete() {
+    let lab = Lab::new().await;
+    lab.create("a");
+    let emulator = Emulator::start(environment(&lab)).await;
+    let events = [
+        json!({"regions": ["eu-west-1"]}),
+        json!({}),
+        json!({"ProviderTypeFilter": "GitHub"}),
+        json!({"regions": ["eu-west-1"]}),
+        json!({"regions": ["eu-south-1", "eu-west-1", "us-east-1"]}),
+    ];
+    for event in &events {
+        let answer = emulator.invoke(event).await.answer();
+        assert_eq!(answer["outcome"], "COMPLETE", "{event}: {answer}");
+    }
+    let lines = lines(&emulator, 5).await;
+    let counted: Vec<&Value> = lines.iter().map(|line| &line["CompleteRuns"]).collect();
+    assert_eq!(counted, [0, 1, 0, 0, 1]);
+    // The age is that of the last run that counts.
+    let ages: Vec<Option<&Value>> = lines.iter().map(|l| l.get("CompleteRunAge")).collect();
+    assert_eq!(ages[0], None, "there never was one");
+    assert!(ages[1..].iter().all(Option::is_some), "{ages:?}");
+}
