@@ -11,9 +11,10 @@ use support::python::{fine, python};
 use support::template::{TEMPLATE, list, text};
 use tempfile::NamedTempFile;
 
-const PUBLISHED: [(&str, &str); 2] = [
+const PUBLISHED: [(&str, &str); 3] = [
     ("connection-status-changed", "ChangesPipe"),
     ("run-not-complete", "RunsPipe"),
+    ("record-altered", "AlterationsPipe"),
 ];
 
 fn file(name: &str) -> PathBuf {

@@ -223,6 +223,11 @@ fn every_alarm_watches_what_it_is_named_for() {
             "notBreaching",
         ),
         ("NoCompleteRun", own("CompleteRuns"), "breaching"),
+        (
+            "RecordsAltered",
+            "AWS/Events/TriggeredRules".to_owned(),
+            "notBreaching",
+        ),
     ];
     let expected = expected.map(|(name, metric, missing)| (name, (metric, missing.to_owned())));
     assert_eq!(

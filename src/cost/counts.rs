@@ -170,7 +170,7 @@ pub fn transitions(accounts: u64) -> u64 {
 // --- What waits: asserted against the template, as far as it stands there.
 
 /// Pipes that read the table's stream.
-pub const PIPES: u64 = 2;
+pub const PIPES: u64 = 3;
 /// Reads a second of each shard, also where there is nothing to read.
 /// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-pipes-dynamodb.html>
 const STREAM_READS_A_SECOND: u64 = 4;
@@ -191,7 +191,7 @@ const QUEUE_REQUESTS_A_CALL: f64 = 3.0;
 pub const METRICS: u64 = 13;
 /// Metrics that alarms look at, in one account and in an organization, which
 /// also watches failed, timed out and aborted executions.
-pub const ALARM_METRICS: u64 = 5;
+pub const ALARM_METRICS: u64 = 6;
 /// Those of an organization besides.
 pub const ORGANIZATION_ALARM_METRICS: u64 = 3;
 /// Dashboards.
