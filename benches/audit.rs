@@ -269,9 +269,9 @@ impl Record {
                 let attributes = Attributes {
                     connection_name: Some(format!("connection-{number}").into()),
                     connection_status: Some(status.into()),
-                    host_arn: None,
                     owner_account_id: Some(self.account.as_str().into()),
                     provider_type: Some("GitHub".into()),
+                    ..Attributes::default()
                 };
                 (arn.parse().expect("an ARN"), attributes)
             })

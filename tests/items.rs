@@ -24,12 +24,13 @@ use codeconnections_inventory::domain::run::{ListingError, ListingReport, Snapsh
 use codeconnections_inventory::domain::{
     AccountId, AccountRecord, ApiCall, Attributes, Cause, Change, ChangeKind, Clock, ConnectionArn,
     Digest, Format, Outcome, Presence, Region, RunId, RunRecord, Snapshot, Timestamp, Trigger,
+    UnknownMembers,
 };
 use codeconnections_inventory::local::ManualClock;
 use codeconnections_inventory::table::{Corrupt, TableError, Write, keys};
 use proptest::prelude::*;
 use proptest::test_runner::{TestRunner, contextualize_config};
-use serde_json::json;
+use serde_json::{Value, json};
 use support::Lab;
 use support::lab::{self, account, changes};
 use support::script::{self, Script};
@@ -110,17 +111,54 @@ fn digest() -> impl Strategy<Value = Digest> {
     any::<u64>().prop_map(|seed| Digest::of(&seed))
 }
 
+/// Any JSON within what an item can hold, and beyond.
+fn unknown_members() -> BoxedStrategy<UnknownMembers> {
+    let value = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        any::<String>().prop_map(Value::from),
+    ];
+    let value = value.prop_recursive(20, 64, 3, |value| {
+        prop_oneof![
+            prop::collection::vec(value.clone(), 0..3).prop_map(Value::from),
+            prop::collection::btree_map(any::<String>(), value, 0..3)
+                .prop_map(|map| map.into_iter().collect()),
+        ]
+    });
+    let name = any::<String>().prop_map(Box::from);
+    prop_oneof![
+        3 => Just(BTreeMap::new()),
+        1 => prop::collection::btree_map(name, value, 0..20),
+    ]
+    .prop_map(UnknownMembers::new)
+    .boxed()
+}
+
 fn attributes() -> BoxedStrategy<Attributes> {
     let status = word(&["PENDING", "AVAILABLE", "ERROR"]);
     let provider = word(&["Bitbucket", "GitHub", "GitLabSelfManaged", "AzureDevOps"]);
-    (maybe_text(), status, maybe_text(), maybe_text(), provider)
+    (
+        maybe_text(),
+        status,
+        maybe_text(),
+        maybe_text(),
+        maybe_text(),
+        provider,
+        unknown_members(),
+    )
         .prop_map(
-            |(connection_name, status, host_arn, owner_account_id, provider)| Attributes {
-                connection_name,
-                connection_status: status.map(|word| (&*word).into()),
-                host_arn,
-                owner_account_id,
-                provider_type: provider.map(|word| (&*word).into()),
+            |(connection_name, status, host_arn, owner, endpoint, provider, unknown_members)| {
+                Attributes {
+                    connection_name,
+                    connection_status: status.map(|word| (&*word).into()),
+                    host_arn,
+                    owner_account_id: owner,
+                    provider_endpoint: endpoint,
+                    provider_type: provider.map(|word| (&*word).into()),
+                    unknown_members,
+                }
             },
         )
         .boxed()

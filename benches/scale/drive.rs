@@ -252,9 +252,9 @@ fn snapshots(options: &Options, number: usize) -> Vec<Item> {
             let attributes = Attributes {
                 connection_name: Some(service::name(connection).into()),
                 connection_status: Some(service::BEFORE.into()),
-                host_arn: None,
                 owner_account_id: Some(account.as_str().into()),
                 provider_type: Some("GitHub".into()),
+                ..Attributes::default()
             };
             (arn, attributes)
         })

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::{Audit, AuditError};
 use crate::domain::{
     AccountId, Attributes, Change, ChangeKind, ConnectionArn, ConnectionStatus, Digest,
-    ProviderType, Region, Snapshot, Timestamp,
+    ProviderType, Region, Snapshot, Timestamp, UnknownMembers,
 };
 use crate::table::reads::InStatus;
 
@@ -47,6 +47,10 @@ pub struct ConnectionRow {
     pub owner_account_id: Option<Box<str>>,
     /// Its host.
     pub host_arn: Option<Box<str>>,
+    /// The address of the provider's tenant.
+    pub provider_endpoint: Option<Box<str>>,
+    /// The members that this version does not know.
+    pub unknown_members: UnknownMembers,
     /// When it was first seen.
     pub first_seen_at: Timestamp,
     /// Since when it is in its status.
@@ -126,6 +130,8 @@ impl ConnectionRow {
             provider_type: attributes.provider_type,
             owner_account_id: attributes.owner_account_id,
             host_arn: attributes.host_arn,
+            provider_endpoint: attributes.provider_endpoint,
+            unknown_members: attributes.unknown_members,
             first_seen_at,
             status_since,
             last_seen_at: None,
@@ -143,14 +149,18 @@ impl ConnectionRow {
             connection_status,
             host_arn,
             owner_account_id,
+            provider_endpoint,
             provider_type,
+            unknown_members,
         } = told;
         Self {
             connection_name,
             connection_status,
             host_arn,
             owner_account_id,
+            provider_endpoint,
             provider_type,
+            unknown_members,
             ..self.clone()
         }
     }
@@ -162,7 +172,9 @@ impl ConnectionRow {
             connection_status: self.connection_status.clone(),
             host_arn: self.host_arn.clone(),
             owner_account_id: self.owner_account_id.clone(),
+            provider_endpoint: self.provider_endpoint.clone(),
             provider_type: self.provider_type.clone(),
+            unknown_members: self.unknown_members.clone(),
         }
     }
 }

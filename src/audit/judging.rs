@@ -179,6 +179,7 @@ fn host(row: &ConnectionRow, is_allowed: impl Fn(&str) -> bool) -> Opinion {
         Some(
             ProviderType::Bitbucket
             | ProviderType::GitHub
+            | ProviderType::GitHubEnterpriseCloudDataResidency
             | ProviderType::GitLab
             | ProviderType::AzureDevOps,
         ) => Opinion::Kept,

@@ -23,7 +23,9 @@ use crate::aws::meter::Use;
 use crate::aws::reader::ReadWith;
 use crate::aws::{Fault, Meter};
 use crate::domain::partition::partition;
-use crate::domain::{AccountId, Attributes, ConnectionStatus, ProviderType, Region, RunId};
+use crate::domain::{
+    AccountId, Attributes, ConnectionStatus, ProviderType, Region, RunId, UnknownMembers,
+};
 
 /// The largest page that the service gives.
 /// <https://docs.aws.amazon.com/codeconnections/latest/APIReference/API_ListConnections.html>
@@ -233,6 +235,8 @@ fn entry(connection: cbor::Connection) -> Entry {
             provider_type: connection
                 .provider_type
                 .map(|provider| ProviderType::from(&*provider)),
+            provider_endpoint: connection.provider_endpoint.map(String::into_boxed_str),
+            unknown_members: UnknownMembers::new(connection.unknown),
         },
     }
 }

@@ -245,7 +245,10 @@ fn too_long(attributes: &Attributes) -> Option<(&'static str, usize)> {
         connection_status,
         host_arn,
         owner_account_id,
+        provider_endpoint,
         provider_type,
+        // Bounded by themselves.
+        unknown_members: _,
     } = attributes;
     let length = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
     let status = connection_status.as_ref();
@@ -255,6 +258,7 @@ fn too_long(attributes: &Attributes) -> Option<(&'static str, usize)> {
         ("ConnectionStatus", status.map_or(0, |s| s.as_str().len())),
         ("HostArn", length(host_arn)),
         ("OwnerAccountId", length(owner_account_id)),
+        ("ProviderEndpoint", length(provider_endpoint)),
         ("ProviderType", provider.map_or(0, |p| p.as_str().len())),
     ]
     .into_iter()

@@ -54,6 +54,6 @@ pub struct Page {
 pub struct Entry {
     /// The ARN, unchecked.
     pub arn: Option<String>,
-    /// The other five fields.
+    /// What else it tells.
     pub attributes: Attributes,
 }

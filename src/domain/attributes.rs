@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::UnknownMembers;
+
 /// An enumeration that AWS may extend: a value not known here is kept as it
 /// was given, and never fails anything.
 macro_rules! open_enum {
@@ -77,6 +79,8 @@ open_enum!(
         Bitbucket = "Bitbucket",
         /// github.com.
         GitHub = "GitHub",
+        /// GitHub Enterprise Cloud with data residency: a tenant of ghe.com.
+        GitHubEnterpriseCloudDataResidency = "GitHubEnterpriseCloudDataResidency",
         /// A GitHub Enterprise Server, reached through a host.
         GitHubEnterpriseServer = "GitHubEnterpriseServer",
         /// gitlab.com.
@@ -88,10 +92,10 @@ open_enum!(
     }
 );
 
-/// The five fields that the service tells of a connection besides its ARN.
+/// What the service tells of a connection besides its ARN.
 ///
-/// All are optional on the wire; a field that was not there is `None`, which
-/// is a different observation from any value. Field names are those of the
+/// All fields are optional on the wire; a field that was not there is `None`,
+/// which is a different observation from any value. Field names are those of the
 /// API, in snake case: they are also the table's.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attributes {
@@ -107,9 +111,15 @@ pub struct Attributes {
     /// The provider's account that owns the code, as the API calls it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner_account_id: Option<Box<str>>,
+    /// The address of the provider's tenant, where it has one of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider_endpoint: Option<Box<str>>,
     /// Where the code lives.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider_type: Option<ProviderType>,
+    /// The members that this version does not know.
+    #[serde(default, skip_serializing_if = "UnknownMembers::is_empty")]
+    pub unknown_members: UnknownMembers,
 }
 
 /// How an absent or empty status is written where a word is needed (counts, tables).

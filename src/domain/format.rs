@@ -21,15 +21,17 @@ pub enum Format {
     /// Account records don't say when the listings were over that they tell the
     /// beginning of.
     Three,
-    /// The current one.
+    /// Attributes have no `provider_endpoint` and no `unknown_members`.
     Four,
+    /// The current one.
+    Five,
 }
 
 impl Format {
     /// What is written.
-    pub const CURRENT: Self = Self::Four;
+    pub const CURRENT: Self = Self::Five;
     /// All that are read, the first one first.
-    pub const ALL: [Self; 4] = [Self::One, Self::Two, Self::Three, Self::Four];
+    pub const ALL: [Self; 5] = [Self::One, Self::Two, Self::Three, Self::Four, Self::Five];
 
     /// The number that is stored.
     pub fn number(self) -> u32 {
@@ -38,6 +40,7 @@ impl Format {
             Self::Two => 2,
             Self::Three => 3,
             Self::Four => 4,
+            Self::Five => 5,
         }
     }
 
@@ -55,7 +58,7 @@ impl Format {
 
 /// A format that this software does not know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("format {0} is not known: this software reads formats 1 to 4")]
+#[error("format {0} is not known: this software reads formats 1 to 5")]
 pub struct UnknownFormat(pub u32);
 
 impl TryFrom<u32> for Format {

@@ -94,8 +94,10 @@ fn sealed(
     json.texts("listed_in", listed_in.iter().map(Region::as_str));
     json.optional("owner_account_id", attributes.owner_account_id.as_deref());
     json.text("presence", presence.as_str());
+    json.optional("provider_endpoint", attributes.provider_endpoint.as_deref());
     json.optional("provider_type", provider.map(ProviderType::as_str));
     json.time("status_since", Some(*status_since));
+    json.value("unknown_members", attributes.unknown_members.to_json());
     json.number("v", format.number());
     json.number("version", *version);
     json.end()
@@ -139,6 +141,14 @@ impl Json {
     fn optional(&mut self, name: &str, text: Option<&str>) {
         if let Some(text) = text {
             self.text(name, text);
+        }
+    }
+
+    /// A value that is canonical JSON already. Nothing at all, where there is none.
+    fn value(&mut self, name: &str, json: Option<String>) {
+        if let Some(json) = json {
+            self.name(name);
+            self.0.extend_from_slice(json.as_bytes());
         }
     }
 
@@ -215,7 +225,9 @@ mod tests {
                 connection_status: Some("ERROR".into()),
                 host_arn: Some("h".into()),
                 owner_account_id: Some("o".into()),
+                provider_endpoint: Some("https://a.ghe.com".into()),
                 provider_type: Some("GitHub".into()),
+                unknown_members: serde_json::from_value(json!({"Z": {"b": "é", "a": 1}})).unwrap(),
             },
             presence,
             first_seen_at: at(1),

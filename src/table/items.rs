@@ -139,7 +139,7 @@ fn to_item(record: &impl Serialize, format: Format) -> Item {
     item
 }
 
-fn to_attribute(value: Value) -> AttributeValue {
+pub(super) fn to_attribute(value: Value) -> AttributeValue {
     match value {
         Value::Null => AttributeValue::Null(true),
         Value::Bool(flag) => AttributeValue::Bool(flag),
@@ -154,7 +154,7 @@ fn to_attribute(value: Value) -> AttributeValue {
     }
 }
 
-fn to_json(value: &AttributeValue) -> Option<Value> {
+pub(super) fn to_json(value: &AttributeValue) -> Option<Value> {
     Some(match value {
         AttributeValue::Null(_) => Value::Null,
         AttributeValue::Bool(flag) => Value::Bool(*flag),
@@ -211,9 +211,10 @@ pub(super) fn known_format(digits: Option<&str>) -> Result<Format, String> {
         "2" => Some(Format::Two),
         "3" => Some(Format::Three),
         "4" => Some(Format::Four),
+        "5" => Some(Format::Five),
         _ => None,
     };
-    known.ok_or_else(|| format!("is {digits}: this software reads formats 1 to 4"))
+    known.ok_or_else(|| format!("is {digits}: this software reads formats 1 to 5"))
 }
 
 /// The account of a snapshot or account item, from its partition key.

@@ -13,6 +13,7 @@ use crate::aws::meter::Use;
 use crate::aws::{Fault, FaultKind};
 use crate::domain::{
     AccountId, Attributes, Change, ConnectionArn, ConnectionStatus, RunRecord, Snapshot, Timestamp,
+    UnknownMembers,
 };
 
 /// The greatest number that a run's key can hold.
@@ -332,6 +333,9 @@ fn in_status(item: Item) -> Result<InStatus, Corrupt> {
             host_arn: text("host_arn")?.map(Into::into),
             owner_account_id: text("owner_account_id")?.map(Into::into),
             provider_type: text("provider_type")?.map(Into::into),
+            // What the index does not hold: its projection can't be changed in place.
+            provider_endpoint: None,
+            unknown_members: UnknownMembers::default(),
         },
         first_seen_at: time("first_seen_at")?,
         status_since: time("status_since")?,

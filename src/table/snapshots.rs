@@ -4,10 +4,15 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::error::Corrupt;
-use super::items::{DIGEST, FORMAT_ATTRIBUTE, Item, SEAL, n, s};
+use super::items::{self, DIGEST, FORMAT_ATTRIBUTE, Item, SEAL, n, s};
 use super::keys;
 use super::stored::Stored;
-use crate::domain::{AccountId, Attributes, Format, Presence, Region, Seal, Snapshot};
+use crate::domain::{
+    AccountId, Attributes, Format, Presence, Region, Seal, Snapshot, UnknownMembers,
+};
+
+/// The attribute that holds the members that this version does not know: a map.
+pub(super) const UNKNOWN_MEMBERS: &str = "unknown_members";
 
 /// The attributes of a snapshot besides its keys, in the order in which they
 /// are written. `None` means that the attribute must not be there.
@@ -20,7 +25,9 @@ pub fn snapshot_attributes(
         connection_status,
         host_arn,
         owner_account_id,
+        provider_endpoint,
         provider_type,
+        unknown_members,
     } = &snapshot.attributes;
     let optional = |text: &Option<Box<str>>| text.as_deref().map(s);
     let gone = match snapshot.presence {
@@ -34,9 +41,14 @@ pub fn snapshot_attributes(
         ("connection_status", status.map(|status| s(status.as_str()))),
         ("host_arn", optional(host_arn)),
         ("owner_account_id", optional(owner_account_id)),
+        ("provider_endpoint", optional(provider_endpoint)),
         (
             "provider_type",
             provider_type.as_ref().map(|p| s(p.as_str())),
+        ),
+        (
+            UNKNOWN_MEMBERS,
+            (!unknown_members.is_empty()).then(|| unknown_attribute(unknown_members)),
         ),
         ("presence", Some(s(snapshot.presence.as_str()))),
         ("first_seen_at", Some(s(snapshot.first_seen_at))),
@@ -79,6 +91,12 @@ pub fn snapshot_item(account: &AccountId, snapshot: &Snapshot, format: Format) -
         item.insert(SEAL.to_owned(), s(seal));
     }
     item
+}
+
+fn unknown_attribute(members: &UnknownMembers) -> AttributeValue {
+    let members = members.iter();
+    let members = members.map(|(name, value)| (name.into(), items::to_attribute(value.clone())));
+    AttributeValue::M(members.collect())
 }
 
 /// Regions as they are stored: a set, and nothing for none.

@@ -127,7 +127,7 @@ pub fn account(
     // By its number alone, what a run before that one adds could be lost.
     let update = match known.format {
         Format::One => update.when(items::FORMAT_ATTRIBUTE, "=", n(known.format)),
-        Format::Two | Format::Three | Format::Four => {
+        Format::Two | Format::Three | Format::Four | Format::Five => {
             update.when(items::DIGEST, "=", s(known.digest()))
         }
     };

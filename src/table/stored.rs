@@ -11,13 +11,18 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use super::error::Corrupt;
 use super::items::{self, DIGEST, FORMAT_ATTRIBUTE, Item, SEAL};
 use super::keys;
+use super::snapshots::UNKNOWN_MEMBERS;
 use super::value::Value;
 use crate::domain::listing::Window;
 use crate::domain::snapshot::{DELETED, PRESENT};
-use crate::domain::{Attributes, Format, Presence, Region, Seal, Snapshot};
+use crate::domain::{Attributes, Format, Presence, Region, Seal, Snapshot, UnknownMembers};
 
 /// An item of an account's partition.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "almost every row is a snapshot, and a run reads one for each connection"
+)]
 pub(super) enum AccountRow {
     /// The account's record, or what stands in its place.
     Record(Item),
@@ -82,7 +87,9 @@ names! {
     ConnectionStatus = "connection_status",
     HostArn = "host_arn",
     OwnerAccountId = "owner_account_id",
+    ProviderEndpoint = "provider_endpoint",
     ProviderType = "provider_type",
+    UnknownMembers = UNKNOWN_MEMBERS,
     Presence = "presence",
     FirstSeenAt = "first_seen_at",
     LastSeenAt = "last_seen_at",
@@ -214,9 +221,11 @@ impl<'a> Stored<'a> {
                     .map(|text| (&*text).into()),
                 host_arn: self.text(Attribute::HostArn)?.map(boxed),
                 owner_account_id: self.text(Attribute::OwnerAccountId)?.map(boxed),
+                provider_endpoint: self.text(Attribute::ProviderEndpoint)?.map(boxed),
                 provider_type: self
                     .text(Attribute::ProviderType)?
                     .map(|text| (&*text).into()),
+                unknown_members: self.members(Attribute::UnknownMembers)?,
             },
             presence,
             first_seen_at: self.required(Attribute::FirstSeenAt)?,
@@ -259,6 +268,15 @@ impl<'a> Stored<'a> {
                 .map_err(|_| self.wrong(name, &"is not a whole number")),
             _ => Err(self.wrong(name, &"is missing or not a number")),
         }
+    }
+
+    fn members(&mut self, name: Attribute) -> Result<UnknownMembers, Corrupt> {
+        let Some(value) = self.known[name as usize].take() else {
+            return Ok(UnknownMembers::default());
+        };
+        let members = items::to_json(&value.into());
+        let members = members.and_then(|members| serde_json::from_value(members).ok());
+        members.ok_or_else(|| self.wrong(name, &"is not a map of values that are written"))
     }
 
     fn regions(&mut self, name: Attribute) -> Result<Vec<Region>, Corrupt> {

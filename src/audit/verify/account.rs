@@ -108,7 +108,7 @@ impl Account {
                 let counts = match run.format {
                     Format::One => true,
                     Format::Two => run.unwritten == 0,
-                    Format::Three | Format::Four => run.wrote_all,
+                    Format::Three | Format::Four | Format::Five => run.wrote_all,
                 };
                 counts
                     && run
