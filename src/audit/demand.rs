@@ -121,6 +121,11 @@ pub enum Demand {
         /// Their ARNs.
         allowed: BTreeSet<Box<str>>,
     },
+    /// Each connection whose provider has an endpoint of its own has one of these.
+    Endpoint {
+        /// As the service writes them.
+        allowed: BTreeSet<Box<str>>,
+    },
     /// Each connection is owned by one of these.
     Owner {
         /// As the service calls them.
@@ -161,17 +166,18 @@ pub enum Demand {
     /// No connection belongs to another account.
     Shared,
     /// Each connection's provider and status are values that this version
-    /// knows.
+    /// knows, and so are its members.
     UnknownValue,
 }
 
 impl Demand {
     /// The kinds, as a rule file has them.
-    pub const KINDS: [&str; 13] = [
+    pub const KINDS: [&str; 14] = [
         "pending",
         "error",
         "provider",
         "host",
+        "endpoint",
         "owner",
         "account",
         "name",
@@ -198,6 +204,7 @@ impl Demand {
             self,
             Self::Provider { .. }
                 | Self::Host { .. }
+                | Self::Endpoint { .. }
                 | Self::Owner { .. }
                 | Self::Name { .. }
                 | Self::Shared
@@ -231,6 +238,14 @@ impl fmt::Display for Demand {
             Self::Host { allowed } => {
                 write!(f, "each connection's host, if any, is {}", one_of(allowed))
             }
+            Self::Endpoint { allowed } if allowed.is_empty() => {
+                f.write_str("no connection has a provider endpoint")
+            }
+            Self::Endpoint { allowed } => write!(
+                f,
+                "each connection's provider endpoint, if any, is {}",
+                one_of(allowed)
+            ),
             Self::Owner { allowed } => write!(f, "each connection's owner is {}", one_of(allowed)),
             Self::Account { allowed } => {
                 write!(f, "only these accounts are recorded: {}", one_of(allowed))
@@ -249,7 +264,7 @@ impl fmt::Display for Demand {
             ),
             Self::Shared => f.write_str("no connection belongs to another account"),
             Self::UnknownValue => {
-                f.write_str("each connection has a provider and a status that are known here")
+                f.write_str("each connection's provider, status and members are known here")
             }
         }
     }

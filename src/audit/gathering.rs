@@ -289,6 +289,7 @@ impl Evidence {
             Demand::Error { longer_than: None }
             | Demand::Provider { .. }
             | Demand::Host { .. }
+            | Demand::Endpoint { .. }
             | Demand::Owner { .. }
             | Demand::Account { .. }
             | Demand::Name { .. }

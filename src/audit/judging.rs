@@ -61,6 +61,7 @@ pub fn connection_opinion(demand: &Demand, row: &ConnectionRow, evidence: &Evide
             ),
         },
         Demand::Host { allowed } => host(row, |host| allowed.contains(host)),
+        Demand::Endpoint { allowed } => endpoint(row, |endpoint| allowed.contains(endpoint)),
         Demand::Owner { allowed } => match text(row.owner_account_id.as_deref()) {
             Some(owner) if allowed.contains(owner) => Opinion::Kept,
             Some(owner) => broken(row, format!("owner {owner:?} is not on the list")),
@@ -199,6 +200,38 @@ fn host(row: &ConnectionRow, is_allowed: impl Fn(&str) -> bool) -> Opinion {
     }
 }
 
+fn endpoint(row: &ConnectionRow, is_allowed: impl Fn(&str) -> bool) -> Opinion {
+    if let Some(endpoint) = text(row.provider_endpoint.as_deref()) {
+        return if is_allowed(endpoint) {
+            Opinion::Kept
+        } else {
+            broken(row, format!("endpoint {endpoint:?} is not on the list"))
+        };
+    }
+    match provider(row) {
+        Some(
+            ProviderType::Bitbucket
+            | ProviderType::GitHub
+            | ProviderType::GitLab
+            | ProviderType::AzureDevOps
+            // Theirs is their host's.
+            | ProviderType::GitHubEnterpriseServer
+            | ProviderType::GitLabSelfManaged,
+        ) => Opinion::Kept,
+        Some(
+            provider @ (ProviderType::GitHubEnterpriseCloudDataResidency | ProviderType::Other(_)),
+        ) => Opinion::Unknown {
+            reason: format!(
+                "no endpoint is reported, and provider {:?} may have one",
+                provider.as_str()
+            ),
+        },
+        None => Opinion::Unknown {
+            reason: "neither endpoint nor provider is reported".to_owned(),
+        },
+    }
+}
+
 fn not_seen(row: &ConnectionRow, span: Span, evidence: &Evidence) -> Opinion {
     let at = evidence.moment.at();
     match (evidence.moment, row.last_seen_at) {
@@ -333,7 +366,9 @@ fn unknown_value(row: &ConnectionRow) -> Opinion {
         Some(ConnectionStatus::Other(other)) => Some(format!("status {other:?} is not known")),
         Some(_) => None,
     };
-    let problems: Vec<String> = provider.into_iter().chain(status).collect();
+    let members = row.unknown_members.iter();
+    let members = members.map(|(name, _)| format!("member {name:?} is not known"));
+    let problems: Vec<String> = provider.into_iter().chain(status).chain(members).collect();
     if problems.is_empty() {
         return Opinion::Kept;
     }

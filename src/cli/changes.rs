@@ -248,7 +248,28 @@ pub(super) fn attribute_fields(attributes: Option<&Attributes>) -> [String; 5] {
     ]
 }
 
-/// The columns of a change, without the run that saw it.
+/// The columns of attributes that came later. They stand last, so that the columns
+/// before keep their places.
+pub(super) const LATER_COLUMNS: [&str; 4] = [
+    "before_provider_endpoint",
+    "before_unknown_members",
+    "after_provider_endpoint",
+    "after_unknown_members",
+];
+
+/// The fields under [`LATER_COLUMNS`].
+pub(super) fn later_fields(before: Option<&Attributes>, after: Option<&Attributes>) -> [String; 4] {
+    let endpoint = |a: Option<&Attributes>| field(a.and_then(|a| a.provider_endpoint.as_deref()));
+    let members = |a: Option<&Attributes>| field(a.and_then(|a| a.unknown_members.to_json()));
+    [
+        endpoint(before),
+        members(before),
+        endpoint(after),
+        members(after),
+    ]
+}
+
+/// The columns of a change, without the run that saw it and [`LATER_COLUMNS`].
 pub(super) fn change_header() -> Vec<&'static str> {
     vec![
         "account",
@@ -318,6 +339,7 @@ impl Row for ToldChange {
             "run_principal_arn",
             "run_source_ip",
         ]);
+        header.extend(LATER_COLUMNS);
         header
     }
 
@@ -332,6 +354,8 @@ impl Row for ToldChange {
             field(principal),
             field(source),
         ]);
+        let change = &self.change;
+        fields.extend(later_fields(change.before.as_ref(), change.after.as_ref()));
         fields
     }
 }

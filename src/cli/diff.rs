@@ -4,7 +4,7 @@ use clap::Args as ClapArgs;
 use serde::Serialize;
 
 use super::args::{StoreArgs, parse_when};
-use super::changes::{attribute_fields, check_order, run_number};
+use super::changes::{LATER_COLUMNS, attribute_fields, check_order, later_fields, run_number};
 use super::list::FilterArgs;
 use super::output::{Answer, FormatArgs, Row};
 use super::store::Store;
@@ -128,7 +128,7 @@ fn net(difference: &Difference) -> String {
 
 impl Row for Difference {
     fn header() -> Vec<&'static str> {
-        vec![
+        let mut header = vec![
             "difference",
             "account",
             "connection_arn",
@@ -143,7 +143,9 @@ impl Row for Difference {
             "after_owner_account_id",
             "after_host_arn",
             "changes",
-        ]
+        ];
+        header.extend(LATER_COLUMNS);
+        header
     }
 
     fn csv(&self) -> Vec<String> {
@@ -155,6 +157,7 @@ impl Row for Difference {
         fields.extend(attribute_fields(self.before.as_ref()));
         fields.extend(attribute_fields(self.after.as_ref()));
         fields.push(self.changes.len().to_string());
+        fields.extend(later_fields(self.before.as_ref(), self.after.as_ref()));
         fields
     }
 }

@@ -7,8 +7,9 @@ use clap::{Args as ClapArgs, ValueEnum};
 use serde::Serialize;
 
 use super::args::StoreArgs;
-use super::changes::{change_fields, change_header};
+use super::changes::{self, change_fields, change_header};
 use super::csv;
+use super::list;
 use super::output::Row;
 use super::sink::{Lines, Sink};
 use super::store::Store;
@@ -193,30 +194,38 @@ impl ExportedConnection {
 
 impl Row for ExportedConnection {
     fn header() -> Vec<&'static str> {
-        let mut header = ConnectionRow::header();
+        let mut header = list::connection_header();
         header.extend(["last_seen_until", "deleted_until", "listed_in"]);
+        header.extend(list::LATER_COLUMNS);
         header
     }
 
     fn csv(&self) -> Vec<String> {
         let regions: Vec<&str> = self.listed_in.iter().map(Region::as_str).collect();
-        let mut fields = self.row.csv();
+        let mut fields = list::connection_fields(&self.row);
         fields.extend([
             self.last_seen_until.to_string(),
             csv::field(self.deleted_until),
             regions.join(" "),
         ]);
+        fields.extend(list::later_fields(&self.row));
         fields
     }
 }
 
 impl Row for ExportedChange {
     fn header() -> Vec<&'static str> {
-        change_header()
+        let mut header = change_header();
+        header.extend(changes::LATER_COLUMNS);
+        header
     }
 
     fn csv(&self) -> Vec<String> {
-        change_fields(&self.change, self.digest)
+        let change = &self.change;
+        let mut fields = change_fields(change, self.digest);
+        let (before, after) = (change.before.as_ref(), change.after.as_ref());
+        fields.extend(changes::later_fields(before, after));
+        fields
     }
 }
 

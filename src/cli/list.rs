@@ -165,42 +165,68 @@ pub(super) fn connection_table(rows: &[ConnectionRow]) -> TextTable {
     table
 }
 
+/// The columns of attributes that came later. They stand last, so that the columns
+/// before keep their places.
+pub(super) const LATER_COLUMNS: [&str; 2] = ["provider_endpoint", "unknown_members"];
+
+/// The fields under [`LATER_COLUMNS`].
+pub(super) fn later_fields(row: &ConnectionRow) -> [String; 2] {
+    [
+        field(row.provider_endpoint.as_deref()),
+        field(row.unknown_members.to_json()),
+    ]
+}
+
 impl Row for ConnectionRow {
     fn header() -> Vec<&'static str> {
-        vec![
-            "account",
-            "connection_arn",
-            "region",
-            "connection_name",
-            "connection_status",
-            "provider_type",
-            "owner_account_id",
-            "host_arn",
-            "first_seen_at",
-            "status_since",
-            "last_seen_at",
-            "deleted_at",
-            "version",
-            "digest",
-        ]
+        let mut header = connection_header();
+        header.extend(LATER_COLUMNS);
+        header
     }
 
     fn csv(&self) -> Vec<String> {
-        vec![
-            self.account.to_string(),
-            self.connection_arn.to_string(),
-            self.region.clone(),
-            field(self.connection_name.as_deref()),
-            field(self.connection_status.as_ref()),
-            field(self.provider_type.as_ref()),
-            field(self.owner_account_id.as_deref()),
-            field(self.host_arn.as_deref()),
-            self.first_seen_at.to_string(),
-            self.status_since.to_string(),
-            field(self.last_seen_at),
-            field(self.deleted_at),
-            self.version.to_string(),
-            field(self.digest),
-        ]
+        let mut fields = connection_fields(self);
+        fields.extend(later_fields(self));
+        fields
     }
+}
+
+/// The columns of a connection without [`LATER_COLUMNS`].
+pub(super) fn connection_header() -> Vec<&'static str> {
+    vec![
+        "account",
+        "connection_arn",
+        "region",
+        "connection_name",
+        "connection_status",
+        "provider_type",
+        "owner_account_id",
+        "host_arn",
+        "first_seen_at",
+        "status_since",
+        "last_seen_at",
+        "deleted_at",
+        "version",
+        "digest",
+    ]
+}
+
+/// The fields under [`connection_header`].
+pub(super) fn connection_fields(row: &ConnectionRow) -> Vec<String> {
+    vec![
+        row.account.to_string(),
+        row.connection_arn.to_string(),
+        row.region.clone(),
+        field(row.connection_name.as_deref()),
+        field(row.connection_status.as_ref()),
+        field(row.provider_type.as_ref()),
+        field(row.owner_account_id.as_deref()),
+        field(row.host_arn.as_deref()),
+        row.first_seen_at.to_string(),
+        row.status_since.to_string(),
+        field(row.last_seen_at),
+        field(row.deleted_at),
+        row.version.to_string(),
+        field(row.digest),
+    ]
 }

@@ -39,6 +39,9 @@ pub(super) struct RuleFlags {
     /// Each connection with a host goes through one of these
     #[arg(long, value_name = "ARNS", value_delimiter = ',')]
     allow_host: Vec<String>,
+    /// Each connection with a provider endpoint has one of these
+    #[arg(long, value_name = "URLS", value_delimiter = ',')]
+    allow_endpoint: Vec<String>,
     /// Each connection is owned by one of these
     #[arg(long, value_name = "OWNERS", value_delimiter = ',')]
     allow_owner: Vec<String>,
@@ -63,7 +66,7 @@ pub(super) struct RuleFlags {
     /// No connection belongs to another account
     #[arg(long)]
     no_shared: bool,
-    /// Each provider and status is a known value
+    /// Each provider, status and member is known here
     #[arg(long)]
     no_unknown_values: bool,
 }
@@ -129,6 +132,12 @@ impl RuleFlags {
             "allow-host",
             (!self.allow_host.is_empty()).then(|| Demand::Host {
                 allowed: boxed(&self.allow_host),
+            }),
+        );
+        add(
+            "allow-endpoint",
+            (!self.allow_endpoint.is_empty()).then(|| Demand::Endpoint {
+                allowed: boxed(&self.allow_endpoint),
             }),
         );
         add(
@@ -224,9 +233,10 @@ fn usual(demand: &Demand) -> Usual {
             &[CM_8, CC7_2],
             Some("A connection in ERROR can't be repaired: make a new one and delete it."),
         ),
-        Demand::Provider { .. } | Demand::Host { .. } | Demand::Owner { .. } => {
-            (High, &[CM_8, CC6_1], None)
-        }
+        Demand::Provider { .. }
+        | Demand::Host { .. }
+        | Demand::Endpoint { .. }
+        | Demand::Owner { .. } => (High, &[CM_8, CC6_1], None),
         Demand::Account { .. } => (High, &[CM_8, PCI], None),
         Demand::Name { .. } => (Low, &[CM_8, ISO], None),
         Demand::NotSeen { .. } => (

@@ -202,6 +202,9 @@ fn demand(table: &mut RuleTable, at: usize) -> Result<Demand, Mistake> {
         "host" => Demand::Host {
             allowed: parameters.maybe_no_words(|text| some(text, "a host's ARN"))?,
         },
+        "endpoint" => Demand::Endpoint {
+            allowed: parameters.maybe_no_words(|text| some(text, "a provider's endpoint"))?,
+        },
         "owner" => Demand::Owner {
             allowed: parameters.words(|text| some(text, "an owner as the service calls it"))?,
         },

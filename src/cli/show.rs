@@ -13,6 +13,7 @@ use super::words::{lasting, or_dash, short};
 use super::{CliError, Exit, basis};
 use crate::audit::timeline::{Segment, SegmentState};
 use crate::audit::{ConnectionRow, Shown};
+use crate::domain::digest::canonical_json;
 use crate::domain::{AccountId, Clock, SystemClock, Timestamp};
 
 #[derive(Debug, ClapArgs)]
@@ -103,6 +104,7 @@ fn fields(shown: &Shown) -> String {
             "provider",
             or_dash(row.provider_type.as_ref().map(|p| p.as_str())),
         ),
+        ("endpoint", or_dash(row.provider_endpoint.as_deref())),
         ("host", or_dash(row.host_arn.as_deref())),
         ("owner", or_dash(row.owner_account_id.as_deref())),
         ("account", row.account.to_string()),
@@ -115,6 +117,10 @@ fn fields(shown: &Shown) -> String {
     let mut text = String::new();
     for (name, value) in fields {
         let _ = writeln!(text, "{name:<11}{}", printable(&value));
+    }
+    for (name, value) in row.unknown_members.iter() {
+        let member = format!("{name}: {}", canonical_json(value));
+        let _ = writeln!(text, "{:<11}{}", "not known", printable(&member));
     }
     text
 }

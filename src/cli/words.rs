@@ -1,9 +1,13 @@
 //! How things are said: counts, times, spans, what changed.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
 use super::output::printable;
 use crate::audit::ToldChange;
 use crate::domain::change::Change;
-use crate::domain::{Attributes, Cause, ChangeKind, Timestamp, Trigger};
+use crate::domain::digest::canonical_json;
+use crate::domain::{Attributes, Cause, ChangeKind, Timestamp, Trigger, UnknownMembers};
 use crate::summary::Summary;
 
 /// "1 connection", "2 connections".
@@ -18,7 +22,7 @@ pub(crate) fn short(time: Timestamp) -> String {
 }
 
 /// A text, or a dash where there is none.
-pub(super) fn or_dash(text: Option<&str>) -> String {
+pub(crate) fn or_dash(text: Option<&str>) -> String {
     text.unwrap_or("-").to_owned()
 }
 
@@ -51,12 +55,26 @@ pub(super) fn differences(before: &Attributes, after: &Attributes) -> Vec<String
                 "provider ",
                 a.provider_type.as_ref().map(ToString::to_string),
             ),
+            (
+                "endpoint ",
+                a.provider_endpoint.as_deref().map(str::to_owned),
+            ),
         ]
     };
-    let pairs = fields(before).into_iter().zip(fields(after));
-    pairs
-        .filter(|((_, before), (_, after))| before != after)
-        .map(|((field, before), (_, after))| {
+    let known = fields(before)
+        .into_iter()
+        .zip(fields(after))
+        .map(|((field, before), (_, after))| (Cow::Borrowed(field), before, after));
+    let (before, after) = (&before.unknown_members, &after.unknown_members);
+    let names: BTreeSet<&str> = before.iter().chain(after.iter()).map(|(n, _)| n).collect();
+    let unknown = names.into_iter().map(|name| {
+        let value = |members: &UnknownMembers| members.get(name).map(canonical_json);
+        (format!("{name} ").into(), value(before), value(after))
+    });
+    known
+        .chain(unknown)
+        .filter(|(_, before, after)| before != after)
+        .map(|(field, before, after)| {
             let (before, after) = (or_dash(before.as_deref()), or_dash(after.as_deref()));
             format!("{field}{before} → {after}")
         })

@@ -65,6 +65,11 @@ impl UnknownMembers {
         self.0.is_empty()
     }
 
+    /// The value of a member.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
+    }
+
     /// Names and values, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.0.iter().map(|(name, value)| (&**name, value))

@@ -9,7 +9,8 @@ use super::data::{AccountReport, ConnectionReport, Every};
 use crate::audit::timeline::{Segment, SegmentState};
 use crate::audit::{RunBasis, ToldChange};
 use crate::cli::output::is_active;
-use crate::cli::words::{count, lasting, started_by, what_changed, why};
+use crate::cli::words::{count, lasting, or_dash, started_by, what_changed, why};
+use crate::domain::digest::canonical_json;
 use crate::domain::{ChangeKind, Outcome, RunRecord, Timestamp};
 
 /// A time as the page shows it: to the second, in UTC, and to the millisecond
@@ -254,6 +255,8 @@ pub(super) struct ConnectionView {
     pub(super) name: String,
     pub(super) arn: String,
     pub(super) provider: String,
+    /// The members that this version does not know, with their values.
+    pub(super) unknown: Vec<String>,
     pub(super) status: String,
     pub(super) status_class: &'static str,
     pub(super) since: Moment,
@@ -296,7 +299,14 @@ impl ConnectionView {
                 (status, class, row.status_since)
             }
         };
-        let provider = row.provider_type.as_ref();
+        let provider = or_dash(row.provider_type.as_ref().map(|p| p.as_str()));
+        let provider = match row.provider_endpoint.as_deref() {
+            Some(endpoint) => format!("{provider} at {endpoint}"),
+            None => provider,
+        };
+        let unknown = row.unknown_members.iter();
+        let unknown =
+            unknown.map(|(name, value)| seen(&format!("{name}: {}", canonical_json(value))));
         Self {
             account: row.account.to_string(),
             name: row
@@ -304,7 +314,8 @@ impl ConnectionView {
                 .as_deref()
                 .map_or_else(|| "(no name)".to_owned(), seen),
             arn: seen(row.connection_arn.as_str()),
-            provider: provider.map_or_else(|| "-".to_owned(), |p| seen(p.as_str())),
+            provider: seen(&provider),
+            unknown: unknown.collect(),
             status: seen(&status),
             status_class: class,
             since: Moment(since),
