@@ -23,6 +23,8 @@ const FORMAT_1: &str = include_str!("format_1.json");
 const FORMAT_2: &str = include_str!("format_2.json");
 /// The same as the third has it.
 const FORMAT_3: &str = include_str!("format_3.json");
+/// The same as the fourth has it.
+const FORMAT_4: &str = include_str!("format_4.json");
 
 fn attribute(json: &Value) -> AttributeValue {
     let (kind, value) = json.as_object().and_then(|o| o.iter().next()).expect("one");
@@ -51,8 +53,8 @@ fn item(json: &Value) -> Item {
 }
 
 /// The tables, by the number of their format.
-fn earlier() -> [(u32, &'static str); 3] {
-    [(1, FORMAT_1), (2, FORMAT_2), (3, FORMAT_3)]
+fn earlier() -> [(u32, &'static str); 4] {
+    [(1, FORMAT_1), (2, FORMAT_2), (3, FORMAT_3), (4, FORMAT_4)]
 }
 
 async fn lab_of_format_1() -> Lab {
