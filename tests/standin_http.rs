@@ -421,6 +421,40 @@ async fn the_stand_ins_own_calls_need_no_signature() {
             .status,
         400
     );
+    let members = json!({
+        "ProviderEndpoint": "https://acme.ghe.com",
+        "NetworkType": {"VpcIds": ["vpc-1", null, 2, true]},
+    });
+    for body in [
+        json!({"arn": arn, "members": {"Short": "lived"}}),
+        json!({"arn": arn, "members": members}),
+        json!({"arn": arn, "members": {"Short": null}}),
+    ] {
+        let body = body.to_string();
+        let answer = server
+            .send("POST /_standin/members", &[], body.as_bytes())
+            .await;
+        assert_eq!(answer.status, 200);
+    }
+    let everything = server
+        .send("GET /_standin/connections", &[], b"")
+        .await
+        .json();
+    let connection = &everything["connections"][0];
+    for (name, value) in members.as_object().expect("an object") {
+        assert_eq!(connection[name], *value, "{name}");
+    }
+    assert_eq!(connection.get("Short"), None);
+    for wrong in [
+        json!({"ConnectionName": "x"}),
+        json!({"ProviderEndpoint": 1}),
+    ] {
+        let wrong = json!({"arn": arn, "members": wrong}).to_string();
+        let answer = server
+            .send("POST /_standin/members", &[], wrong.as_bytes())
+            .await;
+        assert_eq!(answer.status, 400);
+    }
     let wrong = json!({"arn": arn, "account": "me"}).to_string();
     assert_eq!(
         server

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Map;
+
 use super::{
     errors::{ErrorKind, ServiceError},
     model::Operation,
@@ -22,6 +24,7 @@ impl CreateConnectionInput {
             connection_name: name.to_owned(),
             provider_type: Some(provider),
             host_arn: None,
+            provider_endpoint: None,
             tags: None,
         }
     }
@@ -33,6 +36,7 @@ impl CreateConnectionInput {
             connection_name: name.to_owned(),
             provider_type: None,
             host_arn: Some(host_arn.to_owned()),
+            provider_endpoint: None,
             tags: None,
         }
     }
@@ -69,6 +73,8 @@ impl World {
                 owner_account_id: scope.account.clone(),
                 connection_status: ConnectionStatus::Pending,
                 host_arn: input.host_arn,
+                provider_endpoint: input.provider_endpoint,
+                unmodelled: Map::new(),
             },
             region: scope.region.clone(),
             tags,

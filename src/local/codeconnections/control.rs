@@ -1,5 +1,6 @@
 //! The stand-in's own calls, for what no API of AWS can do: finishing the
-//! handshake in the console, and sharing a connection.
+//! handshake in the console, sharing a connection, and giving it members that no
+//! model has.
 //!
 //! They need no signature. All bodies are JSON; a refusal has the same shape as
 //! the service's. An ARN may be a connection's or, for a status, a host's.
@@ -9,6 +10,7 @@
 //! | `POST /` with `X-Amz-Target: CodeConnectionsStandIn.SetConnectionStatus` | `{"ConnectionArn", "ConnectionStatus"}` | `{}` |
 //! | `POST /_standin/status` | `{"arn", "status"}` | `{}` |
 //! | `POST /_standin/share` | `{"arn", "account"}` | `{}` |
+//! | `POST /_standin/members` | `{"arn", "members": {"ProviderEndpoint", ...}}`, null to take one away | `{}` |
 //! | `GET /_standin/connections` | | `{"connections": [...], "hosts": [...]}`, of all accounts and regions |
 //!
 //! ```sh
@@ -22,7 +24,7 @@ use axum::{
     http::{HeaderMap, Response},
 };
 use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     StandIn,
@@ -45,6 +47,12 @@ struct SetStatus {
 struct Share {
     arn: String,
     account: String,
+}
+
+#[derive(Deserialize)]
+struct Members {
+    arn: String,
+    members: Map<String, Value>,
 }
 
 /// Whether a request to `/` is the stand-in's own.
@@ -74,6 +82,13 @@ pub(super) async fn share(State(stand_in): State<StandIn>, body: Bytes) -> Respo
             return Err(ServiceError::validation(message));
         }
         stand_in.world().share(&arn, &account)
+    })
+}
+
+/// `POST /_standin/members`
+pub(super) async fn members(State(stand_in): State<StandIn>, body: Bytes) -> Response<Body> {
+    respond(&body, |Members { arn, members }| {
+        stand_in.world().set_members(&arn, members)
     })
 }
 

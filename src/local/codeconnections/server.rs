@@ -52,6 +52,7 @@ pub fn router(stand_in: StandIn) -> Router {
         .route("/_standin/connections", get(control::connections))
         .route("/_standin/status", post(control::status))
         .route("/_standin/share", post(control::share))
+        .route("/_standin/members", post(control::members))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(map_response_with_state(stand_in.clone(), stamp))
         .with_state(stand_in)

@@ -79,6 +79,7 @@ static CREATE_CONNECTION: Shape = Shape::Structure(&[
     optional("ProviderType", &PROVIDER_TYPE),
     optional("Tags", &TAGS),
     optional("HostArn", &HOST_ARN),
+    optional("ProviderEndpoint", &URL),
 ]);
 static ONE_CONNECTION: Shape = Shape::Structure(&[required("ConnectionArn", &CONNECTION_ARN)]);
 static LIST_CONNECTIONS: Shape = Shape::Structure(&[

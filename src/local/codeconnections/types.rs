@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 /// An enumeration whose spelling on the wire is given once and serves reading,
 /// writing and validating.
@@ -61,6 +62,8 @@ wire_enum! {
         GitLabSelfManaged = "GitLabSelfManaged",
         /// Azure DevOps.
         AzureDevOps = "AzureDevOps",
+        /// A tenant of ghe.com, named by its endpoint.
+        GitHubEnterpriseCloudDataResidency = "GitHubEnterpriseCloudDataResidency",
     }
 }
 
@@ -155,6 +158,25 @@ pub struct Connection {
     /// The host it goes through, if it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host_arn: Option<String>,
+    /// The provider's tenant that it leads to, if there is more than one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider_endpoint: Option<String>,
+    /// Members that no model has, as a later version of the service may show.
+    #[serde(flatten)]
+    pub unmodelled: Map<String, Value>,
+}
+
+impl Connection {
+    /// The members that the service model has.
+    pub const MEMBERS: [&str; 7] = [
+        "ConnectionName",
+        "ConnectionArn",
+        "ProviderType",
+        "OwnerAccountId",
+        "ConnectionStatus",
+        "HostArn",
+        "ProviderEndpoint",
+    ];
 }
 
 /// A host, as `ListHosts` shows it.
@@ -199,6 +221,8 @@ wire_structs! {
         provider_type: Option<ProviderType>,
         /// The host it goes through.
         host_arn: Option<String>,
+        /// The provider's tenant that it leads to.
+        provider_endpoint: Option<String>,
         /// Tags to begin with.
         tags: Option<Vec<Tag>>,
     }

@@ -8,7 +8,7 @@
 use std::{borrow::Cow, collections::BTreeSet};
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     arn::{self, Namespace},
@@ -183,6 +183,40 @@ impl World {
     /// `ResourceNotFound` for an ARN that names no connection.
     pub fn set_provider(&mut self, arn: &str, provider: ProviderType) -> Result<(), ServiceError> {
         self.any_connection(arn)?.provider_type = provider;
+        Ok(())
+    }
+
+    /// Gives a connection a `ProviderEndpoint` and members that no model has, or
+    /// takes those away that are null.
+    ///
+    /// # Errors
+    ///
+    /// `ResourceNotFound` for an ARN that names no connection, `Validation` for
+    /// another member of the model, or an endpoint that is no text.
+    pub fn set_members(
+        &mut self,
+        arn: &str,
+        members: Map<String, Value>,
+    ) -> Result<(), ServiceError> {
+        let connection = self.any_connection(arn)?;
+        let mut changed = connection.clone();
+        for (name, value) in members {
+            match (name.as_str(), value) {
+                ("ProviderEndpoint", Value::Null) => changed.provider_endpoint = None,
+                ("ProviderEndpoint", Value::String(url)) => changed.provider_endpoint = Some(url),
+                (name, _) if Connection::MEMBERS.contains(&name) => {
+                    let message = format!("{name} can't be set to that here");
+                    return Err(ServiceError::validation(message));
+                }
+                (_, Value::Null) => {
+                    changed.unmodelled.remove(&name);
+                }
+                (_, value) => {
+                    changed.unmodelled.insert(name, value);
+                }
+            }
+        }
+        *connection = changed;
         Ok(())
     }
 
