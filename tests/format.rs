@@ -159,6 +159,24 @@ async fn runs_over_a_table_of_an_earlier_format_write_the_current_one() {
 }
 
 #[tokio::test]
+async fn an_endpoint_that_was_not_recorded_before_is_one_change_of_attributes() {
+    let lab = lab_of(FORMAT_4).await;
+    let mut a = entry(&arn(REGION, "a"), "a", "AVAILABLE");
+    a["ProviderEndpoint"] = "https://acme.ghe.com".into();
+    let mut b = entry(&arn(REGION, "b"), "b", "PENDING");
+    b["HostArn"] = "arn:aws:codeconnections:eu-west-1:123456789012:host/h-1a2b3c4d".into();
+    let stage = Stage::new(vec![a, b, entry(&arn(REGION, "c"), "c", "ERROR")]).await;
+    let both = json!({"regions": [REGION, "us-east-1"]});
+    for expected in [&[(ChangeKind::AttributesChanged, 1)][..], &[]] {
+        let summary = lab.run_with(&stage.endpoint, &both).await;
+        assert_eq!(summary.outcome, Outcome::Complete, "{:?}", summary.problems);
+        assert_eq!(changes(&summary), expected);
+        assert_eq!(findings(&lab).await, [] as [String; 0]);
+        lab.clock.advance(lab::HOUR);
+    }
+}
+
+#[tokio::test]
 async fn what_earlier_formats_know_of_calls_is_told_and_nothing_more() {
     let lab = lab_of(FORMAT_2).await;
     let changes = lab.changes(&arn(REGION, "a")).await;

@@ -310,7 +310,7 @@ def check(arguments, state):
         equal("status_pk" in snapshot, not gone, f"{which}: in the index")
         equal(snapshot["version"], len(story), f"{which}: version")
         equal(snapshot["digest"], last_changes[arn]["digest"], f"{which}: digest")
-        equal(snapshot["v"], 4, f"{which}: format")
+        equal(snapshot["v"], 5, f"{which}: format")
         equal(snapshot["seal"], seal_of(snapshot, account), f"{which}: seal")
         last = first if gone else second
         assert snapshot["last_seen_at"] >= last["started_at"], (which, snapshot)
