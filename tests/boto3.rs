@@ -4,10 +4,16 @@
 
 mod support;
 
-use codeconnections_inventory::domain::ChangeKind;
+use std::collections::BTreeSet;
+
+use codeconnections_inventory::domain::{
+    Attributes, ChangeKind, ConnectionStatus, ProviderType, UnknownMembers,
+};
 use codeconnections_inventory::local::StandInService;
-use codeconnections_inventory::local::codeconnections::{Options, RegionAccess, StandIn};
-use serde_json::json;
+use codeconnections_inventory::local::codeconnections::{
+    Connection, Options, RegionAccess, StandIn,
+};
+use serde_json::{Value, json};
 use support::ccinv::Ccinv;
 use support::lab::{ACCOUNT, Lab};
 use support::python::{fine, python};
@@ -58,6 +64,49 @@ async fn every_answer_of_the_stand_in_is_one_that_the_service_model_allows() {
 async fn so_is_every_answer_with_arns_as_they_were_before_july_2024() {
     let told = held_against_the_model(true).await;
     assert!(told.ends_with("all good\n"), "{told}");
+}
+
+/// A member that AWS adds must fail this, whoever pins the newer botocore.
+#[tokio::test]
+async fn members_of_a_connection_are_those_of_botocores_model() {
+    let told = fine(python("connection_model.py", &[]).await);
+    let model: Value = serde_json::from_str(&told).expect("JSON");
+    let sorted = |names: &mut dyn Iterator<Item = String>| names.collect::<BTreeSet<_>>();
+    let words = |name: &str| {
+        let words = model[name].as_array().expect("a list").iter();
+        sorted(&mut words.map(|word| word.as_str().expect("a text").to_owned()))
+    };
+    let members = model["members"].as_object().expect("members");
+    assert!(members.values().all(|of_type| of_type == "string"));
+    let theirs = sorted(&mut members.keys().cloned());
+
+    let stand_in = sorted(&mut Connection::MEMBERS.iter().map(ToString::to_string));
+    assert_eq!(stand_in, theirs);
+    // Ours are named as the API names them, in snake case; the ARN is the key.
+    let whole = Attributes {
+        connection_name: Some("".into()),
+        connection_status: Some(ConnectionStatus::Pending),
+        host_arn: Some("".into()),
+        owner_account_id: Some("".into()),
+        provider_endpoint: Some("".into()),
+        provider_type: Some(ProviderType::GitHub),
+        unknown_members: UnknownMembers::default(),
+    };
+    let ours = json!(whole);
+    let ours = ours.as_object().expect("an object").keys();
+    let ours = ours.map(|name| name.split('_').map(capitalized).collect());
+    let ours = sorted(&mut ours.chain(["ConnectionArn".to_owned()]));
+    assert_eq!(ours, theirs);
+
+    let providers = ProviderType::KNOWN.iter().map(ToString::to_string);
+    assert_eq!(sorted(&mut providers.into_iter()), words("ProviderType"));
+    let statuses = ConnectionStatus::KNOWN.iter().map(ToString::to_string);
+    assert_eq!(sorted(&mut statuses.into_iter()), words("ConnectionStatus"));
+}
+
+fn capitalized(word: &str) -> String {
+    let (first, rest) = word.split_at(1);
+    first.to_uppercase() + rest
 }
 
 /// An account that boto3 made and changed, with a scan after each.

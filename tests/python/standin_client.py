@@ -231,6 +231,29 @@ def connections(service, url, legacy):
     post(url, {"ConnectionArn": arns[1], "ConnectionStatus": "ERROR"}, target)
     shown = client.get_connection(ConnectionArn=arns[1])["Connection"]
     assert shown["ConnectionStatus"] == "ERROR"
+    # A member that no model has is shown all the same, by each protocol.
+    post(f"{url}/_standin/members", {"arn": arns[0], "members": {"Tier": {"n": [1, None]}}})
+    for call, arguments in [
+        (client.get_connection, {"ConnectionArn": arns[0]}),
+        (client.list_connections, {}),
+    ]:
+        try:
+            call(**arguments)
+        except Mismatch as mismatch:
+            assert "'Tier': {'n': [1, None]}" in str(mismatch), mismatch
+        else:
+            raise AssertionError("the member is not shown")
+    post(f"{url}/_standin/members", {"arn": arns[0], "members": {"Tier": None}})
+    if "ProviderEndpoint" in client.client.meta.service_model.shape_for("Connection").members:
+        endpoint = "https://acme.ghe.com"
+        made = client.create_connection(
+            ConnectionName="tenant",
+            ProviderType="GitHubEnterpriseCloudDataResidency",
+            ProviderEndpoint=endpoint,
+        )["ConnectionArn"]
+        shown = client.get_connection(ConnectionArn=made)["Connection"]
+        assert shown["ProviderEndpoint"] == endpoint, shown
+        client.delete_connection(ConnectionArn=made)
     other = new_account()
     post(f"{url}/_standin/share", {"arn": arns[0], "account": other})
     shared = Checked(service, url, other)

@@ -133,6 +133,8 @@ pub(super) enum Pattern {
     OneLine,
     /// An ARN.
     Arn,
+    /// The ARN of a connection, under either name of the service.
+    ConnectionArn,
     /// The ARN of a host, under either name of the service.
     HostArn,
     /// An EC2 resource ID: this prefix and 8 or 17 word characters.
@@ -145,8 +147,18 @@ impl Pattern {
             Self::Anything => true,
             Self::OneLine => !text.contains(['\n', '\r']),
             Self::Arn => Arn::parse(text).is_some(),
+            Self::ConnectionArn => Arn::parse(text).is_some_and(|arn| {
+                let in_region = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+                let in_id = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+                is_of_service(&arn)
+                    && arn.region.bytes().all(in_region)
+                    && arn
+                        .resource
+                        .strip_prefix("connection/")
+                        .is_some_and(|id| !id.is_empty() && id.bytes().all(in_id))
+            }),
             Self::HostArn => Arn::parse(text).is_some_and(|arn| {
-                ["codestar-connections", "codeconnections"].contains(&arn.service)
+                is_of_service(&arn)
                     && arn
                         .resource
                         .strip_prefix("host/")
@@ -164,6 +176,10 @@ impl Pattern {
         match self {
             Self::Anything => r"[\s\S]*".to_owned(),
             Self::OneLine => ".*".to_owned(),
+            Self::ConnectionArn => {
+                r"arn:aws(-[\w]+)*:(codestar-connections|codeconnections):[a-z0-9\-]+:[0-9]{12}:connection\/[\w\-]+"
+                    .to_owned()
+            }
             Self::Arn => r"arn:aws(-[\w]+)*:.+:.+:[0-9]{12}:.+".to_owned(),
             Self::HostArn => {
                 r"arn:aws(-[\w]+)*:(codestar-connections|codeconnections):.+:[0-9]{12}:host\/.+"
@@ -172,6 +188,10 @@ impl Pattern {
             Self::Ec2Id(prefix) => format!(r"{prefix}\w{{8}}(\w{{9}})?"),
         }
     }
+}
+
+fn is_of_service(arn: &Arn<'_>) -> bool {
+    ["codestar-connections", "codeconnections"].contains(&arn.service)
 }
 
 /// The constraints an input breaks, in the order they were found.

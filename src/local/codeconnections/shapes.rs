@@ -46,14 +46,14 @@ const fn optional(name: &'static str, shape: &'static Shape) -> Member {
 }
 
 static CONNECTION_NAME: Shape = text(1, 32, Pattern::Anything);
-static CONNECTION_ARN: Shape = text(0, 256, Pattern::Arn);
+static CONNECTION_ARN: Shape = text(0, 256, Pattern::ConnectionArn);
 static PROVIDER_TYPE: Shape = Shape::Enumeration(ProviderType::NAMES);
 static HOST_NAME: Shape = text(1, 64, Pattern::OneLine);
 static HOST_ARN: Shape = text(0, 256, Pattern::HostArn);
 static URL: Shape = text(1, 512, Pattern::OneLine);
 static RESOURCE_ARN: Shape = text(1, 1011, Pattern::Arn);
 static MAX_RESULTS: Shape = Shape::Integer { min: 0, max: 100 };
-static NEXT_TOKEN: Shape = text(1, 1024, Pattern::OneLine);
+static NEXT_TOKEN: Shape = text(1, 2048, Pattern::OneLine);
 
 static TAG_KEY: Shape = text(1, 128, Pattern::OneLine);
 static TAG_VALUE: Shape = text(0, 256, Pattern::OneLine);
