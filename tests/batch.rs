@@ -8,13 +8,14 @@ mod support;
 use std::time::Duration;
 
 use codeconnections_inventory::batch::Batch;
-use codeconnections_inventory::domain::{Cause, ChangeKind, Outcome, Trigger};
+use codeconnections_inventory::domain::{Cause, ChangeKind, Notice, Outcome, Trigger};
 use codeconnections_inventory::summary::Answer;
 use serde_json::{Value, json};
 use support::lab::{ACCOUNT, HOUR, Lab, REGION};
 
 const CREATED: &str = include_str!("../events/cloudtrail-create-connection.json");
 const TAGGED: &str = include_str!("../events/cloudtrail-tag-resource.json");
+const COMPLETED: &str = include_str!("../events/cloudtrail-update-connection-installation.json");
 const HOST_UPDATED: &str = include_str!("../events/cloudtrail-update-host.json");
 
 /// A sample of a call, about `arn`, with an id of its own.
@@ -25,7 +26,7 @@ fn call(sample: &str, name: &str, id: &str, arn: &str) -> Value {
     detail["eventName"] = name.into();
     match name {
         "CreateConnection" => detail["responseElements"]["connectionArn"] = arn.into(),
-        "DeleteConnection" => {
+        "DeleteConnection" | "UpdateConnectionInstallation" => {
             detail["responseElements"] = Value::Null;
             detail["requestParameters"] = json!({"connectionArn": arn});
         }
@@ -120,7 +121,7 @@ async fn a_burst_of_calls_leads_to_one_run_which_says_of_each_change_who_called_
 }
 
 #[tokio::test]
-async fn what_no_call_explains_is_told_as_coming_from_the_providers_side() {
+async fn a_change_without_a_matching_call_names_no_side() {
     let lab = Lab::new().await;
     let arn = lab.create("storefront");
     lab.run().await;
@@ -128,23 +129,50 @@ async fn what_no_call_explains_is_told_as_coming_from_the_providers_side() {
     lab.run().await;
     lab.delete(&arn);
     lab.run().await;
-    let told: Vec<String> = lab
-        .changes(&arn)
-        .await
-        .iter()
-        .map(|change| {
-            let cause = change.cause.as_ref().expect("a cause");
-            cause.in_words(change.kind)
-        })
-        .collect();
-    assert_eq!(
-        told,
-        [
-            "no AWS call seen",
-            "provider side, no AWS call seen",
-            "no AWS call seen"
-        ]
-    );
+    let changes = lab.changes(&arn).await;
+    assert_eq!(changes.len(), 3);
+    for change in changes {
+        assert_eq!(change.cause, Some(Cause::NoCallSeen));
+        let notice = Notice::of(&change);
+        assert_eq!(notice.cause, "no matching AWS call observed");
+        assert!(notice.summary.contains(&notice.cause), "{}", notice.summary);
+    }
+}
+
+#[tokio::test]
+async fn completing_a_pending_connection_in_the_console_explains_its_status() {
+    let lab = Lab::new().await;
+    let arn = lab.create("storefront");
+    lab.run().await;
+    lab.clock.advance(HOUR);
+    lab.set_status(&arn, "AVAILABLE");
+    let completed = call(COMPLETED, "UpdateConnectionInstallation", "completed", &arn);
+    answer(&lab, &batch(&[completed])).await;
+    let changes = lab.changes(&arn).await;
+    assert_eq!(changes[1].kind, ChangeKind::StatusChanged);
+    let Some(Cause::ApiCall(call)) = &changes[1].cause else {
+        panic!("explained: {changes:?}");
+    };
+    assert_eq!(&*call.event_name, "UpdateConnectionInstallation");
+}
+
+#[tokio::test]
+async fn a_call_of_an_unknown_name_about_nothing_that_is_named_leads_to_a_run() {
+    let lab = Lab::new().await;
+    let arn = lab.create("storefront");
+    let mut event = call(CREATED, "StartFutureHandshake", "unknown", &arn);
+    event["detail"]["requestParameters"] = Value::Null;
+    event["detail"]["responseElements"] = Value::Null;
+    let answer = answer(&lab, &batch(&[event])).await;
+    assert_eq!(failed(&answer), [] as [&str; 0]);
+    let runs = lab.runs().await;
+    let [run] = runs.as_slice() else {
+        panic!("one run: {runs:?}");
+    };
+    assert_eq!(&*run.trigger.calls()[0].event_name, "StartFutureHandshake");
+    assert_eq!(run.trigger.calls()[0].resource_arn, None);
+    let changes = lab.changes(&arn).await;
+    assert_eq!(changes[0].cause, Some(Cause::NoCallSeen));
 }
 
 #[tokio::test]

@@ -87,7 +87,7 @@ fn every_sample_is_understood_and_is_an_event_of_its_own() {
             }
         }
     }
-    assert_eq!(samples, 10, "a new sample needs a test of its own here");
+    assert_eq!(samples, 11, "a new sample needs a test of its own here");
 }
 
 #[test]

@@ -135,10 +135,15 @@ fn the_queue_of_calls_feeds_the_function_which_says_what_failed() {
             "source": ["aws.codeconnections", "aws.codestar-connections"],
             "detail-type": ["AWS API Call via CloudTrail"],
             "detail": {
-                "eventName": [
-                    "CreateConnection", "DeleteConnection", "TagResource", "UntagResource",
-                    "CreateHost", "UpdateHost", "DeleteHost",
+                "eventSource": [
+                    "codeconnections.amazonaws.com", "codestar-connections.amazonaws.com",
                 ],
+                "readOnly": [false],
+                "eventName": [{"anything-but": [
+                    "GetConnectionToken", "GetIndividualAccessToken", "GetInstallationUrl",
+                    "ListInstallationTargets", "PassConnection", "PassRepository",
+                    "TagResource", "UntagResource", "UseConnection",
+                ]}],
                 "errorCode": [{"exists": false}],
             },
         })

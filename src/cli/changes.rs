@@ -319,7 +319,7 @@ pub(super) fn change_fields(change: &Change, digest: Digest) -> Vec<String> {
     let cause = change.cause.as_ref();
     fields.extend([
         field(change.event_id.as_deref()),
-        field(cause.map(|cause| cause.in_words(change.kind))),
+        field(cause.map(Cause::in_words)),
         field(call.and_then(|call| call.principal_arn.as_deref())),
         field(call.and_then(|call| call.source_ip.as_deref())),
         field(change.previous_digest),

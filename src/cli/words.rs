@@ -176,8 +176,8 @@ pub(crate) fn lasting(ms: u64) -> String {
 pub(crate) fn why(told: &ToldChange) -> Option<String> {
     match (&told.change.cause, told.change.kind) {
         (Some(Cause::NoCallSeen), ChangeKind::FirstSeen) => None,
-        (Some(cause @ Cause::NoCallSeen), kind) => Some(cause.in_words(kind)),
-        (Some(cause @ Cause::ApiCall(_)), kind) => Some(format!("after {}", cause.in_words(kind))),
+        (Some(cause @ Cause::NoCallSeen), _) => Some(cause.in_words()),
+        (Some(cause @ Cause::ApiCall(_)), _) => Some(format!("after {}", cause.in_words())),
         // Formats 1 and 2: only that the run came after a call is known.
         (None, _) => {
             let calls = told.run.as_ref()?.trigger.calls_in_words()?;

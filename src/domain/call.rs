@@ -37,11 +37,10 @@ pub struct ApiCall {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Cause {
-    /// This call explains it.
+    /// This call may explain it.
     ApiCall(Box<ApiCall>),
-    /// None of the calls that the run knew of explains it: it came from the
-    /// provider's side or from the console, or its event did not come, or
-    /// came later.
+    /// None of the calls that the run knew of explains it. That names no
+    /// other reason: the call's event may be late or lost.
     NoCallSeen,
 }
 
@@ -58,36 +57,44 @@ pub struct Changed<'a> {
     pub after: Option<&'a Attributes>,
 }
 
+/// Verbs of calls that change nothing of a connection that is listed: reads,
+/// uses, and tags, which no listing has.
+const VERBS_WITHOUT_EFFECT: [&str; 6] = ["Get", "List", "Pass", "Tag", "Untag", "Use"];
+
+/// How well a call explains a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Fit {
+    /// It was about the connection or its host.
+    Subject,
+    /// Its name says what happened, too.
+    Name,
+}
+
 impl Cause {
-    /// The last of `calls` that explains the change.
+    /// The one of `calls` that explains the change best; the last one if
+    /// several do equally well.
     pub fn of(changed: Changed<'_>, calls: &[ApiCall]) -> Self {
-        let explaining = calls.iter().filter(|call| call.explains(changed));
-        match explaining.max_by_key(|call| call.event_time) {
-            Some(call) => Self::ApiCall(Box::new(call.clone())),
+        let fitting = |call| Some((ApiCall::fit(call, changed)?, call));
+        let best = calls.iter().filter_map(fitting);
+        match best.max_by_key(|(fit, call)| (*fit, call.event_time)) {
+            Some((_, call)) => Self::ApiCall(Box::new(call.clone())),
             None => Self::NoCallSeen,
         }
     }
 
-    /// The cause in words, of a change of this kind.
-    pub fn in_words(&self, kind: ChangeKind) -> String {
-        match (self, kind) {
-            (Self::ApiCall(call), _) => call.in_words(),
-            (Self::NoCallSeen, ChangeKind::StatusChanged | ChangeKind::AttributesChanged) => {
-                "provider side, no AWS call seen".to_owned()
-            }
-            (
-                Self::NoCallSeen,
-                ChangeKind::FirstSeen | ChangeKind::Deleted | ChangeKind::Reappeared,
-            ) => "no AWS call seen".to_owned(),
+    /// The cause in words.
+    pub fn in_words(&self) -> String {
+        match self {
+            Self::ApiCall(call) => call.in_words(),
+            Self::NoCallSeen => "no matching AWS call observed".to_owned(),
         }
     }
 }
 
 impl ApiCall {
-    /// Whether the call is why a connection changed so. A call that was
-    /// refused, or that is about tags, which are not listed, explains
-    /// nothing.
-    pub fn explains(&self, changed: Changed<'_>) -> bool {
+    /// How well the call explains that a connection changed so. A call that was
+    /// refused explains nothing.
+    fn fit(&self, changed: Changed<'_>) -> Option<Fit> {
         let about = |arn: Option<&str>| arn.is_some() && self.resource_arn.as_deref() == arn;
         let connection = || about(Some(changed.arn.as_str()));
         let host = || {
@@ -97,18 +104,22 @@ impl ApiCall {
                 .flatten()
                 .any(|known| about(known.host_arn.as_deref()))
         };
-        if self.error_code.is_some() {
-            return false;
+        if self.error_code.is_some() || self.is_without_effect() {
+            return None;
         }
         match (&*self.event_name, changed.kind) {
             ("CreateConnection", ChangeKind::FirstSeen | ChangeKind::Reappeared)
-            | ("DeleteConnection", ChangeKind::Deleted) => connection(),
-            (
-                "CreateHost" | "UpdateHost" | "DeleteHost",
-                ChangeKind::StatusChanged | ChangeKind::AttributesChanged,
-            ) => host(),
-            _ => false,
+            | ("DeleteConnection", ChangeKind::Deleted) => connection().then_some(Fit::Name),
+            ("CreateConnection" | "DeleteConnection", _) => None,
+            _ => (connection() || host()).then_some(Fit::Subject),
         }
+    }
+
+    fn is_without_effect(&self) -> bool {
+        VERBS_WITHOUT_EFFECT.into_iter().any(|verb| {
+            let object = self.event_name.strip_prefix(verb);
+            object.is_some_and(|object| object.starts_with(|c: char| c.is_ascii_uppercase()))
+        })
     }
 
     /// About how many bytes it takes in a record.

@@ -8,7 +8,7 @@
 
 use serde::Serialize;
 
-use super::{Attributes, Change, ChangeKind};
+use super::{Attributes, Cause, Change, ChangeKind, Format};
 
 /// What is passed on of a change, besides its own attributes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -36,7 +36,6 @@ impl Notice {
             Some(told) => told.status_word().to_owned(),
             None => String::new(),
         };
-        let cause = change.cause.as_ref();
         let name = told.and_then(|a| a.connection_name.as_deref());
         let provider = told.and_then(|a| a.provider_type.as_ref());
         let mut notice = Self {
@@ -44,7 +43,7 @@ impl Notice {
             provider_type: provider.map(ToString::to_string).unwrap_or_default(),
             status_before: status(before),
             status_after: status(after),
-            cause: cause.map(|c| c.in_words(change.kind)).unwrap_or_default(),
+            cause: cause_in_words(change),
             summary: String::new(),
         };
         notice.summary = harmless(&notice.sentence(change));
@@ -79,6 +78,25 @@ impl Notice {
             cause => format!(" ({cause})"),
         };
         format!("{what} {when}{why}, in account {}", change.account)
+    }
+}
+
+/// The cause in words, as the change's format has them: the notice is stored,
+/// so that of an earlier one keeps its own.
+fn cause_in_words(change: &Change) -> String {
+    let Some(cause) = &change.cause else {
+        return String::new();
+    };
+    match (cause, change.kind) {
+        (Cause::NoCallSeen, kind) if change.format <= Format::Four => match kind {
+            ChangeKind::StatusChanged | ChangeKind::AttributesChanged => {
+                "provider side, no AWS call seen".to_owned()
+            }
+            ChangeKind::FirstSeen | ChangeKind::Deleted | ChangeKind::Reappeared => {
+                "no AWS call seen".to_owned()
+            }
+        },
+        (cause, _) => cause.in_words(),
     }
 }
 
