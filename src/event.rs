@@ -5,10 +5,12 @@
 //! A batch of a queue holds API calls (`batch.rs`). `events/` has a sample of
 //! each. Anything else is refused, with the field that is wrong.
 
+mod api_call;
+
 use serde_json::{Map, Value};
 
 use crate::domain::ids::Malformed;
-use crate::domain::{AccountId, ApiCall, Filter, Region, Trigger};
+use crate::domain::{AccountId, Filter, Region, Trigger};
 
 /// What a run is asked to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,15 +50,6 @@ fn named(field: &str) -> &str {
 const SCHEDULED: &str = "Scheduled Event";
 const API_CALL: &str = "AWS API Call via CloudTrail";
 const API_SOURCES: [&str; 2] = ["aws.codeconnections", "aws.codestar-connections"];
-/// Where a call's event names the connection or the host that it is about:
-/// what was made is in the answer, all else in the request.
-const RESOURCE_FIELDS: [(&str, &str); 5] = [
-    ("responseElements", "connectionArn"),
-    ("responseElements", "hostArn"),
-    ("requestParameters", "connectionArn"),
-    ("requestParameters", "hostArn"),
-    ("requestParameters", "resourceArn"),
-];
 /// Bytes of a text in an event: more than AWS has in any field that is read
 /// here. All of them are recorded, and a record has to fit an item.
 const LONGEST: usize = 2048;
@@ -89,7 +82,7 @@ impl Request {
             }
             API_CALL => {
                 event.one_of("source", source, &API_SOURCES)?;
-                api_call(&event)
+                api_call::request(&event)
             }
             other => Err(event.wrong(
                 "detail-type",
@@ -106,7 +99,9 @@ fn scheduled(event: &Fields<'_>) -> Result<Request, InvalidEvent> {
     // The account that the rule is in, which says nothing of what to list.
     event.parsed::<AccountId>("account")?;
     let schedule = match event.get("resources").and_then(|list| list.get(0)) {
-        Some(Value::String(arn)) => Some(event.short("resources[0]", arn)?.into()),
+        Some(Value::String(arn)) if !arn.is_empty() => {
+            Some(event.short("resources[0]", arn)?.into())
+        }
         _ => None,
     };
     Ok(Request {
@@ -120,43 +115,6 @@ fn scheduled(event: &Fields<'_>) -> Result<Request, InvalidEvent> {
             source_arn: schedule,
         },
     })
-}
-
-fn api_call(event: &Fields<'_>) -> Result<Request, InvalidEvent> {
-    let detail = event.object("detail")?;
-    let region: Region = detail.parsed("awsRegion")?;
-    let call = ApiCall {
-        event_id: event.required_text("id")?.into(),
-        cloudtrail_id: detail.text("eventID")?.map(Into::into),
-        event_name: detail.required_text("eventName")?.into(),
-        event_time: match detail.get("eventTime") {
-            Some(_) => Some(detail.parsed("eventTime")?),
-            None => None,
-        },
-        principal_arn: detail.inner_text("userIdentity", "arn")?,
-        source_ip: detail.text("sourceIPAddress")?.map(Into::into),
-        resource_arn: resource(&detail)?,
-        error_code: detail.text("errorCode")?.map(Into::into),
-        region: region.clone(),
-    };
-    Ok(Request {
-        account: Some(event.parsed("account")?),
-        regions: None,
-        also: vec![region],
-        filter: Filter::default(),
-        accept_deletions: false,
-        trigger: Trigger::ApiCalls { calls: vec![call] },
-    })
-}
-
-/// The connection or the host that a call is about.
-fn resource(detail: &Fields<'_>) -> Result<Option<Box<str>>, InvalidEvent> {
-    for (place, field) in RESOURCE_FIELDS {
-        if let Some(arn) = detail.inner_text(place, field)? {
-            return Ok(Some(arn));
-        }
-    }
-    Ok(None)
 }
 
 fn direct(event: &Fields<'_>) -> Result<Request, InvalidEvent> {
@@ -178,6 +136,12 @@ fn direct(event: &Fields<'_>) -> Result<Request, InvalidEvent> {
             &shown(unknown),
             format!("is not known; a request has {}", KNOWN.join(", ")),
         ));
+    }
+    // Whoever writes a request meant something by a field. A filter that is empty
+    // by mistake must not become none.
+    let is_empty = |key: &&&str| event.get(key) == Some(&Value::from(""));
+    if let Some(empty) = KNOWN.iter().find(is_empty) {
+        return Err(event.wrong(empty, "is empty".to_owned()));
     }
     let filter = Filter {
         provider_type: event.text("ProviderTypeFilter")?.map(Into::into),
@@ -287,11 +251,12 @@ impl<'a> Fields<'a> {
         self.map.get(name).filter(|value| !value.is_null())
     }
 
+    /// A text. An empty one is as good as absent: AWS services write both.
     fn text(&self, name: &str) -> Result<Option<&'a str>, InvalidEvent> {
         match self.get(name) {
             None => Ok(None),
-            Some(Value::String(text)) if !text.is_empty() => self.short(name, text).map(Some),
-            Some(Value::String(_)) => Err(self.wrong(name, "is empty".to_owned())),
+            Some(Value::String(text)) if text.is_empty() => Ok(None),
+            Some(Value::String(text)) => self.short(name, text).map(Some),
             Some(other) => {
                 Err(self.wrong(name, format!("is {}; should be a text", name_of(other))))
             }
@@ -332,14 +297,19 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A text in an object, if both are there: events differ in what they
-    /// have of it.
-    fn inner_text(&self, object: &str, name: &str) -> Result<Option<Box<str>>, InvalidEvent> {
-        let inner = self.get(object).and_then(|inner| inner.get(name)?.as_str());
-        match inner.filter(|text| !text.is_empty()) {
-            None => Ok(None),
+    /// A text within objects, if all of them are there: events differ in what
+    /// they have of it.
+    fn inner_text(&self, path: &[&str]) -> Result<Option<Box<str>>, InvalidEvent> {
+        let Some((first, inner)) = path.split_first() else {
+            return Ok(None);
+        };
+        let found = inner
+            .iter()
+            .try_fold(self.get(first), |value, name| Some(value?.get(name)));
+        match found.flatten().and_then(Value::as_str) {
+            None | Some("") => Ok(None),
             Some(text) => {
-                let text = self.short(&format!("{object}.{name}"), text)?;
+                let text = self.short(&path.join("."), text)?;
                 Ok(Some(text.into()))
             }
         }

@@ -212,6 +212,9 @@ fn a_connection_that_was_made_is_looked_for_in_its_own_region_too() {
                     .into()
             ),
             error_code: None,
+            principal_type: None,
+            principal_id: None,
+            principal_authority: None,
         }
     );
 }
@@ -261,6 +264,16 @@ fn what_a_call_was_about_is_found_where_its_event_has_it() {
         let event = with(event.clone(), "/detail/responseElements", nothing);
         assert_eq!(call(&read(&event)).resource_arn, None);
     }
+    // An operation of which AWS documents no parameters may have it here only.
+    let connection = format!("arn:aws:codeconnections:eu-west-1:{ACCOUNT}:connection/8c0a5f2e");
+    let role = format!("arn:aws:iam::{ACCOUNT}:role/connection/x");
+    let named = json!([7, {}, {"ARN": ""}, {"ARN": role}, {"ARN": connection}]);
+    let event = with(event, "/detail/responseElements", None);
+    let event = with(event, "/detail/resources", Some(named));
+    assert_eq!(
+        call(&read(&event)).resource_arn.as_deref(),
+        Some(&*connection)
+    );
 }
 
 #[test]
@@ -273,13 +286,193 @@ fn a_call_that_was_refused_says_so() {
     );
 }
 
+/// A call by this identity, as it is recorded.
+fn recorded_by(identity: Option<Value>) -> Value {
+    let event = sample("cloudtrail-create-connection.json");
+    let event = with(event, "/detail/userIdentity", identity);
+    serde_json::to_value(call(&read(&event))).expect("JSON")
+}
+
+/// Identities as CloudTrail documents them, each without what it may lack.
+/// <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-user-identity.html>
+#[test]
+fn principal_without_an_arn_is_recorded_by_every_type_of_identity() {
+    let store = "arn:aws:identitystore::123456789012:identitystore/d-9067642ac7";
+    let role = "arn:aws:iam::123456789012:role/PlatformEngineer";
+    for (identity, id, authority) in [
+        (
+            json!({"type": "Root", "principalId": ACCOUNT, "accountId": ACCOUNT}),
+            Some(ACCOUNT),
+            None,
+        ),
+        (
+            json!({"type": "Root", "accountId": ACCOUNT}),
+            Some(ACCOUNT),
+            None,
+        ),
+        (
+            json!({"type": "Root", "principalId": ACCOUNT, "accountId": ACCOUNT, "userName": "our-alias"}),
+            Some("our-alias"),
+            Some(ACCOUNT),
+        ),
+        (
+            json!({"type": "IAMUser", "accountId": ACCOUNT, "userName": "maria"}),
+            Some("maria"),
+            Some(ACCOUNT),
+        ),
+        (
+            json!({"type": "IAMUser", "principalId": "AIDAEXAMPLE"}),
+            Some("AIDAEXAMPLE"),
+            None,
+        ),
+        (
+            json!({
+                "type": "AssumedRole", "principalId": "AROAEXAMPLE:maria", "accountId": ACCOUNT,
+                "sessionContext": {"sessionIssuer": {"type": "Role", "arn": role}},
+            }),
+            Some("AROAEXAMPLE:maria"),
+            Some(role),
+        ),
+        (
+            json!({"type": "FederatedUser", "principalId": "123456789012:maria", "accountId": ACCOUNT}),
+            Some("123456789012:maria"),
+            Some(ACCOUNT),
+        ),
+        (
+            json!({"type": "Directory", "accountId": ACCOUNT, "userName": "maria"}),
+            Some("maria"),
+            Some(ACCOUNT),
+        ),
+        (
+            json!({"type": "AWSAccount", "principalId": "AIDAEXAMPLE", "accountId": "210987654321"}),
+            Some("AIDAEXAMPLE"),
+            Some("210987654321"),
+        ),
+        (
+            json!({"type": "AWSService", "invokedBy": "cloudformation.amazonaws.com"}),
+            Some("cloudformation.amazonaws.com"),
+            None,
+        ),
+        (
+            json!({
+                "type": "IdentityCenterUser", "accountId": ACCOUNT, "credentialId": "x",
+                "onBehalfOf": {"userId": "544894e8-80c1-707f-60e3-3ba6510dfac1", "identityStoreArn": store},
+            }),
+            Some("544894e8-80c1-707f-60e3-3ba6510dfac1"),
+            Some(store),
+        ),
+        (
+            json!({
+                "type": "SAMLUser", "principalId": "Tkx5NjQ=:maria", "userName": "maria",
+                "identityProvider": "arn:aws:iam::123456789012:saml-provider/Okta",
+            }),
+            Some("maria"),
+            Some("arn:aws:iam::123456789012:saml-provider/Okta"),
+        ),
+        (
+            json!({
+                "type": "WebIdentityUser", "principalId": "accounts.google.com:app:117",
+                "userName": "117", "identityProvider": "accounts.google.com",
+            }),
+            Some("117"),
+            Some("accounts.google.com"),
+        ),
+        (
+            json!({"type": "Unknown", "principalId": "544894e8", "accountId": ACCOUNT, "userName": "Maria"}),
+            Some("Maria"),
+            Some(ACCOUNT),
+        ),
+        (json!({"type": "Unknown"}), None, None),
+        (
+            json!({"type": "TypeOfLaterYears", "principalId": "who"}),
+            Some("who"),
+            None,
+        ),
+    ] {
+        for arn in [Value::Null, json!("")] {
+            let mut identity = identity.clone();
+            identity["arn"] = arn;
+            let call = recorded_by(Some(identity.clone()));
+            assert_eq!(call.get("principal_arn"), None, "{identity}");
+            assert_eq!(call["principal_type"], identity["type"], "{identity}");
+            assert_eq!(call["principal_id"].as_str(), id, "{identity}");
+            assert_eq!(
+                call["principal_authority"].as_str(),
+                authority,
+                "{identity}"
+            );
+            let read: ApiCall = serde_json::from_value(call).expect("a call");
+            let words = read.in_words();
+            let kind = identity["type"].as_str().expect("a type");
+            for named in [Some(kind), id, authority].into_iter().flatten() {
+                assert!(words.contains(named), "{words}: {identity}");
+            }
+        }
+    }
+}
+
+#[test]
+fn principal_with_an_arn_is_recorded_by_it_alone() {
+    let identity = json!({
+        "type": "AssumedRole", "principalId": "AROAEXAMPLE:maria", "userName": "maria",
+        "arn": "arn:aws:sts::123456789012:assumed-role/PlatformEngineer/maria",
+        "accountId": ACCOUNT, "invokedBy": "cloudformation.amazonaws.com",
+    });
+    let call = recorded_by(Some(identity.clone()));
+    assert_eq!(call["principal_arn"], identity["arn"]);
+    for absent in ["principal_type", "principal_id", "principal_authority"] {
+        assert_eq!(call.get(absent), None, "{absent}");
+    }
+}
+
+#[test]
+fn empty_text_of_an_event_is_as_good_as_an_absent_one() {
+    let event = sample("cloudtrail-create-connection.json");
+    for pointer in [
+        "/detail/sourceIPAddress",
+        "/detail/errorCode",
+        "/detail/eventID",
+        "/detail/eventTime",
+        "/detail/userIdentity/arn",
+        "/detail/responseElements/connectionArn",
+    ] {
+        let empty = with(event.clone(), pointer, Some(json!("")));
+        let absent = match event.pointer(pointer) {
+            Some(_) => with(event.clone(), pointer, None),
+            None => event.clone(),
+        };
+        assert_eq!(read(&empty), read(&absent), "{pointer}");
+    }
+    for (pointer, field) in [
+        ("/id", "id"),
+        ("/account", "account"),
+        ("/detail/eventName", "detail.eventName"),
+        ("/detail/awsRegion", "detail.awsRegion"),
+    ] {
+        let expected = InvalidEvent {
+            field: field.to_owned(),
+            problem: "is missing; should be a text".to_owned(),
+        };
+        let empty = with(event.clone(), pointer, Some(json!("")));
+        assert_eq!(refusal(&empty), expected);
+    }
+    let nameless = with(
+        sample("scheduled-rule.json"),
+        "/resources",
+        Some(json!([""])),
+    );
+    let absent = with(sample("scheduled-rule.json"), "/resources", None);
+    assert_eq!(read(&nameless), read(&absent));
+}
+
 #[test]
 fn an_api_call_by_nobody_in_particular_is_understood() {
     let event = sample("cloudtrail-create-connection.json");
     for identity in [
         None,
         Some(json!(null)),
-        Some(json!({"type": "AWSService"})),
+        Some(json!({})),
+        Some(json!({"type": 7, "onBehalfOf": "x", "userName": {}})),
         Some(json!("x")),
     ] {
         let event = with(event.clone(), "/detail/userIdentity", identity);
@@ -289,6 +482,7 @@ fn an_api_call_by_nobody_in_particular_is_understood() {
         let call = call(&request);
         assert_eq!((&call.principal_arn, &call.source_ip), (&None, &None));
         assert_eq!(call.event_time, None);
+        assert_eq!(call.in_words(), "CreateConnection by somebody not named");
     }
 }
 
@@ -447,6 +641,7 @@ fn a_direct_request_with_a_wrong_field_is_refused_by_its_name() {
             "ProviderTypeFilter",
             "is a list; should be a text".to_owned(),
         ),
+        (json!({"account": ""}), "account", "is empty".to_owned()),
         (
             json!({"ProviderTypeFilter": ""}),
             "ProviderTypeFilter",
@@ -570,7 +765,7 @@ fn an_event_of_another_kind_or_source_is_refused() {
             "\"me\" is not an AWS account id (12 digits, such as 123456789012)",
         ),
         (with(rule.clone(), "/id", None), "id", missing),
-        (with(rule, "/id", text("")), "id", "is empty"),
+        (with(rule, "/id", text("")), "id", missing),
         (
             with(call.clone(), "/id", Some(json!(7))),
             "id",

@@ -237,10 +237,11 @@ fn counts() -> impl Strategy<Value = BTreeMap<String, u64>> {
 /// On the heap, as all that is part of a larger one: its tree is deep.
 fn call() -> BoxedStrategy<ApiCall> {
     let who = (maybe_text(), maybe_text(), maybe_text(), maybe_text());
+    let unnamed = (maybe_text(), maybe_text(), maybe_text());
     let when = (prop::option::of(time()), a_region());
-    (text(), text(), maybe_text(), when, who)
+    (text(), text(), maybe_text(), when, who, unnamed)
         .prop_map(
-            |(event_id, event_name, cloudtrail_id, (event_time, region), who)| ApiCall {
+            |(event_id, event_name, cloudtrail_id, (event_time, region), who, unnamed)| ApiCall {
                 event_id,
                 cloudtrail_id,
                 event_name,
@@ -250,6 +251,9 @@ fn call() -> BoxedStrategy<ApiCall> {
                 source_ip: who.1,
                 resource_arn: who.2,
                 error_code: who.3,
+                principal_type: unnamed.0,
+                principal_id: unnamed.1,
+                principal_authority: unnamed.2,
             },
         )
         .boxed()

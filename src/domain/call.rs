@@ -1,5 +1,7 @@
 //! Calls of AWS that `CloudTrail` told of, and which change each explains.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Attributes, ChangeKind, ConnectionArn, Region, Timestamp};
@@ -22,6 +24,17 @@ pub struct ApiCall {
     /// The principal that made it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub principal_arn: Option<Box<str>>,
+    /// The type of a principal without an ARN: `Root`, `AWSService`, … This and
+    /// the two that follow are absent in formats 1 to 4.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub principal_type: Option<Box<str>>,
+    /// The name or id of a principal without an ARN.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub principal_id: Option<Box<str>>,
+    /// What `principal_id` belongs to: an identity store, an identity provider,
+    /// a role or an account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub principal_authority: Option<Box<str>>,
     /// Where it came from: an address or an AWS service's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_ip: Option<Box<str>>,
@@ -132,6 +145,9 @@ impl ApiCall {
             + self.event_name.len()
             + length(&self.cloudtrail_id)
             + length(&self.principal_arn)
+            + length(&self.principal_type)
+            + length(&self.principal_id)
+            + length(&self.principal_authority)
             + length(&self.source_ip)
             + length(&self.resource_arn)
             + length(&self.error_code)
@@ -141,15 +157,31 @@ impl ApiCall {
     pub fn in_words(&self) -> String {
         called(
             &self.event_name,
-            self.principal_arn.as_deref(),
+            self.principal().as_deref(),
             self.source_ip.as_deref(),
         )
+    }
+
+    /// The principal: its ARN, or what else names it.
+    pub fn principal(&self) -> Option<Cow<'_, str>> {
+        if let Some(arn) = &self.principal_arn {
+            return Some(Cow::Borrowed(arn));
+        }
+        let parts = [&self.principal_type, &self.principal_id];
+        let named: Vec<&str> = parts.into_iter().flatten().map(AsRef::as_ref).collect();
+        let named = named.join(" ");
+        match (named.as_str(), &self.principal_authority) {
+            ("", None) => None,
+            ("", Some(authority)) => Some(Cow::Borrowed(authority)),
+            (_, None) => Some(Cow::Owned(named)),
+            (_, Some(authority)) => Some(Cow::Owned(format!("{named} of {authority}"))),
+        }
     }
 }
 
 /// Who called what, from where.
-pub fn called(event_name: &str, principal_arn: Option<&str>, source_ip: Option<&str>) -> String {
-    let by = principal_arn.unwrap_or("somebody not named");
+pub fn called(event_name: &str, principal: Option<&str>, source_ip: Option<&str>) -> String {
+    let by = principal.unwrap_or("somebody not named");
     match source_ip {
         Some(from) => format!("{event_name} by {by} from {from}"),
         None => format!("{event_name} by {by}"),

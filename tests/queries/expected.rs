@@ -283,7 +283,7 @@ fn explained(change: &Change) -> Value {
         "kind": change.kind,
         "cause": if call.is_some() { "API_CALL" } else { "NO_CALL_SEEN" },
         "call": call.map(|call| &call.event_name),
-        "principal": call.and_then(|call| call.principal_arn.as_ref()),
+        "principal": call.and_then(|call| call.principal_arn.as_ref().or(call.principal_id.as_ref())),
         "source": call.and_then(|call| call.source_ip.as_ref()),
         "told": Notice::of(change).summary,
     })
@@ -296,7 +296,8 @@ fn called(run: &RunRecord) -> Value {
         "run": run.sequence, "kind": "API_CALLS",
         "calls": array(calls, |call| json!({
             "call": call.event_name, "about": call.resource_arn,
-            "principal": call.principal_arn, "source": call.source_ip,
+            "principal": call.principal_arn.as_ref().or(call.principal_id.as_ref()),
+            "source": call.source_ip,
         })),
     })
 }
