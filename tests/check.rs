@@ -725,7 +725,7 @@ async fn what_was_deleted_lately_is_a_finding_even_if_it_is_there_again() {
             .await
     };
     // Exactly the span is within it.
-    deleted("1h", "11:00:00").await.is("FAIL", "was found gone at 2026-10-01T11:00:00.000Z, last seen at 2026-10-01T10:00:00.000Z: within 1h");
+    deleted("1h", "11:00:00").await.is("FAIL", "was no longer listed at 2026-10-01T11:00:00.000Z, last seen at 2026-10-01T10:00:00.000Z: within 1h");
     let again = deleted("1h", "12:00:00").await;
     again.is("FAIL", "and is there again");
     let b = arn(REGION, "b");

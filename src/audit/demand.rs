@@ -151,7 +151,7 @@ pub enum Demand {
         /// The longest that there may have been none.
         longer_than: Span,
     },
-    /// No connection was found gone lately.
+    /// No connection was deleted lately.
     Deleted {
         /// How far back.
         within: Span,

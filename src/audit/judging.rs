@@ -310,7 +310,7 @@ fn deleted(row: &ConnectionRow, within: Span, evidence: &Evidence) -> Opinion {
     };
     Opinion::Broken {
         message: format!(
-            "was found gone at {at}{}{again}: within {within}",
+            "was no longer listed at {at}{}{again}: within {within}",
             seen.unwrap_or_default()
         ),
         since: Some(at),

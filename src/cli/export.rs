@@ -36,7 +36,7 @@ pub(super) struct ExportArgs {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum What {
-    /// Every connection, those that are gone too
+    /// Every connection, also deleted ones (no longer listed)
     Connections,
     /// Every recorded change
     Changes,

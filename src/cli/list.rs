@@ -52,7 +52,7 @@ pub(super) struct ListArgs {
     store: StoreArgs,
     #[command(flatten)]
     filter: FilterArgs,
-    /// Those that are gone, too
+    /// Include deleted connections (no longer listed)
     #[arg(long)]
     include_deleted: bool,
     /// As they were then: a date, a time, or how long ago (30d, 12h, 45m)

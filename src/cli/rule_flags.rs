@@ -57,7 +57,7 @@ pub(super) struct RuleFlags {
     /// A complete run began in this span
     #[arg(long, value_name = "SPAN", value_parser = parse_span)]
     max_run_age: Option<Span>,
-    /// No connection was found gone in this span
+    /// No connection was deleted (no longer listed) in this span
     #[arg(long, value_name = "SPAN", value_parser = parse_span)]
     deleted_within: Option<Span>,
     /// No connection changed status more often than this in a span: 3/7d
@@ -226,12 +226,19 @@ fn usual(demand: &Demand) -> Usual {
         Demand::Pending { .. } => (
             Medium,
             &[CM_8, CC6_1],
-            Some("Complete the connection in the console, or delete it."),
+            Some(
+                "Complete the connection in the console. To delete it instead, first see what uses \
+                 it.",
+            ),
         ),
         Demand::Error { .. } => (
             High,
             &[CM_8, CC7_2],
-            Some("A connection in ERROR can't be repaired: make a new one and delete it."),
+            Some(
+                "AWS's guides differ: one says that a connection in ERROR can't be recovered, \
+                 another that AWS retries it. If it stays in ERROR, make a new one, and see what \
+                 uses the old one before deleting it.",
+            ),
         ),
         Demand::Provider { .. }
         | Demand::Host { .. }
@@ -249,7 +256,14 @@ fn usual(demand: &Demand) -> Usual {
             &[CM_8, PCI, ISO],
             Some("See with `ccinv runs --gaps` since when, and with `ccinv runs` why."),
         ),
-        Demand::Deleted { .. } => (Medium, &[CM_3, CC8_1], None),
+        Demand::Deleted { .. } => (
+            Medium,
+            &[CM_3, CC8_1],
+            Some(
+                "Deleted means that AWS no longer lists the connection, not that its access is \
+                 revoked: check the app's installation at the provider, and what used the connection.",
+            ),
+        ),
         Demand::StatusChanges { .. } => (Low, &[CM_3, CC7_2, CC8_1], None),
         Demand::Shared => (Medium, &[CM_8, CC6_1], None),
         Demand::UnknownValue => (Medium, &[CM_8], None),

@@ -67,7 +67,9 @@ open_enum!(
         Pending = "PENDING",
         /// Completed and usable.
         Available = "AVAILABLE",
-        /// The provider's app was removed or changed: it can only be made anew.
+        /// It does not work, for example because the app at the provider was
+        /// removed. AWS's guides differ on whether it can recover: "cannot be
+        /// recovered" in one, "retried automatically" in another.
         Error = "ERROR",
     }
 );

@@ -18,7 +18,7 @@ pub enum ChangeKind {
     StatusChanged,
     /// A field other than the status is another one.
     AttributesChanged,
-    /// It was shown to be gone.
+    /// It was shown to be no longer listed. Its access may not be revoked.
     Deleted,
     /// It was listed again after it had been gone.
     Reappeared,

@@ -21,7 +21,9 @@ pub enum Format {
     /// Account records don't say when the listings were over that they tell the
     /// beginning of.
     Three,
-    /// Attributes have no `provider_endpoint` and no `unknown_members`.
+    /// Attributes have no `provider_endpoint` and no `unknown_members`. Notices
+    /// name the provider's side where no call was seen, and say "was deleted" of
+    /// what is no longer listed.
     Four,
     /// The current one.
     Five,

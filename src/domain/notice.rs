@@ -65,7 +65,10 @@ impl Notice {
             ChangeKind::FirstSeen => format!("{name} was first seen, {after},"),
             ChangeKind::StatusChanged => format!("{name} went from {before} to {after}"),
             ChangeKind::AttributesChanged => format!("{name} was altered, {after} as before,"),
-            ChangeKind::Deleted => format!("{name}, which was {before}, was deleted"),
+            ChangeKind::Deleted if change.format <= Format::Four => {
+                format!("{name}, which was {before}, was deleted")
+            }
+            ChangeKind::Deleted => format!("{name}, which was {before}, stopped being listed"),
             ChangeKind::Reappeared => format!("{name} is there again, {after},"),
         };
         let until = change.observed_until.to_the_second();

@@ -38,7 +38,8 @@ pub struct Snapshot {
 pub enum Presence {
     /// It was there when last looked at.
     Present,
-    /// A tombstone: it was shown to be gone.
+    /// A tombstone: it was shown to be no longer listed. Its access may not be
+    /// revoked.
     Deleted {
         /// The listings that no longer had it.
         seen_gone: Window,

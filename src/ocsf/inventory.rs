@@ -179,7 +179,7 @@ pub fn inventory_event<'a>(record: &ConnectionRecord<'a>) -> InventoryEvent<'a> 
         None => ("PRESENT", format!("{arn} is there, in status {status}")),
         Some(_) => (
             "DELETED",
-            format!("{arn} is gone; it was last seen in status {status}"),
+            format!("{arn} is no longer listed; it was last seen in status {status}"),
         ),
     };
     InventoryEvent {
