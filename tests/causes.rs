@@ -5,9 +5,11 @@
 mod support;
 
 use codeconnections_inventory::domain::call::Changed;
-use codeconnections_inventory::domain::{ApiCall, Attributes, Cause, ChangeKind};
+use codeconnections_inventory::domain::{
+    ApiCall, Attributes, Cause, Change, ChangeKind, Format, Notice,
+};
 use serde_json::json;
-use support::lab::REGION;
+use support::lab::{ACCOUNT, REGION};
 use support::script::arn;
 use support::template::{TEMPLATE, list, text};
 
@@ -212,5 +214,55 @@ fn of_several_calls_the_one_whose_name_fits_is_taken_and_else_the_last() {
     ] {
         let found = explaining(kind, &calls);
         assert_eq!(found.as_deref(), Some(expected), "{kind} {calls:?}");
+    }
+}
+
+/// A change that no call explains, as this format has it.
+fn unexplained(kind: ChangeKind, format: Format) -> Change {
+    let before = matches!(
+        kind,
+        ChangeKind::StatusChanged | ChangeKind::AttributesChanged | ChangeKind::Deleted
+    );
+    let after = kind != ChangeKind::Deleted;
+    let told = json!({"connection_name": "storefront", "connection_status": "AVAILABLE"});
+    let change = json!({
+        "v": format,
+        "account": ACCOUNT,
+        "arn": arn(REGION, "a"),
+        "version": 1,
+        "kind": kind,
+        "before": before.then_some(&told),
+        "after": after.then_some(&told),
+        "observed_at": "2026-10-01T09:00:00.000Z",
+        "observed_until": "2026-10-01T09:00:01.000Z",
+        "run_id": "01M3VHY0W0ACXC9WRWNKMNQWP1",
+        "cause": {"kind": "NO_CALL_SEEN"},
+    });
+    serde_json::from_value(change).expect("a change")
+}
+
+/// Notices are stored, and verified by being made anew.
+#[test]
+fn notice_of_an_earlier_format_keeps_its_words() {
+    for kind in ChangeKind::ALL {
+        let altered = matches!(
+            kind,
+            ChangeKind::StatusChanged | ChangeKind::AttributesChanged
+        );
+        for format in [Format::Three, Format::Four] {
+            let notice = Notice::of(&unexplained(kind, format));
+            let expected = match altered {
+                true => "provider side, no AWS call seen",
+                false => "no AWS call seen",
+            };
+            assert_eq!(notice.cause, expected, "{kind} {format}");
+            let deleted = notice.summary.contains(", was deleted by");
+            assert_eq!(deleted, kind == ChangeKind::Deleted, "{}", notice.summary);
+        }
+        let notice = Notice::of(&unexplained(kind, Format::Five));
+        assert_eq!(notice.cause, "no matching AWS call observed", "{kind}");
+        let unlisted = notice.summary.contains(", stopped being listed by");
+        assert_eq!(unlisted, kind == ChangeKind::Deleted, "{}", notice.summary);
+        assert!(!notice.summary.contains("deleted"), "{}", notice.summary);
     }
 }
