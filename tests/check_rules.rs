@@ -134,6 +134,27 @@ async fn the_sample_is_printed_loads_and_has_every_kind() {
 }
 
 #[tokio::test]
+async fn remediation_of_an_error_says_what_awss_guides_say_and_to_look_before_deleting() {
+    let judged = Judged::new().await;
+    judged.file(SAMPLE);
+    let arguments: [&[&str]; 2] = [
+        &["--in-error", "--json"],
+        &["--rules", "rules.toml", "--json"],
+    ];
+    for arguments in arguments {
+        let done = judged.ask(arguments).await;
+        let result: Value = serde_json::from_str(&done.stdout).expect("JSON");
+        let rules = result["rules"].as_array().expect("rules");
+        let rule = rules.iter().find(|rule| rule["id"] == "in-error");
+        let told = rule.expect("the rule")["remediation"].as_str();
+        let told = told.expect("a remediation");
+        for said in ["can't be recovered", "retries it", "before deleting it"] {
+            assert!(told.contains(said), "{arguments:?}: {told}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_mistake_in_a_file_is_told_with_its_line_and_what_would_be_right() {
     let judged = Judged::new().await;
     let head = "[[rule]]\nid = \"a\"\nseverity = \"low\"\n";
