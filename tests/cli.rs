@@ -16,6 +16,7 @@ use codeconnections_inventory::table::items;
 use serde_json::{Value, json};
 use support::ccinv::{Ccinv, Done};
 use support::lab::{ACCOUNT, Lab, REGION};
+use support::script::{Script, arn, last};
 
 const OTHER_ACCOUNT: &str = "222222222222";
 const OPT_IN: &str = "eu-south-1";
@@ -204,7 +205,7 @@ impl Scanned {
 async fn list_shows_what_its_filters_say_and_all_of_them_together() {
     let scanned = Scanned::new().await;
     let others = "api of 222222222222";
-    let cases: [(&[&str], &[&str]); 16] = [
+    let cases: [(&[&str], &[&str]); 14] = [
         (&[], &["api", others, "jobs", "ui"]),
         (
             &["--include-deleted"],
@@ -213,11 +214,9 @@ async fn list_shows_what_its_filters_say_and_all_of_them_together() {
         (&["--status", "PENDING"], &[others, "ui"]),
         (&["--status", "pending"], &[others, "ui"]),
         (&["--status", "Error"], &["jobs"]),
-        (&["--status", "UNHEARD_OF"], &[]),
         (&["--status", "PENDING", "--account", ACCOUNT], &["ui"]),
         (&["--provider", "GitHub"], &["api", "jobs"]),
         (&["--provider", "github"], &["api", "jobs"]),
-        (&["--provider", "SourceForge"], &[]),
         (&["--account", OTHER_ACCOUNT], &[others]),
         (&["--in-region", OPT_IN], &["jobs"]),
         (&["--in-region", "us-east-1"], &[others]),
@@ -421,6 +420,11 @@ async fn what_is_not_recorded_is_no_empty_answer() {
         (&["history", "nobody"] as &[&str], "\"nobody\""),
         (&["history", UNKNOWN_ARN], UNKNOWN_ARN),
         (&["history", "api", "--account", nobody], "\"api\""),
+        (&["show", "api", "--account", nobody], OTHER_ACCOUNT),
+        (&["verify", "--account", nobody], OTHER_ACCOUNT),
+        (&["export", "--account", nobody], OTHER_ACCOUNT),
+        (&["check", "--account", nobody], OTHER_ACCOUNT),
+        (&["list", "--account", nobody], OTHER_ACCOUNT),
         (&["list", "--account", nobody], nobody),
         (&["runs", "--account", nobody], nobody),
         (&["changes", "--account", nobody], nobody),
@@ -441,6 +445,109 @@ async fn what_is_not_recorded_is_no_empty_answer() {
         assert_eq!(done.code, 4, "{command}: {done:?}");
         let complaint = done.complaint();
         assert!(complaint.contains("no run is recorded here"), "{complaint}");
+    }
+}
+
+/// A connection with a status and a provider that this version does not know,
+/// and a change to another such status.
+async fn newer_values() -> (Lab, Ccinv) {
+    let lab = Lab::new().await;
+    let odd = |status: &'static str| {
+        Script::start(move |_| {
+            last(vec![json!({
+                "ConnectionArn": arn(REGION, "c"),
+                "ConnectionName": "c",
+                "ConnectionStatus": status,
+                "ProviderType": "SourceForge",
+                "OwnerAccountId": ACCOUNT,
+            })])
+        })
+    };
+    for status in ["EXPIRED", "REVOKED"] {
+        let script = odd(status).await;
+        lab.run_with(&script.endpoint, &json!({})).await;
+    }
+    let ccinv = Ccinv::at(&lab);
+    (lab, ccinv)
+}
+
+#[tokio::test]
+async fn filter_value_that_nothing_knows_is_refused_with_a_suggestion() {
+    let (lab, ccinv) = newer_values().await;
+    let table = ["--table", lab.table.name().as_str()];
+    let page = "report.html";
+    let wrong: [(&[&str], &str); 11] = [
+        (&["list", "--status", "AVALABLE"], "did you mean AVAILABLE?"),
+        (&["list", "--status", "EXPIERD"], "did you mean EXPIRED?"),
+        (
+            &["list", "--status", "XYZ"],
+            "known are AVAILABLE, ERROR, EXPIRED, PENDING, REVOKED",
+        ),
+        (
+            &["list", "--provider", "GitHb", "--format", "csv"],
+            "did you mean GitHub?",
+        ),
+        (
+            &["list", "--provider", "sourcforge", "--json"],
+            "did you mean SourceForge?",
+        ),
+        (
+            &["list", "--status", "PENDIN", "--as-of", "now"],
+            "did you mean PENDING?",
+        ),
+        (&["changes", "--status", "EROR"], "did you mean ERROR?"),
+        (&["changes", "--provider", "Gitlb"], "did you mean GitLab?"),
+        (
+            &["changes", "--kind", "STATUS_CHANGE"],
+            "did you mean STATUS_CHANGED?",
+        ),
+        (
+            &["check", "--allow-provider", "GitHub,GitLb"],
+            "did you mean GitLab?",
+        ),
+        (
+            &["report", "--out", page, "--allow-provider", "GitHb"],
+            "did you mean GitHub?",
+        ),
+    ];
+    for (arguments, hint) in wrong {
+        let done = ccinv.run(&[arguments, &table].concat()).await;
+        assert_eq!(done.code, 2, "{arguments:?}: {done:?}");
+        assert!(done.complaint().contains(hint), "{arguments:?}: {done:?}");
+    }
+    assert!(!ccinv.folder().join(page).exists(), "nothing is written");
+
+    // A scope that has no connection is a rule that passes.
+    let rules = "[[rule]]\nid = \"r\"\nkind = \"error\"\nscope.providers = [\"GitHb\"]\n";
+    std::fs::write(ccinv.folder().join("rules.toml"), rules).expect("written");
+    let done = ccinv
+        .run(&[&["check", "--rules", "rules.toml"][..], &table].concat())
+        .await;
+    assert_eq!(done.code, 2, "{done:?}");
+    assert!(done.complaint().contains("rule r: scope"), "{done:?}");
+
+    // What is on record, now or before, can be asked for, whoever knows it.
+    let right: [(&[&str], usize); 6] = [
+        (&["list", "--status", "REVOKED", "--json"], 1),
+        (&["list", "--status", "EXPIRED", "--json"], 0),
+        (&["list", "--provider", "SourceForge", "--json"], 1),
+        (&["list", "--provider", "Bitbucket", "--json"], 0),
+        (&["list", "--region", "eu-west-3", "--json"], 0),
+        (&["list", "--status", "PENDING", "--json"], 0),
+    ];
+    for (arguments, number) in right {
+        let listed = ccinv.json(&[arguments, &table].concat()).await;
+        let connections = listed["connections"].as_array().expect("a list");
+        assert_eq!(connections.len(), number, "{arguments:?}");
+    }
+
+    // No listing has the connections of these.
+    for region in ["eu-wst-1", "eu-south-2", "us-gov-west-1"] {
+        let done = ccinv
+            .run(&[&["list", "--region", region][..], &table].concat())
+            .await;
+        assert_eq!(done.code, 4, "{done:?}");
+        assert!(done.complaint().contains(region), "{done:?}");
     }
 }
 

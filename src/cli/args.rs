@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
 use super::aws::{AwsArgs, GlobalArgs};
+use super::asked;
 use super::changes::{ChangesArgs, HistoryArgs};
 use super::check::CheckArgs;
 use super::cost::CostArgs;
@@ -354,8 +355,9 @@ fn parse_timeout(text: &str) -> Result<Duration, String> {
 pub(super) fn parse_kind(text: &str) -> Result<ChangeKind, String> {
     let word = text.to_ascii_uppercase().replace('-', "_");
     word.parse().map_err(|_| {
-        let kinds = ChangeKind::ALL.map(ChangeKind::as_str).join(", ");
-        format!("{text:?} is not one of {kinds}")
+        let kinds = ChangeKind::ALL.map(ChangeKind::as_str);
+        let hint = asked::hint_of(&word, &kinds);
+        format!("{text:?} is not one of {}{hint}", kinds.join(", "))
     })
 }
 

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::CliError;
 use super::words::{count, lasting, short};
+use super::{CliError, asked};
 use crate::audit::{Audit, Basis, NotObserved, RunBasis, settled_by};
 use crate::domain::{AccountId, Clock, SystemClock, Timestamp};
 
@@ -90,13 +90,14 @@ pub(super) async fn of_now(
 ) -> Result<Vec<Basis>, CliError> {
     let bases = audit.bases(account, SystemClock.now()).await;
     let bases = bases.map_err(CliError::failure)?;
-    recorded(&bases, account, None)?;
+    recorded(audit, &bases, account, None).await?;
     Ok(bases)
 }
 
 /// Refuses to answer where nothing at all is recorded, or was by the time
 /// that is asked about: an empty answer would read as "there is nothing".
-pub(super) fn recorded(
+pub(super) async fn recorded(
+    audit: &Audit,
     bases: &[Basis],
     account: Option<&AccountId>,
     as_of: Option<Timestamp>,
@@ -109,8 +110,9 @@ pub(super) fn recorded(
         Some(at) if !bases.is_empty() => format!("had ended by {}", short(at)),
         _ => "is recorded here".to_owned(),
     };
+    let others = asked::other_accounts(audit, account).await?;
     Err(CliError::NoEvidence(format!(
-        "no run{whose} {when}: nothing can be said about its connections"
+        "no run{whose} {when}: nothing can be said about its connections{others}"
     )))
 }
 

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::args::{
     StoreArgs, parse_connection, parse_kind, parse_provider, parse_status, parse_when,
 };
+use super::asked::{self, Asked};
 use super::csv::field;
 use super::output::{Answer, Format, FormatArgs, Row, print, print_rows, print_table};
 use super::store::Store;
@@ -66,10 +67,7 @@ pub(super) async fn history(args: HistoryArgs) -> Result<Exit, CliError> {
         .await
         .map_err(CliError::failure)?;
     if histories.is_empty() {
-        return Err(CliError::NoEvidence(format!(
-            "nothing is recorded of a connection {:?}",
-            args.connection
-        )));
+        return Err(asked::no_connection(&audit, &args.connection, args.account.as_ref()).await?);
     }
     let format = args.format.get();
     if format == Format::Table {
@@ -124,6 +122,11 @@ pub(super) async fn changes(args: ChangesArgs) -> Result<Exit, CliError> {
     let store = Store::open(&args.store).await?;
     let audit = store.audit();
     basis::of_now(&audit, args.account.as_ref()).await?;
+    Asked::default()
+        .status(args.status.as_ref())
+        .provider(args.provider.as_ref())
+        .refuse_unknown(&audit)
+        .await?;
     let at = args.until.min(SystemClock.now());
     let rests_on = audit.bases(args.account.as_ref(), at).await;
     let rests_on = rests_on.map_err(CliError::failure)?;

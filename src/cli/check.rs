@@ -64,8 +64,9 @@ pub(super) async fn run(args: CheckArgs) -> Result<Exit, CliError> {
     // An account that a rule names is judged whether or not it is recorded.
     let names_accounts = rules.iter().any(|rule| rule.scope.accounts.is_some());
     if !names_accounts && !has_unreadable_basis(&checked) {
-        basis::recorded(&checked.rests_on, args.account.as_ref(), args.as_of)?;
+        basis::recorded(&audit, &checked.rests_on, args.account.as_ref(), args.as_of).await?;
     }
+    args.flags.asked(&rules).refuse_unknown(&audit).await?;
     check_output::print(&checked, args.format.get(), args.as_of)?;
     Ok(exit(&checked))
 }

@@ -5,6 +5,8 @@ use serde::Serialize;
 
 use super::args::{StoreArgs, parse_when};
 use super::changes::{LATER_COLUMNS, attribute_fields, check_order, later_fields, run_number};
+use super::asked::Asked;
+
 use super::list::FilterArgs;
 use super::output::{Answer, FormatArgs, Row};
 use super::store::Store;
@@ -44,16 +46,17 @@ pub(super) async fn run(args: DiffArgs) -> Result<Exit, CliError> {
     let store = Store::open(&args.store).await?;
     let audit = store.audit();
     let account = args.filter.account.clone();
+    let filter = args.filter.filter(false);
     let mut rests_on = [Vec::new(), Vec::new()];
     for (bases, at) in rests_on.iter_mut().zip([args.first, args.second]) {
         *bases = audit
             .bases(account.as_ref(), at)
             .await
             .map_err(CliError::failure)?;
-        basis::recorded(bases, account.as_ref(), Some(at))?;
+        basis::recorded(&audit, bases, account.as_ref(), Some(at)).await?;
         basis::covered(bases)?;
     }
-    let filter = args.filter.filter(false);
+    Asked::of(&filter).refuse_unknown(&audit).await?;
     let found = audit.diff(&filter, (args.first, args.second)).await;
     let found = Differences {
         from: args.first,

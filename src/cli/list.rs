@@ -4,6 +4,7 @@ use clap::Args as ClapArgs;
 use serde::Serialize;
 
 use super::args::{StoreArgs, parse_provider, parse_status, parse_when};
+use super::asked::Asked;
 use super::basis;
 use super::csv::field;
 use super::output::{FormatArgs, Row, print_rows};
@@ -84,7 +85,8 @@ pub(super) async fn run(args: ListArgs) -> Result<Exit, CliError> {
     let at = args.as_of.unwrap_or_else(|| SystemClock.now());
     let rests_on = audit.bases(filter.account.as_ref(), at).await;
     let rests_on = rests_on.map_err(CliError::failure)?;
-    basis::recorded(&rests_on, filter.account.as_ref(), args.as_of)?;
+    basis::recorded(&audit, &rests_on, filter.account.as_ref(), args.as_of).await?;
+    Asked::of(&filter).refuse_unknown(&audit).await?;
     let notes = |number| {
         let number = count(number, "connection");
         let mut notes = match args.as_of {

@@ -2,6 +2,7 @@
 
 mod args;
 mod aws;
+mod asked;
 mod basis;
 mod changes;
 mod check;

@@ -81,7 +81,8 @@ pub(super) async fn run(args: ReportArgs) -> Result<Exit, CliError> {
     });
     let report = gathered.await.map_err(CliError::failure)?;
     let bases: Vec<_> = report.accounts.iter().map(|a| a.basis.clone()).collect();
-    basis::recorded(&bases, args.account.as_ref(), Some(args.until))?;
+    basis::recorded(&audit, &bases, args.account.as_ref(), Some(args.until)).await?;
+    args.flags.asked(&rules).refuse_unknown(&audit).await?;
     if !report.is_evidence() {
         return Err(CliError::NoEvidence(format!(
             "{}; nothing was written",

@@ -7,6 +7,7 @@ use std::path::Path;
 use clap::Args as ClapArgs;
 
 use super::args::{parse_every, parse_provider};
+use super::asked::Asked;
 use super::{CliError, rules_file};
 use crate::audit::demand::{Demand, Pattern, Span};
 use crate::audit::rules::{Rule, RuleId, Scope, Severity};
@@ -92,6 +93,11 @@ impl RuleFlags {
             rules = default_rules()?;
         }
         Ok(rules)
+    }
+
+    /// The values of these options, and those that `rules` are restricted to.
+    pub(super) fn asked(&self, rules: &[Rule]) -> Asked {
+        Asked::of_rules(rules, &self.allow_provider)
     }
 
     /// The rules that were given.

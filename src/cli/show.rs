@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use clap::Args as ClapArgs;
 
 use super::args::{StoreArgs, parse_connection, parse_when};
+use super::asked;
 use super::changes::history_table;
 use super::output::{Answer, Format, FormatArgs, print, print_table, printable};
 use super::store::Store;
@@ -45,10 +46,7 @@ pub(super) async fn run(args: ShowArgs) -> Result<Exit, CliError> {
         .await
         .map_err(CliError::failure)?;
     if shown.is_empty() {
-        return Err(CliError::NoEvidence(format!(
-            "nothing is recorded of a connection {:?}",
-            args.connection
-        )));
+        return Err(asked::no_connection(&audit, &args.connection, args.account.as_ref()).await?);
     }
     let format = args.format.get();
     if format == Format::Table {

@@ -6,7 +6,7 @@ use super::args::VerifyArgs;
 use super::output::{print, print_json, printable};
 use super::store::Store;
 use super::words::count;
-use super::{CliError, Exit, progress};
+use super::{CliError, Exit, asked, progress};
 use crate::audit::verify::{Verification, verify};
 use crate::domain::{Clock, Digest, SystemClock};
 
@@ -26,8 +26,9 @@ pub(super) async fn run(args: VerifyArgs) -> Result<Exit, CliError> {
             Some(account) => format!(" of account {account}"),
             None => String::new(),
         };
+        let others = asked::other_accounts(&store.audit(), args.account.as_ref()).await?;
         return Err(CliError::NoEvidence(format!(
-            "nothing{whose} is recorded here: there is nothing to verify"
+            "nothing{whose} is recorded here: there is nothing to verify{others}"
         )));
     }
     let stray = args.head.filter(|head| !has_head(&found, *head));
