@@ -422,7 +422,6 @@ async fn what_is_not_recorded_is_no_empty_answer() {
         (&["history", "api", "--account", nobody], "\"api\""),
         (&["show", "api", "--account", nobody], OTHER_ACCOUNT),
         (&["verify", "--account", nobody], OTHER_ACCOUNT),
-        (&["export", "--account", nobody], OTHER_ACCOUNT),
         (&["check", "--account", nobody], OTHER_ACCOUNT),
         (&["list", "--account", nobody], OTHER_ACCOUNT),
         (&["list", "--account", nobody], nobody),
@@ -518,7 +517,7 @@ async fn filter_value_that_nothing_knows_is_refused_with_a_suggestion() {
     assert!(!ccinv.folder().join(page).exists(), "nothing is written");
 
     // A scope that has no connection is a rule that passes.
-    let rules = "[[rule]]\nid = \"r\"\nkind = \"error\"\nscope.providers = [\"GitHb\"]\n";
+    let rules = "[[rule]]\nid = \"r\"\nkind = \"error\"\nseverity = \"low\"\nscope.providers = [\"GitHb\"]\n";
     std::fs::write(ccinv.folder().join("rules.toml"), rules).expect("written");
     let done = ccinv
         .run(&[&["check", "--rules", "rules.toml"][..], &table].concat())

@@ -4,6 +4,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
@@ -12,6 +13,7 @@ use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_async::time::SystemTimeSource;
 use dynoxide::Database;
 use rusqlite::{Connection, OpenFlags};
+use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -23,12 +25,17 @@ use crate::table::{Table, TableError, schema};
 /// The name of the table in an embedded database.
 pub const TABLE: &str = "codeconnections-inventory";
 
+/// For how long another process's lock is waited for.
+const BUSY: Duration = Duration::from_secs(30);
+
 /// An embedded database, served as long as this lives.
 #[derive(Debug)]
 pub struct EmbeddedTable {
     table: Table,
     endpoint: String,
     server: JoinHandle<()>,
+    /// What is served instead of a file that can't be written.
+    copy: Option<TempDir>,
 }
 
 /// An embedded database that can't be used.
@@ -65,9 +72,9 @@ pub enum EmbeddedError {
 /// Whether a database file may be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Open {
-    /// It must be there.
+    /// It must be there. It is only read, so it need not be writable.
     Existing,
-    /// It is made if it is not there, readable by its owner alone.
+    /// It is made if it is not there, readable by its owner alone, and written.
     OrCreate,
 }
 
@@ -92,30 +99,25 @@ impl EmbeddedTable {
     /// [`EmbeddedError`] if it is not there, is no such database, or can't be
     /// served.
     pub async fn in_file(path: &Path, open: Open) -> Result<Self, EmbeddedError> {
-        let new = !path.exists();
-        if new && open == Open::Existing {
-            return Err(EmbeddedError::Missing(path.to_owned()));
+        if !path.exists() {
+            match open {
+                Open::Existing => return Err(EmbeddedError::Missing(path.to_owned())),
+                Open::OrCreate => make(path).await?,
+            }
         }
-        prepare(path, new)?;
+        begins_as_database(path)?;
         let not_a_database = |problem: String| EmbeddedError::NotADatabase {
             path: path.to_owned(),
             problem,
         };
-        let text = path.to_str().ok_or_else(|| {
-            let cause = io::Error::new(io::ErrorKind::InvalidInput, "the path is not UTF-8");
-            EmbeddedError::File {
-                path: path.to_owned(),
-                cause,
-            }
-        })?;
-        if !new {
-            look_into(path).map_err(not_a_database)?;
-        }
-        let database = Database::new(text).map_err(|error| not_a_database(error.to_string()))?;
-        let embedded = Self::serve(database).await?;
-        if new {
-            embedded.create().await?;
-        }
+        look_into(path).map_err(not_a_database)?;
+        let (name, copy) = match open {
+            Open::Existing if !can_write(path) => readable(path)?,
+            Open::Existing | Open::OrCreate => (text(path)?.to_owned(), None),
+        };
+        let database = Database::new(&name).map_err(|error| not_a_database(error.to_string()))?;
+        let mut embedded = Self::serve(database).await?;
+        embedded.copy = copy;
         Ok(embedded)
     }
 
@@ -141,6 +143,7 @@ impl EmbeddedTable {
             table: Table::new(client, table_name()),
             endpoint,
             server,
+            copy: None,
         })
     }
 
@@ -160,26 +163,66 @@ fn table_name() -> TableName {
     TABLE.parse().expect("a table name")
 }
 
-/// Makes a new file that only its owner can read, or looks at one that is
-/// there: SQLite would only notice at the first request.
-fn prepare(path: &Path, new: bool) -> Result<(), EmbeddedError> {
-    use std::io::Read;
+/// Makes a database with an empty table that only its owner can read. It
+/// appears as a whole under its name: a process that ends early leaves nothing
+/// there, and of several that make it at once all use the first one's.
+async fn make(path: &Path) -> Result<(), EmbeddedError> {
     let wrong = |cause| EmbeddedError::File {
         path: path.to_owned(),
         cause,
     };
-    if new {
-        let mut options = std::fs::OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        options.open(path).map_err(wrong)?;
-        return Ok(());
+    let failed = |error: &dyn std::error::Error| wrong(io::Error::other(error.to_string()));
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    let file = tempfile::Builder::new()
+        .prefix(".ccinv-")
+        .suffix(".new")
+        .make_in(folder, |path| {
+            let mut options = std::fs::OpenOptions::new();
+            options.write(true).create_new(true);
+            #[cfg(unix)]
+            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+            options.open(path)
+        })
+        .map_err(wrong)?;
+    let database = Database::memory().map_err(|error| failed(&error))?;
+    let empty = EmbeddedTable::serve(database.clone()).await?;
+    empty.create().await?;
+    database
+        .vacuum_into(text(file.path())?)
+        .map_err(|error| failed(&error))?;
+    // Set here, where nobody else has it open: it takes the whole file.
+    Connection::open(file.path())
+        .and_then(|made| made.pragma_update(None, "journal_mode", "WAL"))
+        .map_err(|error| failed(&error))?;
+    file.as_file().sync_all().map_err(wrong)?;
+    match file.persist_noclobber(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(wrong(error.error)),
     }
+}
+
+/// A path as SQLite takes it.
+fn text(path: &Path) -> Result<&str, EmbeddedError> {
+    path.to_str().ok_or_else(|| EmbeddedError::File {
+        path: path.to_owned(),
+        cause: io::Error::new(io::ErrorKind::InvalidInput, "the path is not UTF-8"),
+    })
+}
+
+/// Looks at how a file begins: SQLite would only notice at the first request.
+fn begins_as_database(path: &Path) -> Result<(), EmbeddedError> {
+    use std::io::Read;
     let mut head = [0; 16];
     let read = std::fs::File::open(path)
         .and_then(|mut file| file.read(&mut head))
-        .map_err(wrong)?;
+        .map_err(|cause| EmbeddedError::File {
+            path: path.to_owned(),
+            cause,
+        })?;
     // https://www.sqlite.org/fileformat.html#the_database_header
     if read == head.len() && &head == b"SQLite format 3\0" {
         return Ok(());
@@ -190,18 +233,77 @@ fn prepare(path: &Path, new: bool) -> Result<(), EmbeddedError> {
     })
 }
 
+/// Whether SQLite can write a file, and make its log beside it. Nothing is
+/// written, and no file appears.
+fn can_write(path: &Path) -> bool {
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    std::fs::OpenOptions::new().write(true).open(path).is_ok()
+        && tempfile::tempfile_in(folder.unwrap_or(Path::new("."))).is_ok()
+}
+
+/// What SQLite can read where it can't write `path`: the file itself if all of
+/// it is in the file; a copy of file and log otherwise, as the log can't be
+/// read without an index that is written beside it.
+fn readable(path: &Path) -> Result<(String, Option<TempDir>), EmbeddedError> {
+    let wrong = |cause| EmbeddedError::File {
+        path: path.to_owned(),
+        cause,
+    };
+    let log = log_of(path);
+    if !holds_anything(&log) {
+        return Ok((uri(path, "immutable=1"), None));
+    }
+    let folder = TempDir::new().map_err(wrong)?;
+    let copy = folder.path().join("copy.db");
+    // The file before its log: what was moved from the log into the file in
+    // the meantime is then in both.
+    for (from, to) in [(path, copy.as_path()), (&log, &log_of(&copy))] {
+        let mut from = std::fs::File::open(from).map_err(wrong)?;
+        let mut to = std::fs::File::create(to).map_err(wrong)?;
+        io::copy(&mut from, &mut to).map_err(wrong)?;
+    }
+    Ok((text(&copy)?.to_owned(), Some(folder)))
+}
+
+/// Where SQLite keeps what is not in the file yet.
+/// <https://www.sqlite.org/wal.html>
+fn log_of(path: &Path) -> PathBuf {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    log.into()
+}
+
+fn holds_anything(log: &Path) -> bool {
+    log.metadata().is_ok_and(|log| log.len() > 0)
+}
+
 /// Looks whether a database holds the inventory's table, without writing:
 /// opened as an embedded DynamoDB, somebody else's file would be altered.
 fn look_into(path: &Path) -> Result<(), String> {
+    let log = log_of(path);
+    if !holds_anything(&log) {
+        // All of it is in the file, and SQLite is told to make no log.
+        let seen = has_table(&uri(path, "immutable=1"));
+        if seen.is_ok() || !log.exists() {
+            return seen;
+        }
+        // Another process writes by now: its locks count.
+    }
+    if !can_write(path) {
+        let (name, _copy) = readable(path).map_err(|error| error.to_string())?;
+        return has_table(&name);
+    }
+    has_table(&uri(path, "mode=ro"))
+}
+
+fn has_table(name: &str) -> Result<(), String> {
     let lacks = || format!("it has no table {TABLE}");
+    let told = |error: rusqlite::Error| error.to_string();
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
-    let database =
-        Connection::open_with_flags(uri(path), flags).map_err(|error| error.to_string())?;
+    let database = Connection::open_with_flags(name, flags).map_err(told)?;
+    database.busy_timeout(BUSY).map_err(told)?;
     // Where the embedded DynamoDB keeps the definitions of its tables.
-    let catalogue = database
-        .table_exists(None, "_tables")
-        .map_err(|error| error.to_string())?;
-    if !catalogue {
+    if !database.table_exists(None, "_tables").map_err(told)? {
         return Err(lacks());
     }
     let found: Result<i64, _> = database.query_row(
@@ -216,17 +318,8 @@ fn look_into(path: &Path) -> Result<(), String> {
     }
 }
 
-/// A database's URI. Where no write-ahead log is beside the file, all of it is
-/// in the file, and SQLite is told to make no log to look into it.
-/// <https://www.sqlite.org/uri.html>
-fn uri(path: &Path) -> String {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    let mode = if Path::new(&log).exists() {
-        "mode=ro"
-    } else {
-        "immutable=1"
-    };
+/// A database's URI. <https://www.sqlite.org/uri.html>
+fn uri(path: &Path, mode: &str) -> String {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let escaped: String = path
         .to_string_lossy()
