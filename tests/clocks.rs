@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use codeconnections_inventory::audit::verify::verify;
+use codeconnections_inventory::audit::{Audit, RunBasis};
 use codeconnections_inventory::domain::{Clock, Outcome, Timestamp};
 use codeconnections_inventory::local::ManualClock;
 use codeconnections_inventory::summary::Summary;
@@ -237,4 +238,80 @@ async fn answers_about_a_time_survive_a_run_whose_clock_was_wrong() {
             assert_eq!(found, Some(run.sequence), "wrong by {wrong_by}: {run:?}");
         }
     }
+}
+
+/// A run that fails, by a clock that is days ahead, between right ones.
+#[tokio::test]
+async fn failed_run_with_a_future_clock_hides_no_later_run() {
+    const DAYS: i64 = 3 * 24 * 60;
+    for (before, after) in [(1, 9), (9, 1), (3, 3), (20, 2), (2, 20)] {
+        let context = format!("{before} runs before, {after} after");
+        let mut life = Life::new().await;
+        for _ in 1..before {
+            life.change();
+            life.run(60, 0).await;
+        }
+        let refuses = Script::start(|_| Reply::Error(403, "AccessDeniedException")).await;
+        life.right = Timestamp::from_millis(life.right.millis() + 60 * MINUTE);
+        set(&life.lab.clock, life.right, DAYS * MINUTE);
+        let failed = life.lab.run_with(&refuses.endpoint, &json!({})).await;
+        assert_eq!(failed.outcome, Outcome::Failed, "{context}");
+        let mut ends = Vec::new();
+        for _ in 0..after {
+            life.change();
+            let run = life.run(60, 0).await;
+            assert_eq!(run.outcome, Outcome::Complete, "{context}: {run:?}");
+            ends.push(life.right);
+        }
+        let audit = Audit::new(life.lab.table.clone());
+        let account = lab::account();
+        // At once, and when the time that the failed run told is over.
+        for later in [1, 2 * DAYS] {
+            let now = Timestamp::from_millis(life.right.millis() + later * MINUTE);
+            let basis = audit.basis(&account, now).await.expect("read");
+            let complete = basis.last_complete_run.expect("a run");
+            assert_eq!(complete.sequence, before + 1 + after, "{context}");
+        }
+        let now = Timestamp::from_millis(life.right.millis() + MINUTE);
+        let every = 60 * MINUTE;
+        let first = life.lab.runs().await[0].started_at;
+        let gaps = audit.gaps(&account, first, now, every).await.expect("read");
+        let missed: Vec<u64> = gaps.iter().map(|gap| gap.missed).collect();
+        assert_eq!(missed, [1], "{context}: the failed one alone: {gaps:?}");
+        // As of each of them.
+        for (i, end) in (1..).zip(&ends) {
+            let at = Timestamp::from_millis(end.millis() + MINUTE);
+            let basis = audit.basis(&account, at).await.expect("read");
+            let complete = basis.last_complete_run.as_ref().expect("a run");
+            assert_eq!(complete.sequence, before + 1 + i, "{context}");
+            assert_eq!(basis.last_run.as_ref(), Some(complete), "{context}");
+        }
+        // What rests on a run before it says so.
+        life.right = Timestamp::from_millis(life.right.millis() + 60 * MINUTE);
+        set(&life.lab.clock, life.right, 0);
+        life.lab.run_with(&refuses.endpoint, &json!({})).await;
+        let now = Timestamp::from_millis(life.right.millis() + MINUTE);
+        let basis = audit.basis(&account, now).await.expect("read");
+        let complete = basis.last_complete_run.expect("a run");
+        assert_eq!(complete.sequence, before + 1 + after, "{context}");
+    }
+}
+
+#[tokio::test]
+async fn run_with_an_impossible_time_is_named_in_the_basis() {
+    let mut life = Life::new().await;
+    let refuses = Script::start(|_| Reply::Error(403, "AccessDeniedException")).await;
+    for wrong_by in [3 * 24 * 60, 0] {
+        life.right = Timestamp::from_millis(life.right.millis() + 60 * MINUTE);
+        set(&life.lab.clock, life.right, wrong_by * MINUTE);
+        life.lab.run_with(&refuses.endpoint, &json!({})).await;
+    }
+    let now = Timestamp::from_millis(life.right.millis() + MINUTE);
+    let audit = Audit::new(life.lab.table.clone());
+    let basis = audit.basis(&lab::account(), now).await.expect("read");
+    let sequence = |run: &RunBasis| run.sequence;
+    assert_eq!(basis.last_run.as_ref().map(sequence), Some(3));
+    assert_eq!(basis.last_complete_run.as_ref().map(sequence), Some(1));
+    let impossible: Vec<u64> = basis.impossible_times.iter().map(sequence).collect();
+    assert_eq!(impossible, [2]);
 }

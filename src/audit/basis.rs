@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::runs::Runs;
+use super::runs::{Runs, is_long_after};
 use super::{Audit, AuditError};
 use crate::domain::listing::ListingGroup;
 use crate::domain::{AccountId, Digest, Outcome, Region, RunId, RunRecord, Timestamp};
@@ -32,6 +32,11 @@ pub struct Basis {
     pub unconfirmed: u64,
     /// Regions that this run was told are not inventoried any more.
     pub retired_regions: Vec<Region>,
+    /// Runs numbered from the last complete one to the last one whose times
+    /// can't be: they say that they ended long after the last one had. Nothing
+    /// rests on them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub impossible_times: Vec<RunBasis>,
 }
 
 /// A run, as far as an answer rests on it.
@@ -117,6 +122,7 @@ impl Audit {
             not_observed: Vec::new(),
             unconfirmed: 0,
             retired_regions: Vec::new(),
+            impossible_times: Vec::new(),
         };
         let mut runs = Runs::of(self.table(), account);
         let Some(last) = runs.ended_by(at).await? else {
@@ -128,6 +134,9 @@ impl Audit {
             .runs_back_from(account, last, |run| {
                 // Recorded before, but under way at the time.
                 if run.finished_at > at {
+                    if is_long_after(run.finished_at, at) {
+                        basis.impossible_times.push(RunBasis::new(&run, at));
+                    }
                     return true;
                 }
                 if basis.last_run.is_none() {

@@ -23,6 +23,16 @@ const NEIGHBOURS: u64 = 16;
 /// later than it began.
 const RECORDED_WITHIN_MS: i64 = 24 * 60 * 60 * 1000;
 
+/// So many runs after one whose time is far off are looked at, to tell whether
+/// its clock was wrong.
+const LOOK_AHEAD: u64 = 4;
+
+/// Whether `time` is later than `at` by more than numbers and times may be
+/// apart.
+pub(super) fn is_long_after(time: Timestamp, at: Timestamp) -> bool {
+    time.millis() > at.millis().saturating_add(DISORDER_MS)
+}
+
 /// Finds runs of one account.
 #[derive(Debug)]
 pub struct Runs<'a> {
@@ -82,23 +92,48 @@ impl<'a> Runs<'a> {
 
     /// The run that had ended last at `at`, by number; nothing if none had.
     ///
+    /// Runs with a time that [can't be](Self::is_impossible) are passed over.
+    ///
     /// # Errors
     /// [`AuditError`] if runs can't be read.
     pub async fn ended_by(&mut self, at: Timestamp) -> Result<Option<u64>, AuditError> {
         let last = self.last().await?;
-        let mut found = self.ended_before_about(at).await?;
+        let mut found = self.ended_before_about(0, at).await?;
         // A run that ended before may have been recorded after one that did not.
         let mut next = found.unwrap_or(0) + 1;
         while next <= last {
-            let run = self.get(next).await?;
-            if run.finished_at <= at {
+            let finished_at = self.get(next).await?.finished_at;
+            if finished_at <= at {
                 found = Some(next);
-            } else if run.finished_at.millis() > at.millis().saturating_add(DISORDER_MS) {
-                break;
+            } else if is_long_after(finished_at, at) {
+                if !self.is_impossible(next, finished_at).await? {
+                    break;
+                }
+                // It led the search astray.
+                let later = self.ended_before_about(next, at).await?;
+                if let Some(later) = later.filter(|later| *later > next) {
+                    (found, next) = (Some(later), later);
+                }
             }
             next += 1;
         }
         Ok(found)
+    }
+
+    /// Whether a run can't have ended at `finished_at`: most of the few runs
+    /// numbered next began long before. Its clock was wrong.
+    async fn is_impossible(
+        &mut self,
+        sequence: u64,
+        finished_at: Timestamp,
+    ) -> Result<bool, AuditError> {
+        let last = self.last().await?.min(sequence + LOOK_AHEAD);
+        let mut before = 0;
+        for next in sequence + 1..=last {
+            let began_at = self.get(next).await?.started_at;
+            before += u64::from(is_long_after(finished_at, began_at));
+        }
+        Ok(before * 2 > last - sequence)
     }
 
     /// The run with this id, if it was recorded.
@@ -124,15 +159,20 @@ impl<'a> Runs<'a> {
             return Ok(Some(read.sequence));
         }
         // It ended after it began, so those that had ended by then are others.
-        let first = self.ended_before_about(id.began()).await?.unwrap_or(1);
+        let first = self.ended_before_about(0, id.began()).await?.unwrap_or(1);
+        let mut beyond_in_a_row = 0;
         for next in first..=last {
             let run = self.get(next).await?;
             if run.run_id == *id {
                 return Ok(Some(next));
             }
             let beyond = id.began().millis().saturating_add(RECORDED_WITHIN_MS);
-            if run.started_at.millis() > beyond {
+            if run.started_at.millis() <= beyond {
+                beyond_in_a_row = 0;
+            } else if beyond_in_a_row == LOOK_AHEAD {
                 break;
+            } else {
+                beyond_in_a_row += 1;
             }
         }
         // Unless one of them had a clock that was wrong.
@@ -156,26 +196,35 @@ impl<'a> Runs<'a> {
         if self.last().await? == 0 {
             return Ok(Vec::new());
         }
-        let ended = self.ended_before_about(since).await?.unwrap_or(1);
+        let ended = self.ended_before_about(0, since).await?.unwrap_or(1);
         let first = ended.saturating_sub(NEIGHBOURS).max(1);
         let mut found = Vec::new();
-        let beyond = until.millis().saturating_add(DISORDER_MS);
+        // One run beyond may have had a clock that was wrong.
+        let mut beyond_in_a_row = 0;
         self.table
             .runs_from(self.account, first, |run| {
-                let go_on = run.started_at.millis() <= beyond;
+                match is_long_after(run.started_at, until) {
+                    true => beyond_in_a_row += 1,
+                    false => beyond_in_a_row = 0,
+                }
                 if (since..until).contains(&run.started_at) {
                     found.push(run);
                 }
-                go_on
+                beyond_in_a_row <= LOOK_AHEAD
             })
             .await?;
         Ok(found)
     }
 
-    /// A run that had ended at `at`, such that only those a few numbers
-    /// around it can be later.
-    async fn ended_before_about(&mut self, at: Timestamp) -> Result<Option<u64>, AuditError> {
-        let (mut ended, mut not_ended) = (0, self.last().await? + 1);
+    /// A run that had ended at `at`, `from` or one numbered after it, such that
+    /// only those a few numbers around it can be later, unless one that was
+    /// looked at had a clock that was wrong. `from` had ended, or is 0.
+    async fn ended_before_about(
+        &mut self,
+        from: u64,
+        at: Timestamp,
+    ) -> Result<Option<u64>, AuditError> {
+        let (mut ended, mut not_ended) = (from, self.last().await? + 1);
         while ended + 1 < not_ended {
             let middle = ended + (not_ended - ended) / 2;
             if self.get(middle).await?.finished_at <= at {

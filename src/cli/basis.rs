@@ -22,6 +22,15 @@ pub(super) fn lines(bases: &[Basis]) -> Vec<String> {
                 "  not confirmed: {connections} on record as present, not listed by the last run"
             ));
         }
+        lines.extend(basis.impossible_times.iter().map(|run| {
+            format!(
+                "  impossible time: run {} ({}) says that it ended at {}, \
+                 and runs numbered after it had ended before; it is left out",
+                run.sequence,
+                run.outcome,
+                short(run.finished_at)
+            )
+        }));
         let missing = basis.not_observed.iter();
         lines.extend(missing.map(|missing| format!("  {}", not_observed(missing))));
     }
