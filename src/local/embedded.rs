@@ -28,6 +28,9 @@ pub const TABLE: &str = "codeconnections-inventory";
 /// For how long another process's lock is waited for.
 const BUSY: Duration = Duration::from_secs(30);
 
+/// So often a file that is being written is copied.
+const COPIES: usize = 5;
+
 /// An embedded database, served as long as this lives.
 #[derive(Debug)]
 pub struct EmbeddedTable {
@@ -255,14 +258,21 @@ fn readable(path: &Path) -> Result<(String, Option<TempDir>), EmbeddedError> {
     }
     let folder = TempDir::new().map_err(wrong)?;
     let copy = folder.path().join("copy.db");
-    // The file before its log: what was moved from the log into the file in
-    // the meantime is then in both.
-    for (from, to) in [(path, copy.as_path()), (&log, &log_of(&copy))] {
-        let mut from = std::fs::File::open(from).map_err(wrong)?;
-        let mut to = std::fs::File::create(to).map_err(wrong)?;
-        io::copy(&mut from, &mut to).map_err(wrong)?;
+    for _ in 0..COPIES {
+        let before = (state_of(path), state_of(&log));
+        for (from, to) in [(path, copy.as_path()), (&log, &log_of(&copy))] {
+            // With the permissions of a new file: a copy has to be writable.
+            let mut from = std::fs::File::open(from).map_err(wrong)?;
+            let mut to = std::fs::File::create(to).map_err(wrong)?;
+            io::copy(&mut from, &mut to).map_err(wrong)?;
+        }
+        // Otherwise another process wrote: file and log are of two times.
+        if before == (state_of(path), state_of(&log)) {
+            return Ok((text(&copy)?.to_owned(), Some(folder)));
+        }
     }
-    Ok((text(&copy)?.to_owned(), Some(folder)))
+    let problem = "another process keeps writing to it; try again when it is done";
+    Err(wrong(io::Error::other(problem)))
 }
 
 /// Where SQLite keeps what is not in the file yet.
@@ -271,6 +281,12 @@ fn log_of(path: &Path) -> PathBuf {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
     log.into()
+}
+
+/// What shows that a file was written to.
+fn state_of(path: &Path) -> Option<(u64, std::time::SystemTime)> {
+    let file = path.metadata().ok()?;
+    Some((file.len(), file.modified().ok()?))
 }
 
 fn holds_anything(log: &Path) -> bool {
