@@ -23,18 +23,48 @@ fn line(fields: impl Iterator<Item: AsRef<[u8]>>) -> Result<String, CliError> {
 }
 
 /// A field that a spreadsheet shows instead of running: a `'` stands before
-/// what it would take for a formula.
+/// what it would take for a formula, at the field's beginning and, for
+/// spreadsheets that part cells elsewhere (at `;` in many locales), after each
+/// sign that may part them.
 /// <https://owasp.org/www-community/attacks/CSV_Injection>
 fn inert(field: &str) -> String {
     let field = printable(field);
-    if field.starts_with(['=', '+', '-', '@']) {
-        format!("'{field}")
-    } else {
-        field
+    let mut inert = String::with_capacity(field.len());
+    let mut begins = true;
+    for c in field.chars() {
+        if begins && matches!(c, '=' | '+' | '-' | '@') {
+            inert.push('\'');
+        }
+        // Blanks and quotes before a formula may be dropped.
+        begins = matches!(c, ';' | ',' | '\t' | '|') || (begins && matches!(c, ' ' | '"' | '\''));
+        inert.push(c);
     }
+    inert
 }
 
 /// A field, empty for what is not there.
 pub(super) fn field(value: Option<impl ToString>) -> String {
     value.map_or(String::new(), |value| value.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formula_is_neutralised_wherever_a_cell_may_begin() {
+        for (field, expected) in [
+            ("=1+1", "'=1+1"),
+            ("a;=1+1;b", "a;'=1+1;b"),
+            ("a;  =1+1", "a;  '=1+1"),
+            ("a;\"=1+1\"", "a;\"'=1+1\""),
+            ("a,@x", "a,'@x"),
+            ("a|-2", "a|'-2"),
+            ("a=b-c+d@e;f", "a=b-c+d@e;f"),
+            ("2026-10-01T00:00:00Z", "2026-10-01T00:00:00Z"),
+            ("", ""),
+        ] {
+            assert_eq!(inert(field), expected, "{field}");
+        }
+    }
 }
