@@ -1,8 +1,8 @@
 //! Connections: as they are now, from their snapshots; and as they were at a
 //! time, from the recorded changes.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
@@ -12,6 +12,9 @@ use crate::domain::{
     ProviderType, Region, Snapshot, Timestamp, UnknownMembers,
 };
 use crate::table::reads::InStatus;
+
+/// The snapshots of so many connections of an account are read one by one.
+const READ_ONE_BY_ONE: usize = 8;
 
 /// Which connections are asked for. What is not given does not restrict.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,6 +38,8 @@ pub struct ConnectionRow {
     pub account: AccountId,
     /// Its identity.
     pub connection_arn: ConnectionArn,
+    /// Its page in the AWS console, if it is there and the partition has one.
+    pub console_url: Option<String>,
     /// The region it lives in.
     pub region: String,
     /// Its name.
@@ -55,15 +60,14 @@ pub struct ConnectionRow {
     pub first_seen_at: Timestamp,
     /// Since when it is in its status.
     pub status_since: Timestamp,
-    /// When it was last seen. None where the answer comes from the index by
-    /// status or from the changes, which do not hold it.
+    /// When it was last seen. None where the answer comes from the changes,
+    /// which do not hold it.
     pub last_seen_at: Option<Timestamp>,
     /// When it was shown to be gone.
     pub deleted_at: Option<Timestamp>,
     /// The number of changes recorded of it.
     pub version: u32,
-    /// The digest of its last change. None where the answer comes from the
-    /// index by status, which does not hold it.
+    /// The digest of its last change.
     pub digest: Option<Digest>,
 }
 
@@ -99,19 +103,13 @@ impl ConnectionRow {
                 snapshot.status_since,
             )
         }
+        .with_page_if_present()
     }
 
-    fn in_status(found: InStatus) -> Self {
-        Self {
-            version: found.version,
-            ..Self::new(
-                &found.account,
-                found.arn,
-                found.attributes,
-                found.first_seen_at,
-                found.status_since,
-            )
-        }
+    /// What is gone has no page.
+    fn with_page_if_present(mut self) -> Self {
+        self.console_url = self.console_url.filter(|_| self.deleted_at.is_none());
+        self
     }
 
     fn new(
@@ -123,6 +121,7 @@ impl ConnectionRow {
     ) -> Self {
         Self {
             account: account.clone(),
+            console_url: arn.console_url(),
             region: arn.region().to_owned(),
             connection_arn: arn,
             connection_name: attributes.connection_name,
@@ -245,6 +244,7 @@ impl From<Replayed> for ConnectionRow {
             digest: Some(digest),
             ..Self::new(&last.account, last.arn, told, first_seen_at, status_since)
         }
+        .with_page_if_present()
     }
 }
 
@@ -284,9 +284,7 @@ impl Audit {
         };
         match &filter.status {
             Some(status) if !filter.include_deleted => {
-                let found = self.table().in_status(status).await?;
-                let mut rows = found.into_iter().map(ConnectionRow::in_status);
-                rows.all(&mut give);
+                self.each_in_status(status, filter, &mut give).await?;
             }
             _ => {
                 for account in self.accounts(filter.account.as_ref()).await? {
@@ -296,6 +294,53 @@ impl Audit {
                         })
                         .await?;
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives each connection in `status` to `give`, the longest in it first,
+    /// until it answers that it has enough.
+    ///
+    /// The index by status says which they are. It lacks what differs from run
+    /// to run, so their snapshots are read: of few connections of an account
+    /// one by one, of many the account's all.
+    async fn each_in_status(
+        &self,
+        status: &ConnectionStatus,
+        filter: &ConnectionFilter,
+        mut give: impl FnMut(ConnectionRow) -> bool,
+    ) -> Result<(), AuditError> {
+        let mut found = self.table().in_status(status).await?;
+        let account = filter.account.as_ref();
+        found.retain(|found| account.is_none_or(|account| *account == found.account));
+        let mut of_account: HashMap<AccountId, usize> = HashMap::new();
+        for found in &found {
+            *of_account.entry(found.account.clone()).or_default() += 1;
+        }
+        let many = of_account.into_iter().filter(|(_, n)| *n > READ_ONE_BY_ONE);
+        let mut read: HashMap<AccountId, HashMap<ConnectionArn, Snapshot>> = HashMap::new();
+        for (account, _) in many {
+            let snapshots = read.entry(account.clone()).or_default();
+            self.table()
+                .each_snapshot(&account, |snapshot| {
+                    if snapshot.attributes.connection_status.as_ref() == Some(status) {
+                        snapshots.insert(snapshot.arn.clone(), snapshot);
+                    }
+                    true
+                })
+                .await?;
+        }
+        for InStatus { account, arn, .. } in found {
+            let snapshot = match read.get_mut(&account) {
+                Some(snapshots) => snapshots.remove(&arn),
+                None => self.table().read_snapshot(&account, &arn).await?,
+            };
+            // The index may be a moment behind.
+            if let Some(snapshot) = snapshot
+                && !give(ConnectionRow::of(&account, snapshot))
+            {
+                break;
             }
         }
         Ok(())

@@ -108,6 +108,7 @@ fn fields(shown: &Shown) -> String {
         ("account", row.account.to_string()),
         ("lives in", row.region.clone()),
         ("listed in", listed_in.join(", ")),
+        ("console", or_dash(row.console_url.as_deref())),
         ("first seen", short(row.first_seen_at)),
         ("last seen", row.last_seen_at.map_or("-".to_owned(), short)),
         ("changes", row.version.to_string()),

@@ -86,6 +86,32 @@ impl ConnectionArn {
         self.parts().account
     }
 
+    /// The connection's page in the AWS console; nothing where the partition
+    /// has none that is known, or the id is none that the service makes.
+    ///
+    /// Only there can a connection that is PENDING be completed.
+    /// <https://docs.aws.amazon.com/dtconsole/latest/userguide/connections-update.html>
+    pub fn console_url(&self) -> Option<String> {
+        let Parts {
+            partition,
+            region,
+            account,
+            id,
+        } = self.parts();
+        let domain = match partition {
+            "aws" => format!("{region}.console.aws.amazon.com"),
+            "aws-us-gov" => "console.amazonaws-us-gov.com".to_owned(),
+            "aws-cn" => "console.amazonaws.cn".to_owned(),
+            _ => return None,
+        };
+        let made = id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        made.then(|| {
+            format!(
+                "https://{domain}/codesuite/settings/{account}/{region}/codeconnections/connections/{id}"
+            )
+        })
+    }
+
     /// The last part, which the service makes unique.
     pub fn id(&self) -> &str {
         self.parts().id
@@ -97,6 +123,35 @@ mod tests {
     use super::*;
 
     const ID: &str = "0c4f2ae1-5e7c-4d29-9f51-6a4e5d0b7c11";
+
+    #[test]
+    fn console_page_is_known_where_the_partition_has_one() {
+        let url = |text: &str| text.parse::<ConnectionArn>().unwrap().console_url();
+        for (start, page) in [
+            (
+                "arn:aws:codestar-connections:eu-west-1",
+                Some(
+                    "https://eu-west-1.console.aws.amazon.com/codesuite/settings/123456789012/eu-west-1",
+                ),
+            ),
+            (
+                "arn:aws-us-gov:codeconnections:us-gov-west-1",
+                Some(
+                    "https://console.amazonaws-us-gov.com/codesuite/settings/123456789012/us-gov-west-1",
+                ),
+            ),
+            (
+                "arn:aws-cn:codeconnections:cn-north-1",
+                Some("https://console.amazonaws.cn/codesuite/settings/123456789012/cn-north-1"),
+            ),
+            ("arn:aws-iso:codeconnections:us-iso-east-1", None),
+        ] {
+            let page = page.map(|page| format!("{page}/codeconnections/connections/{ID}"));
+            assert_eq!(url(&format!("{start}:123456789012:connection/{ID}")), page);
+        }
+        let odd = "arn:aws:codeconnections:eu-west-1:123456789012:connection/a?b#c";
+        assert_eq!(url(odd), None);
+    }
 
     #[test]
     fn both_prefixes_and_other_partitions_are_connections() {

@@ -254,6 +254,7 @@ pub(super) struct ConnectionView {
     pub(super) account: String,
     pub(super) name: String,
     pub(super) arn: String,
+    pub(super) console_url: Option<String>,
     pub(super) provider: String,
     /// The members that this version does not know, with their values.
     pub(super) unknown: Vec<String>,
@@ -316,6 +317,7 @@ impl ConnectionView {
             arn: seen(row.connection_arn.as_str()),
             provider: seen(&provider),
             unknown: unknown.collect(),
+            console_url: row.console_url.clone(),
             status: seen(&status),
             status_class: class,
             since: Moment(since),
