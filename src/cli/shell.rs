@@ -1,11 +1,14 @@
 //! `completions` and `man`: for the shell, from the arguments themselves.
 
-use clap::{Args as ClapArgs, CommandFactory, ValueEnum};
+use clap::builder::PossibleValuesParser;
+use clap::{Args as ClapArgs, Command, CommandFactory, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
 use super::args::Args;
 use super::output::print;
 use super::{CliError, Exit};
+use crate::domain::listing::ListingGroup;
+use crate::domain::{ChangeKind, ConnectionStatus, ProviderType};
 
 /// The shells that completions are made for.
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -29,8 +32,45 @@ pub(super) fn completions(args: CompletionsArgs) -> Result<Exit, CliError> {
         For::Fish => Shell::Fish,
     };
     let mut text = Vec::new();
-    clap_complete::generate(shell, &mut Args::command(), "ccinv", &mut text);
+    clap_complete::generate(shell, &mut completed(Args::command()), "ccinv", &mut text);
     printed(text)
+}
+
+/// The arguments with what shells complete their values with. Other values stay
+/// allowed: what a shell offers is no rule.
+fn completed(command: Command) -> Command {
+    command
+        .mut_args(|arg| {
+            let of_file = arg.get_value_names().is_some_and(|names| {
+                let mut names = names.iter().map(|name| name.as_str());
+                names.any(|name| matches!(name, "FILE" | "FOLDER"))
+            });
+            match values(arg.get_long().unwrap_or_default()) {
+                Some(values) => arg.value_parser(PossibleValuesParser::new(values)),
+                None if of_file || !arg.get_action().takes_values() => arg,
+                // Without a hint, it would be a file.
+                None => arg.value_hint(ValueHint::Other),
+            }
+        })
+        .mut_subcommands(completed)
+}
+
+/// The known values of an option whose values are open.
+fn values(option: &str) -> Option<Vec<&'static str>> {
+    Some(match option {
+        "status" => {
+            let known: &'static [ConnectionStatus] = &ConnectionStatus::KNOWN;
+            known.iter().map(ConnectionStatus::as_str).collect()
+        }
+        "kind" => ChangeKind::ALL.map(ChangeKind::as_str).to_vec(),
+        "outcome" => vec!["COMPLETE", "PARTIAL", "FAILED"],
+        "provider" | "allow-provider" => {
+            let known: &'static [ProviderType] = &ProviderType::KNOWN;
+            known.iter().map(ProviderType::as_str).collect()
+        }
+        "region" | "regions" | "retired-regions" => ListingGroup::DEFAULT_REGIONS.to_vec(),
+        _ => return None,
+    })
 }
 
 /// One page: each command is a section, so that one file has all of it.

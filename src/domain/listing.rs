@@ -279,7 +279,7 @@ impl ListingGroup {
     /// The regions that every account has. Every region that AWS opened since
     /// March 2019 has to be opted into, so the list is complete.
     /// <https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-regions.html>
-    const DEFAULT_REGIONS: [&str; 17] = [
+    pub const DEFAULT_REGIONS: [&str; 17] = [
         "ap-northeast-1",
         "ap-northeast-2",
         "ap-northeast-3",
