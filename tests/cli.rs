@@ -550,7 +550,118 @@ async fn filter_value_that_nothing_knows_is_refused_with_a_suggestion() {
     }
 }
 
+#[tokio::test]
+async fn csv_columns_hold_the_same_whatever_the_filter() {
+    let scanned = Scanned::new().await;
+    let whole = scanned.fine(&["list", "--format", "csv"]).await;
+    let (header, rows) = whole.split_once('\n').expect("a header");
+    for status in ["PENDING", "AVAILABLE", "ERROR"] {
+        let of_status = scanned
+            .fine(&["list", "--status", status, "--format", "csv"])
+            .await;
+        let (same_header, found) = of_status.split_once('\n').expect("a header");
+        assert_eq!(same_header, header);
+        let mut expected: Vec<&str> = rows
+            .lines()
+            .filter(|row| row.split(',').nth(4) == Some(status))
+            .collect();
+        let mut found: Vec<&str> = found.lines().collect();
+        expected.sort_unstable();
+        found.sort_unstable();
+        assert_eq!(found, expected, "{status}");
+        assert!(!found.is_empty(), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn connection_links_to_its_console_page_unless_it_is_gone() {
+    let scanned = Scanned::new().await;
+    let listed = scanned
+        .json(&["list", "--include-deleted", "--account", ACCOUNT])
+        .await;
+    let rows = listed["connections"].as_array().expect("a list");
+    assert_eq!(rows.len(), 4);
+    for row in rows {
+        let arn = row["connection_arn"].as_str().expect("an ARN");
+        let (region, id) = (&row["region"], arn.rsplit('/').next().expect("an id"));
+        let region = region.as_str().expect("a region");
+        let page = format!(
+            "https://{region}.console.aws.amazon.com/codesuite/settings/{ACCOUNT}/{region}\
+             /codeconnections/connections/{id}"
+        );
+        let expected = match row["deleted_at"].is_null() {
+            true => json!(page),
+            false => Value::Null,
+        };
+        assert_eq!(row["console_url"], expected, "{row}");
+    }
+    let shown = scanned.fine(&["show", "ui"]).await;
+    assert!(
+        shown.contains("console    https://eu-west-1.console"),
+        "{shown}"
+    );
+    let page = scanned.fine(&["report", "--out", "-"]).await;
+    assert_eq!(page.matches("open in the AWS console").count(), 4, "{page}");
+}
+
 // -------------------------------------------------------------- verifying
+
+#[tokio::test]
+async fn verify_holds_a_list_of_heads_against_every_account() {
+    let scanned = Scanned::new().await;
+    let digests = scanned.json(&["runs"]).await;
+    let runs = digests.as_array().expect("a list");
+    assert_eq!(runs.len(), 3);
+    let exported = scanned.fine(&["export", "runs"]).await;
+    let lines: Vec<String> = exported
+        .lines()
+        .map(|line| {
+            let run: Value = serde_json::from_str(line).expect("JSON");
+            let text = |name: &str| run[name].as_str().expect("a text").to_owned();
+            format!("{} {}", text("account"), text("digest"))
+        })
+        .collect();
+    let file = scanned.ccinv.folder().join("heads.txt");
+    let write = |text: &str| std::fs::write(&file, text).expect("written");
+    let verify = ["verify", "--heads", "heads.txt"];
+
+    write(&format!("# noted\n\n{}\n", lines.join("\n")));
+    scanned.fine(&verify).await;
+
+    // Of another account, of an account that is not there, and of no run.
+    let digest = lines[0].split(' ').nth(1).expect("a digest");
+    let other = lines[0].replace(ACCOUNT, OTHER_ACCOUNT);
+    let other = match other == lines[0] {
+        true => lines[0].replace(OTHER_ACCOUNT, ACCOUNT),
+        false => other,
+    };
+    let nobody = format!("999999999999 {digest}");
+    let none = format!("{ACCOUNT} {}", "0".repeat(64));
+    for wrong in [&other, &nobody, &none] {
+        write(&format!("{}\n{wrong}\n", lines.join("\n")));
+        for json in [&[] as &[&str], &["--json"]] {
+            let done = scanned.run(&[&verify[..], json].concat()).await;
+            assert_eq!(done.code, 3, "{wrong}: {done:?}");
+            for word in wrong.split(' ') {
+                assert!(done.stdout.contains(word), "{wrong}: {done:?}");
+            }
+        }
+    }
+
+    for (text, line) in [
+        ("123456789012\n".to_owned(), 1),
+        (format!("{}\n12 {digest}\n", lines[0]), 2),
+        (format!("\n\n{ACCOUNT} beef\n"), 3),
+    ] {
+        write(&text);
+        let done = scanned.run(&verify).await;
+        assert_eq!(done.code, 2, "{text}: {done:?}");
+        let at = format!("heads.txt:{line}: ");
+        assert!(done.complaint().contains(&at), "{text}: {done:?}");
+    }
+    write("");
+    assert_eq!(scanned.run(&verify).await.code, 2);
+}
 
 #[tokio::test]
 async fn verify_tells_a_record_that_is_whole_from_one_that_is_not() {
@@ -1157,4 +1268,58 @@ fn kinds(histories: &Value) -> Vec<&str> {
 
 fn mode(path: &Path) -> u32 {
     path.metadata().expect("a file").permissions().mode() & 0o777
+}
+
+// ------------------------------------------------------------ completions
+
+/// What bash offers after these words, the last of which is begun.
+async fn offered(ccinv: &Ccinv, words: &[&str]) -> Vec<String> {
+    let script = ccinv.fine(&["completions", "bash"]).await;
+    let quoted: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
+    let (last, before) = (words.len() - 1, words.len() - 2);
+    let ask = format!(
+        "{script}\nCOMP_WORDS=({})\nCOMP_CWORD={last}\n\
+         _ccinv ccinv \"${{COMP_WORDS[{last}]}}\" \"${{COMP_WORDS[{before}]}}\"\n\
+         printf '%s\\n' \"${{COMPREPLY[@]}}\"\n",
+        quoted.join(" ")
+    );
+    let output = tokio::process::Command::new("bash")
+        .args(["--norc", "-c", &ask])
+        .current_dir(ccinv.folder())
+        .output()
+        .await
+        .expect("bash");
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    text.lines().map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn bash_offers_values_where_values_are_known_and_files_where_files_are_meant() {
+    let ccinv = Ccinv::offline();
+    for name in ["PENDING.txt", "GitFile", "us-file", "data.db"] {
+        std::fs::write(ccinv.folder().join(name), "").expect("written");
+    }
+    let cases: [(&[&str], &[&str]); 7] = [
+        (&["ccinv", "list", "--status", "P"], &["PENDING"]),
+        (
+            &["ccinv", "list", "--provider", "Git"],
+            &[
+                "GitHub",
+                "GitHubEnterpriseServer",
+                "GitLab",
+                "GitLabSelfManaged",
+            ],
+        ),
+        (&["ccinv", "changes", "--kind", "D"], &["DELETED"]),
+        (
+            &["ccinv", "scan", "--regions", "us-"],
+            &["us-east-1", "us-east-2", "us-west-1", "us-west-2"],
+        ),
+        (&["ccinv", "scan", "--provider", "Azure"], &["AzureDevOps"]),
+        (&["ccinv", "runs", "--outcome", "C"], &["COMPLETE"]),
+        (&["ccinv", "list", "--db", "da"], &["data.db"]),
+    ];
+    for (words, expected) in cases {
+        assert_eq!(offered(&ccinv, words).await, expected, "{words:?}");
+    }
 }

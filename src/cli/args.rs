@@ -147,6 +147,7 @@ Examples:
   ccinv verify
   ccinv verify --table codeconnections-inventory --account 123456789012
   ccinv verify --head 5f0c…   the digest that a run logged
+  ccinv verify --heads heads.txt   those of many accounts, in one go
 
 Exit codes: 0 it is whole, 3 it is not, 4 nothing is recorded.")]
     Verify(VerifyArgs),
@@ -298,6 +299,12 @@ pub(super) struct VerifyArgs {
     /// A head that was noted elsewhere: some run must still have that digest
     #[arg(long, value_name = "DIGEST")]
     pub(super) head: Option<Digest>,
+    /// Heads of many accounts: a file with lines ACCOUNT DIGEST; - for standard input
+    ///
+    /// Some run of each account must still have that digest. An account may
+    /// have several lines.
+    #[arg(long, value_name = "FILE", conflicts_with = "account")]
+    pub(super) heads: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,

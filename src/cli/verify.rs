@@ -1,5 +1,8 @@
 //! `verify`: whether the record is whole.
 
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::args::VerifyArgs;
@@ -7,10 +10,16 @@ use super::output::{print, print_json, printable};
 use super::store::Store;
 use super::words::count;
 use super::{CliError, Exit, asked, progress};
-use crate::audit::verify::{Verification, verify};
-use crate::domain::{Clock, Digest, SystemClock};
+use crate::audit::verify::{Finding, Verification, verify};
+use crate::domain::ids::Malformed;
+use crate::domain::{AccountId, Clock, Digest, SystemClock};
+use crate::table::keys;
 
 pub(super) async fn run(args: VerifyArgs) -> Result<Exit, CliError> {
+    let heads = match &args.heads {
+        Some(path) => read_heads(path)?,
+        None => Vec::new(),
+    };
     let store = Store::open(&args.store).await?;
     let now = SystemClock.now();
     let read = AtomicU64::new(0);
@@ -20,8 +29,8 @@ pub(super) async fn run(args: VerifyArgs) -> Result<Exit, CliError> {
     let found = progress::shown(verifying, || {
         format!("verifying: {} records read", read.load(Ordering::Relaxed))
     });
-    let found = found.await.map_err(CliError::failure)?;
-    if found.accounts.is_empty() && found.findings.is_empty() {
+    let mut found = found.await.map_err(CliError::failure)?;
+    if heads.is_empty() && found.accounts.is_empty() && found.findings.is_empty() {
         let whose = match &args.account {
             Some(account) => format!(" of account {account}"),
             None => String::new(),
@@ -31,6 +40,8 @@ pub(super) async fn run(args: VerifyArgs) -> Result<Exit, CliError> {
             "nothing{whose} is recorded here: there is nothing to verify{others}"
         )));
     }
+    let missing = missing_heads(&found, heads);
+    found.findings.extend(missing);
     let stray = args.head.filter(|head| !has_head(&found, *head));
     if args.json {
         print_json(&found)?;
@@ -47,6 +58,73 @@ pub(super) async fn run(args: VerifyArgs) -> Result<Exit, CliError> {
     } else {
         Ok(Exit::Findings)
     }
+}
+
+/// Reads a file of heads, a line each: an account and the digest of one of its
+/// runs. Empty lines and those that begin with # are passed over.
+fn read_heads(path: &Path) -> Result<Vec<(AccountId, Digest)>, CliError> {
+    let unreadable = |error: io::Error| CliError::Usage(format!("{}: {error}", path.display()));
+    let text = match path == Path::new("-") {
+        true => io::read_to_string(io::stdin()),
+        false => std::fs::read_to_string(path),
+    };
+    let text = text.map_err(unreadable)?;
+    let mut heads = Vec::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let head = head_of(line).map_err(|problem| {
+            CliError::Usage(format!("{}:{number}: {problem}", path.display()))
+        })?;
+        heads.push(head);
+    }
+    if heads.is_empty() {
+        return Err(CliError::Usage(format!(
+            "{}: has no heads; should have lines of an account and a digest",
+            path.display()
+        )));
+    }
+    Ok(heads)
+}
+
+fn head_of(line: &str) -> Result<(AccountId, Digest), String> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let [account, digest] = words.as_slice() else {
+        return Err("should be an account and a digest, with a blank between".to_owned());
+    };
+    let account: AccountId = account.parse().map_err(|e: Malformed| e.to_string())?;
+    let digest: Digest = digest.parse().map_err(|e: Malformed| e.to_string())?;
+    Ok((account, digest))
+}
+
+/// A finding for each account that is not recorded, and for each digest that
+/// none of its account's runs has.
+fn missing_heads(found: &Verification, heads: Vec<(AccountId, Digest)>) -> Vec<Finding> {
+    let recorded: HashMap<&AccountId, HashSet<&Digest>> = found
+        .accounts
+        .iter()
+        .map(|account| (&account.account, account.digests.iter().collect()))
+        .collect();
+    let missing = heads.into_iter().filter_map(|(account, head)| {
+        let problem = match recorded.get(&account) {
+            Some(digests) if digests.contains(&head) => return None,
+            Some(_) => format!(
+                "no run of account {account} has the digest {head}: the table is another one, \
+                 or was cut off before that run"
+            ),
+            None => {
+                format!("nothing of account {account} is recorded; a run had the digest {head}")
+            }
+        };
+        Some(Finding {
+            pk: keys::account_pk(&account),
+            sk: keys::ACCOUNT_SK.to_owned(),
+            problem,
+        })
+    });
+    missing.collect()
 }
 
 fn has_head(found: &Verification, head: Digest) -> bool {
