@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
 
-use super::aws::{AwsArgs, GlobalArgs};
 use super::asked;
+use super::aws::{AwsArgs, GlobalArgs};
 use super::changes::{ChangesArgs, HistoryArgs};
 use super::check::CheckArgs;
 use super::cost::CostArgs;

@@ -4,8 +4,8 @@ use clap::Args as ClapArgs;
 use serde::Serialize;
 
 use super::args::{StoreArgs, parse_when};
-use super::changes::{LATER_COLUMNS, attribute_fields, check_order, later_fields, run_number};
 use super::asked::Asked;
+use super::changes::{LATER_COLUMNS, attribute_fields, check_order, later_fields, run_number};
 
 use super::list::FilterArgs;
 use super::output::{Answer, FormatArgs, Row};

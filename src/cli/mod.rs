@@ -1,8 +1,8 @@
 //! The command line `ccinv`.
 
 mod args;
-mod aws;
 mod asked;
+mod aws;
 mod basis;
 mod changes;
 mod check;
