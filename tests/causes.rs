@@ -134,6 +134,26 @@ fn creation_and_deletion_explain_what_they_say_and_nothing_else() {
 }
 
 #[test]
+fn call_about_the_connection_explains_better_than_a_later_one_about_its_host() {
+    let connection = arn(REGION, "a");
+    let calls = [
+        call(1, "UpdateConnectionInstallation", Some(&connection)),
+        call(2, "UpdateHost", Some(HOST)),
+    ];
+    let found = explaining(ChangeKind::StatusChanged, &calls);
+    assert_eq!(found.as_deref(), Some("UpdateConnectionInstallation"));
+}
+
+#[test]
+fn git_sync_calls_that_name_a_connection_explain_nothing() {
+    let connection = arn(REGION, "a");
+    for name in ["CreateRepositoryLink", "UpdateSyncConfiguration"] {
+        let calls = [call(1, name, Some(&connection))];
+        assert_eq!(explaining(ChangeKind::AttributesChanged, &calls), None);
+    }
+}
+
+#[test]
 fn refused_call_explains_nothing() {
     let connection = arn(REGION, "a");
     for kind in ChangeKind::ALL {

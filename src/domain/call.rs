@@ -74,11 +74,17 @@ pub struct Changed<'a> {
 /// uses, and tags, which no listing has.
 const VERBS_WITHOUT_EFFECT: [&str; 6] = ["Get", "List", "Pass", "Tag", "Untag", "Use"];
 
+/// Words in the names of Git sync's calls, which name a connection and change
+/// nothing of it.
+const GIT_SYNC: [&str; 2] = ["RepositoryLink", "Sync"];
+
 /// How well a call explains a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Fit {
-    /// It was about the connection or its host.
-    Subject,
+    /// It was about the host of the connection.
+    Host,
+    /// It was about the connection.
+    Connection,
     /// Its name says what happened, too.
     Name,
 }
@@ -120,15 +126,22 @@ impl ApiCall {
         if self.error_code.is_some() || self.is_without_effect() {
             return None;
         }
+        let subject = || {
+            let of_host = || host().then_some(Fit::Host);
+            connection().then_some(Fit::Connection).or_else(of_host)
+        };
         match (&*self.event_name, changed.kind) {
             ("CreateConnection", ChangeKind::FirstSeen | ChangeKind::Reappeared)
             | ("DeleteConnection", ChangeKind::Deleted) => connection().then_some(Fit::Name),
             ("CreateConnection" | "DeleteConnection", _) => None,
-            _ => (connection() || host()).then_some(Fit::Subject),
+            _ => subject(),
         }
     }
 
     fn is_without_effect(&self) -> bool {
+        if GIT_SYNC.iter().any(|word| self.event_name.contains(word)) {
+            return true;
+        }
         VERBS_WITHOUT_EFFECT.into_iter().any(|verb| {
             let object = self.event_name.strip_prefix(verb);
             object.is_some_and(|object| object.starts_with(|c: char| c.is_ascii_uppercase()))
