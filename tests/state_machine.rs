@@ -218,7 +218,10 @@ fn its_role_may_do_what_its_tasks_do_and_see_to_its_parts() {
         "arn:aws:states:::lambda:invoke"
     );
     assert_eq!(actions(role.clone(), "lambda:"), ["lambda:InvokeFunction"]);
-    assert_eq!(actions(role, "dynamodb:"), ["dynamodb:GetItem"]);
+    assert_eq!(
+        actions(role, "dynamodb:"),
+        ["dynamodb:GetItem", "dynamodb:Query"]
+    );
     let parts =
         json!({"Properties": {"Policies": [resources["StateMachinePolicy"]["Properties"]]}});
     assert_eq!(

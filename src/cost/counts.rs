@@ -158,7 +158,7 @@ pub const ACCOUNTS_A_PAGE: u64 = 20;
 /// States that are entered for each page, and for all of it.
 pub const STATES_A_PAGE: u64 = 2;
 /// States that are entered once.
-pub const OTHER_STATES: u64 = 6;
+pub const OTHER_STATES: u64 = 9;
 /// Memory of an account's Express execution, in GB: the least that is billed.
 pub const EXPRESS_GB: f64 = 64.0 / 1_024.0;
 

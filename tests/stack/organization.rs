@@ -102,7 +102,7 @@ async fn an_account_that_denies_is_recorded_as_failed_and_the_others_go_on() {
     for execution in &first {
         assert_eq!(
             result(&ended(&stack, execution).await),
-            json!({"accounts": 3, "complete": 3, "without_complete_run": [], "stale": 0, "not_active": []})
+            json!({"accounts": 3, "complete": 3, "without_complete_run": [], "stale": 0, "not_active": [], "left_organization": []})
         );
     }
     let known = stack.connections().await;
@@ -119,6 +119,7 @@ async fn an_account_that_denies_is_recorded_as_failed_and_the_others_go_on() {
             "without_complete_run": [format!("{storefront} FAILED")],
             "stale": 0,
             "not_active": [],
+            "left_organization": [],
         })
     );
     for account in [&own, &payments] {
@@ -168,6 +169,28 @@ async fn too_many_accounts_without_a_complete_run_are_a_failed_execution_that_na
     }
     let own = stack.runs().await;
     assert_eq!(outcomes(&own), [Outcome::Complete], "and the other went on");
+}
+
+#[tokio::test]
+async fn account_that_is_recorded_and_not_in_the_organization_is_said_to_have_left() {
+    let mut stack = Stack::prepared().await;
+    let closed = member(&stack, "closed").await;
+    let elsewhere = "999999999999";
+    stack.deploy(&[("Mode", "organization")], |_| {}).await;
+    for account in [closed.as_str(), elsewhere] {
+        stack.connect_in(account, "payments-api");
+        let answer = stack.invoke(&json!({"account": account})).await;
+        assert_eq!(answer["outcome"], "COMPLETE", "{answer}");
+    }
+    close(&stack, &closed).await;
+
+    let result = result(&execute(&stack).await);
+
+    let [run] = stack.runs_of(elsewhere).await.try_into().expect("one run");
+    let left = format!("{elsewhere} last run {}", run.started_at);
+    // The closed one is still the organization's.
+    assert_eq!(result["left_organization"], json!([left]), "{result}");
+    assert_eq!(result["complete"], 1);
 }
 
 /// One among many that is never listed trips the alarm on failed executions,
@@ -240,6 +263,7 @@ async fn only_active_accounts_that_are_included_and_not_excluded_are_listed() {
             "without_complete_run": [],
             "stale": 0,
             "not_active": [closed, elsewhere],
+            "left_organization": [],
         })
     );
     assert_eq!(stack.runs_of(&payments).await.len(), 1);
@@ -267,7 +291,7 @@ async fn all_active_accounts_but_the_excluded_ones_are_listed_if_none_is_include
 
     assert_eq!(
         result,
-        json!({"accounts": 2, "complete": 2, "without_complete_run": [], "stale": 0, "not_active": []})
+        json!({"accounts": 2, "complete": 2, "without_complete_run": [], "stale": 0, "not_active": [], "left_organization": []})
     );
     for account in [stack.account(), &payments] {
         assert_eq!(stack.runs_of(account).await.len(), 1, "{account}");
@@ -318,7 +342,7 @@ async fn every_page_of_the_accounts_is_read_and_their_state_counts() {
     assert!(all > 40, "three pages: {all}");
     assert_eq!(
         result,
-        json!({"accounts": all, "complete": all, "without_complete_run": [], "stale": 0, "not_active": []})
+        json!({"accounts": all, "complete": all, "without_complete_run": [], "stale": 0, "not_active": [], "left_organization": []})
     );
     for account in &active {
         assert_eq!(stack.runs_of(account).await.len(), 1, "{account}");
@@ -352,7 +376,7 @@ async fn five_hundred_accounts_are_five_hundred_runs() {
     );
     assert_eq!(
         result,
-        json!({"accounts": ACCOUNTS, "complete": ACCOUNTS, "without_complete_run": [], "stale": 0, "not_active": []})
+        json!({"accounts": ACCOUNTS, "complete": ACCOUNTS, "without_complete_run": [], "stale": 0, "not_active": [], "left_organization": []})
     );
     let runs = partitions(&stack, "RUNS#").await;
     let each = accounts.iter().map(|account| format!("RUNS#{account}"));
