@@ -531,7 +531,7 @@ async fn filter_value_that_nothing_knows_is_refused_with_a_suggestion() {
         (&["list", "--status", "EXPIRED", "--json"], 0),
         (&["list", "--provider", "SourceForge", "--json"], 1),
         (&["list", "--provider", "Bitbucket", "--json"], 0),
-        (&["list", "--region", "eu-west-3", "--json"], 0),
+        (&["list", "--in-region", "eu-west-3", "--json"], 0),
         (&["list", "--status", "PENDING", "--json"], 0),
     ];
     for (arguments, number) in right {
@@ -543,7 +543,7 @@ async fn filter_value_that_nothing_knows_is_refused_with_a_suggestion() {
     // No listing has the connections of these.
     for region in ["eu-wst-1", "eu-south-2", "us-gov-west-1"] {
         let done = ccinv
-            .run(&[&["list", "--region", region][..], &table].concat())
+            .run(&[&["list", "--in-region", region][..], &table].concat())
             .await;
         assert_eq!(done.code, 4, "{done:?}");
         assert!(done.complaint().contains(region), "{done:?}");
@@ -1305,6 +1305,7 @@ async fn bash_offers_values_where_values_are_known_and_files_where_files_are_mea
             &["ccinv", "list", "--provider", "Git"],
             &[
                 "GitHub",
+                "GitHubEnterpriseCloudDataResidency",
                 "GitHubEnterpriseServer",
                 "GitLab",
                 "GitLabSelfManaged",

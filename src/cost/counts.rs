@@ -38,18 +38,19 @@ pub fn listing_requests(connections: u64) -> u64 {
     connections.div_ceil(PAGE).max(1)
 }
 
-/// Requests that read what the table holds of an account, its record and its
-/// snapshots: the pages of one query. After a whole page there may be more.
+/// Requests that read what the table holds of an account: its record and its
+/// snapshots, the pages of one query, and its last run. After a whole page there
+/// may be more.
 pub fn read_requests(connections: u64) -> u64 {
-    (connections + 1) / ITEMS + 1
+    (connections + 1) / ITEMS + 2
 }
 
 /// Read units of that: 4 KB each, strongly consistent, and each page is rounded
-/// up.
+/// up; one for the last run.
 pub fn read_units(connections: u64) -> u64 {
     let units = |bytes: u64| bytes.div_ceil(4_096);
     let (whole, rest) = ((connections + 1) / ITEMS, (connections + 1) % ITEMS);
-    whole * units(ITEMS * SNAPSHOT) + units(rest.saturating_sub(1) * SNAPSHOT + ACCOUNT)
+    whole * units(ITEMS * SNAPSHOT) + units(rest.saturating_sub(1) * SNAPSHOT + ACCOUNT) + 1
 }
 
 /// Bytes of an account's record.
