@@ -19,6 +19,7 @@ pub mod config;
 pub mod cost;
 pub mod domain;
 pub mod event;
+mod findings;
 pub mod handler;
 pub mod head;
 pub mod inventory;

@@ -103,6 +103,20 @@ fn expected(sample: &str) -> Expected {
             })),
             has_id: true,
         },
+        "cloudtrail-update-connection-installation.json" => Expected {
+            regions: configured,
+            trigger: called(json!({
+                "event_id": "d17a3c5e-08b2-6f94-a3d5-9b1c7e2f4a60",
+                "cloudtrail_id": "5a7c9e13-4d6f-4b82-a0c4-2e8f6b1d3a97",
+                "event_name": "UpdateConnectionInstallation",
+                "event_time": "2026-10-08T16:33:02.000Z",
+                "region": "eu-west-1",
+                "principal_arn": MARIA,
+                "source_ip": "203.0.113.24",
+                "resource_arn": PAYMENTS_API,
+            })),
+            has_id: true,
+        },
         "cloudtrail-update-host.json" => Expected {
             regions: configured,
             trigger: called(json!({
