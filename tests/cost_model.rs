@@ -260,7 +260,7 @@ fn the_template_has_what_is_counted() {
             read.count() as u64
         });
         match alarm["Condition"].as_str() {
-            None | Some("HasPipes") => always += looked_at,
+            None | Some("TellsOfAlterations") => always += looked_at,
             Some("OrganizationMode") => in_organizations += looked_at,
             Some(other) => panic!("counted under no {other}"),
         }

@@ -48,7 +48,7 @@ fn defaults_use_only_what_each_region_has() {
             assert!(missing.is_empty(), "{region}: {missing:?}");
             let pipes = properties_of(&template, "AWS::Pipes::Pipe").len();
             let has_pipes = !lacking.contains("AWS::Pipes::Pipe");
-            assert_eq!(pipes, if has_pipes { 2 } else { 0 }, "{region}");
+            assert_eq!(pipes, if has_pipes { 3 } else { 0 }, "{region}");
         }
     }
     let without = lacking.iter().filter(|(_, types)| !types.is_empty());
@@ -72,6 +72,9 @@ fn without_pipes_nothing_refers_to_them() {
         let said = template["Resources"].to_string();
         for gone in [
             "ChangesPipe",
+            "AlterationsPipe",
+            "RecordAltered",
+            "RecordsAltered",
             "RunsPipe",
             "PipeRole",
             "ErrorsAndDeletions",
@@ -85,5 +88,5 @@ fn without_pipes_nothing_refers_to_them() {
         }
     }
     let forced = deployed_in("us-gov-west-1", &[("Pipes", "always")]);
-    assert_eq!(properties_of(&forced, "AWS::Pipes::Pipe").len(), 2);
+    assert_eq!(properties_of(&forced, "AWS::Pipes::Pipe").len(), 3);
 }

@@ -251,6 +251,43 @@ async fn check(events: &BTreeMap<String, Vec<Value>>) {
     }
 }
 
+/// The function alters no change and no run, and removes nothing: of its own
+/// records none is told, of the same ones altered or removed each is.
+async fn alterations_are_told(records: &[Value], events: &Aws) {
+    let pipe = Pipe::of_the_template("AlterationsPipe");
+    let (sample, _) = published(&pipe.detail_type);
+    for record in records {
+        assert!(!pipe.takes(events, record).await, "{record}");
+    }
+    let one_of = |prefix: &str| {
+        let pk = |record: &&Value| {
+            let pk = record["dynamodb"]["Keys"]["pk"]["S"].as_str();
+            pk.is_some_and(|pk| pk.starts_with(prefix))
+        };
+        records.iter().find(pk).expect("a record").clone()
+    };
+    for (prefix, name, told) in [
+        ("CONNECTION#", "MODIFY", true),
+        ("CONNECTION#", "REMOVE", true),
+        ("RUNS#", "MODIFY", true),
+        ("RUNS#", "REMOVE", true),
+        ("ACCOUNT#", "MODIFY", false),
+        ("ACCOUNT#", "REMOVE", true),
+    ] {
+        let mut record = one_of(prefix);
+        record["eventName"] = json!(name);
+        assert_eq!(pipe.takes(events, &record).await, told, "{prefix} {name}");
+        let detail = pipe.detail(&record);
+        assert_eq!(detail["eventName"], name);
+        assert_eq!(detail["pk"], record["dynamodb"]["Keys"]["pk"]["S"]);
+        let fields = |detail: &Value| {
+            let map = detail.as_object().expect("a map");
+            map.keys().cloned().collect::<Vec<String>>()
+        };
+        assert_eq!(fields(&detail), fields(&sample["detail"]));
+    }
+}
+
 /// The rules put it into a message between quotes, and EventBridge escapes
 /// nothing: so it must hold nothing that would have to be.
 fn assert_harmless(value: &Value) {
@@ -291,6 +328,7 @@ async fn what_the_deployed_function_records_becomes_the_published_events_and_rea
     let events = events_of(&records, &stack.aws).await;
 
     check(&events).await;
+    alterations_are_told(&records, &stack.aws).await;
 
     // Told on the stack's bus as a pipe tells them, a few go on to people.
     let queue = inbox(&stack.aws, stack.output("TopicArn")).await;
