@@ -227,9 +227,11 @@ fn of_several_calls_the_one_whose_name_fits_is_taken_and_else_the_last() {
             ChangeKind::StatusChanged,
             vec![
                 call(4, "UpdateHost", Some(HOST)),
-                call(2, "UpdateConnectionInstallation", about),
+                call(2, "UpdateHost", Some(HOST)),
+                call(1, "StartOAuthHandshake", about),
+                call(3, "UpdateConnectionInstallation", about),
             ],
-            "UpdateHost",
+            "UpdateConnectionInstallation",
         ),
     ] {
         let found = explaining(kind, &calls);

@@ -114,7 +114,7 @@ impl Stack {
             .collect();
         let wanted = json!({
             "StackName": self.name(),
-            "TemplateBody": template.to_string(),
+            "TemplateBody": without_words(template).to_string(),
             "Parameters": parameters,
             "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
         });
@@ -314,4 +314,22 @@ static FUNCTION: LazyLock<PathBuf> = LazyLock::new(|| {
 fn new_account() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(110_000_000_001);
     NEXT.fetch_add(1, Ordering::Relaxed).to_string()
+}
+
+/// The template without what only people read. In a request itself it may have
+/// 51,200 bytes; `sam deploy` puts it into a bucket, where it may have a megabyte.
+fn without_words(template: &Value) -> Value {
+    let mut template = template.clone();
+    if let Some(template) = template.as_object_mut() {
+        template.remove("Metadata");
+    }
+    for part in ["Parameters", "Resources", "Outputs"] {
+        let named = template[part].as_object_mut().into_iter().flatten();
+        for entry in named.filter_map(|(_, entry)| entry.as_object_mut()) {
+            for words in ["Description", "ConstraintDescription", "Metadata"] {
+                entry.remove(words);
+            }
+        }
+    }
+    template
 }
