@@ -70,7 +70,8 @@ fn main() -> Result<()> {
 
 /// Whatever it is that `cargo test` runs.
 fn test(words: &[&str]) -> Result<()> {
-    let tests: [(&str, fn() -> Result<()>); 2] = [
+    type Test = (&'static str, fn() -> Result<()>);
+    let tests: [Test; 2] = [
         (
             "a_simulated_organization_is_recorded_whole",
             throttled_organization,
