@@ -249,6 +249,10 @@ pub fn listing(data: &[u8]) {
                         "ProviderType",
                         attributes.provider_type.as_ref().map(|p| p.as_str()),
                     );
+                    put("ProviderEndpoint", attributes.provider_endpoint.as_deref());
+                    for (name, value) in attributes.unknown_members.iter() {
+                        entry[name] = value.clone();
+                    }
                     entry
                 })
                 .collect();

@@ -44,13 +44,15 @@ fn attribute(value: &Value) -> Option<AttributeValue> {
     })
 }
 
-/// Items of each kind: tables as the first two formats have them, and the same
+/// Items of each kind: tables as earlier formats have them, and the same
 /// items as this version writes them.
 pub fn real_items() -> &'static [Item] {
     static ITEMS: OnceLock<Vec<Item>> = OnceLock::new();
-    const TABLES: [&str; 2] = [
+    const TABLES: [&str; 4] = [
         include_str!("../../tests/format_1.json"),
         include_str!("../../tests/format_2.json"),
+        include_str!("../../tests/format_3.json"),
+        include_str!("../../tests/format_4.json"),
     ];
     ITEMS.get_or_init(|| {
         let tables = TABLES.iter().map(|table| {
