@@ -20,9 +20,6 @@ use super::{ConnectionArn, Digest, RunId};
 /// sides.
 pub const WRITTEN_WITHIN: Duration = Duration::from_mins(45);
 
-/// Lines that are put into digests at most, to find a choice that fits.
-const MAX_LINES_HASHED: usize = 1 << 21;
-
 /// Runs of whose changes each combination is tried.
 const MAX_RUNS: usize = 6;
 
@@ -64,8 +61,9 @@ pub enum Search {
 pub enum Effort {
     /// All, none, and each combination of runs.
     Likely,
-    /// Every choice, as long as there are not too many.
-    Full,
+    /// Every choice, as long as no more than so many lines have to be put into
+    /// digests.
+    UpTo(usize),
 }
 
 /// Looks for a choice of the possible changes with which `told` fits `lines`,
@@ -104,12 +102,12 @@ pub fn search(lines: &[Line<'_>], told: &SnapshotsRecord, effort: Effort) -> Sea
             }
         }
     }
-    if effort == Effort::Likely {
+    let Effort::UpTo(lines_hashed) = effort else {
         return Search::Fails;
-    }
+    };
     let most: usize = all.iter().sum();
     let mut choice = all;
-    let mut tries = MAX_LINES_HASHED / lines.len().max(1);
+    let mut tries = lines_hashed / lines.len().max(1);
     for number in 1..most {
         match leave_out(lines, &open, number, &mut choice, told, &mut tries) {
             Search::Fails => {}
@@ -223,7 +221,7 @@ mod tests {
             let choice = vec![choice % 3, choice / 3 % 3, choice / 9];
             let told = record(&lines, &choice);
             assert_eq!(
-                search(&lines, &told, Effort::Full),
+                search(&lines, &told, Effort::UpTo(1 << 16)),
                 Search::Fits(choice.clone())
             );
             let even = choice.iter().all(|chosen| *chosen == choice[0]);
@@ -232,7 +230,7 @@ mod tests {
         }
         let mut told = record(&lines, &[0, 0, 0]);
         told.count += 1;
-        assert_eq!(search(&lines, &told, Effort::Full), Search::Fails);
+        assert_eq!(search(&lines, &told, Effort::UpTo(1 << 16)), Search::Fails);
     }
 
     #[test]
@@ -243,7 +241,10 @@ mod tests {
             count: 1,
             digest: Digest::of(&0),
         };
-        assert_eq!(search(&lines, &told, Effort::Full), Search::GivenUp);
+        assert_eq!(
+            search(&lines, &told, Effort::UpTo(1 << 16)),
+            Search::GivenUp
+        );
         assert_eq!(search(&lines, &told, Effort::Likely), Search::Fails);
     }
 }

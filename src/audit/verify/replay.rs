@@ -18,6 +18,9 @@ use crate::domain::run::{SnapshotsRecord, count_by_word};
 use crate::domain::{AccountId, ChangeKind, ConnectionArn, Digest, RunId, Timestamp};
 use crate::table::keys;
 
+/// Lines that are put into digests at most, to find a choice that fits a run.
+const MAX_LINES_HASHED: usize = 1 << 21;
+
 /// Runs that may have been recorded while another one was under way.
 const RUNS_AT_ONCE: usize = 64;
 
@@ -291,7 +294,7 @@ impl<'a> Replay<'a> {
             return;
         }
         let effort = match self.failing {
-            None => Effort::Full,
+            None => Effort::UpTo(MAX_LINES_HASHED),
             Some(_) => Effort::Likely,
         };
         let lines = self.lines(&open);
