@@ -1,10 +1,10 @@
-//! Every run against the changes: what it stands for, counts and tells of must
-//! follow from what is on record by then.
+//! Replays every run: its snapshot digest, its counts and its change tally must
+//! follow from the changes on record by then.
 //!
 //! The runs are gone through in the order of their numbers. A run read all that
 //! the runs before it had written, so what it stands for only grows. Changes of
 //! runs that were under way at the same time, that crashed, or that did not know
-//! what became of their writes may or may not be in it ([`replay`]).
+//! the outcome of their writes may or may not be in it ([`replay`]).
 //!
 //! [`replay`]: crate::domain::replay
 
@@ -262,8 +262,7 @@ impl<'a> Replay<'a> {
         overlapping
     }
 
-    /// How many changes a run tells of that are not there, or the other way
-    /// round.
+    /// Compares a run's change tally with the changes on record.
     fn tells_otherwise(&self, i: usize, run: &RunLink) -> Option<String> {
         let made = self.made.get(&run.this.run_id);
         ChangeKind::ALL.into_iter().find_map(|kind| {
