@@ -24,21 +24,21 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::Client;
-use codeconnections_inventory::domain::decide::Comparison;
+use codeconnections_inventory::domain::diff::Comparison;
 use codeconnections_inventory::domain::listing::Observation;
-use codeconnections_inventory::domain::plan::{self, Known, TombstoneGuard};
+use codeconnections_inventory::domain::plan::{Known, TombstoneGuard};
 use codeconnections_inventory::domain::run::{
     ListingReport, Outcome, SnapshotsRecord, Trigger, count_by_status,
 };
 use codeconnections_inventory::domain::{
     AccountId, AccountRecord, Attributes, Clock, Filter, Format, Listing, ListingEnd, Region,
-    RunId, RunRecord, SystemClock, Timestamp,
+    RunId, RunRecord, SystemClock, Timestamp, plan,
 };
 use codeconnections_inventory::inventory::CODE_VERSION;
 use codeconnections_inventory::local::EmbeddedTable;
 use codeconnections_inventory::local::embedded::TABLE;
-use codeconnections_inventory::table::items::{self, Item};
-use codeconnections_inventory::table::snapshots;
+use codeconnections_inventory::table::codec;
+use codeconnections_inventory::table::codec::{Item, snapshot};
 use futures_util::stream::{self, StreamExt};
 
 #[path = "peers/front.rs"]
@@ -206,7 +206,7 @@ impl Record {
             };
             let steps = plan::plan(&comparison, &known, &observation, TombstoneGuard::Off).changes;
             assert_eq!(steps.len(), connections, "all change");
-            let changes = steps.iter().map(|step| items::change_item(&step.change));
+            let changes = steps.iter().map(|step| codec::change_item(&step.change));
             write(client, changes).await?;
             let mut kinds = std::collections::BTreeMap::new();
             for step in steps {
@@ -243,14 +243,14 @@ impl Record {
                 account_sequence: account.as_ref().map(|account| account.sequence),
                 previous_digest: account.as_ref().map(|account| account.head),
             };
-            write(client, [items::run_item(&run)]).await?;
+            write(client, [codec::run_item(&run)]).await?;
             account = Some(AccountRecord::with(account.as_ref(), &run));
         }
         let snapshots = known.snapshots.values();
         let snapshots =
-            snapshots.map(|s| snapshots::snapshot_item(&self.account, s, Format::CURRENT));
+            snapshots.map(|s| snapshot::snapshot_item(&self.account, s, Format::CURRENT));
         write(client, snapshots).await?;
-        write(client, account.iter().map(items::account_item)).await
+        write(client, account.iter().map(codec::account_item)).await
     }
 
     fn listing(&self, connections: usize, round: usize) -> Listing {

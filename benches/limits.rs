@@ -27,7 +27,7 @@ use codeconnections_inventory::domain::listing::Window;
 use codeconnections_inventory::domain::{
     Attributes, ConnectionStatus, Digest, Format, Presence, ProviderType, Snapshot, Timestamp,
 };
-use codeconnections_inventory::table::snapshots::snapshot_item;
+use codeconnections_inventory::table::codec::snapshot::snapshot_item;
 use futures_util::stream::{self, StreamExt};
 use group::Group;
 use serde_json::{Value, json};

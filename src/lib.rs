@@ -1,36 +1,41 @@
-//! An inventory of AWS CodeConnections that can be believed.
+//! Auditable inventory and change history for AWS CodeConnections.
 //!
-//! A run goes one way: [event](event) → [settings](config) →
-//! [listing](collect) → [plan](domain::plan) → [writes](apply) →
-//! [summary](summary). [`inventory`] drives it for one account, [`handler`]
-//! for one event. [`domain`] holds the rules and knows of nothing outside;
-//! [`collect`] knows nothing of storing, [`table`] nothing of collecting.
+//! A run goes one way: [event](lambda::event) → [config](lambda::config) →
+//! [listing] → [plan](domain::plan) → [writes](inventory::writer) →
+//! [response](lambda::response).
+//!
+//! | folder | what lives there |
+//! |---|---|
+//! | [`domain`] | the rules, pure: snapshots, changes, plan, digests |
+//! | [`aws`] | what all AWS calls share: configuration, errors, retries |
+//! | [`listing`] | ListConnections, page by page |
+//! | [`table`] | the DynamoDB table: items, reads, writes |
+//! | [`inventory`] | one run of one account |
+//! | [`lambda`] | one event in, one response out |
+//! | [`audit`] | questions about the record, and its verification |
+//! | `compliance` | rules and their evaluation |
+//! | `output`, `report`, `cost`, `cli` | what people and machines read |
+//! | `local` | local AWS: an embedded table and an emulator |
+//!
+//! A folder imports only those above it in this table, with the exceptions that
+//! `tests/` checks.
 
-pub mod applied;
-pub mod apply;
 pub mod audit;
 pub mod aws;
-pub mod batch;
 #[cfg(feature = "cli")]
 pub mod cli;
-pub mod collect;
-pub mod config;
+#[cfg(feature = "cli")]
+pub mod compliance;
 #[cfg(feature = "cli")]
 pub mod cost;
 pub mod domain;
-pub mod event;
-mod findings;
-pub mod handler;
-pub mod head;
 pub mod inventory;
+pub mod lambda;
+pub mod listing;
 #[cfg(feature = "local")]
 pub mod local;
-pub mod logging;
-pub mod metrics;
 #[cfg(feature = "cli")]
-pub mod ocsf;
-pub mod record;
+pub mod output;
 #[cfg(feature = "cli")]
 pub mod report;
-pub mod summary;
 pub mod table;

@@ -7,7 +7,7 @@ mod support;
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
-use codeconnections_inventory::table::{items, keys};
+use codeconnections_inventory::table::{codec, keys};
 use support::lab::{Lab, account};
 use support::whole::{Key, get, put};
 
@@ -31,7 +31,7 @@ async fn an_account_is_the_same_by_either_reader() {
         (keys::account_pk(&account()), keys::snapshot_sk(&arn))
     };
     let mut edited = get(&lab, &key(&arns[2])).await;
-    edited.insert("connection_name".into(), items::s("another"));
+    edited.insert("connection_name".into(), codec::s("another"));
     put(&lab, edited).await;
 
     let ours = lab.table.read_account(&account()).await.expect("read");

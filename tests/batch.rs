@@ -7,9 +7,9 @@ mod support;
 
 use std::time::Duration;
 
-use codeconnections_inventory::batch::Batch;
 use codeconnections_inventory::domain::{Cause, ChangeKind, Notice, Outcome, Trigger};
-use codeconnections_inventory::summary::Answer;
+use codeconnections_inventory::lambda::response::Answer;
+use codeconnections_inventory::lambda::sqs_batch::Batch;
 use serde_json::{Value, json};
 use support::lab::{ACCOUNT, HOUR, Lab, REGION};
 

@@ -4,7 +4,7 @@
 
 mod support;
 
-use codeconnections_inventory::domain::call::Changed;
+use codeconnections_inventory::domain::cause::Changed;
 use codeconnections_inventory::domain::{
     ApiCall, Attributes, Cause, Change, ChangeKind, Format, Notice,
 };

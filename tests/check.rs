@@ -10,13 +10,13 @@ use std::sync::Arc;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use codeconnections_inventory::audit::Audit;
-use codeconnections_inventory::audit::check::Verdict;
-use codeconnections_inventory::audit::demand::{Demand, Span};
-use codeconnections_inventory::audit::evidence::Moment;
-use codeconnections_inventory::audit::rules::{Rule, Scope, Severity};
 use codeconnections_inventory::aws::Meter;
+use codeconnections_inventory::compliance::check::Verdict;
+use codeconnections_inventory::compliance::evidence::Moment;
+use codeconnections_inventory::compliance::requirement::{Demand, Span};
+use codeconnections_inventory::compliance::rule::{Rule, Scope, Severity};
 use codeconnections_inventory::domain::{AccountId, Timestamp};
-use codeconnections_inventory::table::{items, keys};
+use codeconnections_inventory::table::{codec, keys};
 use serde_json::{Value, json};
 use support::ccinv::{Ccinv, Done};
 use support::lab::{ACCOUNT, HOUR, Lab, REGION, account, run};
@@ -932,7 +932,7 @@ async fn a_record_that_cannot_be_read_is_a_reason_and_no_failure() {
         .await
         .is("PASS", "");
     // A change that can't be read: nothing is known from the changes.
-    let mut item = items::change_item(&changes[0]);
+    let mut item = codec::change_item(&changes[0]);
     item.insert("kind".to_owned(), text("NOTHING"));
     put(&judged.lab, item).await;
     for option in [

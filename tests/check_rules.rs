@@ -7,8 +7,8 @@ mod support;
 
 use std::collections::BTreeSet;
 
-use codeconnections_inventory::audit::demand::Demand;
-use codeconnections_inventory::ocsf::SCHEMA_VERSION;
+use codeconnections_inventory::compliance::requirement::Demand;
+use codeconnections_inventory::output::ocsf::SCHEMA_VERSION;
 use serde_json::{Value, json};
 use support::ccinv::{Ccinv, Done};
 use support::lab::{ACCOUNT, HOUR, Lab, REGION, run};

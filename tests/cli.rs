@@ -12,7 +12,7 @@ use codeconnections_inventory::domain::Outcome;
 use codeconnections_inventory::local::codeconnections::{
     CreateConnectionInput, ProviderType, Scope,
 };
-use codeconnections_inventory::table::items;
+use codeconnections_inventory::table::codec;
 use serde_json::{Value, json};
 use support::ccinv::{Ccinv, Done};
 use support::lab::{ACCOUNT, Lab, REGION};
@@ -703,8 +703,8 @@ async fn verify_tells_a_record_that_is_whole_from_one_that_is_not() {
     client
         .delete_item()
         .table_name(scanned.table())
-        .key("pk", items::s(format!("RUNS#{ACCOUNT}")))
-        .key("sk", items::s("RUN#000000000001"))
+        .key("pk", codec::s(format!("RUNS#{ACCOUNT}")))
+        .key("sk", codec::s("RUN#000000000001"))
         .send()
         .await
         .expect("removed");

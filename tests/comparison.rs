@@ -7,7 +7,7 @@ mod support;
 
 use std::collections::HashMap;
 
-use codeconnections_inventory::domain::decide::{Comparison, Step};
+use codeconnections_inventory::domain::diff::{Comparison, Step};
 use codeconnections_inventory::domain::listing::Observation;
 use codeconnections_inventory::domain::plan::{Known, Plan, TombstoneGuard, plan};
 use codeconnections_inventory::domain::{

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use codeconnections_inventory::domain::{Outcome, Timestamp};
-use codeconnections_inventory::table::items::Item;
+use codeconnections_inventory::table::codec::Item;
 use serde_json::{Value, json};
 use support::lab::{self, ACCOUNT, Lab, REGION};
 use support::script::{arn, entry};

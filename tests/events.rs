@@ -10,9 +10,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use codeconnections_inventory::batch::Batch;
 use codeconnections_inventory::domain::{ApiCall, Filter, ProviderType, Trigger};
-use codeconnections_inventory::event::{InvalidEvent, Request};
+use codeconnections_inventory::lambda::event::{InvalidEvent, Request};
+use codeconnections_inventory::lambda::sqs_batch::Batch;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

@@ -12,12 +12,13 @@ use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
 use codeconnections_inventory::audit::verify::verify;
-use codeconnections_inventory::collect::{CodeConnections, MemberRole};
 use codeconnections_inventory::domain::{Change, ChangeKind, Clock, Outcome};
-use codeconnections_inventory::handler::HandlerError;
-use codeconnections_inventory::summary::{Answer, Summary};
-use codeconnections_inventory::table::items::{self, Item};
-use codeconnections_inventory::table::{Table, keys};
+use codeconnections_inventory::inventory::summary::Summary;
+use codeconnections_inventory::lambda::handler::HandlerError;
+use codeconnections_inventory::lambda::response::Answer;
+use codeconnections_inventory::listing::{CodeConnections, MemberRole};
+use codeconnections_inventory::table::codec::Item;
+use codeconnections_inventory::table::{Table, codec, keys};
 use serde_json::json;
 use support::faults::{ATTEMPT, FAULTS, Fault, Means};
 use support::lab::{self, Lab, LabHandler, account};
@@ -291,7 +292,7 @@ impl World {
         while let Some(page) = pages.next().await.expect("read") {
             let changes = page.into_iter().filter(items_of_changes);
             for item in changes {
-                let change: Change = items::read_record(item).expect("as it was written");
+                let change: Change = codec::read_record(item).expect("as it was written");
                 let of = recorded.entry(change.arn.to_string()).or_default();
                 of.push(change);
             }

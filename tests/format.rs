@@ -8,7 +8,8 @@ mod support;
 use aws_sdk_dynamodb::types::AttributeValue;
 use codeconnections_inventory::audit::ChangeFilter;
 use codeconnections_inventory::domain::{ChangeKind, Format, Outcome};
-use codeconnections_inventory::table::items::{self, Item};
+use codeconnections_inventory::table::codec;
+use codeconnections_inventory::table::codec::Item;
 use serde_json::{Value, json};
 use support::lab::{self, Lab, REGION, account, changes};
 use support::script::{arn, entry};
@@ -133,7 +134,7 @@ async fn runs_over_a_table_of_an_earlier_format_write_the_current_one() {
         assert_eq!(findings(&lab).await, [] as [String; 0]);
 
         // What was written is of the current format, touched or changed.
-        let current = items::n(Format::CURRENT);
+        let current = codec::n(Format::CURRENT);
         for id in ["a", "b", "c"] {
             let written = get(&lab, &snapshot_key(id)).await;
             assert_eq!(format_of(&written), Some(&current), "{id}");
@@ -144,7 +145,7 @@ async fn runs_over_a_table_of_an_earlier_format_write_the_current_one() {
         assert!(record.contains_key("digest"));
         // What was not is as it was.
         let tombstone = get(&lab, &snapshot_key("d")).await;
-        assert_eq!(format_of(&tombstone), Some(&items::n(format)));
+        assert_eq!(format_of(&tombstone), Some(&codec::n(format)));
 
         // One region of two, and back: what is noted is sealed again.
         for event in [json!({}), both] {
@@ -199,21 +200,21 @@ async fn an_edit_of_a_table_of_the_first_format_is_named() {
         "CHANGE#0000000001".to_owned(),
     );
     let run = (format!("RUNS#{}", account()), "RUN#000000000002".to_owned());
-    let later = items::s("2026-10-01T12:34:56.000Z");
+    let later = codec::s("2026-10-01T12:34:56.000Z");
     for (key, attribute, value) in [
         (&change, "observed_at", &later),
-        (&change, "v", &items::n(2)),
+        (&change, "v", &codec::n(2)),
         (&run, "finished_at", &later),
-        (&run, "v", &items::n(2)),
+        (&run, "v", &codec::n(2)),
         (&snapshot_key("a"), "first_seen_at", &later),
         (
             &snapshot_key("a"),
             "seal",
-            &items::s("AAAAAAAAAAAAAAAAAAAAAA"),
+            &codec::s("AAAAAAAAAAAAAAAAAAAAAA"),
         ),
-        (&snapshot_key("a"), "v", &items::n(2)),
-        (&account_key(), "sequence", &items::n(4)),
-        (&account_key(), "v", &items::n(2)),
+        (&snapshot_key("a"), "v", &codec::n(2)),
+        (&account_key(), "sequence", &codec::n(4)),
+        (&account_key(), "v", &codec::n(2)),
     ] {
         let lab = lab_of_format_1().await;
         let mut edited = get(&lab, key).await;
@@ -239,13 +240,13 @@ async fn a_format_that_is_not_known_is_refused_by_record() {
         for number in [0, 6, 17] {
             let lab = lab_of_format_1().await;
             let mut other = get(&lab, &key).await;
-            other.insert("v".to_owned(), items::n(number));
+            other.insert("v".to_owned(), codec::n(number));
             put(&lab, other.clone()).await;
             // Where the account's record is unknown, too, a run has to look
             // at the last run.
             if outcome == Outcome::Failed {
                 let mut record = get(&lab, &account_key()).await;
-                record.insert("v".to_owned(), items::n(number));
+                record.insert("v".to_owned(), codec::n(number));
                 put(&lab, record).await;
             }
             let says = format!("attribute v: is {number}: this software reads formats 1 to 5");

@@ -12,7 +12,7 @@ mod support;
 use std::time::Duration;
 
 use codeconnections_inventory::domain::Outcome;
-use codeconnections_inventory::summary::Summary;
+use codeconnections_inventory::inventory::summary::Summary;
 use serde_json::json;
 use support::Lab;
 use support::emulator::{Emulator, Environment};

@@ -16,9 +16,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use aws_sdk_dynamodb::types::AttributeValue;
 use codeconnections_inventory::aws::Meter;
 use codeconnections_inventory::domain::account::RunReference;
-use codeconnections_inventory::domain::decide::Step;
+use codeconnections_inventory::domain::diff::Step;
+use codeconnections_inventory::domain::event_summary::harmless;
 use codeconnections_inventory::domain::listing::{Filter, Window};
-use codeconnections_inventory::domain::notice::harmless;
 use codeconnections_inventory::domain::plan::Touch;
 use codeconnections_inventory::domain::run::{ListingError, ListingReport, SnapshotsRecord};
 use codeconnections_inventory::domain::{

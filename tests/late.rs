@@ -10,7 +10,7 @@ use std::time::Duration;
 use codeconnections_inventory::audit::{ChangeFilter, ToldChange};
 use codeconnections_inventory::domain::listing::MAX_OBSERVATION_AGE;
 use codeconnections_inventory::domain::{ChangeKind, Outcome, Timestamp};
-use codeconnections_inventory::summary::Summary;
+use codeconnections_inventory::inventory::summary::Summary;
 use serde_json::json;
 use support::lab::{self, Lab, REGION, changes};
 use support::proxy::{Act, Proxy};

@@ -11,8 +11,9 @@ use codeconnections_inventory::domain::{
     AccountRecord, Attributes, Change, ChangeKind, Clock, Digest, Format, Outcome, Presence, RunId,
     RunRecord, Seal, Snapshot,
 };
-use codeconnections_inventory::summary::Summary;
-use codeconnections_inventory::table::{items, keys, snapshots};
+use codeconnections_inventory::inventory::summary::Summary;
+use codeconnections_inventory::table::codec::snapshot;
+use codeconnections_inventory::table::{codec, fast_path, keys};
 use support::lab::{Lab, account};
 use support::whole::{Key, findings, get, put, remove};
 
@@ -55,25 +56,25 @@ impl Told {
 
     async fn change(&self, connection: usize, version: u32) -> Change {
         let item = get(&self.lab, &self.change_key(connection, version)).await;
-        items::read_record(item).expect("a change")
+        codec::read_record(item).expect("a change")
     }
 
     async fn snapshot(&self, connection: usize) -> Snapshot {
         let item = get(&self.lab, &self.snapshot_key(connection)).await;
-        snapshots::read_snapshot(&item).expect("a snapshot")
+        fast_path::snapshot::read_snapshot(&item).expect("a snapshot")
     }
 
     async fn run_record(&self, sequence: u64) -> RunRecord {
         let item = get(&self.lab, &run_key(sequence)).await;
-        items::read_record(item).expect("a run")
+        codec::read_record(item).expect("a run")
     }
 
     async fn put_change(&self, change: &Change) {
-        put(&self.lab, items::change_item_with(change, change.digest())).await;
+        put(&self.lab, codec::change_item_with(change, change.digest())).await;
     }
 
     async fn put_snapshot(&self, snapshot: &Snapshot) {
-        let item = snapshots::snapshot_item(&account(), snapshot, Format::CURRENT);
+        let item = snapshot::snapshot_item(&account(), snapshot, Format::CURRENT);
         put(&self.lab, item).await;
     }
 
@@ -142,9 +143,9 @@ impl Told {
     async fn edit_account(&self, edit: impl FnOnce(&mut AccountRecord)) {
         let key = (keys::account_pk(&account()), keys::ACCOUNT_SK.to_owned());
         let mut record: AccountRecord =
-            items::read_record(get(&self.lab, &key).await).expect("a record");
+            codec::read_record(get(&self.lab, &key).await).expect("a record");
         edit(&mut record);
-        put(&self.lab, items::account_item(&record)).await;
+        put(&self.lab, codec::account_item(&record)).await;
     }
 
     /// Whether what was altered is found right away, after the next run, and
@@ -318,7 +319,7 @@ async fn run_edited_or_removed_is_found() {
     let told = Told::new().await;
     let mut run = told.run_record(7).await;
     run.problems = vec!["forged".to_owned()];
-    put(&told.lab, items::run_item(&run)).await;
+    put(&told.lab, codec::run_item(&run)).await;
     told.assert_next_run_says("run 7 is not the one").await;
     told.assert_found("the last run edited").await;
 
@@ -334,7 +335,7 @@ async fn run_edited_or_removed_is_found() {
         let told = Told::new().await;
         let mut run = told.run_record(sequence).await;
         run.unwritten = 1;
-        put(&told.lab, items::run_item(&run)).await;
+        put(&told.lab, codec::run_item(&run)).await;
         told.assert_found("a run edited").await;
     }
 }

@@ -14,13 +14,15 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use bucket::Bucket;
 use codeconnections_inventory::aws::Deadline;
-use codeconnections_inventory::collect::Limits;
 use codeconnections_inventory::domain::listing::MAX_OBSERVATION_AGE;
 use codeconnections_inventory::domain::run::OTHER_STATUSES;
 use codeconnections_inventory::domain::{ChangeKind, Outcome};
-use codeconnections_inventory::handler::HandlerError;
-use codeconnections_inventory::summary::{Answer, Summary};
-use codeconnections_inventory::table::snapshots;
+use codeconnections_inventory::inventory::summary::Summary;
+use codeconnections_inventory::lambda::handler::HandlerError;
+use codeconnections_inventory::lambda::response::Answer;
+use codeconnections_inventory::listing::Limits;
+use codeconnections_inventory::table::codec::snapshot;
+use codeconnections_inventory::table::fast_path;
 use serde_json::{Value, json};
 use support::Lab;
 use support::hostile::{Hostile, Raw};
@@ -429,7 +431,10 @@ async fn a_table_of_fifty_write_units_a_second_is_filled_by_run_after_run() {
     let read = lab.table.read_account(&lab::account()).await.expect("read");
     for snapshot in read.snapshots.values() {
         let format = codeconnections_inventory::domain::Format::CURRENT;
-        let item = snapshots::snapshot_item(&lab::account(), snapshot, format);
-        assert_eq!(snapshots::read_snapshot(&item).as_ref(), Ok(snapshot));
+        let item = snapshot::snapshot_item(&lab::account(), snapshot, format);
+        assert_eq!(
+            fast_path::snapshot::read_snapshot(&item).as_ref(),
+            Ok(snapshot)
+        );
     }
 }

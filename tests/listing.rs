@@ -7,14 +7,15 @@ mod support;
 
 use std::time::Duration;
 
-use codeconnections_inventory::collect::{CodeConnections, Limits, MemberRole};
 use codeconnections_inventory::domain::{ChangeKind, Outcome};
-use codeconnections_inventory::handler::{Accounts, Handler, HandlerError};
+use codeconnections_inventory::inventory::summary::Summary;
+use codeconnections_inventory::lambda::handler::{Accounts, Handler, HandlerError};
+use codeconnections_inventory::lambda::response::Answer;
+use codeconnections_inventory::listing::{CodeConnections, Limits, MemberRole};
 use codeconnections_inventory::local::codeconnections::{
     CreateConnectionInput, Fault, ProviderType, RegionAccess, Scope,
 };
 use codeconnections_inventory::local::embedded::local_config;
-use codeconnections_inventory::summary::{Answer, Summary};
 use serde_json::{Value, json};
 use support::lab::{self, ACCOUNT, Lab, REGION, account, changes, region};
 use support::script::{Asked, Reply, Script, arn, entry, last};

@@ -6,7 +6,7 @@ mod support;
 
 use codeconnections_inventory::domain::run::RunRecord;
 use codeconnections_inventory::domain::{Snapshot, Timestamp};
-use codeconnections_inventory::ocsf::{
+use codeconnections_inventory::output::ocsf::{
     CollectingRun, ConnectionRecord, Control, JudgedConnection, JudgedRule, RecordKey,
     SCHEMA_VERSION, Severity, Verdict, compliance_event, inventory_event,
 };

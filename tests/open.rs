@@ -13,7 +13,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::ParameterizedStatement;
 use codeconnections_inventory::audit::verify::verify;
 use codeconnections_inventory::domain::{ChangeKind, Clock, Outcome, RunRecord};
-use codeconnections_inventory::summary::Summary;
+use codeconnections_inventory::inventory::summary::Summary;
 use serde_json::json;
 use support::lab::{self, Lab, LabHandler, changes};
 use support::proxy::{Act, Proxy, Seen};

@@ -12,10 +12,11 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
-use codeconnections_inventory::config::{
-    Settings, parse_concurrency, parse_guard, parse_level, parse_regions,
+use codeconnections_inventory::lambda::config::{
+    Settings, parse_concurrency, parse_guard, parse_regions,
 };
-use codeconnections_inventory::logging;
+use codeconnections_inventory::lambda::logging;
+use codeconnections_inventory::lambda::logging::parse_level;
 use regex_lite::Regex;
 use serde_json::{Map, Value, json};
 use support::lab;

@@ -10,7 +10,7 @@ use std::process::Stdio;
 
 use codeconnections_inventory::audit::runs::Runs;
 use codeconnections_inventory::domain::{Clock, RunId, RunRecord, Timestamp};
-use codeconnections_inventory::table::{Write, items, keys};
+use codeconnections_inventory::table::{Write, codec, keys};
 use serde_json::{Value, json};
 use support::ccinv::{Ccinv, Done};
 use support::lab::{ACCOUNT, HOUR, Lab, account, long_run};
@@ -419,8 +419,8 @@ async fn a_run_that_was_removed_is_named_and_not_passed_over() {
     let removed = told.lab.table.client().delete_item();
     let removed = removed
         .table_name(told.lab.table.name().as_str())
-        .key("pk", items::s(pk))
-        .key("sk", items::s(sk));
+        .key("pk", codec::s(pk))
+        .key("sk", codec::s(sk));
     removed.send().await.expect("removed");
     let done = told.ask(&["list", "--as-of", "2026-10-01T11:30:00Z"]).await;
     assert_eq!(done.code, 1, "{done:?}");

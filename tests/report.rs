@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use codeconnections_inventory::domain::Outcome;
+use codeconnections_inventory::inventory::summary::Summary;
 use codeconnections_inventory::local::codeconnections::RegionAccess;
-use codeconnections_inventory::summary::Summary;
 use serde_json::{Value, json};
 use support::ccinv::Ccinv;
 use support::chromium::Chromium;

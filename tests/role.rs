@@ -13,9 +13,9 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 
-use codeconnections_inventory::config::TableName;
 use codeconnections_inventory::domain::{ChangeKind, Outcome};
-use codeconnections_inventory::summary::Summary;
+use codeconnections_inventory::inventory::summary::Summary;
+use codeconnections_inventory::table::name::TableName;
 use serde_json::{Value, json};
 use support::Lab;
 use support::lab::{self, HOUR};

@@ -9,14 +9,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use codeconnections_inventory::domain::decide::{Comparison, Decision};
+use codeconnections_inventory::domain::diff::{Comparison, Decision};
 use codeconnections_inventory::domain::listing::{Sighting, Window};
 use codeconnections_inventory::domain::plan::Touch;
 use codeconnections_inventory::domain::{
     Attributes, Clock, ConnectionArn, Outcome, Region, RunId, Snapshot, Timestamp,
 };
 use codeconnections_inventory::local::ManualClock;
-use codeconnections_inventory::table::{Write, items};
+use codeconnections_inventory::table::{Write, codec};
 use serde_json::json;
 use support::Lab;
 use support::lab::{self, REGION, account, region};
@@ -174,8 +174,8 @@ async fn of_two_runs_at_the_same_time_the_newer_ones_note_stays_whole() {
 #[tokio::test]
 async fn a_run_puts_no_seal_of_its_own_on_what_somebody_edited() {
     let edits: [(&str, AttributeValue); 3] = [
-        ("last_seen_at", items::s("2026-09-01T00:00:00.000Z")),
-        ("last_seen_until", items::s("2026-12-01T00:00:00.000Z")),
+        ("last_seen_at", codec::s("2026-09-01T00:00:00.000Z")),
+        ("last_seen_until", codec::s("2026-12-01T00:00:00.000Z")),
         (
             "listed_in",
             AttributeValue::Ss(vec!["us-east-1".to_owned()]),
@@ -190,8 +190,8 @@ async fn a_run_puts_no_seal_of_its_own_on_what_somebody_edited() {
         let edit = client
             .update_item()
             .table_name(table)
-            .key("pk", items::s(format!("ACCOUNT#{}", account())))
-            .key("sk", items::s(format!("CONNECTION#{id}")))
+            .key("pk", codec::s(format!("ACCOUNT#{}", account())))
+            .key("sk", codec::s(format!("CONNECTION#{id}")))
             .update_expression("SET #name = :value")
             .expression_attribute_names("#name", name)
             .expression_attribute_values(":value", value);

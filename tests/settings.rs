@@ -7,10 +7,12 @@
     reason = "a test says what it expects"
 )]
 
-use codeconnections_inventory::config::{
-    AccountsSetting, DEFAULT_CONCURRENCY, InvalidSettings, Settings, parse_guard, parse_level,
-};
+use codeconnections_inventory::aws::setting::InvalidSettings;
 use codeconnections_inventory::domain::plan::TombstoneGuard;
+use codeconnections_inventory::lambda::config::{
+    AccountsSetting, DEFAULT_CONCURRENCY, Settings, parse_guard,
+};
+use codeconnections_inventory::lambda::logging::parse_level;
 use tracing::level_filters::LevelFilter;
 
 const TABLE: (&str, &str) = ("TABLE_NAME", "inventory");

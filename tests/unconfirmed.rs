@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use codeconnections_inventory::domain::{ChangeKind, Clock, Outcome};
-use codeconnections_inventory::summary::Summary;
+use codeconnections_inventory::inventory::summary::Summary;
 use serde_json::json;
 use support::lab::{self, Lab, region};
 use support::script::{Reply, Script, arn, entry, last};

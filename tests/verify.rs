@@ -13,7 +13,8 @@ use codeconnections_inventory::domain::listing::Window;
 use codeconnections_inventory::domain::{
     AccountRecord, Change, Clock, Digest, Format, Outcome, RunRecord, Timestamp,
 };
-use codeconnections_inventory::table::{items, keys, snapshots};
+use codeconnections_inventory::table::codec::snapshot;
+use codeconnections_inventory::table::{codec, keys};
 use serde_json::json;
 use support::lab::{self, Lab, account};
 use support::proxy::{Act, Proxy};
@@ -68,19 +69,19 @@ impl Told {
         (keys::runs_pk(&account()), keys::run_sk(sequence))
     }
 
-    async fn get(&self, (pk, sk): &(String, String)) -> items::Item {
+    async fn get(&self, (pk, sk): &(String, String)) -> codec::Item {
         let client = self.lab.table.client();
         let got = client
             .get_item()
             .table_name(self.lab.table.name().as_str())
-            .key("pk", items::s(pk))
-            .key("sk", items::s(sk))
+            .key("pk", codec::s(pk))
+            .key("sk", codec::s(sk))
             .send()
             .await;
         got.expect("read").item.expect("it is there")
     }
 
-    async fn put(&self, item: items::Item) {
+    async fn put(&self, item: codec::Item) {
         let client = self.lab.table.client();
         let table = self.lab.table.name().as_str();
         let put = client.put_item().table_name(table).set_item(Some(item));
@@ -92,8 +93,8 @@ impl Told {
         let removed = client
             .delete_item()
             .table_name(self.lab.table.name().as_str())
-            .key("pk", items::s(pk))
-            .key("sk", items::s(sk))
+            .key("pk", codec::s(pk))
+            .key("sk", codec::s(sk))
             .send()
             .await;
         removed.expect("removed");
@@ -140,7 +141,7 @@ async fn a_record_that_is_whole_is_said_to_be_and_counted() {
 async fn an_edited_change_is_named() {
     let told = Told::new().await;
     let key = told.change_key(0, 2);
-    told.set(&key, "observed_at", items::s("2026-10-01T08:00:00.000Z"))
+    told.set(&key, "observed_at", codec::s("2026-10-01T08:00:00.000Z"))
         .await;
     assert_names(&told.findings().await, &key, "was edited");
 }
@@ -149,9 +150,9 @@ async fn an_edited_change_is_named() {
 async fn a_change_that_was_edited_with_its_digest_breaks_the_chain_after_it() {
     let told = Told::new().await;
     let key = told.change_key(0, 2);
-    let mut change: Change = items::read_record(told.get(&key).await).expect("a change");
+    let mut change: Change = codec::read_record(told.get(&key).await).expect("a change");
     change.event_id = Some("forged".into());
-    told.put(items::change_item(&change)).await;
+    told.put(codec::change_item(&change)).await;
     let next = told.change_key(0, 3);
     assert_names(&told.findings().await, &next, "refers to another one");
 }
@@ -160,9 +161,9 @@ async fn a_change_that_was_edited_with_its_digest_breaks_the_chain_after_it() {
 async fn a_last_change_that_was_edited_with_its_digest_is_not_what_the_snapshot_knows() {
     let told = Told::new().await;
     let key = told.change_key(0, 3);
-    let mut change: Change = items::read_record(told.get(&key).await).expect("a change");
+    let mut change: Change = codec::read_record(told.get(&key).await).expect("a change");
     change.event_id = Some("forged".into());
-    told.put(items::change_item(&change)).await;
+    told.put(codec::change_item(&change)).await;
     assert_names(&told.findings().await, &told.snapshot_key(0), "digest");
 }
 
@@ -183,10 +184,10 @@ async fn removed_changes_are_named_at_the_beginning_in_the_middle_and_at_the_end
 async fn a_change_that_was_put_in_is_named() {
     let told = Told::new().await;
     let last = told.get(&told.change_key(0, 3)).await;
-    let mut change: Change = items::read_record(last).expect("a change");
+    let mut change: Change = codec::read_record(last).expect("a change");
     change.previous_digest = Some(change.digest());
     change.version = 4;
-    told.put(items::change_item(&change)).await;
+    told.put(codec::change_item(&change)).await;
     assert_names(&told.findings().await, &told.change_key(0, 4), "was put in");
 }
 
@@ -194,21 +195,21 @@ async fn a_change_that_was_put_in_is_named() {
 async fn changes_in_another_order_are_named() {
     let told = Told::new().await;
     let (second, third) = (told.change_key(0, 2), told.change_key(0, 3));
-    let mut one: Change = items::read_record(told.get(&second).await).expect("a change");
-    let mut other: Change = items::read_record(told.get(&third).await).expect("a change");
+    let mut one: Change = codec::read_record(told.get(&second).await).expect("a change");
+    let mut other: Change = codec::read_record(told.get(&third).await).expect("a change");
     std::mem::swap(&mut one.version, &mut other.version);
-    told.put(items::change_item(&one)).await;
-    told.put(items::change_item(&other)).await;
+    told.put(codec::change_item(&one)).await;
+    told.put(codec::change_item(&other)).await;
     assert_names(&told.findings().await, &second, "refers to another one");
 }
 
 #[tokio::test]
 async fn an_edited_or_removed_snapshot_is_named() {
     for (name, value) in [
-        ("connection_status", items::s("AVAILABLE")),
-        ("first_seen_at", items::s("2026-01-01T00:00:00.000Z")),
-        ("status_since", items::s("2026-01-01T00:00:00.000Z")),
-        ("presence", items::s("SOMEWHERE")),
+        ("connection_status", codec::s("AVAILABLE")),
+        ("first_seen_at", codec::s("2026-01-01T00:00:00.000Z")),
+        ("status_since", codec::s("2026-01-01T00:00:00.000Z")),
+        ("presence", codec::s("SOMEWHERE")),
     ] {
         let told = Told::new().await;
         let key = told.snapshot_key(0);
@@ -238,12 +239,12 @@ async fn a_connection_that_was_removed_or_set_back_as_a_whole_shows_in_the_runs_
     let told = Told::new().await;
     let key = told.snapshot_key(0);
     let before: Change =
-        items::read_record(told.get(&told.change_key(0, 2)).await).expect("a change");
+        codec::read_record(told.get(&told.change_key(0, 2)).await).expect("a change");
     let mut snapshot = told.get(&key).await;
-    snapshot.insert("version".to_owned(), items::n(2));
-    snapshot.insert("digest".to_owned(), items::s(before.digest()));
-    snapshot.insert("connection_status".to_owned(), items::s("AVAILABLE"));
-    snapshot.insert("status_since".to_owned(), items::s(before.observed_at));
+    snapshot.insert("version".to_owned(), codec::n(2));
+    snapshot.insert("digest".to_owned(), codec::s(before.digest()));
+    snapshot.insert("connection_status".to_owned(), codec::s("AVAILABLE"));
+    snapshot.insert("status_since".to_owned(), codec::s(before.observed_at));
     told.put(snapshot).await;
     told.remove(&told.change_key(0, 3)).await;
     let findings = told.findings().await;
@@ -253,7 +254,7 @@ async fn a_connection_that_was_removed_or_set_back_as_a_whole_shows_in_the_runs_
 #[tokio::test]
 async fn edited_and_removed_runs_are_named() {
     let told = Told::new().await;
-    told.set(&Told::run_key(2), "outcome", items::s("PARTIAL"))
+    told.set(&Told::run_key(2), "outcome", codec::s("PARTIAL"))
         .await;
     assert_names(&told.findings().await, &Told::run_key(2), "was edited");
 
@@ -270,9 +271,9 @@ async fn edited_and_removed_runs_are_named() {
     assert_names(&told.findings().await, &Told::run_key(4), "was removed");
 
     let told = Told::new().await;
-    let mut run: RunRecord = items::read_record(told.get(&Told::run_key(4)).await).expect("a run");
+    let mut run: RunRecord = codec::read_record(told.get(&Told::run_key(4)).await).expect("a run");
     run.problems = vec!["forged".to_owned()];
-    told.put(items::run_item(&run)).await;
+    told.put(codec::run_item(&run)).await;
     assert_names(&told.findings().await, &Told::run_key(4), "refers to");
 }
 
@@ -281,9 +282,9 @@ type Edit<'a> = &'a dyn Fn(&mut AccountRecord);
 /// The account's record, edited, with the digest of what it then says.
 async fn forge(told: &Told, edit: impl FnOnce(&mut AccountRecord)) {
     let key = account_key();
-    let mut record: AccountRecord = items::read_record(told.get(&key).await).expect("a record");
+    let mut record: AccountRecord = codec::read_record(told.get(&key).await).expect("a record");
     edit(&mut record);
-    told.put(items::account_item(&record)).await;
+    told.put(codec::account_item(&record)).await;
 }
 
 fn account_key() -> (String, String) {
@@ -371,7 +372,7 @@ async fn a_snapshot_with_a_right_seal_that_was_seen_when_it_can_t_have_been_is_n
             began_at: began.parse().expect("a time"),
             ended_at: ended.parse().expect("a time"),
         };
-        let forged = snapshots::snapshot_item(&account(), &snapshot, Format::CURRENT);
+        let forged = snapshot::snapshot_item(&account(), &snapshot, Format::CURRENT);
         told.put(forged).await;
         assert_names(&told.findings().await, &told.snapshot_key(0), says);
     }
@@ -396,7 +397,7 @@ async fn what_is_no_record_of_the_inventory_is_named() {
     let key = ("SOMETHING".to_owned(), "ELSE".to_owned());
     told.put(
         [("pk", &key.0), ("sk", &key.1)]
-            .map(|(n, v)| (n.to_owned(), items::s(v)))
+            .map(|(n, v)| (n.to_owned(), codec::s(v)))
             .into(),
     )
     .await;

@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use codeconnections_inventory::domain::plan::TombstoneGuard;
 use codeconnections_inventory::domain::{ChangeKind, Outcome, Timestamp};
-use codeconnections_inventory::handler::HandlerError;
+use codeconnections_inventory::lambda::handler::HandlerError;
+use codeconnections_inventory::lambda::response::Answer;
 use codeconnections_inventory::local::codeconnections::RegionAccess;
-use codeconnections_inventory::summary::Answer;
-use codeconnections_inventory::table::items;
-use codeconnections_inventory::table::store::READ_AT_ONCE;
+use codeconnections_inventory::table::codec;
+use codeconnections_inventory::table::read::READ_AT_ONCE;
 use serde_json::{Value, json};
 use support::lab::{self, ACCOUNT, HOUR, Lab, REGION, START, account, changes};
 use support::proxy::{Act, Proxy};
@@ -764,8 +764,8 @@ async fn a_change_whose_snapshot_was_removed_by_hand_is_told_and_the_rest_goes_o
     client
         .delete_item()
         .table_name(lab.table.name().as_str())
-        .key("pk", items::s(format!("ACCOUNT#{ACCOUNT}")))
-        .key("sk", items::s(format!("CONNECTION#{}", arns[1])))
+        .key("pk", codec::s(format!("ACCOUNT#{ACCOUNT}")))
+        .key("sk", codec::s(format!("CONNECTION#{}", arns[1])))
         .send()
         .await
         .expect("removed");
@@ -790,8 +790,8 @@ async fn a_change_that_was_put_in_by_hand_is_told_and_the_rest_goes_on() {
     let lab = Lab::new().await;
     let arns: Vec<String> = (0..3).map(|n| lab.create(&format!("c{n}"))).collect();
     lab.run().await;
-    let mut forged = items::change_item(&lab.changes(&arns[1]).await[0]);
-    forged.insert("sk".to_owned(), items::s("CHANGE#0000000002"));
+    let mut forged = codec::change_item(&lab.changes(&arns[1]).await[0]);
+    forged.insert("sk".to_owned(), codec::s("CHANGE#0000000002"));
     let client = lab.table.client();
     let put = client
         .put_item()

@@ -8,13 +8,12 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
 use crate::contestant::Contestant;
 use crate::front::Passed;
 use crate::function::Program;
-use crate::instructions;
 use crate::tls::Tls;
 use crate::world::World;
+use crate::{Result, instructions};
 
 /// Over how many connections.
 const CONNECTIONS: usize = 250;

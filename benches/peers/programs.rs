@@ -7,10 +7,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::Result;
 use crate::front::{Asked, Front, Kept, operation};
 use crate::function::Program;
-use crate::tools;
+use crate::{Result, tools};
 
 pub const OURS: &str = "this function";
 const OURS_IN_A_ZIP: &str = "this function in a zip";

@@ -5,21 +5,20 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 use codeconnections_inventory::aws::Patience;
-use codeconnections_inventory::collect::{CodeConnections, Limits, MemberRole};
-use codeconnections_inventory::config::DEFAULT_GUARD;
-use codeconnections_inventory::domain::decide::Comparison;
+use codeconnections_inventory::domain::diff::Comparison;
 use codeconnections_inventory::domain::listing::Observation;
-use codeconnections_inventory::domain::plan::{self, Known, TombstoneGuard};
+use codeconnections_inventory::domain::plan::{Known, TombstoneGuard};
 use codeconnections_inventory::domain::{
     AccountId, Attributes, Clock, Filter, Format, Listing, ListingEnd, Outcome, Region, RunId,
-    SystemClock,
+    SystemClock, plan,
 };
-use codeconnections_inventory::handler::{Accounts, Handler, HandlerError};
+use codeconnections_inventory::inventory::summary::Summary;
 use codeconnections_inventory::inventory::{Inventory, Policy};
+use codeconnections_inventory::lambda::config::DEFAULT_GUARD;
+use codeconnections_inventory::lambda::handler::{Accounts, Handler, HandlerError};
+use codeconnections_inventory::listing::{CodeConnections, Limits, MemberRole};
 use codeconnections_inventory::local::embedded::local_config;
-use codeconnections_inventory::summary::Summary;
-use codeconnections_inventory::table::items::Item;
-use codeconnections_inventory::table::snapshots;
+use codeconnections_inventory::table::codec::{Item, snapshot};
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
 use serde::{Deserialize, Serialize};
@@ -278,6 +277,6 @@ fn snapshots(options: &Options, number: usize) -> Vec<Item> {
     let plan = plan::plan(&comparison, &known, &observation, TombstoneGuard::Off);
     let steps = plan.changes.iter();
     steps
-        .map(|step| snapshots::snapshot_item(&account, &step.snapshot, Format::CURRENT))
+        .map(|step| snapshot::snapshot_item(&account, &step.snapshot, Format::CURRENT))
         .collect()
 }

@@ -10,7 +10,8 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, Response, StatusCode, Uri, header};
-use codeconnections_inventory::local::codeconnections::protocol::{self, Wire};
+use codeconnections_inventory::local::codeconnections::protocol;
+use codeconnections_inventory::local::codeconnections::protocol::Wire;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 

@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 use account::{Account, OPT_IN};
 use codeconnections_inventory::audit::verify::verify;
 use codeconnections_inventory::domain::{Change, Clock, Outcome, SystemClock};
-use codeconnections_inventory::table::items;
+use codeconnections_inventory::table::codec;
 use fastrand::Rng;
 use process::{Course, Held};
 use serde_json::{Value, json};
@@ -254,7 +254,7 @@ impl Soak {
         let mut pages = self.lab.table.pages();
         while let Some(page) = pages.next().await.expect("read") {
             for item in page {
-                let change = match items::read_record::<Change>(item) {
+                let change = match codec::read_record::<Change>(item) {
                     Ok(change) if change.version > 0 => change,
                     _ => continue,
                 };

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
 use codeconnections_inventory::local::embedded::{TABLE, local_config};
 use codeconnections_inventory::table::Table;
-use codeconnections_inventory::table::items::Item;
+use codeconnections_inventory::table::codec::Item;
 
 pub mod process;
 

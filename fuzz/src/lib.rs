@@ -10,18 +10,17 @@ mod wire;
 use std::time::Duration;
 
 use codeconnections_inventory::aws::{Deadline, Meter, Patience};
-use codeconnections_inventory::batch::Batch;
-use codeconnections_inventory::cli::doors;
-use codeconnections_inventory::collect::{CodeConnections, Limits, Lister};
+use codeconnections_inventory::cli::fuzzing;
 use codeconnections_inventory::domain::{
     AccountId, AccountRecord, Change, Clock, ConnectionArn, Digest, Filter, ListingEnd, Region,
     RunId, RunRecord, SystemClock, Timestamp, Trigger,
 };
-use codeconnections_inventory::event::{InvalidEvent, Request};
+use codeconnections_inventory::lambda::event::{InvalidEvent, Request};
+use codeconnections_inventory::lambda::sqs_batch::Batch;
+use codeconnections_inventory::listing::{CodeConnections, Limits, Lister};
 use codeconnections_inventory::local::codeconnections::protocol;
-use codeconnections_inventory::table::items::{self, Item};
-use codeconnections_inventory::table::snapshots;
-use codeconnections_inventory::table::{Corrupt, Table, TableError, keys};
+use codeconnections_inventory::table::codec::{Item, snapshot};
+use codeconnections_inventory::table::{Corrupt, Table, TableError, codec, fast_path, keys};
 use serde_json::{Value, json};
 
 const ACCOUNT: &str = "123456789012";
@@ -120,8 +119,8 @@ pub fn words(data: &[u8]) {
         Err(error) => assert_line(&error.to_string()),
     }
     let now = Timestamp::from_millis(1_790_845_200_000);
-    match doors::time(&text, now) {
-        Ok(time) => assert_eq!(doors::time(&time.to_string(), now), Ok(time)),
+    match fuzzing::time(&text, now) {
+        Ok(time) => assert_eq!(fuzzing::time(&time.to_string(), now), Ok(time)),
         Err(told) => assert_line(&told),
     }
 }
@@ -129,13 +128,13 @@ pub fn words(data: &[u8]) {
 /// Rule files: refused with the line, if it is about one.
 pub fn rules(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
-    match doors::rules(&text) {
+    match fuzzing::rules(&text) {
         Ok(count) => {
             assert!(count > 0 && count <= text.len());
             // What is added is counted from the same lines. A mark of the byte
             // order is one at the beginning alone.
             let padded = format!("# a comment\n{}", text.trim_start_matches('\u{feff}'));
-            assert_eq!(doors::rules(&padded).expect("it was accepted"), count);
+            assert_eq!(fuzzing::rules(&padded).expect("it was accepted"), count);
         }
         Err(told) => {
             assert_line(&told);
@@ -177,40 +176,41 @@ fn an_item(item: &Item) {
         assert!(!error.attribute.is_empty(), "{error}");
         assert!(error.to_string().contains("pk="), "{error}");
     };
-    match snapshots::read_unsealed(item) {
+    match fast_path::snapshot::read_unsealed(item) {
         Err(error) => corrupt(&error),
         Ok((snapshot, format)) => {
-            let account = items::account_of(item).unwrap_or_else(|| ACCOUNT.parse().expect("one"));
-            let written = snapshots::snapshot_item(&account, &snapshot, format);
-            let read = snapshots::read_snapshot(&written).expect("what is accepted is written");
+            let account = codec::account_of(item).unwrap_or_else(|| ACCOUNT.parse().expect("one"));
+            let written = snapshot::snapshot_item(&account, &snapshot, format);
+            let read =
+                fast_path::snapshot::read_snapshot(&written).expect("what is accepted is written");
             assert_eq!(read, snapshot);
         }
     }
-    if let Err(error) = snapshots::read_snapshot(item) {
+    if let Err(error) = fast_path::snapshot::read_snapshot(item) {
         corrupt(&error);
     }
-    match items::read_record::<Change>(item.clone()) {
+    match codec::read_record::<Change>(item.clone()) {
         Err(error) => corrupt(&error),
         Ok(change) => {
-            let read = items::read_record::<Change>(items::change_item(&change));
+            let read = codec::read_record::<Change>(codec::change_item(&change));
             assert_eq!(read.expect("what is accepted is written"), change);
         }
     }
-    match items::read_record::<RunRecord>(item.clone()) {
+    match codec::read_record::<RunRecord>(item.clone()) {
         Err(error) => corrupt(&error),
         Ok(run) => {
-            let read = items::read_record::<RunRecord>(items::run_item(&run));
+            let read = codec::read_record::<RunRecord>(codec::run_item(&run));
             assert_eq!(read.expect("what is accepted is written"), run);
         }
     }
-    match items::read_record::<AccountRecord>(item.clone()) {
+    match codec::read_record::<AccountRecord>(item.clone()) {
         Err(error) => corrupt(&error),
         Ok(record) => {
-            let read = items::read_account(&items::account_item(&record));
+            let read = codec::read_account(&codec::account_item(&record));
             assert_eq!(read.expect("what is accepted is written"), record);
         }
     }
-    if let Err(error) = items::read_account(item) {
+    if let Err(error) = codec::read_account(item) {
         corrupt(&error);
     }
 }

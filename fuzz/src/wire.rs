@@ -5,8 +5,8 @@ use std::sync::OnceLock;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use codeconnections_inventory::domain::{AccountRecord, Change, Format, RunRecord};
-use codeconnections_inventory::table::items::{self, Item};
-use codeconnections_inventory::table::snapshots;
+use codeconnections_inventory::table::codec::{Item, snapshot};
+use codeconnections_inventory::table::{codec, fast_path};
 use serde_json::Value;
 
 /// An item in DynamoDB's JSON.
@@ -69,25 +69,26 @@ pub fn real_items() -> &'static [Item] {
 }
 
 fn as_current(item: &Item) -> Option<Item> {
-    let account = items::account_of(item);
-    if let (Some(account), Ok((snapshot, _))) = (account, snapshots::read_unsealed(item)) {
-        return Some(snapshots::snapshot_item(
+    let account = codec::account_of(item);
+    if let (Some(account), Ok((snapshot, _))) = (account, fast_path::snapshot::read_unsealed(item))
+    {
+        return Some(snapshot::snapshot_item(
             &account,
             &snapshot,
             Format::CURRENT,
         ));
     }
-    if let Ok(change) = items::read_record::<Change>(item.clone()) {
+    if let Ok(change) = codec::read_record::<Change>(item.clone()) {
         let format = Format::CURRENT;
-        return Some(items::change_item(&Change { format, ..change }));
+        return Some(codec::change_item(&Change { format, ..change }));
     }
-    if let Ok(run) = items::read_record::<RunRecord>(item.clone()) {
+    if let Ok(run) = codec::read_record::<RunRecord>(item.clone()) {
         let format = Format::CURRENT;
-        return Some(items::run_item(&RunRecord { format, ..run }));
+        return Some(codec::run_item(&RunRecord { format, ..run }));
     }
-    let record = items::read_record::<AccountRecord>(item.clone()).ok()?;
+    let record = codec::read_record::<AccountRecord>(item.clone()).ok()?;
     let format = Format::CURRENT;
-    Some(items::account_item(&AccountRecord { format, ..record }))
+    Some(codec::account_item(&AccountRecord { format, ..record }))
 }
 
 /// Does to an item what the input says: each edit is an attribute's number, at

@@ -170,7 +170,7 @@ impl Audit {
 
     /// The changes that `filter` means, by account and time.
     ///
-    /// A range that was over [a while](super::settled_by) ago has the same
+    /// A range that was over [a while](crate::audit::settled_by) ago has the same
     /// changes for ever: nothing observed that long ago is written any more.
     ///
     /// # Errors

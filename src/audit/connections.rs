@@ -11,7 +11,7 @@ use crate::domain::{
     AccountId, Attributes, Change, ChangeKind, ConnectionArn, ConnectionStatus, Digest,
     ProviderType, Region, Snapshot, Timestamp, UnknownMembers,
 };
-use crate::table::reads::InStatus;
+use crate::table::read::audit::InStatus;
 
 /// The snapshots of so many connections of an account are read one by one.
 const READ_ONE_BY_ONE: usize = 8;

@@ -1,34 +1,26 @@
-//! Audit queries: what exists, what existed at a time, what changed, what was
-//! run, and whether the record of it is whole. They only read.
+//! Questions about the record: what exists, what existed at a time, what
+//! changed, which runs were made, and whether the record is intact.
+//!
+//! [`Audit`] answers from one table, and only reads. [`basis`] says what an
+//! answer is based on; [`verify`] recomputes every digest and chain.
+//!
+//! Called by `compliance`, `report` and `cli`. Imports `table`, `aws` and
+//! `domain`.
 
 pub mod basis;
 pub mod changes;
-#[cfg(feature = "cli")]
-pub mod check;
+pub mod connection_detail;
 pub mod connections;
-#[cfg(feature = "cli")]
-pub mod demand;
-#[cfg(feature = "cli")]
-pub mod evidence;
 pub mod gaps;
-#[cfg(feature = "cli")]
-mod gathering;
-#[cfg(feature = "cli")]
-pub mod judging;
-#[cfg(feature = "cli")]
-pub mod rules;
 pub mod runs;
-pub mod show;
-#[cfg(feature = "cli")]
-mod since;
 pub mod timeline;
 pub mod verify;
 
 pub use basis::{Basis, NotObserved, RunBasis};
 pub use changes::{ChangeFilter, ChangeRun, Difference, DifferenceKind, History, ToldChange};
+pub use connection_detail::Shown;
 pub use connections::{ConnectionFilter, ConnectionRow};
 pub use gaps::Gap;
-pub use show::Shown;
 
 use std::time::Duration;
 

@@ -12,10 +12,10 @@ use aws_smithy_runtime_api::client::http::HttpClient;
 
 use aws_types::region::Region;
 
-use super::bounded::Bounded;
+use super::response_limit::Bounded;
+use super::setting::{InvalidSetting, InvalidSettings};
 use super::shared_config::SharedConfig;
-use super::{endpoints, trust};
-use crate::config::{InvalidSetting, InvalidSettings};
+use super::{ca_bundle, endpoints};
 
 /// An answer that takes longer than this is not coming: without a limit, one
 /// silent connection would eat the whole run.
@@ -70,7 +70,7 @@ fn invalid(fault: InvalidSetting) -> InvalidSettings {
 
 /// A loader that does not panic: what it reads was looked at before.
 fn loader(shared: &SharedConfig) -> Result<ConfigLoader, InvalidSettings> {
-    let trust = trust::context(shared);
+    let trust = ca_bundle::context(shared);
     let faults: Vec<_> = shared
         .faults()
         .chain(trust.as_ref().err().cloned())

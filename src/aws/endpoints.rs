@@ -12,7 +12,7 @@ use aws_config::SdkConfig;
 use aws_types::service_config::ServiceConfigKey;
 use hyper_util::client::proxy::matcher::Matcher;
 
-use crate::config::InvalidSetting;
+use super::setting::InvalidSetting;
 
 /// By the names that the SDK looks up, and the variables that set their endpoints.
 /// The last two give credentials to those who sign in.

@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::error::BoxError;
 use aws_sdk_dynamodb::types::ConsumedCapacity;
 use serde::Serialize;
 
-use super::watch::{Interrupt, Observer, Retry};
+use super::observer::{Interrupt, Observer, Retry};
 
 /// Counts what one run does. Shared between its parts, and with who watches
 /// its progress.

@@ -1,18 +1,25 @@
-//! What is common to all calls of AWS: the clients' configuration, what a
-//! failed call means, and when to try again.
+//! What all AWS calls have in common.
+//!
+//! [`clients`] and [`shared_config`] configure them; [`error`] classifies
+//! failed calls and [`retry`] says when to try again; [`meter`] counts requests
+//! and capacity; [`response_limit`] bounds how much of a response is read.
+//!
+//! Called by `listing`, `table`, `inventory`, `lambda` and `cli`. Imports
+//! `domain`.
 
-pub mod bounded;
+mod ca_bundle;
 pub mod clients;
 mod endpoints;
-pub mod fault;
-mod foreign;
+pub mod error;
 pub mod meter;
-pub mod patience;
-pub(crate) mod reader;
+pub mod observer;
+pub mod response_limit;
+pub(crate) mod response_reader;
+pub mod retry;
+pub mod setting;
 pub mod shared_config;
-mod trust;
-pub mod watch;
+mod unexpected_response;
 
-pub use fault::{Fault, FaultKind};
+pub use error::{Fault, FaultKind};
 pub use meter::Meter;
-pub use patience::{Deadline, Patience};
+pub use retry::{Deadline, Patience};

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use aws_config::profile::{self, Profile, ProfileSet};
 use aws_types::os_shim_internal::{Env, Fs};
 
-use super::fault::chain;
-use crate::config::InvalidSetting;
+use super::error::chain;
+use super::setting::InvalidSetting;
 
 /// The two files, and what says where they are.
 const FILES: [(&str, &str); 2] = [

@@ -1,104 +1,37 @@
 //! The command line `ccinv`.
+//!
+//! [`main`] parses the arguments and runs a command of `commands`, one file
+//! each. `app` lists the commands; `args` has the arguments that several share;
+//! `render` prints rows as tables, JSON, JSON Lines and CSV; `evidence` refuses
+//! to answer where nothing is recorded; `error` has the exit codes.
+//!
+//! Called by `bin/ccinv.rs`. Imports everything else.
 
+mod app;
 mod args;
-mod asked;
 mod aws;
-mod basis;
-mod changes;
-mod check;
-mod check_output;
-mod cost;
-mod csv;
-mod demo;
-mod diff;
+mod commands;
+mod error;
+mod evidence;
 #[doc(hidden)]
-pub mod doors;
-mod export;
-mod list;
-pub(crate) mod output;
+pub mod fuzzing;
 mod progress;
-mod report;
-mod roles;
-mod rule_flags;
-mod rules_file;
-mod runs;
-mod scan;
-mod shell;
-mod show;
-mod sink;
+mod render;
 mod store;
-mod table;
-mod verify;
-mod when;
-pub(crate) mod words;
+mod suggestions;
 
-use std::error::Error;
-use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
 use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 
-use crate::aws::fault::{chain, one_line};
-use crate::config::parse_level;
-use crate::logging;
-use args::{Args, Command};
-use output::printable;
-
-/// How the command ended, for scripts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Exit {
-    /// It did what it was asked.
-    Fine = 0,
-    /// It failed.
-    Failure = 1,
-    /// It was asked wrongly. Nothing was written.
-    Usage = 2,
-    /// Something is not as it should be.
-    Findings = 3,
-    /// It can't say, or can't say all: something was not recorded.
-    NoEvidence = 4,
-    /// It was ended by Ctrl-C, as shells tell it.
-    Interrupted = 130,
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
-    }
-}
-
-/// Why a command did not end well.
-#[derive(Debug, thiserror::Error)]
-enum CliError {
-    /// It was asked wrongly.
-    #[error("{0}")]
-    Usage(String),
-    /// It failed.
-    #[error("{}", chain(&**.0))]
-    Failure(Box<dyn Error + Send + Sync>),
-    /// Something is not as it should be.
-    #[error("{0}")]
-    Findings(String),
-    /// Nothing is recorded that would answer.
-    #[error("{0}")]
-    NoEvidence(String),
-}
-
-impl CliError {
-    fn failure(error: impl Error + Send + Sync + 'static) -> Self {
-        Self::Failure(Box::new(error))
-    }
-
-    fn exit(&self) -> Exit {
-        match self {
-            Self::Usage(_) => Exit::Usage,
-            Self::Failure(_) => Exit::Failure,
-            Self::Findings(_) => Exit::Findings,
-            Self::NoEvidence(_) => Exit::NoEvidence,
-        }
-    }
-}
+use crate::aws::error::one_line;
+use crate::lambda::logging::{self, parse_level};
+use app::{Args, Command};
+use commands::{
+    changes, check, cost, demo, diff, export, list, report, runs, scan, shell, show, verify,
+};
+use error::{CliError, Exit, environment, say};
 
 /// Reads the arguments, does what they say, and gives the exit code.
 pub async fn main() -> ExitCode {
@@ -122,7 +55,7 @@ pub async fn main() -> ExitCode {
 fn wrong_arguments(error: &clap::Error) -> Exit {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            return match output::is_read(error.print()) {
+            return match render::is_read(error.print()) {
                 Ok(_) => Exit::Fine,
                 Err(error) => {
                     say(&error.to_string());
@@ -148,11 +81,6 @@ fn wrong_arguments(error: &clap::Error) -> Exit {
     Exit::Usage
 }
 
-/// A line on standard error. That nobody reads it is no failure.
-fn say(problem: &str) {
-    let _ = writeln!(io::stderr(), "ccinv: {}", printable(problem));
-}
-
 async fn run(args: Args) -> Result<Exit, CliError> {
     match args.command {
         Command::Demo(args) => demo::run(args).await,
@@ -168,8 +96,8 @@ async fn run(args: Args) -> Result<Exit, CliError> {
         Command::Check(args) => check::run(*args).await,
         Command::Export(args) => export::run(args).await,
         Command::Cost(args) => cost::run(args),
-        Command::Completions(args) => shell::completions(args),
-        Command::Man => shell::man(),
+        Command::Completions(args) => shell::completions(args, Args::command()),
+        Command::Man => shell::man(Args::command()),
     }
 }
 
@@ -179,12 +107,4 @@ fn set_up_logging() -> Result<(), String> {
         logging::init(parse_level(Some(&level))?, logging::Format::Text);
     }
     Ok(())
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one place that reads the environment"
-)]
-fn environment(name: &str) -> Option<String> {
-    std::env::var(name).ok()
 }

@@ -4,18 +4,18 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::say;
+use super::error::say;
 
 const TICK: Duration = Duration::from_millis(100);
 
 /// Shows on standard error, if that is a terminal, how far `work` has come:
 /// what `told` says, with a spinner and the time. Nothing of it stays.
-pub(super) async fn shown<T>(work: impl Future<Output = T>, told: impl Fn() -> String) -> T {
+pub(crate) async fn shown<T>(work: impl Future<Output = T>, told: impl Fn() -> String) -> T {
     shown_with(work, told, Vec::new).await
 }
 
 /// The same, with lines that stay: those that `said` gives, each once.
-pub(super) async fn shown_with<T>(
+pub(crate) async fn shown_with<T>(
     work: impl Future<Output = T>,
     told: impl Fn() -> String,
     said: impl Fn() -> Vec<String>,

@@ -6,15 +6,16 @@ use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
 
 use super::args::StoreArgs;
-use super::{CliError, aws, say};
+use super::aws;
+use super::error::{CliError, say};
 use crate::audit::Audit;
-use crate::aws::fault::chain;
+use crate::aws::error::chain;
 use crate::local::EmbeddedTable;
 use crate::local::embedded::{EmbeddedError, Open};
 use crate::table::Table;
 
 /// An open inventory.
-pub(super) struct Store {
+pub(crate) struct Store {
     table: Table,
     /// What serves the table, as long as it is used.
     _embedded: Option<EmbeddedTable>,
@@ -22,7 +23,7 @@ pub(super) struct Store {
 
 impl Store {
     /// Opens what `args` name, to read it.
-    pub(super) async fn open(args: &StoreArgs) -> Result<Self, CliError> {
+    pub(crate) async fn open(args: &StoreArgs) -> Result<Self, CliError> {
         match &args.table {
             Some(_) => {
                 let config = aws::config(&args.aws).await?;
@@ -36,7 +37,7 @@ impl Store {
     }
 
     /// Opens what `args` name, with `config` if it is on AWS.
-    pub(super) async fn open_with(
+    pub(crate) async fn open_with(
         args: &StoreArgs,
         open: Open,
         config: &SdkConfig,
@@ -53,7 +54,7 @@ impl Store {
     }
 
     /// A table on AWS is in the caller's region.
-    pub(super) fn check_region(args: &StoreArgs, config: &SdkConfig) -> Result<(), CliError> {
+    pub(crate) fn check_region(args: &StoreArgs, config: &SdkConfig) -> Result<(), CliError> {
         if args.table.is_none() || aws::region(config)?.is_some() {
             return Ok(());
         }
@@ -73,18 +74,18 @@ impl Store {
     }
 
     /// What answers questions about it.
-    pub(super) fn audit(&self) -> Audit {
+    pub(crate) fn audit(&self) -> Audit {
         Audit::new(self.table.clone())
     }
 
     /// The table.
-    pub(super) fn table(&self) -> &Table {
+    pub(crate) fn table(&self) -> &Table {
         &self.table
     }
 }
 
 /// Opens a database file. One that can't be used was named wrongly.
-pub(super) async fn open_file(path: &Path, open: Open) -> Result<EmbeddedTable, CliError> {
+pub(crate) async fn open_file(path: &Path, open: Open) -> Result<EmbeddedTable, CliError> {
     let opened = EmbeddedTable::in_file(path, open).await;
     let embedded = opened.map_err(|error| match error {
         EmbeddedError::Missing(_)

@@ -3,7 +3,8 @@
 //! is assumed says so.
 
 use super::Plan;
-use crate::table::store::{BATCH, READ_AT_ONCE};
+use crate::table::read::READ_AT_ONCE;
+use crate::table::write::BATCH;
 
 /// Connections on a page of a listing.
 const PAGE: u64 = 100;
@@ -201,7 +202,7 @@ pub const DASHBOARDS: u64 = 1;
 /// Requests to the queue of announced calls in a month.
 #[expect(clippy::cast_precision_loss, reason = "below 2^52")]
 pub fn queue_requests(plan: &Plan) -> f64 {
-    let waiting = RECEIVES_A_MINUTE * 60.0 * super::HOURS_A_MONTH;
+    let waiting = RECEIVES_A_MINUTE * 60.0 * crate::cost::HOURS_A_MONTH;
     let calls = if plan.is_organization() {
         0
     } else {
@@ -218,7 +219,7 @@ pub fn stream_reads(plan: &Plan) -> f64 {
     let by_units = (units / seconds / UNITS_A_SHARD).ceil();
     let by_size = (stored(plan).table / BYTES_A_SHARD).ceil();
     let shards = by_units.max(by_size).max(LEAST_SHARDS as f64);
-    shards * (PIPES * STREAM_READS_A_SECOND) as f64 * super::HOURS_A_MONTH * 3_600.0
+    shards * (PIPES * STREAM_READS_A_SECOND) as f64 * crate::cost::HOURS_A_MONTH * 3_600.0
 }
 
 /// Traces in a month: of requests that come in a second, the first, and 5 % of

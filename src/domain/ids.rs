@@ -130,15 +130,17 @@ identifier!(
 impl RunId {
     /// The id of a run that began at `began`, told apart from others of the
     /// same millisecond by `random`.
-    pub fn new(began: super::Timestamp, random: u128) -> Self {
+    pub fn new(began: crate::domain::Timestamp, random: u128) -> Self {
         let millis = u64::try_from(began.millis()).unwrap_or(0);
         Self(ulid::Ulid::from_parts(millis, random).to_string().into())
     }
 
     /// When the run began.
-    pub fn began(&self) -> super::Timestamp {
+    pub fn began(&self) -> crate::domain::Timestamp {
         let ulid = ulid::Ulid::from_string(&self.0).unwrap_or_default();
-        super::Timestamp::from_millis(i64::try_from(ulid.timestamp_ms()).unwrap_or(i64::MAX))
+        crate::domain::Timestamp::from_millis(
+            i64::try_from(ulid.timestamp_ms()).unwrap_or(i64::MAX),
+        )
     }
 }
 

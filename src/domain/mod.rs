@@ -1,43 +1,48 @@
-//! What the inventory is about: connections, listings, snapshots, changes and
-//! runs, and the pure comparison between them.
+//! Pure rules of the inventory: connections, listings, snapshots, changes and
+//! runs, and the comparison between them.
 //!
-//! Nothing here knows of AWS clients, tokio, HTTP, the environment or the
-//! command line. Everything is plain data and plain functions, so that the
-//! rules that make the record trustworthy can be read and tested on their own.
+//! Plain data and plain functions, so that the rules that make the record
+//! trustworthy can be read and tested on their own. Knows no AWS client, tokio,
+//! HTTP, environment or command line. Everything imports this folder; it
+//! imports nothing of the rest.
 
 pub mod account;
+pub mod api_call;
 pub mod arn;
 pub mod attributes;
-pub mod call;
+pub mod cause;
 pub mod change;
-pub mod decide;
+pub mod change_kind;
+pub mod checksum;
+pub mod diff;
 pub mod digest;
-pub mod format;
+pub mod event_summary;
 pub mod ids;
 pub mod listing;
-pub mod members;
-pub mod notice;
 pub mod partition;
 pub mod plan;
 pub mod replay;
 pub mod run;
-pub mod seal;
+pub mod schema_version;
 pub mod snapshot;
 pub mod text;
 pub mod time;
+pub mod unknown_members;
 
 pub use account::AccountRecord;
+pub use api_call::ApiCall;
 pub use arn::ConnectionArn;
 pub use attributes::{Attributes, ConnectionStatus, ProviderType};
-pub use call::{ApiCall, Cause};
-pub use change::{Change, ChangeKind};
+pub use cause::Cause;
+pub use change::Change;
+pub use change_kind::ChangeKind;
+pub use checksum::Seal;
 pub use digest::Digest;
-pub use format::Format;
+pub use event_summary::Notice;
 pub use ids::{AccountId, Region, RunId};
 pub use listing::{Filter, Listing, ListingEnd};
-pub use members::UnknownMembers;
-pub use notice::Notice;
 pub use run::{Outcome, RunRecord, Trigger};
-pub use seal::Seal;
+pub use schema_version::Format;
 pub use snapshot::{Presence, Snapshot};
 pub use time::{Clock, SystemClock, Timestamp};
+pub use unknown_members::UnknownMembers;

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::decide::{Comparison, Decision, Step, Why};
+use super::diff::{Comparison, Decision, Step, Why};
 use super::listing::{Observation, Sighting, Window};
 use super::{ChangeKind, ConnectionArn, Region, Snapshot, Timestamp};
 

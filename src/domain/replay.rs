@@ -15,7 +15,7 @@ use super::{ConnectionArn, Digest, RunId};
 
 /// How long after a change was observed it may come to be written, by the clock
 /// of another run: it is sent within 15 minutes
-/// ([`MAX_OBSERVATION_AGE`](super::listing::MAX_OBSERVATION_AGE)), and AWS takes
+/// ([`MAX_OBSERVATION_AGE`](crate::domain::listing::MAX_OBSERVATION_AGE)), and AWS takes
 /// no request whose clock is off by more than that, which may be so on both
 /// sides.
 pub const WRITTEN_WITHIN: Duration = Duration::from_mins(45);

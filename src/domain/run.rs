@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::call::{ApiCall, called};
+use super::api_call::{ApiCall, called};
 use super::digest::LinesDigest;
 use super::ids::Malformed;
 use super::listing::{Filter, Window};

@@ -17,9 +17,9 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::aws::bounded::Bounded;
 use crate::aws::clients;
-use crate::config::TableName;
+use crate::aws::response_limit::Bounded;
+use crate::table::name::TableName;
 use crate::table::{Table, TableError, schema};
 
 /// The name of the table in an embedded database.

@@ -1,12 +1,14 @@
-//! Running without AWS: an embedded DynamoDB, a stand-in CodeConnections, and
-//! an account that changes. The deployed function is built without all this.
+//! Local AWS: an embedded DynamoDB, a CodeConnections emulator, and a demo
+//! account. The deployed function is built without it (feature `local`).
+//!
+//! Called by `cli`, tests and benchmarks. Imports `aws`, `table` and `domain`.
 
 pub mod clock;
 pub mod codeconnections;
 pub mod demo_account;
 pub mod embedded;
-pub mod service;
+pub mod emulator_service;
 
 pub use clock::ManualClock;
 pub use embedded::{EmbeddedError, EmbeddedTable};
-pub use service::StandInService;
+pub use emulator_service::StandInService;

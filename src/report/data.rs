@@ -3,15 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use super::history::{Histories, connection_reports};
-use crate::audit::check::Checked;
-use crate::audit::evidence::Moment;
+use super::connections::{ConnectionReport, Histories, connection_reports};
 use crate::audit::gaps::{gaps, usual_interval};
-use crate::audit::rules::Rule;
-use crate::audit::timeline::Segment;
 use crate::audit::{
     Audit, AuditError, Basis, ChangeFilter, ConnectionRow, Gap, ToldChange, settled_by,
 };
+use crate::compliance::check::Checked;
+use crate::compliance::evidence::Moment;
+use crate::compliance::rule::Rule;
 use crate::domain::attributes::NOT_REPORTED;
 use crate::domain::{AccountId, Outcome, Region, RunRecord, Timestamp};
 
@@ -111,17 +110,6 @@ pub struct IncompleteListings {
     pub first: Timestamp,
     /// When the last of them began.
     pub last: Timestamp,
-}
-
-/// A connection of the period.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConnectionReport {
-    /// What was known of it at the period's end.
-    pub row: ConnectionRow,
-    /// In which status it was when.
-    pub timeline: Vec<Segment>,
-    /// How many of its changes were observed in the period.
-    pub changes: u64,
 }
 
 /// How often there should be a run, if neither the caller nor the runs say.

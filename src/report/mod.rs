@@ -1,10 +1,14 @@
-//! The evidence report: what is known of a period, gathered once
-//! ([`data`]) and written as one self-contained page ([`html`]).
+//! The evidence report: one self-contained page about a period.
+//!
+//! [`data`] gathers it, [`page`] writes it from the templates in `templates/`.
+//!
+//! Called by `cli`. Imports `compliance`, `audit`, `output` and `domain`.
 
+mod compliance;
+mod connections;
 pub mod data;
-mod history;
-pub mod html;
-mod rules;
+pub mod page;
 mod view;
 
-pub use data::{AccountReport, ConnectionReport, Every, Report, ReportRequest};
+pub use connections::ConnectionReport;
+pub use data::{AccountReport, Every, Report, ReportRequest};

@@ -5,13 +5,14 @@ use std::fmt::{self, Write as _};
 
 use askama::filters::HtmlSafe;
 
-use super::data::{AccountReport, ConnectionReport, Every};
+use super::connections::ConnectionReport;
+use super::data::{AccountReport, Every};
 use crate::audit::timeline::{Segment, SegmentState};
 use crate::audit::{RunBasis, ToldChange};
-use crate::cli::output::is_active;
-use crate::cli::words::{count, lasting, or_dash, started_by, what_changed, why};
 use crate::domain::digest::canonical_json;
 use crate::domain::{ChangeKind, Outcome, RunRecord, Timestamp};
+use crate::output::escape::is_active;
+use crate::output::text::{count, lasting, or_dash, started_by, what_changed, why};
 
 /// A time as the page shows it: to the second, in UTC, and to the millisecond
 /// for machines.

@@ -1,7 +1,7 @@
 //! What can go wrong with the table.
 
 use crate::aws::Fault;
-use crate::aws::fault::one_line;
+use crate::aws::error::one_line;
 use crate::domain::text::cut;
 
 /// An operation on the table that failed.

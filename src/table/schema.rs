@@ -9,8 +9,8 @@ use aws_sdk_dynamodb::types::{
 
 use super::error::TableError;
 use super::keys::{PK, SK, STATUS_PK, STATUS_SK, TIME_PK, TIME_SK};
+use super::name::TableName;
 use crate::aws::Fault;
-use crate::config::TableName;
 
 /// An index of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use codeconnections_inventory::collect::CodeConnections;
-use codeconnections_inventory::collect::codeconnections::MemberRole;
 use codeconnections_inventory::domain::Outcome;
-use codeconnections_inventory::handler::{Accounts, Handler};
+use codeconnections_inventory::lambda::handler::{Accounts, Handler};
+use codeconnections_inventory::listing::CodeConnections;
+use codeconnections_inventory::listing::codeconnections::MemberRole;
 use codeconnections_inventory::local::codeconnections::{
     CreateConnectionInput, ProviderType, RegionAccess, Scope,
 };

@@ -13,19 +13,20 @@ use aws_config::retry::RetryConfig;
 use aws_sdk_dynamodb::Client;
 use codeconnections_inventory::audit::{Audit, ConnectionFilter, ConnectionRow};
 use codeconnections_inventory::aws::{Meter, Patience};
-use codeconnections_inventory::collect::{CodeConnections, ConnectionSource, Limits};
 use codeconnections_inventory::domain::plan::TombstoneGuard;
 use codeconnections_inventory::domain::{
     AccountId, Change, ChangeKind, Outcome, Region, RunRecord, Timestamp,
 };
-use codeconnections_inventory::handler::{Accounts, Handler, HandlerError};
+use codeconnections_inventory::inventory::summary::Summary;
 use codeconnections_inventory::inventory::{Inventory, Policy};
+use codeconnections_inventory::lambda::handler::{Accounts, Handler, HandlerError};
+use codeconnections_inventory::lambda::response::Answer;
+use codeconnections_inventory::listing::{CodeConnections, ConnectionSource, Limits};
 use codeconnections_inventory::local::codeconnections::{
     CreateConnectionInput, Options, ProviderType, Quotas, RegionAccess, Scope, StandIn,
 };
 use codeconnections_inventory::local::embedded::local_config;
 use codeconnections_inventory::local::{EmbeddedTable, ManualClock, StandInService};
-use codeconnections_inventory::summary::{Answer, Summary};
 use codeconnections_inventory::table::{Table, schema};
 use serde_json::{Value, json};
 

@@ -2,7 +2,8 @@
 
 use codeconnections_inventory::audit::verify::{Finding, Verification, verify};
 use codeconnections_inventory::domain::Clock;
-use codeconnections_inventory::table::items::{self, Item};
+use codeconnections_inventory::table::codec;
+use codeconnections_inventory::table::codec::Item;
 
 use super::lab::Lab;
 
@@ -15,8 +16,8 @@ pub async fn get(lab: &Lab, (pk, sk): &Key) -> Item {
         .client()
         .get_item()
         .table_name(lab.table.name().as_str())
-        .key("pk", items::s(pk))
-        .key("sk", items::s(sk))
+        .key("pk", codec::s(pk))
+        .key("sk", codec::s(sk))
         .consistent_read(true)
         .send()
         .await;
@@ -39,8 +40,8 @@ pub async fn remove(lab: &Lab, (pk, sk): &Key) {
         .client()
         .delete_item()
         .table_name(lab.table.name().as_str())
-        .key("pk", items::s(pk))
-        .key("sk", items::s(sk))
+        .key("pk", codec::s(pk))
+        .key("sk", codec::s(sk))
         .send()
         .await;
     removed.expect("removed");

@@ -7,8 +7,8 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use super::findings::{Findings, account_key, run_key};
 use super::records::{Account, RunLink};
-use super::{Findings, account_key, run_key};
 use crate::domain::account::EVENTS_REMEMBERED;
 use crate::domain::listing::Window;
 use crate::domain::{AccountId, AccountRecord, Format};

@@ -1,8 +1,8 @@
 //! Chains: runs and changes that refer to the one before, and the snapshots
 //! that they left.
 
+use super::findings::{CLOCKS_DIFFER_BY, Findings, change_key, run_key, snapshot_key};
 use super::records::{Account, Chain, SnapshotRead};
-use super::{CLOCKS_DIFFER_BY, Findings, change_key, run_key, snapshot_key};
 use crate::domain::{AccountId, ChangeKind, ConnectionArn, Digest, Presence, Snapshot, Timestamp};
 
 type Key = (String, String);

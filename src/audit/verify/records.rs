@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::{AccountVerified, Findings};
+use super::findings::{AccountVerified, Findings};
 use crate::domain::account::RunReference;
 use crate::domain::listing::Window;
 use crate::domain::run::SnapshotsRecord;
@@ -13,9 +13,8 @@ use crate::domain::{
     AccountId, AccountRecord, Attributes, Change, ChangeKind, ConnectionArn, Digest, Format,
     Outcome, Region, RunId, RunRecord, Snapshot, Timestamp,
 };
-use crate::table::items::{self, Item};
-use crate::table::keys;
-use crate::table::snapshots;
+use crate::table::codec::{Item, snapshot};
+use crate::table::{codec, fast_path, keys};
 
 /// Everything that was read, by account, and what is wrong with single items.
 #[derive(Default)]
@@ -138,8 +137,8 @@ impl Entry {
 type Read = Result<(AccountId, Said, Result<(), String>), String>;
 
 fn run(item: &Item) -> Read {
-    let run: RunRecord = items::read_record(item).map_err(edited)?;
-    let written = items::run_item(&run);
+    let run: RunRecord = codec::read_record(item).map_err(edited)?;
+    let written = codec::run_item(&run);
     same_key(item, &written)?;
     let link = RunLink {
         digest: run.digest(),
@@ -161,9 +160,9 @@ fn run(item: &Item) -> Read {
 }
 
 fn change(item: &Item) -> Read {
-    let change: Change = items::read_record(item).map_err(edited)?;
+    let change: Change = codec::read_record(item).map_err(edited)?;
     let digest = change.digest();
-    let written = items::change_item_with(&change, digest);
+    let written = codec::change_item_with(&change, digest);
     same_key(item, &written)?;
     let link = Link {
         version: change.version,
@@ -185,16 +184,16 @@ fn change(item: &Item) -> Read {
 }
 
 fn account(item: &Item) -> Read {
-    let record: AccountRecord = items::read_record(item).map_err(edited)?;
-    as_written(item, &items::account_item(&record))?;
+    let record: AccountRecord = codec::read_record(item).map_err(edited)?;
+    as_written(item, &codec::account_item(&record))?;
     let account = record.account.clone();
     Ok((account, Said::Account(Box::new(record)), Ok(())))
 }
 
 fn snapshot(item: Item) -> Read {
-    let account = items::account_of(&item).ok_or("its key names no account")?;
-    let (snapshot, format) = snapshots::read_unsealed(&item).map_err(edited)?;
-    let written = snapshots::snapshot_item(&account, &snapshot, format);
+    let account = codec::account_of(&item).ok_or("its key names no account")?;
+    let (snapshot, format) = fast_path::snapshot::read_unsealed(&item).map_err(edited)?;
+    let written = snapshot::snapshot_item(&account, &snapshot, format);
     let said = Said::Snapshot(Box::new(SnapshotRead { snapshot, format }));
     Ok((account, said, as_written(&item, &written)))
 }
@@ -313,8 +312,8 @@ fn as_written(item: &Item, written: &Item) -> Result<(), String> {
         .collect();
     match differs[..] {
         [] => Ok(()),
-        [items::DIGEST] => Err("was edited: its digest is not that of what it says".to_owned()),
-        [items::SEAL] => Err("was edited: its seal is not that of what it says".to_owned()),
+        [codec::DIGEST] => Err("was edited: its digest is not that of what it says".to_owned()),
+        [codec::SEAL] => Err("was edited: its seal is not that of what it says".to_owned()),
         _ => Err(format!(
             "was edited: {} does not belong to the rest of it",
             differs.join(", ")

@@ -11,8 +11,8 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use super::findings::{Findings, change_key, run_key, snapshot_key};
 use super::records::{Account, Link, RunLink, StatusId};
-use super::{Findings, change_key, run_key, snapshot_key};
 use crate::domain::replay::{Effort, Line, Possible, Search, WRITTEN_WITHIN, search};
 use crate::domain::run::{SnapshotsRecord, count_by_word};
 use crate::domain::{AccountId, ChangeKind, ConnectionArn, Digest, RunId, Timestamp};

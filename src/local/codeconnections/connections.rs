@@ -4,16 +4,14 @@ use std::collections::BTreeSet;
 
 use serde_json::Map;
 
-use super::{
-    errors::{ErrorKind, ServiceError},
-    model::Operation,
-    tags::initial_tags,
-    types::{
-        Connection, ConnectionArnInput, ConnectionStatus, CreateConnectionInput,
-        CreateConnectionOutput, Done, GetConnectionOutput, ListConnectionsInput,
-        ListConnectionsOutput, ProviderType, tag_list,
-    },
-    world::{ConnectionRecord, Scope, World},
+use super::errors::{ErrorKind, ServiceError};
+use super::model::Operation;
+use super::state::{ConnectionRecord, Scope, World};
+use super::tags::initial_tags;
+use super::types::{
+    Connection, ConnectionArnInput, ConnectionStatus, CreateConnectionInput,
+    CreateConnectionOutput, Done, GetConnectionOutput, ListConnectionsInput, ListConnectionsOutput,
+    ProviderType, tag_list,
 };
 
 impl CreateConnectionInput {

@@ -26,12 +26,10 @@ use axum::{
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
-use super::{
-    StandIn,
-    arn::is_account,
-    errors::{ErrorKind, ServiceError},
-    protocol::{Wire, answer, refuse},
-};
+use super::StandIn;
+use super::arn::is_account;
+use super::errors::{ErrorKind, ServiceError};
+use super::protocol::{Wire, answer, refuse};
 
 const TARGET: &str = "CodeConnectionsStandIn.SetConnectionStatus";
 

@@ -6,10 +6,8 @@
 
 use axum::http::{HeaderMap, header::AUTHORIZATION};
 
-use super::{
-    arn::{is_account, partition},
-    errors::{ErrorKind, ServiceError},
-};
+use super::arn::{is_account, partition};
+use super::errors::{ErrorKind, ServiceError};
 
 /// What a request's signature names.
 #[derive(Debug, Clone, PartialEq, Eq)]

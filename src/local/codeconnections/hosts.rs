@@ -1,14 +1,12 @@
 //! The operations on hosts. Unlike connections, hosts are seen in their own
 //! region only.
 
-use super::{
-    errors::{ErrorKind, ServiceError},
-    tags::initial_tags,
-    types::{
-        CreateHostInput, CreateHostOutput, Done, GetHostOutput, Host, HostArnInput, HostStatus,
-        ListHostsInput, ListHostsOutput, ProviderType, UpdateHostInput, tag_list,
-    },
-    world::{HostRecord, Scope, World},
+use super::errors::{ErrorKind, ServiceError};
+use super::state::{HostRecord, Scope, World};
+use super::tags::initial_tags;
+use super::types::{
+    CreateHostInput, CreateHostOutput, Done, GetHostOutput, Host, HostArnInput, HostStatus,
+    ListHostsInput, ListHostsOutput, ProviderType, UpdateHostInput, tag_list,
 };
 
 impl CreateHostInput {

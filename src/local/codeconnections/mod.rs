@@ -34,6 +34,7 @@
 //! ```
 
 mod arn;
+mod assume_role;
 mod connections;
 pub mod control;
 mod credential;
@@ -49,30 +50,28 @@ mod registry;
 mod server;
 mod sessions;
 mod shapes;
+mod state;
 mod sts;
 mod tags;
 mod types;
-mod world;
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
     atomic::{AtomicU64, Ordering},
 };
 
-pub use self::{
-    arn::{Arn, Namespace, partition},
-    credential::{Caller, Credential},
-    errors::{ErrorKind, ServiceError},
-    faults::{Fault, FaultHook, RequestInfo},
-    model::{ABSENT_OPERATIONS, Operation},
-    options::{OPT_IN_REGIONS, Options, Quotas, RegionAccess, Visibility},
-    registry::DEFAULT_PAGE,
-    server::{router, serve},
-    sessions::{RoleRequest, TemporaryCredentials},
-    types::*,
-    world::{ConnectionRecord, HostRecord, Scope, World},
-};
+pub use arn::{Arn, Namespace, partition};
+pub use credential::{Caller, Credential};
+pub use errors::{ErrorKind, ServiceError};
+pub use faults::{Fault, FaultHook, RequestInfo};
 use ids::Ids;
+pub use model::{ABSENT_OPERATIONS, Operation};
+pub use options::{OPT_IN_REGIONS, Options, Quotas, RegionAccess, Visibility};
+pub use registry::DEFAULT_PAGE;
+pub use server::{router, serve};
+pub use sessions::TemporaryCredentials;
+pub use state::{ConnectionRecord, HostRecord, Scope, World};
+pub use types::*;
 
 /// The handle to a stand-in. Clones share the same world.
 #[derive(Clone)]

@@ -6,12 +6,9 @@
 
 use serde_json::Value;
 
-use super::{
-    arn::Arn,
-    errors::{ErrorKind, ServiceError},
-    shapes,
-    types::wire_enum,
-};
+use super::arn::Arn;
+use super::errors::{ErrorKind, ServiceError};
+use super::types::wire_enum;
 
 wire_enum! {
     /// The operations the stand-in has.
@@ -79,18 +76,6 @@ impl Operation {
             };
             ServiceError::new(ErrorKind::UnknownOperation, message)
         })
-    }
-
-    /// Checks `input` against the operation's input shape.
-    ///
-    /// # Errors
-    ///
-    /// `Serialization` when a member has the wrong type, `Validation` when
-    /// members break constraints (all of them are named).
-    pub fn validate(self, input: &Value) -> Result<(), ServiceError> {
-        let mut breaches = Breaches::default();
-        shapes::input(self).check(input, "", &mut breaches)?;
-        breaches.into_result()
     }
 }
 
@@ -196,7 +181,7 @@ fn is_of_service(arn: &Arn<'_>) -> bool {
 
 /// The constraints an input breaks, in the order they were found.
 #[derive(Default)]
-struct Breaches(Vec<String>);
+pub(super) struct Breaches(Vec<String>);
 
 impl Breaches {
     fn add(&mut self, value: &Value, path: &str, constraint: impl std::fmt::Display) {
@@ -232,7 +217,7 @@ impl Breaches {
         }
     }
 
-    fn into_result(self) -> Result<(), ServiceError> {
+    pub(super) fn into_result(self) -> Result<(), ServiceError> {
         let count = self.0.len();
         if count == 0 {
             return Ok(());
@@ -246,7 +231,7 @@ impl Breaches {
 }
 
 impl Shape {
-    fn check(
+    pub(super) fn check(
         &self,
         value: &Value,
         path: &str,

@@ -3,11 +3,9 @@
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::{
-    errors::{ErrorKind, ServiceError},
-    model::Operation,
-    world::{Scope, World},
-};
+use super::errors::{ErrorKind, ServiceError};
+use super::model::Operation;
+use super::state::{Scope, World};
 
 impl World {
     /// Performs `operation` for `scope`: checks the input against the service

@@ -12,11 +12,9 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use super::{
-    arn::Namespace,
-    credential::Credential,
-    errors::{ErrorKind, ServiceError},
-};
+use super::arn::Namespace;
+use super::credential::Credential;
+use super::errors::{ErrorKind, ServiceError};
 
 /// How a body is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

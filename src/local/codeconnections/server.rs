@@ -13,16 +13,13 @@ use axum::{
 };
 use tokio::net::TcpListener;
 
-use super::{
-    StandIn, control,
-    errors::{ErrorKind, ServiceError},
-    faults::{Fault, RequestInfo},
-    model::Operation,
-    options::RegionAccess,
-    protocol::{self, Call},
-    sts,
-    world::Scope,
-};
+use super::errors::{ErrorKind, ServiceError};
+use super::faults::{Fault, RequestInfo};
+use super::model::Operation;
+use super::options::RegionAccess;
+use super::protocol::Call;
+use super::state::Scope;
+use super::{StandIn, control, protocol, sts};
 
 /// The service's inputs are small; this is far more than any of them needs.
 const BODY_LIMIT: usize = 1024 * 1024;

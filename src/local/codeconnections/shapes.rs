@@ -1,12 +1,26 @@
 //! The input shapes of the service model, as tables.
 
-use super::{
-    model::{Member, Operation, Pattern, Shape},
-    types::ProviderType,
-};
+use super::errors::ServiceError;
+use super::model::{Breaches, Member, Operation, Pattern, Shape};
+use super::types::ProviderType;
+use serde_json::Value;
+
+impl Operation {
+    /// Checks `input` against the operation's input shape.
+    ///
+    /// # Errors
+    ///
+    /// `Serialization` when a member has the wrong type, `Validation` when
+    /// members break constraints (all of them are named).
+    pub fn validate(self, input: &Value) -> Result<(), ServiceError> {
+        let mut breaches = Breaches::default();
+        shape_of(self).check(input, "", &mut breaches)?;
+        breaches.into_result()
+    }
+}
 
 /// The input shape of `operation`.
-pub(super) const fn input(operation: Operation) -> &'static Shape {
+const fn shape_of(operation: Operation) -> &'static Shape {
     match operation {
         Operation::CreateConnection => &CREATE_CONNECTION,
         Operation::GetConnection | Operation::DeleteConnection => &ONE_CONNECTION,

@@ -15,12 +15,10 @@ use axum::{
     http::{HeaderMap, HeaderValue, Response, StatusCode, header::CONTENT_TYPE},
 };
 
-use super::{
-    credential::Credential,
-    errors::{ErrorKind, ServiceError},
-    sessions::RoleRequest,
-    world::World,
-};
+use super::assume_role::RoleRequest;
+use super::credential::Credential;
+use super::errors::{ErrorKind, ServiceError};
+use super::state::World;
 
 const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 const DEFAULT_DURATION: u64 = 3600;

@@ -1,13 +1,11 @@
 //! The operations on tags, which connections and hosts alike have.
 
-use super::{
-    errors::ServiceError,
-    model::Operation,
-    types::{
-        Done, ListTagsForResourceOutput, ResourceArnInput, Tag, TagResourceInput, Tags,
-        UntagResourceInput, tag_list,
-    },
-    world::{Scope, World},
+use super::errors::ServiceError;
+use super::model::Operation;
+use super::state::{Scope, World};
+use super::types::{
+    Done, ListTagsForResourceOutput, ResourceArnInput, Tag, TagResourceInput, Tags,
+    UntagResourceInput, tag_list,
 };
 
 /// The tags of a new resource.

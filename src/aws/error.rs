@@ -1,0 +1,401 @@
+//! What a failed call of AWS means, whichever service it was.
+
+use std::error::Error;
+use std::fmt::Write as _;
+
+use aws_sdk_dynamodb::config::http::HttpResponse;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sts::operation::assume_role::AssumeRoleError;
+
+use super::response_limit::{TooLong, in_causes_of};
+use super::unexpected_response::ForeignAnswer;
+use crate::domain::text::cut;
+
+/// A failed call, reduced to what decides and what is told.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {message}")]
+pub struct Fault {
+    /// What it means.
+    pub kind: FaultKind,
+    /// The service's error code, or a word of ours where no answer came.
+    pub code: Box<str>,
+    /// What the service, or the layer that failed, said about it.
+    pub message: Box<str>,
+    /// Whether the request may have been carried out all the same, or may be
+    /// yet: it was sent, and nobody said that it was refused.
+    pub is_open: bool,
+}
+
+/// What a failed call means for the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FaultKind {
+    /// Too many requests: the same one will work later.
+    Throttled,
+    /// The service failed, or its answer could not be read.
+    Service,
+    /// No answer in time.
+    TimedOut,
+    /// No connection to the service.
+    Unreachable,
+    /// Something else answered in the service's place.
+    Foreign,
+    /// The local table's disk is full, or can't be written.
+    Disk,
+    /// The caller may not, or is not known in this region.
+    Denied,
+    /// There are no credentials to call with.
+    NoCredentials,
+    /// What was named does not exist.
+    NotFound,
+    /// The service refuses the request for another reason.
+    Refused,
+}
+
+impl FaultKind {
+    /// Whether the same request may work when it is sent again.
+    pub fn is_passing(self) -> bool {
+        match self {
+            Self::Throttled
+            | Self::Service
+            | Self::TimedOut
+            | Self::Unreachable
+            | Self::Foreign => true,
+            Self::Disk | Self::Denied | Self::NoCredentials | Self::NotFound | Self::Refused => {
+                false
+            }
+        }
+    }
+
+    /// Whether a few tries show that it does not pass: nothing listens, or
+    /// something else than the service does.
+    pub fn is_soon_clear(self) -> bool {
+        matches!(self, Self::Unreachable | Self::Foreign)
+    }
+}
+
+impl Fault {
+    /// A fault, whoever tells it. Its message goes into logs, answers and the
+    /// record: in one line, not longer than people read, and without the
+    /// request.
+    pub fn new(kind: FaultKind, code: &str, message: impl AsRef<str>) -> Self {
+        const CODE: usize = 64;
+        const MESSAGE: usize = 400;
+        let message = without_request(&one_line(message.as_ref()));
+        let kind = match kind {
+            FaultKind::Service if is_of_the_disk(&message) => FaultKind::Disk,
+            kind => kind,
+        };
+        Self {
+            kind,
+            code: cut(&one_line(code), CODE).into(),
+            message: cut(&message, MESSAGE).into(),
+            is_open: matches!(
+                kind,
+                FaultKind::Service
+                    | FaultKind::TimedOut
+                    | FaultKind::Unreachable
+                    | FaultKind::Foreign
+            ),
+        }
+    }
+
+    /// An answer that says that all went well, and does not say what.
+    pub fn unreadable(message: impl AsRef<str>) -> Self {
+        Self::new(FaultKind::Service, "UnreadableAnswer", message)
+    }
+
+    /// A request that could not even be put together.
+    pub fn local(error: &(dyn Error + 'static)) -> Self {
+        Self::new(FaultKind::Refused, "NotSent", chain(error))
+    }
+
+    /// The same, with how often it was tried in vain, if that was more than
+    /// once.
+    #[must_use]
+    pub fn after(mut self, tries: u32) -> Self {
+        if tries > 1 {
+            self.message = format!("{} (tried {tries} times)", self.message).into();
+        }
+        self
+    }
+}
+
+/// The codes by which AWS services throttle. The operations used here model
+/// only some of them, so the code decides, not the type.
+/// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html>
+const THROTTLING: [&str; 16] = [
+    "BandwidthLimitExceeded",
+    "EC2ThrottledException",
+    "LimitExceededException",
+    "PriorRequestNotComplete",
+    "ProvisionedThroughputExceeded",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "SlowDown",
+    "ThrottledException",
+    "Throttling",
+    "ThrottlingError",
+    "ThrottlingException",
+    "TooManyRequestsException",
+    "TransactionInProgressException",
+];
+
+/// The codes by which AWS says no to a caller. A region that an account has
+/// not enabled answers `UnrecognizedClientException`.
+const DENYING: [&str; 18] = [
+    "AccessDenied",
+    "AccessDeniedException",
+    "AuthFailure",
+    "AuthorizationError",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "IncompleteSignature",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "MissingAuthenticationToken",
+    "MissingAuthenticationTokenException",
+    "NotAuthorized",
+    "OptInRequired",
+    "RequestExpired",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
+    "UnauthorizedOperation",
+    "UnrecognizedClientException",
+];
+
+/// The codes by which a service says that it failed, or that two writes met.
+const PASSING: [&str; 4] = [
+    "InternalFailure",
+    "InternalServerError",
+    "TransactionConflict",
+    "TransactionConflictException",
+];
+
+/// What an error code and an HTTP status mean.
+pub fn kind_of(code: &str, status: Option<u16>) -> FaultKind {
+    let not_found = matches!(code, "ResourceNotFoundException" | "ResourceNotFound");
+    match status {
+        _ if THROTTLING.contains(&code) => FaultKind::Throttled,
+        _ if DENYING.contains(&code) => FaultKind::Denied,
+        _ if not_found => FaultKind::NotFound,
+        _ if PASSING.contains(&code) => FaultKind::Service,
+        Some(429) => FaultKind::Throttled,
+        Some(500..) => FaultKind::Service,
+        Some(401 | 403) => FaultKind::Denied,
+        // A service says why it refuses. Where nothing can be read of that,
+        // it may be a condition that did not hold, or a throttle.
+        Some(400) if code.is_empty() => FaultKind::Service,
+        _ => FaultKind::Refused,
+    }
+}
+
+impl<E> From<&SdkError<E, HttpResponse>> for Fault
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    fn from(error: &SdkError<E, HttpResponse>) -> Self {
+        if let Some(foreign) = in_causes_of::<ForeignAnswer>(error) {
+            return Self::new(FaultKind::Foreign, "ForeignAnswer", foreign.to_string());
+        }
+        match error {
+            SdkError::ServiceError(answer) if answer.raw().status().is_success() => {
+                Self::new(FaultKind::Service, "UnreadableAnswer", chain(error))
+            }
+            SdkError::ServiceError(answer) => {
+                let status = answer.raw().status().as_u16();
+                let code = answer.err().code().unwrap_or("");
+                let message = match answer.err().message() {
+                    Some(message) => message.to_owned(),
+                    None => format!("HTTP status {status}"),
+                };
+                let kind = kind_of(code, Some(status));
+                let code = match (code, kind) {
+                    ("", FaultKind::Service) => "UnreadableAnswer",
+                    ("", _) => "UnknownError",
+                    (code, _) => code,
+                };
+                Self::new(kind, code, message)
+            }
+            SdkError::ResponseError(answer) => {
+                let status = answer.raw().status().as_u16();
+                if let Some(too_long) = TooLong::in_causes_of(error) {
+                    return Self::new(
+                        FaultKind::Service,
+                        "AnswerTooLong",
+                        format!("HTTP status {status}: {too_long}"),
+                    );
+                }
+                Self::new(
+                    FaultKind::Service,
+                    "UnreadableAnswer",
+                    format!("HTTP status {status}: {}", chain(error)),
+                )
+            }
+            SdkError::TimeoutError(_) => Self::new(FaultKind::TimedOut, "TimedOut", chain(error)),
+            SdkError::DispatchFailure(failure) if failure.is_timeout() => {
+                Self::new(FaultKind::TimedOut, "TimedOut", chain(error))
+            }
+            SdkError::DispatchFailure(failure) if failure.is_io() => {
+                Self::new(FaultKind::Unreachable, "Unreachable", chain(error))
+            }
+            // The request was sent, at least a part of it; whether it was
+            // carried out can't be told.
+            SdkError::DispatchFailure(failure) if failure.as_other().is_some() => {
+                Self::new(FaultKind::Service, "CutOff", chain(error))
+            }
+            SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => not_sent(error),
+            _ => Self::new(FaultKind::Service, "UnknownError", chain(error)),
+        }
+    }
+}
+
+/// What SQLite, which keeps a local table, says of a disk. DynamoDB says none of
+/// it. <https://www.sqlite.org/rescode.html>
+const OF_THE_DISK: [&str; 5] = [
+    "database or disk is full",
+    "disk I/O error",
+    "attempt to write a readonly database",
+    "unable to open database file",
+    "database disk image is malformed",
+];
+
+fn is_of_the_disk(message: &str) -> bool {
+    OF_THE_DISK.iter().any(|said| message.contains(said))
+}
+
+/// A request for which there were no credentials, or that can't be sent at
+/// all.
+fn not_sent(error: &(dyn Error + 'static)) -> Fault {
+    let told = chain(error);
+    // The credentials of a role come from a call of their own, which can fail
+    // in all the ways in which this one can.
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let call = error.downcast_ref::<SdkError<AssumeRoleError, HttpResponse>>();
+        if let Some(fault) = call.map(Fault::from)
+            && fault.kind.is_passing()
+        {
+            return Fault::new(fault.kind, &fault.code, told);
+        }
+        cause = error.source();
+    }
+    if told.contains("identity resolver timed out") {
+        Fault::new(FaultKind::TimedOut, "TimedOut", told)
+    } else if told.contains("credential") {
+        Fault::new(FaultKind::NoCredentials, "NoCredentials", told)
+    } else {
+        Fault::new(FaultKind::Refused, "NotSent", told)
+    }
+}
+
+/// An error and its causes in one line, each said once.
+pub fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut told = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !told.contains(&text) {
+            let _ = write!(told, ": {text}");
+        }
+        cause = error.source();
+    }
+    without_request(&one_line(&told))
+}
+
+/// What only a request's head, or its canonical form, says.
+const OF_A_REQUEST: [&str; 5] = [
+    "aws4-",
+    "x-amz-security-token",
+    "authorization:",
+    "the canonical string",
+    "the string-to-sign",
+];
+
+/// A text without the request that it quotes. A service that finds a signature
+/// wrong says what it should have signed, and that holds the session token.
+fn without_request(text: &str) -> String {
+    let lower = text.to_ascii_lowercase();
+    let quoted = OF_A_REQUEST
+        .iter()
+        .filter_map(|part| lower.find(part))
+        .min();
+    match quoted {
+        Some(at) => format!("{}[the request, which is not repeated]", &text[..at]),
+        None => text.to_owned(),
+    }
+}
+
+/// A text without its line breaks: some errors are told as a list.
+pub fn one_line(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_code_decides_before_the_status() {
+        assert_eq!(
+            kind_of("ThrottlingException", Some(400)),
+            FaultKind::Throttled
+        );
+        assert_eq!(
+            kind_of("AccessDeniedException", Some(400)),
+            FaultKind::Denied
+        );
+        assert_eq!(
+            kind_of("UnrecognizedClientException", Some(400)),
+            FaultKind::Denied
+        );
+        assert_eq!(
+            kind_of("ResourceNotFoundException", Some(400)),
+            FaultKind::NotFound
+        );
+        assert_eq!(
+            kind_of("InternalServerError", Some(500)),
+            FaultKind::Service
+        );
+    }
+
+    #[test]
+    fn a_request_that_is_quoted_is_not_repeated() {
+        let said = "The signature does not match. The Canonical String for this request should \
+                    have been 'POST / host:x x-amz-security-token:TOKEN'";
+        assert_eq!(
+            without_request(said),
+            "The signature does not match. [the request, which is not repeated]"
+        );
+        let said = "Ä: X-Amz-Security-Token: TOKEN";
+        assert_eq!(
+            without_request(said),
+            "Ä: [the request, which is not repeated]"
+        );
+        let plain = "User: arn:aws:iam::1:role/x is not authorized to perform sts:AssumeRole";
+        assert_eq!(without_request(plain), plain);
+    }
+
+    #[test]
+    fn a_disk_that_is_full_is_no_fault_of_a_service() {
+        let fault = |message| Fault::new(FaultKind::Service, "InternalServerError", message);
+        let full = fault("Internal error: database or disk is full");
+        assert_eq!((full.kind, full.is_open), (FaultKind::Disk, false));
+        assert_eq!(fault("try again").kind, FaultKind::Service);
+    }
+
+    #[test]
+    fn a_status_decides_where_the_code_is_unknown() {
+        assert_eq!(kind_of("", Some(429)), FaultKind::Throttled);
+        assert_eq!(kind_of("", Some(503)), FaultKind::Service);
+        assert_eq!(kind_of("", Some(403)), FaultKind::Denied);
+        assert_eq!(kind_of("", Some(400)), FaultKind::Service);
+        assert_eq!(kind_of("", Some(404)), FaultKind::Refused);
+        assert_eq!(
+            kind_of("ValidationException", Some(400)),
+            FaultKind::Refused
+        );
+    }
+}

@@ -1,0 +1,153 @@
+//! How much of an answer is read: a function has little memory, and whoever
+//! answers decides how much to send.
+//!
+//! The SDK reads whole answers, of any length, before it looks at them. What
+//! it makes of them is longer still: the smallest entries of a listing take
+//! one byte on the wire and more than a hundred in memory. So the limits are
+//! near to what right answers have.
+//!
+//! Answers that are not the service's are told here too, since this sees each
+//! answer as it came.
+
+use std::error::Error;
+
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use futures_util::stream;
+use http_body::Frame;
+use http_body_util::{BodyExt, StreamBody};
+
+use super::unexpected_response::{Due, ForeignAnswer};
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// What an answer may have. A page of a listing has at most 100 connections,
+/// each of less than 1,100 bytes with the longest values of the service's
+/// model, and a token of 1,024; a batch of 25 writes answers with a few
+/// hundred bytes for each.
+const MOST: usize = 256 * 1024;
+
+/// What an answer may have that holds items. A page of a query or a scan has
+/// at most 1 MB of them, to which JSON adds about a half.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Query.Pagination.html>
+const MOST_OF_ITEMS: usize = 4 * 1024 * 1024;
+
+/// An HTTP client that reads no more of an answer than a right one has.
+#[derive(Debug)]
+pub struct Bounded<C> {
+    inner: C,
+}
+
+impl<C: HttpClient> Bounded<C> {
+    /// The same client, with limits.
+    pub fn new(inner: C) -> Self {
+        Self { inner }
+    }
+}
+
+impl<C: HttpClient> HttpClient for Bounded<C> {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(BoundedConnector {
+            inner: self.inner.http_connector(settings, components),
+        })
+    }
+}
+
+#[derive(Debug)]
+struct BoundedConnector {
+    inner: SharedHttpConnector,
+}
+
+impl HttpConnector for BoundedConnector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let target = request.headers().get("x-amz-target");
+        let operation = target.and_then(|target| target.rsplit('.').next());
+        let most = match operation {
+            Some("Query" | "Scan" | "GetItem") => MOST_OF_ITEMS,
+            _ => MOST,
+        };
+        let due = Due::to(&request);
+        let answer = self.inner.call(request);
+        HttpConnectorFuture::new(async move {
+            let mut answer = answer.await?;
+            let body = gathered(&mut answer, most).await;
+            if let (Some(due), Ok(body)) = (due, &body)
+                && let Some(foreign) = ForeignAnswer::of(due, &answer, body)
+            {
+                // Of no kind that the SDK sends again by itself.
+                return Err(ConnectorError::other(foreign.into(), None));
+            }
+            *answer.body_mut() = body.map_or_else(failing, SdkBody::from);
+            Ok(answer)
+        })
+    }
+}
+
+/// The body of an answer in one piece. The SDK keeps each piece as it came, and
+/// a piece of one byte takes thirty times that.
+async fn gathered(answer: &mut HttpResponse, most: usize) -> Result<Vec<u8>, BoxError> {
+    let announced = answer.headers().get("content-length");
+    let announced = announced.and_then(|length| length.parse().ok());
+    let mut body = answer.take_body();
+    let mut whole = Vec::new();
+    while let Some(frame) = body.frame().await {
+        if let Ok(piece) = frame?.into_data() {
+            if whole.len() + piece.len() > most {
+                return Err(TooLong { most, announced }.into());
+            }
+            whole.extend_from_slice(&piece);
+        }
+    }
+    Ok(whole)
+}
+
+/// A body that can't be read, which is how the SDK tells why.
+fn failing(error: BoxError) -> SdkBody {
+    let failure: Result<Frame<_>, BoxError> = Err(error);
+    SdkBody::from_body_1_x(StreamBody::new(stream::iter([failure])))
+}
+
+/// An answer that is longer than a right one can be. The rest was not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("more than {most} bytes came{}, where a right answer has less", told(.announced))]
+pub struct TooLong {
+    /// What may have come.
+    pub most: usize,
+    /// What the answer said that it has.
+    pub announced: Option<u64>,
+}
+
+fn told(announced: &Option<u64>) -> String {
+    match announced {
+        Some(bytes) => format!(" ({bytes} were announced)"),
+        None => String::new(),
+    }
+}
+
+impl TooLong {
+    /// The answer that was too long, if that is why this error came about.
+    pub fn in_causes_of(error: &(dyn Error + 'static)) -> Option<Self> {
+        in_causes_of(error)
+    }
+}
+
+/// The cause of this type, if an error has one.
+pub(super) fn in_causes_of<T: Error + Copy + 'static>(error: &(dyn Error + 'static)) -> Option<T> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(found) = error.downcast_ref() {
+            return Some(*found);
+        }
+        cause = error.source();
+    }
+    None
+}

@@ -1,0 +1,124 @@
+//! When to try again, and until when.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::error::Fault;
+
+/// The times by which the parts of a run must be done.
+///
+/// A run that watches them ends by itself and says what is missing; one that
+/// is ended from outside says nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline {
+    /// No listing request is sent after this.
+    pub listing: Instant,
+    /// No snapshot or change is written after this.
+    pub writing: Instant,
+    /// The run's record must be written by this.
+    pub end: Instant,
+}
+
+impl Deadline {
+    /// The deadlines of a run that has `remaining` left, from now.
+    pub fn after(remaining: Duration) -> Self {
+        let now = Instant::now();
+        let reserve = (remaining / 10).clamp(Duration::from_millis(100), Duration::from_secs(10));
+        let reserve = reserve.min(remaining / 2);
+        Self {
+            listing: now + remaining * 6 / 10,
+            writing: now + (remaining - reserve),
+            // The answer must still leave the function.
+            end: now + (remaining - reserve / 4),
+        }
+    }
+}
+
+/// How long faults that pass are waited out.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// The longest first wait.
+    pub first: Duration,
+    /// The longest wait at all.
+    pub longest: Duration,
+    /// Tries at a service that can't be connected to, or in whose place
+    /// something else answers: a name that does not exist never will, and a
+    /// sign-in page stays one.
+    pub unreachable_tries: u32,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            first: Duration::from_millis(200),
+            longest: Duration::from_secs(5),
+            unreachable_tries: 4,
+        }
+    }
+}
+
+impl Patience {
+    /// How long to wait before the next try, or nothing if there should be
+    /// none: the fault will not pass, or not before `until`.
+    ///
+    /// `failed` is how often the request has failed, at least once. Waits
+    /// double up to the longest, each cut to a random part of it ("full
+    /// jitter"), so that many callers don't come back together.
+    /// <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>
+    pub fn wait(&self, fault: &Fault, failed: u32, until: Instant) -> Option<Duration> {
+        if !fault.kind.is_passing() {
+            return None;
+        }
+        if fault.kind.is_soon_clear() && failed >= self.unreachable_tries {
+            return None;
+        }
+        let doubled = self
+            .first
+            .saturating_mul(1 << failed.saturating_sub(1).min(16));
+        let wait = doubled.min(self.longest).mul_f64(fastrand::f64());
+        (Instant::now() + wait < until).then_some(wait)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::FaultKind;
+
+    fn fault(kind: FaultKind) -> Fault {
+        Fault::new(kind, "X", "x")
+    }
+
+    #[test]
+    fn passing_faults_are_waited_out_until_the_deadline_and_no_longer() {
+        let patience = Patience::default();
+        let far = Instant::now() + Duration::from_secs(3600);
+        let past = Instant::now();
+        for failed in [1, 2, 100, u32::MAX] {
+            let wait = patience.wait(&fault(FaultKind::Throttled), failed, far);
+            assert!(wait.is_some_and(|wait| wait <= patience.longest));
+        }
+        assert_eq!(patience.wait(&fault(FaultKind::Throttled), 1, past), None);
+    }
+
+    #[test]
+    fn what_will_not_pass_is_not_tried_again() {
+        let patience = Patience::default();
+        let far = Instant::now() + Duration::from_secs(3600);
+        assert_eq!(patience.wait(&fault(FaultKind::Denied), 1, far), None);
+        assert_eq!(patience.wait(&fault(FaultKind::Disk), 1, far), None);
+        for kind in [FaultKind::Unreachable, FaultKind::Foreign] {
+            assert!(patience.wait(&fault(kind), 3, far).is_some());
+            assert_eq!(patience.wait(&fault(kind), 4, far), None);
+        }
+    }
+
+    #[test]
+    fn a_deadline_leaves_time_for_the_record() {
+        let deadline = Deadline::after(Duration::from_secs(60));
+        assert!(deadline.listing < deadline.writing && deadline.writing < deadline.end);
+        let short = Deadline::after(Duration::from_millis(20));
+        assert!(short.writing < short.end);
+    }
+}

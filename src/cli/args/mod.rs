@@ -1,0 +1,99 @@
+//! Arguments that several commands share, and how their values are parsed.
+
+pub(crate) mod rules;
+pub(crate) mod rules_file;
+pub(crate) mod time;
+
+use std::path::PathBuf;
+
+use clap::Args as ClapArgs;
+
+use super::aws::AwsArgs;
+use super::suggestions;
+use crate::domain::{
+    ChangeKind, Clock, ConnectionArn, ConnectionStatus, ProviderType, Region, SystemClock,
+    Timestamp,
+};
+use crate::lambda::config::parse_regions;
+use crate::table::name::TableName;
+
+/// Where the inventory is.
+#[derive(Debug, Clone, ClapArgs)]
+pub(crate) struct StoreArgs {
+    /// The local database file
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "codeconnections-inventory.db"
+    )]
+    pub(crate) db: PathBuf,
+    /// A DynamoDB table instead, reached as the AWS CLI would
+    #[arg(long, value_name = "NAME", conflicts_with = "db")]
+    pub(crate) table: Option<TableName>,
+    #[command(flatten)]
+    pub(crate) aws: AwsArgs,
+}
+
+/// Regions, separated by commas.
+#[derive(Debug, Clone)]
+pub(crate) struct RegionList(pub(crate) Vec<Region>);
+
+impl RegionList {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        parse_regions(text).map(Self)
+    }
+}
+
+/// An ARN or a name. What begins as an ARN is meant as one: with a slip in it,
+/// it must not be answered as a name that nobody ever had.
+pub(crate) fn parse_connection(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        return Err("is empty; should be a connection's ARN or name".to_owned());
+    }
+    if text.starts_with("arn:") {
+        let arn: Result<ConnectionArn, _> = text.parse();
+        arn.map_err(|malformed| malformed.to_string())?;
+    }
+    Ok(text.to_owned())
+}
+
+pub(crate) fn parse_when(text: &str) -> Result<Timestamp, String> {
+    time::parse(text, SystemClock.now())
+}
+
+/// A span of time in milliseconds, longer than none.
+pub(crate) fn parse_every(text: &str) -> Result<i64, String> {
+    time::span(text)
+        .filter(|span| *span > 0)
+        .ok_or_else(|| format!("{text:?} is not a span of time such as 1h, 15m or 1d"))
+}
+
+/// A kind in any case, with dashes too.
+pub(crate) fn parse_kind(text: &str) -> Result<ChangeKind, String> {
+    let word = text.to_ascii_uppercase().replace('-', "_");
+    word.parse().map_err(|_| {
+        let kinds = ChangeKind::ALL.map(ChangeKind::as_str);
+        let hint = suggestions::hint_of(&word, &kinds);
+        format!("{text:?} is not one of {}{hint}", kinds.join(", "))
+    })
+}
+
+/// A status in any case: statuses are written in capitals.
+pub(crate) fn parse_status(text: &str) -> Result<ConnectionStatus, String> {
+    let status = ConnectionStatus::from(text.to_ascii_uppercase().as_str());
+    if text.is_empty() {
+        return Err("is empty; should be a status such as PENDING".to_owned());
+    }
+    Ok(status)
+}
+
+/// A provider in any case, as the service writes it if it is known.
+pub(crate) fn parse_provider(text: &str) -> Result<ProviderType, String> {
+    if text.is_empty() {
+        return Err("is empty; should be a provider such as GitHub".to_owned());
+    }
+    let known = ProviderType::KNOWN
+        .into_iter()
+        .find(|known| known.as_str().eq_ignore_ascii_case(text));
+    Ok(known.unwrap_or_else(|| text.into()))
+}

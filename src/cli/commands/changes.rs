@@ -1,0 +1,367 @@
+//! `history` and `changes`: what changed, when, and who saw it.
+
+use clap::Args as ClapArgs;
+use serde::Serialize;
+
+use crate::audit::{Basis, ChangeFilter, ToldChange};
+use crate::cli::args::{
+    StoreArgs, parse_connection, parse_kind, parse_provider, parse_status, parse_when,
+};
+use crate::cli::error::{CliError, Exit};
+use crate::cli::render::csv::field;
+use crate::cli::render::text_table::{Cut, TextTable};
+use crate::cli::render::{Answer, Format, FormatArgs, Row, print, print_rows, print_table};
+use crate::cli::store::Store;
+use crate::cli::suggestions::Asked;
+use crate::cli::{evidence, suggestions};
+use crate::domain::{
+    AccountId, Attributes, Cause, Change, ChangeKind, Clock, ConnectionStatus, Digest,
+    ProviderType, SystemClock, Timestamp,
+};
+use crate::output::text::{count, or_dash, short, span, what_changed, why};
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct HistoryArgs {
+    /// The connection's ARN, its name, or the last part of its ARN
+    #[arg(value_name = "ARN_OR_NAME", value_parser = parse_connection)]
+    connection: String,
+    #[command(flatten)]
+    store: StoreArgs,
+    /// Only in this account
+    #[arg(long, value_name = "ID")]
+    account: Option<AccountId>,
+    #[command(flatten)]
+    format: FormatArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ChangesArgs {
+    #[command(flatten)]
+    store: StoreArgs,
+    /// Observed from here on: a date, a time, or how long ago (30d, 12h, 45m)
+    #[arg(long, value_name = "TIME", default_value = "30d", value_parser = parse_when)]
+    since: Timestamp,
+    /// Observed before this
+    #[arg(long, value_name = "TIME", default_value = "now", value_parser = parse_when)]
+    until: Timestamp,
+    /// Only of this kind: FIRST_SEEN, STATUS_CHANGED, ATTRIBUTES_CHANGED, DELETED, REAPPEARED
+    #[arg(long, value_name = "KIND", value_parser = parse_kind)]
+    kind: Option<ChangeKind>,
+    /// Only to this status (for a deletion, from it)
+    #[arg(long, value_name = "STATUS", value_parser = parse_status)]
+    status: Option<ConnectionStatus>,
+    /// Only of connections of this provider
+    #[arg(long, value_name = "PROVIDER", value_parser = parse_provider)]
+    provider: Option<ProviderType>,
+    /// Only in this account
+    #[arg(long, value_name = "ID")]
+    account: Option<AccountId>,
+    #[command(flatten)]
+    format: FormatArgs,
+}
+
+pub(crate) async fn history(args: HistoryArgs) -> Result<Exit, CliError> {
+    let store = Store::open(&args.store).await?;
+    let audit = store.audit();
+    let histories = audit
+        .history(&args.connection, args.account.as_ref())
+        .await
+        .map_err(CliError::failure)?;
+    if histories.is_empty() {
+        return Err(
+            suggestions::no_connection(&audit, &args.connection, args.account.as_ref()).await?,
+        );
+    }
+    let format = args.format.get();
+    if format == Format::Table {
+        for (i, history) in histories.iter().enumerate() {
+            if i > 0 {
+                print("\n")?;
+            }
+            print(&format!(
+                "{} in account {}\n",
+                history.connection_arn, history.account
+            ))?;
+            print_table(&history_table(&history.changes))?;
+        }
+        return Ok(Exit::Fine);
+    }
+    let rows: Vec<ToldChange> = histories.iter().flat_map(|h| h.changes.clone()).collect();
+    let answer = Answer {
+        rows: &rows,
+        document: &histories,
+        table: |_: &[_]| TextTable::new([]),
+        notes: Vec::new(),
+    };
+    answer.print(format)?;
+    Ok(Exit::Fine)
+}
+
+/// One connection's changes as a table.
+pub(crate) fn history_table(changes: &[ToldChange]) -> TextTable {
+    let mut table = TextTable::new([
+        ("#", Cut::Never),
+        ("CHANGE", Cut::Never),
+        ("WHAT", Cut::End),
+        ("HAPPENED BETWEEN", Cut::Never),
+        ("RUN", Cut::Never),
+    ]);
+    for told in changes {
+        let change = &told.change;
+        let cells = [
+            change.version.to_string().into(),
+            change.kind.to_string().into(),
+            what_changed(change).into(),
+            span(change).into(),
+            run_number(told).into(),
+        ];
+        table.add(cells, why(told).into_iter().collect());
+    }
+    table
+}
+
+pub(crate) async fn changes(args: ChangesArgs) -> Result<Exit, CliError> {
+    check_order(("--since", args.since), ("--until", args.until))?;
+    let store = Store::open(&args.store).await?;
+    let audit = store.audit();
+    evidence::of_now(&audit, args.account.as_ref()).await?;
+    Asked::default()
+        .status(args.status.as_ref())
+        .provider(args.provider.as_ref())
+        .refuse_unknown(&audit)
+        .await?;
+    let at = args.until.min(SystemClock.now());
+    let rests_on = audit.bases(args.account.as_ref(), at).await;
+    let rests_on = rests_on.map_err(CliError::failure)?;
+    let filter = ChangeFilter {
+        since: args.since,
+        until: args.until,
+        kind: args.kind,
+        status: args.status,
+        provider: args.provider,
+        account: args.account,
+    };
+    let notes = |number| {
+        let mut notes = vec![format!(
+            "{} observed from {} to {}",
+            count(number, "change"),
+            short(args.since),
+            short(args.until)
+        )];
+        notes.extend(evidence::lines(&rests_on));
+        notes.extend(evidence::unsettled(args.until));
+        notes
+    };
+    let looked = evidence::looked(&rests_on, args.since);
+    let format = args.format.get();
+    let document = Changes {
+        since: args.since,
+        until: args.until,
+        rests_on: &rests_on,
+        changes: [],
+    };
+    let Some(mut sink) = format.sink::<ToldChange>(&document) else {
+        let changes = audit.changes(&filter).await.map_err(CliError::failure)?;
+        if looked.is_ok() || !changes.is_empty() {
+            print_rows(&change_table(&changes), &notes(changes.len()))?;
+        }
+        return looked.map(|()| Exit::Fine);
+    };
+    let mut number = 0;
+    let each = |change| {
+        sink.put(&change);
+        number += 1;
+        sink.is_open()
+    };
+    let done = audit.each_change(&filter, each).await;
+    done.map_err(CliError::failure)?;
+    if looked.is_ok() || number > 0 {
+        sink.end()?;
+        format.note(&notes(number));
+    }
+    looked.map(|()| Exit::Fine)
+}
+
+/// What a document of changes says, and at its end the list that they go into.
+#[derive(Debug, Serialize)]
+struct Changes<'a> {
+    since: Timestamp,
+    until: Timestamp,
+    rests_on: &'a [Basis],
+    changes: [(); 0],
+}
+
+/// Changes of several connections as a table; who called what stands under
+/// the change.
+pub(crate) fn change_table(changes: &[ToldChange]) -> TextTable {
+    let mut table = TextTable::new([
+        ("HAPPENED BETWEEN", Cut::Never),
+        ("CHANGE", Cut::Never),
+        ("NAME", Cut::End),
+        ("WHAT", Cut::End),
+        ("RUN", Cut::Never),
+        ("ACCOUNT", Cut::Never),
+        ("ARN", Cut::Start),
+    ]);
+    for told in changes {
+        let change = &told.change;
+        let now = change.after.as_ref().or(change.before.as_ref());
+        let cells = [
+            span(change).into(),
+            change.kind.to_string().into(),
+            or_dash(now.and_then(|now| now.connection_name.as_deref())).into(),
+            what_changed(change).into(),
+            run_number(told).into(),
+            change.account.to_string().into(),
+            change.arn.to_string().into(),
+        ];
+        table.add(cells, why(told).into_iter().collect());
+    }
+    table
+}
+
+/// The number of the run that saw a change.
+pub(crate) fn run_number(told: &ToldChange) -> String {
+    match &told.run {
+        Some(run) => run.sequence.to_string(),
+        None => "not recorded".to_owned(),
+    }
+}
+
+/// Refuses a span that ends before it begins.
+pub(crate) fn check_order(
+    (first, since): (&str, Timestamp),
+    (second, until): (&str, Timestamp),
+) -> Result<(), CliError> {
+    if since < until {
+        return Ok(());
+    }
+    Err(CliError::Usage(format!(
+        "{first} {} is not before {second} {}",
+        short(since),
+        short(until)
+    )))
+}
+
+/// The columns of what the service told, under their names.
+pub(crate) fn attribute_fields(attributes: Option<&Attributes>) -> [String; 5] {
+    [
+        field(attributes.and_then(|a| a.connection_name.as_deref())),
+        field(attributes.and_then(|a| a.connection_status.as_ref())),
+        field(attributes.and_then(|a| a.provider_type.as_ref())),
+        field(attributes.and_then(|a| a.owner_account_id.as_deref())),
+        field(attributes.and_then(|a| a.host_arn.as_deref())),
+    ]
+}
+
+/// The columns of attributes that came later. They stand last, so that the columns
+/// before keep their places.
+pub(crate) const LATER_COLUMNS: [&str; 4] = [
+    "before_provider_endpoint",
+    "before_unknown_members",
+    "after_provider_endpoint",
+    "after_unknown_members",
+];
+
+/// The fields under [`LATER_COLUMNS`].
+pub(crate) fn later_fields(before: Option<&Attributes>, after: Option<&Attributes>) -> [String; 4] {
+    let endpoint = |a: Option<&Attributes>| field(a.and_then(|a| a.provider_endpoint.as_deref()));
+    let members = |a: Option<&Attributes>| field(a.and_then(|a| a.unknown_members.to_json()));
+    [
+        endpoint(before),
+        members(before),
+        endpoint(after),
+        members(after),
+    ]
+}
+
+/// The columns of a change, without the run that saw it and [`LATER_COLUMNS`].
+pub(crate) fn change_header() -> Vec<&'static str> {
+    vec![
+        "account",
+        "connection_arn",
+        "version",
+        "kind",
+        "previously_seen_at",
+        "observed_at",
+        "observed_until",
+        "before_connection_name",
+        "before_connection_status",
+        "before_provider_type",
+        "before_owner_account_id",
+        "before_host_arn",
+        "after_connection_name",
+        "after_connection_status",
+        "after_provider_type",
+        "after_owner_account_id",
+        "after_host_arn",
+        "event_id",
+        "cause",
+        "principal_arn",
+        "source_ip",
+        "previous_digest",
+        "digest",
+        "run_id",
+    ]
+}
+
+/// The fields under [`change_header`].
+pub(crate) fn change_fields(change: &Change, digest: Digest) -> Vec<String> {
+    let mut fields = vec![
+        change.account.to_string(),
+        change.arn.to_string(),
+        change.version.to_string(),
+        change.kind.to_string(),
+        field(change.previously_seen_at),
+        change.observed_at.to_string(),
+        change.observed_until.to_string(),
+    ];
+    fields.extend(attribute_fields(change.before.as_ref()));
+    fields.extend(attribute_fields(change.after.as_ref()));
+    let call = match &change.cause {
+        Some(Cause::ApiCall(call)) => Some(call),
+        Some(Cause::NoCallSeen) | None => None,
+    };
+    let cause = change.cause.as_ref();
+    fields.extend([
+        field(change.event_id.as_deref()),
+        field(cause.map(Cause::in_words)),
+        field(call.and_then(|call| call.principal_arn.as_deref())),
+        field(call.and_then(|call| call.source_ip.as_deref())),
+        field(change.previous_digest),
+        digest.to_string(),
+        change.run_id.to_string(),
+    ]);
+    fields
+}
+
+impl Row for ToldChange {
+    fn header() -> Vec<&'static str> {
+        let mut header = change_header();
+        header.extend([
+            "run_sequence",
+            "run_outcome",
+            "trigger",
+            "run_principal_arn",
+            "run_source_ip",
+        ]);
+        header.extend(LATER_COLUMNS);
+        header
+    }
+
+    fn csv(&self) -> Vec<String> {
+        let run = self.run.as_ref();
+        let (principal, source) = run.map_or((None, None), |run| run.trigger.caller());
+        let mut fields = change_fields(&self.change, self.digest);
+        fields.extend([
+            field(run.map(|run| run.sequence)),
+            field(run.map(|run| run.outcome)),
+            field(run.map(|run| run.trigger.word())),
+            field(principal),
+            field(source),
+        ]);
+        let change = &self.change;
+        fields.extend(later_fields(change.before.as_ref(), change.after.as_ref()));
+        fields
+    }
+}

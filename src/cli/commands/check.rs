@@ -1,0 +1,93 @@
+//! `check`: the inventory, judged by compliance rules.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use clap::Args as ClapArgs;
+
+use crate::audit::Audit;
+use crate::cli::args::rules::RuleFlags;
+use crate::cli::args::{StoreArgs, parse_when};
+use crate::cli::error::{CliError, Exit};
+use crate::cli::evidence;
+use crate::cli::render::check::CheckFormatArgs;
+use crate::cli::render::{check, print};
+use crate::cli::store::Store;
+use crate::compliance::check::{Checked, Verdict};
+use crate::compliance::evidence::Moment;
+use crate::domain::{AccountId, Clock, SystemClock, Timestamp};
+
+/// A rule file with every kind of rule, explained.
+const SAMPLE: &str = include_str!("../../../docs/rules.sample.toml");
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    store: StoreArgs,
+    /// Only this account
+    #[arg(long, value_name = "ID")]
+    account: Option<AccountId>,
+    /// As it was then: a date, a time, or how long ago (30d, 12h, 45m)
+    ///
+    /// What had been observed by then counts, from the recorded changes and
+    /// runs.
+    #[arg(long, value_name = "TIME", value_parser = parse_when)]
+    as_of: Option<Timestamp>,
+    /// Rules from a TOML file
+    #[arg(long, value_name = "FILE")]
+    rules: Option<PathBuf>,
+    #[command(flatten)]
+    format: CheckFormatArgs,
+    /// Print a rule file with every kind of rule, and do nothing else
+    #[arg(long, exclusive = true)]
+    print_sample_rules: bool,
+    #[command(flatten)]
+    flags: RuleFlags,
+}
+
+pub(crate) async fn run(args: CheckArgs) -> Result<Exit, CliError> {
+    if args.print_sample_rules {
+        print(SAMPLE)?;
+        return Ok(Exit::Fine);
+    }
+    if let Some(at) = args.as_of {
+        evidence::not_in_the_future("--as-of", at)?;
+    }
+    let rules = args.flags.with_file(args.rules.as_deref())?;
+    let store = Store::open(&args.store).await?;
+    let audit = Audit::new(store.table().clone());
+    let moment = match args.as_of {
+        Some(at) => Moment::AsOf(at),
+        None => Moment::Now(SystemClock.now()),
+    };
+    let checked = audit.check(&rules, args.account.as_ref(), moment).await;
+    let checked = checked.map_err(CliError::failure)?;
+    // An account that a rule names is judged whether or not it is recorded.
+    let names_accounts = rules.iter().any(|rule| rule.scope.accounts.is_some());
+    if !names_accounts && !has_unreadable_basis(&checked) {
+        evidence::recorded(&audit, &checked.rests_on, args.account.as_ref(), args.as_of).await?;
+    }
+    args.flags.asked(&rules).refuse_unknown(&audit).await?;
+    check::print(&checked, args.format.get(), args.as_of)?;
+    Ok(exit(&checked))
+}
+
+/// Whether the runs of an account can't be read: that is not as if there were
+/// none.
+fn has_unreadable_basis(checked: &Checked) -> bool {
+    let read: BTreeSet<&AccountId> = checked.rests_on.iter().map(|b| &b.account).collect();
+    let mut judgements = checked.rules.iter().flat_map(|rule| &rule.accounts);
+    judgements.any(|judgement| !read.contains(&judgement.account))
+}
+
+/// A finding is one whatever else is not known.
+fn exit(checked: &Checked) -> Exit {
+    let any = |verdict| checked.rules.iter().any(|rule| rule.verdict == verdict);
+    if any(Verdict::Fail) {
+        Exit::Findings
+    } else if any(Verdict::NotJudged) {
+        Exit::NoEvidence
+    } else {
+        Exit::Fine
+    }
+}

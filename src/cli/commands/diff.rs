@@ -1,0 +1,171 @@
+//! `diff`: what is different between two times.
+
+use clap::Args as ClapArgs;
+use serde::Serialize;
+
+use super::changes::{LATER_COLUMNS, attribute_fields, check_order, later_fields, run_number};
+use crate::cli::args::{StoreArgs, parse_when};
+use crate::cli::suggestions::Asked;
+
+use super::list::FilterArgs;
+use crate::audit::{Basis, Difference, DifferenceKind};
+use crate::cli::error::{CliError, Exit};
+use crate::cli::evidence;
+use crate::cli::render::text_table::{Cut, TextTable};
+use crate::cli::render::{Answer, FormatArgs, Row};
+use crate::cli::store::Store;
+use crate::domain::Timestamp;
+use crate::output::text::{count, differences, or_dash, short, span, what_changed, why};
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct DiffArgs {
+    /// The first time: a date, a time, or how long ago (30d, 12h, 45m)
+    #[arg(value_name = "T1", value_parser = parse_when)]
+    first: Timestamp,
+    /// The second time
+    #[arg(value_name = "T2", default_value = "now", value_parser = parse_when)]
+    second: Timestamp,
+    #[command(flatten)]
+    store: StoreArgs,
+    #[command(flatten)]
+    filter: FilterArgs,
+    #[command(flatten)]
+    format: FormatArgs,
+}
+
+#[derive(Debug, Serialize)]
+struct Differences {
+    from: Timestamp,
+    to: Timestamp,
+    rests_on: [Vec<Basis>; 2],
+    differences: Vec<Difference>,
+}
+
+pub(crate) async fn run(args: DiffArgs) -> Result<Exit, CliError> {
+    check_order(("T1", args.first), ("T2", args.second))?;
+    evidence::not_in_the_future("T2", args.second)?;
+    let store = Store::open(&args.store).await?;
+    let audit = store.audit();
+    let account = args.filter.account.clone();
+    let filter = args.filter.filter(false);
+    let mut rests_on = [Vec::new(), Vec::new()];
+    for (bases, at) in rests_on.iter_mut().zip([args.first, args.second]) {
+        *bases = audit
+            .bases(account.as_ref(), at)
+            .await
+            .map_err(CliError::failure)?;
+        evidence::recorded(&audit, bases, account.as_ref(), Some(at)).await?;
+        evidence::covered(bases)?;
+    }
+    Asked::of(&filter).refuse_unknown(&audit).await?;
+    let found = audit.diff(&filter, (args.first, args.second)).await;
+    let found = Differences {
+        from: args.first,
+        to: args.second,
+        rests_on,
+        differences: found.map_err(CliError::failure)?,
+    };
+    let mut notes = vec![format!(
+        "{} different from {} to {}",
+        count(found.differences.len(), "connection"),
+        short(args.first),
+        short(args.second)
+    )];
+    for (bases, at) in found.rests_on.iter().zip([args.first, args.second]) {
+        notes.push(format!("as of {}:", short(at)));
+        notes.extend(
+            evidence::lines(bases)
+                .iter()
+                .map(|line| format!("  {line}")),
+        );
+    }
+    notes.extend(evidence::unsettled(args.second));
+    let answer = Answer {
+        rows: &found.differences,
+        document: &found,
+        table: difference_table,
+        notes,
+    };
+    answer.print(args.format.get())?;
+    Ok(Exit::Fine)
+}
+
+fn difference_table(found: &[Difference]) -> TextTable {
+    let mut table = TextTable::new([
+        ("DIFFERENCE", Cut::Never),
+        ("NAME", Cut::End),
+        ("WHAT", Cut::End),
+        ("ACCOUNT", Cut::Never),
+        ("ARN", Cut::Start),
+    ]);
+    for difference in found {
+        let told = difference.after.as_ref().or(difference.before.as_ref());
+        let steps = difference.changes.iter().flat_map(|told| {
+            let change = &told.change;
+            let step = format!(
+                "{}: {} {}, run {}",
+                span(change),
+                change.kind,
+                what_changed(change),
+                run_number(told)
+            );
+            std::iter::once(step).chain(why(told))
+        });
+        let cells = [
+            difference.kind.as_str().to_owned().into(),
+            or_dash(told.and_then(|told| told.connection_name.as_deref())).into(),
+            net(difference).into(),
+            difference.account.to_string().into(),
+            difference.connection_arn.to_string().into(),
+        ];
+        table.add(cells, steps.collect());
+    }
+    table
+}
+
+fn net(difference: &Difference) -> String {
+    match (difference.kind, &difference.before, &difference.after) {
+        (DifferenceKind::Changed, Some(before), Some(after)) => {
+            differences(before, after).join(", ")
+        }
+        (DifferenceKind::Removed, Some(before), _) => format!("was {}", before.status_word()),
+        (_, _, Some(after)) => after.status_word().to_owned(),
+        _ => "not there".to_owned(),
+    }
+}
+
+impl Row for Difference {
+    fn header() -> Vec<&'static str> {
+        let mut header = vec![
+            "difference",
+            "account",
+            "connection_arn",
+            "before_connection_name",
+            "before_connection_status",
+            "before_provider_type",
+            "before_owner_account_id",
+            "before_host_arn",
+            "after_connection_name",
+            "after_connection_status",
+            "after_provider_type",
+            "after_owner_account_id",
+            "after_host_arn",
+            "changes",
+        ];
+        header.extend(LATER_COLUMNS);
+        header
+    }
+
+    fn csv(&self) -> Vec<String> {
+        let mut fields = vec![
+            self.kind.as_str().to_owned(),
+            self.account.to_string(),
+            self.connection_arn.to_string(),
+        ];
+        fields.extend(attribute_fields(self.before.as_ref()));
+        fields.extend(attribute_fields(self.after.as_ref()));
+        fields.push(self.changes.len().to_string());
+        fields.extend(later_fields(self.before.as_ref(), self.after.as_ref()));
+        fields
+    }
+}

@@ -1,0 +1,234 @@
+//! `list`: the connections as they are, or as they were.
+
+use clap::Args as ClapArgs;
+use serde::Serialize;
+
+use crate::audit::{Basis, ConnectionFilter, ConnectionRow};
+use crate::cli::args::{StoreArgs, parse_provider, parse_status, parse_when};
+use crate::cli::error::{CliError, Exit};
+use crate::cli::evidence;
+use crate::cli::render::csv::field;
+use crate::cli::render::text_table::{Cell, Cut, TextTable};
+use crate::cli::render::{FormatArgs, Row, print_rows};
+use crate::cli::store::Store;
+use crate::cli::suggestions::Asked;
+use crate::domain::{
+    AccountId, Clock, ConnectionStatus, ProviderType, Region, SystemClock, Timestamp,
+};
+use crate::output::text::{count, or_dash, short};
+
+/// Which connections are meant.
+#[derive(Debug, Clone, ClapArgs)]
+pub(crate) struct FilterArgs {
+    /// Only those in this status: PENDING, AVAILABLE, ERROR
+    #[arg(long, value_name = "STATUS", value_parser = parse_status)]
+    status: Option<ConnectionStatus>,
+    /// Only those of this provider: GitHub, GitLab, Bitbucket, …
+    #[arg(long, value_name = "PROVIDER", value_parser = parse_provider)]
+    provider: Option<ProviderType>,
+    /// Only those of this account
+    #[arg(long, value_name = "ID")]
+    pub(crate) account: Option<AccountId>,
+    /// Only those that live in this region
+    #[arg(long, value_name = "REGION")]
+    in_region: Option<Region>,
+}
+
+impl FilterArgs {
+    /// The filter.
+    pub(crate) fn filter(self, include_deleted: bool) -> ConnectionFilter {
+        ConnectionFilter {
+            status: self.status,
+            provider: self.provider,
+            account: self.account,
+            region: self.in_region,
+            include_deleted,
+        }
+    }
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ListArgs {
+    #[command(flatten)]
+    store: StoreArgs,
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// Include deleted connections (no longer listed)
+    #[arg(long)]
+    include_deleted: bool,
+    /// As they were then: a date, a time, or how long ago (30d, 12h, 45m)
+    ///
+    /// What had been observed by then counts, from the recorded changes. How
+    /// old that was is said with it.
+    #[arg(long, value_name = "TIME", value_parser = parse_when)]
+    as_of: Option<Timestamp>,
+    #[command(flatten)]
+    format: FormatArgs,
+}
+
+/// What a document of connections says, and at its end the list that they go
+/// into.
+#[derive(Debug, Serialize)]
+struct Listed<'a> {
+    as_of: Option<Timestamp>,
+    rests_on: &'a [Basis],
+    connections: [(); 0],
+}
+
+pub(crate) async fn run(args: ListArgs) -> Result<Exit, CliError> {
+    if let Some(at) = args.as_of {
+        evidence::not_in_the_future("--as-of", at)?;
+    }
+    let store = Store::open(&args.store).await?;
+    let audit = store.audit();
+    let filter = args.filter.filter(args.include_deleted);
+    let at = args.as_of.unwrap_or_else(|| SystemClock.now());
+    let rests_on = audit.bases(filter.account.as_ref(), at).await;
+    let rests_on = rests_on.map_err(CliError::failure)?;
+    evidence::recorded(&audit, &rests_on, filter.account.as_ref(), args.as_of).await?;
+    Asked::of(&filter).refuse_unknown(&audit).await?;
+    let notes = |number| {
+        let number = count(number, "connection");
+        let mut notes = match args.as_of {
+            Some(at) => vec![format!("{number} as of {}", short(at))],
+            None => vec![number],
+        };
+        notes.extend(evidence::lines(&rests_on));
+        notes.extend(args.as_of.and_then(evidence::unsettled));
+        notes
+    };
+    let covered = evidence::covered(&rests_on);
+    let format = args.format.get();
+    let document = Listed {
+        as_of: args.as_of,
+        rests_on: &rests_on,
+        connections: [],
+    };
+    let Some(mut sink) = format.sink::<ConnectionRow>(&document) else {
+        let connections = match args.as_of {
+            Some(at) => audit.connections_as_of(&filter, at).await,
+            None => audit.connections(&filter).await,
+        };
+        let connections = connections.map_err(CliError::failure)?;
+        if covered.is_ok() || !connections.is_empty() {
+            print_rows(&connection_table(&connections), &notes(connections.len()))?;
+        }
+        return covered.map(|()| Exit::Fine);
+    };
+    let mut number = 0;
+    let mut each = |row| {
+        sink.put(&row);
+        number += 1;
+        sink.is_open()
+    };
+    let done = match args.as_of {
+        Some(at) => {
+            let rows = audit.connections_as_of(&filter, at).await;
+            rows.map(|rows| {
+                rows.into_iter().all(each);
+            })
+        }
+        None => audit.each_connection(&filter, &mut each).await,
+    };
+    done.map_err(CliError::failure)?;
+    if covered.is_ok() || number > 0 {
+        sink.end()?;
+        format.note(&notes(number));
+    }
+    covered.map(|()| Exit::Fine)
+}
+
+/// Connections as a table.
+pub(crate) fn connection_table(rows: &[ConnectionRow]) -> TextTable {
+    let mut table = TextTable::new([
+        ("STATUS", Cut::Never),
+        ("SINCE", Cut::Never),
+        ("NAME", Cut::End),
+        ("PROVIDER", Cut::End),
+        ("ACCOUNT", Cut::Never),
+        ("ARN", Cut::Start),
+    ]);
+    for row in rows {
+        let status = match (row.deleted_at, &row.connection_status) {
+            (Some(_), _) => "DELETED".to_owned(),
+            (None, status) => or_dash(status.as_ref().map(|s| s.as_str())),
+        };
+        let since = row.deleted_at.unwrap_or(row.status_since);
+        let cells = [
+            Cell::word(status),
+            short(since).into(),
+            or_dash(row.connection_name.as_deref()).into(),
+            or_dash(row.provider_type.as_ref().map(|p| p.as_str())).into(),
+            row.account.to_string().into(),
+            row.connection_arn.to_string().into(),
+        ];
+        table.add(cells, Vec::new());
+    }
+    table
+}
+
+/// The columns of attributes that came later. They stand last, so that the columns
+/// before keep their places.
+pub(crate) const LATER_COLUMNS: [&str; 2] = ["provider_endpoint", "unknown_members"];
+
+/// The fields under [`LATER_COLUMNS`].
+pub(crate) fn later_fields(row: &ConnectionRow) -> [String; 2] {
+    [
+        field(row.provider_endpoint.as_deref()),
+        field(row.unknown_members.to_json()),
+    ]
+}
+
+impl Row for ConnectionRow {
+    fn header() -> Vec<&'static str> {
+        let mut header = connection_header();
+        header.extend(LATER_COLUMNS);
+        header
+    }
+
+    fn csv(&self) -> Vec<String> {
+        let mut fields = connection_fields(self);
+        fields.extend(later_fields(self));
+        fields
+    }
+}
+
+/// The columns of a connection without [`LATER_COLUMNS`].
+pub(crate) fn connection_header() -> Vec<&'static str> {
+    vec![
+        "account",
+        "connection_arn",
+        "region",
+        "connection_name",
+        "connection_status",
+        "provider_type",
+        "owner_account_id",
+        "host_arn",
+        "first_seen_at",
+        "status_since",
+        "last_seen_at",
+        "deleted_at",
+        "version",
+        "digest",
+    ]
+}
+
+/// The fields under [`connection_header`].
+pub(crate) fn connection_fields(row: &ConnectionRow) -> Vec<String> {
+    vec![
+        row.account.to_string(),
+        row.connection_arn.to_string(),
+        row.region.clone(),
+        field(row.connection_name.as_deref()),
+        field(row.connection_status.as_ref()),
+        field(row.provider_type.as_ref()),
+        field(row.owner_account_id.as_deref()),
+        field(row.host_arn.as_deref()),
+        row.first_seen_at.to_string(),
+        row.status_since.to_string(),
+        field(row.last_seen_at),
+        field(row.deleted_at),
+        row.version.to_string(),
+        field(row.digest),
+    ]
+}

@@ -1,0 +1,15 @@
+//! The commands, one file each: its arguments and what it does.
+
+pub(crate) mod changes;
+pub(crate) mod check;
+pub(crate) mod cost;
+pub(crate) mod demo;
+pub(crate) mod diff;
+pub(crate) mod export;
+pub(crate) mod list;
+pub(crate) mod report;
+pub(crate) mod runs;
+pub(crate) mod scan;
+pub(crate) mod shell;
+pub(crate) mod show;
+pub(crate) mod verify;

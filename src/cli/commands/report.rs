@@ -1,0 +1,191 @@
+//! `report`: what is known of a period, as one web page.
+
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args as ClapArgs;
+
+use crate::audit::Audit;
+use crate::aws::Meter;
+use crate::cli::args::rules::RuleFlags;
+use crate::cli::args::{StoreArgs, parse_every, parse_when};
+use crate::cli::error::{CliError, Exit, say};
+use crate::cli::store::Store;
+use crate::cli::{evidence, progress};
+use crate::domain::{AccountId, Clock, SystemClock, Timestamp};
+use crate::output::text::{count, short};
+use crate::report::{Report, ReportRequest, page};
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ReportArgs {
+    #[command(flatten)]
+    store: StoreArgs,
+    /// The file to write, replaced as a whole if it is there; - for standard output
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// The period's beginning: a date, a time, or how long ago (30d, 12h, 45m)
+    #[arg(long, value_name = "TIME", default_value = "30d", value_parser = parse_when)]
+    since: Timestamp,
+    /// The period's end
+    #[arg(long, value_name = "TIME", default_value = "now", value_parser = parse_when)]
+    until: Timestamp,
+    /// Only this account
+    #[arg(long, value_name = "ID")]
+    account: Option<AccountId>,
+    /// How often there should be a run: 1h, 15m, 1d [default: as often as there usually was]
+    ///
+    /// A gap counts once it is a tenth longer than that: schedules are not exact.
+    #[arg(long, value_name = "SPAN", value_parser = parse_every)]
+    every: Option<i64>,
+    /// The time that the page says it was made at: two reports of the same can
+    /// then be compared byte by byte [default: now]
+    #[arg(long, value_name = "TIME", value_parser = parse_when, hide_short_help = true)]
+    made_at: Option<Timestamp>,
+    /// Judge by no rules: the page then has no findings
+    #[arg(long, conflicts_with = "rules")]
+    no_rules: bool,
+    /// Rules from a TOML file, as for `ccinv check`
+    #[arg(long, value_name = "FILE")]
+    rules: Option<PathBuf>,
+    #[command(flatten)]
+    flags: RuleFlags,
+}
+
+pub(crate) async fn run(args: ReportArgs) -> Result<Exit, CliError> {
+    if args.since >= args.until {
+        return Err(CliError::Usage(format!(
+            "--since {} is not before --until {}",
+            short(args.since),
+            short(args.until)
+        )));
+    }
+    evidence::not_in_the_future("--until", args.until)?;
+    let rules = match args.no_rules {
+        true => Vec::new(),
+        false => args.flags.with_file(args.rules.as_deref())?,
+    };
+    // Before anything is read, which may take a while.
+    let out = Out::new(&args.out)?;
+    let store = Store::open(&args.store).await?;
+    let meter = Arc::new(Meter::default());
+    let audit = Audit::new(store.table().metered(Arc::clone(&meter)));
+    let request = ReportRequest {
+        since: args.since,
+        until: args.until,
+        account: args.account.clone(),
+        every_ms: args.every,
+        made_at: args.made_at.unwrap_or_else(|| SystemClock.now()),
+    };
+    let gathered = progress::shown(Report::gather(&audit, &request, &rules), || {
+        format!("reading the table: {} requests", meter.requests().read)
+    });
+    let report = gathered.await.map_err(CliError::failure)?;
+    let bases: Vec<_> = report.accounts.iter().map(|a| a.basis.clone()).collect();
+    evidence::recorded(&audit, &bases, args.account.as_ref(), Some(args.until)).await?;
+    args.flags.asked(&rules).refuse_unknown(&audit).await?;
+    if !report.is_evidence() {
+        return Err(CliError::NoEvidence(format!(
+            "{}; nothing was written",
+            lacking(&report)
+        )));
+    }
+    out.write(&report)?;
+    if let Out::File(path) = &out {
+        say(&format!(
+            "{} written: {}, {}, {}",
+            path.display(),
+            count(report.connections.len(), "connection"),
+            count(report.changes.len(), "change"),
+            count(report.runs.len(), "run")
+        ));
+    }
+    if report.without_evidence().is_empty() {
+        return Ok(Exit::Fine);
+    }
+    Err(CliError::NoEvidence(lacking(&report)))
+}
+
+/// Which accounts the report is no evidence of.
+fn lacking(report: &Report) -> String {
+    let accounts = report.without_evidence();
+    let accounts: Vec<&str> = accounts.iter().map(|a| a.account.as_str()).collect();
+    format!(
+        "no complete run of account {} covers any of {} to {}: nothing can be said of its connections then",
+        accounts.join(", "),
+        short(report.since),
+        short(report.until)
+    )
+}
+
+/// Where the page goes.
+enum Out {
+    Stdout,
+    File(PathBuf),
+}
+
+impl Out {
+    /// Refuses what can't be written.
+    fn new(path: &Path) -> Result<Self, CliError> {
+        if path.as_os_str() == "-" {
+            return Ok(Self::Stdout);
+        }
+        let wrong = |problem: &str| CliError::Usage(format!("--out {}: {problem}", path.display()));
+        if path.file_name().is_none() {
+            return Err(wrong("names no file"));
+        }
+        match path.metadata() {
+            Ok(there) if !there.is_file() => return Err(wrong("is there, and is no regular file")),
+            // Behind a link, the file itself is replaced.
+            Ok(_) => {
+                let file = path.canonicalize().map_err(|e| wrong(&e.to_string()))?;
+                return Ok(Self::File(file));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(wrong(&error.to_string())),
+        }
+        if !folder_of(path).is_dir() {
+            return Err(wrong("its folder is not there"));
+        }
+        Ok(Self::File(path.to_owned()))
+    }
+
+    /// Writes the page: a file has the old content or all of the new.
+    fn write(&self, report: &Report) -> Result<(), CliError> {
+        match self {
+            Self::Stdout => {
+                let written = crate::cli::render::print_with(|out| page::write_page(report, out));
+                written.map(|_| ())
+            }
+            Self::File(path) => replace(path, report).map_err(|error| {
+                CliError::Usage(format!(
+                    "--out {}: can't be written: {error}",
+                    path.display()
+                ))
+            }),
+        }
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn replace(path: &Path, report: &Report) -> io::Result<()> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".ccinv-report-").suffix(".tmp");
+    // As any new file: the umask takes away what it takes away.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(folder_of(path))?;
+    let mut page = BufWriter::new(&mut file);
+    page::write_page(report, &mut page)?;
+    page.flush()?;
+    drop(page);
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    Ok(())
+}

@@ -1,0 +1,293 @@
+//! `runs`: what was looked at and how that ended, and when nobody looked.
+
+use clap::Args as ClapArgs;
+
+use crate::audit::gaps::usual_interval;
+use crate::audit::{Audit, Gap};
+use crate::cli::args::{StoreArgs, parse_every, parse_when};
+use crate::cli::error::{CliError, Exit};
+use crate::cli::evidence;
+use crate::cli::render::csv::field;
+use crate::cli::render::text_table::{Cell, Cut, TextTable};
+use crate::cli::render::{Answer, FormatArgs, Row};
+use crate::cli::store::Store;
+use crate::domain::{AccountId, Clock, Outcome, RunRecord, SystemClock, Timestamp};
+use crate::output::text::{count, lasting, short};
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct RunsArgs {
+    #[command(flatten)]
+    store: StoreArgs,
+    /// Only of this account
+    #[arg(long, value_name = "ID")]
+    account: Option<AccountId>,
+    /// Only those that began from here on: a date, a time, or how long ago (30d, 12h, 45m)
+    #[arg(long, value_name = "TIME", value_parser = parse_when)]
+    since: Option<Timestamp>,
+    /// Only those that began before this
+    #[arg(long, value_name = "TIME", value_parser = parse_when)]
+    until: Option<Timestamp>,
+    /// Only those that ended so: COMPLETE, PARTIAL, FAILED
+    #[arg(long, value_name = "OUTCOME", value_parser = parse_outcome)]
+    outcome: Option<Outcome>,
+    /// At most so many of each account [default: 20, or all with --since or --until]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    limit: Option<u32>,
+    /// The times with no complete run, instead of the runs
+    #[arg(long, conflicts_with_all = ["outcome", "limit"])]
+    gaps: bool,
+    /// How often there should be one: 1h, 15m, 1d [default: as often as there usually was]
+    ///
+    /// A gap counts once it is a tenth longer than that: schedules are not exact.
+    #[arg(long, value_name = "SPAN", requires = "gaps", value_parser = parse_every)]
+    every: Option<i64>,
+    #[command(flatten)]
+    format: FormatArgs,
+}
+
+const USUAL_LIMIT: usize = 20;
+
+pub(crate) async fn run(args: RunsArgs) -> Result<Exit, CliError> {
+    if let (Some(since), Some(until)) = (args.since, args.until)
+        && since >= until
+    {
+        return Err(CliError::Usage(format!(
+            "--since {} is not before --until {}",
+            short(since),
+            short(until)
+        )));
+    }
+    let store = Store::open(&args.store).await?;
+    let audit = store.audit();
+    let bases = evidence::of_now(&audit, args.account.as_ref()).await?;
+    let accounts: Vec<AccountId> = bases.into_iter().map(|basis| basis.account).collect();
+    if args.gaps {
+        gaps(&audit, &accounts, &args).await
+    } else {
+        runs(&audit, &accounts, &args).await
+    }
+}
+
+async fn runs(audit: &Audit, accounts: &[AccountId], args: &RunsArgs) -> Result<Exit, CliError> {
+    let in_span = args.since.is_some() || args.until.is_some();
+    let usual = if in_span { usize::MAX } else { USUAL_LIMIT };
+    let limit = args.limit.and_then(|limit| usize::try_from(limit).ok());
+    let limit = limit.unwrap_or(usual);
+    let mut found = Vec::new();
+    for account in accounts {
+        let of_account = if in_span || args.outcome.is_some() {
+            let since = args.since.unwrap_or(Timestamp::from_millis(i64::MIN));
+            let until = args.until.unwrap_or(Timestamp::from_millis(i64::MAX));
+            let runs = audit.runs_between(account, since, until).await;
+            runs.map(|mut runs| {
+                runs.reverse();
+                runs.retain(|run| args.outcome.is_none_or(|outcome| outcome == run.outcome));
+                runs.truncate(limit);
+                runs
+            })
+        } else {
+            audit.runs(account, limit).await
+        };
+        found.extend(of_account.map_err(CliError::failure)?);
+    }
+    let answer = Answer {
+        rows: &found,
+        document: &found,
+        table: run_table,
+        notes: Vec::new(),
+    };
+    answer.print(args.format.get())?;
+    Ok(Exit::Fine)
+}
+
+/// Runs as a table; what is missing of a run stands under it.
+pub(crate) fn run_table(runs: &[RunRecord]) -> TextTable {
+    let mut table = TextTable::new([
+        ("ACCOUNT", Cut::Never),
+        ("#", Cut::Never),
+        ("STARTED", Cut::Never),
+        ("OUTCOME", Cut::Never),
+        ("TRIGGER", Cut::End),
+        ("LISTED", Cut::Never),
+        ("CONNECTIONS", Cut::Never),
+        ("CHANGES", Cut::Never),
+    ]);
+    for run in runs {
+        let complete = run.listings.iter().filter(|listing| listing.complete);
+        let cells = [
+            run.account.to_string().into(),
+            run.sequence.to_string().into(),
+            short(run.started_at).into(),
+            Cell::word(run.outcome.as_str()),
+            run.trigger.word().to_owned().into(),
+            format!("{}/{}", complete.count(), run.listings.len()).into(),
+            run.connections.values().sum::<u64>().to_string().into(),
+            run.changes.values().sum::<u64>().to_string().into(),
+        ];
+        let calls = run.trigger.calls_in_words();
+        let mut notes: Vec<String> = calls.iter().map(|calls| format!("after {calls}")).collect();
+        notes.extend(run.problems.iter().map(|p| format!("missing: {p}")));
+        table.add(cells, notes);
+    }
+    table
+}
+
+async fn gaps(audit: &Audit, accounts: &[AccountId], args: &RunsArgs) -> Result<Exit, CliError> {
+    let now = SystemClock.now();
+    let until = args.until.unwrap_or(now).min(now);
+    let mut found = Vec::new();
+    let mut notes = Vec::new();
+    for account in accounts {
+        let beginning = args.since.unwrap_or(Timestamp::from_millis(i64::MIN));
+        let runs = audit
+            .runs_between(account, beginning, until)
+            .await
+            .map_err(CliError::failure)?;
+        let complete = runs.iter().find(|run| run.is_evidence());
+        let first = complete.map(|run| run.started_at);
+        let Some(since) = args.since.or(first) else {
+            return Err(CliError::NoEvidence(format!(
+                "account {account} had no complete run before {}: all of it is one gap",
+                short(until)
+            )));
+        };
+        let Some(every) = args.every.or_else(|| usual_interval(&runs)) else {
+            return Err(CliError::Usage(format!(
+                "account {account} has too few complete runs to tell how often there should be \
+                 one: say it, such as --every 1h"
+            )));
+        };
+        let of_account = audit.gaps(account, since, until, every).await;
+        let of_account = of_account.map_err(CliError::failure)?;
+        let lasted = of_account.iter().map(|gap| gap.lasted_ms).sum();
+        notes.push(format!(
+            "account {account}: {} of more than {} from {} to {}, {} in all",
+            count(of_account.len(), "gap"),
+            lasting(u64::try_from(every).unwrap_or(0)),
+            short(since),
+            short(until),
+            lasting(lasted)
+        ));
+        found.extend(of_account);
+    }
+    let answer = Answer {
+        rows: &found,
+        document: &found,
+        table: gap_table,
+        notes,
+    };
+    answer.print(args.format.get())?;
+    Ok(Exit::Fine)
+}
+
+fn gap_table(gaps: &[Gap]) -> TextTable {
+    let mut table = TextTable::new([
+        ("ACCOUNT", Cut::Never),
+        ("LAST COMPLETE RUN", Cut::Never),
+        ("NEXT COMPLETE RUN", Cut::Never),
+        ("LASTED", Cut::Never),
+        ("MISSED", Cut::Never),
+    ]);
+    let or_none = |at: Option<Timestamp>| at.map_or("none".to_owned(), short);
+    for gap in gaps {
+        let cells = [
+            gap.account.to_string().into(),
+            or_none(gap.after).into(),
+            or_none(gap.before).into(),
+            lasting(gap.lasted_ms).into(),
+            gap.missed.to_string().into(),
+        ];
+        table.add(cells, Vec::new());
+    }
+    table
+}
+
+fn parse_outcome(text: &str) -> Result<Outcome, String> {
+    let outcome = text.to_ascii_uppercase().parse();
+    outcome.map_err(|malformed: crate::domain::ids::Malformed| malformed.to_string())
+}
+
+impl Row for RunRecord {
+    fn header() -> Vec<&'static str> {
+        vec![
+            "account",
+            "sequence",
+            "run_id",
+            "started_at",
+            "finished_at",
+            "outcome",
+            "trigger",
+            "event_id",
+            "principal_arn",
+            "source_ip",
+            "regions",
+            "regions_not_complete",
+            "connections",
+            "changes",
+            "tombstones_held_back",
+            "unwritten",
+            "problems",
+            "code_version",
+            "previous_digest",
+            "digest",
+        ]
+    }
+
+    fn csv(&self) -> Vec<String> {
+        let (principal, source) = self.trigger.caller();
+        let regions = |incomplete_only: bool| {
+            let names = self.listings.iter();
+            let names = names.filter(|listing| !(incomplete_only && listing.complete));
+            let names: Vec<&str> = names.map(|listing| listing.region.as_str()).collect();
+            names.join(" ")
+        };
+        vec![
+            self.account.to_string(),
+            self.sequence.to_string(),
+            self.run_id.to_string(),
+            self.started_at.to_string(),
+            self.finished_at.to_string(),
+            self.outcome.to_string(),
+            self.trigger.word().to_owned(),
+            field(self.trigger.event_id()),
+            field(principal),
+            field(source),
+            regions(false),
+            regions(true),
+            self.connections.values().sum::<u64>().to_string(),
+            self.changes.values().sum::<u64>().to_string(),
+            self.tombstones_held_back.to_string(),
+            self.unwritten.to_string(),
+            self.problems.join("; "),
+            self.code_version.to_string(),
+            field(self.previous_digest),
+            self.digest().to_string(),
+        ]
+    }
+}
+
+impl Row for Gap {
+    fn header() -> Vec<&'static str> {
+        vec![
+            "account",
+            "last_complete_run_at",
+            "next_complete_run_at",
+            "from",
+            "until",
+            "lasted_ms",
+            "missed",
+        ]
+    }
+
+    fn csv(&self) -> Vec<String> {
+        vec![
+            self.account.to_string(),
+            field(self.after),
+            field(self.before),
+            self.from.to_string(),
+            self.until.to_string(),
+            self.lasted_ms.to_string(),
+            self.missed.to_string(),
+        ]
+    }
+}

@@ -1,0 +1,316 @@
+//! `scan`: one run of the handler, now, with the caller's credentials.
+
+use crate::cli::args::{RegionList, StoreArgs, time};
+use crate::domain::plan::TombstoneGuard;
+use crate::lambda::config::{parse_concurrency, parse_guard};
+use clap::Args as ClapArgs;
+use std::io::{self, IsTerminal};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_credential_types::Credentials;
+use aws_sdk_sts::config::Region as SdkRegion;
+use serde_json::{Value, json};
+
+use crate::aws::error::Fault;
+use crate::aws::observer::{Observer, Retry};
+use crate::aws::{Meter, Patience};
+use crate::cli::error::{CliError, Exit, say};
+use crate::cli::render::{print, print_json};
+use crate::cli::store::Store;
+use crate::cli::{aws, progress};
+use crate::domain::{AccountId, Outcome, Region, SystemClock};
+use crate::inventory::{Inventory, Policy};
+use crate::lambda::config::check_retired;
+use crate::lambda::event::Request;
+use crate::lambda::handler::{Accounts, Handler, HandlerError};
+use crate::lambda::response::Answer;
+use crate::listing::{CodeConnections, Limits};
+use crate::local::embedded::Open;
+use crate::output::text::summary;
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ScanArgs {
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+    /// The regions to ask, separated by commas [default: your region]
+    ///
+    /// A listing shows the connections of all regions but the opt-in ones,
+    /// which keep theirs to themselves and have to be named.
+    #[arg(long, value_name = "REGIONS", value_parser = RegionList::parse)]
+    pub(crate) regions: Option<RegionList>,
+    /// Regions no longer inventoried, separated by commas
+    ///
+    /// Connections that only these regions listed stay on record as they were
+    /// last seen. The run does not report them as not confirmed.
+    #[arg(long, value_name = "REGIONS", value_parser = RegionList::parse)]
+    pub(crate) retired_regions: Option<RegionList>,
+    /// The account that your credentials belong to [default: asked of AWS]
+    #[arg(long, value_name = "ID")]
+    pub(crate) account: Option<AccountId>,
+    /// Only connections of this provider; such a run deletes nothing
+    #[arg(long, value_name = "PROVIDER")]
+    pub(crate) provider: Option<String>,
+    /// Only connections through this host; such a run deletes nothing
+    #[arg(long, value_name = "ARN")]
+    pub(crate) host_arn: Option<String>,
+    /// Believe that connections are gone however many they are
+    #[arg(long)]
+    pub(crate) accept_deletions: bool,
+    /// The share of the account that may be gone in one run: 0.5, 50% or off
+    #[arg(long, value_name = "SHARE", default_value = "0.5", value_parser = parse_guard)]
+    pub(crate) tombstone_guard: TombstoneGuard,
+    /// Table requests at the same time
+    #[arg(long, value_name = "NUMBER", default_value = "8", value_parser = parse_concurrency)]
+    pub(crate) max_concurrency: usize,
+    /// Limit the run's duration: 30s, 2m, at most 15m
+    ///
+    /// Calls that fail are retried until then, and each retry is reported on
+    /// standard error. Listing may take six tenths of it.
+    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = parse_timeout)]
+    pub(crate) timeout: Duration,
+    /// Print the run's summary as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// How long a run may take: not longer than Lambda would let it.
+fn parse_timeout(text: &str) -> Result<Duration, String> {
+    let seconds = text
+        .strip_suffix('s')
+        .and_then(|number| number.parse().ok());
+    let millis = time::span(text).and_then(|millis| u64::try_from(millis).ok());
+    let duration = seconds
+        .map(Duration::from_secs)
+        .or(millis.map(Duration::from_millis));
+    duration
+        .filter(|time| (Duration::from_secs(1)..=Duration::from_secs(900)).contains(time))
+        .ok_or_else(|| format!("{text:?} is not a duration from 1s to 15m"))
+}
+
+pub(crate) async fn run(args: ScanArgs) -> Result<Exit, CliError> {
+    let event = event(&args);
+    // Before anything is asked or made: what is wrong here is wrong usage.
+    Request::from_event(&event).map_err(|invalid| {
+        CliError::Usage(format!("{}: {}", flag(&invalid.field), invalid.problem))
+    })?;
+    let config = aws::config(&args.store.aws).await?;
+    let regions = regions(&args, &config)?;
+    let retired_regions = args
+        .retired_regions
+        .as_ref()
+        .map_or(&[][..], |list| &list.0);
+    check_retired(retired_regions, &regions)
+        .map_err(|problem| CliError::Usage(format!("--retired-regions: {problem}")))?;
+    let retired_regions = retired_regions.to_vec();
+    Store::check_region(&args.store, &config)?;
+    let credentials = aws::credentials(&config).await?;
+    let account = match &args.account {
+        Some(account) => account.clone(),
+        None => own_account(&config, &credentials, &regions, args.timeout).await?,
+    };
+    let store = Store::open_with(&args.store, Open::OrCreate, &config).await?;
+    let handler = Handler {
+        inventory: Inventory {
+            source: CodeConnections::new(config, Some(account.clone()), None),
+            table: store.table().clone(),
+            clock: SystemClock,
+            policy: Policy {
+                guard: args.tombstone_guard,
+                concurrency: args.max_concurrency,
+                patience: Patience::default(),
+                limits: Limits::default(),
+            },
+        },
+        accounts: Accounts::Listed(vec![account]),
+        regions,
+        retired_regions,
+        random: || fastrand::u128(..),
+    };
+    let waits = Arc::new(Waits::default());
+    let meter = Arc::new(Meter::watched(Arc::clone(&waits) as Arc<dyn Observer>));
+    let handled = handler.handle_metered(&event, args.timeout, Arc::clone(&meter));
+    let answer = tokio::select! {
+        answer = with_progress(handled, &meter, &waits) => answer,
+        () = interrupts(&meter, &waits) => {
+            say("ended by Ctrl-C; the run is not recorded");
+            return Ok(Exit::Interrupted);
+        }
+    };
+    let answer = match answer {
+        Ok(answer) | Err(HandlerError::RunFailed(answer)) => answer,
+        Err(error) => return Err(CliError::failure(error)),
+    };
+    let exit = tell(&answer, args.json)?;
+    Ok(match exit {
+        Exit::NoEvidence | Exit::Failure if meter.is_interrupted() => Exit::Interrupted,
+        exit => exit,
+    })
+}
+
+/// Has the run end early at the first Ctrl-C, and returns at the second.
+async fn interrupts(meter: &Meter, waits: &Waits) {
+    for is_first in [true, false] {
+        if tokio::signal::ctrl_c().await.is_err() {
+            // It can't be waited for: the run goes on to its end.
+            std::future::pending::<()>().await;
+        }
+        if is_first {
+            meter.interrupt();
+            waits.say("ending early: what is known is recorded; Ctrl-C again ends it at once");
+        }
+    }
+}
+
+/// Tells what a run waits for: at once, or where a spinner is shown, past it.
+#[derive(Debug, Default)]
+struct Waits {
+    lines: Mutex<Vec<String>>,
+    is_spinner_shown: AtomicBool,
+}
+
+impl Waits {
+    fn say(&self, line: &str) {
+        if self.is_spinner_shown.load(Ordering::Relaxed) {
+            self.lines().push(line.to_owned());
+        } else {
+            say(line);
+        }
+    }
+
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *self.lines())
+    }
+
+    fn lines(&self) -> MutexGuard<'_, Vec<String>> {
+        // Lines that a panic left behind are still lines.
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Observer for Waits {
+    fn retrying(&self, retry: &Retry<'_>) {
+        self.say(&retry.to_string());
+    }
+}
+
+fn tell(answer: &Answer, json: bool) -> Result<Exit, CliError> {
+    if json {
+        print_json(answer)?;
+    }
+    let mut exit = Exit::Fine;
+    for run in answer.runs() {
+        if !json {
+            print(&summary(run))?;
+        }
+        match run.outcome {
+            Outcome::Complete => {}
+            Outcome::Partial if exit == Exit::Failure => {}
+            Outcome::Partial => exit = Exit::NoEvidence,
+            Outcome::Failed => exit = Exit::Failure,
+        }
+    }
+    Ok(exit)
+}
+
+fn event(args: &ScanArgs) -> Value {
+    let mut event = json!({"accept_deletions": args.accept_deletions});
+    let mut put = |field: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            event[field] = value;
+        }
+    };
+    put("regions", args.regions.as_ref().map(|list| json!(list.0)));
+    put(
+        "ProviderTypeFilter",
+        args.provider.as_ref().map(|p| json!(p)),
+    );
+    put("HostArnFilter", args.host_arn.as_ref().map(|h| json!(h)));
+    event
+}
+
+/// The flag that an event's field came from.
+fn flag(field: &str) -> &str {
+    match field {
+        "ProviderTypeFilter" => "--provider",
+        "HostArnFilter" => "--host-arn",
+        other => other,
+    }
+}
+
+fn regions(args: &ScanArgs, config: &SdkConfig) -> Result<Vec<Region>, CliError> {
+    if let Some(list) = &args.regions {
+        return Ok(list.0.clone());
+    }
+    aws::region(config)?
+        .map(|region| vec![region])
+        .ok_or_else(|| {
+            CliError::Usage(
+                "no AWS region is set; name some with --regions, or set AWS_REGION".to_owned(),
+            )
+        })
+}
+
+/// The account that the credentials belong to: they may say so themselves
+/// (`AWS_ACCOUNT_ID`, or a profile); otherwise AWS is asked, where the
+/// connections are.
+async fn own_account(
+    config: &SdkConfig,
+    credentials: &Credentials,
+    regions: &[Region],
+    time: Duration,
+) -> Result<AccountId, CliError> {
+    if let Some(told) = credentials.account_id() {
+        return account_of(told.as_str());
+    }
+    let mut sts = aws_sdk_sts::config::Builder::from(config);
+    if let (None, Some(region)) = (config.region(), regions.first()) {
+        sts.set_region(Some(SdkRegion::new(region.to_string())));
+    }
+    let sts = aws_sdk_sts::Client::from_conf(sts.build());
+    let problem = match tokio::time::timeout(time, sts.get_caller_identity().send()).await {
+        Ok(Ok(identity)) => return account_of(&identity.account.unwrap_or_default()),
+        Ok(Err(error)) => Fault::from(&error).to_string(),
+        Err(_) => "no answer of STS within --timeout".to_owned(),
+    };
+    Err(CliError::Usage(format!(
+        "the account of your credentials could not be told ({problem}); name it with --account"
+    )))
+}
+
+fn account_of(told: &str) -> Result<AccountId, CliError> {
+    told.parse().map_err(|malformed| {
+        CliError::Usage(format!("the account of your credentials: {malformed}"))
+    })
+}
+
+/// How long nothing is said of a run that goes on.
+const SILENCE: Duration = Duration::from_secs(15);
+
+/// Shows how far the run has come: a spinner on a terminal, else a line now and
+/// then. What it waits for is told either way.
+async fn with_progress<T>(run: impl Future<Output = T>, meter: &Meter, waits: &Waits) -> T {
+    if !io::stderr().is_terminal() {
+        say("listing connections");
+        let mut run = std::pin::pin!(run);
+        loop {
+            let done = tokio::time::timeout(SILENCE, &mut run).await;
+            say(&told(meter));
+            if let Ok(done) = done {
+                return done;
+            }
+        }
+    }
+    waits.is_spinner_shown.store(true, Ordering::Relaxed);
+    progress::shown_with(run, || told(meter), || waits.take()).await
+}
+
+fn told(meter: &Meter) -> String {
+    let progress = meter.progress();
+    format!(
+        "{} pages listed with {} connections, {} written",
+        progress.pages, progress.listed, progress.written
+    )
+}

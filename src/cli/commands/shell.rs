@@ -1,0 +1,107 @@
+//! `completions` and `man`: for the shell, from the arguments themselves.
+
+use clap::builder::PossibleValuesParser;
+use clap::{Args as ClapArgs, Command, ValueEnum, ValueHint};
+use clap_complete::Shell;
+
+use crate::cli::error::{CliError, Exit};
+use crate::cli::render::print;
+use crate::domain::listing::ListingGroup;
+use crate::domain::{ChangeKind, ConnectionStatus, ProviderType};
+
+/// The shells that completions are made for.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum For {
+    Bash,
+    Zsh,
+    Fish,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    #[arg(value_name = "SHELL", value_enum)]
+    shell: For,
+}
+
+pub(crate) fn completions(args: CompletionsArgs, command: Command) -> Result<Exit, CliError> {
+    let shell = match args.shell {
+        For::Bash => Shell::Bash,
+        For::Zsh => Shell::Zsh,
+        For::Fish => Shell::Fish,
+    };
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut completed(command), "ccinv", &mut text);
+    printed(text)
+}
+
+/// The arguments with what shells complete their values with. Other values stay
+/// allowed: what a shell offers is no rule.
+fn completed(command: Command) -> Command {
+    command
+        .mut_args(|arg| {
+            let of_file = arg.get_value_names().is_some_and(|names| {
+                let mut names = names.iter().map(|name| name.as_str());
+                names.any(|name| matches!(name, "FILE" | "FOLDER"))
+            });
+            match values(arg.get_long().unwrap_or_default()) {
+                Some(values) => arg.value_parser(PossibleValuesParser::new(values)),
+                None if of_file || !arg.get_action().takes_values() => arg,
+                // Without a hint, it would be a file.
+                None => arg.value_hint(ValueHint::Other),
+            }
+        })
+        .mut_subcommands(completed)
+}
+
+/// The known values of an option whose values are open.
+fn values(option: &str) -> Option<Vec<&'static str>> {
+    Some(match option {
+        "status" => {
+            let known: &'static [ConnectionStatus] = &ConnectionStatus::KNOWN;
+            known.iter().map(ConnectionStatus::as_str).collect()
+        }
+        "kind" => ChangeKind::ALL.map(ChangeKind::as_str).to_vec(),
+        "outcome" => vec!["COMPLETE", "PARTIAL", "FAILED"],
+        "provider" | "allow-provider" => {
+            let known: &'static [ProviderType] = &ProviderType::KNOWN;
+            known.iter().map(ProviderType::as_str).collect()
+        }
+        "region" | "regions" | "retired-regions" => ListingGroup::DEFAULT_REGIONS.to_vec(),
+        _ => return None,
+    })
+}
+
+/// One page: each command is a section, so that one file has all of it.
+pub(crate) fn man(mut command: Command) -> Result<Exit, CliError> {
+    command.build();
+    let mut text = Vec::new();
+    let page = clap_mangen::Man::new(command.clone());
+    page.render_title(&mut text)
+        .and_then(|()| page.render_name_section(&mut text))
+        .and_then(|()| page.render_synopsis_section(&mut text))
+        .and_then(|()| page.render_description_section(&mut text))
+        .and_then(|()| page.render_options_section(&mut text))
+        .and_then(|()| page.render_extra_section(&mut text))
+        .map_err(CliError::failure)?;
+    for command in command.get_subcommands().filter(|c| c.get_name() != "help") {
+        let name = command.get_name().to_uppercase();
+        text.extend_from_slice(format!(".SH \"CCINV {name}\"\n").as_bytes());
+        let page = clap_mangen::Man::new(command.clone());
+        let mut sections = Vec::new();
+        page.render_synopsis_section(&mut sections)
+            .and_then(|()| page.render_description_section(&mut sections))
+            .and_then(|()| page.render_options_section(&mut sections))
+            .and_then(|()| page.render_extra_section(&mut sections))
+            .map_err(CliError::failure)?;
+        let sections = String::from_utf8(sections).map_err(CliError::failure)?;
+        // Sections of a command are parts of its own section.
+        text.extend_from_slice(sections.replace(".SH ", ".SS ").as_bytes());
+    }
+    printed(text)
+}
+
+fn printed(text: Vec<u8>) -> Result<Exit, CliError> {
+    print(&String::from_utf8(text).map_err(CliError::failure)?)?;
+    Ok(Exit::Fine)
+}

@@ -1,0 +1,193 @@
+//! `show`: one connection, and its time line.
+
+use std::fmt::Write as _;
+
+use clap::Args as ClapArgs;
+
+use super::changes::history_table;
+use crate::audit::timeline::{Segment, SegmentState};
+use crate::audit::{ConnectionRow, Shown};
+use crate::cli::args::{StoreArgs, parse_connection, parse_when};
+use crate::cli::error::{CliError, Exit};
+use crate::cli::render::text_table::TextTable;
+use crate::cli::render::{Answer, Format, FormatArgs, print, print_table};
+use crate::cli::store::Store;
+use crate::cli::{evidence, suggestions};
+use crate::domain::digest::canonical_json;
+use crate::domain::{AccountId, Clock, SystemClock, Timestamp};
+use crate::output::escape::printable;
+use crate::output::text::{lasting, or_dash, short};
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ShowArgs {
+    /// The connection's ARN, its name, or the last part of its ARN
+    #[arg(value_name = "ARN_OR_NAME", value_parser = parse_connection)]
+    connection: String,
+    #[command(flatten)]
+    store: StoreArgs,
+    /// Only in this account
+    #[arg(long, value_name = "ID")]
+    account: Option<AccountId>,
+    /// Where the time line begins: a date, a time, or how long ago (30d, 12h, 45m)
+    #[arg(long, value_name = "TIME", default_value = "30d", value_parser = parse_when)]
+    since: Timestamp,
+    #[command(flatten)]
+    format: FormatArgs,
+}
+
+/// Characters that a time line is drawn with.
+const LINE: usize = 60;
+
+pub(crate) async fn run(args: ShowArgs) -> Result<Exit, CliError> {
+    let store = Store::open(&args.store).await?;
+    let audit = store.audit();
+    let span = (args.since, SystemClock.now());
+    let shown = audit
+        .show(&args.connection, args.account.as_ref(), span)
+        .await
+        .map_err(CliError::failure)?;
+    if shown.is_empty() {
+        return Err(
+            suggestions::no_connection(&audit, &args.connection, args.account.as_ref()).await?,
+        );
+    }
+    let format = args.format.get();
+    if format == Format::Table {
+        for (i, shown) in shown.iter().enumerate() {
+            if i > 0 {
+                print("\n")?;
+            }
+            print(&fields(shown))?;
+            print(&time_line(&shown.timeline))?;
+            print("\n")?;
+            print_table(&history_table(&shown.history.changes))?;
+            let notes = evidence::lines(std::slice::from_ref(&shown.rests_on));
+            print(&printable_lines(&notes))?;
+        }
+        return Ok(Exit::Fine);
+    }
+    let rows: Vec<ConnectionRow> = shown.iter().map(|s| s.connection.clone()).collect();
+    let answer = Answer {
+        rows: &rows,
+        document: &shown,
+        table: |_: &[_]| TextTable::new([]),
+        notes: Vec::new(),
+    };
+    answer.print(format)?;
+    Ok(Exit::Fine)
+}
+
+fn printable_lines(notes: &[String]) -> String {
+    let lines: String = notes.iter().map(|note| printable(note) + "\n").collect();
+    format!("\n{lines}")
+}
+
+fn fields(shown: &Shown) -> String {
+    let row = &shown.connection;
+    let status = match row.deleted_at {
+        Some(_) => "DELETED",
+        None => row.connection_status.as_ref().map_or("-", |s| s.as_str()),
+    };
+    let since = row.deleted_at.unwrap_or(row.status_since);
+    let listed_in: Vec<&str> = shown.listed_in.iter().map(|r| r.as_str()).collect();
+    let fields = [
+        ("name", or_dash(row.connection_name.as_deref())),
+        ("ARN", row.connection_arn.to_string()),
+        (
+            "status",
+            format!(
+                "{status}, for {} (since {})",
+                lasting(shown.in_status_ms),
+                short(since)
+            ),
+        ),
+        (
+            "provider",
+            or_dash(row.provider_type.as_ref().map(|p| p.as_str())),
+        ),
+        ("endpoint", or_dash(row.provider_endpoint.as_deref())),
+        ("host", or_dash(row.host_arn.as_deref())),
+        ("owner", or_dash(row.owner_account_id.as_deref())),
+        ("account", row.account.to_string()),
+        ("lives in", row.region.clone()),
+        ("listed in", listed_in.join(", ")),
+        ("console", or_dash(row.console_url.as_deref())),
+        ("first seen", short(row.first_seen_at)),
+        ("last seen", row.last_seen_at.map_or("-".to_owned(), short)),
+        ("changes", row.version.to_string()),
+    ];
+    let mut text = String::new();
+    for (name, value) in fields {
+        let _ = writeln!(text, "{name:<11}{}", printable(&value));
+    }
+    for (name, value) in row.unknown_members.iter() {
+        let member = format!("{name}: {}", canonical_json(value));
+        let _ = writeln!(text, "{:<11}{}", "not known", printable(&member));
+    }
+    text
+}
+
+/// The time line as a row of signs, with what they mean.
+fn time_line(segments: &[Segment]) -> String {
+    let (Some(first), Some(last)) = (segments.first(), segments.last()) else {
+        return String::new();
+    };
+    let whole = last.until.millis_since(first.from).max(1);
+    let mut signs = String::with_capacity(LINE);
+    let mut meanings: Vec<(char, String)> = Vec::new();
+    for slot in 0..LINE {
+        let Some(segment) = longest_in(segments, slot, first.from, whole) else {
+            continue;
+        };
+        let (sign, meaning) = drawn(&segment.state);
+        signs.push(sign);
+        if !meanings.iter().any(|(_, told)| *told == meaning) {
+            meanings.push((sign, meaning));
+        }
+    }
+    let (from, until) = (short(first.from), short(last.until));
+    let apart = LINE.saturating_sub(from.len() + until.len());
+    let meanings: Vec<String> = meanings
+        .iter()
+        .map(|(sign, meaning)| format!("{sign} {}", printable(meaning)))
+        .collect();
+    format!(
+        "\n{from}{}{until}\n{signs}\n{}\n",
+        " ".repeat(apart),
+        meanings.join("   ")
+    )
+}
+
+/// What is true for the longest part of a slot.
+fn longest_in(
+    segments: &[Segment],
+    slot: usize,
+    begin: Timestamp,
+    whole_ms: u64,
+) -> Option<&Segment> {
+    let edge = |slot: usize| {
+        let part = u128::from(whole_ms) * slot as u128 / LINE as u128;
+        begin.millis() + i64::try_from(part).unwrap_or(i64::MAX)
+    };
+    let (from, until) = (edge(slot), edge(slot + 1));
+    segments
+        .iter()
+        .max_by_key(|segment| segment.until.millis().min(until) - segment.from.millis().max(from))
+}
+
+fn drawn(state: &SegmentState) -> (char, String) {
+    match state {
+        SegmentState::NotObserved => ('·', "not observed".to_owned()),
+        SegmentState::Absent => ('_', "not there".to_owned()),
+        SegmentState::Changing => ('~', "changed in here".to_owned()),
+        SegmentState::Present { status } => {
+            let sign = match status.as_str() {
+                "AVAILABLE" => '█',
+                "PENDING" => '░',
+                "ERROR" => '▚',
+                _ => '▒',
+            };
+            (sign, status.clone())
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! `verify`: whether the record is whole.
+
+use crate::cli::args::StoreArgs;
+use clap::Args as ClapArgs;
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::audit::verify::{Finding, Verification, verify};
+use crate::cli::error::{CliError, Exit};
+use crate::cli::render::{print, print_json};
+use crate::cli::store::Store;
+use crate::cli::{progress, suggestions};
+use crate::domain::ids::Malformed;
+use crate::domain::{AccountId, Clock, Digest, SystemClock};
+use crate::output::escape::printable;
+use crate::output::text::count;
+use crate::table::keys;
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct VerifyArgs {
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+    /// Only this account
+    #[arg(long, value_name = "ID")]
+    pub(crate) account: Option<AccountId>,
+    /// A head that was noted elsewhere: some run must still have that digest
+    #[arg(long, value_name = "DIGEST")]
+    pub(crate) head: Option<Digest>,
+    /// Heads of many accounts: a file with lines ACCOUNT DIGEST; - for standard input
+    ///
+    /// Some run of each account must still have that digest. An account may
+    /// have several lines.
+    #[arg(long, value_name = "FILE", conflicts_with = "account")]
+    pub(crate) heads: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+pub(crate) async fn run(args: VerifyArgs) -> Result<Exit, CliError> {
+    let heads = match &args.heads {
+        Some(path) => read_heads(path)?,
+        None => Vec::new(),
+    };
+    let store = Store::open(&args.store).await?;
+    let now = SystemClock.now();
+    let read = AtomicU64::new(0);
+    let verifying = verify(store.table(), args.account.as_ref(), now, |records| {
+        read.store(records, Ordering::Relaxed);
+    });
+    let found = progress::shown(verifying, || {
+        format!("verifying: {} records read", read.load(Ordering::Relaxed))
+    });
+    let mut found = found.await.map_err(CliError::failure)?;
+    if heads.is_empty() && found.accounts.is_empty() && found.findings.is_empty() {
+        let whose = match &args.account {
+            Some(account) => format!(" of account {account}"),
+            None => String::new(),
+        };
+        let others = suggestions::other_accounts(&store.audit(), args.account.as_ref()).await?;
+        return Err(CliError::NoEvidence(format!(
+            "nothing{whose} is recorded here: there is nothing to verify{others}"
+        )));
+    }
+    let missing = missing_heads(&found, heads);
+    found.findings.extend(missing);
+    let stray = args.head.filter(|head| !has_head(&found, *head));
+    if args.json {
+        print_json(&found)?;
+    } else {
+        print(&told(&found))?;
+    }
+    if let Some(head) = stray {
+        return Err(CliError::Findings(format!(
+            "no run has the digest {head}: the table is another one, or was cut off before that run"
+        )));
+    }
+    if found.findings.is_empty() {
+        Ok(Exit::Fine)
+    } else {
+        Ok(Exit::Findings)
+    }
+}
+
+/// Reads a file of heads, a line each: an account and the digest of one of its
+/// runs. Empty lines and those that begin with # are passed over.
+fn read_heads(path: &Path) -> Result<Vec<(AccountId, Digest)>, CliError> {
+    let unreadable = |error: io::Error| CliError::Usage(format!("{}: {error}", path.display()));
+    let text = match path == Path::new("-") {
+        true => io::read_to_string(io::stdin()),
+        false => std::fs::read_to_string(path),
+    };
+    let text = text.map_err(unreadable)?;
+    let mut heads = Vec::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let head = head_of(line).map_err(|problem| {
+            CliError::Usage(format!("{}:{number}: {problem}", path.display()))
+        })?;
+        heads.push(head);
+    }
+    if heads.is_empty() {
+        return Err(CliError::Usage(format!(
+            "{}: has no heads; should have lines of an account and a digest",
+            path.display()
+        )));
+    }
+    Ok(heads)
+}
+
+fn head_of(line: &str) -> Result<(AccountId, Digest), String> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let [account, digest] = words.as_slice() else {
+        return Err("should be an account and a digest, with a blank between".to_owned());
+    };
+    let account: AccountId = account.parse().map_err(|e: Malformed| e.to_string())?;
+    let digest: Digest = digest.parse().map_err(|e: Malformed| e.to_string())?;
+    Ok((account, digest))
+}
+
+/// A finding for each account that is not recorded, and for each digest that
+/// none of its account's runs has.
+fn missing_heads(found: &Verification, heads: Vec<(AccountId, Digest)>) -> Vec<Finding> {
+    let recorded: HashMap<&AccountId, HashSet<&Digest>> = found
+        .accounts
+        .iter()
+        .map(|account| (&account.account, account.digests.iter().collect()))
+        .collect();
+    let missing = heads.into_iter().filter_map(|(account, head)| {
+        let problem = match recorded.get(&account) {
+            Some(digests) if digests.contains(&head) => return None,
+            Some(_) => format!(
+                "no run of account {account} has the digest {head}: the table is another one, \
+                 or was cut off before that run"
+            ),
+            None => {
+                format!("nothing of account {account} is recorded; a run had the digest {head}")
+            }
+        };
+        Some(Finding {
+            pk: keys::account_pk(&account),
+            sk: keys::ACCOUNT_SK.to_owned(),
+            problem,
+        })
+    });
+    missing.collect()
+}
+
+fn has_head(found: &Verification, head: Digest) -> bool {
+    found
+        .accounts
+        .iter()
+        .any(|account| account.digests.contains(&head))
+}
+
+fn told(found: &Verification) -> String {
+    let mut text = String::new();
+    for account in &found.accounts {
+        let number = |n: u64, what: &str| count(usize::try_from(n).unwrap_or(usize::MAX), what);
+        text.push_str(&format!(
+            "account {}: {}, {}, {} checked\n",
+            account.account,
+            number(account.connections, "connection"),
+            number(account.changes, "change"),
+            number(account.runs, "run"),
+        ));
+        match account.head {
+            Some(head) => text.push_str(&format!("  head {head}\n")),
+            None => text.push_str("  no run is recorded, so there is no head\n"),
+        }
+    }
+    for finding in &found.findings {
+        let line = format!("{} {}: {}", finding.pk, finding.sk, finding.problem);
+        text.push_str(&printable(&line));
+        text.push('\n');
+    }
+    text.push_str(&match found.findings.len() {
+        0 => "whole: every record is as it was written, and none is missing\n".to_owned(),
+        n => format!("NOT WHOLE: {}\n", count(n, "finding")),
+    });
+    text
+}

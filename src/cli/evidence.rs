@@ -1,0 +1,168 @@
+//! What answers rest on, as they say it.
+
+use std::fmt::Write as _;
+
+use super::error::CliError;
+use super::suggestions;
+use crate::audit::{Audit, Basis, NotObserved, RunBasis, settled_by};
+use crate::domain::{AccountId, Clock, SystemClock, Timestamp};
+use crate::output::text::{count, lasting, short};
+
+/// What an answer rests on, a line for each account and for each region that
+/// was not observed.
+pub(crate) fn lines(bases: &[Basis]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for basis in bases {
+        lines.push(format!("account {}: {}", basis.account, rests_on(basis)));
+        if basis.unconfirmed > 0 {
+            let connections = count(
+                usize::try_from(basis.unconfirmed).unwrap_or(usize::MAX),
+                "connection",
+            );
+            lines.push(format!(
+                "  not confirmed: {connections} on record as present, not listed by the last run"
+            ));
+        }
+        lines.extend(basis.impossible_times.iter().map(|run| {
+            format!(
+                "  impossible time: run {} ({}) says that it ended at {}, \
+                 and runs numbered after it had ended before; it is left out",
+                run.sequence,
+                run.outcome,
+                short(run.finished_at)
+            )
+        }));
+        let missing = basis.not_observed.iter();
+        lines.extend(missing.map(|missing| format!("  {}", not_observed(missing))));
+    }
+    lines
+}
+
+fn rests_on(basis: &Basis) -> String {
+    let Some(last) = &basis.last_run else {
+        return format!("no run had ended by {}", short(basis.at));
+    };
+    match &basis.last_complete_run {
+        Some(complete) if complete.sequence == last.sequence => format!("rests on {}", run(last)),
+        Some(complete) => format!("rests on {}, and on {}", run(complete), run(last)),
+        None => format!("no complete run; the last was {}", run(last)),
+    }
+}
+
+fn run(run: &RunBasis) -> String {
+    format!(
+        "run {} ({}, {}) of {}, {} before",
+        run.sequence,
+        run.outcome,
+        count(run.regions.len(), "region"),
+        short(run.started_at),
+        lasting(run.age_ms)
+    )
+}
+
+/// What was not observed, and why.
+pub(crate) fn not_observed(missing: &NotObserved) -> String {
+    let mut line = format!("not observed: {}: {}", missing.region, missing.message);
+    if let Some(at) = missing.last_listed_at {
+        let _ = write!(line, "; last listed at {}", short(at));
+    }
+    line
+}
+
+/// A line about an answer that may still be added to.
+pub(crate) fn unsettled(until: Timestamp) -> Option<String> {
+    let settled = settled_by(SystemClock.now());
+    (until > settled).then(|| {
+        format!(
+            "what was observed after {} may still be added to",
+            short(settled)
+        )
+    })
+}
+
+/// A time that is over: what will be can't be told.
+pub(crate) fn not_in_the_future(option: &str, at: Timestamp) -> Result<(), CliError> {
+    let now = SystemClock.now();
+    if at > now {
+        return Err(CliError::Usage(format!(
+            "{option} {} is in the future; it is {} now",
+            short(at),
+            short(now)
+        )));
+    }
+    Ok(())
+}
+
+/// What is known now of the accounts, where anything is recorded of them.
+pub(crate) async fn of_now(
+    audit: &Audit,
+    account: Option<&AccountId>,
+) -> Result<Vec<Basis>, CliError> {
+    let bases = audit.bases(account, SystemClock.now()).await;
+    let bases = bases.map_err(CliError::failure)?;
+    recorded(audit, &bases, account, None).await?;
+    Ok(bases)
+}
+
+/// Refuses to answer where nothing at all is recorded, or was by the time
+/// that is asked about: an empty answer would read as "there is nothing".
+pub(crate) async fn recorded(
+    audit: &Audit,
+    bases: &[Basis],
+    account: Option<&AccountId>,
+    as_of: Option<Timestamp>,
+) -> Result<(), CliError> {
+    if bases.iter().any(|basis| basis.last_run.is_some()) {
+        return Ok(());
+    }
+    let whose = account.map_or(String::new(), |account| format!(" of account {account}"));
+    let when = match as_of {
+        Some(at) if !bases.is_empty() => format!("had ended by {}", short(at)),
+        _ => "is recorded here".to_owned(),
+    };
+    let others = suggestions::other_accounts(audit, account).await?;
+    Err(CliError::NoEvidence(format!(
+        "no run{whose} {when}: nothing can be said about its connections{others}"
+    )))
+}
+
+/// Says which accounts no complete run covers: what is not listed of them may
+/// have been there.
+pub(crate) fn covered(bases: &[Basis]) -> Result<(), CliError> {
+    unless_evidence(bases, Basis::is_evidence, |accounts, at| {
+        format!(
+            "no complete run of account {accounts} had ended by {at}: \
+             what is not listed may have been there"
+        )
+    })
+}
+
+/// Says of which accounts no complete run began from `since` on: what changed
+/// of them may not have been seen.
+pub(crate) fn looked(bases: &[Basis], since: Timestamp) -> Result<(), CliError> {
+    let looked = |basis: &Basis| {
+        let run = basis.last_complete_run.as_ref();
+        run.is_some_and(|run| run.started_at >= since)
+    };
+    unless_evidence(bases, looked, |accounts, at| {
+        format!(
+            "no complete run of account {accounts} began from {} to {at}: \
+             what changed then may not have been observed",
+            short(since)
+        )
+    })
+}
+
+fn unless_evidence(
+    bases: &[Basis],
+    is_evidence: impl Fn(&Basis) -> bool,
+    told: impl Fn(&str, &str) -> String,
+) -> Result<(), CliError> {
+    let missing: Vec<&Basis> = bases.iter().filter(|basis| !is_evidence(basis)).collect();
+    let Some(first) = missing.first() else {
+        return Ok(());
+    };
+    let accounts: Vec<&str> = missing.iter().map(|b| b.account.as_str()).collect();
+    let at = short(first.at);
+    Err(CliError::NoEvidence(told(&accounts.join(", "), &at)))
+}

@@ -1,0 +1,108 @@
+//! Printing: tables for people, JSON and CSV for programs.
+
+pub(crate) mod check;
+pub(crate) mod csv;
+mod print;
+mod row;
+pub(crate) mod row_writer;
+pub(crate) mod text_table;
+
+use clap::{Args as ClapArgs, ValueEnum};
+use serde::Serialize;
+
+use super::error::CliError;
+pub(crate) use print::{is_read, note, print, print_json, print_rows, print_table, print_with};
+pub(crate) use row::Row;
+use row_writer::{Lines, Sink};
+use text_table::TextTable;
+
+/// How rows come out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Aligned text that fits the terminal
+    #[default]
+    Table,
+    /// One JSON document, with what the answer rests on
+    Json,
+    /// One JSON object a line for each row
+    Jsonl,
+    /// Comma-separated values under a header
+    Csv,
+}
+
+/// Which format is asked for.
+#[derive(Debug, Clone, Copy, ClapArgs)]
+pub(crate) struct FormatArgs {
+    /// How rows come out; with jsonl and csv, what they rest on goes to standard error
+    #[arg(long, value_name = "FORMAT", default_value = "table", value_enum)]
+    format: Format,
+    /// The same as --format json
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+}
+
+impl FormatArgs {
+    /// The format.
+    pub(crate) fn get(self) -> Format {
+        if self.json { Format::Json } else { self.format }
+    }
+}
+
+impl Format {
+    /// A sink for rows that are written as they come: lines, or in the
+    /// list that the document `empty` ends with. A table takes all rows at once.
+    pub(crate) fn sink<R: Row>(self, empty: &impl Serialize) -> Option<Sink> {
+        match self {
+            Self::Table => None,
+            Self::Json => Some(Sink::document(empty)),
+            Self::Jsonl => Some(Sink::new(Lines::Jsonl, &R::header())),
+            Self::Csv => Some(Sink::new(Lines::Csv, &R::header())),
+        }
+    }
+
+    /// Says what rows rest on that were written as they came. A document has it
+    /// in itself.
+    pub(crate) fn note(self, notes: &[String]) {
+        if self != Self::Json {
+            note(notes);
+        }
+    }
+
+    /// How rows become lines, if they do.
+    pub(crate) fn lines(self) -> Option<Lines> {
+        match self {
+            Self::Jsonl => Some(Lines::Jsonl),
+            Self::Csv => Some(Lines::Csv),
+            Self::Table | Self::Json => None,
+        }
+    }
+}
+
+/// An answer: its rows, and the lines that say what it rests on.
+pub(crate) struct Answer<'a, R, D, T> {
+    /// The rows.
+    pub(crate) rows: &'a [R],
+    /// The whole of it as one JSON document.
+    pub(crate) document: &'a D,
+    /// What makes a table of them, if it is to be one.
+    pub(crate) table: T,
+    /// What it rests on, a line each.
+    pub(crate) notes: Vec<String>,
+}
+
+impl<R: Row, D: Serialize, T: FnOnce(&[R]) -> TextTable> Answer<'_, R, D, T> {
+    /// Prints it.
+    pub(crate) fn print(self, format: Format) -> Result<(), CliError> {
+        let Some(lines) = format.lines() else {
+            if format == Format::Json {
+                return print_json(self.document);
+            }
+            return print_rows(&(self.table)(self.rows), &self.notes);
+        };
+        let mut sink = Sink::new(lines, &R::header());
+        self.rows.iter().for_each(|row| sink.put(row));
+        sink.end()?;
+        note(&self.notes);
+        Ok(())
+    }
+}

@@ -1,0 +1,69 @@
+//! Since when a connection breaks a rule by what it is: its changes tell.
+//! They are read only of what was found, if there was more than one.
+
+use super::check::Judgement;
+use super::evaluate::{Opinion, connection_opinion};
+use super::evidence::{Evidence, RecordKey};
+use super::requirement::Demand;
+use crate::audit::{Audit, AuditError, ConnectionRow};
+use crate::domain::Change;
+use crate::table::TableError;
+
+impl Audit {
+    /// Completes findings that don't say since when.
+    ///
+    /// # Errors
+    /// [`AuditError`] if the table can't be read. Changes that can't be leave
+    /// it unsaid.
+    pub(crate) async fn tell_since(
+        &self,
+        demand: &Demand,
+        evidence: &Evidence,
+        judgement: &mut Judgement,
+    ) -> Result<(), AuditError> {
+        if !demand.is_about_values() {
+            return Ok(());
+        }
+        let unsaid = judgement.findings.iter_mut();
+        for finding in unsaid.filter(|finding| finding.since.is_none()) {
+            let arn = finding.connection_arn.as_ref();
+            let Some(row) = arn.and_then(|arn| evidence.connection(arn)) else {
+                continue;
+            };
+            let read = self
+                .table()
+                .changes_of(&row.account, &row.connection_arn)
+                .await;
+            let changes = match read {
+                Ok(changes) => changes,
+                Err(TableError::Corrupt(_)) => continue,
+                Err(failed @ TableError::Call { .. }) => return Err(failed.into()),
+            };
+            if let Some(change) = began(demand, row, &changes, evidence) {
+                finding.since = Some(change.observed_at);
+                let key = RecordKey::change(&change.account, &change.arn, change.version);
+                finding.evidence.push(key);
+                finding.evidence.sort();
+                finding.evidence.dedup();
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The change from which on a connection broke the rule without a break.
+fn began<'a>(
+    demand: &Demand,
+    row: &ConnectionRow,
+    changes: &'a [Change],
+    evidence: &Evidence,
+) -> Option<&'a Change> {
+    let known = changes.iter().rev();
+    let known = known.skip_while(|change| change.version > row.version);
+    let breaks = |change: &&Change| {
+        let then = change.after.as_ref().map(|after| row.with(after.clone()));
+        let opinion = then.map(|then| connection_opinion(demand, &then, evidence));
+        matches!(opinion, Some(Opinion::Broken { .. }))
+    };
+    known.take_while(breaks).last()
+}

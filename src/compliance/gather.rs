@@ -1,0 +1,355 @@
+//! Gathering what rules are judged by, by keys and by the index by time: no
+//! more than the rules need.
+
+use std::collections::HashMap;
+
+use super::evidence::{Evidence, Lack, Missing, Moment, RecordKey};
+use super::requirement::Demand;
+use super::rule::Rule;
+use crate::audit::runs::Runs;
+use crate::audit::{Audit, AuditError, ConnectionFilter, ConnectionRow};
+use crate::domain::{AccountId, RunRecord, Snapshot, Timestamp};
+use crate::table::{Corrupt, TableError, keys};
+
+impl Audit {
+    /// What these rules need of an account. Rules that are not about it need
+    /// nothing.
+    ///
+    /// # Errors
+    /// [`AuditError`] if the table can't be read; items in it that can't be
+    /// are told as missing.
+    pub async fn evidence(
+        &self,
+        account: &AccountId,
+        rules: &[Rule],
+        moment: Moment,
+    ) -> Result<Evidence, AuditError> {
+        let rules = rules.iter().filter(|rule| rule.scope.has_account(account));
+        let demands: Vec<&Demand> = rules.map(|rule| &rule.demand).collect();
+        let mut evidence = Evidence {
+            account: account.clone(),
+            moment,
+            basis: None,
+            connections: Vec::new(),
+            changes: HashMap::new(),
+            runs: Vec::new(),
+            saw_something: None,
+            listed_in: HashMap::new(),
+            begins_at: None,
+            missing: Vec::new(),
+        };
+        let about_accounts = |demand: &&Demand| demand.is_about_accounts();
+        if demands.is_empty() || !self.read_basis(&mut evidence).await? {
+            return Ok(evidence);
+        }
+        if demands.iter().all(about_accounts) {
+            return Ok(evidence);
+        }
+        self.read_failures(&mut evidence).await?;
+        self.read_connections(&mut evidence).await?;
+        if let Some(since) = earliest(&demands, |demand| evidence.changes_needed(demand)) {
+            self.read_changes(&mut evidence, since).await?;
+        }
+        if demands.iter().any(|demand| needs_beginning(demand)) {
+            self.read_beginning(&mut evidence).await?;
+        }
+        if let Some(since) = earliest(&demands, |demand| evidence.runs_needed(demand)) {
+            self.read_runs(&mut evidence, since).await?;
+        }
+        Ok(evidence)
+    }
+
+    /// Whether there is anything to go on with.
+    async fn read_basis(&self, evidence: &mut Evidence) -> Result<bool, AuditError> {
+        let at = evidence.moment.at();
+        match self.basis(&evidence.account, at).await {
+            Ok(basis) => {
+                let recorded = basis.last_run.is_some();
+                if !recorded {
+                    let message = format!("no run of it had ended by {at}");
+                    evidence.lacks(Lack::Record, message, Vec::new());
+                } else if !basis.is_evidence() {
+                    let last = basis.last_run.iter().map(|run| run.sequence);
+                    let keys = last.map(|n| RecordKey::run(&evidence.account, n)).collect();
+                    let message =
+                        format!("no complete run had ended by {at}: more may have been there");
+                    evidence.lacks(Lack::CompleteRun, message, keys);
+                }
+                evidence.basis = Some(basis);
+                Ok(recorded)
+            }
+            Err(error) => {
+                let (message, keys) = unreadable(&evidence.account, error)?;
+                evidence.lacks(Lack::Basis, message, keys);
+                Ok(true)
+            }
+        }
+    }
+
+    /// What the runs since the last complete one did not observe or write.
+    async fn read_failures(&self, evidence: &mut Evidence) -> Result<(), AuditError> {
+        let Some(basis) = evidence.basis.take() else {
+            return Ok(());
+        };
+        let complete = basis.last_complete_run.as_ref().map_or(0, |r| r.sequence);
+        let last = basis.last_run.as_ref().map_or(0, |run| run.sequence);
+        let mut since: Vec<RunRecord> = Vec::new();
+        if last > complete {
+            let read = self
+                .table()
+                .runs_back_from(&evidence.account, last, |run| {
+                    let go_on = run.sequence > complete;
+                    if go_on && run.finished_at <= basis.at {
+                        since.push(run);
+                    }
+                    go_on
+                })
+                .await;
+            evidence.unless_unreadable(Lack::Basis, read)?;
+        }
+        for missing in &basis.not_observed {
+            let failed = since.iter().find(|run| {
+                let mut listings = run.listings.iter();
+                listings.any(|l| l.region == missing.region && l.error.is_some())
+            });
+            let (by, keys) = match failed {
+                Some(run) => (format!(" by run {}", run.sequence), vec![run.sequence]),
+                None => (String::new(), Vec::new()),
+            };
+            let message = format!(
+                "{} was not observed{by}: {}",
+                missing.region, missing.message
+            );
+            evidence.lacks_run(Lack::Region(missing.region.clone()), message, keys);
+        }
+        // What a later run did, it did for all of them but for these.
+        if let Some(run) = since.iter().find(|run| run.unwritten > 0) {
+            let (n, sequence) = (run.unwritten, run.sequence);
+            let message = format!("run {sequence} left {n} of its writes undone");
+            evidence.lacks_run(Lack::Writes, message, vec![sequence]);
+        }
+        if let Some(run) = since.iter().find(|run| run.tombstones_held_back > 0) {
+            let (n, sequence) = (run.tombstones_held_back, run.sequence);
+            let message = format!("run {sequence} held {n} deletions back");
+            evidence.lacks_run(Lack::Deletions, message, vec![sequence]);
+        }
+        evidence.basis = Some(basis);
+        Ok(())
+    }
+
+    async fn read_connections(&self, evidence: &mut Evidence) -> Result<(), AuditError> {
+        let account = evidence.account.clone();
+        let at = match evidence.moment {
+            Moment::Now(_) => {
+                let state = self.table().read_account(&account).await?;
+                for corrupt in &state.corrupt {
+                    // The account's own record is part of the basis.
+                    if corrupt.sk != keys::ACCOUNT_SK {
+                        evidence.lacks(Lack::Connections, corrupt.to_string(), vec![key(corrupt)]);
+                    }
+                }
+                let mut snapshots: Vec<Snapshot> = state.snapshots.into_values().collect();
+                snapshots.sort_unstable_by(|a, b| a.arn.cmp(&b.arn));
+                let rows = snapshots.into_iter();
+                evidence.connections = rows.map(|s| ConnectionRow::of(&account, s)).collect();
+                return Ok(());
+            }
+            Moment::AsOf(at) => at,
+        };
+        let filter = ConnectionFilter {
+            account: Some(account.clone()),
+            include_deleted: true,
+            ..ConnectionFilter::default()
+        };
+        match self.connections_as_of(&filter, at).await {
+            Ok(rows) => evidence.connections = rows,
+            Err(error) => {
+                let (message, keys) = unreadable(&account, error)?;
+                evidence.lacks(Lack::Connections, message, keys);
+            }
+        }
+        Ok(())
+    }
+
+    async fn read_changes(
+        &self,
+        evidence: &mut Evidence,
+        since: Timestamp,
+    ) -> Result<(), AuditError> {
+        let at = evidence.moment.at();
+        let changes = self
+            .table()
+            .changes_between(&evidence.account, since, just_after(at))
+            .collect()
+            .await;
+        for change in evidence.unless_unreadable(Lack::Changes, changes)? {
+            // What was being observed at the time was not known yet.
+            if change.observed_until <= at {
+                let changes = evidence.changes.entry(change.arn.clone()).or_default();
+                changes.push(change);
+            }
+        }
+        Ok(())
+    }
+
+    async fn read_beginning(&self, evidence: &mut Evidence) -> Result<(), AuditError> {
+        let mut begins_at = None;
+        let read = self
+            .table()
+            .runs_from(&evidence.account, 1, |run| {
+                if run.is_evidence() {
+                    begins_at = Some(run.started_at);
+                }
+                begins_at.is_none()
+            })
+            .await;
+        evidence.unless_unreadable(Lack::Runs, read)?;
+        evidence.begins_at = begins_at;
+        Ok(())
+    }
+
+    /// The runs, and which regions list a connection: the changes don't say.
+    async fn read_runs(&self, evidence: &mut Evidence, since: Timestamp) -> Result<(), AuditError> {
+        let at = evidence.moment.at();
+        let runs = {
+            let mut runs = Runs::of(self.table(), &evidence.account);
+            runs.begun_between(since, just_after(at)).await
+        };
+        match runs {
+            Ok(mut runs) => {
+                runs.retain(|run| run.finished_at <= at);
+                let got_a_page = |run: &&RunRecord| run.listings.iter().any(|l| l.pages > 0);
+                evidence.saw_something = runs.iter().find(got_a_page).map(|run| run.sequence);
+                runs.retain(|run| run.unwritten == 0 && run.tombstones_held_back == 0);
+                evidence.runs = runs;
+            }
+            Err(error) => {
+                let (message, keys) = unreadable(&evidence.account, error)?;
+                evidence.lacks(Lack::Runs, message, keys);
+            }
+        }
+        let state = self.table().read_account(&evidence.account).await?;
+        let listed_in = state.snapshots.into_values().map(|s| (s.arn, s.listed_in));
+        evidence.listed_in = listed_in.collect();
+        Ok(())
+    }
+}
+
+impl Evidence {
+    fn lacks(&mut self, what: Lack, message: String, evidence: Vec<RecordKey>) {
+        self.missing.push(Missing {
+            what,
+            message,
+            evidence,
+        });
+    }
+
+    fn lacks_run(&mut self, what: Lack, message: String, runs: Vec<u64>) {
+        let keys = runs.into_iter().map(|n| RecordKey::run(&self.account, n));
+        let keys = keys.collect();
+        self.lacks(what, message, keys);
+    }
+
+    /// What was read; nothing, and that it is missing, if an item is corrupt.
+    fn unless_unreadable<T: Default>(
+        &mut self,
+        what: Lack,
+        read: Result<T, TableError>,
+    ) -> Result<T, AuditError> {
+        match read {
+            Ok(read) => Ok(read),
+            Err(error) => {
+                let (message, keys) = unreadable(&self.account, error.into())?;
+                self.lacks(what, message, keys);
+                Ok(T::default())
+            }
+        }
+    }
+
+    /// From when on a demand needs changes. How long a connection is in its
+    /// status only matters if that may not be long enough.
+    fn changes_needed(&self, demand: &Demand) -> Option<Timestamp> {
+        let at = self.moment.at();
+        match demand {
+            Demand::Deleted { within } | Demand::StatusChanges { within, .. } => {
+                Some(within.before(at))
+            }
+            Demand::Pending { longer_than: span }
+            | Demand::Error {
+                longer_than: Some(span),
+            } => {
+                let status = demand.status();
+                let young = self.connections.iter().any(|row| {
+                    row.deleted_at.is_none()
+                        && row.connection_status == status
+                        && !span.is_over(row.status_since, at)
+                });
+                young.then(|| span.before(at))
+            }
+            Demand::Error { longer_than: None }
+            | Demand::Provider { .. }
+            | Demand::Host { .. }
+            | Demand::Endpoint { .. }
+            | Demand::Owner { .. }
+            | Demand::Account { .. }
+            | Demand::Name { .. }
+            | Demand::NotSeen { .. }
+            | Demand::NoCompleteRun { .. }
+            | Demand::Shared
+            | Demand::UnknownValue => None,
+        }
+    }
+
+    /// From when on a demand needs runs: when a connection was last seen by
+    /// an earlier time is not recorded but in them.
+    fn runs_needed(&self, demand: &Demand) -> Option<Timestamp> {
+        match (self.moment, demand) {
+            (Moment::AsOf(at), Demand::NotSeen { longer_than }) => Some(longer_than.before(at)),
+            _ => None,
+        }
+    }
+}
+
+/// Whether a demand reaches back to before anything was recorded.
+fn needs_beginning(demand: &Demand) -> bool {
+    matches!(
+        demand,
+        Demand::Deleted { .. } | Demand::StatusChanges { .. }
+    )
+}
+
+fn earliest(
+    demands: &[&Demand],
+    needed: impl Fn(&Demand) -> Option<Timestamp>,
+) -> Option<Timestamp> {
+    demands.iter().filter_map(|demand| needed(demand)).min()
+}
+
+/// The end of a half-open span that has `at` in it.
+fn just_after(at: Timestamp) -> Timestamp {
+    Timestamp::from_millis(at.millis().saturating_add(1))
+}
+
+/// What can't be read, if that is a record and not the table.
+fn unreadable(
+    account: &AccountId,
+    error: AuditError,
+) -> Result<(String, Vec<RecordKey>), AuditError> {
+    match error {
+        AuditError::Table(TableError::Corrupt(corrupt)) => {
+            Ok((corrupt.to_string(), vec![key(&corrupt)]))
+        }
+        AuditError::RunMissing { sequence, .. } => {
+            let keys = vec![RecordKey::run(account, sequence)];
+            Ok((format!("run {sequence} is missing from its chain"), keys))
+        }
+        failed @ AuditError::Table(TableError::Call { .. }) => Err(failed),
+    }
+}
+
+fn key(corrupt: &Corrupt) -> RecordKey {
+    RecordKey {
+        pk: corrupt.pk.clone(),
+        sk: corrupt.sk.clone(),
+    }
+}

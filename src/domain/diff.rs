@@ -1,0 +1,259 @@
+//! The comparison of one connection: what was known, what is seen now, and
+//! what follows. Pure, and the only place where these rules stand.
+
+use super::cause::Changed;
+use super::listing::{Sighting, Window};
+use super::snapshot::{Presence, Snapshot};
+use super::{
+    AccountId, ApiCall, Attributes, Cause, Change, ChangeKind, ConnectionArn, Format, Region,
+    RunId, Timestamp,
+};
+
+/// Who compares: what every change of a run records of the run.
+#[derive(Debug, Clone, Copy)]
+pub struct Comparison<'a> {
+    /// The account that was asked.
+    pub account: &'a AccountId,
+    /// The run.
+    pub run_id: &'a RunId,
+    /// The id of the event that started it, if it was one.
+    pub event_id: Option<&'a str>,
+    /// The calls that started it, which may explain what is seen.
+    pub calls: &'a [ApiCall],
+}
+
+/// What follows for one connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// Nothing to write.
+    Nothing(Why),
+    /// It is as it was: only when and where it was seen is new.
+    Touch {
+        /// The listing that saw it.
+        window: Window,
+        /// Where it is listed now, if that is not where it was.
+        listed_in: Option<Vec<Region>>,
+    },
+    /// A step to record.
+    Change(Box<Step>),
+}
+
+/// Why there is nothing to write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// The observation tells nothing about it.
+    NotObserved,
+    /// It is a tombstone, and still gone.
+    StillGone,
+    /// What was seen is not newer than what is known already.
+    ///
+    /// This includes an observation that contradicts the record and was made
+    /// during the one that the record rests on: which of the two came first
+    /// can't be told, and a guess could record a step that never happened.
+    /// The next run settles it.
+    NotNewer,
+}
+
+/// A change and the snapshot that it leaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// The record of the change.
+    pub change: Change,
+    /// The snapshot after it.
+    pub snapshot: Snapshot,
+}
+
+impl Comparison<'_> {
+    /// Compares what is known of a connection with what is seen of it.
+    ///
+    /// `lacked_at` is when a complete listing that was over by then last lacked
+    /// it, for a connection that is not known or a tombstone.
+    pub fn decide(
+        &self,
+        arn: &ConnectionArn,
+        previous: Option<&Snapshot>,
+        sighting: &Sighting<'_>,
+        lacked_at: Option<Timestamp>,
+    ) -> Decision {
+        match (previous, sighting) {
+            (_, Sighting::Unknown) | (None, Sighting::Absent { .. }) => {
+                Decision::Nothing(Why::NotObserved)
+            }
+            (
+                None,
+                Sighting::Seen {
+                    attributes,
+                    window,
+                    listed_in,
+                },
+            ) => self.seen(
+                ChangeKind::FirstSeen,
+                arn,
+                None,
+                attributes,
+                *window,
+                listed_in,
+                lacked_at,
+            ),
+            (
+                Some(known),
+                Sighting::Seen {
+                    attributes,
+                    window,
+                    listed_in,
+                },
+            ) => self.compare(known, attributes, *window, listed_in, lacked_at),
+            (Some(known), Sighting::Absent { .. }) if known.is_deleted() => {
+                Decision::Nothing(Why::StillGone)
+            }
+            (Some(known), Sighting::Absent { window }) => {
+                if known.rests_on().precedes(*window) {
+                    self.gone(known, *window)
+                } else {
+                    Decision::Nothing(Why::NotNewer)
+                }
+            }
+        }
+    }
+
+    fn compare(
+        &self,
+        known: &Snapshot,
+        attributes: &Attributes,
+        window: Window,
+        listed_in: &[Region],
+        lacked_at: Option<Timestamp>,
+    ) -> Decision {
+        let kind = match known.presence {
+            Presence::Deleted { .. } => ChangeKind::Reappeared,
+            Presence::Present if known.attributes == *attributes => {
+                return if window.began_at > known.last_seen.began_at {
+                    Decision::Touch {
+                        window: Window {
+                            began_at: window.began_at,
+                            ended_at: window.ended_at.max(known.last_seen.ended_at),
+                        },
+                        listed_in: (known.listed_in != listed_in).then(|| listed_in.to_vec()),
+                    }
+                } else {
+                    Decision::Nothing(Why::NotNewer)
+                };
+            }
+            Presence::Present
+                if known.attributes.connection_status == attributes.connection_status =>
+            {
+                ChangeKind::AttributesChanged
+            }
+            Presence::Present => ChangeKind::StatusChanged,
+        };
+        if !known.rests_on().precedes(window) {
+            return Decision::Nothing(Why::NotNewer);
+        }
+        let previously_seen_at = match known.presence {
+            Presence::Present => known.last_seen.began_at,
+            Presence::Deleted { seen_gone } => {
+                lacked_at.map_or(seen_gone.began_at, |at| at.max(seen_gone.began_at))
+            }
+        };
+        self.seen(
+            kind,
+            &known.arn,
+            Some(known),
+            attributes,
+            window,
+            listed_in,
+            Some(previously_seen_at),
+        )
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "private; one call site a kind")]
+    fn seen(
+        &self,
+        kind: ChangeKind,
+        arn: &ConnectionArn,
+        known: Option<&Snapshot>,
+        attributes: &Attributes,
+        window: Window,
+        listed_in: &[Region],
+        previously_seen_at: Option<Timestamp>,
+    ) -> Decision {
+        let status_since = match known {
+            Some(known) if kind == ChangeKind::AttributesChanged => known.status_since,
+            _ => window.began_at,
+        };
+        let change = self.change(
+            kind,
+            arn,
+            known,
+            Some(attributes.clone()),
+            window,
+            previously_seen_at,
+        );
+        let snapshot = Snapshot {
+            arn: arn.clone(),
+            attributes: attributes.clone(),
+            presence: Presence::Present,
+            first_seen_at: known.map_or(window.began_at, |known| known.first_seen_at),
+            last_seen: window,
+            status_since,
+            version: change.version,
+            listed_in: listed_in.to_vec(),
+            digest: change.digest(),
+        };
+        Decision::Change(Box::new(Step { change, snapshot }))
+    }
+
+    fn gone(&self, known: &Snapshot, window: Window) -> Decision {
+        let change = self.change(
+            ChangeKind::Deleted,
+            &known.arn,
+            Some(known),
+            None,
+            window,
+            Some(known.last_seen.began_at),
+        );
+        let snapshot = Snapshot {
+            presence: Presence::Deleted { seen_gone: window },
+            version: change.version,
+            digest: change.digest(),
+            ..known.clone()
+        };
+        Decision::Change(Box::new(Step { change, snapshot }))
+    }
+
+    fn change(
+        &self,
+        kind: ChangeKind,
+        arn: &ConnectionArn,
+        known: Option<&Snapshot>,
+        after: Option<Attributes>,
+        window: Window,
+        previously_seen_at: Option<Timestamp>,
+    ) -> Change {
+        let before = known
+            .filter(|known| !known.is_deleted())
+            .map(|known| &known.attributes);
+        let changed = Changed {
+            kind,
+            arn,
+            before,
+            after: after.as_ref(),
+        };
+        Change {
+            format: Format::CURRENT,
+            account: self.account.clone(),
+            arn: arn.clone(),
+            version: known.map_or(0, |known| known.version).saturating_add(1),
+            kind,
+            cause: Some(Cause::of(changed, self.calls)),
+            before: before.cloned(),
+            after,
+            previously_seen_at,
+            observed_at: window.began_at,
+            observed_until: window.ended_at,
+            run_id: self.run_id.clone(),
+            event_id: self.event_id.map(Into::into),
+            previous_digest: known.map(|known| known.digest),
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Whether what a run reads is what the account's last run left: its head.
+//!
+//! A run puts its own digest over whatever it finds. Without this check, what
+//! somebody altered between two runs would be vouched for by the next one.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+
+use super::recorder::Recorder;
+use crate::aws::error::chain;
+use crate::domain::listing::Window;
+use crate::domain::replay::{Effort, Line, Possible, Search, WRITTEN_WITHIN, search};
+use crate::domain::run::SnapshotsRecord;
+use crate::domain::{AccountRecord, Change, RunId, RunRecord, Timestamp};
+use crate::table::{PreviousState, SnapshotLine, TableError};
+
+/// Runs that are read back from the head at most, to know which changes are
+/// those of recorded runs.
+const RUNS_READ: usize = 256;
+
+/// Lines that are put into digests at most: what an eighth of a processor does
+/// in seconds. Where that is not enough, `verify` tells.
+const MAX_LINES_HASHED: usize = 1 << 18;
+
+/// Changes read at the same time.
+const CONCURRENCY: usize = 8;
+
+/// Compares `state`, as it was read, with the run that it was left by, and says
+/// what was altered, if anything was.
+///
+/// What can't be read is said too: then it is not known.
+pub async fn check(state: &PreviousState, recorder: &Recorder<'_>) -> Vec<String> {
+    match compare(state, recorder).await {
+        Ok(problems) => problems,
+        Err(error) => vec![format!(
+            "what the last run left could not be compared with what is there: {}",
+            chain(&error)
+        )],
+    }
+}
+
+async fn compare(
+    state: &PreviousState,
+    recorder: &Recorder<'_>,
+) -> Result<Vec<String>, TableError> {
+    let (head, mut problems) = match &state.record {
+        Some(record) => {
+            let Some(head) = recorder.read_run(record.sequence).await? else {
+                return Ok(vec![format!(
+                    "run {} was removed: the account's record names it as the last one",
+                    record.sequence
+                )]);
+            };
+            let problem = departs(record, &head);
+            (head, problem.into_iter().collect())
+        }
+        // One that can't be read is told by name.
+        None if !state.corrupt.is_empty() => return Ok(Vec::new()),
+        None => {
+            let Some(last) = recorder.read_last_run().await? else {
+                return Ok(Vec::new());
+            };
+            let read_it = |read: u64| {
+                format!(
+                    "the account's record was removed: run {} read it when it named run {read}",
+                    last.sequence
+                )
+            };
+            let problems: Vec<String> = last.account_sequence.map(read_it).into_iter().collect();
+            (last, problems)
+        }
+    };
+    // What is edited is told by name, and missing in what was read.
+    if !state.corrupt.is_empty() {
+        return Ok(problems);
+    }
+    let base = match head.snapshots {
+        Some(_) => Some(head),
+        // It did not know what it left. One before it did.
+        None => {
+            let before = recorder.read_runs_back_from(head.sequence, RUNS_READ);
+            before
+                .await?
+                .into_iter()
+                .find(|run| run.snapshots.is_some())
+        }
+    };
+    let base = base.as_ref();
+    let Some((base, told)) = base.and_then(|base| Some((base, base.snapshots.as_ref()?))) else {
+        return Ok(problems);
+    };
+    if *told != state.recorded && is_altered(base, told, recorder).await? {
+        problems.push(format!(
+            "the connections on record are not those that run {} left, and no change since \
+             explains it: records were altered, removed or put in",
+            base.sequence
+        ));
+    }
+    Ok(problems)
+}
+
+/// What of an account's record is not what the run that it names last says.
+fn departs(record: &AccountRecord, head: &RunRecord) -> Option<String> {
+    let sequence = head.sequence;
+    if record.head != head.digest() {
+        return Some(format!(
+            "run {sequence} is not the one that the account's record names as the last one: one \
+             of the two was altered"
+        ));
+    }
+    let left_out =
+        |(region, window): (_, Window)| record.coverage.get(&region) < Some(&window.began_at);
+    let field = if record.last_attempt.run_id != head.run_id
+        || record.last_attempt.started_at != head.started_at
+        || record.last_attempt.outcome != head.outcome
+    {
+        "last_attempt"
+    } else if record.connections != head.connections {
+        "connections"
+    } else if head.wrote_all() && head.covered().any(left_out) {
+        "coverage"
+    } else {
+        return None;
+    };
+    Some(format!(
+        "the account's record was altered: its {field} is not what run {sequence} says"
+    ))
+}
+
+/// Whether no choice of the changes that the head may not know of explains how
+/// the snapshots differ from those that it stands for.
+async fn is_altered(
+    head: &RunRecord,
+    told: &SnapshotsRecord,
+    recorder: &Recorder<'_>,
+) -> Result<bool, TableError> {
+    let recorded = recorder
+        .read_runs_back_from(head.sequence, RUNS_READ)
+        .await?;
+    let known: HashSet<&RunId> = recorded
+        .iter()
+        .filter(|run| run.knew_its_changes())
+        .map(|run| &run.run_id)
+        .collect();
+    let lines = recorder.read_lines().await?;
+    let lines: Vec<Line<'_>> = stream::iter(&lines)
+        .map(|line| of_snapshot(line, head, &known, recorder))
+        .buffered(CONCURRENCY)
+        .try_collect()
+        .await?;
+    Ok(search(&lines, told, Effort::UpTo(MAX_LINES_HASHED)) == Search::Fails)
+}
+
+/// A connection as it was before its last changes, if the head may not know of
+/// them, and those changes.
+async fn of_snapshot<'a>(
+    snapshot: &'a SnapshotLine,
+    head: &RunRecord,
+    known: &HashSet<&RunId>,
+    recorder: &Recorder<'_>,
+) -> Result<Line<'a>, TableError> {
+    let mut line = Line {
+        arn: &snapshot.arn,
+        certain: Some((snapshot.version, snapshot.digest)),
+        possible: Vec::new(),
+    };
+    let is_recent =
+        |at: Timestamp| u128::from(head.started_at.millis_since(at)) <= WRITTEN_WITHIN.as_millis();
+    if !is_recent(snapshot.observed_until) {
+        return Ok(line);
+    }
+    while let Some((version, digest)) = line.certain {
+        let change = recorder.read_change(line.arn, version).await?;
+        let may_be_later =
+            |change: &Change| is_recent(change.observed_at) && !known.contains(&change.run_id);
+        let Some(change) = change.filter(may_be_later) else {
+            break;
+        };
+        let possible = Possible {
+            leaves: Some((version, digest)),
+            run_id: Cow::Owned(change.run_id),
+        };
+        line.possible.insert(0, possible);
+        line.certain = change.previous_digest.map(|digest| (version - 1, digest));
+    }
+    Ok(line)
+}

@@ -1,0 +1,325 @@
+//! Settings: read from the environment once, before the first event, and
+//! every fault told at once.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::metrics::Metrics;
+use crate::aws::setting::{InvalidSetting, InvalidSettings};
+use crate::domain::plan::TombstoneGuard;
+use crate::domain::{AccountId, Region};
+use crate::lambda::logging::parse_level;
+use crate::listing::MemberRole;
+use crate::table::TableName;
+
+/// How the function is set up.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// `TABLE_NAME`: the table that is written.
+    pub table_name: TableName,
+    /// `REGIONS`: the regions that are listed unless an event names others,
+    /// sorted. Default: the function's own region.
+    pub regions: Vec<Region>,
+    /// `RETIRED_REGIONS`: regions that are not inventoried any more, sorted.
+    pub retired_regions: Vec<Region>,
+    /// `MAX_CONCURRENCY`: table requests under way at the same time.
+    pub max_concurrency: usize,
+    /// `TOMBSTONE_GUARD`: the share of an account that may be deleted in one
+    /// run unless the event accepts more.
+    pub tombstone_guard: TombstoneGuard,
+    /// `AWS_ACCOUNT_ID`: the account whose credentials the function has, if
+    /// that is not the account in its own ARN. The SDKs know it too.
+    pub own_account: Option<AccountId>,
+    /// `ACCOUNTS`: which accounts may be listed. Default: the function's own.
+    pub accounts: AccountsSetting,
+    /// `MEMBER_ROLE_NAME` and `EXTERNAL_ID`: the role that is assumed to list
+    /// accounts other than the function's own.
+    pub member_role: Option<MemberRole>,
+    /// `AWS_LAMBDA_FUNCTION_MEMORY_SIZE`, which Lambda sets: the function's
+    /// memory in MB.
+    pub memory: Option<u64>,
+    /// `METRICS_NAMESPACE`: where in CloudWatch the metrics go that each run
+    /// writes to the log. None means that it writes none.
+    pub metrics: Option<Metrics>,
+}
+
+/// Which accounts may be listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AccountsSetting {
+    /// The function's own.
+    Own,
+    /// These; a schedule means all of them. Sorted, at least one.
+    Listed(Vec<AccountId>),
+    /// Whichever an event names.
+    Any,
+}
+
+/// Table requests at the same time, unless set.
+pub const DEFAULT_CONCURRENCY: usize = 8;
+/// Above this, requests only wait for each other.
+const MOST_CONCURRENCY: usize = 64;
+
+impl Settings {
+    /// Reads the settings through `lookup`, which gives a variable's value.
+    /// An empty value is as good as none.
+    ///
+    /// # Errors
+    /// [`InvalidSettings`] with every fault, not only the first.
+    pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, InvalidSettings> {
+        let get = |name: &str| {
+            lookup(name)
+                .map(|value| value.trim().to_owned())
+                .filter(|value| !value.is_empty())
+        };
+        let mut faults = Vec::new();
+        let mut fault = |variable, problem| {
+            faults.push(InvalidSetting { variable, problem });
+        };
+
+        let table_name = match get("TABLE_NAME").as_deref().map(TableName::from_str) {
+            Some(Ok(name)) => Some(name),
+            Some(Err(problem)) => {
+                fault("TABLE_NAME", problem);
+                None
+            }
+            None => {
+                fault(
+                    "TABLE_NAME",
+                    "not set; give the name of the inventory's table".to_owned(),
+                );
+                None
+            }
+        };
+        let regions = match get("REGIONS") {
+            Some(list) => parse_regions(&list).map_err(|problem| ("REGIONS", problem)),
+            None => match get("AWS_REGION") {
+                Some(own) => parse_regions(&own).map_err(|problem| ("AWS_REGION", problem)),
+                None => Err((
+                    "REGIONS",
+                    "not set, and neither is AWS_REGION; give regions such as us-east-1,eu-west-1"
+                        .to_owned(),
+                )),
+            },
+        };
+        let regions = regions.unwrap_or_else(|(variable, problem)| {
+            fault(variable, problem);
+            Vec::new()
+        });
+        let retired_regions = get("RETIRED_REGIONS").map_or(Ok(Vec::new()), |list| {
+            let retired = parse_regions(&list)?;
+            check_retired(&retired, &regions)?;
+            Ok(retired)
+        });
+        let retired_regions = retired_regions.unwrap_or_else(|problem| {
+            fault("RETIRED_REGIONS", problem);
+            Vec::new()
+        });
+        let max_concurrency =
+            get("MAX_CONCURRENCY").map_or(Ok(DEFAULT_CONCURRENCY), |text| parse_concurrency(&text));
+        let max_concurrency = max_concurrency.unwrap_or_else(|problem| {
+            fault("MAX_CONCURRENCY", problem);
+            DEFAULT_CONCURRENCY
+        });
+        let tombstone_guard = get("TOMBSTONE_GUARD").map_or(Ok(DEFAULT_GUARD), |t| parse_guard(&t));
+        let tombstone_guard = tombstone_guard.unwrap_or_else(|problem| {
+            fault("TOMBSTONE_GUARD", problem);
+            DEFAULT_GUARD
+        });
+        let external_id = get("EXTERNAL_ID");
+        let member_role = match get("MEMBER_ROLE_NAME") {
+            Some(name) => {
+                if let Err(problem) = check_role_name(&name) {
+                    fault("MEMBER_ROLE_NAME", problem);
+                }
+                Some(MemberRole {
+                    name: name.into(),
+                    external_id: external_id.map(Into::into),
+                })
+            }
+            None => {
+                if external_id.is_some() {
+                    let problem = "set, but MEMBER_ROLE_NAME is not; it is what that role asks for";
+                    fault("EXTERNAL_ID", problem.to_owned());
+                }
+                None
+            }
+        };
+        let accounts = get("ACCOUNTS").map_or(Ok(AccountsSetting::Own), |t| parse_accounts(&t));
+        let accounts = accounts.unwrap_or_else(|problem| {
+            fault("ACCOUNTS", problem);
+            AccountsSetting::Own
+        });
+        let others = match &accounts {
+            AccountsSetting::Own => None,
+            AccountsSetting::Listed(list) => (list.len() > 1).then_some("has several"),
+            AccountsSetting::Any => Some("is any"),
+        };
+        if let Some(others) = others
+            && member_role.is_none()
+        {
+            let problem =
+                format!("not set, but ACCOUNTS {others}; name the role to assume in them");
+            fault("MEMBER_ROLE_NAME", problem);
+        }
+        let own_account = get("AWS_ACCOUNT_ID").and_then(|text| match text.parse() {
+            Ok(account) => Some(account),
+            Err(malformed) => {
+                fault("AWS_ACCOUNT_ID", format!("{malformed}"));
+                None
+            }
+        });
+        if let Err(problem) = parse_level(get("LOG_LEVEL").as_deref()) {
+            fault("LOG_LEVEL", problem);
+        }
+
+        let metrics = match get("METRICS_NAMESPACE").map(|name| check_namespace(&name)) {
+            Some(Ok(namespace)) => Some(Metrics {
+                namespace,
+                function: get("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default().into(),
+            }),
+            Some(Err(problem)) => {
+                fault("METRICS_NAMESPACE", problem);
+                None
+            }
+            None => None,
+        };
+
+        match table_name {
+            Some(table_name) if faults.is_empty() => Ok(Self {
+                table_name,
+                regions,
+                retired_regions,
+                max_concurrency,
+                tombstone_guard,
+                own_account,
+                accounts,
+                member_role,
+                memory: get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").and_then(|mb| mb.parse().ok()),
+                metrics,
+            }),
+            _ => Err(InvalidSettings(faults)),
+        }
+    }
+}
+
+/// Half of an account, and more than a few.
+pub const DEFAULT_GUARD: TombstoneGuard = TombstoneGuard::Share(0.5);
+
+/// Reads a list of regions, separated by commas or spaces; sorted, each once.
+///
+/// # Errors
+/// What is wrong and what would be right.
+pub fn parse_regions(list: &str) -> Result<Vec<Region>, String> {
+    let regions = parse_list(list)?;
+    if regions.is_empty() {
+        return Err("names no region; give regions such as us-east-1,eu-west-1".to_owned());
+    }
+    Ok(regions)
+}
+
+/// Whether none of the regions that are listed is retired.
+///
+/// # Errors
+/// What is wrong and what would be right.
+pub fn check_retired(retired: &[Region], listed: &[Region]) -> Result<(), String> {
+    match retired.iter().find(|region| listed.contains(region)) {
+        None => Ok(()),
+        Some(region) => Err(format!(
+            "{region} is listed too; take it out of the regions that are listed, or do not retire it"
+        )),
+    }
+}
+
+fn parse_accounts(text: &str) -> Result<AccountsSetting, String> {
+    if text.eq_ignore_ascii_case("any") {
+        return Ok(AccountsSetting::Any);
+    }
+    let accounts = parse_list(text)?;
+    if accounts.is_empty() {
+        return Err("names no account; give accounts such as 123456789012".to_owned());
+    }
+    Ok(AccountsSetting::Listed(accounts))
+}
+
+/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_concepts.html#Namespace>
+fn check_namespace(text: &str) -> Result<Box<str>, String> {
+    let fits = text.len() <= 255
+        && !text.starts_with("AWS/")
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"._-/#:".contains(&b));
+    if fits {
+        Ok(text.into())
+    } else {
+        Err(format!(
+            "{text:?} is not a namespace of CloudWatch for metrics of one's own (up to 255 of a-z, \
+             A-Z, 0-9 and ._-/#:, not beginning with AWS/)"
+        ))
+    }
+}
+
+/// The name is put into an ARN: what is one already would be assumed nowhere.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html#reference_iam-quotas-names>
+fn check_role_name(text: &str) -> Result<(), String> {
+    let fits = text.len() <= 512
+        && text.split('/').all(|part| !part.is_empty())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"/_+=,.@-".contains(&b));
+    if fits {
+        Ok(())
+    } else {
+        Err(format!(
+            "{text:?} is not the name of a role (with its path, if it has one, such as \
+             readers/inventory)"
+        ))
+    }
+}
+
+fn parse_list<T>(list: &str) -> Result<Vec<T>, String>
+where
+    T: FromStr<Err: fmt::Display> + Ord,
+{
+    let words = list
+        .split([',', ' ', '\t', '\n'])
+        .filter(|word| !word.is_empty());
+    let parsed: Result<Vec<T>, _> = words.map(str::parse).collect();
+    let mut parsed = parsed.map_err(|malformed| malformed.to_string())?;
+    parsed.sort();
+    parsed.dedup();
+    Ok(parsed)
+}
+
+/// Reads the guard against mass deletion: a share (`0.5`), a percentage
+/// (`50%`) or `off`.
+///
+/// # Errors
+/// What is wrong and what would be right.
+pub fn parse_guard(text: &str) -> Result<TombstoneGuard, String> {
+    if text.eq_ignore_ascii_case("off") {
+        return Ok(TombstoneGuard::Off);
+    }
+    let number = match text.strip_suffix('%') {
+        Some(percent) => percent.trim().parse::<f64>().map(|percent| percent / 100.0),
+        None => text.parse::<f64>(),
+    };
+    match number {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(TombstoneGuard::Share(share)),
+        _ => Err(format!(
+            "{text:?} is not a share of an account (0.5 or 50%, from 0 to 1), nor off"
+        )),
+    }
+}
+
+/// Reads how many table requests may be under way at the same time.
+///
+/// # Errors
+/// What is wrong and what would be right.
+pub fn parse_concurrency(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number @ 1..=MOST_CONCURRENCY) => Ok(number),
+        _ => Err(format!(
+            "{text:?} is not a whole number from 1 to {MOST_CONCURRENCY}"
+        )),
+    }
+}

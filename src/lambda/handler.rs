@@ -1,0 +1,318 @@
+//! The handler: one event in, one answer out. The same for the function, the
+//! command line and the tests.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::stream::{self, StreamExt};
+use lambda_runtime::Diagnostic;
+use serde_json::Value;
+
+use super::event::{InvalidEvent, Request};
+use super::logging::RUN_END;
+use super::response::Answer;
+use super::sqs_batch::{Batch, MessageId};
+use crate::aws::{Deadline, Meter};
+use crate::domain::{AccountId, Clock, Outcome, Region, RunId};
+use crate::inventory::summary::Summary;
+use crate::inventory::{Inventory, Order};
+use crate::listing::ConnectionSource;
+
+/// Accounts that are listed at the same time.
+const ACCOUNTS_AT_ONCE: usize = 4;
+
+/// Handles events.
+#[derive(Debug)]
+pub struct Handler<S, C> {
+    /// What runs inventories.
+    pub inventory: Inventory<S, C>,
+    /// The accounts that may be listed.
+    pub accounts: Accounts,
+    /// The regions that are listed unless an event names others.
+    pub regions: Vec<Region>,
+    /// Regions that are not inventoried any more. Connections that only they
+    /// list stay on record as they were last seen, and runs are complete
+    /// without them.
+    pub retired_regions: Vec<Region>,
+    /// What tells two runs of the same millisecond apart.
+    pub random: fn() -> u128,
+}
+
+/// The accounts that may be listed, and those that are meant where an event
+/// names none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Accounts {
+    /// These, all of them, and no others.
+    Listed(Vec<AccountId>),
+    /// Whichever an event names: who asks has the list (a state machine that
+    /// reads it from the organization). A role of that account is assumed, so
+    /// no other account's connections can be taken for its own.
+    Any {
+        /// The function's own, if an event names none.
+        own: AccountId,
+    },
+}
+
+/// An event that was not dealt with: the function's error.
+#[derive(Debug, thiserror::Error)]
+pub enum HandlerError {
+    /// The event can't be used. Nothing was written.
+    #[error(transparent)]
+    InvalidEvent(#[from] InvalidEvent),
+    /// The function does not know which account it is in.
+    #[error(
+        "the function's own account is not known: {0:?} is not a function's ARN; set AWS_ACCOUNT_ID"
+    )]
+    UnknownAccount(String),
+    /// An account is configured that the function has no credentials for.
+    #[error(
+        "ACCOUNTS names {account}, but this function is in {own} and has no role to assume \
+         there; set MEMBER_ROLE_NAME"
+    )]
+    NoRoleFor {
+        /// The account that is configured.
+        account: AccountId,
+        /// The function's own.
+        own: String,
+    },
+    /// A run ended FAILED, or several did. What they could record is
+    /// recorded; running again is right.
+    #[error("{}", failures(.0))]
+    RunFailed(Answer),
+}
+
+impl HandlerError {
+    /// A word that an alarm can match. It does not change.
+    pub fn error_type(&self) -> &'static str {
+        match self {
+            Self::InvalidEvent(_) => "InvalidEvent",
+            Self::UnknownAccount(_) => "UnknownAccount",
+            Self::NoRoleFor { .. } => "NoRoleFor",
+            Self::RunFailed(_) => "RunFailed",
+        }
+    }
+}
+
+fn failures(answer: &Answer) -> String {
+    let failed = answer.runs().iter().filter(|run| has_failed(run));
+    let told: Vec<String> = failed
+        .map(|run| {
+            format!(
+                "run {} of account {} FAILED: {}",
+                run.run_id,
+                run.account,
+                run.reason()
+            )
+        })
+        .collect();
+    told.join("; ")
+}
+
+impl From<HandlerError> for Diagnostic {
+    fn from(error: HandlerError) -> Self {
+        Self {
+            error_type: error.error_type().to_owned(),
+            error_message: error.to_string(),
+        }
+    }
+}
+
+impl<S: ConnectionSource, C: Clock + Clone + 'static> Handler<S, C> {
+    /// Deals with one event, within `remaining`.
+    ///
+    /// # Errors
+    /// [`HandlerError`] if the event can't be used, or a run FAILED.
+    pub async fn handle(&self, event: &Value, remaining: Duration) -> Result<Answer, HandlerError> {
+        self.handle_metered(event, remaining, Arc::default()).await
+    }
+
+    /// The same, counted with `meter`, for who watches its progress.
+    ///
+    /// # Errors
+    /// As [`Self::handle`].
+    pub async fn handle_metered(
+        &self,
+        event: &Value,
+        remaining: Duration,
+        meter: Arc<Meter>,
+    ) -> Result<Answer, HandlerError> {
+        let deadline = Deadline::after(remaining);
+        if let Some(batch) = Batch::from_event(event)? {
+            return Ok(self.handle_batch(batch, deadline).await);
+        }
+        let request = Request::from_event(event)?;
+        let accounts = self.accounts_of(&request)?;
+        let several = accounts.len() > 1;
+        let mut runs: Vec<Summary> = stream::iter(accounts)
+            .map(|account| {
+                let meter = if several {
+                    Arc::default()
+                } else {
+                    Arc::clone(&meter)
+                };
+                self.run(&request, account, deadline, meter)
+            })
+            .buffered(ACCOUNTS_AT_ONCE)
+            .collect()
+            .await;
+        let answer = match runs.pop() {
+            Some(only) if runs.is_empty() => Answer::One(Box::new(only)),
+            last => {
+                runs.extend(last);
+                Answer::Several { runs }
+            }
+        };
+        if answer.runs().iter().any(has_failed) {
+            return Err(HandlerError::RunFailed(answer));
+        }
+        Ok(answer)
+    }
+
+    /// One run for each account of a batch. Messages whose run FAILED, or that
+    /// can't be used, are told as failed: the queue has them still.
+    async fn handle_batch(&self, batch: Batch, deadline: Deadline) -> Answer {
+        let mut failures = Vec::new();
+        let mut refuse = |id: MessageId, error: &InvalidEvent| {
+            tracing::error!(
+                message_id = id.id,
+                error_type = "InvalidEvent",
+                error = %error,
+                "message refused"
+            );
+            failures.push(id);
+        };
+        for (id, error) in batch.refused {
+            refuse(id, &error);
+        }
+        let mut to_run = Vec::new();
+        for (request, ids) in batch.requests {
+            match self.accounts_of(&request) {
+                Ok(accounts) => {
+                    to_run.extend(
+                        accounts
+                            .into_iter()
+                            .map(|a| (a, request.clone(), ids.clone())),
+                    );
+                }
+                Err(error) => ids.into_iter().for_each(|id| refuse(id, &error)),
+            }
+        }
+        let ended: Vec<(Summary, Vec<MessageId>)> = stream::iter(to_run)
+            .map(|(account, request, ids)| async move {
+                let summary = self.run(&request, account, deadline, Arc::default()).await;
+                (summary, ids)
+            })
+            .buffered(ACCOUNTS_AT_ONCE)
+            .collect()
+            .await;
+        let mut runs = Vec::with_capacity(ended.len());
+        for (summary, ids) in ended {
+            if has_failed(&summary) {
+                failures.extend(ids);
+            }
+            runs.push(summary);
+        }
+        Answer::Batch { failures, runs }
+    }
+
+    /// The accounts that a request means. One that is not configured is
+    /// refused: it would be listed with another account's credentials, and
+    /// the record would lie.
+    fn accounts_of(&self, request: &Request) -> Result<Vec<AccountId>, InvalidEvent> {
+        match (&self.accounts, &request.account) {
+            (Accounts::Listed(all), None) => Ok(all.clone()),
+            (Accounts::Any { own }, None) => Ok(vec![own.clone()]),
+            (Accounts::Any { .. }, Some(account)) => Ok(vec![account.clone()]),
+            (Accounts::Listed(all), Some(account)) if all.contains(account) => {
+                Ok(vec![account.clone()])
+            }
+            (Accounts::Listed(all), Some(account)) => {
+                let known: Vec<&str> = all.iter().map(AccountId::as_str).collect();
+                Err(InvalidEvent {
+                    field: "account".to_owned(),
+                    problem: format!(
+                        "{account} is not an account of this inventory; it has {}",
+                        known.join(", ")
+                    ),
+                })
+            }
+        }
+    }
+
+    async fn run(
+        &self,
+        request: &Request,
+        account: AccountId,
+        deadline: Deadline,
+        meter: Arc<Meter>,
+    ) -> Summary {
+        let run_id = RunId::new(self.inventory.clock.now(), (self.random)());
+        let mut regions = request.regions.as_ref().unwrap_or(&self.regions).clone();
+        regions.extend(request.also.iter().cloned());
+        regions.sort();
+        regions.dedup();
+        let order = Order {
+            run_id,
+            account,
+            regions,
+            filter: request.filter.clone(),
+            accept_deletions: request.accept_deletions,
+            trigger: request.trigger.clone(),
+            retired_regions: self.retired_regions.clone(),
+        };
+        tracing::info!(
+            run_id = %order.run_id,
+            account = %order.account,
+            regions = order.regions.len(),
+            event_id = order.trigger.event_id(),
+            calls = order.trigger.calls().len(),
+            "run began"
+        );
+        let summary = self.inventory.run(&order, deadline, meter).await;
+        log(&summary);
+        summary
+    }
+}
+
+fn has_failed(run: &Summary) -> bool {
+    run.outcome == Outcome::Failed
+}
+
+/// The one line that says how a run ended, logged by the function at every
+/// level. The digest in it is the head of the account's chain: kept in the log,
+/// outside the table, it shows if the table was replaced or cut.
+fn log(summary: &Summary) {
+    let (requests, capacity) = (summary.requests, summary.capacity);
+    macro_rules! line {
+        ($level:ident, $text:literal) => {
+            tracing::$level!(
+                target: RUN_END,
+                run_id = %summary.run_id,
+                account = %summary.account,
+                outcome = %summary.outcome,
+                sequence = summary.sequence,
+                digest = summary.digest.map(tracing::field::display),
+                listings = summary.listings.len(),
+                connections = summary.connections.values().sum::<u64>(),
+                changes = summary.changes.values().sum::<u64>(),
+                tombstones_held_back = summary.tombstones_held_back,
+                unwritten = summary.unwritten,
+                unconfirmed = summary.unconfirmed,
+                already_recorded = summary.already_recorded,
+                problems = summary.problems.join("; "),
+                requests.listing = requests.listing,
+                requests.read = requests.read,
+                requests.write = requests.write,
+                capacity.read_units = capacity.read_units,
+                capacity.write_units = capacity.write_units,
+                duration_ms = summary.duration_ms,
+                $text
+            )
+        };
+    }
+    match summary.outcome {
+        Outcome::Complete => line!(info, "run complete"),
+        Outcome::Partial => line!(warn, "run partial"),
+        Outcome::Failed => line!(error, "run failed"),
+    }
+}

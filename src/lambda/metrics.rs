@@ -1,0 +1,122 @@
+//! Metrics: one line of the log for each run, in CloudWatch's embedded metric
+//! format. Writing it costs no request and no permission.
+//!
+//! What is told of an account or a run is a property of the line, to be
+//! searched for, and no dimension: each set of dimensions is a metric that
+//! costs money every month, and an organization has thousands of accounts.
+//! The only dimension is the function.
+//! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
+
+use serde_json::{Map, Value, json};
+
+use crate::domain::{ChangeKind, ConnectionStatus, Region, Timestamp};
+use crate::inventory::summary::Summary;
+
+/// Where a function's metrics go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Metrics {
+    /// Their namespace in CloudWatch.
+    pub namespace: Box<str>,
+    /// The function's name, their one dimension.
+    pub function: Box<str>,
+}
+
+const COUNT: &str = "Count";
+const MILLISECONDS: &str = "Milliseconds";
+const SECONDS: &str = "Seconds";
+
+impl Metrics {
+    /// The line of a run that ended at `now`. None for an event that had been
+    /// dealt with before: that run's line is written. `regions` are the configured
+    /// ones: only an unfiltered run of all of them counts as complete.
+    pub fn line(&self, run: &Summary, regions: &[Region], now: Timestamp) -> Option<String> {
+        if run.already_recorded {
+            return None;
+        }
+        let values = values(run, regions, now);
+        let metrics: Vec<Value> = values
+            .iter()
+            .map(|(name, unit, _)| json!({"Name": name, "Unit": unit}))
+            .collect();
+        let mut line = json!({
+            "_aws": {
+                "Timestamp": now.millis(),
+                "CloudWatchMetrics": [{
+                    "Namespace": self.namespace,
+                    "Dimensions": [["Function"]],
+                    "Metrics": metrics,
+                }],
+            },
+            "Function": self.function,
+            "level": "INFO",
+            "timestamp": now,
+            "message": "metrics",
+            "run_id": run.run_id,
+            "account": run.account,
+            "outcome": run.outcome,
+        });
+        if let Some(line) = line.as_object_mut() {
+            let values = values
+                .into_iter()
+                .map(|(name, _, value)| (name.to_owned(), value.into()));
+            line.extend(values.collect::<Map<String, Value>>());
+        }
+        Some(line.to_string())
+    }
+}
+
+/// Name, unit and value of each metric.
+fn values(
+    run: &Summary,
+    regions: &[Region],
+    now: Timestamp,
+) -> Vec<(&'static str, &'static str, u64)> {
+    let mut values = Vec::new();
+    if run.snapshots_known {
+        let of = |status: &ConnectionStatus| run.connections.get(status.as_str()).copied();
+        let all: u64 = run.connections.values().sum();
+        let [available, pending, error] = [
+            ConnectionStatus::Available,
+            ConnectionStatus::Pending,
+            ConnectionStatus::Error,
+        ]
+        .map(|status| of(&status).unwrap_or(0));
+        values.extend([
+            ("ConnectionsAvailable", COUNT, available),
+            ("ConnectionsPending", COUNT, pending),
+            ("ConnectionsError", COUNT, error),
+            (
+                "ConnectionsOther",
+                COUNT,
+                all.saturating_sub(available + pending + error),
+            ),
+        ]);
+    }
+    for kind in ChangeKind::ALL {
+        let name = match kind {
+            ChangeKind::FirstSeen => "ChangesFirstSeen",
+            ChangeKind::StatusChanged => "ChangesStatusChanged",
+            ChangeKind::AttributesChanged => "ChangesAttributesChanged",
+            ChangeKind::Deleted => "ChangesDeleted",
+            ChangeKind::Reappeared => "ChangesReappeared",
+        };
+        let count = run.changes.get(&kind).copied().unwrap_or(0);
+        values.push((name, COUNT, count));
+    }
+    let incomplete = run.listings.iter().filter(|listing| !listing.complete);
+    let complete = run.is_whole(regions);
+    values.extend([
+        ("IncompleteListings", COUNT, incomplete.count() as u64),
+        ("CompleteRuns", COUNT, u64::from(complete)),
+        ("RunDuration", MILLISECONDS, run.duration_ms),
+    ]);
+    if let Some(at) = run.whole_since(regions) {
+        let age = if complete {
+            0
+        } else {
+            now.millis_since(at) / 1000
+        };
+        values.push(("CompleteRunAge", SECONDS, age));
+    }
+    values
+}

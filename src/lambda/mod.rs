@@ -1,0 +1,18 @@
+//! One event in, one response out.
+//!
+//! [`event`] and [`sqs_batch`] parse what invokes the function, [`handler`]
+//! runs one inventory for each account that the event is about, [`response`]
+//! is what it returns. [`config`] reads the settings from the environment;
+//! [`logging`] and [`metrics`] write what operators see.
+//!
+//! Called by `main.rs`, and by `ccinv scan` and `ccinv demo`, which handle one
+//! event of their own. Imports `inventory`, `listing`, `table`, `aws` and
+//! `domain`.
+
+pub mod config;
+pub mod event;
+pub mod handler;
+pub mod logging;
+pub mod metrics;
+pub mod response;
+pub mod sqs_batch;

@@ -1,0 +1,38 @@
+//! The function's response to one event, as JSON.
+
+use serde::Serialize;
+
+use super::sqs_batch::MessageId;
+use crate::inventory::Summary;
+
+/// The answer to one event.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Answer {
+    /// One account was asked.
+    One(Box<Summary>),
+    /// Several were.
+    Several {
+        /// One summary each.
+        runs: Vec<Summary>,
+    },
+    /// A batch of messages was dealt with.
+    Batch {
+        /// The messages that have to come again, by the name that Lambda has
+        /// for them: <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>.
+        #[serde(rename = "batchItemFailures")]
+        failures: Vec<MessageId>,
+        /// One summary for each account.
+        runs: Vec<Summary>,
+    },
+}
+
+impl Answer {
+    /// The summaries, one an account.
+    pub fn runs(&self) -> &[Summary] {
+        match self {
+            Self::One(summary) => std::slice::from_ref(summary),
+            Self::Several { runs } | Self::Batch { runs, .. } => runs,
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! The OCSF objects that both kinds of event are made of. Each has the fields
+//! that are filled here, under the schema's names; the schema has many more,
+//! all optional.
+//!
+//! An enumeration is a number (`…_id`) and, beside it, the caption that the
+//! schema gives to that number.
+
+use serde::Serialize;
+
+use super::SCHEMA_VERSION;
+use crate::domain::{AccountId, ConnectionArn};
+
+/// The type of a connection, as AWS names types of resources.
+const CONNECTION_TYPE: &str = "AWS::CodeConnections::Connection";
+/// What OCSF calls an AWS account, and the number that it has for it.
+const ACCOUNT_TYPE: (&str, u8) = ("AWS Account", 10);
+
+/// Milliseconds since the Unix epoch: what OCSF calls a `timestamp_t`.
+pub(crate) type Millis = i64;
+
+/// How much it would take to set something right, as OCSF measures it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Nothing has to be done.
+    Informational,
+    /// Little.
+    Low,
+    /// To be planned.
+    Medium,
+    /// To be done at once.
+    High,
+    /// To be done before anything else.
+    Critical,
+}
+
+impl Severity {
+    pub(crate) fn id(self) -> u8 {
+        match self {
+            Self::Informational => 1,
+            Self::Low => 2,
+            Self::Medium => 3,
+            Self::High => 4,
+            Self::Critical => 5,
+        }
+    }
+
+    pub(crate) fn caption(self) -> &'static str {
+        match self {
+            Self::Informational => "Informational",
+            Self::Low => "Low",
+            Self::Medium => "Medium",
+            Self::High => "High",
+            Self::Critical => "Critical",
+        }
+    }
+}
+
+/// What kind of event it is. `type_uid` is `class_uid * 100 + activity_id`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Classification {
+    pub category_uid: u8,
+    pub category_name: &'static str,
+    pub class_uid: u16,
+    pub class_name: &'static str,
+    pub activity_id: u8,
+    pub activity_name: &'static str,
+    pub type_uid: u32,
+    pub type_name: &'static str,
+}
+
+/// Where the event comes from.
+#[derive(Debug, Serialize)]
+pub(crate) struct Metadata<'a> {
+    pub version: &'static str,
+    /// Those that add to the class what it uses: `cloud`.
+    pub profiles: [&'static str; 1],
+    pub product: Product,
+    /// The same for the same event, however often it is made.
+    pub uid: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logged_time: Option<Millis>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub correlation_uid: Option<&'a str>,
+}
+
+impl Metadata<'_> {
+    pub fn new(uid: String) -> Self {
+        Self {
+            version: SCHEMA_VERSION,
+            profiles: ["cloud"],
+            product: Product {
+                name: env!("CARGO_PKG_NAME"),
+                // It is run by those who build it: there is nobody else to name.
+                vendor_name: env!("CARGO_PKG_NAME"),
+                version: env!("CARGO_PKG_VERSION"),
+            },
+            uid,
+            logged_time: None,
+            correlation_uid: None,
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Product {
+    name: &'static str,
+    vendor_name: &'static str,
+    version: &'static str,
+}
+
+/// The account that was asked, and where in AWS the event belongs.
+#[derive(Debug, Serialize)]
+pub(crate) struct Cloud<'a> {
+    provider: &'static str,
+    account: Account<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    region: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cloud_partition: Option<&'a str>,
+}
+
+impl<'a> Cloud<'a> {
+    pub fn new(account: &'a AccountId, arn: Option<&'a ConnectionArn>) -> Self {
+        Self {
+            provider: "AWS",
+            account: Account::new(account.as_str()),
+            region: arn.map(ConnectionArn::region),
+            cloud_partition: arn.map(ConnectionArn::partition),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Account<'a> {
+    uid: &'a str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    type_id: u8,
+}
+
+impl<'a> Account<'a> {
+    fn new(uid: &'a str) -> Self {
+        let (kind, type_id) = ACCOUNT_TYPE;
+        Self { uid, kind, type_id }
+    }
+}
+
+/// What the event is about. `T` is what else is told of it.
+#[derive(Debug, Serialize)]
+pub(crate) struct Resource<'a, T> {
+    uid: &'a str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    role_id: u8,
+    role: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    owner: Owner<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    region: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cloud_partition: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<T>,
+}
+
+/// The account that a resource belongs to. OCSF has it as that of a user.
+#[derive(Debug, Serialize)]
+struct Owner<'a> {
+    account: Account<'a>,
+}
+
+impl<'a, T> Resource<'a, T> {
+    /// A connection; its owner is not the account that was asked if it is
+    /// shared.
+    pub fn connection(arn: &'a ConnectionArn, name: Option<&'a str>, data: Option<T>) -> Self {
+        Self {
+            name,
+            region: Some(arn.region()),
+            cloud_partition: Some(arn.partition()),
+            data,
+            ..Self::target(arn.as_str(), CONNECTION_TYPE, arn.account())
+        }
+    }
+
+    /// An account as a whole.
+    pub fn account(account: &'a AccountId) -> Self {
+        let account = account.as_str();
+        Self::target(account, ACCOUNT_TYPE.0, account)
+    }
+
+    fn target(uid: &'a str, kind: &'static str, owner: &'a str) -> Self {
+        Self {
+            uid,
+            kind,
+            role_id: 1,
+            role: "Target",
+            name: None,
+            owner: Owner {
+                account: Account::new(owner),
+            },
+            region: None,
+            cloud_partition: None,
+            data: None,
+        }
+    }
+}
+
+/// A value of the event by which others find it: a copy, and where it stands.
+#[derive(Debug, Serialize)]
+pub(crate) struct Observable<'a> {
+    name: &'static str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    type_id: u8,
+    value: &'a str,
+}
+
+/// The observables of an event about a connection, or about an account.
+pub(crate) fn observables<'a>(
+    account: &'a AccountId,
+    arn: Option<&'a ConnectionArn>,
+    name: Option<&'a str>,
+) -> Vec<Observable<'a>> {
+    let account = account.as_str();
+    let observable = |name, kind, type_id, value| Observable {
+        name,
+        kind,
+        type_id,
+        value,
+    };
+    let uid = arn.map_or(account, ConnectionArn::as_str);
+    let mut all = vec![
+        observable("cloud.account.uid", "Account Object: uid", 35, account),
+        observable("resources[].uid", "Resource UID", 10, uid),
+    ];
+    if let Some(name) = name {
+        let kind = "Resource Details Object: name";
+        all.push(observable("resources[].name", kind, 38, name));
+    }
+    all
+}

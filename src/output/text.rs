@@ -1,0 +1,193 @@
+//! How things are said: counts, times, spans, what changed.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use super::escape::printable;
+use crate::audit::ToldChange;
+use crate::domain::change::Change;
+use crate::domain::digest::canonical_json;
+use crate::domain::{Attributes, Cause, ChangeKind, Timestamp, Trigger, UnknownMembers};
+use crate::inventory::summary::Summary;
+
+/// "1 connection", "2 connections".
+pub(crate) fn count(number: usize, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
+}
+
+/// A time to the second, as people read it.
+pub(crate) fn short(time: Timestamp) -> String {
+    time.to_the_second()
+}
+
+/// A text, or a dash where there is none.
+pub(crate) fn or_dash(text: Option<&str>) -> String {
+    text.unwrap_or("-").to_owned()
+}
+
+/// What a change changed, in a few words.
+pub(crate) fn what_changed(change: &Change) -> String {
+    match (change.kind, &change.before, &change.after) {
+        (ChangeKind::FirstSeen | ChangeKind::Reappeared, _, Some(after)) => {
+            after.status_word().to_owned()
+        }
+        (ChangeKind::Deleted, Some(before), _) => format!("was {}", before.status_word()),
+        (_, Some(before), Some(after)) => differences(before, after).join(", "),
+        _ => String::new(),
+    }
+}
+
+/// A host by the last part of its ARN, which has its name.
+fn host_name(arn: &str) -> String {
+    arn.rsplit('/').next().unwrap_or(arn).to_owned()
+}
+
+/// The fields that are different, each with both values.
+pub(crate) fn differences(before: &Attributes, after: &Attributes) -> Vec<String> {
+    let fields = |a: &Attributes| {
+        [
+            ("", Some(a.status_word().to_owned())),
+            ("name ", a.connection_name.as_deref().map(str::to_owned)),
+            ("host ", a.host_arn.as_deref().map(host_name)),
+            ("owner ", a.owner_account_id.as_deref().map(str::to_owned)),
+            (
+                "provider ",
+                a.provider_type.as_ref().map(ToString::to_string),
+            ),
+            (
+                "endpoint ",
+                a.provider_endpoint.as_deref().map(str::to_owned),
+            ),
+        ]
+    };
+    let known = fields(before)
+        .into_iter()
+        .zip(fields(after))
+        .map(|((field, before), (_, after))| (Cow::Borrowed(field), before, after));
+    let (before, after) = (&before.unknown_members, &after.unknown_members);
+    let names: BTreeSet<&str> = before.iter().chain(after.iter()).map(|(n, _)| n).collect();
+    let unknown = names.into_iter().map(|name| {
+        let value = |members: &UnknownMembers| members.get(name).map(canonical_json);
+        (format!("{name} ").into(), value(before), value(after))
+    });
+    known
+        .chain(unknown)
+        .filter(|(_, before, after)| before != after)
+        .map(|(field, before, after)| {
+            let (before, after) = (or_dash(before.as_deref()), or_dash(after.as_deref()));
+            format!("{field}{before} → {after}")
+        })
+        .collect()
+}
+
+/// The span in which a change lies.
+pub(crate) fn span(change: &Change) -> String {
+    let until = short(change.observed_until);
+    match change.previously_seen_at {
+        Some(from) => format!("{} … {until}", short(from)),
+        None => format!("before {until}"),
+    }
+}
+
+/// A run's summary for people.
+pub(crate) fn summary(summary: &Summary) -> String {
+    let mut text = format!(
+        "run {} of account {}: {}\n",
+        summary.run_id, summary.account, summary.outcome
+    );
+    if summary.already_recorded {
+        text.push_str("  this event was dealt with before by that run; nothing was written\n");
+    }
+    for listing in &summary.listings {
+        let how = match &listing.error {
+            None => "complete".to_owned(),
+            // Why, at length, stands among what is missing.
+            Some(error) => format!("INCOMPLETE ({})", error.code),
+        };
+        let number = |n: u32, what| count(usize::try_from(n).unwrap_or(usize::MAX), what);
+        text.push_str(&printable(&format!(
+            "  {:<15} {} on {}, {how}",
+            listing.region,
+            number(listing.connections, "connection"),
+            number(listing.pages, "page")
+        )));
+        text.push('\n');
+    }
+    let counts = |counts: Vec<(String, u64)>| match counts.as_slice() {
+        [] => "none".to_owned(),
+        some => some
+            .iter()
+            .map(|(word, count)| format!("{count} {word}"))
+            .collect::<Vec<_>>()
+            .join(", "),
+    };
+    let connections = summary
+        .connections
+        .iter()
+        .map(|(word, n)| (word.clone(), *n));
+    let changes = summary
+        .changes
+        .iter()
+        .map(|(kind, n)| (kind.to_string(), *n));
+    let connections = printable(&counts(connections.collect()));
+    text.push_str(&format!("  connections: {connections}\n"));
+    text.push_str(&format!("  changes:     {}\n", counts(changes.collect())));
+    for problem in &summary.problems {
+        text.push_str(&format!("  missing:     {}\n", printable(problem)));
+    }
+    let (requests, capacity) = (summary.requests, summary.capacity);
+    text.push_str(&format!(
+        "  cost:        {} listing, {} read and {} write requests; {} read and {} write units; {} ms\n",
+        requests.listing,
+        requests.read,
+        requests.write,
+        capacity.read_units,
+        capacity.write_units,
+        summary.duration_ms
+    ));
+    if let Some(digest) = &summary.digest {
+        text.push_str(&format!("  digest:      {digest}\n"));
+    }
+    text
+}
+
+/// A length of time in its two largest units: "3 d 4 h", "59 min", "12 s".
+pub(crate) fn lasting(ms: u64) -> String {
+    const UNITS: [(u64, &str); 4] = [
+        (86_400_000, "d"),
+        (3_600_000, "h"),
+        (60_000, "min"),
+        (1_000, "s"),
+    ];
+    let largest = UNITS.iter().position(|(unit, _)| ms >= *unit).unwrap_or(3);
+    let (unit, word) = UNITS[largest];
+    let first = format!("{} {word}", ms / unit);
+    match UNITS.get(largest + 1) {
+        Some((next, word)) if ms % unit / next > 0 => {
+            format!("{first} {} {word}", ms % unit / next)
+        }
+        _ => first,
+    }
+}
+
+/// Why a connection changed, as far as is known. Of a first sighting without a
+/// call there is nothing to say: a baseline has hundreds of them.
+pub(crate) fn why(told: &ToldChange) -> Option<String> {
+    match (&told.change.cause, told.change.kind) {
+        (Some(Cause::NoCallSeen), ChangeKind::FirstSeen) => None,
+        (Some(cause @ Cause::NoCallSeen), _) => Some(cause.in_words()),
+        (Some(cause @ Cause::ApiCall(_)), _) => Some(format!("after {}", cause.in_words())),
+        // Formats 1 and 2: only that the run came after a call is known.
+        (None, _) => {
+            let calls = told.run.as_ref()?.trigger.calls_in_words()?;
+            Some(format!("run after {calls}"))
+        }
+    }
+}
+
+/// What started a run, in a few words: for API calls, who called what.
+pub(crate) fn started_by(trigger: &Trigger) -> String {
+    let calls = trigger.calls_in_words();
+    calls.unwrap_or_else(|| trigger.word().to_owned())
+}

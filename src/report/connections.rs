@@ -1,0 +1,102 @@
+//! The connections of a period, replayed from all their changes.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::audit::connections::Replay;
+use crate::audit::timeline::{Segment, observed_at, timeline};
+use crate::audit::{Audit, AuditError, ConnectionRow};
+use crate::domain::{AccountId, Change, ConnectionArn, Region, RunRecord, Timestamp};
+
+/// A connection of the period.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectionReport {
+    /// What was known of it at the period's end.
+    pub row: ConnectionRow,
+    /// In which status it was when.
+    pub timeline: Vec<Segment>,
+    /// How many of its changes were observed in the period.
+    pub changes: u64,
+}
+
+/// An account's connections by a time, each with its changes until then.
+pub(super) struct Histories {
+    rows: Vec<ConnectionRow>,
+    changes: HashMap<ConnectionArn, Vec<Change>>,
+    listed_in: HashMap<ConnectionArn, Vec<Region>>,
+}
+
+impl Histories {
+    /// Reads those of `account` by `until`.
+    pub(super) async fn read(
+        audit: &Audit,
+        account: &AccountId,
+        until: Timestamp,
+    ) -> Result<Self, AuditError> {
+        let mut replay = Replay::default();
+        let mut changes: HashMap<ConnectionArn, Vec<Change>> = HashMap::new();
+        audit
+            .table()
+            .each_change_by(account, until, |change| {
+                // What was being observed at the time was not known yet.
+                if change.observed_until <= until {
+                    replay.take(change.clone());
+                    changes.entry(change.arn.clone()).or_default().push(change);
+                }
+                true
+            })
+            .await?;
+        // Changes do not tell which regions listed a connection.
+        let state = audit.table().read_account(account).await?;
+        if let Some(corrupt) = state.corrupt.into_iter().next() {
+            return Err(AuditError::Table(corrupt.into()));
+        }
+        let snapshots = state.snapshots.into_values();
+        Ok(Self {
+            rows: replay.into_rows().collect(),
+            changes,
+            listed_in: snapshots.map(|s| (s.arn, s.listed_in)).collect(),
+        })
+    }
+}
+
+/// The connections that were there at some time of the period, by name and
+/// ARN.
+pub(super) fn connection_reports(
+    mut histories: Histories,
+    observing: &[RunRecord],
+    (since, until): (Timestamp, Timestamp),
+    every_ms: i64,
+) -> Vec<ConnectionReport> {
+    // Regions are few, connections many.
+    let mut observed: BTreeMap<Vec<Region>, Vec<Timestamp>> = BTreeMap::new();
+    let mut reports = Vec::with_capacity(histories.rows.len());
+    for row in histories.rows {
+        let arn = &row.connection_arn;
+        let mut changes = histories.changes.remove(arn).unwrap_or_default();
+        changes.sort_unstable_by_key(|change| change.version);
+        let gone_before =
+            row.deleted_at.is_some() && changes.last().is_some_and(|last| last.observed_at < since);
+        if gone_before {
+            continue;
+        }
+        let listed_in = histories.listed_in.remove(arn).unwrap_or_default();
+        let times = match listed_in.as_slice() {
+            [] => observed_at(arn, &[], observing),
+            regions => observed
+                .entry(regions.to_vec())
+                .or_insert_with(|| observed_at(arn, regions, observing))
+                .clone(),
+        };
+        let in_period = |change: &&Change| (since..until).contains(&change.observed_at);
+        reports.push(ConnectionReport {
+            changes: changes.iter().filter(in_period).count() as u64,
+            timeline: timeline(&changes, times, (since, until), every_ms),
+            row,
+        });
+    }
+    reports.sort_by(|a, b| {
+        let (a, b) = (&a.row, &b.row);
+        (&a.connection_name, &a.connection_arn).cmp(&(&b.connection_name, &b.connection_arn))
+    });
+    reports
+}

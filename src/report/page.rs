@@ -1,0 +1,146 @@
+//! The page: one HTML file that loads nothing, in which only its own script
+//! and style run, and which escapes every text.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::{self, Write};
+
+use askama::Template;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest as _, Sha256};
+
+use super::compliance::ChecksView;
+use super::data::{AccountReport, Report};
+use super::view::{AccountView, ChangeView, ConnectionView, Count, Moment, RunView, counts};
+use crate::domain::Outcome;
+use crate::output::text::lasting;
+
+const STYLE: &str = include_str!("../../templates/report.css");
+const SCRIPT: &str = include_str!("../../templates/report.js");
+
+#[derive(Template)]
+#[template(path = "report.html")]
+struct Page {
+    style: &'static str,
+    script: &'static str,
+    policy: String,
+    version: &'static str,
+    since: Moment,
+    until: Moment,
+    middle: Moment,
+    made_at: Moment,
+    lasting: String,
+    unsettled_from: Option<Moment>,
+    accounts: Vec<AccountView>,
+    several_accounts: bool,
+    by_status: Vec<Count>,
+    by_provider: Vec<Count>,
+    by_kind: Vec<Count>,
+    by_outcome: Vec<Count>,
+    present: u64,
+    gaps: usize,
+    unobserved: String,
+    gone: usize,
+    checks: Option<ChecksView>,
+    connections: Vec<ConnectionView>,
+    changes: Vec<ChangeView>,
+    runs: Vec<RunView>,
+}
+
+/// Writes the page of a report, in many small pieces. The same report gives the
+/// same bytes.
+///
+/// # Errors
+/// What `out` fails with, or if the template does, which no content makes it.
+pub fn write_page(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    let period = (report.since, report.until);
+    let rows: HashMap<_, _> = report
+        .connections
+        .iter()
+        .enumerate()
+        .map(|(i, c)| ((&c.row.account, &c.row.connection_arn), i))
+        .collect();
+    let row_of = |account, arn| rows.get(&(account, arn)).copied();
+    let by_status = counts(report.by_status());
+    let present: u64 = by_status.iter().map(|count| count.number).sum();
+    let gaps = || report.accounts.iter().flat_map(|account| &account.gaps);
+    let page = Page {
+        style: STYLE,
+        script: SCRIPT,
+        policy: policy(),
+        version: env!("CARGO_PKG_VERSION"),
+        since: Moment(report.since),
+        until: Moment(report.until),
+        middle: Moment::between(report.since, report.until),
+        made_at: Moment(report.made_at),
+        lasting: lasting(report.until.millis_since(report.since)),
+        unsettled_from: report.unsettled_from().map(Moment),
+        accounts: report.accounts.iter().map(AccountView::new).collect(),
+        several_accounts: report.accounts.len() > 1,
+        by_provider: counts(report.by_provider()),
+        by_kind: counts(changes_by_kind(report)),
+        by_outcome: runs_by_outcome(report),
+        by_status,
+        present,
+        gaps: gaps().count(),
+        unobserved: lasting(gaps().map(|gap| gap.until.millis_since(gap.from)).sum()),
+        gone: report
+            .connections
+            .iter()
+            .filter(|c| c.row.deleted_at.is_some())
+            .count(),
+        checks: report
+            .checked
+            .as_ref()
+            .map(|checked| ChecksView::new(checked, row_of)),
+        connections: report
+            .connections
+            .iter()
+            .map(|connection| ConnectionView::new(connection, period))
+            .collect(),
+        changes: report
+            .changes
+            .iter()
+            .map(|told| ChangeView::new(told, row_of(&told.change.account, &told.change.arn)))
+            .collect(),
+        runs: report.runs.iter().map(RunView::new).collect(),
+    };
+    page.write_into(out)?;
+    // The template language takes the last line feed away.
+    out.write_all(b"\n")
+}
+
+fn changes_by_kind(report: &Report) -> BTreeMap<String, u64> {
+    let mut kinds = BTreeMap::new();
+    for told in &report.changes {
+        *kinds.entry(told.change.kind.to_string()).or_insert(0) += 1;
+    }
+    kinds
+}
+
+/// The runs by how they ended, the good ends first.
+fn runs_by_outcome(report: &Report) -> Vec<Count> {
+    let sum = |number: fn(&AccountReport) -> u64| report.accounts.iter().map(number).sum();
+    [
+        (Outcome::Complete, sum(|account| account.complete)),
+        (Outcome::Partial, sum(|account| account.partial)),
+        (Outcome::Failed, sum(|account| account.failed)),
+    ]
+    .into_iter()
+    .filter(|(_, number)| *number > 0)
+    .map(|(outcome, number)| Count::of_outcome(outcome, number))
+    .collect()
+}
+
+/// The Content Security Policy: nothing is loaded, sent or run but the page's
+/// own style and script, which are known by their hashes.
+/// <https://www.w3.org/TR/CSP3/#framework-directive-source-list>
+fn policy() -> String {
+    let hash = |text: &str| STANDARD.encode(Sha256::digest(text.as_bytes()));
+    format!(
+        "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; \
+         base-uri 'none'; form-action 'none'",
+        hash(STYLE),
+        hash(SCRIPT)
+    )
+}

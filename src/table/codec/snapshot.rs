@@ -1,0 +1,104 @@
+//! Snapshots as items. A run reads and writes one for each connection, so they
+//! are put together and taken apart (`stored.rs`) by hand.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::{DIGEST, FORMAT_ATTRIBUTE, Item, SEAL, n, s};
+use crate::domain::{
+    AccountId, Attributes, Format, Presence, Region, Seal, Snapshot, UnknownMembers,
+};
+use crate::table::{codec, keys};
+
+/// The attribute that holds the members that this version does not know: a map.
+pub(crate) const UNKNOWN_MEMBERS: &str = "unknown_members";
+
+/// The attributes of a snapshot besides its keys, in the order in which they
+/// are written. `None` means that the attribute must not be there.
+pub fn snapshot_attributes(
+    account: &AccountId,
+    snapshot: &Snapshot,
+) -> Vec<(&'static str, Option<AttributeValue>)> {
+    let Attributes {
+        connection_name,
+        connection_status,
+        host_arn,
+        owner_account_id,
+        provider_endpoint,
+        provider_type,
+        unknown_members,
+    } = &snapshot.attributes;
+    let optional = |text: &Option<Box<str>>| text.as_deref().map(s);
+    let gone = match snapshot.presence {
+        Presence::Present => None,
+        Presence::Deleted { seen_gone } => Some(seen_gone),
+    };
+    let in_index = gone.is_none();
+    let status = connection_status.as_ref();
+    vec![
+        ("connection_name", optional(connection_name)),
+        ("connection_status", status.map(|status| s(status.as_str()))),
+        ("host_arn", optional(host_arn)),
+        ("owner_account_id", optional(owner_account_id)),
+        ("provider_endpoint", optional(provider_endpoint)),
+        (
+            "provider_type",
+            provider_type.as_ref().map(|p| s(p.as_str())),
+        ),
+        (
+            UNKNOWN_MEMBERS,
+            (!unknown_members.is_empty()).then(|| unknown_attribute(unknown_members)),
+        ),
+        ("presence", Some(s(snapshot.presence.as_str()))),
+        ("first_seen_at", Some(s(snapshot.first_seen_at))),
+        ("last_seen_at", Some(s(snapshot.last_seen.began_at))),
+        ("last_seen_until", Some(s(snapshot.last_seen.ended_at))),
+        ("deleted_at", gone.map(|window| s(window.began_at))),
+        ("deleted_until", gone.map(|window| s(window.ended_at))),
+        ("status_since", Some(s(snapshot.status_since))),
+        ("version", Some(n(snapshot.version))),
+        ("listed_in", listed_in(&snapshot.listed_in)),
+        (DIGEST, Some(s(snapshot.digest))),
+        (SEAL, Some(s(Seal::of(account, snapshot, Format::CURRENT)))),
+        (FORMAT_ATTRIBUTE, Some(n(Format::CURRENT))),
+        (
+            keys::STATUS_PK,
+            in_index.then(|| s(keys::status_pk(status))),
+        ),
+        (
+            keys::STATUS_SK,
+            in_index.then(|| s(keys::status_sk(snapshot.status_since, &snapshot.arn))),
+        ),
+    ]
+}
+
+/// A snapshot as an item of `format`.
+pub fn snapshot_item(account: &AccountId, snapshot: &Snapshot, format: Format) -> Item {
+    let mut item: Item = snapshot_attributes(account, snapshot)
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+        .collect();
+    item.extend([
+        (keys::PK.to_owned(), s(keys::account_pk(account))),
+        (keys::SK.to_owned(), s(keys::snapshot_sk(&snapshot.arn))),
+        (FORMAT_ATTRIBUTE.to_owned(), n(format)),
+    ]);
+    if format == Format::One {
+        item.remove(SEAL);
+    } else {
+        let seal = Seal::of(account, snapshot, format);
+        item.insert(SEAL.to_owned(), s(seal));
+    }
+    item
+}
+
+fn unknown_attribute(members: &UnknownMembers) -> AttributeValue {
+    let members = members.iter();
+    let members = members.map(|(name, value)| (name.into(), codec::to_attribute(value.clone())));
+    AttributeValue::M(members.collect())
+}
+
+/// Regions as they are stored: a set, and nothing for none.
+pub fn listed_in(regions: &[Region]) -> Option<AttributeValue> {
+    let names: Vec<String> = regions.iter().map(|r| r.as_str().to_owned()).collect();
+    (!names.is_empty()).then_some(AttributeValue::Ss(names))
+}

@@ -1,0 +1,131 @@
+//! What single reads give: an account, its record, one snapshot, change or run.
+
+use std::collections::HashMap;
+
+use super::READ_AT_ONCE;
+use super::query::Query;
+use crate::domain::{AccountId, AccountRecord, Change, ConnectionArn, RunRecord, Snapshot};
+use crate::table::client::Table;
+use crate::table::error::{Corrupt, TableError};
+use crate::table::fast_path::snapshot::{AccountRow, read_snapshot};
+use crate::table::{codec, keys};
+
+/// What the table holds of an account.
+#[derive(Debug, Default)]
+pub struct AccountState {
+    /// Its record, if a run was ever recorded.
+    pub record: Option<AccountRecord>,
+    /// Its snapshots, tombstones too.
+    pub snapshots: HashMap<ConnectionArn, Snapshot>,
+    /// Items that can't be read: somebody else wrote them.
+    pub corrupt: Vec<Corrupt>,
+}
+
+impl Table {
+    /// Reads an account's record and all its snapshots, tombstones too: one
+    /// strongly consistent query.
+    ///
+    /// # Errors
+    /// [`TableError`] if the query fails. What can't be read is set apart.
+    pub async fn read_account(&self, account: &AccountId) -> Result<AccountState, TableError> {
+        let mut state = AccountState::default();
+        let pk = keys::account_pk(account);
+        let mut pages = Query::table(self, "read account", account, pk).limit(READ_AT_ONCE.into());
+        while let Some(page) = pages.next_rows::<AccountRow>().await? {
+            for row in page {
+                match row {
+                    AccountRow::Record(item) => match codec::read_account(&item) {
+                        Ok(record) => state.record = Some(record),
+                        Err(corrupt) => state.corrupt.push(corrupt),
+                    },
+                    AccountRow::Snapshot(Ok(snapshot)) => {
+                        state.snapshots.insert(snapshot.arn.clone(), snapshot);
+                    }
+                    AccountRow::Snapshot(Err(corrupt)) => state.corrupt.push(corrupt),
+                }
+            }
+        }
+        Ok(state)
+    }
+
+    /// Reads an account's record.
+    ///
+    /// # Errors
+    /// [`TableError`] if the query fails or the item can't be read.
+    pub async fn read_record(
+        &self,
+        account: &AccountId,
+    ) -> Result<Option<AccountRecord>, TableError> {
+        let pk = keys::account_pk(account);
+        let query = Query::table(self, "read account record", account, pk)
+            .with_sk(keys::ACCOUNT_SK.to_owned());
+        Ok(query
+            .first()
+            .await?
+            .as_ref()
+            .map(codec::read_account)
+            .transpose()?)
+    }
+
+    /// Reads one snapshot.
+    ///
+    /// # Errors
+    /// [`TableError`] if the query fails or the item can't be read.
+    pub async fn read_snapshot(
+        &self,
+        account: &AccountId,
+        arn: &ConnectionArn,
+    ) -> Result<Option<Snapshot>, TableError> {
+        let pk = keys::account_pk(account);
+        let query = Query::table(self, "read snapshot", arn, pk).with_sk(keys::snapshot_sk(arn));
+        Ok(query
+            .first()
+            .await?
+            .as_ref()
+            .map(read_snapshot)
+            .transpose()?)
+    }
+
+    /// Reads one change of a connection.
+    ///
+    /// # Errors
+    /// [`TableError`] if the query fails or the item can't be read.
+    pub async fn read_change(
+        &self,
+        account: &AccountId,
+        arn: &ConnectionArn,
+        version: u32,
+    ) -> Result<Option<Change>, TableError> {
+        let pk = keys::changes_pk(account, arn);
+        let query = Query::table(self, "read change", arn, pk).with_sk(keys::change_sk(version));
+        Ok(query.first().await?.map(codec::read_record).transpose()?)
+    }
+
+    /// Reads the record of the run with this number.
+    ///
+    /// # Errors
+    /// [`TableError`] if the query fails or the item can't be read.
+    pub async fn read_run(
+        &self,
+        account: &AccountId,
+        sequence: u64,
+    ) -> Result<Option<RunRecord>, TableError> {
+        let pk = keys::runs_pk(account);
+        let query = Query::table(self, "read run", account, pk).with_sk(keys::run_sk(sequence));
+        Ok(query.first().await?.map(codec::read_record).transpose()?)
+    }
+
+    /// Reads the last run of an account's chain, whether or not the account's
+    /// record knows of it.
+    ///
+    /// # Errors
+    /// [`TableError`] if the query fails or the item can't be read.
+    pub async fn read_last_run(
+        &self,
+        account: &AccountId,
+    ) -> Result<Option<RunRecord>, TableError> {
+        let pk = keys::runs_pk(account);
+        let query = Query::table(self, "read last run", account, pk).backward();
+        Ok(query.first().await?.map(codec::read_record).transpose()?)
+    }
+}

@@ -1,0 +1,356 @@
+//! What audits read: by keys and indexes, never by a scan.
+
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
+
+use super::query::Query;
+use crate::aws::meter::Use;
+use crate::aws::{Fault, FaultKind};
+use crate::domain::{
+    AccountId, Attributes, Change, ConnectionArn, ConnectionStatus, RunRecord, Snapshot, Timestamp,
+    UnknownMembers,
+};
+use crate::table::client::Table;
+use crate::table::codec::Item;
+use crate::table::error::{Corrupt, TableError};
+use crate::table::fast_path::snapshot::read_snapshot;
+use crate::table::schema::{BY_STATUS, BY_TIME};
+use crate::table::{codec, keys};
+
+/// The greatest number that a run's key can hold.
+const LAST_RUN: u64 = 999_999_999_999;
+
+/// A connection as the index by status tells it: all but what differs from
+/// run to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InStatus {
+    /// The account that was asked.
+    pub account: AccountId,
+    /// Its identity.
+    pub arn: ConnectionArn,
+    /// What the service told.
+    pub attributes: Attributes,
+    /// When it was first seen.
+    pub first_seen_at: Timestamp,
+    /// Since when it is in its status.
+    pub status_since: Timestamp,
+    /// The number of changes recorded of it.
+    pub version: u32,
+}
+
+/// Everything in a table, a page at a time.
+#[derive(Debug)]
+pub struct Pages<'a> {
+    table: &'a Table,
+    start: Option<Item>,
+    done: bool,
+}
+
+impl Pages<'_> {
+    /// The next page; nothing after the last.
+    ///
+    /// # Errors
+    /// [`TableError`] if the scan fails.
+    pub async fn next(&mut self) -> Result<Option<Vec<Item>>, TableError> {
+        if self.done {
+            return Ok(None);
+        }
+        let table = self.table;
+        let start = self.start.take();
+        let answer = table
+            .client()
+            .scan()
+            .table_name(table.name().as_str())
+            .consistent_read(true)
+            .set_exclusive_start_key(start.clone())
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .customize()
+            .interceptor(table.meter().counts(Use::Read))
+            .send()
+            .await
+            .map_err(|error| TableError::call("scan", table.name(), table.fault(&error)))?;
+        table.meter().count_read_units(answer.consumed_capacity());
+        // An empty page has an empty list.
+        let items = answer.items.ok_or_else(|| {
+            let fault = Fault::unreadable("an answer without items");
+            TableError::call("scan", table.name(), fault)
+        })?;
+        // A table is in no order that could be checked.
+        if start.is_some() && start == answer.last_evaluated_key {
+            let problem = "a page ends where it began: this would never end";
+            let fault = Fault::new(FaultKind::Service, "KeyRepeated", problem);
+            return Err(TableError::call("scan", table.name(), fault));
+        }
+        self.done = answer.last_evaluated_key.is_none();
+        self.start = answer.last_evaluated_key;
+        Ok(Some(items))
+    }
+}
+
+/// Changes, a page at a time.
+#[derive(Debug)]
+pub struct ChangePages<'a>(Query<'a>);
+
+impl ChangePages<'_> {
+    /// The next page; nothing after the last.
+    ///
+    /// # Errors
+    /// [`TableError`] if the query fails or an item can't be read.
+    pub async fn next(&mut self) -> Result<Option<Vec<Change>>, TableError> {
+        let Some(page) = self.0.next().await? else {
+            return Ok(None);
+        };
+        let changes: Result<_, Corrupt> = page.into_iter().map(codec::read_record).collect();
+        Ok(Some(changes?))
+    }
+
+    /// All of them.
+    ///
+    /// # Errors
+    /// As [`Self::next`].
+    pub async fn collect(mut self) -> Result<Vec<Change>, TableError> {
+        let mut changes = Vec::new();
+        while let Some(page) = self.next().await? {
+            changes.extend(page);
+        }
+        Ok(changes)
+    }
+}
+
+impl Table {
+    /// The accounts that the table knows, sorted.
+    ///
+    /// # Errors
+    /// [`TableError`] if the query fails or an item can't be read.
+    pub async fn accounts(&self) -> Result<Vec<AccountId>, TableError> {
+        let pk = keys::ACCOUNTS.to_owned();
+        let query = Query::index(self, "list accounts", self.name(), BY_STATUS, pk);
+        let items = query.collect(None).await?;
+        let accounts = items.iter().map(|item| {
+            codec::account_of(item).ok_or_else(|| wrong(item, keys::PK, "names no account"))
+        });
+        Ok(accounts.collect::<Result<_, _>>()?)
+    }
+
+    /// Every connection in `status`, in all accounts, the longest in it
+    /// first.
+    ///
+    /// # Errors
+    /// [`TableError`] if the query fails or an item can't be read.
+    pub async fn in_status(&self, status: &ConnectionStatus) -> Result<Vec<InStatus>, TableError> {
+        let pk = keys::status_pk(Some(status));
+        let query = Query::index(self, "list connections by status", status, BY_STATUS, pk);
+        let items = query.collect(None).await?;
+        Ok(items.into_iter().map(in_status).collect::<Result<_, _>>()?)
+    }
+
+    /// Every item of the table once, strongly consistent, a page at a time. Only
+    /// what proves the whole may read it so.
+    pub fn pages(&self) -> Pages<'_> {
+        Pages {
+            table: self,
+            start: None,
+            done: false,
+        }
+    }
+
+    /// A connection's changes, the first one first.
+    ///
+    /// # Errors
+    /// [`TableError`] if the query fails or an item can't be read.
+    pub async fn changes_of(
+        &self,
+        account: &AccountId,
+        arn: &ConnectionArn,
+    ) -> Result<Vec<Change>, TableError> {
+        let pk = keys::changes_pk(account, arn);
+        let query = Query::table(self, "read changes", arn, pk);
+        let items = query.collect(None).await?;
+        Ok(items
+            .into_iter()
+            .map(codec::read_record)
+            .collect::<Result<_, _>>()?)
+    }
+
+    /// An account's changes that were observed from `since` on and before
+    /// `until`, the first one first, as the pages come.
+    pub fn changes_between(
+        &self,
+        account: &AccountId,
+        since: Timestamp,
+        until: Timestamp,
+    ) -> ChangePages<'_> {
+        // A key is a time and more: one at `until` itself sorts after it.
+        let pk = keys::time_pk(account);
+        let query = Query::index(self, "read changes by time", account, BY_TIME, pk);
+        ChangePages(query.between(since.to_string(), until.to_string()))
+    }
+
+    /// Gives each of an account's changes that were observed before or at
+    /// `at` to `each`, the first one first, as the pages come, until it answers
+    /// that it has enough.
+    ///
+    /// # Errors
+    /// [`TableError`] if the query fails or an item can't be read.
+    pub async fn each_change_by(
+        &self,
+        account: &AccountId,
+        at: Timestamp,
+        mut each: impl FnMut(Change) -> bool,
+    ) -> Result<(), TableError> {
+        // '$' follows the '#' that ends the time in a key.
+        let (first, last) = (Timestamp::from_millis(i64::MIN), format!("{at}$"));
+        let pk = keys::time_pk(account);
+        let mut pages = Query::index(self, "read changes by time", account, BY_TIME, pk)
+            .between(first.to_string(), last);
+        while let Some(page) = pages.next().await? {
+            for item in page {
+                if !each(codec::read_record(item)?) {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives each of an account's snapshots to `each`, by ARN, as the pages
+    /// come, until it answers that it has enough.
+    ///
+    /// # Errors
+    /// [`TableError`] if the query fails or an item can't be read.
+    pub async fn each_snapshot(
+        &self,
+        account: &AccountId,
+        mut each: impl FnMut(Snapshot) -> bool,
+    ) -> Result<(), TableError> {
+        // '$' follows the '#' that ends the prefix.
+        let (first, last) = (keys::CONNECTION_PREFIX.to_owned(), "CONNECTION$".to_owned());
+        let pk = keys::account_pk(account);
+        let mut pages = Query::table(self, "read snapshots", account, pk).between(first, last);
+        while let Some(page) = pages.next().await? {
+            for item in page {
+                if !each(read_snapshot(&item)?) {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives an account's runs from number `last` on down to `each`, until it
+    /// answers that it has enough.
+    ///
+    /// # Errors
+    /// [`TableError`] if the query fails or an item can't be read.
+    pub async fn runs_back_from(
+        &self,
+        account: &AccountId,
+        last: u64,
+        each: impl FnMut(RunRecord) -> bool,
+    ) -> Result<(), TableError> {
+        let query = Query::table(self, "read runs", account, keys::runs_pk(account))
+            .between(keys::run_sk(0), keys::run_sk(last))
+            .backward();
+        runs_until_enough(query, each).await
+    }
+
+    /// Gives an account's runs from number `first` on up to `each`, until it
+    /// answers that it has enough.
+    ///
+    /// # Errors
+    /// [`TableError`] if the query fails or an item can't be read.
+    pub async fn runs_from(
+        &self,
+        account: &AccountId,
+        first: u64,
+        each: impl FnMut(RunRecord) -> bool,
+    ) -> Result<(), TableError> {
+        let query = Query::table(self, "read runs", account, keys::runs_pk(account))
+            .between(keys::run_sk(first), keys::run_sk(LAST_RUN));
+        runs_until_enough(query, each).await
+    }
+
+    /// An account's runs, the last one first, at most `most`.
+    ///
+    /// # Errors
+    /// [`TableError`] if the query fails or an item can't be read.
+    pub async fn runs_of(
+        &self,
+        account: &AccountId,
+        most: usize,
+    ) -> Result<Vec<RunRecord>, TableError> {
+        const PAGE: usize = 100;
+        let pk = keys::runs_pk(account);
+        let page = i32::try_from(most.clamp(1, PAGE)).unwrap_or(i32::MAX);
+        let query = Query::table(self, "read runs", account, pk)
+            .backward()
+            .limit(page);
+        let items = query.collect(Some(most)).await?;
+        Ok(items
+            .into_iter()
+            .map(codec::read_record)
+            .collect::<Result<_, _>>()?)
+    }
+}
+
+/// Reads runs, few to a page at first: the first one is often enough.
+async fn runs_until_enough(
+    query: Query<'_>,
+    mut each: impl FnMut(RunRecord) -> bool,
+) -> Result<(), TableError> {
+    const LONGEST_PAGE: i32 = 256;
+    let mut limit = 1;
+    let mut query = query.limit(limit);
+    while let Some(page) = query.next().await? {
+        for item in page {
+            if !each(codec::read_record(item)?) {
+                return Ok(());
+            }
+        }
+        limit = (limit * 4).min(LONGEST_PAGE);
+        query = query.limit(limit);
+    }
+    Ok(())
+}
+
+fn in_status(item: Item) -> Result<InStatus, Corrupt> {
+    let text = |name: &str| match item.get(name) {
+        None => Ok(None),
+        Some(AttributeValue::S(text)) => Ok(Some(text.as_str())),
+        Some(_) => Err(wrong(&item, name, "is not a text")),
+    };
+    let time = |name: &str| {
+        let parsed = text(name)?.and_then(|text| text.parse().ok());
+        parsed.ok_or_else(|| wrong(&item, name, "is missing or not a time"))
+    };
+    let arn = text(keys::SK)?.and_then(|sk| sk.strip_prefix(keys::CONNECTION_PREFIX)?.parse().ok());
+    Ok(InStatus {
+        account: codec::account_of(&item)
+            .ok_or_else(|| wrong(&item, keys::PK, "names no account"))?,
+        arn: arn.ok_or_else(|| wrong(&item, keys::SK, "names no connection"))?,
+        attributes: Attributes {
+            connection_name: text("connection_name")?.map(Into::into),
+            connection_status: text("connection_status")?.map(Into::into),
+            host_arn: text("host_arn")?.map(Into::into),
+            owner_account_id: text("owner_account_id")?.map(Into::into),
+            provider_type: text("provider_type")?.map(Into::into),
+            // What the index does not hold: its projection can't be changed in place.
+            provider_endpoint: None,
+            unknown_members: UnknownMembers::default(),
+        },
+        first_seen_at: time("first_seen_at")?,
+        status_since: time("status_since")?,
+        version: match item.get("version") {
+            Some(AttributeValue::N(digits)) => digits.parse().ok(),
+            _ => None,
+        }
+        .ok_or_else(|| wrong(&item, "version", "is missing or not a number"))?,
+    })
+}
+
+fn wrong(item: &Item, attribute: &str, problem: &str) -> Corrupt {
+    let key = |name: &str| match item.get(name) {
+        Some(AttributeValue::S(text)) => text.clone(),
+        _ => String::new(),
+    };
+    Corrupt::new(key(keys::PK), key(keys::SK), attribute, problem)
+}

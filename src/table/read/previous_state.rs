@@ -1,0 +1,154 @@
+//! What a run reads of its account before it compares, and what it compares
+//! that with.
+
+use std::collections::{HashMap, HashSet};
+
+use super::READ_AT_ONCE;
+use super::query::Query;
+use crate::aws::{Fault, FaultKind};
+use crate::domain::run::SnapshotsRecord;
+use crate::domain::{AccountId, AccountRecord, ConnectionArn, Digest, Snapshot, Timestamp};
+use crate::table::client::Table;
+use crate::table::error::{Corrupt, TableError};
+use crate::table::fast_path::snapshot::AccountRow;
+use crate::table::{codec, keys};
+
+/// What a run reads of an account before it compares. Tombstones are only
+/// counted: there may be any number of them, and a connection that is back
+/// meets its tombstone when it is written.
+#[derive(Debug)]
+pub struct PreviousState {
+    /// The account's record, if a run was ever recorded.
+    pub record: Option<AccountRecord>,
+    /// Snapshots of connections that are there, and the tombstones that were
+    /// asked for.
+    pub snapshots: HashMap<ConnectionArn, Snapshot>,
+    /// How many tombstones there are.
+    pub tombstones: u64,
+    /// What stands for all snapshots, tombstones too, as they were read.
+    pub recorded: SnapshotsRecord,
+    /// Items that can't be read: somebody else wrote them.
+    pub corrupt: Vec<Corrupt>,
+}
+
+/// A snapshot, as far as a run's record stands for it.
+#[derive(Debug, Clone)]
+pub struct SnapshotLine {
+    /// The connection.
+    pub arn: ConnectionArn,
+    /// Its version.
+    pub version: u32,
+    /// The digest of its last change.
+    pub digest: Digest,
+    /// The end of the observation that it is based on.
+    pub observed_until: Timestamp,
+}
+
+impl Table {
+    /// Reads an account's record and its snapshots as a run needs them: one
+    /// strongly consistent query. Of the tombstones only those in `tombstones`
+    /// are kept.
+    ///
+    /// The record comes first. A run whose number it holds had written
+    /// everything before it, so the snapshots that follow show all of it.
+    ///
+    /// # Errors
+    /// [`TableError`] if the query fails, or if more than `most` connections
+    /// are there: that is what the memory is for. What can't be read is set
+    /// apart.
+    pub async fn read_previous(
+        &self,
+        account: &AccountId,
+        most: u64,
+        tombstones: &HashSet<ConnectionArn>,
+    ) -> Result<PreviousState, TableError> {
+        let mut state = PreviousState {
+            record: None,
+            snapshots: HashMap::new(),
+            tombstones: 0,
+            recorded: SnapshotsRecord::builder().build(),
+            corrupt: Vec::new(),
+        };
+        let mut recorded = SnapshotsRecord::builder();
+        let pk = keys::account_pk(account);
+        let mut pages = Query::table(self, "read account", account, pk).limit(READ_AT_ONCE.into());
+        while let Some(page) = pages.next_rows::<AccountRow>().await? {
+            for row in page {
+                match row {
+                    AccountRow::Record(item) => match codec::read_account(&item) {
+                        Ok(record) => {
+                            state.snapshots.reserve(expected(&record));
+                            state.record = Some(record);
+                        }
+                        Err(corrupt) => state.corrupt.push(corrupt),
+                    },
+                    AccountRow::Snapshot(Ok(snapshot)) => {
+                        recorded.add(&snapshot.arn, snapshot.version, snapshot.digest);
+                        let is_tombstone = snapshot.is_deleted();
+                        state.tombstones += u64::from(is_tombstone);
+                        if !is_tombstone || tombstones.contains(&snapshot.arn) {
+                            state.snapshots.insert(snapshot.arn.clone(), snapshot);
+                        }
+                    }
+                    AccountRow::Snapshot(Err(corrupt)) => state.corrupt.push(corrupt),
+                }
+            }
+            if state.snapshots.len() as u64 > most {
+                return Err(too_many(account, most));
+            }
+        }
+        state.recorded = recorded.build();
+        Ok(state)
+    }
+
+    /// Reads what stands for each of an account's snapshots, by ARN.
+    ///
+    /// # Errors
+    /// [`TableError`] if the query fails, if an item can't be read, or if there
+    /// are more than `most`.
+    pub async fn read_lines(
+        &self,
+        account: &AccountId,
+        most: u64,
+    ) -> Result<Vec<SnapshotLine>, TableError> {
+        let mut lines = Vec::new();
+        let pk = keys::account_pk(account);
+        let mut pages = Query::table(self, "read account", account, pk).limit(READ_AT_ONCE.into());
+        while let Some(page) = pages.next_rows::<AccountRow>().await? {
+            for row in page {
+                if let AccountRow::Snapshot(snapshot) = row {
+                    let snapshot = snapshot?;
+                    lines.push(SnapshotLine {
+                        version: snapshot.version,
+                        digest: snapshot.digest,
+                        observed_until: snapshot.rests_on().ended_at,
+                        arn: snapshot.arn,
+                    });
+                }
+            }
+            if lines.len() as u64 > most {
+                return Err(too_many(account, most));
+            }
+        }
+        Ok(lines)
+    }
+}
+
+fn too_many(account: &AccountId, most: u64) -> TableError {
+    let problem =
+        format!("more than {most} connections are on record, which is what the memory is for");
+    let fault = Fault::new(FaultKind::Refused, "ConnectionLimit", problem);
+    TableError::call("read account", account, fault)
+}
+
+/// Snapshots for which room is made before they are read: what grows as they
+/// come is twice as large for a moment.
+fn expected(record: &AccountRecord) -> usize {
+    /// A record can say anything.
+    const MOST: u64 = 100_000;
+    let connections = record
+        .connections
+        .values()
+        .fold(0, |a: u64, b| a.saturating_add(*b));
+    usize::try_from(connections.min(MOST)).unwrap_or(0)
+}

@@ -1,0 +1,221 @@
+//! Queries: the pages of one partition of the table or of an index.
+
+use crate::aws::meter::Use;
+use crate::aws::{Fault, FaultKind};
+use crate::table::client::Table;
+use crate::table::codec::{Item, s};
+use crate::table::error::TableError;
+use crate::table::fast_path::response::{Row, Rows};
+use crate::table::fast_path::value::Attributes;
+use crate::table::keys;
+use crate::table::schema::Index;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
+
+/// A query and how far it has come.
+#[derive(Debug)]
+pub(crate) struct Query<'a> {
+    table: &'a Table,
+    operation: &'static str,
+    subject: String,
+    index: Option<&'static str>,
+    keys: (&'static str, &'static str),
+    pk: String,
+    sk: SortKey,
+    forward: bool,
+    limit: Option<i32>,
+    start: Start,
+}
+
+/// Which sort keys are asked for.
+#[derive(Debug)]
+enum SortKey {
+    Any,
+    One(String),
+    /// From the first to the second, both included.
+    Between(String, String),
+}
+
+#[derive(Debug)]
+enum Start {
+    First,
+    After(Item),
+    Done,
+}
+
+impl<'a> Query<'a> {
+    /// The partition `pk` of the table, strongly consistent.
+    ///
+    /// `operation` and `subject` are what an error names.
+    pub(crate) fn table(
+        table: &'a Table,
+        operation: &'static str,
+        subject: impl ToString,
+        pk: String,
+    ) -> Self {
+        Self {
+            table,
+            operation,
+            subject: subject.to_string(),
+            index: None,
+            keys: (keys::PK, keys::SK),
+            pk,
+            sk: SortKey::Any,
+            forward: true,
+            limit: None,
+            start: Start::First,
+        }
+    }
+
+    /// The partition `pk` of an index, which may be a moment behind.
+    pub(crate) fn index(
+        table: &'a Table,
+        operation: &'static str,
+        subject: impl ToString,
+        index: Index,
+        pk: String,
+    ) -> Self {
+        Self {
+            index: Some(index.name),
+            keys: (index.partition_key, index.sort_key),
+            ..Self::table(table, operation, subject, pk)
+        }
+    }
+
+    /// Only the item with this sort key.
+    #[must_use]
+    pub(crate) fn with_sk(mut self, sk: String) -> Self {
+        self.sk = SortKey::One(sk);
+        self
+    }
+
+    /// Only items whose sort keys lie from `first` to `last`.
+    #[must_use]
+    pub(crate) fn between(mut self, first: String, last: String) -> Self {
+        self.sk = SortKey::Between(first, last);
+        self
+    }
+
+    /// The last item first.
+    #[must_use]
+    pub(crate) fn backward(mut self) -> Self {
+        self.forward = false;
+        self
+    }
+
+    /// At most so many items on a page.
+    #[must_use]
+    pub(crate) fn limit(mut self, items: i32) -> Self {
+        self.limit = Some(items);
+        self
+    }
+
+    /// The next page, or nothing after the last.
+    pub(crate) async fn next(&mut self) -> Result<Option<Vec<Item>>, TableError> {
+        let page = self.next_rows::<Attributes>().await?;
+        Ok(page.map(|rows| rows.into_iter().map(|row| row.0).collect()))
+    }
+
+    /// The next page, read as rows of one kind.
+    pub(crate) async fn next_rows<T: Row>(&mut self) -> Result<Option<Vec<T>>, TableError> {
+        let start = match std::mem::replace(&mut self.start, Start::Done) {
+            Start::First => None,
+            Start::After(key) => Some(key),
+            Start::Done => return Ok(None),
+        };
+        let meter = self.table.meter();
+        let mut condition = "#pk = :pk".to_owned();
+        let mut request = self
+            .table
+            .client()
+            .query()
+            .table_name(self.table.name().as_str())
+            .set_index_name(self.index.map(str::to_owned))
+            .expression_attribute_names("#pk", self.keys.0)
+            .expression_attribute_values(":pk", s(&self.pk));
+        request = match &self.sk {
+            SortKey::Any => request,
+            SortKey::One(sk) => {
+                condition.push_str(" AND #sk = :sk");
+                request
+                    .expression_attribute_names("#sk", self.keys.1)
+                    .expression_attribute_values(":sk", s(sk))
+            }
+            SortKey::Between(first, last) => {
+                condition.push_str(" AND #sk BETWEEN :first AND :last");
+                request
+                    .expression_attribute_names("#sk", self.keys.1)
+                    .expression_attribute_values(":first", s(first))
+                    .expression_attribute_values(":last", s(last))
+            }
+        };
+        let rows = Rows::new();
+        let mut answer = request
+            .key_condition_expression(condition)
+            .consistent_read(self.index.is_none())
+            .scan_index_forward(self.forward)
+            .set_limit(self.limit)
+            .set_exclusive_start_key(start.clone())
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .customize()
+            .interceptor(meter.counts(Use::Read))
+            .interceptor(rows.reader())
+            .send()
+            .await
+            .map_err(|error| {
+                TableError::call(self.operation, &self.subject, self.table.fault(&error))
+            })?;
+        meter.count_read_units(answer.consumed_capacity());
+        if let Some(key) = answer.last_evaluated_key.take() {
+            if let Some(start) = start
+                && !self.advances(&start, &key)
+            {
+                let problem = "a page ends where it began, or before: this would never end";
+                let fault = Fault::new(FaultKind::Service, "KeyRepeated", problem);
+                return Err(TableError::call(self.operation, &self.subject, fault));
+            }
+            self.start = Start::After(key);
+        }
+        // An empty page has an empty list. An answer without one must not be
+        // taken for "nothing is there".
+        let rows = rows.of(&mut answer).ok_or_else(|| {
+            let fault = Fault::unreadable("an answer without items");
+            TableError::call(self.operation, &self.subject, fault)
+        })?;
+        Ok(Some(rows))
+    }
+
+    /// Whether a page that began after `start` and ends with `end` leads on.
+    /// Items with the same sort key are next to each other in an index.
+    fn advances(&self, start: &Item, end: &Item) -> bool {
+        let key = |item: &Item| match item.get(self.keys.1) {
+            Some(AttributeValue::S(sk)) => sk.clone(),
+            _ => String::new(),
+        };
+        let way = key(start).cmp(&key(end));
+        let on = if self.forward {
+            way.is_lt()
+        } else {
+            way.is_gt()
+        };
+        on || (self.index.is_some() && way.is_eq() && start != end)
+    }
+
+    /// The first item, if there is one.
+    pub(crate) async fn first(mut self) -> Result<Option<Item>, TableError> {
+        self.limit = Some(1);
+        Ok(self.next().await?.and_then(|page| page.into_iter().next()))
+    }
+
+    /// All items, or the first `most`.
+    pub(crate) async fn collect(mut self, most: Option<usize>) -> Result<Vec<Item>, TableError> {
+        let most = most.unwrap_or(usize::MAX);
+        let mut items = Vec::new();
+        while items.len() < most
+            && let Some(page) = self.next().await?
+        {
+            items.extend(page);
+        }
+        items.truncate(most);
+        Ok(items)
+    }
+}

@@ -1,0 +1,219 @@
+//! The PartiQL statements: what is written, and on what condition.
+//!
+//! Nothing else in the crate writes to the table.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use crate::domain::diff::Step;
+use crate::domain::plan::Touch;
+use crate::domain::{AccountId, AccountRecord, Format, RunRecord, Seal, Snapshot};
+use crate::table::codec::{Item, n, s, snapshot};
+use crate::table::name::TableName;
+use crate::table::{codec, keys};
+
+/// A statement and its parameters.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Statement {
+    /// The text, with a `?` for each parameter.
+    pub text: String,
+    /// The parameters.
+    pub parameters: Vec<AttributeValue>,
+}
+
+/// A connection that is as it was: when (and where) it was seen, provided
+/// that it still is as it was compared with and was not seen later.
+///
+/// Its seal is right whoever else writes the snapshot at the same time, since
+/// all that it is over is either set here or held by a condition: what only a
+/// change sets by `version`, the regions by `listed_in`. Of two touches that
+/// set the same, either order leaves one of the two states, whole; of two that
+/// set other regions, the second one's condition fails. The conditions are
+/// not on the seal before, because two runs at the same time would then meet
+/// a conflict over every connection.
+///
+/// The format is set too: a snapshot of an earlier one is of the current one
+/// from then on.
+pub fn touch(table: &TableName, account: &AccountId, touch: &Touch<'_>) -> Statement {
+    let Touch {
+        snapshot,
+        window,
+        listed_in,
+    } = touch;
+    let mut update = Update::new(table);
+    update.set("last_seen_at", s(window.began_at));
+    update.set("last_seen_until", s(window.ended_at));
+    if let Some(regions) = listed_in {
+        update.put("listed_in", snapshot::listed_in(regions));
+    }
+    let regions = listed_in.as_ref().unwrap_or(&snapshot.listed_in);
+    let seal = Seal::touched(account, snapshot, *window, regions);
+    update.set(codec::SEAL, s(seal));
+    update.set(codec::FORMAT_ATTRIBUTE, n(Format::CURRENT));
+    update
+        .of(account, &keys::snapshot_sk(&snapshot.arn))
+        .when("version", "=", n(snapshot.version))
+        .when("last_seen_at", "<", s(window.began_at))
+        .when("last_seen_until", "<=", s(window.ended_at))
+        .when_is("listed_in", snapshot::listed_in(&snapshot.listed_in))
+        .statement
+}
+
+/// A change and the snapshot that it leaves: two statements that must both
+/// hold.
+///
+/// `known` is the snapshot that was compared with. It must be as it was then:
+/// neither changed nor seen since, because what it said then is part of what
+/// is written now, and listed in the same regions, because they decide whether
+/// it is gone. Nor may it have been seen by a listing that was not over when
+/// this one began.
+pub fn step(
+    table: &TableName,
+    account: &AccountId,
+    known: Option<&Snapshot>,
+    step: &Step,
+) -> [Statement; 2] {
+    let sk = keys::snapshot_sk(&step.snapshot.arn);
+    let snapshot = match known {
+        None => {
+            let item = snapshot::snapshot_item(account, &step.snapshot, Format::CURRENT);
+            insert(table, item)
+        }
+        Some(known) => {
+            let mut update = Update::new(table);
+            for (name, value) in snapshot::snapshot_attributes(account, &step.snapshot) {
+                update.put(name, value);
+            }
+            update
+                .of(account, &sk)
+                .when("version", "=", n(known.version))
+                .when("last_seen_until", "<=", s(step.change.observed_at))
+                .when("last_seen_at", "=", s(known.last_seen.began_at))
+                .when_is("listed_in", snapshot::listed_in(&known.listed_in))
+                .statement
+        }
+    };
+    [snapshot, insert(table, codec::change_item(&step.change))]
+}
+
+/// A run's record. Fails if its number is taken.
+pub fn run(table: &TableName, run: &RunRecord) -> Statement {
+    insert(table, codec::run_item(run))
+}
+
+/// An account's record, where `known` is the one that it was worked out from.
+pub fn account(
+    table: &TableName,
+    known: Option<&AccountRecord>,
+    record: &AccountRecord,
+) -> Statement {
+    let item = codec::account_item(record);
+    let Some(known) = known else {
+        return insert(table, item);
+    };
+    let mut update = Update::new(table);
+    let mut attributes: Vec<_> = item
+        .into_iter()
+        .filter(|(name, _)| name != keys::PK && name != keys::SK)
+        .collect();
+    attributes.sort_by(|(a, _), (b, _)| a.cmp(b));
+    for (name, value) in attributes {
+        update.set(&name, value);
+    }
+    let update =
+        update
+            .of(&record.account, keys::ACCOUNT_SK)
+            .when("sequence", "=", n(known.sequence));
+    // By its number alone, what a run before that one adds could be lost.
+    let update = match known.format {
+        Format::One => update.when(codec::FORMAT_ATTRIBUTE, "=", n(known.format)),
+        Format::Two | Format::Three | Format::Four | Format::Five => {
+            update.when(codec::DIGEST, "=", s(known.digest()))
+        }
+    };
+    update.statement
+}
+
+fn insert(table: &TableName, item: Item) -> Statement {
+    let mut attributes: Vec<_> = item.into_iter().collect();
+    attributes.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let mut text = format!("INSERT INTO \"{table}\" VALUE {{");
+    let mut parameters = Vec::with_capacity(attributes.len());
+    for (i, (name, value)) in attributes.into_iter().enumerate() {
+        if i > 0 {
+            text.push_str(", ");
+        }
+        text.push_str(&format!("'{name}': ?"));
+        parameters.push(value);
+    }
+    text.push('}');
+    Statement { text, parameters }
+}
+
+/// Bytes and parameters that most statements have at most: a run makes one for
+/// each connection.
+const TEXT: usize = 384;
+const PARAMETERS: usize = 16;
+
+/// An `UPDATE` of one item, as it is put together.
+struct Update {
+    statement: Statement,
+}
+
+/// An `UPDATE` that has its item and takes conditions.
+struct Conditional {
+    statement: Statement,
+}
+
+impl Update {
+    fn new(table: &TableName) -> Self {
+        let mut text = String::with_capacity(TEXT);
+        text.extend(["UPDATE \"", table.as_str(), "\""]);
+        let parameters = Vec::with_capacity(PARAMETERS);
+        Self {
+            statement: Statement { text, parameters },
+        }
+    }
+
+    fn set(&mut self, name: &str, value: AttributeValue) {
+        let parts = [" SET \"", name, "\" = ?"];
+        self.statement.text.extend(parts);
+        self.statement.parameters.push(value);
+    }
+
+    /// Sets the attribute, or removes it.
+    fn put(&mut self, name: &str, value: Option<AttributeValue>) {
+        match value {
+            Some(value) => self.set(name, value),
+            None => self.statement.text.extend([" REMOVE \"", name, "\""]),
+        }
+    }
+
+    fn of(self, account: &AccountId, sk: &str) -> Conditional {
+        let mut statement = self.statement;
+        statement.text.push_str(" WHERE \"pk\" = ? AND \"sk\" = ?");
+        statement.parameters.push(s(keys::account_pk(account)));
+        statement.parameters.push(s(sk));
+        Conditional { statement }
+    }
+}
+
+impl Conditional {
+    fn when(mut self, name: &str, operator: &str, value: AttributeValue) -> Self {
+        let parts = [" AND \"", name, "\" ", operator, " ?"];
+        self.statement.text.extend(parts);
+        self.statement.parameters.push(value);
+        self
+    }
+
+    /// The attribute has this value, or is not there.
+    fn when_is(mut self, name: &str, value: Option<AttributeValue>) -> Self {
+        match value {
+            Some(value) => self.when(name, "=", value),
+            None => {
+                let parts = [" AND \"", name, "\" IS MISSING"];
+                self.statement.text.extend(parts);
+                self
+            }
+        }
+    }
+}
