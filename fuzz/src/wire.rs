@@ -49,10 +49,10 @@ fn attribute(value: &Value) -> Option<AttributeValue> {
 pub fn real_items() -> &'static [Item] {
     static ITEMS: OnceLock<Vec<Item>> = OnceLock::new();
     const TABLES: [&str; 4] = [
-        include_str!("../../tests/format_1.json"),
-        include_str!("../../tests/format_2.json"),
-        include_str!("../../tests/format_3.json"),
-        include_str!("../../tests/format_4.json"),
+        include_str!("../../tests/it/table/earlier_formats/format_1.json"),
+        include_str!("../../tests/it/table/earlier_formats/format_2.json"),
+        include_str!("../../tests/it/table/earlier_formats/format_3.json"),
+        include_str!("../../tests/it/table/earlier_formats/format_4.json"),
     ];
     ITEMS.get_or_init(|| {
         let tables = TABLES.iter().map(|table| {

@@ -1,0 +1,603 @@
+//! "What was there on that day": from the recorded changes, with what it
+//! rests on, and never an empty list where nobody had looked.
+
+#![allow(clippy::expect_used, missing_docs, reason = "a test")]
+
+use crate::support;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use codeconnections_inventory::audit::{ChangeFilter, ConnectionFilter, DifferenceKind};
+use codeconnections_inventory::domain::{ChangeKind, Clock, Outcome, Timestamp};
+use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
+use serde_json::{Value, json};
+use support::ccinv::{Ccinv, Done};
+use support::lab::{HOUR, Lab, REGION, account, call_that_made, run};
+use support::script::{Reply, Script, arn, entry};
+
+const OPT_IN: &str = "eu-south-1";
+
+fn time(text: &str) -> Timestamp {
+    text.parse().expect("a time")
+}
+
+/// A lab, and the command line that reads its table.
+struct Told {
+    lab: Lab,
+    ccinv: Ccinv,
+}
+
+impl Told {
+    async fn new() -> Self {
+        let lab = Lab::new().await;
+        let ccinv = Ccinv::at(&lab);
+        Self { lab, ccinv }
+    }
+
+    /// A run of both regions, an hour after the last.
+    async fn run(&self) -> Outcome {
+        self.lab.clock.advance(HOUR);
+        let event = json!({"regions": [REGION, OPT_IN]});
+        run(&self.lab.handler(), &event).await.outcome
+    }
+
+    async fn ask(&self, arguments: &[&str]) -> Done {
+        let table = self.lab.table.name().as_str();
+        self.ccinv
+            .run(&[arguments, &["--table", table]].concat())
+            .await
+    }
+
+    /// ARN and status of what was there at `at`, as `list` says.
+    async fn listed(&self, at: Timestamp) -> BTreeMap<String, String> {
+        let at = at.to_string();
+        let done = self.ask(&["list", "--as-of", &at, "--json"]).await;
+        assert_eq!((done.code, done.stderr.as_str()), (0, ""), "{done:?}");
+        statuses(&done.stdout)
+    }
+}
+
+fn statuses(document: &str) -> BTreeMap<String, String> {
+    let document: Value = serde_json::from_str(document).expect("JSON");
+    let text = |value: &Value| value.as_str().expect("text").to_owned();
+    let rows = document["connections"].as_array().expect("a list").iter();
+    rows.map(|row| {
+        (
+            text(&row["connection_arn"]),
+            text(&row["connection_status"]),
+        )
+    })
+    .collect()
+}
+
+#[tokio::test]
+async fn each_day_is_as_it_was_whatever_came_after() {
+    let told = Told::new().await;
+    let (api, ui) = (told.lab.create("api"), told.lab.create("ui"));
+    told.run().await; // 10:00
+    told.lab.set_status(&api, "AVAILABLE");
+    told.run().await; // 11:00
+    told.lab.delete(&ui);
+    told.run().await; // 12:00
+    let expected = [
+        (
+            "2026-10-01T10:00:00Z",
+            vec![(&api, "PENDING"), (&ui, "PENDING")],
+        ),
+        (
+            "2026-10-01T10:59:59.999Z",
+            vec![(&api, "PENDING"), (&ui, "PENDING")],
+        ),
+        (
+            "2026-10-01T11:00:00Z",
+            vec![(&api, "AVAILABLE"), (&ui, "PENDING")],
+        ),
+        ("2026-10-01T12:00:00Z", vec![(&api, "AVAILABLE")]),
+        ("2026-10-31", vec![(&api, "AVAILABLE")]),
+    ];
+    for (at, expected) in expected {
+        let done = told.ask(&["list", "--as-of", at, "--json"]).await;
+        let expected = expected
+            .into_iter()
+            .map(|(arn, status)| (arn.clone(), status.to_owned()))
+            .collect();
+        assert_eq!(statuses(&done.stdout), expected, "{at}");
+    }
+    let with_gone = [
+        "list",
+        "--as-of",
+        "2026-10-31",
+        "--include-deleted",
+        "--format",
+        "csv",
+    ];
+    let csv = told.ask(&with_gone).await.stdout;
+    assert_eq!(csv.lines().count(), 3, "{csv}");
+    let gone = csv
+        .lines()
+        .find(|line| line.contains(&ui))
+        .expect("it is told");
+    assert!(gone.contains("2026-10-01T12:00:00.000Z"), "{gone}");
+    let pending = [
+        "list",
+        "--as-of",
+        "2026-10-01T11:30:00Z",
+        "--status",
+        "pending",
+        "--json",
+    ];
+    let pending = statuses(&told.ask(&pending).await.stdout);
+    assert_eq!(pending.into_keys().collect::<Vec<_>>(), [ui]);
+}
+
+#[tokio::test]
+async fn an_answer_says_on_which_run_it_rests_and_what_was_not_observed() {
+    let told = Told::new().await;
+    told.lab.create("api");
+    let kept = told.lab.create_in(OPT_IN, "kept");
+    assert_eq!(told.run().await, Outcome::Complete); // 10:00
+    told.lab.deny(OPT_IN);
+    told.lab.delete(&kept);
+    assert_eq!(told.run().await, Outcome::Partial); // 11:00
+
+    let at = ["list", "--as-of", "2026-10-01T11:30:00Z"];
+    let done = told.ask(&at).await;
+    assert_eq!((done.code, done.stderr.as_str()), (0, ""), "{done:?}");
+    assert!(done.stdout.contains(&kept), "it was not shown to be gone");
+    for says in [
+        "2 connections as of 2026-10-01T11:30:00Z",
+        "rests on run 1 (COMPLETE, 2 regions) of 2026-10-01T10:00:00Z, 1 h 30 min before, \
+         and on run 2 (PARTIAL, 2 regions) of 2026-10-01T11:00:00Z, 30 min before",
+        "not observed: eu-south-1: page 1: AccessDeniedException",
+        "last listed at 2026-10-01T10:00:00Z",
+    ] {
+        assert!(done.stdout.contains(says), "{says:?} in {}", done.stdout);
+    }
+    let document = told.ask(&[&at[..], &["--json"]].concat()).await.stdout;
+    let document: Value = serde_json::from_str(&document).expect("JSON");
+    let basis = &document["rests_on"][0];
+    assert_eq!(basis["last_run"]["sequence"], 2);
+    assert_eq!(basis["last_complete_run"]["sequence"], 1);
+    assert_eq!(basis["last_complete_run"]["age_ms"], 5_400_000);
+    assert_eq!(basis["not_observed"][0]["region"], OPT_IN);
+    assert_eq!(basis["not_observed"][0]["code"], "AccessDeniedException");
+    // Lines and CSV have rows alone on standard output.
+    let lines = told.ask(&[&at[..], &["--format", "jsonl"]].concat()).await;
+    assert_eq!(lines.stdout.lines().count(), 2);
+    assert!(
+        lines.stderr.contains("not observed: eu-south-1"),
+        "{lines:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_region_that_nobody_asked_any_more_is_told() {
+    let told = Told::new().await;
+    told.lab.create_in(OPT_IN, "kept");
+    told.run().await; // 10:00, both
+    told.lab.run().await; // 11:00, one
+    let basis = told
+        .lab
+        .audit()
+        .basis(&account(), time("2026-10-01T11:30:00Z"))
+        .await;
+    let [missing] = basis
+        .expect("read")
+        .not_observed
+        .try_into()
+        .expect("one region");
+    assert_eq!(missing.region.as_str(), OPT_IN);
+    assert_eq!(&*missing.code, "NotAsked");
+    assert_eq!(missing.last_listed_at, Some(time("2026-10-01T10:00:00Z")));
+}
+
+#[tokio::test]
+async fn where_nobody_had_looked_to_the_end_nothing_is_said_to_be_missing() {
+    let told = Told::new().await;
+    told.lab.create("api");
+    let before = told.ask(&["list", "--as-of", "2026-09-01"]).await;
+    assert_eq!(before.code, 4, "no account at all: {before:?}");
+    told.lab.deny(OPT_IN);
+    assert_eq!(told.run().await, Outcome::Partial); // 10:00
+
+    for format in ["table", "json", "jsonl", "csv"] {
+        let before = [
+            "list",
+            "--as-of",
+            "2026-10-01T09:59:59Z",
+            "--format",
+            format,
+        ];
+        let before = told.ask(&before).await;
+        assert_eq!(before.code, 4, "{before:?}");
+        let complaint = before.complaint();
+        assert!(
+            complaint.contains("no run had ended by 2026-10-01T09:59:59Z"),
+            "{complaint}"
+        );
+        // What was observed is told; that it is not all, too.
+        let partial = [
+            "list",
+            "--as-of",
+            "2026-10-01T10:30:00Z",
+            "--format",
+            format,
+        ];
+        let partial = told.ask(&partial).await;
+        assert_eq!(partial.code, 4, "{partial:?}");
+        assert!(partial.stdout.contains("api"), "{partial:?}");
+        assert!(
+            partial.stderr.contains("no complete run of account"),
+            "{partial:?}"
+        );
+        // An empty list would read as "there was nothing".
+        let nothing = [
+            "list",
+            "--as-of",
+            "2026-10-01T10:30:00Z",
+            "--status",
+            "ERROR",
+            "--format",
+            format,
+        ];
+        let nothing = told.ask(&nothing).await;
+        assert_eq!(
+            (nothing.code, nothing.stdout.as_str()),
+            (4, ""),
+            "{nothing:?}"
+        );
+    }
+    let future = told.ask(&["list", "--as-of", "2999-01-01"]).await;
+    assert_eq!(future.code, 2);
+    assert!(
+        future.complaint().contains("is in the future"),
+        "{future:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_was_being_observed_at_the_time_was_not_known_yet() {
+    let lab = Lab::new().await;
+    let (first, second) = (arn(REGION, "first"), arn(REGION, "second"));
+    // Each page takes five minutes.
+    let clock = Arc::clone(&lab.clock);
+    let slow = Script::start(move |asked| {
+        clock.advance(Duration::from_secs(300));
+        match &asked.token {
+            None => Reply::Page(vec![entry(&first, "c1", "AVAILABLE")], Some("2".to_owned())),
+            Some(_) => Reply::Page(vec![entry(&second, "c2", "AVAILABLE")], None),
+        }
+    })
+    .await;
+    run(
+        &lab.handler_of(lab.source_at(&slow.endpoint), lab.table.clone()),
+        &json!({}),
+    )
+    .await;
+    let began = lab.runs().await[0].listings[0].began_at;
+    let ended = lab.runs().await[0].listings[0].ended_at;
+    assert_eq!(ended.millis_since(began), 600_000);
+    let there = async |at: Timestamp| {
+        let found = lab
+            .audit()
+            .connections_as_of(&ConnectionFilter::default(), at)
+            .await;
+        let basis = lab.audit().basis(&account(), at).await.expect("read");
+        (found.expect("read").len(), basis.is_evidence())
+    };
+    let almost = Timestamp::from_millis(ended.millis() - 1);
+    assert_eq!(there(almost).await, (0, false));
+    assert_eq!(there(ended).await, (2, true));
+}
+
+#[tokio::test]
+async fn a_span_in_which_nobody_looked_to_the_end_is_no_quiet_one() {
+    let told = Told::new().await;
+    let api = told.lab.create("api");
+    told.run().await; // 10:00
+    told.lab.deny(OPT_IN);
+    told.lab.set_status(&api, "ERROR");
+    told.run().await; // 11:00, PARTIAL
+    let changes = async |since: &str, until: &str| {
+        let range = [
+            "changes", "--since", since, "--until", until, "--format", "jsonl",
+        ];
+        told.ask(&range).await
+    };
+    let quiet = changes("2026-10-01T10:00:00Z", "2026-10-01T10:30:00Z").await;
+    assert_eq!(
+        (quiet.code, quiet.stdout.lines().count()),
+        (0, 1),
+        "{quiet:?}"
+    );
+    let unseen = changes("2026-10-01T10:10:00Z", "2026-10-01T10:30:00Z").await;
+    assert_eq!(unseen.code, 4);
+    let complaint = unseen.complaint();
+    assert!(
+        complaint.contains("began from 2026-10-01T10:10:00Z to"),
+        "{complaint}"
+    );
+    // What was seen all the same is told.
+    let partly = changes("2026-10-01T10:10:00Z", "2026-10-01T12:00:00Z").await;
+    assert_eq!(
+        (partly.code, partly.stdout.lines().count()),
+        (4, 1),
+        "{partly:?}"
+    );
+}
+
+#[tokio::test]
+async fn two_times_differ_by_what_is_other_at_the_end_and_the_steps_between_are_told() {
+    let told = Told::new().await;
+    let names = ["stays", "breaks", "goes", "flaps"];
+    let [_, breaks, goes, flaps] = names.map(|name| told.lab.create(name));
+    told.run().await; // 10:00
+    told.lab.set_status(&breaks, "ERROR");
+    told.lab.set_status(&flaps, "AVAILABLE");
+    told.lab.delete(&goes);
+    told.run().await; // 11:00
+    told.lab.set_status(&flaps, "PENDING");
+    let comes = told.lab.create("comes");
+    told.run().await; // 12:00
+    let (ten, noon) = (time("2026-10-01T10:00:00Z"), time("2026-10-01T12:00:00Z"));
+    let found = told
+        .lab
+        .audit()
+        .diff(&ConnectionFilter::default(), (ten, noon))
+        .await;
+    let found = found.expect("read");
+    let kinds: BTreeMap<&str, DifferenceKind> = found
+        .iter()
+        .map(|difference| (difference.connection_arn.as_str(), difference.kind))
+        .collect();
+    let expected = BTreeMap::from([
+        (breaks.as_str(), DifferenceKind::Changed),
+        (goes.as_str(), DifferenceKind::Removed),
+        (flaps.as_str(), DifferenceKind::SameAgain),
+        (comes.as_str(), DifferenceKind::Added),
+    ]);
+    assert_eq!(kinds, expected);
+    let flapped = found.iter().find(|d| d.connection_arn.as_str() == flaps);
+    let steps: Vec<ChangeKind> = flapped
+        .expect("there")
+        .changes
+        .iter()
+        .map(|c| c.change.kind)
+        .collect();
+    assert_eq!(
+        steps,
+        [ChangeKind::StatusChanged, ChangeKind::StatusChanged]
+    );
+
+    let range = ["diff", "2026-10-01T10:00:00Z", "2026-10-01T12:00:00Z"];
+    let text = told.ask(&range).await;
+    assert_eq!(text.code, 0, "{text:?}");
+    assert!(text.stdout.contains("PENDING → ERROR"), "{}", text.stdout);
+    assert!(
+        text.stdout.contains("4 connections different"),
+        "{}",
+        text.stdout
+    );
+    let errors = told
+        .ask(&[&range[..], &["--status", "ERROR", "--format", "csv"]].concat())
+        .await;
+    assert_eq!(errors.stdout.lines().count(), 2, "{errors:?}");
+    let early = told
+        .ask(&["diff", "2026-10-01T09:00:00Z", "2026-10-01T12:00:00Z"])
+        .await;
+    assert_eq!(early.code, 4, "{early:?}");
+    let backwards = told.ask(&["diff", "2026-10-02", "2026-10-01"]).await;
+    assert_eq!(backwards.code, 2, "{backwards:?}");
+}
+
+/// One step of a random history.
+#[derive(Debug, Clone)]
+enum Op {
+    Create(bool),
+    Status(usize, usize),
+    Delete(usize),
+    /// The opt-in region can be listed, or not.
+    Access(bool),
+    Run,
+}
+
+fn ops() -> impl Strategy<Value = Vec<Op>> {
+    let op = prop_oneof![
+        2 => any::<bool>().prop_map(Op::Create),
+        3 => (0..8usize, 0..3usize).prop_map(|(which, status)| Op::Status(which, status)),
+        1 => (0..8usize).prop_map(Op::Delete),
+        1 => any::<bool>().prop_map(Op::Access),
+        4 => Just(Op::Run),
+    ];
+    prop::collection::vec(op, 4..24)
+}
+
+/// Keeps what was known after every run.
+#[derive(Default)]
+struct Reference {
+    /// What is really there: ARN, whether the opt-in region keeps it, status.
+    world: BTreeMap<String, (bool, &'static str)>,
+    denied: bool,
+    /// What is known: ARN, whether the opt-in region keeps it, status.
+    known: BTreeMap<String, (bool, &'static str)>,
+    complete: bool,
+    states: Vec<(Timestamp, bool, BTreeMap<String, String>)>,
+}
+
+impl Reference {
+    fn observe(&mut self, at: Timestamp) {
+        let denied = self.denied;
+        let gone = |arn: &String| !self.world.contains_key(arn);
+        // Only if the region that would list it says so.
+        self.known
+            .retain(|arn, (opt_in, _)| !gone(arn) || (*opt_in && denied));
+        for (arn, (opt_in, status)) in &self.world {
+            if *opt_in && denied {
+                continue;
+            }
+            self.known.insert(arn.clone(), (*opt_in, status));
+        }
+        self.complete |= !denied;
+        let state = self.known.iter();
+        let state = state.map(|(arn, (_, status))| (arn.clone(), (*status).to_owned()));
+        self.states.push((at, self.complete, state.collect()));
+    }
+}
+
+async fn lives(ops: Vec<Op>) {
+    const STATUSES: [&str; 3] = ["PENDING", "AVAILABLE", "ERROR"];
+    let told = Told::new().await;
+    let mut reference = Reference::default();
+    for op in ops {
+        let nth = |which: usize| {
+            let arns: Vec<String> = reference.world.keys().cloned().collect();
+            (!arns.is_empty()).then(|| arns[which % arns.len()].clone())
+        };
+        match op {
+            Op::Create(opt_in) => {
+                let region = if opt_in { OPT_IN } else { REGION };
+                let arn = told.lab.create_in(region, "c");
+                reference.world.insert(arn, (opt_in, "PENDING"));
+            }
+            Op::Status(which, status) => {
+                if let Some(arn) = nth(which) {
+                    told.lab.set_status(&arn, STATUSES[status]);
+                    reference
+                        .world
+                        .entry(arn)
+                        .and_modify(|told| told.1 = STATUSES[status]);
+                }
+            }
+            Op::Delete(which) => {
+                if let Some(arn) = nth(which) {
+                    told.lab.delete(&arn);
+                    reference.world.remove(&arn);
+                }
+            }
+            Op::Access(allowed) => {
+                reference.denied = !allowed;
+                if allowed {
+                    told.lab.allow(OPT_IN);
+                } else {
+                    told.lab.deny(OPT_IN);
+                }
+            }
+            Op::Run => {
+                told.run().await;
+                reference.observe(told.lab.clock.now());
+            }
+        }
+    }
+    for (at, complete, state) in &reference.states {
+        // At the run, and shortly before the next.
+        for later in [0, 3_599_999] {
+            let at = Timestamp::from_millis(at.millis() + later);
+            if *complete {
+                assert_eq!(told.listed(at).await, *state, "as of {at}");
+            } else {
+                let done = told
+                    .ask(&["list", "--as-of", &at.to_string(), "--json"])
+                    .await;
+                assert_eq!(done.code, 4, "as of {at}: {done:?}");
+                if !done.stdout.is_empty() {
+                    assert_eq!(statuses(&done.stdout), *state, "as of {at}");
+                }
+            }
+        }
+    }
+    // What the changes say is what the snapshots say.
+    let now = told.lab.connections().await;
+    let end = told.lab.clock.now();
+    let all = ConnectionFilter {
+        include_deleted: true,
+        ..ConnectionFilter::default()
+    };
+    let replayed = told
+        .lab
+        .audit()
+        .connections_as_of(&all, end)
+        .await
+        .expect("read");
+    let now: Vec<_> = now
+        .into_iter()
+        .map(|mut row| {
+            row.last_seen_at = None;
+            row
+        })
+        .collect();
+    assert_eq!(replayed, now);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 24,
+        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(concat!(
+            env!("CARGO_MANIFEST_DIR"), "/tests/it/audit/as_of.proptest-regressions"
+        )))),
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn random_histories_are_told_as_a_reference_that_kept_every_state(ops in ops()) {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        runtime.block_on(lives(ops));
+    }
+}
+
+#[tokio::test]
+async fn who_called_what_is_told_with_the_changes_that_the_run_after_it_saw() {
+    let told = Told::new().await;
+    told.run().await;
+    told.lab.clock.advance(HOUR);
+    let made = told.lab.create("made");
+    run(&told.lab.handler(), &call_that_made(&made)).await;
+    let all = ChangeFilter {
+        since: time("2026-10-01T00:00:00Z"),
+        until: time("2026-10-02T00:00:00Z"),
+        kind: None,
+        status: None,
+        provider: None,
+        account: None,
+    };
+    let [change] = told
+        .lab
+        .audit()
+        .changes(&all)
+        .await
+        .expect("read")
+        .try_into()
+        .expect("one");
+    let seen_by = change.run.expect("recorded");
+    assert_eq!(seen_by.sequence, 2);
+    let cause = serde_json::to_value(&change.change.cause).expect("JSON");
+    assert_eq!(cause["event_name"], "CreateConnection");
+    let caller = cause["principal_arn"].as_str().expect("a principal");
+    let history = told.ask(&["history", &made]).await.stdout;
+    assert!(
+        history.contains(&format!("after CreateConnection by {caller}")),
+        "{history}"
+    );
+    let range = [
+        "changes",
+        "--since",
+        "2026-10-01",
+        "--until",
+        "2026-10-02",
+        "--format",
+        "csv",
+    ];
+    let csv = told.ask(&range).await.stdout;
+    assert!(csv.contains(caller), "{csv}");
+    // It looked at all that is configured, not only where the call was made.
+    let basis = told
+        .lab
+        .audit()
+        .basis(&account(), told.lab.clock.now())
+        .await
+        .expect("read");
+    assert_eq!(basis.last_run.map(|run| run.sequence), Some(2));
+    assert_eq!(basis.last_complete_run.map(|run| run.sequence), Some(2));
+}

@@ -1,0 +1,143 @@
+//! "What changed in October": by the index, half-open, and only what is asked
+//! for is read.
+
+#![allow(clippy::expect_used, missing_docs, reason = "a test")]
+
+use crate::support;
+
+use std::sync::Arc;
+
+use codeconnections_inventory::audit::{Audit, ChangeFilter};
+use codeconnections_inventory::aws::Meter;
+use codeconnections_inventory::domain::{ChangeKind, Timestamp};
+use support::lab::Lab;
+
+fn time(text: &str) -> Timestamp {
+    text.parse().expect("a time")
+}
+
+fn between(since: &str, until: &str) -> ChangeFilter {
+    ChangeFilter {
+        since: time(since),
+        until: time(until),
+        kind: None,
+        status: None,
+        provider: None,
+        account: None,
+    }
+}
+
+#[tokio::test]
+async fn a_span_has_its_beginning_and_not_its_end_and_is_in_order() {
+    let lab = Lab::new().await;
+    let arn = lab.create("c");
+    lab.run().await; // 10:00
+    lab.set_status(&arn, "AVAILABLE");
+    lab.create("d");
+    lab.run().await; // 11:00
+    lab.delete(&arn);
+    lab.run().await; // 12:00
+    let kinds = async |filter: ChangeFilter| {
+        let changes = lab.audit().changes(&filter).await.expect("read");
+        changes
+            .iter()
+            .map(|told| told.change.kind)
+            .collect::<Vec<_>>()
+    };
+    let (ten, eleven, noon) = (
+        "2026-10-01T10:00:00Z",
+        "2026-10-01T11:00:00Z",
+        "2026-10-01T12:00:00Z",
+    );
+    assert_eq!(kinds(between(ten, eleven)).await, [ChangeKind::FirstSeen]);
+    let mut second = kinds(between(eleven, noon)).await;
+    second.sort();
+    assert_eq!(second, [ChangeKind::FirstSeen, ChangeKind::StatusChanged]);
+    let all = kinds(between(ten, "2026-10-01T12:00:00.001Z")).await;
+    assert_eq!(all.len(), 4);
+    assert_eq!(
+        (all[0], all[3]),
+        (ChangeKind::FirstSeen, ChangeKind::Deleted)
+    );
+    assert!(
+        kinds(between("2026-10-02T00:00:00Z", "2026-11-01T00:00:00Z"))
+            .await
+            .is_empty()
+    );
+
+    let day = || between(ten, "2026-10-02T00:00:00Z");
+    let deleted = ChangeFilter {
+        kind: Some(ChangeKind::Deleted),
+        ..day()
+    };
+    assert_eq!(kinds(deleted).await, [ChangeKind::Deleted]);
+    let available = ChangeFilter {
+        status: Some("AVAILABLE".into()),
+        ..day()
+    };
+    assert_eq!(
+        kinds(available).await,
+        [ChangeKind::StatusChanged, ChangeKind::Deleted],
+        "a deletion is told by the status that it ended"
+    );
+    let gitlab = ChangeFilter {
+        provider: Some("GitLab".into()),
+        ..day()
+    };
+    assert!(kinds(gitlab).await.is_empty());
+    let other = ChangeFilter {
+        account: Some("999999999999".parse().expect("an account")),
+        ..day()
+    };
+    assert!(kinds(other).await.is_empty());
+}
+
+#[tokio::test]
+async fn the_changes_of_one_hour_cost_what_that_hour_holds() {
+    let lab = Lab::new().await;
+    let arns: Vec<String> = (0..300).map(|n| lab.create(&format!("c{n}"))).collect();
+    lab.run().await; // 10:00, 300 changes
+    lab.set_status(&arns[7], "ERROR");
+    lab.run().await; // 11:00, one
+    let meter = Arc::new(Meter::default());
+    let audit = Audit::new(lab.table.metered(Arc::clone(&meter)));
+    let hour = between("2026-10-01T11:00:00Z", "2026-10-01T12:00:00Z");
+    assert_eq!(audit.changes(&hour).await.expect("read").len(), 1);
+    let read = "the accounts, the hour, and the run that saw it";
+    assert_eq!(meter.requests().read, 3, "{read}");
+    assert!(meter.capacity().read_units <= 3.0, "{:?}", meter.capacity());
+    let before = meter.capacity().read_units;
+    let whole = between("2026-10-01T00:00:00Z", "2026-10-02T00:00:00Z");
+    assert_eq!(audit.changes(&whole).await.expect("read").len(), 301);
+    assert!(
+        meter.capacity().read_units - before > 10.0,
+        "{:?}",
+        meter.capacity()
+    );
+}
+
+#[tokio::test]
+async fn who_has_seen_enough_changes_has_no_more_read() {
+    let lab = Lab::new().await;
+    // More than one page of a query.
+    (0..1_200).for_each(|n| {
+        lab.create(&format!("c{n}"));
+    });
+    lab.run().await;
+    let whole = between("2026-10-01T00:00:00Z", "2026-10-02T00:00:00Z");
+    let reads = async |enough: usize| {
+        let meter = Arc::new(Meter::default());
+        let audit = Audit::new(lab.table.metered(Arc::clone(&meter)));
+        let mut seen = 0;
+        let each = |_| {
+            seen += 1;
+            seen < enough
+        };
+        audit.each_change(&whole, each).await.expect("read");
+        (seen, meter.requests().read)
+    };
+    let (all, of_all) = reads(usize::MAX).await;
+    let (few, of_few) = reads(3).await;
+    assert_eq!((all, few), (1_200, 3));
+    assert!(of_few < of_all, "{of_few} of {of_all} requests");
+}

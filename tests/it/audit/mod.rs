@@ -1,0 +1,12 @@
+//! Questions to the recorded history, and its verification.
+
+mod as_of;
+mod changes;
+mod compliance_rules;
+mod ocsf_events;
+mod query_cost;
+mod rule_sources;
+mod verify;
+mod verify_edits;
+mod verify_edits_after_runs;
+mod verify_no_false_alarms;

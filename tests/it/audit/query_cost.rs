@@ -1,0 +1,163 @@
+//! What questions cost: they read by keys and indexes, only what they answer,
+//! and never the whole table.
+
+#![allow(clippy::expect_used, missing_docs, reason = "a test")]
+
+use crate::support;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use codeconnections_inventory::audit::{Audit, ConnectionFilter};
+use codeconnections_inventory::aws::Meter;
+use codeconnections_inventory::domain::Clock;
+use serde_json::json;
+use support::ccinv::Ccinv;
+use support::lab::{HOUR, Lab, account, long_run};
+use support::proxy::{Act, Proxy};
+
+/// Read units and requests of one question.
+async fn cost<T>(lab: &Lab, question: impl AsyncFnOnce(Audit) -> T) -> (T, f64, u64) {
+    let meter = Arc::new(Meter::default());
+    let audit = Audit::new(lab.table.metered(Arc::clone(&meter)));
+    let answer = question(audit).await;
+    (answer, meter.capacity().read_units, meter.requests().read)
+}
+
+/// A lab with this many connections, three of them PENDING for longer.
+async fn lab_with(connections: usize) -> (Lab, Vec<String>) {
+    let lab = Lab::new().await;
+    let arns: Vec<String> = (0..connections)
+        .map(|n| lab.create(&format!("c{n}")))
+        .collect();
+    for arn in &arns[3..] {
+        lab.set_status(arn, "AVAILABLE");
+    }
+    lab.clock.advance(HOUR);
+    long_run(&lab.handler(), &json!({})).await;
+    (lab, arns)
+}
+
+fn pending() -> ConnectionFilter {
+    ConnectionFilter {
+        status: Some("PENDING".into()),
+        ..ConnectionFilter::default()
+    }
+}
+
+#[tokio::test]
+async fn a_status_costs_what_is_in_it_however_large_the_account_is() {
+    let mut costs = Vec::new();
+    for connections in [50, 1_000] {
+        let (lab, _) = lab_with(connections).await;
+        let (rows, units, requests) = cost(&lab, async |audit| {
+            audit.connections(&pending()).await.expect("read")
+        })
+        .await;
+        assert_eq!(rows.len(), 3);
+        costs.push((units.to_string(), requests));
+        let at = lab.clock.now();
+        let (basis, units, _) = cost(&lab, async |audit| {
+            audit.basis(&account(), at).await.expect("read")
+        })
+        .await;
+        assert!(basis.is_evidence());
+        assert!(units <= 4.0, "what it rests on: {units}");
+    }
+    assert_eq!(costs[0], costs[1]);
+    assert!(
+        // Half a unit of the index, and one for each snapshot.
+        costs[0].0.parse::<f64>().expect("a number") <= 3.5,
+        "{costs:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_history_costs_its_own_partition_and_the_runs_that_saw_it() {
+    let (lab, arns) = lab_with(60).await;
+    for status in ["ERROR", "AVAILABLE"] {
+        lab.set_status(&arns[7], status);
+        lab.run().await;
+    }
+    for _ in 0..30 {
+        lab.run().await;
+    }
+    let of_account = Some(account());
+    let (history, units, requests) = cost(&lab, async |audit| {
+        audit
+            .history(&arns[7], of_account.as_ref())
+            .await
+            .expect("read")
+    })
+    .await;
+    assert_eq!(history[0].changes.len(), 3);
+    // Its changes; the last run, and those on the way to the three that are
+    // sought among 33: at most 6 halvings each, and one more.
+    assert!(requests <= 2 + 3 * 7, "{requests} requests");
+    assert!(units <= f64::from(2 + 3 * 7), "{units} units");
+}
+
+#[tokio::test]
+async fn as_of_reads_the_changes_up_to_then_and_no_snapshot() {
+    let (lab, arns) = lab_with(60).await;
+    let then = lab.clock.now();
+    for _ in 0..4 {
+        for arn in &arns {
+            lab.set_status(arn, "ERROR");
+        }
+        lab.run().await;
+        for arn in &arns {
+            lab.set_status(arn, "AVAILABLE");
+        }
+        lab.run().await;
+    }
+    let everything = ConnectionFilter::default();
+    let at = async |time| {
+        let asked = async |audit: Audit| audit.connections_as_of(&everything, time).await;
+        let (rows, units, _) = cost(&lab, asked).await;
+        assert_eq!(rows.expect("read").len(), 60);
+        units
+    };
+    let (early, late) = (at(then).await, at(lab.clock.now()).await);
+    assert!(
+        early * 6.0 < late,
+        "{early} units for the first run, {late} for nine"
+    );
+}
+
+#[tokio::test]
+async fn no_question_scans_but_verify() {
+    let (lab, arns) = lab_with(20).await;
+    let seen = Arc::new(Mutex::new(BTreeSet::new()));
+    let kept = Arc::clone(&seen);
+    let proxy = Proxy::start(&lab.table_endpoint, move |request| {
+        kept.lock()
+            .expect("whole")
+            .insert(request.operation.clone());
+        Act::Pass
+    })
+    .await;
+    let ccinv = Ccinv::at(&lab).with("AWS_ENDPOINT_URL_DYNAMODB", &proxy.endpoint);
+    let table = lab.table.name().as_str();
+    let commands: [&[&str]; 12] = [
+        &["list"],
+        &["list", "--status", "PENDING"],
+        &["list", "--as-of", "2026-10-31"],
+        &["show", "c1"],
+        &["history", &arns[1]],
+        &["changes", "--since", "2026-10-01"],
+        &["diff", "2026-10-02", "2026-10-31"],
+        &["runs"],
+        &["runs", "--gaps", "--every", "1h"],
+        &["export"],
+        &["export", "changes"],
+        &["export", "runs"],
+    ];
+    for command in commands {
+        ccinv.fine(&[command, &["--table", table]].concat()).await;
+    }
+    let asked = seen.lock().expect("whole").clone();
+    assert_eq!(asked, BTreeSet::from(["Query".to_owned()]));
+    ccinv.fine(&["verify", "--table", table]).await;
+    assert!(seen.lock().expect("whole").contains("Scan"));
+}

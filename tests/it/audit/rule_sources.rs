@@ -1,0 +1,470 @@
+//! Where the rules of `ccinv check` come from, what is wrong with them, and
+//! how the result comes out.
+
+#![allow(clippy::expect_used, missing_docs, reason = "a test")]
+
+use crate::support;
+
+use std::collections::BTreeSet;
+
+use codeconnections_inventory::compliance::requirement::Demand;
+use codeconnections_inventory::output::ocsf::SCHEMA_VERSION;
+use serde_json::{Value, json};
+use support::ccinv::{Ccinv, Done};
+use support::lab::{ACCOUNT, HOUR, Lab, REGION, run};
+use support::python::{fine, python};
+use support::script::{Script, arn, entry, last};
+
+const SAMPLE: &str = include_str!("../../../docs/rules.sample.toml");
+/// Acts on a terminal, ends an element, and is no character of XML.
+const HOSTILE: &str = "</failure><x y=\"&\u{1b}[2J\u{0}\u{202e}]]>\n'";
+
+struct Judged {
+    lab: Lab,
+    ccinv: Ccinv,
+}
+
+impl Judged {
+    /// One run, at 10:00, of a connection that is fine, one in ERROR and one
+    /// with a hostile name, owner and status.
+    async fn new() -> Self {
+        let lab = Lab::new().await;
+        let mut hostile = entry(&arn(REGION, "c-hostile"), HOSTILE, HOSTILE);
+        hostile["OwnerAccountId"] = HOSTILE.into();
+        let entries = vec![
+            entry(&arn(REGION, "a"), "a-name", "AVAILABLE"),
+            entry(&arn(REGION, "b"), "b-name", "ERROR"),
+            hostile,
+        ];
+        let script = Script::start(move |_| last(entries.clone())).await;
+        lab.clock.advance(HOUR);
+        lab.run_with(&script.endpoint, &json!({})).await;
+        Self {
+            ccinv: Ccinv::at(&lab),
+            lab,
+        }
+    }
+
+    async fn ask(&self, arguments: &[&str]) -> Done {
+        let table = ["--table", self.lab.table.name().as_str()];
+        let as_of = ["--as-of", "2026-10-01T10:30:00Z"];
+        self.ccinv
+            .run(&[&["check"], arguments, &table, &as_of].concat())
+            .await
+    }
+
+    /// Each rule with its verdict.
+    async fn verdicts(&self, arguments: &[&str]) -> (i32, Vec<(String, String)>) {
+        let done = self.ask(&[arguments, &["--json"]].concat()).await;
+        let result: Value = serde_json::from_str(&done.stdout).expect("JSON");
+        let text = |value: &Value| value.as_str().expect("text").to_owned();
+        let rules = result["rules"].as_array().expect("rules").iter();
+        let told = rules.map(|rule| (text(&rule["id"]), text(&rule["verdict"])));
+        (done.code, told.collect())
+    }
+
+    fn file(&self, text: &str) {
+        let file = self.ccinv.folder().join("rules.toml");
+        std::fs::write(file, text).expect("written");
+    }
+}
+
+fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
+    let owned = |(id, verdict): &(&str, &str)| ((*id).to_owned(), (*verdict).to_owned());
+    expected.iter().map(owned).collect()
+}
+
+const SHARED: &str = "[[rule]]\nid = \"ours\"\nkind = \"shared\"\nseverity = \"low\"\n";
+
+#[tokio::test]
+async fn rules_come_from_a_file_from_options_from_both_or_are_the_default_ones() {
+    let judged = Judged::new().await;
+    judged.file(SHARED);
+    let file = ["--rules", "rules.toml"];
+    let of_file = judged.verdicts(&file).await;
+    assert_eq!(of_file, (0, pairs(&[("ours", "PASS")])));
+    let both = ["--rules", "rules.toml", "--in-error", "--max-run-age", "1h"];
+    let expected = pairs(&[
+        ("ours", "PASS"),
+        ("in-error", "FAIL"),
+        ("max-run-age", "PASS"),
+    ]);
+    assert_eq!(judged.verdicts(&both).await, (3, expected));
+    let expected = pairs(&[
+        ("pending-longer-than", "PASS"),
+        ("in-error", "FAIL"),
+        ("not-seen-for", "PASS"),
+        ("max-run-age", "PASS"),
+        ("no-unknown-values", "FAIL"),
+    ]);
+    assert_eq!(judged.verdicts(&[]).await, (3, expected));
+    // A finding and something that is not known: both are told, the finding
+    // decides. Without it, what is not known does.
+    let (code, told) = judged
+        .verdicts(&["--in-error", "--deleted-within", "1h"])
+        .await;
+    assert_eq!((code, told[1].1.as_str()), (3, "NOT_JUDGED"));
+    let (code, _) = judged
+        .verdicts(&["--no-shared", "--deleted-within", "1h"])
+        .await;
+    assert_eq!(code, 4);
+}
+
+#[tokio::test]
+async fn the_sample_is_printed_loads_and_has_every_kind() {
+    let judged = Judged::new().await;
+    let printed = judged.ccinv.fine(&["check", "--print-sample-rules"]).await;
+    assert_eq!(printed, SAMPLE);
+    judged.file(SAMPLE);
+    let done = judged.ask(&["--rules", "rules.toml", "--json"]).await;
+    let result: Value = serde_json::from_str(&done.stdout).expect("JSON");
+    let rules = result["rules"].as_array().expect("rules");
+    let kinds: BTreeSet<&str> = rules
+        .iter()
+        .map(|rule| rule["demand"]["kind"].as_str().expect("a kind"))
+        .collect();
+    assert_eq!(kinds, BTreeSet::from(Demand::KINDS));
+    let names = rules
+        .iter()
+        .find(|rule| rule["id"] == "names")
+        .expect("names");
+    assert_eq!(names["except"].as_array().expect("a list").len(), 2);
+    assert_eq!(names["scope"]["regions"], json!(["eu-west-1"]));
+    assert_eq!(names["demand"]["pattern"], "[a-z0-9]+(-[a-z0-9]+)*");
+}
+
+#[tokio::test]
+async fn remediation_of_an_error_says_what_awss_guides_say_and_to_look_before_deleting() {
+    let judged = Judged::new().await;
+    judged.file(SAMPLE);
+    let arguments: [&[&str]; 2] = [
+        &["--in-error", "--json"],
+        &["--rules", "rules.toml", "--json"],
+    ];
+    for arguments in arguments {
+        let done = judged.ask(arguments).await;
+        let result: Value = serde_json::from_str(&done.stdout).expect("JSON");
+        let rules = result["rules"].as_array().expect("rules");
+        let rule = rules.iter().find(|rule| rule["id"] == "in-error");
+        let told = rule.expect("the rule")["remediation"].as_str();
+        let told = told.expect("a remediation");
+        for said in ["can't be recovered", "retries it", "before deleting it"] {
+            assert!(told.contains(said), "{arguments:?}: {told}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_mistake_in_a_file_is_told_with_its_line_and_what_would_be_right() {
+    let judged = Judged::new().await;
+    let head = "[[rule]]\nid = \"a\"\nseverity = \"low\"\n";
+    let cases: [(&str, &str); 30] = [
+        (
+            "",
+            "rules.toml: has no rule; should have a [[rule]] or more",
+        ),
+        ("# nothing\n", "has no rule"),
+        ("[[rule]\n", "rules.toml:1: unclosed array table"),
+        ("rule = 1\n", "rules.toml:1: invalid type: integer `1`"),
+        (
+            "[[rules]]\nid = \"a\"\n",
+            "unknown field `rules`, expected `rule`",
+        ),
+        (
+            "[[rule]]\nid = \"a\"\nkind = \"shared\"\n",
+            "missing field `severity`",
+        ),
+        (
+            "HEADkind = \"shared\"\ncolour = 1\n",
+            "rules.toml:5: unknown field `colour`",
+        ),
+        (
+            "HEADkind = \"shared\"\nid = \"b\"\n",
+            "rules.toml:5: duplicate key",
+        ),
+        (
+            "HEADkind = \"sharing\"\n",
+            "rules.toml:4: kind: \"sharing\" is none; should be one of pending, error",
+        ),
+        (
+            "HEADkind = \"pending\"\n",
+            "rules.toml:1: kind \"pending\" needs longer_than; should have one such as longer_than = \"7d\"",
+        ),
+        (
+            "HEADkind = \"pending\"\nlonger_than = \"7 days\"\n",
+            "rules.toml:5: longer_than: \"7 days\" is not a span of time such as 1h, 15m or 1d",
+        ),
+        (
+            "HEADkind = \"pending\"\nlonger_than = \"0d\"\n",
+            "\"0d\" is not a span of time",
+        ),
+        (
+            "HEADkind = \"pending\"\nlonger_than = 7\n",
+            "rules.toml:5: invalid type: integer `7`, expected a string, in: longer_than = 7",
+        ),
+        (
+            "HEADkind = \"pending\"\nlonger_than = \"7d\"\nwithin = \"7d\"\n",
+            "rules.toml:6: kind \"pending\" has no within; should be without",
+        ),
+        (
+            "HEADkind = \"status-changes\"\nmore_than = -1\nwithin = \"7d\"\n",
+            "rules.toml:5: more_than: -1 is not a number of changes such as 3",
+        ),
+        (
+            "HEADkind = \"provider\"\nallowed = \"GitHub\"\n",
+            "expected a sequence, in: allowed = \"GitHub\"",
+        ),
+        (
+            "HEADkind = \"provider\"\nallowed = []\n",
+            "rules.toml:5: allowed: is empty; should have something on it",
+        ),
+        (
+            "HEADkind = \"account\"\nallowed = [\"12\"]\n",
+            "allowed: \"12\" is not an AWS account id (12 digits, such as 123456789012)",
+        ),
+        (
+            "HEADkind = \"name\"\npattern = \"a)(b\"\n",
+            "rules.toml:5: pattern: \"a)(b\" is not a regular expression such as team-[a-z]+",
+        ),
+        (
+            "HEADkind = \"shared\"\ncontrols = [\"CM-8\"]\n",
+            "rules.toml:5: controls: \"CM-8\" is not a standard and its control, such as NIST 800-53 CM-8",
+        ),
+        (
+            "HEADkind = \"shared\"\nscope = { region = [\"eu-west-1\"] }\n",
+            "rules.toml:5: unknown field `region`, expected one of `accounts`, `regions`",
+        ),
+        (
+            "HEADkind = \"shared\"\nscope = { regions = [\"Ireland\"] }\n",
+            "regions: \"Ireland\" is not an AWS region code such as eu-west-1",
+        ),
+        (
+            "HEADkind = \"shared\"\nscope = { regions = [] }\n",
+            "regions: is empty",
+        ),
+        (
+            "HEADkind = \"account\"\nallowed = [\"123456789012\"]\nscope = { regions = [\"eu-west-1\"] }\n",
+            "rules.toml:6: scope: kind \"account\" is about accounts; should have accounts alone",
+        ),
+        (
+            "HEADkind = \"no-complete-run\"\nlonger_than = \"1d\"\nexcept = [{ connection = \"a\", reason = \"b\" }]\n",
+            "rules.toml:6: except: kind \"no-complete-run\" is about accounts",
+        ),
+        (
+            "HEADkind = \"shared\"\nexcept = [{ connection = \"arn:aws:x\", reason = \"b\" }]\n",
+            "rules.toml:5: connection: \"arn:aws:x\" is not a connection ARN such as",
+        ),
+        (
+            "HEADkind = \"shared\"\nexcept = [{ connection = \"a\", reason = \" \" }]\n",
+            "rules.toml:5: reason: is empty; should be why",
+        ),
+        (
+            "[[rule]]\nid = \"a b\"\nkind = \"shared\"\nseverity = \"low\"\n",
+            "rules.toml:2: id: \"a b\" is not a rule id",
+        ),
+        (
+            "[[rule]]\nid = \"a\"\nkind = \"shared\"\nseverity = \"bad\"\n",
+            "rules.toml:4: severity: \"bad\" is not a severity: informational, low",
+        ),
+        (
+            "HEADkind = \"shared\"\n[[rule]]\nid = \"a\"\nkind = \"shared\"\nseverity = \"low\"\n",
+            "rules.toml:6: id \"a\" is that of an earlier rule; should be another one",
+        ),
+    ];
+    for (text, says) in cases {
+        judged.file(&text.replace("HEAD", head));
+        let done = judged.ask(&["--rules", "rules.toml"]).await;
+        assert_eq!(done.code, 2, "{text}: {done:?}");
+        assert!(
+            done.complaint().contains(says),
+            "{says:?} of {text:?}: {done:?}"
+        );
+    }
+    let done = judged.ask(&["--rules", "nowhere.toml"]).await;
+    assert_eq!(done.code, 2);
+    assert!(
+        done.complaint().contains("--rules nowhere.toml: "),
+        "{done:?}"
+    );
+    judged.file(&SHARED.replace("ours", "in-error"));
+    let done = judged.ask(&["--rules", "rules.toml", "--in-error"]).await;
+    assert_eq!(done.code, 2);
+    assert!(
+        done.complaint()
+            .contains("--in-error and a rule of the file have the same id"),
+        "{done:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_mistake_in_an_option_is_wrong_usage() {
+    let judged = Judged::new().await;
+    for (arguments, says) in [
+        (&["--pending-longer-than", "7"][..], "is not a span of time"),
+        (
+            &["--max-status-changes", "3"],
+            "is not a number of changes in a span such as 3/7d",
+        ),
+        (&["--max-status-changes", "3/x"], "such as 3/7d"),
+        (&["--name-pattern", "["], "is not a regular expression"),
+        (&["--allow-account", "1"], "12 digits"),
+        (
+            &["--print-sample-rules", "--in-error"],
+            "cannot be used with",
+        ),
+        (&["--json", "--format", "junit"], "cannot be used with"),
+    ] {
+        let done = judged.ask(arguments).await;
+        assert_eq!(done.code, 2, "{arguments:?}: {done:?}");
+        assert!(done.complaint().contains(says), "{says:?}: {done:?}");
+    }
+    let table = judged.lab.table.name().as_str();
+    let future = ["check", "--as-of", "2999-01-01", "--table", table];
+    let done = judged.ccinv.run(&future).await;
+    assert_eq!(done.code, 2);
+    assert!(done.complaint().contains("is in the future"), "{done:?}");
+}
+
+/// Rules with a pass, a finding, and one that can't be judged.
+const THREE: [&str; 8] = [
+    "--no-shared",
+    "--no-unknown-values",
+    "--allow-owner",
+    ACCOUNT,
+    "--deleted-within",
+    "1h",
+    "--name-pattern",
+    "[a-z]-name",
+];
+
+#[tokio::test]
+async fn junit_is_read_by_others_whatever_names_say() {
+    let judged = Judged::new().await;
+    let done = judged
+        .ask(&[&THREE[..], &["--format", "junit"]].concat())
+        .await;
+    assert_eq!((done.code, done.stderr.as_str()), (3, ""), "{done:?}");
+    let file = judged.ccinv.folder().join("check.xml");
+    std::fs::write(&file, &done.stdout).expect("written");
+    let path = file.to_str().expect("UTF-8");
+    let read = fine(python("junit_report.py", &[path]).await);
+    let read: Value = serde_json::from_str(&read).expect("JSON");
+    let cases = &read[ACCOUNT];
+    assert_eq!(read.as_object().expect("suites").len(), 1);
+    assert_eq!(cases.as_object().expect("cases").len(), 5);
+    assert_eq!(cases["no-shared"], Value::Null);
+    let unjudged = &cases["deleted-within"];
+    assert_eq!(
+        (&unjudged["outcome"], &unjudged["type"]),
+        (&json!("error"), &json!("medium"))
+    );
+    let text = unjudged["text"].as_str().expect("text");
+    assert!(
+        text.contains("NOT_JUDGED 123456789012: the record begins at"),
+        "{text}"
+    );
+    let failed = &cases["allow-owner"];
+    assert_eq!(
+        (&failed["outcome"], &failed["type"]),
+        (&json!("failure"), &json!("high"))
+    );
+    let message = failed["message"].as_str().expect("text");
+    assert!(message.ends_with(": 1 finding"), "{message}");
+    let text = failed["text"].as_str().expect("text");
+    for says in [
+        "connection/c-hostile",
+        "</failure><x y=",
+        "owner \"</failure><x y=",
+        "shown by CONNECTION#123456789012#",
+        "CHANGE#0000000001",
+    ] {
+        assert!(text.contains(says), "{says:?} in {text}");
+    }
+    let active = |c: char| c.is_control() && c != '\n';
+    assert!(!done.stdout.contains(active), "{:?}", done.stdout);
+}
+
+#[tokio::test]
+async fn json_and_text_say_the_same_and_do_nothing_to_a_terminal() {
+    let judged = Judged::new().await;
+    let done = judged.ask(&[&THREE[..], &["--json"]].concat()).await;
+    let result: Value = serde_json::from_str(&done.stdout).expect("JSON");
+    assert_eq!(result["at"], "2026-10-01T10:30:00.000Z");
+    assert_eq!(result["rests_on"][0]["last_complete_run"]["sequence"], 1);
+    let names = &result["rules"][1];
+    assert_eq!(names["id"], "name-pattern");
+    let finding = &names["accounts"][0]["findings"][0];
+    assert_eq!(finding["connection_name"], HOSTILE);
+    assert_eq!(finding["connection_arn"], arn(REGION, "c-hostile"));
+    assert_eq!(finding["since"], "2026-10-01T10:00:00.000Z");
+    let text = judged.ask(&THREE).await;
+    assert_eq!(text.code, 3);
+    for says in [
+        "FAIL        low       name-pattern       3       1 ",
+        "NOT_JUDGED  medium    deleted-within     3       0 ",
+        "PASS        medium    no-shared          3       0 ",
+        "5 rules as of 2026-10-01T10:30:00Z: 1 PASS, 3 FAIL, 1 NOT_JUDGED; 3 findings, 1 reason not to judge all",
+        "   not judged: account 123456789012: the record begins at 2026-10-01T10:00:00.000Z",
+        "account 123456789012: rests on run 1 (COMPLETE, 1 region)",
+    ] {
+        assert!(text.stdout.contains(says), "{says:?} in {}", text.stdout);
+    }
+    for printed in [&done.stdout, &text.stdout] {
+        let active = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        assert!(!printed.contains(active), "{printed:?}");
+    }
+}
+
+#[tokio::test]
+async fn ocsf_events_hold_against_the_schema() {
+    let judged = Judged::new().await;
+    judged.lab.deny(REGION);
+    judged.lab.clock.advance(HOUR);
+    run(&judged.lab.handler(), &json!({})).await; // 11:00, FAILED
+    let table = judged.lab.table.name().as_str();
+    let as_of = ["check", "--table", table, "--as-of", "2026-10-01T11:30:00Z"];
+    let done = judged
+        .ccinv
+        .run(
+            &[
+                &as_of[..],
+                &THREE,
+                &["--max-run-age", "2h", "--format", "ocsf"],
+            ]
+            .concat(),
+        )
+        .await;
+    assert_eq!((done.code, done.stderr.as_str()), (3, ""), "{done:?}");
+    let file = judged.ccinv.folder().join("check.jsonl");
+    std::fs::write(&file, &done.stdout).expect("written");
+    let path = file.to_str().expect("UTF-8");
+    fine(
+        python(
+            "ocsf_events.py",
+            &[SCHEMA_VERSION, "compliance_finding", path],
+        )
+        .await,
+    );
+    let events: Vec<Value> = done
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    let told = |rule: &str| {
+        let of_rule = events.iter().filter(|e| e["compliance"]["control"] == rule);
+        let status = of_rule.map(|e| e["compliance"]["status"].as_str().expect("text"));
+        status.collect::<Vec<_>>()
+    };
+    assert_eq!(told("max-run-age"), ["Pass"]);
+    assert_eq!(told("no-shared"), ["Warning"]);
+    assert_eq!(told("allow-owner"), ["Fail", "Warning"]);
+    // Two reasons of one account are one event: its id would be the same.
+    assert_eq!(told("deleted-within"), ["Warning"]);
+    let mut uids: Vec<&str> = events
+        .iter()
+        .map(|event| event["metadata"]["uid"].as_str().expect("an id"))
+        .collect();
+    uids.sort_unstable();
+    uids.dedup();
+    assert_eq!(uids.len(), events.len());
+}

@@ -1,0 +1,238 @@
+//! No false alarm: a thousand tables that random lives have left, with faults,
+//! crashes, runs at the same time and late ones, are all said to be whole,
+//! also right after a crash.
+//!
+//! `WHOLE_TABLES=10000 cargo test --test it audit::verify_no_false_alarms::` makes more of them.
+
+#![allow(clippy::expect_used, missing_docs, reason = "a test")]
+
+use crate::support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use codeconnections_inventory::domain::listing::MAX_OBSERVATION_AGE;
+use codeconnections_inventory::domain::plan::TombstoneGuard;
+use serde_json::{Value, json};
+use support::lab::{self, ACCOUNT, Lab, LabHandler, Place, REGION};
+use support::proxy::{Act, Proxy};
+use support::script::{arn, entry};
+use support::stage::Stage;
+use support::whole::verified;
+
+const TABLES: u64 = 1_000;
+const WORKERS: usize = 3;
+const REGIONS: [&str; 3] = ["eu-south-1", "eu-west-1", "us-east-1"];
+
+struct Life {
+    lab: Lab,
+    stage: Stage,
+    shown: Vec<Option<(&'static str, bool)>>,
+    rng: fastrand::Rng,
+    told: Vec<String>,
+}
+
+impl Life {
+    async fn new(endpoint: &str, seed: u64) -> Self {
+        Self {
+            lab: Lab::with_table_at(Some(endpoint.to_owned())).await,
+            stage: Stage::new(vec![]).await,
+            shown: vec![None; 3],
+            rng: fastrand::Rng::with_seed(seed),
+            told: Vec::new(),
+        }
+    }
+
+    /// Something happens to some connections, and time goes by.
+    fn happen(&mut self) {
+        for shown in &mut self.shown {
+            if self.rng.u8(..3) == 0 {
+                let status = ["PENDING", "AVAILABLE", "ERROR"][self.rng.usize(..3)];
+                let there = self.rng.u8(..4) > 0;
+                *shown = there.then(|| (status, self.rng.bool()));
+            }
+        }
+        let shown = self.shown.iter().enumerate();
+        let entries = shown.filter_map(|(number, shown)| {
+            let (status, hosted) = (*shown)?;
+            let id = format!("c{number}");
+            let mut entry = entry(&arn(REGION, &id), &id, status);
+            if hosted {
+                entry["HostArn"] =
+                    json!("arn:aws:codeconnections:eu-west-1:123456789012:host/h-1a2b3c4d");
+            }
+            Some(entry)
+        });
+        self.stage.show(entries.collect());
+        let seconds = [1, 60, 3_600][self.rng.usize(..3)];
+        self.lab.clock.advance(Duration::from_secs(seconds));
+    }
+
+    fn event(&mut self) -> Value {
+        if self.rng.u8(..3) == 0 {
+            return json!({
+                "id": format!("event-{}", self.rng.u8(..12)),
+                "detail-type": "Scheduled Event", "source": "aws.events",
+                "account": ACCOUNT, "detail": {}, "resources": [],
+            });
+        }
+        let mut asked: Vec<&str> = REGIONS.to_vec();
+        self.rng.shuffle(&mut asked);
+        asked.truncate(self.rng.usize(1..=2));
+        let mut event = json!({"regions": asked});
+        if self.rng.u8(..6) == 0 {
+            event["ProviderTypeFilter"] = "GitHub".into();
+        }
+        event
+    }
+
+    fn handler(&self, table: &str) -> LabHandler {
+        let source = self.lab.source_at(&self.stage.endpoint);
+        let mut handler = self.lab.handler_of(source, self.lab.table_at(table));
+        handler.inventory.policy.guard = TombstoneGuard::Off;
+        handler
+    }
+
+    async fn step(&mut self) {
+        self.happen();
+        let (event, what) = (self.event(), self.rng.u8(..6));
+        self.told.push(format!("{what} {event}"));
+        match what {
+            0 => self.throttled(&event).await,
+            1 | 2 => self.crash(&event).await,
+            3 => self.overlap(&event).await,
+            4 => self.late(&event).await,
+            _ => {
+                let handler = self.handler(&self.lab.table_endpoint);
+                lab::run(&handler, &event).await;
+            }
+        }
+    }
+
+    async fn throttled(&mut self, event: &Value) {
+        let (every, lost) = (self.rng.usize(2..4), self.rng.bool());
+        let proxy = Proxy::start(&self.lab.table_endpoint, move |seen| {
+            match (seen.number % every, lost) {
+                (0, true) => Act::fault_after(500, "InternalServerError"),
+                (0, false) => Act::fault(400, "ThrottlingException"),
+                _ => Act::Pass,
+            }
+        });
+        let handler = self.handler(&proxy.await.endpoint);
+        lab::run(&handler, event).await;
+    }
+
+    /// A run that ends at a request, and nobody comes after it; the next step
+    /// may be another one, or none.
+    async fn crash(&mut self, event: &Value) {
+        let (at, after) = (self.rng.usize(1..9), self.rng.bool());
+        let proxy = Proxy::start(&self.lab.table_endpoint, move |seen| match after {
+            _ if seen.number != at => Act::Pass,
+            false => Act::Hang,
+            true => Act::PassThenHang,
+        })
+        .await;
+        let handler = self.handler(&proxy.endpoint);
+        tokio::select! {
+            _ = lab::run(&handler, event) => {}
+            () = proxy.hangs() => {}
+        }
+    }
+
+    async fn overlap(&mut self, event: &Value) {
+        let other = self.event();
+        let handler = self.handler(&self.lab.table_endpoint);
+        tokio::join!(lab::run(&handler, event), lab::run(&handler, &other));
+    }
+
+    /// A run that is held up before it writes, while a newer one is made.
+    async fn late(&mut self, event: &Value) {
+        let reached = Arc::new(AtomicBool::new(false));
+        let released = Arc::new(AtomicBool::new(false));
+        let (was_reached, is_released) = (Arc::clone(&reached), Arc::clone(&released));
+        let proxy = Proxy::start(&self.lab.table_endpoint, move |seen| {
+            if seen.operation == "Query" || is_released.load(Ordering::SeqCst) {
+                return Act::Pass;
+            }
+            was_reached.store(true, Ordering::SeqCst);
+            Act::fault(400, "ThrottlingException")
+        })
+        .await;
+        let (older, newer) = (
+            self.handler(&proxy.endpoint),
+            self.handler(&self.lab.table_endpoint),
+        );
+        let done = AtomicBool::new(false);
+        let older = async {
+            lab::run(&older, event).await;
+            done.store(true, Ordering::SeqCst);
+        };
+        let other = async {
+            // One that was dealt with before writes nothing.
+            while !reached.load(Ordering::SeqCst) && !done.load(Ordering::SeqCst) {
+                tokio::task::yield_now().await;
+            }
+            self.happen();
+            let event = self.event();
+            lab::run(&newer, &event).await;
+            if self.rng.bool() {
+                self.lab.clock.advance(MAX_OBSERVATION_AGE);
+            }
+            released.store(true, Ordering::SeqCst);
+        };
+        tokio::join!(older, other);
+    }
+}
+
+/// Makes tables, one after the other in one DynamoDB, until there are
+/// enough, and gives the number of runs that they record.
+async fn make(next: &AtomicU64, wanted: u64) -> u64 {
+    let place = Place::new().await;
+    let mut runs = 0;
+    loop {
+        let seed = next.fetch_add(1, Ordering::SeqCst);
+        if seed >= wanted {
+            return runs;
+        }
+        let mut life = Life::new(&place.endpoint, seed).await;
+        for _ in 0..life.rng.usize(1..4) {
+            life.step().await;
+        }
+        let found = verified(&life.lab).await;
+        assert_eq!(found.findings, [], "{seed}: {:#?}", life.told);
+        runs += found
+            .accounts
+            .iter()
+            .map(|account| account.runs)
+            .sum::<u64>();
+    }
+}
+
+#[test]
+fn tables_that_nobody_edited_are_whole() {
+    let wanted = tables();
+    let next = AtomicU64::new(0);
+    let worker = || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        runtime.block_on(make(&next, wanted))
+    };
+    let runs: u64 = std::thread::scope(|scope| {
+        let workers = [(); WORKERS].map(|()| scope.spawn(worker));
+        workers
+            .into_iter()
+            .map(|worker| worker.join().expect("whole"))
+            .sum()
+    });
+    println!("{wanted} tables of {runs} recorded runs: no false alarm");
+    assert!(runs > wanted, "{runs}");
+}
+
+#[expect(clippy::disallowed_methods, reason = "says how many")]
+fn tables() -> u64 {
+    let more = std::env::var("WHOLE_TABLES").ok();
+    more.and_then(|text| text.parse().ok()).unwrap_or(TABLES)
+}

@@ -1,0 +1,1121 @@
+//! Configuration as the AWS CLI reads it: each setting is honoured, refused by
+//! name before anything is asked or made, or of no meaning here. Which of them,
+//! `docs/aws-configuration.md` says, and the same list is tried here.
+
+#![allow(clippy::expect_used, missing_docs, reason = "a test")]
+#![cfg(unix)]
+
+use crate::support;
+
+use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use axum::Router;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::get;
+use serde_json::Value;
+use support::ccinv::{Ccinv, PROGRAM};
+use support::emulator::{Emulator, Environment};
+use support::lab::{ACCOUNT, Lab, REGION};
+use support::proxy::{Act, Proxy, Reply};
+use support::python::{fine, python};
+use support::tls::TlsFront;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpListener;
+use tokio::process::Command;
+
+/// An account whose credentials lie around.
+const OTHER: &str = "222222222222";
+const ROLE: &str = "arn:aws:iam::222222222222:role/reader";
+
+/// The environment of a command, and its profiles.
+struct Setup {
+    ccinv: Ccinv,
+}
+
+impl Setup {
+    /// At the lab, with nothing but its endpoints.
+    fn at(lab: &Lab) -> Self {
+        let ccinv = Ccinv::at(lab)
+            .without("AWS_REGION")
+            .without("AWS_ACCESS_KEY_ID")
+            .without("AWS_SECRET_ACCESS_KEY");
+        Self { ccinv }
+    }
+
+    fn config(self, text: &str) -> Self {
+        self.file("config", text)
+    }
+
+    fn file(self, name: &str, text: &str) -> Self {
+        let folder = self.ccinv.folder().join(".aws");
+        std::fs::create_dir_all(&folder).expect("a folder");
+        std::fs::write(folder.join(name), text).expect("written");
+        self
+    }
+
+    fn with(self, variables: &[(&str, &str)]) -> Self {
+        let ccinv = variables
+            .iter()
+            .fold(self.ccinv, |ccinv, (name, value)| ccinv.with(name, value));
+        Self { ccinv }
+    }
+
+    /// The account and the region that a scan records.
+    async fn scanned(&self, options: &[&str]) -> (String, String) {
+        let scan = [&["scan", "--json"], options].concat();
+        let summary = self.ccinv.json(&scan).await;
+        let text = |value: &Value| value.as_str().expect("text").to_owned();
+        let region = text(&summary["listings"][0]["region"]);
+        (text(&summary["account"]), region)
+    }
+
+    /// Where the table is asked for: what a proxy is told.
+    async fn asks(&self, options: &[&str]) -> String {
+        let proxy = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", proxy.local_addr().expect("an address"));
+        let list = [&["list", "--table", "inventory"], options].concat();
+        let mut asking = self.ccinv.command(&list);
+        let mut asking = asking.env("HTTPS_PROXY", url).spawn().expect("it starts");
+        let (mut asked, _) = proxy.accept().await.expect("it asks");
+        let mut said = Vec::new();
+        while !said.ends_with(b"\r\n\r\n") {
+            assert_ne!(asked.read_buf(&mut said).await.expect("text"), 0);
+        }
+        asking.kill().await.expect("ended");
+        let said = String::from_utf8(said).expect("text");
+        let host = said.strip_prefix("CONNECT ").expect("a tunnel");
+        host.split(':').next().expect("a host").to_owned()
+    }
+}
+
+/// Keys of an account, in the default profile.
+fn keys(account: &str) -> String {
+    format!(
+        "[default]\nregion = {REGION}\naws_access_key_id = {account}\naws_secret_access_key = s\n"
+    )
+}
+
+// ------------------------------------------------------ what is honoured
+
+#[tokio::test]
+async fn a_profile_gives_credentials_and_a_region_and_options_go_before_it() {
+    let lab = Lab::new().await;
+    let named = format!(
+        "[profile other]\nregion = eu-central-1\naws_access_key_id = {OTHER}\n\
+         aws_secret_access_key = s\n"
+    );
+    let config = format!("{}{named}", keys(ACCOUNT));
+    let at = || Setup::at(&lab).config(&config);
+    let own = [
+        ("AWS_ACCESS_KEY_ID", ACCOUNT),
+        ("AWS_SECRET_ACCESS_KEY", "s"),
+    ];
+    for (variables, options, account, region) in [
+        (&[] as &[(&str, &str)], &[] as &[&str], ACCOUNT, REGION),
+        (&[("AWS_PROFILE", "other")], &[], OTHER, "eu-central-1"),
+        (
+            &[("AWS_DEFAULT_PROFILE", "other")],
+            &[],
+            OTHER,
+            "eu-central-1",
+        ),
+        (&[], &["--profile", "other"], OTHER, "eu-central-1"),
+        (
+            &[("AWS_PROFILE", "nowhere")],
+            &["--profile", "other"],
+            OTHER,
+            "eu-central-1",
+        ),
+        // Keys of the environment go before a profile, but not before the option.
+        (&own, &["--profile", "other"], OTHER, "eu-central-1"),
+        (
+            &[own[0], own[1], ("AWS_PROFILE", "other")],
+            &[],
+            ACCOUNT,
+            "eu-central-1",
+        ),
+        (&[("AWS_REGION", "us-east-1")], &[], ACCOUNT, "us-east-1"),
+        (
+            &[("AWS_DEFAULT_REGION", "us-east-1")],
+            &[],
+            ACCOUNT,
+            "us-east-1",
+        ),
+        (
+            &[("AWS_REGION", "us-east-1")],
+            &["--region", "us-east-2"],
+            ACCOUNT,
+            "us-east-2",
+        ),
+        (
+            &[],
+            &["--region", "us-east-2", "--regions", "us-west-1"],
+            ACCOUNT,
+            "us-west-1",
+        ),
+    ] {
+        let got = at().with(variables).scanned(options).await;
+        let wanted = (account.to_owned(), region.to_owned());
+        assert_eq!(got, wanted, "{variables:?} {options:?}");
+    }
+    // Options of AWS stand before the command's name, too.
+    let before = ["--profile", "other", "scan", "--json"];
+    assert_eq!(at().ccinv.json(&before).await["account"], OTHER);
+    let files = Setup::at(&lab);
+    std::fs::write(files.ccinv.folder().join("c"), &config).expect("written");
+    std::fs::write(files.ccinv.folder().join("k"), keys(OTHER)).expect("written");
+    let files = files.with(&[
+        ("AWS_CONFIG_FILE", "c"),
+        ("AWS_SHARED_CREDENTIALS_FILE", "k"),
+    ]);
+    // The credentials file goes before the configuration file.
+    assert_eq!(files.scanned(&[]).await.0, OTHER);
+}
+
+#[tokio::test]
+async fn settings_of_endpoints_are_honoured_by_the_client_of_the_table() {
+    let lab = Lab::new().await;
+    let at = |profile: &str, variables: &[(&str, &str)]| {
+        let config = format!("{}{profile}\n", keys(ACCOUNT));
+        let setup = Setup::at(&lab).config(&config);
+        let ccinv = setup.ccinv.without("AWS_ENDPOINT_URL_DYNAMODB");
+        Setup { ccinv }.with(variables)
+    };
+    let id = "aws_account_id = 123456789012";
+    for (profile, variables, host) in [
+        (
+            "",
+            &[] as &[(&str, &str)],
+            "dynamodb.eu-west-1.amazonaws.com",
+        ),
+        (
+            "use_fips_endpoint = true",
+            &[],
+            "dynamodb-fips.eu-west-1.amazonaws.com",
+        ),
+        (
+            "",
+            &[("AWS_USE_FIPS_ENDPOINT", "true")],
+            "dynamodb-fips.eu-west-1.amazonaws.com",
+        ),
+        (
+            "use_dualstack_endpoint = true",
+            &[],
+            "dynamodb.eu-west-1.api.aws",
+        ),
+        (
+            "",
+            &[("AWS_USE_DUALSTACK_ENDPOINT", "true")],
+            "dynamodb.eu-west-1.api.aws",
+        ),
+        ("endpoint_url = https://e.example", &[], "e.example"),
+        (
+            "",
+            &[("AWS_ENDPOINT_URL", "https://e.example")],
+            "e.example",
+        ),
+        (
+            "",
+            &[("AWS_ENDPOINT_URL_DYNAMODB", "https://d.example")],
+            "d.example",
+        ),
+        (
+            "services = s\n[services s]\ndynamodb =\n  endpoint_url = https://s.example",
+            &[],
+            "s.example",
+        ),
+        (
+            "endpoint_url = https://e.example\nignore_configured_endpoint_urls = true",
+            &[],
+            "dynamodb.eu-west-1.amazonaws.com",
+        ),
+        (
+            "endpoint_url = https://e.example",
+            &[("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")],
+            "dynamodb.eu-west-1.amazonaws.com",
+        ),
+        (
+            "",
+            &[
+                ("AWS_ACCESS_KEY_ID", "x"),
+                ("AWS_SECRET_ACCESS_KEY", "s"),
+                ("AWS_ACCOUNT_ID", ACCOUNT),
+            ],
+            "123456789012.ddb.eu-west-1.amazonaws.com",
+        ),
+        (id, &[], "123456789012.ddb.eu-west-1.amazonaws.com"),
+        (
+            &format!("{id}\naccount_id_endpoint_mode = disabled"),
+            &[],
+            "dynamodb.eu-west-1.amazonaws.com",
+        ),
+        (
+            id,
+            &[("AWS_ACCOUNT_ID_ENDPOINT_MODE", "disabled")],
+            "dynamodb.eu-west-1.amazonaws.com",
+        ),
+    ] {
+        let asked = at(profile, variables).asks(&[]).await;
+        assert_eq!(asked, host, "{profile:?} {variables:?}");
+    }
+    let option = at("", &[]).asks(&["--region", "us-east-1"]).await;
+    assert_eq!(option, "dynamodb.us-east-1.amazonaws.com");
+}
+
+#[tokio::test]
+async fn a_role_is_assumed_as_its_profile_says() {
+    let lab = Lab::new().await;
+    let sts = Sts::start().await;
+    let base = format!(
+        "[profile base]\naws_access_key_id = {ACCOUNT}\naws_secret_access_key = s\n\
+         [default]\nregion = {REGION}\nrole_arn = {ROLE}\n"
+    );
+    let endpoint = [("AWS_ENDPOINT_URL_STS", sts.endpoint.as_str())];
+    let environment = [
+        ("AWS_PROFILE", "default"),
+        ("AWS_ACCESS_KEY_ID", ACCOUNT),
+        ("AWS_SECRET_ACCESS_KEY", "s"),
+    ];
+    for (profile, variables, sent) in [
+        ("source_profile = base", &[] as &[(&str, &str)], "RoleArn="),
+        (
+            "source_profile = base\nexternal_id = e",
+            &[],
+            "ExternalId=e",
+        ),
+        (
+            "source_profile = base\nrole_session_name = me",
+            &[],
+            "RoleSessionName=me",
+        ),
+        (
+            "source_profile = base\nduration_seconds = 900",
+            &[],
+            "DurationSeconds=900",
+        ),
+    ] {
+        let setup = Setup::at(&lab).config(&format!("{base}{profile}\n"));
+        let setup = setup.with(&endpoint).with(variables);
+        assert_eq!(setup.scanned(&[]).await.0, OTHER, "{profile}");
+        let asked = sts.take("AssumeRole");
+        assert_eq!(asked.len(), 1, "{profile}: once a command");
+        assert!(asked[0].contains(sent), "{profile}: {asked:?}");
+    }
+    let named = Setup::at(&lab)
+        .config(&format!("{base}credential_source = Environment\n"))
+        .with(&endpoint)
+        .with(&environment[1..]);
+    assert_eq!(named.scanned(&["--profile", "default"]).await.0, OTHER);
+    // By way of another role, and with keys of its own.
+    let chained = format!(
+        "{base}source_profile = middle\n[profile middle]\nrole_arn = {ROLE}-1\n\
+         source_profile = base\n"
+    );
+    sts.take("AssumeRole");
+    let chained = Setup::at(&lab).config(&chained).with(&endpoint);
+    assert_eq!(chained.scanned(&[]).await.0, OTHER);
+    let asked = sts.take("AssumeRole");
+    assert_eq!(asked.len(), 2, "{asked:?}");
+    assert!(
+        asked[0].contains("reader-1"),
+        "the inner one first: {asked:?}"
+    );
+    let itself = format!("{base}source_profile = default\naws_access_key_id = {ACCOUNT}\n");
+    let itself = Setup::at(&lab)
+        .config(&format!("{itself}aws_secret_access_key = s\n"))
+        .with(&endpoint);
+    assert_eq!(itself.scanned(&[]).await.0, OTHER);
+}
+
+#[tokio::test]
+async fn a_code_of_mfa_is_asked_for_at_a_terminal_once() {
+    let lab = Lab::new().await;
+    let sts = Sts::start().await;
+    let profile = format!(
+        "[profile base]\naws_access_key_id = {ACCOUNT}\naws_secret_access_key = s\n[default]\n\
+         region = {REGION}\nrole_arn = {ROLE}\nsource_profile = base\n\
+         mfa_serial = arn:aws:iam::123456789012:mfa/me\n"
+    );
+    let setup = Setup::at(&lab).config(&profile);
+    let elsewhere = setup.ccinv.run(&["scan"]).await;
+    assert_eq!(elsewhere.code, 2, "{elsewhere:?}");
+    let told = elsewhere.complaint();
+    for part in [
+        "profile default",
+        "mfa_serial arn:aws:iam::123456789012:mfa/me",
+        "terminal",
+    ] {
+        assert!(told.contains(part), "{told}");
+    }
+    let db = setup.ccinv.folder().join("mfa.db");
+    let home = setup.ccinv.folder().to_str().expect("UTF-8");
+    let arguments = [
+        "--type",
+        "123456",
+        "200",
+        "/usr/bin/env",
+        &format!("HOME={home}"),
+        "AWS_EC2_METADATA_DISABLED=true",
+        &format!("AWS_ENDPOINT_URL_STS={}", sts.endpoint),
+        &format!(
+            "AWS_ENDPOINT_URL_CODECONNECTIONS={}",
+            lab.service.endpoint()
+        ),
+        PROGRAM,
+        "scan",
+        "--db",
+        db.to_str().expect("UTF-8"),
+    ];
+    let shown = fine(python("terminal.py", &arguments).await);
+    let prompt = "Enter MFA code for arn:aws:iam::123456789012:mfa/me: ";
+    assert_eq!(shown.matches(prompt).count(), 1, "{shown}");
+    assert!(shown.contains(&format!("account {OTHER}")), "{shown}");
+    let asked = sts.take("AssumeRole");
+    assert_eq!(asked.len(), 1, "a code is good for one use: {asked:?}");
+    assert!(asked[0].contains("TokenCode=123456"), "{asked:?}");
+    assert!(asked[0].contains("SerialNumber=arn%3Aaws"), "{asked:?}");
+}
+
+#[tokio::test]
+async fn credentials_of_processes_containers_and_instances_are_found() {
+    let lab = Lab::new().await;
+    let others = Others::start().await;
+    let json =
+        format!("{{\"Version\": 1, \"AccessKeyId\": \"{OTHER}\", \"SecretAccessKey\": \"s\"}}");
+    let setup = Setup::at(&lab);
+    let counted = setup.ccinv.folder().join("count");
+    let script = setup.ccinv.folder().join("p.sh");
+    let text = format!(
+        "#!/bin/sh\necho x >> {}\necho '{json}'\n",
+        counted.display()
+    );
+    std::fs::write(&script, text).expect("written");
+    std::fs::set_permissions(&script, PermissionsExt::from_mode(0o700)).expect("set");
+    let process = format!("credential_process = {}", script.display());
+    let process = setup.config(&format!("[default]\nregion = {REGION}\n{process}\n"));
+    assert_eq!(process.scanned(&[]).await.0, OTHER);
+    let runs = std::fs::read_to_string(counted).expect("it ran");
+    assert_eq!(runs, "x\n", "it may ask a person: once");
+
+    let region = ("AWS_REGION", REGION);
+    let uri = format!("{}/container", others.endpoint);
+    let container = [region, ("AWS_CONTAINER_CREDENTIALS_FULL_URI", uri.as_str())];
+    assert_eq!(Setup::at(&lab).with(&container).scanned(&[]).await.0, OTHER);
+    let guarded = format!("{}/guarded", others.endpoint);
+    let guarded = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", guarded.as_str());
+    for token in [
+        ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "Basic t"),
+        ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", ".aws/container"),
+    ] {
+        let setup = Setup::at(&lab).file("container", "Basic t");
+        let setup = setup.with(&[region, guarded, token]);
+        assert_eq!(setup.scanned(&[]).await.0, OTHER, "{token:?}");
+    }
+    let instance = [
+        region,
+        ("AWS_EC2_METADATA_DISABLED", "false"),
+        (
+            "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+            others.endpoint.as_str(),
+        ),
+    ];
+    assert_eq!(Setup::at(&lab).with(&instance).scanned(&[]).await.0, OTHER);
+    let profile = format!(
+        "[default]\nregion = {REGION}\nec2_metadata_service_endpoint = {}\n\
+         ec2_metadata_service_endpoint_mode = IPv4\n",
+        others.endpoint
+    );
+    let mode = ("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "IPv4");
+    let instance = Setup::at(&lab).config(&profile).with(&[instance[1], mode]);
+    assert_eq!(instance.scanned(&[]).await.0, OTHER);
+    // A profile without credentials leaves them to what else there is.
+    let bare = Setup::at(&lab).config("[profile bare]\nregion = eu-west-1\n");
+    let bare = bare.with(&container);
+    assert_eq!(bare.scanned(&["--profile", "bare"]).await.0, OTHER);
+}
+
+#[tokio::test]
+async fn tokens_of_web_identities_sessions_and_single_sign_on_are_used() {
+    let lab = Lab::new().await;
+    let sts = Sts::start().await;
+    let others = Others::start().await;
+    let at = || Setup::at(&lab).file("token", "a-token");
+    let endpoints = [
+        ("AWS_REGION", REGION),
+        ("AWS_ENDPOINT_URL_STS", sts.endpoint.as_str()),
+        ("AWS_ENDPOINT_URL_SSO", others.endpoint.as_str()),
+    ];
+    let variables = [
+        ("AWS_ROLE_ARN", ROLE),
+        ("AWS_ROLE_SESSION_NAME", "me"),
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", ".aws/token"),
+    ];
+    let profile = format!(
+        "[default]\nrole_arn = {ROLE}\nrole_session_name = me\n\
+         web_identity_token_file = .aws/token\n"
+    );
+    let by_variables = at().with(&endpoints).with(&variables);
+    let by_profile = at().config(&profile).with(&endpoints);
+    for setup in [by_variables, by_profile] {
+        assert_eq!(setup.scanned(&[]).await.0, OTHER);
+        let asked = sts.take("AssumeRoleWithWebIdentity");
+        assert_eq!(asked.len(), 1, "{asked:?}");
+        for part in ["WebIdentityToken=a-token", "RoleSessionName=me"] {
+            assert!(asked[0].contains(part), "{asked:?}");
+        }
+    }
+
+    let session = format!("{}aws_session_token = mine\n", keys(OTHER));
+    at().config(&session).with(&endpoints).scanned(&[]).await;
+    let asked = sts.take("GetCallerIdentity");
+    assert!(asked[0].ends_with("&token=mine"), "{asked:?}");
+    let variables = [
+        ("AWS_ACCESS_KEY_ID", OTHER),
+        ("AWS_SECRET_ACCESS_KEY", "s"),
+        ("AWS_SESSION_TOKEN", "mine"),
+    ];
+    at().with(&endpoints).with(&variables).scanned(&[]).await;
+    let asked = sts.take("GetCallerIdentity");
+    assert!(asked[0].ends_with("&token=mine"), "{asked:?}");
+
+    // As `aws sso login` leaves it, by the SHA-1 of the session's name.
+    let sso = "[default]\nsso_session = s\nsso_account_id = 222222222222\nsso_role_name = r\n\
+               [sso-session s]\nsso_region = eu-west-1\nsso_start_url = https://e.example\n";
+    let setup = at().config(sso).with(&endpoints);
+    let cache = setup.ccinv.folder().join(".aws/sso/cache");
+    std::fs::create_dir_all(&cache).expect("a folder");
+    let token = "{\"accessToken\": \"t\", \"expiresAt\": \"2100-01-01T00:00:00Z\"}";
+    let name = "a0f1490a20d0211c997b44bc357e1972deab8ae3.json";
+    std::fs::write(cache.join(name), token).expect("written");
+    assert_eq!(setup.scanned(&[]).await.0, OTHER);
+}
+
+#[tokio::test]
+async fn retries_are_as_many_as_are_set() {
+    let lab = Lab::new().await;
+    for (profile, variables, requests) in [
+        ("", &[] as &[(&str, &str)], 3),
+        ("max_attempts = 1", &[], 1),
+        ("max_attempts = 2\nretry_mode = adaptive", &[], 2),
+        (
+            "max_attempts = 3",
+            &[("AWS_MAX_ATTEMPTS", "1"), ("AWS_RETRY_MODE", "standard")],
+            1,
+        ),
+    ] {
+        let sts = Proxy::start(lab.service.endpoint(), |_| {
+            Act::Reply(Reply::new(500, "text/xml", "<ErrorResponse/>"))
+        });
+        let sts = sts.await;
+        let setup = Setup::at(&lab).config(&format!("{}{profile}\n", keys(ACCOUNT)));
+        let setup = setup.with(&[("AWS_ENDPOINT_URL_STS", sts.endpoint.as_str())]);
+        let done = setup.with(variables).ccinv.run(&["scan"]).await;
+        assert_eq!(done.code, 2, "{done:?}");
+        assert_eq!(sts.count(), requests, "{profile:?} {variables:?}: {done:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_bundle_of_certificates_is_trusted_by_every_client_and_by_the_function() {
+    let lab = Lab::new().await;
+    lab.create("storefront");
+    let service = TlsFront::start(lab.service.endpoint()).await;
+    let table = TlsFront::start(&lab.table_endpoint).await;
+    let bundle = service.folder.path().join("bundle.pem");
+    let both = format!("# two\n{}{}", service.certificate(), table.certificate());
+    std::fs::write(&bundle, both).expect("written");
+    let bundle = bundle.to_str().expect("UTF-8");
+    let at = |profile: &str| {
+        let config = format!("{}{profile}\n", keys(ACCOUNT));
+        Setup::at(&lab).config(&config).with(&[
+            ("AWS_ENDPOINT_URL_CODECONNECTIONS", &service.endpoint),
+            ("AWS_ENDPOINT_URL_STS", &service.endpoint),
+            ("AWS_ENDPOINT_URL_DYNAMODB", &table.endpoint),
+        ])
+    };
+    let scan = ["--table", lab.table.name().as_str()];
+    let variable = at("").with(&[("AWS_CA_BUNDLE", bundle)]);
+    assert_eq!(variable.scanned(&scan).await.0, ACCOUNT);
+    let profile = at(&format!("ca_bundle = {bundle}"));
+    assert_eq!(profile.scanned(&scan).await.0, ACCOUNT);
+    let untrusted = at("").ccinv.run(&[&["scan"], &scan[..]].concat()).await;
+    assert_eq!(untrusted.code, 2, "{untrusted:?}");
+    assert!(untrusted.stderr.contains("certificate"), "{untrusted:?}");
+
+    let environment = Environment::of(&lab)
+        .with("AWS_ENDPOINT_URL_CODECONNECTIONS", &service.endpoint)
+        .with("AWS_ENDPOINT_URL_DYNAMODB", &table.endpoint)
+        .with("AWS_CA_BUNDLE", bundle);
+    let function = Emulator::start(environment).await;
+    let answer = function.invoke(&serde_json::json!({})).await.answer();
+    assert_eq!(answer["outcome"], "COMPLETE", "{answer}");
+}
+
+// ------------------------------------------------------ what is refused
+
+/// A configuration, variables, and what the refusal names.
+type Refused<'a> = (String, Vec<(&'a str, &'a str)>, Vec<&'a str>);
+
+#[tokio::test]
+async fn what_can_not_be_used_is_told_by_name_before_anything_is_asked_or_made() {
+    let lab = Lab::new().await;
+    let others = Others::start().await;
+    let uri = format!("{}/container", others.endpoint);
+    let role = format!("role_arn = {ROLE}\n");
+    let own = |rest: &str| format!("[default]\nregion = {REGION}\n{role}{rest}\n");
+    let cases: Vec<Refused> = vec![
+        // Named profiles that are nowhere.
+        (
+            String::new(),
+            vec![("AWS_PROFILE", "prod")],
+            vec!["AWS_PROFILE", "\"prod\""],
+        ),
+        (
+            String::new(),
+            vec![("AWS_DEFAULT_PROFILE", "prod")],
+            vec!["AWS_DEFAULT_PROFILE"],
+        ),
+        (
+            keys(ACCOUNT),
+            vec![("AWS_PROFILE", "prdo")],
+            vec!["\"prdo\"", "default"],
+        ),
+        (
+            keys(ACCOUNT),
+            vec![("AWS_PROFILE", "")],
+            vec!["AWS_PROFILE", "\"\""],
+        ),
+        (
+            format!("{}[profile a]\nregion = us-east-1\n", keys(ACCOUNT)),
+            vec![("AWS_PROFILE", "a"), ("AWS_DEFAULT_PROFILE", "b")],
+            vec!["AWS_DEFAULT_PROFILE", "unset one"],
+        ),
+        // Files that are no configuration.
+        (
+            "[default\nregion = x\n".to_owned(),
+            vec![],
+            vec![".aws/config", "line 1"],
+        ),
+        // Values.
+        (
+            format!("{}retry_mode = legacy\n", keys(ACCOUNT)),
+            vec![],
+            vec!["retry_mode", "\"legacy\"", "profile default", "standard"],
+        ),
+        (
+            keys(ACCOUNT),
+            vec![("AWS_RETRY_MODE", "legacy")],
+            vec!["AWS_RETRY_MODE", "adaptive"],
+        ),
+        (
+            keys(ACCOUNT),
+            vec![("AWS_MAX_ATTEMPTS", "0")],
+            vec!["AWS_MAX_ATTEMPTS", "\"0\"", "1 or more"],
+        ),
+        (
+            keys(ACCOUNT),
+            vec![("AWS_MAX_ATTEMPTS", "abc")],
+            vec!["AWS_MAX_ATTEMPTS", "\"abc\""],
+        ),
+        (
+            format!("{}max_attempts = 0\n", keys(ACCOUNT)),
+            vec![],
+            vec!["max_attempts", "profile default"],
+        ),
+        (
+            format!("{}use_fips_endpoint = yes\n", keys(ACCOUNT)),
+            vec![],
+            vec!["use_fips_endpoint", "true or false"],
+        ),
+        (
+            keys(ACCOUNT),
+            vec![("AWS_USE_DUALSTACK_ENDPOINT", "1")],
+            vec!["AWS_USE_DUALSTACK_ENDPOINT"],
+        ),
+        (
+            keys(ACCOUNT),
+            vec![("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "on")],
+            vec!["AWS_IGNORE_CONFIGURED"],
+        ),
+        (
+            keys(ACCOUNT),
+            vec![("AWS_ACCOUNT_ID_ENDPOINT_MODE", "never")],
+            vec!["required"],
+        ),
+        (
+            keys(ACCOUNT),
+            vec![("AWS_EC2_METADATA_DISABLED", "yes")],
+            vec!["AWS_EC2_METADATA_DISABLED"],
+        ),
+        (
+            keys(ACCOUNT),
+            vec![("AWS_REGION", "Ireland")],
+            vec!["\"Ireland\"", "eu-west-1"],
+        ),
+        (
+            keys(ACCOUNT),
+            vec![("AWS_CA_BUNDLE", "/nowhere.pem")],
+            vec!["AWS_CA_BUNDLE", "/nowhere.pem", "read"],
+        ),
+        (
+            keys(ACCOUNT),
+            vec![("AWS_CA_BUNDLE", "/etc/hosts")],
+            vec!["AWS_CA_BUNDLE", "no certificate"],
+        ),
+        (
+            format!("{}ca_bundle = /nowhere.pem\n", keys(ACCOUNT)),
+            vec![],
+            vec!["ca_bundle", "profile default"],
+        ),
+        // Credentials that lack a part: what else there is, is another's.
+        (
+            String::new(),
+            vec![("AWS_REGION", REGION), ("AWS_ACCESS_KEY_ID", ACCOUNT)],
+            vec!["AWS_SECRET_ACCESS_KEY"],
+        ),
+        (
+            format!("[default]\nregion = {REGION}\naws_access_key_id = x\n"),
+            vec![],
+            vec!["aws_secret_access_key"],
+        ),
+        (own(""), vec![], vec!["profile default", "source_profile"]),
+        (
+            own("source_profile = nobody"),
+            vec![],
+            vec!["source_profile", "\"nobody\""],
+        ),
+        (
+            own("source_profile = default"),
+            vec![],
+            vec!["source_profile", "itself"],
+        ),
+        (
+            own(&format!(
+                "source_profile = b\n[profile b]\n{role}source_profile = default"
+            )),
+            vec![],
+            vec!["profile b", "leads back"],
+        ),
+        (
+            own("credential_source = Moon"),
+            vec![],
+            vec!["credential_source", "\"Moon\"", "Environment"],
+        ),
+        (
+            own("source_profile = b\ncredential_source = Environment"),
+            vec![],
+            vec!["source_profile and credential_source"],
+        ),
+        (
+            own("source_profile = b\nduration_seconds = 1"),
+            vec![],
+            vec!["duration_seconds", "900"],
+        ),
+        (
+            own("source_profile = b\nmfa_serial = m"),
+            vec![],
+            vec!["mfa_serial m", "MFA", "terminal"],
+        ),
+        (
+            format!("[default]\nregion = {REGION}\nlogin_session = x\n"),
+            vec![],
+            vec!["aws login", "export-credentials --profile default"],
+        ),
+        (
+            format!("[default]\nregion = {REGION}\nsso_account_id = 1\n"),
+            vec![],
+            vec!["sso_role_name"],
+        ),
+        (
+            format!("[default]\nregion = {REGION}\nsso_account_id = 1\nsso_role_name = r\n"),
+            vec![],
+            vec!["sso_region"],
+        ),
+        (
+            format!(
+                "[default]\nregion = {REGION}\nsso_session = s\nsso_account_id = 1\nsso_role_name = r\n"
+            ),
+            vec![],
+            vec!["sso-session", "`s`"],
+        ),
+        (
+            format!("[default]\nregion = {REGION}\nweb_identity_token_file = /nowhere\n"),
+            vec![],
+            vec!["role_arn"],
+        ),
+        (
+            format!("[default]\nregion = {REGION}\ncredential_process = /nowhere/p\n"),
+            vec![],
+            vec!["AWS credentials", "/nowhere/p"],
+        ),
+        // Nothing at all.
+        (
+            String::new(),
+            vec![
+                ("AWS_ACCESS_KEY_ID", ACCOUNT),
+                ("AWS_SECRET_ACCESS_KEY", "s"),
+            ],
+            vec!["no AWS region"],
+        ),
+    ];
+    for (config, variables, parts) in cases {
+        // A container's role lies around, of another account.
+        let around = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", uri.as_str());
+        let mut setup = Setup::at(&lab).with(&[around]).with(&variables);
+        if !config.is_empty() {
+            setup = setup.config(&config);
+        }
+        let before = setup.ccinv.files();
+        for command in [&["scan"][..], &["list", "--table", "inventory"]] {
+            let done = setup.ccinv.run(command).await;
+            assert_eq!(
+                done.code, 2,
+                "{command:?} {config:?} {variables:?}: {done:?}"
+            );
+            let told = done.complaint();
+            for part in &parts {
+                assert!(
+                    told.contains(part),
+                    "{part:?} of {config:?} {variables:?}: {told}"
+                );
+            }
+        }
+        assert_eq!(setup.ccinv.files(), before, "nothing is made");
+    }
+    assert_eq!(lab.stand_in.requests(), 0, "nothing is asked");
+    assert_eq!(others.asked(), 0, "not even for other credentials");
+}
+
+#[tokio::test]
+async fn a_file_that_can_not_be_read_is_not_taken_for_an_empty_one() {
+    let lab = Lab::new().await;
+    let garbled = Setup::at(&lab).with(&[("AWS_REGION", REGION)]);
+    let folder = garbled.ccinv.folder().join(".aws");
+    std::fs::create_dir(&folder).expect("a folder");
+    std::fs::write(folder.join("credentials"), b"[default]\n\xff").expect("written");
+    let done = garbled.ccinv.run(&["scan"]).await;
+    assert_eq!(done.code, 2, "{done:?}");
+    assert!(done.complaint().contains("is not UTF-8"), "{done:?}");
+    let a_folder = Setup::at(&lab).with(&[("AWS_CONFIG_FILE", "/")]);
+    let done = a_folder.ccinv.run(&["scan"]).await;
+    assert_eq!(done.code, 2, "{done:?}");
+    assert!(
+        done.complaint()
+            .contains("AWS_CONFIG_FILE: / can't be read"),
+        "{done:?}"
+    );
+}
+
+#[tokio::test]
+async fn options_of_aws_are_refused_where_nothing_is_asked_of_aws() {
+    let ccinv = Ccinv::offline();
+    for option in [["--profile", "p"], ["--region", "eu-west-1"]] {
+        let done = ccinv.run(&["list", option[0], option[1]]).await;
+        assert_eq!(done.code, 2, "{done:?}");
+        let told = done.complaint();
+        assert!(
+            told.contains(option[0]) && told.contains("--table"),
+            "{told}"
+        );
+        assert!(told.contains("--in-region"), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn the_function_tells_what_it_can_not_use_in_its_one_line() {
+    for (variable, value, part) in [
+        ("AWS_RETRY_MODE", "legacy", "standard or adaptive"),
+        ("AWS_MAX_ATTEMPTS", "0", "1 or more"),
+        ("AWS_MAX_ATTEMPTS", "abc", "1 or more"),
+        ("AWS_USE_FIPS_ENDPOINT", "yes", "true or false"),
+        ("AWS_CA_BUNDLE", "/nowhere.pem", "can't be read"),
+        ("AWS_PROFILE", "prod", "no profile \"prod\""),
+    ] {
+        let output = Command::new(support::emulator::function())
+            .env_clear()
+            .env("TOMBSTONE_GUARD", "2")
+            .env("TABLE_NAME", "inventory")
+            .env("AWS_REGION", REGION)
+            .env("AWS_ACCESS_KEY_ID", ACCOUNT)
+            .env("AWS_SECRET_ACCESS_KEY", "secret")
+            .env(variable, value)
+            .output()
+            .await
+            .expect("it starts");
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let line: Value = serde_json::from_slice(&output.stdout).expect("one line of JSON");
+        assert_eq!(line["message"], "the function can't start");
+        let error = line["error"].as_str().expect("an error");
+        // Whatever else is wrong stands there, too.
+        assert!(error.contains("TOMBSTONE_GUARD: "), "{error}");
+        assert!(error.contains(&format!("; {variable}: ")), "{error}");
+        assert!(error.contains(part), "{error}");
+        assert_eq!(output.stderr, b"");
+    }
+}
+
+// ------------------------------------------------------ what has no meaning here
+
+/// Settings of the profile and of the environment that change nothing.
+const WITHOUT_MEANING: [(&str, &str, &str); 33] = [
+    ("", "AWS_CLI_FILE_ENCODING", "UTF-8"),
+    ("", "AWS_CLI_OUTPUT_ENCODING", "UTF-8"),
+    ("", "AWS_LOGIN_CACHE_DIRECTORY", "/nowhere"),
+    ("cli_follow_urlparam", "", "false"),
+    ("cli_help_output", "", "terminal"),
+    ("api_versions", "", "x"),
+    (
+        "auth_scheme_preference",
+        "AWS_AUTH_SCHEME_PREFERENCE",
+        "sigv4",
+    ),
+    ("cli_auto_prompt", "AWS_CLI_AUTO_PROMPT", "on"),
+    ("cli_binary_format", "", "base64"),
+    ("cli_history", "", "enabled"),
+    ("cli_pager", "AWS_PAGER", "false"),
+    ("cli_timestamp_format", "", "iso8601"),
+    ("data_path", "AWS_DATA_PATH", "/nowhere"),
+    ("defaults_mode", "AWS_DEFAULTS_MODE", "mobile"),
+    (
+        "disable_host_prefix_injection",
+        "AWS_DISABLE_HOST_PREFIX_INJECTION",
+        "true",
+    ),
+    (
+        "disable_request_compression",
+        "AWS_DISABLE_REQUEST_COMPRESSION",
+        "true",
+    ),
+    (
+        "ec2_metadata_v1_disabled",
+        "AWS_EC2_METADATA_V1_DISABLED",
+        "true",
+    ),
+    (
+        "endpoint_discovery_enabled",
+        "AWS_ENABLE_ENDPOINT_DISCOVERY",
+        "true",
+    ),
+    (
+        "metadata_service_num_attempts",
+        "AWS_METADATA_SERVICE_NUM_ATTEMPTS",
+        "5",
+    ),
+    (
+        "metadata_service_timeout",
+        "AWS_METADATA_SERVICE_TIMEOUT",
+        "5",
+    ),
+    ("output", "AWS_DEFAULT_OUTPUT", "text"),
+    ("parameter_validation", "", "false"),
+    (
+        "request_checksum_calculation",
+        "AWS_REQUEST_CHECKSUM_CALCULATION",
+        "when_required",
+    ),
+    (
+        "request_min_compression_size_bytes",
+        "AWS_REQUEST_MIN_COMPRESSION_SIZE_BYTES",
+        "1",
+    ),
+    (
+        "response_checksum_validation",
+        "AWS_RESPONSE_CHECKSUM_VALIDATION",
+        "when_required",
+    ),
+    (
+        "s3_disable_express_session_auth",
+        "AWS_S3_DISABLE_EXPRESS_SESSION_AUTH",
+        "true",
+    ),
+    (
+        "s3_disable_multiregion_access_points",
+        "AWS_S3_DISABLE_MULTIREGION_ACCESS_POINTS",
+        "true",
+    ),
+    ("s3_use_arn_region", "AWS_S3_USE_ARN_REGION", "true"),
+    ("sdk_ua_app_id", "AWS_SDK_UA_APP_ID", "inventory"),
+    (
+        "sigv4a_signing_region_set",
+        "AWS_SIGV4A_SIGNING_REGION_SET",
+        "*",
+    ),
+    ("sso_registration_scopes", "", "sso:account:access"),
+    (
+        "sts_regional_endpoints",
+        "AWS_STS_REGIONAL_ENDPOINTS",
+        "legacy",
+    ),
+    ("tcp_keepalive", "", "true"),
+];
+
+#[tokio::test]
+async fn settings_of_other_things_change_nothing() {
+    let lab = Lab::new().await;
+    let expected = (ACCOUNT.to_owned(), REGION.to_owned());
+    for (key, variable, value) in WITHOUT_MEANING {
+        let mut config = keys(ACCOUNT);
+        if !key.is_empty() {
+            config = format!("{config}{key} = {value}\n");
+        }
+        let mut setup = Setup::at(&lab).config(&config);
+        if !variable.is_empty() {
+            setup = setup.with(&[(variable, value)]);
+        }
+        assert_eq!(setup.scanned(&[]).await, expected, "{key} {variable}");
+    }
+}
+
+/// The settings of AWS's table that this page names, each tried here by its
+/// name: the sources are in the page.
+#[test]
+fn the_page_names_each_setting_that_is_tried_and_no_other() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("docs/aws-configuration.md")).expect("a page");
+    let here = std::fs::read_to_string(root.join("tests/it/cli/aws_configuration.rs")).expect("a test");
+    let name = regex_lite::Regex::new("`([A-Za-z0-9_]+)`").expect("a pattern");
+    let rows = page.lines().filter(|line| line.starts_with("| "));
+    let first = |row: &str| -> Vec<String> {
+        let cells: Vec<&str> = row.split('|').collect();
+        let names = [cells[1], cells[2]].map(|cell| name.captures_iter(cell));
+        let names = names.into_iter().flatten();
+        names.map(|found| found[1].to_owned()).collect()
+    };
+    let named: BTreeSet<String> = rows.flat_map(first).collect();
+    assert!(named.len() > 90, "{named:?}");
+    for name in &named {
+        let tried = regex_lite::Regex::new(&format!("(\\b|n){name}\\b")).expect("a pattern");
+        // An address that only a container has; and what `security.rs` tries.
+        let only_told = [
+            "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+            "HTTP_PROXY",
+            "NO_PROXY",
+        ];
+        assert!(
+            tried.is_match(&here) || only_told.contains(&name.as_str()),
+            "{name} is not tried"
+        );
+    }
+    for (key, variable, _) in WITHOUT_MEANING {
+        assert!(key.is_empty() || named.contains(key), "{key}");
+        assert!(
+            variable.is_empty() || named.contains(variable),
+            "{variable}"
+        );
+    }
+}
+
+// ------------------------------------------------------ who answers
+
+/// An STS that hands out another account's credentials, and remembers what it
+/// was asked.
+struct Sts {
+    endpoint: String,
+    asked: std::sync::Arc<std::sync::Mutex<Vec<String>>>,
+}
+
+impl Sts {
+    async fn start() -> Self {
+        let asked: std::sync::Arc<std::sync::Mutex<Vec<String>>> = std::sync::Arc::default();
+        let heard = std::sync::Arc::clone(&asked);
+        let answer = async move |headers: HeaderMap, body: String| {
+            let action = body
+                .split('&')
+                .find_map(|field| field.strip_prefix("Action="));
+            let action = action.expect("an action").to_owned();
+            let result = if action == "GetCallerIdentity" {
+                format!("<Account>{OTHER}</Account>")
+            } else {
+                let credentials = format!(
+                    "<Credentials><AccessKeyId>{OTHER}</AccessKeyId><SecretAccessKey>s\
+                     </SecretAccessKey><SessionToken>t</SessionToken>\
+                     <Expiration>2100-01-01T00:00:00Z</Expiration></Credentials>"
+                );
+                credentials
+            };
+            let token = headers.get("x-amz-security-token");
+            let token = token.map_or("", |token| token.to_str().expect("text"));
+            heard
+                .lock()
+                .expect("no panic")
+                .push(format!("{body}&token={token}"));
+            let xml = format!(
+                "<{action}Response><{action}Result>{result}</{action}Result></{action}Response>"
+            );
+            ([("content-type", "text/xml")], xml)
+        };
+        let app = Router::new().fallback(answer);
+        Self {
+            endpoint: serve(app).await,
+            asked,
+        }
+    }
+
+    /// What it was asked so far, and is no more.
+    fn take(&self, action: &str) -> Vec<String> {
+        let asked = std::mem::take(&mut *self.asked.lock().expect("no panic"));
+        let of = |body: &String| body.contains(&format!("Action={action}&"));
+        asked.into_iter().filter(of).collect()
+    }
+}
+
+/// A container's and an instance's role, of another account.
+struct Others {
+    endpoint: String,
+    asked: std::sync::Arc<std::sync::atomic::AtomicUsize>,
+}
+
+impl Others {
+    async fn start() -> Self {
+        let asked: std::sync::Arc<std::sync::atomic::AtomicUsize> = std::sync::Arc::default();
+        let counted = std::sync::Arc::clone(&asked);
+        let credentials = format!(
+            "{{\"Code\": \"Success\", \"AccessKeyId\": \"{OTHER}\", \"SecretAccessKey\": \"s\", \
+             \"Token\": \"t\", \"Expiration\": \"2100-01-01T00:00:00Z\"}}"
+        );
+        let counting = axum::middleware::map_request(move |request: axum::extract::Request| {
+            counted.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            async move { request }
+        });
+        let sso = format!(
+            "{{\"roleCredentials\": {{\"accessKeyId\": \"{OTHER}\", \"secretAccessKey\": \"s\", \
+             \"sessionToken\": \"t\", \"expiration\": 4102444800000}}}}"
+        );
+        let behind = credentials.clone();
+        let guarded = async move |headers: HeaderMap| {
+            let token = headers.get("authorization").map(|token| token.as_bytes());
+            match token {
+                Some(b"Basic t") => (StatusCode::OK, behind),
+                _ => (StatusCode::FORBIDDEN, String::new()),
+            }
+        };
+        let role = credentials.clone();
+        let token = || async { ([("x-aws-ec2-metadata-token-ttl-seconds", "21600")], "t") };
+        let roles = "/latest/meta-data/iam/security-credentials";
+        let app = Router::new()
+            .route("/container", get(async move || credentials))
+            .route("/guarded", get(guarded))
+            .route("/federation/credentials", get(async move || sso))
+            .route("/latest/api/token", axum::routing::put(token))
+            .route(&format!("{roles}/"), get(async || "role"))
+            .route(&format!("{roles}/role"), get(async move || role))
+            .layer(counting);
+        Self {
+            endpoint: serve(app).await,
+            asked,
+        }
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(std::sync::atomic::Ordering::SeqCst)
+    }
+}
+
+async fn serve(app: Router) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    endpoint
+}

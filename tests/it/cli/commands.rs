@@ -1,0 +1,1326 @@
+//! `ccinv` as a process: what it answers, what it refuses, and how it ends.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+use crate::support;
+
+use std::fs::File;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Stdio;
+
+use codeconnections_inventory::domain::Outcome;
+use codeconnections_inventory::local::codeconnections::{
+    CreateConnectionInput, ProviderType, Scope,
+};
+use codeconnections_inventory::table::codec;
+use serde_json::{Value, json};
+use support::ccinv::{Ccinv, Done};
+use support::lab::{ACCOUNT, Lab, REGION};
+use support::script::{Script, arn, last};
+
+const OTHER_ACCOUNT: &str = "222222222222";
+const OPT_IN: &str = "eu-south-1";
+const UNKNOWN_ARN: &str = "arn:aws:codeconnections:eu-west-1:123456789012:connection/none";
+
+// ---------------------------------------------------------------- demo
+
+#[tokio::test]
+async fn demo_needs_nothing_tells_its_story_and_leaves_nothing() {
+    let ccinv = Ccinv::offline();
+    let folder = ccinv.folder().to_str().expect("UTF-8").to_owned();
+    let ccinv = ccinv.with("TMPDIR", &folder);
+
+    let done = ccinv.run(&["demo"]).await;
+
+    assert_eq!((done.code, done.stderr.as_str()), (0, ""), "{done:?}");
+    // In this order, whatever stands between.
+    let story = [
+        "240 CodeConnections",
+        "240 FIRST_SEEN",
+        "no change",
+        "0 of them on indexes",
+        "maria.example",
+        "3 STATUS_CHANGED",
+        "PARTIAL; no change",
+        "AccessDeniedException",
+        "1 ATTRIBUTES_CHANGED, 2 DELETED",
+        "already dealt with by run 6",
+        "199 deletions held back",
+        "199 DELETED",
+        "CONNECTIONS",
+        "CHANGES",
+        "PENDING → AVAILABLE",
+        "ONE CONNECTION'S HISTORY",
+        "RUNS",
+        "temporary",
+    ];
+    let mut rest = done.stdout.as_str();
+    for word in story {
+        let at = rest.find(word);
+        let at = at.unwrap_or_else(|| panic!("{word:?} comes next in {rest}"));
+        rest = &rest[at + word.len()..];
+    }
+    assert_eq!(ccinv.files(), [] as [&Path; 0]);
+}
+
+#[tokio::test]
+async fn demo_dir_keeps_a_database_that_the_other_commands_read_and_no_second_demo_touches() {
+    let ccinv = Ccinv::offline();
+    let told = ccinv.fine(&["demo", "--dir", "made/kept"]).await;
+    assert!(told.contains("ccinv list --db made/kept/demo.db"), "{told}");
+    let db = ["--db", "made/kept/demo.db"];
+    let file = ccinv.folder().join(db[1]);
+    assert_eq!(mode(&file), 0o600);
+
+    let present = ccinv.json(&["list", "--json", db[0], db[1]]).await;
+    assert_eq!(present["connections"].as_array().expect("a list").len(), 40);
+    let all = ["list", "--include-deleted", "--json", db[0], db[1]];
+    let all = ccinv.json(&all).await;
+    assert_eq!(all["connections"].as_array().expect("a list").len(), 241);
+    let history = ccinv
+        .json(&["history", "ledger-api", "--json", db[0], db[1]])
+        .await;
+    assert_eq!(kinds(&history), ["FIRST_SEEN", "STATUS_CHANGED", "DELETED"]);
+    let runs = ccinv.json(&["runs", "--json", db[0], db[1]]).await;
+    let outcomes: Vec<&str> = runs
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|run| run["outcome"].as_str().expect("an outcome"))
+        .collect();
+    // The last one first; the second delivery made none.
+    let (complete, partial) = ("COMPLETE", "PARTIAL");
+    assert_eq!(
+        outcomes,
+        [
+            complete, partial, complete, partial, complete, complete, complete, complete
+        ]
+    );
+
+    let before = std::fs::read(&file).expect("the database");
+    let refused = ccinv.run(&["demo", "--dir", "made/kept"]).await;
+    assert_eq!(refused.code, 2);
+    let complaint = refused.complaint();
+    assert!(
+        complaint.contains("--dir made/kept: a demo is there already"),
+        "{complaint}"
+    );
+    assert_eq!(std::fs::read(&file).expect("the database"), before);
+}
+
+// ---------------------------------------------------------------- reading
+
+/// Two accounts, scanned; one connection is gone since.
+struct Scanned {
+    lab: Lab,
+    ccinv: Ccinv,
+    arns: Vec<String>,
+}
+
+impl Scanned {
+    async fn new() -> Self {
+        let lab = Lab::new().await;
+        let arns = [
+            (ACCOUNT, REGION, "api", ProviderType::GitHub, "AVAILABLE"),
+            (ACCOUNT, REGION, "ui", ProviderType::GitLab, "PENDING"),
+            (ACCOUNT, OPT_IN, "jobs", ProviderType::GitHub, "ERROR"),
+            (ACCOUNT, REGION, "gone", ProviderType::GitHub, "PENDING"),
+            (
+                OTHER_ACCOUNT,
+                "us-east-1",
+                "api",
+                ProviderType::Bitbucket,
+                "PENDING",
+            ),
+        ]
+        .map(|(account, region, name, provider, status)| {
+            let mut world = lab.stand_in.world();
+            let input = CreateConnectionInput::new(name, provider);
+            let made = world.create_connection(&Scope::new(account, region), input);
+            let arn = made.expect("made").connection_arn;
+            world.set_status(&arn, status).expect("set");
+            arn
+        })
+        .to_vec();
+        let this = Self {
+            ccinv: Ccinv::at(&lab),
+            lab,
+            arns,
+        };
+        let regions = format!("{REGION},{OPT_IN}");
+        this.fine(&["scan", "--regions", &regions]).await;
+        this.lab.delete(&this.arns[3]);
+        this.fine(&["scan", "--regions", &regions]).await;
+        let other = Ccinv::at(&this.lab).with("AWS_ACCESS_KEY_ID", OTHER_ACCOUNT);
+        other.fine(&["scan", "--table", this.table()]).await;
+        this
+    }
+
+    fn table(&self) -> &str {
+        self.lab.table.name().as_str()
+    }
+
+    fn of_table<'a>(&'a self, arguments: &[&'a str]) -> Vec<&'a str> {
+        let mut all = arguments.to_vec();
+        all.extend(["--table", self.table()]);
+        all
+    }
+
+    async fn run(&self, arguments: &[&str]) -> Done {
+        self.ccinv.run(&self.of_table(arguments)).await
+    }
+
+    async fn fine(&self, arguments: &[&str]) -> String {
+        self.ccinv.fine(&self.of_table(arguments)).await
+    }
+
+    async fn json(&self, arguments: &[&str]) -> Value {
+        let mut arguments = self.of_table(arguments);
+        arguments.push("--json");
+        self.ccinv.json(&arguments).await
+    }
+
+    /// The names that `list` lists.
+    async fn listed(&self, filters: &[&str]) -> Vec<String> {
+        let listed = self.json(&[&["list"], filters].concat()).await;
+        let connections = listed["connections"].as_array().expect("a list").iter();
+        let name = |row: &Value| {
+            let (account, name) = (&row["account"], &row["connection_name"]);
+            let (account, name) = (
+                account.as_str().expect("text"),
+                name.as_str().expect("text"),
+            );
+            match account {
+                ACCOUNT => name.to_owned(),
+                other => format!("{name} of {other}"),
+            }
+        };
+        let mut names: Vec<String> = connections.map(name).collect();
+        names.sort();
+        names
+    }
+}
+
+#[tokio::test]
+async fn list_shows_what_its_filters_say_and_all_of_them_together() {
+    let scanned = Scanned::new().await;
+    let others = "api of 222222222222";
+    let cases: [(&[&str], &[&str]); 14] = [
+        (&[], &["api", others, "jobs", "ui"]),
+        (
+            &["--include-deleted"],
+            &["api", others, "gone", "jobs", "ui"],
+        ),
+        (&["--status", "PENDING"], &[others, "ui"]),
+        (&["--status", "pending"], &[others, "ui"]),
+        (&["--status", "Error"], &["jobs"]),
+        (&["--status", "PENDING", "--account", ACCOUNT], &["ui"]),
+        (&["--provider", "GitHub"], &["api", "jobs"]),
+        (&["--provider", "github"], &["api", "jobs"]),
+        (&["--account", OTHER_ACCOUNT], &[others]),
+        (&["--in-region", OPT_IN], &["jobs"]),
+        (&["--in-region", "us-east-1"], &[others]),
+        (&["--in-region", "eu-west-3"], &[]),
+        (
+            &[
+                "--provider",
+                "GitHub",
+                "--in-region",
+                REGION,
+                "--include-deleted",
+            ],
+            &["api", "gone"],
+        ),
+        (
+            &[
+                "--provider",
+                "GitHub",
+                "--status",
+                "available",
+                "--account",
+                ACCOUNT,
+                "--in-region",
+                REGION,
+            ],
+            &["api"],
+        ),
+    ];
+    for (filters, expected) in cases {
+        assert_eq!(scanned.listed(filters).await, expected, "{filters:?}");
+    }
+}
+
+#[tokio::test]
+async fn list_says_what_it_rests_on_in_text_and_in_json() {
+    let scanned = Scanned::new().await;
+
+    let listed = scanned
+        .json(&["list", "--include-deleted", "--account", ACCOUNT])
+        .await;
+
+    let [basis] = listed["rests_on"].as_array().expect("a list").as_slice() else {
+        panic!("one account: {listed}");
+    };
+    assert_eq!(basis["account"], ACCOUNT);
+    assert_eq!(basis["last_run"]["outcome"], "COMPLETE");
+    assert_eq!(basis["last_run"]["sequence"], 2);
+    assert_eq!(basis["last_complete_run"], basis["last_run"]);
+    let rows = listed["connections"].as_array().expect("a list");
+    let row = |name: &str| {
+        let found = rows.iter().find(|row| row["connection_name"] == name);
+        found.unwrap_or_else(|| panic!("{name} in {listed}"))
+    };
+    let jobs = row("jobs");
+    assert_eq!(jobs["connection_arn"], scanned.arns[2]);
+    assert_eq!(jobs["region"], OPT_IN);
+    assert_eq!(jobs["connection_status"], "ERROR");
+    assert_eq!(jobs["provider_type"], "GitHub");
+    assert_eq!(jobs["owner_account_id"], ACCOUNT);
+    assert_eq!(jobs["host_arn"], Value::Null);
+    assert_eq!(jobs["deleted_at"], Value::Null);
+    assert_eq!(jobs["status_since"], jobs["first_seen_at"]);
+    let text = |value: &Value| value.as_str().expect("a time").to_owned();
+    assert!(text(&jobs["last_seen_at"]) > text(&jobs["first_seen_at"]));
+    assert!(text(&row("gone")["deleted_at"]) > text(&row("gone")["last_seen_at"]));
+
+    let told = scanned.fine(&["list", "--include-deleted"]).await;
+    let line = |arn: &str| {
+        let found = told.lines().find(|line| line.ends_with(arn));
+        let line = found.unwrap_or_else(|| panic!("{arn} in {told}"));
+        line.split_whitespace().collect::<Vec<_>>()
+    };
+    assert_eq!(line(&scanned.arns[2])[0], "ERROR");
+    assert_eq!(line(&scanned.arns[2])[2..5], ["jobs", "GitHub", ACCOUNT]);
+    assert_eq!(line(&scanned.arns[3])[0], "DELETED");
+    assert!(told.contains("5 connections"), "{told}");
+    for account in [ACCOUNT, OTHER_ACCOUNT] {
+        let basis = format!("account {account}: rests on run ");
+        assert!(told.contains(&basis), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn history_is_found_by_arn_and_by_name_in_every_account_that_has_it() {
+    let scanned = Scanned::new().await;
+    let by_arn = scanned.json(&["history", &scanned.arns[3]]).await;
+    let by_name = scanned.json(&["history", "gone"]).await;
+    assert_eq!(by_arn, by_name);
+    assert_eq!(by_arn[0]["connection_arn"], scanned.arns[3]);
+    assert_eq!(by_arn[0]["account"], ACCOUNT);
+    assert_eq!(kinds(&by_arn), ["FIRST_SEEN", "DELETED"]);
+    assert_eq!(
+        by_arn[0]["changes"][1]["before"]["connection_status"],
+        "PENDING"
+    );
+
+    let both = scanned.json(&["history", "api"]).await;
+    let accounts: Vec<&Value> = both
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|history| &history["account"])
+        .collect();
+    assert_eq!(accounts, [ACCOUNT, OTHER_ACCOUNT]);
+    let one = scanned
+        .json(&["history", "api", "--account", OTHER_ACCOUNT])
+        .await;
+    assert_eq!(one.as_array().expect("a list").len(), 1);
+    assert_eq!(one[0]["connection_arn"], scanned.arns[4]);
+
+    let told = scanned.fine(&["history", "gone"]).await;
+    assert!(
+        told.starts_with(&format!("{} in account {ACCOUNT}\n", scanned.arns[3])),
+        "{told}"
+    );
+    assert!(told.contains("was PENDING"), "{told}");
+}
+
+#[tokio::test]
+async fn runs_are_listed_the_last_one_first_and_no_more_than_asked_for() {
+    let scanned = Scanned::new().await;
+    let sequences = |runs: &Value| -> Vec<(String, u64)> {
+        let run = |run: &Value| {
+            let account = run["account"].as_str().expect("an account").to_owned();
+            (account, run["sequence"].as_u64().expect("a number"))
+        };
+        runs.as_array().expect("a list").iter().map(run).collect()
+    };
+    let all = scanned.json(&["runs"]).await;
+    let (own, other) = (ACCOUNT.to_owned(), OTHER_ACCOUNT.to_owned());
+    assert_eq!(
+        sequences(&all),
+        [(own.clone(), 2), (own.clone(), 1), (other, 1)]
+    );
+    assert_eq!(all[0]["changes"], json!({"DELETED": 1}));
+    assert_eq!(all[0]["trigger"], json!({"kind": "REQUEST"}));
+    let last = scanned
+        .json(&["runs", "--limit", "1", "--account", ACCOUNT])
+        .await;
+    assert_eq!(sequences(&last), [(own, 2)]);
+    let told = scanned.fine(&["runs"]).await;
+    let run_lines = told
+        .lines()
+        .filter(|line| line.contains("COMPLETE  request"))
+        .count();
+    assert_eq!(run_lines, 3, "{told}");
+}
+
+#[tokio::test]
+async fn changes_are_listed_by_time_and_by_what_they_are() {
+    let scanned = Scanned::new().await;
+    let kinds = async |arguments: &[&str]| {
+        let changes = scanned.json(&[&["changes"], arguments].concat()).await;
+        let changes = changes["changes"].as_array().expect("a list").clone();
+        let kinds = changes
+            .iter()
+            .map(|c| c["kind"].as_str().expect("a kind").to_owned());
+        kinds.collect::<Vec<String>>()
+    };
+    assert_eq!(kinds(&[]).await.len(), 6, "the last 30 days");
+    assert_eq!(
+        kinds(&["--since", "1h", "--account", OTHER_ACCOUNT]).await,
+        ["FIRST_SEEN"]
+    );
+    assert_eq!(kinds(&["--kind", "deleted"]).await, ["DELETED"]);
+    assert_eq!(
+        kinds(&["--kind", "FIRST-SEEN", "--status", "error"]).await,
+        ["FIRST_SEEN"]
+    );
+    assert_eq!(kinds(&["--provider", "bitbucket"]).await, ["FIRST_SEEN"]);
+    assert!(kinds(&["--kind", "REAPPEARED"]).await.is_empty());
+    let before_all = ["changes", "--since", "2020-01-01", "--until", "2020-02-01"];
+    let nobody_looked = scanned.run(&before_all).await;
+    assert_eq!(nobody_looked.code, 4);
+    let complaint = nobody_looked.complaint();
+    assert!(
+        complaint.contains("no complete run of account"),
+        "{complaint}"
+    );
+    let told = scanned.fine(&["changes", "--kind", "DELETED"]).await;
+    assert!(
+        told.contains("was PENDING") && told.contains("1 change observed from"),
+        "{told}"
+    );
+    for (arguments, named) in [
+        (&["--since", "yesterday"] as &[&str], "2026-10-01T09:00:00Z"),
+        (&["--since", "1h", "--until", "2h"], "is not before --until"),
+        (&["--kind", "VANISHED"], "REAPPEARED"),
+    ] {
+        let done = scanned.run(&[&["changes"], arguments].concat()).await;
+        assert_eq!(done.code, 2, "{arguments:?}: {done:?}");
+        assert!(done.complaint().contains(named), "{arguments:?}: {done:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_recorded_is_no_empty_answer() {
+    let scanned = Scanned::new().await;
+    let nobody = "999999999999";
+    for (arguments, named) in [
+        (&["history", "nobody"] as &[&str], "\"nobody\""),
+        (&["history", UNKNOWN_ARN], UNKNOWN_ARN),
+        (&["history", "api", "--account", nobody], "\"api\""),
+        (&["show", "api", "--account", nobody], OTHER_ACCOUNT),
+        (&["verify", "--account", nobody], OTHER_ACCOUNT),
+        (&["check", "--account", nobody], OTHER_ACCOUNT),
+        (&["list", "--account", nobody], OTHER_ACCOUNT),
+        (&["list", "--account", nobody], nobody),
+        (&["runs", "--account", nobody], nobody),
+        (&["changes", "--account", nobody], nobody),
+    ] {
+        for json in [&[] as &[&str], &["--json"]] {
+            let done = scanned.run(&[arguments, json].concat()).await;
+            assert_eq!(done.code, 4, "{arguments:?}: {done:?}");
+            let complaint = done.complaint();
+            assert!(complaint.contains(named), "{arguments:?}: {complaint}");
+            assert!(complaint.contains("recorded"), "{arguments:?}: {complaint}");
+        }
+    }
+    let never_run = Lab::new().await;
+    let ccinv = Ccinv::at(&never_run);
+    let table = never_run.table.name().as_str();
+    for command in ["list", "runs", "changes"] {
+        let done = ccinv.run(&[command, "--table", table]).await;
+        assert_eq!(done.code, 4, "{command}: {done:?}");
+        let complaint = done.complaint();
+        assert!(complaint.contains("no run is recorded here"), "{complaint}");
+    }
+}
+
+/// A connection with a status and a provider that this version does not know,
+/// and a change to another such status.
+async fn newer_values() -> (Lab, Ccinv) {
+    let lab = Lab::new().await;
+    let odd = |status: &'static str| {
+        Script::start(move |_| {
+            last(vec![json!({
+                "ConnectionArn": arn(REGION, "c"),
+                "ConnectionName": "c",
+                "ConnectionStatus": status,
+                "ProviderType": "SourceForge",
+                "OwnerAccountId": ACCOUNT,
+            })])
+        })
+    };
+    for status in ["EXPIRED", "REVOKED"] {
+        let script = odd(status).await;
+        lab.run_with(&script.endpoint, &json!({})).await;
+    }
+    let ccinv = Ccinv::at(&lab);
+    (lab, ccinv)
+}
+
+#[tokio::test]
+async fn filter_value_that_nothing_knows_is_refused_with_a_suggestion() {
+    let (lab, ccinv) = newer_values().await;
+    let table = ["--table", lab.table.name().as_str()];
+    let page = "report.html";
+    let wrong: [(&[&str], &str); 11] = [
+        (&["list", "--status", "AVALABLE"], "did you mean AVAILABLE?"),
+        (&["list", "--status", "EXPIERD"], "did you mean EXPIRED?"),
+        (
+            &["list", "--status", "XYZ"],
+            "known are AVAILABLE, ERROR, EXPIRED, PENDING, REVOKED",
+        ),
+        (
+            &["list", "--provider", "GitHb", "--format", "csv"],
+            "did you mean GitHub?",
+        ),
+        (
+            &["list", "--provider", "sourcforge", "--json"],
+            "did you mean SourceForge?",
+        ),
+        (
+            &["list", "--status", "PENDIN", "--as-of", "now"],
+            "did you mean PENDING?",
+        ),
+        (&["changes", "--status", "EROR"], "did you mean ERROR?"),
+        (&["changes", "--provider", "Gitlb"], "did you mean GitLab?"),
+        (
+            &["changes", "--kind", "STATUS_CHANGE"],
+            "did you mean STATUS_CHANGED?",
+        ),
+        (
+            &["check", "--allow-provider", "GitHub,GitLb"],
+            "did you mean GitLab?",
+        ),
+        (
+            &["report", "--out", page, "--allow-provider", "GitHb"],
+            "did you mean GitHub?",
+        ),
+    ];
+    for (arguments, hint) in wrong {
+        let done = ccinv.run(&[arguments, &table].concat()).await;
+        assert_eq!(done.code, 2, "{arguments:?}: {done:?}");
+        assert!(done.complaint().contains(hint), "{arguments:?}: {done:?}");
+    }
+    assert!(!ccinv.folder().join(page).exists(), "nothing is written");
+
+    // A scope that has no connection is a rule that passes.
+    let rules = "[[rule]]\nid = \"r\"\nkind = \"error\"\nseverity = \"low\"\nscope.providers = [\"GitHb\"]\n";
+    std::fs::write(ccinv.folder().join("rules.toml"), rules).expect("written");
+    let done = ccinv
+        .run(&[&["check", "--rules", "rules.toml"][..], &table].concat())
+        .await;
+    assert_eq!(done.code, 2, "{done:?}");
+    assert!(done.complaint().contains("rule r: scope"), "{done:?}");
+
+    // What is on record, now or before, can be asked for, whoever knows it.
+    let right: [(&[&str], usize); 6] = [
+        (&["list", "--status", "REVOKED", "--json"], 1),
+        (&["list", "--status", "EXPIRED", "--json"], 0),
+        (&["list", "--provider", "SourceForge", "--json"], 1),
+        (&["list", "--provider", "Bitbucket", "--json"], 0),
+        (&["list", "--in-region", "eu-west-3", "--json"], 0),
+        (&["list", "--status", "PENDING", "--json"], 0),
+    ];
+    for (arguments, number) in right {
+        let listed = ccinv.json(&[arguments, &table].concat()).await;
+        let connections = listed["connections"].as_array().expect("a list");
+        assert_eq!(connections.len(), number, "{arguments:?}");
+    }
+
+    // No listing has the connections of these.
+    for region in ["eu-wst-1", "eu-south-2", "us-gov-west-1"] {
+        let done = ccinv
+            .run(&[&["list", "--in-region", region][..], &table].concat())
+            .await;
+        assert_eq!(done.code, 4, "{done:?}");
+        assert!(done.complaint().contains(region), "{done:?}");
+    }
+}
+
+#[tokio::test]
+async fn csv_columns_hold_the_same_whatever_the_filter() {
+    let scanned = Scanned::new().await;
+    let whole = scanned.fine(&["list", "--format", "csv"]).await;
+    let (header, rows) = whole.split_once('\n').expect("a header");
+    for status in ["PENDING", "AVAILABLE", "ERROR"] {
+        let of_status = scanned
+            .fine(&["list", "--status", status, "--format", "csv"])
+            .await;
+        let (same_header, found) = of_status.split_once('\n').expect("a header");
+        assert_eq!(same_header, header);
+        let mut expected: Vec<&str> = rows
+            .lines()
+            .filter(|row| row.split(',').nth(4) == Some(status))
+            .collect();
+        let mut found: Vec<&str> = found.lines().collect();
+        expected.sort_unstable();
+        found.sort_unstable();
+        assert_eq!(found, expected, "{status}");
+        assert!(!found.is_empty(), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn connection_links_to_its_console_page_unless_it_is_gone() {
+    let scanned = Scanned::new().await;
+    let listed = scanned
+        .json(&["list", "--include-deleted", "--account", ACCOUNT])
+        .await;
+    let rows = listed["connections"].as_array().expect("a list");
+    assert_eq!(rows.len(), 4);
+    for row in rows {
+        let arn = row["connection_arn"].as_str().expect("an ARN");
+        let (region, id) = (&row["region"], arn.rsplit('/').next().expect("an id"));
+        let region = region.as_str().expect("a region");
+        let page = format!(
+            "https://{region}.console.aws.amazon.com/codesuite/settings/{ACCOUNT}/{region}\
+             /codeconnections/connections/{id}"
+        );
+        let expected = match row["deleted_at"].is_null() {
+            true => json!(page),
+            false => Value::Null,
+        };
+        assert_eq!(row["console_url"], expected, "{row}");
+    }
+    let shown = scanned.fine(&["show", "ui"]).await;
+    assert!(
+        shown.contains("console    https://eu-west-1.console"),
+        "{shown}"
+    );
+    let page = scanned.fine(&["report", "--out", "-"]).await;
+    assert_eq!(page.matches("open in the AWS console").count(), 4, "{page}");
+}
+
+// -------------------------------------------------------------- verifying
+
+#[tokio::test]
+async fn verify_holds_a_list_of_heads_against_every_account() {
+    let scanned = Scanned::new().await;
+    let digests = scanned.json(&["runs"]).await;
+    let runs = digests.as_array().expect("a list");
+    assert_eq!(runs.len(), 3);
+    let exported = scanned.fine(&["export", "runs"]).await;
+    let lines: Vec<String> = exported
+        .lines()
+        .map(|line| {
+            let run: Value = serde_json::from_str(line).expect("JSON");
+            let text = |name: &str| run[name].as_str().expect("a text").to_owned();
+            format!("{} {}", text("account"), text("digest"))
+        })
+        .collect();
+    let file = scanned.ccinv.folder().join("heads.txt");
+    let write = |text: &str| std::fs::write(&file, text).expect("written");
+    let verify = ["verify", "--heads", "heads.txt"];
+
+    write(&format!("# noted\n\n{}\n", lines.join("\n")));
+    scanned.fine(&verify).await;
+
+    // Of another account, of an account that is not there, and of no run.
+    let digest = lines[0].split(' ').nth(1).expect("a digest");
+    let other = lines[0].replace(ACCOUNT, OTHER_ACCOUNT);
+    let other = match other == lines[0] {
+        true => lines[0].replace(OTHER_ACCOUNT, ACCOUNT),
+        false => other,
+    };
+    let nobody = format!("999999999999 {digest}");
+    let none = format!("{ACCOUNT} {}", "0".repeat(64));
+    for wrong in [&other, &nobody, &none] {
+        write(&format!("{}\n{wrong}\n", lines.join("\n")));
+        for json in [&[] as &[&str], &["--json"]] {
+            let done = scanned.run(&[&verify[..], json].concat()).await;
+            assert_eq!(done.code, 3, "{wrong}: {done:?}");
+            for word in wrong.split(' ') {
+                assert!(done.stdout.contains(word), "{wrong}: {done:?}");
+            }
+        }
+    }
+
+    for (text, line) in [
+        ("123456789012\n".to_owned(), 1),
+        (format!("{}\n12 {digest}\n", lines[0]), 2),
+        (format!("\n\n{ACCOUNT} beef\n"), 3),
+    ] {
+        write(&text);
+        let done = scanned.run(&verify).await;
+        assert_eq!(done.code, 2, "{text}: {done:?}");
+        let at = format!("heads.txt:{line}: ");
+        assert!(done.complaint().contains(&at), "{text}: {done:?}");
+    }
+    write("");
+    assert_eq!(scanned.run(&verify).await.code, 2);
+}
+
+#[tokio::test]
+async fn verify_tells_a_record_that_is_whole_from_one_that_is_not() {
+    let scanned = Scanned::new().await;
+    let told = scanned.fine(&["verify"]).await;
+    assert!(
+        told.contains(&format!(
+            "account {ACCOUNT}: 4 connections, 5 changes, 2 runs checked"
+        )),
+        "{told}"
+    );
+    let runs = scanned.lab.runs().await;
+    let [first, last] = [&runs[0], &runs[1]].map(|run| run.digest().to_string());
+    assert!(told.contains(&format!("head {last}")), "{told}");
+    assert!(
+        told.contains("whole: every record is as it was written"),
+        "{told}"
+    );
+    let json = scanned.json(&["verify", "--account", ACCOUNT]).await;
+    assert_eq!(json["findings"], json!([]));
+    assert_eq!(json["accounts"][0]["head"], json!(last));
+
+    // Each digest that was ever logged is still there; another one is not.
+    for head in [&first, &last] {
+        scanned.fine(&["verify", "--head", head]).await;
+    }
+    let other = "0".repeat(64);
+    let done = scanned.run(&["verify", "--head", &other]).await;
+    assert_eq!(done.code, 3, "{done:?}");
+    assert!(done.stderr.contains(&other), "{done:?}");
+    let done = scanned.run(&["verify", "--head", "00"]).await;
+    assert_eq!(done.code, 2, "{done:?}");
+
+    let nobody = scanned.run(&["verify", "--account", "999999999999"]).await;
+    assert_eq!(nobody.code, 4, "{nobody:?}");
+    assert!(nobody.complaint().contains("999999999999"), "{nobody:?}");
+
+    let client = scanned.lab.table.client();
+    client
+        .delete_item()
+        .table_name(scanned.table())
+        .key("pk", codec::s(format!("RUNS#{ACCOUNT}")))
+        .key("sk", codec::s("RUN#000000000001"))
+        .send()
+        .await
+        .expect("removed");
+    let done = scanned.run(&["verify"]).await;
+    assert_eq!(done.code, 3, "{done:?}");
+    assert!(
+        done.stdout
+            .contains("RUN#000000000002: records 1 to 1 before it were removed"),
+        "{done:?}"
+    );
+    assert!(done.stdout.contains("NOT WHOLE: 1 finding"), "{done:?}");
+}
+
+// ---------------------------------------------------------------- scan
+
+#[tokio::test]
+async fn a_complete_scan_makes_a_private_database_and_ends_with_0() {
+    let lab = Lab::new().await;
+    lab.create("storefront");
+    let ccinv = Ccinv::at(&lab);
+
+    let done = ccinv.run(&["scan"]).await;
+
+    assert_eq!(done.code, 0, "{done:?}");
+    for told in [ACCOUNT, REGION, "COMPLETE", "1 PENDING", "1 FIRST_SEEN"] {
+        assert!(done.stdout.contains(told), "{told}: {done:?}");
+    }
+    // Not on a terminal: plain lines.
+    assert!(!done.stderr.contains(['\u{1b}', '\r']), "{done:?}");
+    assert!(
+        done.stderr
+            .contains("1 pages listed with 1 connections, 1 written"),
+        "{done:?}"
+    );
+    let file = ccinv.folder().join("codeconnections-inventory.db");
+    assert_eq!(ccinv.files(), [file.as_path()]);
+    assert_eq!(mode(&file), 0o600);
+    let listed = ccinv.json(&["list", "--json"]).await;
+    assert_eq!(listed["connections"][0]["connection_name"], "storefront");
+}
+
+#[tokio::test]
+async fn scan_prints_the_documented_summary_as_json_and_nothing_else() {
+    let lab = Lab::new().await;
+    let arn = lab.create("storefront");
+    lab.create("second");
+    lab.set_status(&arn, "AVAILABLE");
+    let ccinv = Ccinv::at(&lab);
+
+    let table = lab.table.name().as_str();
+    let summary = ccinv.json(&["scan", "--json", "--table", table]).await;
+
+    let runs = lab.runs().await;
+    assert_eq!(summary["run_id"], runs[0].run_id.as_str());
+    assert_eq!(summary["outcome"], "COMPLETE");
+    assert_eq!(summary["account"], ACCOUNT);
+    assert_eq!(
+        summary["connections"],
+        json!({"AVAILABLE": 1, "PENDING": 1})
+    );
+    assert_eq!(summary["changes"], json!({"FIRST_SEEN": 2}));
+    assert_eq!(summary["tombstones_held_back"], 0);
+    assert_eq!(summary["digest"], runs[0].digest().to_string());
+    let [listing] = summary["listings"].as_array().expect("a list").as_slice() else {
+        panic!("one listing: {summary}");
+    };
+    assert_eq!(listing["region"], REGION);
+    assert_eq!(listing["complete"], true);
+    assert_eq!(
+        (&listing["pages"], &listing["connections"]),
+        (&json!(1), &json!(2))
+    );
+    assert_eq!(listing.get("error"), None);
+    assert_eq!(summary["requests"]["listing"], 1);
+    for (of, what, is_told) in [
+        ("requests", "write", true),
+        ("requests", "read", true),
+        ("capacity", "write_units", lab.reports_written_units()),
+    ] {
+        let number = summary[of][what].as_f64().expect("a number");
+        assert_eq!(number > 0.0, is_told, "{of}.{what}: {summary}");
+    }
+    assert!(summary["duration_ms"].is_u64());
+    assert_eq!(ccinv.files(), [] as [&Path; 0], "no local database");
+}
+
+#[tokio::test]
+async fn a_partial_scan_ends_with_4_and_a_failed_one_with_1_and_both_are_recorded() {
+    let lab = Lab::new().await;
+    lab.create("storefront");
+    lab.deny(OPT_IN);
+    let ccinv = Ccinv::at(&lab);
+    let table = ["--table", lab.table.name().as_str()];
+
+    let partial = [
+        "scan",
+        "--regions",
+        "eu-south-1,eu-west-1",
+        table[0],
+        table[1],
+    ];
+    let done = ccinv.run(&partial).await;
+    assert_eq!(done.code, 4, "{done:?}");
+    for told in [
+        "PARTIAL",
+        "eu-south-1",
+        "AccessDeniedException",
+        "1 FIRST_SEEN",
+    ] {
+        assert!(done.stdout.contains(told), "{told}: {done:?}");
+    }
+
+    let failed = [
+        "scan",
+        "--json",
+        "--regions",
+        "eu-south-1",
+        table[0],
+        table[1],
+    ];
+    let done = ccinv.run(&failed).await;
+    assert_eq!(done.code, 1, "{done:?}");
+    let summary: Value = serde_json::from_str(&done.stdout).expect("JSON");
+    assert_eq!(summary["outcome"], "FAILED");
+    assert_eq!(
+        summary["listings"][0]["error"]["code"],
+        "AccessDeniedException"
+    );
+
+    let outcomes: Vec<Outcome> = lab.runs().await.iter().map(|run| run.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Partial, Outcome::Failed]);
+}
+
+#[tokio::test]
+async fn the_account_is_the_one_that_the_credentials_belong_to() {
+    let lab = Lab::new().await;
+    let table = ["--table", lab.table.name().as_str(), "--json"];
+    let scan = ["scan", table[0], table[1], table[2]];
+
+    let asked = Ccinv::at(&lab).with("AWS_ACCESS_KEY_ID", OTHER_ACCOUNT);
+    assert_eq!(asked.json(&scan).await["account"], OTHER_ACCOUNT);
+
+    // Where the credentials say so themselves, nobody need be asked.
+    let nowhere = "http://127.0.0.1:9";
+    let unasked = Ccinv::at(&lab)
+        .with("AWS_ENDPOINT_URL_STS", nowhere)
+        .with("AWS_ACCOUNT_ID", ACCOUNT);
+    assert_eq!(unasked.json(&scan).await["account"], ACCOUNT);
+    let named = [&scan[..], &["--account", ACCOUNT]].concat();
+    let told = Ccinv::at(&lab).with("AWS_ENDPOINT_URL_STS", nowhere);
+    assert_eq!(told.json(&named).await["account"], ACCOUNT);
+
+    let lost = told.run(&["scan"]).await;
+    assert_eq!(lost.code, 2, "{lost:?}");
+    assert!(lost.complaint().contains("--account"), "{lost:?}");
+    assert_eq!(told.files(), [] as [&Path; 0]);
+}
+
+#[tokio::test]
+async fn deletions_that_the_guard_holds_back_are_made_when_they_are_accepted() {
+    let lab = Lab::new().await;
+    let arns: Vec<String> = (0..12).map(|n| lab.create(&format!("c{n}"))).collect();
+    let ccinv = Ccinv::at(&lab);
+    ccinv.fine(&["scan"]).await;
+    for arn in &arns {
+        lab.delete(arn);
+    }
+
+    let held = ccinv.run(&["scan"]).await;
+    assert_eq!(held.code, 4, "{held:?}");
+    assert!(held.stdout.contains("12 deletions held back"), "{held:?}");
+    let accepted = ccinv.json(&["scan", "--accept-deletions", "--json"]).await;
+    assert_eq!(accepted["changes"], json!({"DELETED": 12}));
+}
+
+// ---------------------------------------------------------------- refusals
+
+#[tokio::test]
+async fn wrong_usage_is_one_line_that_says_what_would_be_right_and_writes_nothing() {
+    let lab = Lab::new().await;
+    let ccinv = Ccinv::at(&lab);
+    let cases: [(&[&str], &[&str]); 22] = [
+        (&["bogus"], &["bogus"]),
+        (&["list", "--bogus"], &["--bogus"]),
+        (&["list", "--statu", "PENDING"], &["--statu", "--status"]),
+        (
+            &["list", "--account", "12345"],
+            &["--account", "\"12345\"", "12 digits"],
+        ),
+        (
+            &["list", "--region", "Ireland"],
+            &["--region", "\"Ireland\"", "eu-west-1"],
+        ),
+        (&["list", "--status", ""], &["--status", "PENDING"]),
+        (&["list", "--provider", ""], &["--provider", "GitHub"]),
+        (&["list", "--table", "t"], &["--table", "\"t\"", "3 to 255"]),
+        (
+            &["list", "--db", "x.db", "--table", "table"],
+            &["--db", "--table"],
+        ),
+        (&["list"], &["codeconnections-inventory.db", "ccinv scan"]),
+        (
+            &["runs", "--db", "missing.db"],
+            &["missing.db", "ccinv scan"],
+        ),
+        (&["runs", "--limit", "0"], &["--limit"]),
+        (&["history"], &["ARN_OR_NAME"]),
+        (
+            &["history", "arn:aws:codeconnections:eu-west-1:connection/x"],
+            &[
+                "connection/x",
+                "arn:aws:codeconnections:eu-west-1:123456789012:connection/",
+            ],
+        ),
+        (&["scan", "--account", "me"], &["--account", "12 digits"]),
+        (
+            &["scan", "--regions", "eu-west-1,Ireland"],
+            &["--regions", "\"Ireland\""],
+        ),
+        (&["scan", "--regions", ","], &["--regions", "us-east-1"]),
+        (
+            &["scan", "--tombstone-guard", "150%"],
+            &["--tombstone-guard", "150%", "50%", "off"],
+        ),
+        (
+            &["scan", "--max-concurrency", "0"],
+            &["--max-concurrency", "1 to 64"],
+        ),
+        (
+            &["scan", "--host-arn", "my-host"],
+            &["--host-arn", "my-host", ":host/"],
+        ),
+        (
+            &["scan", "--host-arn", "my-host", "--regions", "eu-west-1"],
+            &["--host-arn", "my-host", ":host/"],
+        ),
+        (&["demo", "--port", "8080"], &["--serve"]),
+    ];
+    for (arguments, words) in cases {
+        let done = ccinv.run(arguments).await;
+        assert_eq!(done.code, 2, "{arguments:?}: {done:?}");
+        let complaint = done.complaint();
+        for word in words {
+            assert!(
+                complaint.contains(word),
+                "{arguments:?}: {word:?} in {complaint}"
+            );
+        }
+        assert_eq!(ccinv.files(), [] as [&Path; 0], "{arguments:?}");
+    }
+    assert_eq!(lab.stand_in.requests(), 0);
+}
+
+#[tokio::test]
+async fn help_is_no_error_and_tells_the_exit_codes() {
+    let ccinv = Ccinv::offline();
+    let help = ccinv.fine(&["--help"]).await;
+    for told in [
+        "demo",
+        "scan",
+        "list",
+        "history",
+        "runs",
+        "Exit codes:",
+        "4  evidence",
+    ] {
+        assert!(help.contains(told), "{told}: {help}");
+    }
+    let version = ccinv.fine(&["--version"]).await;
+    assert_eq!(version.trim(), concat!("ccinv ", env!("CARGO_PKG_VERSION")));
+    let nothing = ccinv.run(&[]).await;
+    assert_eq!((nothing.code, nothing.stdout.as_str()), (2, ""));
+    assert!(nothing.stderr.contains("Usage: ccinv"), "{nothing:?}");
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_of_ours_is_refused_and_left_as_it_is() {
+    let lab = Lab::new().await;
+    let ccinv = Ccinv::at(&lab);
+    let path = |name: &str| ccinv.folder().join(name);
+    std::fs::write(path("notes.txt"), "not a database, but dear to somebody\n").expect("written");
+    std::fs::write(path("empty.db"), "").expect("written");
+    let mut broken = b"SQLite format 3\0".to_vec();
+    broken.extend(std::iter::repeat_n(0xA5, 8192));
+    std::fs::write(path("broken.db"), broken).expect("written");
+    for (name, journal) in [("foreign.db", "DELETE"), ("foreign-wal.db", "WAL")] {
+        let foreign = rusqlite::Connection::open(path(name)).expect("made");
+        foreign
+            .pragma_update(None, "journal_mode", journal)
+            .expect("set");
+        foreign
+            .execute_batch("CREATE TABLE letters (text); INSERT INTO letters VALUES ('dear')")
+            .expect("filled");
+    }
+    // An embedded DynamoDB, but with no table of ours.
+    drop(dynoxide::Database::new(path("tables.db").to_str().expect("UTF-8")).expect("made"));
+    let files = ccinv.files();
+    assert_eq!(files.len(), 6, "{files:?}");
+
+    for file in &files {
+        let before = std::fs::read(file).expect("read");
+        let db = file
+            .file_name()
+            .and_then(|name| name.to_str())
+            .expect("a name");
+        for arguments in [
+            &["list"] as &[&str],
+            &["history", "x"],
+            &["runs"],
+            &["scan"],
+        ] {
+            let done = ccinv.run(&[arguments, &["--db", db]].concat()).await;
+            assert_eq!(done.code, 2, "{arguments:?} {db}: {done:?}");
+            let complaint = done.complaint();
+            let start = format!("{db}: not a database of this inventory");
+            assert!(
+                complaint.starts_with(&start),
+                "{arguments:?} {db}: {complaint}"
+            );
+            assert!(
+                std::fs::read(file).expect("read") == before,
+                "{arguments:?} altered {db}"
+            );
+        }
+    }
+    assert_eq!(ccinv.files(), files, "nothing was put beside them");
+    assert_eq!(lab.stand_in.requests(), 0);
+}
+
+#[tokio::test]
+async fn a_place_where_no_file_can_be_made_is_refused() {
+    let lab = Lab::new().await;
+    let ccinv = Ccinv::at(&lab);
+    std::fs::write(ccinv.folder().join("file"), "").expect("written");
+    for (arguments, place) in [
+        (["scan", "--db", "nowhere/x.db"], "nowhere/x.db"),
+        (["scan", "--db", "file/x.db"], "file/x.db"),
+        (["scan", "--db", "."], "."),
+        // Not even for root.
+        (["scan", "--db", "/proc/x.db"], "/proc/x.db"),
+        (["demo", "--dir", "file"], "--dir file"),
+        (["demo", "--dir", "/proc/demo"], "--dir /proc/demo"),
+        (["demo", "--dir", "/proc"], "/proc/demo.db"),
+    ] {
+        let done = ccinv.run(&arguments).await;
+        assert_eq!(done.code, 2, "{arguments:?}: {done:?}");
+        let complaint = done.complaint();
+        assert!(complaint.starts_with(place), "{arguments:?}: {complaint}");
+    }
+    assert_eq!(ccinv.files(), [ccinv.folder().join("file")]);
+    assert_eq!(lab.stand_in.requests(), 0);
+}
+
+#[tokio::test]
+async fn a_demo_whose_port_is_taken_makes_nothing() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("an address").port().to_string();
+    let ccinv = Ccinv::offline();
+    let done = ccinv
+        .run(&["demo", "--dir", "d", "--serve", "--port", &port])
+        .await;
+    assert_eq!(done.code, 2, "{done:?}");
+    let start = format!("--port {port}: ");
+    assert!(done.complaint().starts_with(&start), "{done:?}");
+    assert_eq!(ccinv.files(), [] as [&Path; 0]);
+}
+
+#[tokio::test]
+async fn without_a_region_or_credentials_one_line_says_so_and_nothing_is_made() {
+    let lab = Lab::new().await;
+    let no_region = Ccinv::at(&lab).without("AWS_REGION");
+    let no_credentials = Ccinv::at(&lab)
+        .without("AWS_ACCESS_KEY_ID")
+        .without("AWS_SECRET_ACCESS_KEY");
+    let table = lab.table.name().as_str();
+    for (ccinv, arguments, word) in [
+        (&no_region, &["scan"] as &[&str], "--regions"),
+        (&no_region, &["list", "--table", table], "AWS_REGION"),
+        (
+            &no_region,
+            &["scan", "--regions", REGION, "--table", table],
+            "AWS_REGION",
+        ),
+        (&no_credentials, &["scan"], "no AWS credentials"),
+        (
+            &no_credentials,
+            &["scan", "--account", ACCOUNT],
+            "no AWS credentials",
+        ),
+        (
+            &no_credentials,
+            &["runs", "--table", table],
+            "no AWS credentials",
+        ),
+    ] {
+        let done = ccinv.run(arguments).await;
+        assert_eq!(done.code, 2, "{arguments:?}: {done:?}");
+        let complaint = done.complaint();
+        assert!(complaint.contains(word), "{arguments:?}: {complaint}");
+        assert_eq!(ccinv.files(), [] as [&Path; 0], "{arguments:?}");
+    }
+    assert_eq!(lab.stand_in.requests(), 0);
+    assert_eq!(lab.runs().await, []);
+}
+
+#[tokio::test]
+async fn a_table_that_does_not_exist_is_a_failure_that_names_it() {
+    let lab = Lab::new().await;
+    lab.create("storefront");
+    let ccinv = Ccinv::at(&lab);
+    for command in [
+        &["list"] as &[&str],
+        &["runs"],
+        &["history", "storefront"],
+        &["history", UNKNOWN_ARN],
+    ] {
+        let done = ccinv
+            .run(&[command, &["--table", "no-such-table"]].concat())
+            .await;
+        assert_eq!(done.code, 1, "{command:?}: {done:?}");
+        let complaint = done.complaint();
+        assert!(
+            complaint.contains("no-such-table"),
+            "{command:?}: {complaint}"
+        );
+    }
+    let done = ccinv.run(&["scan", "--table", "no-such-table"]).await;
+    assert_eq!(done.code, 1, "{done:?}");
+    assert!(done.stdout.contains("FAILED"), "{done:?}");
+    assert!(done.stdout.contains("no-such-table"), "{done:?}");
+    assert_eq!(ccinv.files(), [] as [&Path; 0]);
+}
+
+// ---------------------------------------------------------------- output
+
+#[tokio::test]
+async fn what_a_name_says_can_not_reach_the_terminal_raw() {
+    let lab = Lab::new().await;
+    // Colour, title, bell, a C1 control sequence, a forged line, and text
+    // that runs backwards.
+    let evil = "x\u{1b}[31m\u{1b}]0;t\u{7}\u{9b}2J\r\nACTIVE\u{85}\u{2028}\u{202e}y\u{7f}";
+    let arn = lab.create("plain");
+    let rename = |name: &str| {
+        lab.stand_in
+            .world()
+            .rename_connection(&arn, name)
+            .expect("renamed");
+    };
+    let ccinv = Ccinv::at(&lab);
+    ccinv.fine(&["scan"]).await;
+    rename(evil);
+    let scanned = ccinv.fine(&["scan"]).await;
+    rename("plain");
+    ccinv.fine(&["scan"]).await;
+    rename(evil);
+    ccinv.fine(&["scan"]).await;
+
+    let list = ccinv.fine(&["list"]).await;
+    let history = ccinv.fine(&["history", &arn]).await;
+    let json = ccinv.fine(&["list", "--json"]).await;
+    let history_json = ccinv.fine(&["history", evil, "--json"]).await;
+    let missing = ccinv.run(&["history", &format!("{evil}z")]).await;
+    assert_eq!(missing.code, 4);
+    let refused = ccinv.run(&["list", "--region", evil]).await;
+    assert_eq!(refused.code, 2);
+
+    let complaints = [missing.complaint(), refused.complaint()].concat();
+    for text in [&scanned, &list, &history, &json, &history_json, &complaints] {
+        let raw: String = text
+            .chars()
+            .filter(|c| c.is_control() && *c != '\n' || "\u{2028}\u{202e}".contains(*c))
+            .collect();
+        assert_eq!(raw, "", "{text:?}");
+    }
+    // A line break in a name makes no line.
+    assert_eq!(
+        list.lines().filter(|line| line.contains("ACTIVE")).count(),
+        1
+    );
+    assert!(
+        !list.lines().any(|line| line.starts_with("ACTIVE")),
+        "{list}"
+    );
+    // But the name is what it is, for programs.
+    let listed: Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(listed["connections"][0]["connection_name"], evil);
+    let history: Value = serde_json::from_str(&history_json).expect("JSON");
+    assert_eq!(history[0]["changes"][1]["after"]["connection_name"], evil);
+}
+
+#[tokio::test]
+async fn a_reader_that_has_seen_enough_is_no_failure() {
+    let lab = Lab::new().await;
+    lab.create("storefront");
+    let ccinv = Ccinv::at(&lab);
+    ccinv.fine(&["scan"]).await;
+    let cases: [(&[&str], i32); 6] = [
+        (&["demo"], 0),
+        (&["list"], 0),
+        (&["runs", "--json"], 0),
+        (&["scan"], 0),
+        (&["history", "nobody"], 4),
+        (&["list", "--bogus"], 2),
+    ];
+    for (arguments, code) in cases {
+        let mut command = ccinv.command(arguments);
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        // Gone before a word is said.
+        drop((child.stdout.take(), child.stderr.take()));
+        let status = child.wait().await.expect("it ends");
+        assert_eq!(status.code(), Some(code), "{arguments:?}: {status}");
+    }
+}
+
+/// An answer that is not all there must not look like one.
+#[tokio::test]
+async fn a_full_disk_under_standard_output_is_told() {
+    let lab = Lab::new().await;
+    lab.create("storefront");
+    let ccinv = Ccinv::at(&lab);
+    ccinv.fine(&["scan"]).await;
+    let cases: [&[&str]; 8] = [
+        &["--help"],
+        &["list"],
+        &["list", "--json"],
+        &["changes", "--format", "csv"],
+        &["runs", "--format", "jsonl"],
+        &["report", "--out", "-"],
+        &["export", "changes"],
+        &["man"],
+    ];
+    for arguments in cases {
+        let full = File::options().write(true).open("/dev/full");
+        let mut command = ccinv.command(arguments);
+        let child = command
+            .stdout(full.expect("Linux has it"))
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let output = child.wait_with_output().await.expect("it ends");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {told}");
+        let problem = "ccinv: standard output: can't be written: No space left on device";
+        assert!(told.contains(problem), "{arguments:?}: {told}");
+    }
+}
+
+// ----------------------------------------------------------------
+
+fn kinds(histories: &Value) -> Vec<&str> {
+    let changes = histories[0]["changes"].as_array().expect("a list");
+    changes
+        .iter()
+        .map(|change| change["kind"].as_str().expect("a kind"))
+        .collect()
+}
+
+fn mode(path: &Path) -> u32 {
+    path.metadata().expect("a file").permissions().mode() & 0o777
+}
+
+// ------------------------------------------------------------ completions
+
+/// What bash offers after these words, the last of which is begun.
+async fn offered(ccinv: &Ccinv, words: &[&str]) -> Vec<String> {
+    let script = ccinv.fine(&["completions", "bash"]).await;
+    let quoted: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
+    let (last, before) = (words.len() - 1, words.len() - 2);
+    let ask = format!(
+        "{script}\nCOMP_WORDS=({})\nCOMP_CWORD={last}\n\
+         _ccinv ccinv \"${{COMP_WORDS[{last}]}}\" \"${{COMP_WORDS[{before}]}}\"\n\
+         printf '%s\\n' \"${{COMPREPLY[@]}}\"\n",
+        quoted.join(" ")
+    );
+    let output = tokio::process::Command::new("bash")
+        .args(["--norc", "-c", &ask])
+        .current_dir(ccinv.folder())
+        .output()
+        .await
+        .expect("bash");
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    text.lines().map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn bash_offers_values_where_values_are_known_and_files_where_files_are_meant() {
+    let ccinv = Ccinv::offline();
+    for name in ["PENDING.txt", "GitFile", "us-file", "data.db"] {
+        std::fs::write(ccinv.folder().join(name), "").expect("written");
+    }
+    let cases: [(&[&str], &[&str]); 7] = [
+        (&["ccinv", "list", "--status", "P"], &["PENDING"]),
+        (
+            &["ccinv", "list", "--provider", "Git"],
+            &[
+                "GitHub",
+                "GitHubEnterpriseCloudDataResidency",
+                "GitHubEnterpriseServer",
+                "GitLab",
+                "GitLabSelfManaged",
+            ],
+        ),
+        (&["ccinv", "changes", "--kind", "D"], &["DELETED"]),
+        (
+            &["ccinv", "scan", "--regions", "us-"],
+            &["us-east-1", "us-east-2", "us-west-1", "us-west-2"],
+        ),
+        (&["ccinv", "scan", "--provider", "Azure"], &["AzureDevOps"]),
+        (&["ccinv", "runs", "--outcome", "C"], &["COMPLETE"]),
+        (&["ccinv", "list", "--db", "da"], &["data.db"]),
+    ];
+    for (words, expected) in cases {
+        assert_eq!(offered(&ccinv, words).await, expected, "{words:?}");
+    }
+}

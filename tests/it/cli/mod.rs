@@ -1,0 +1,11 @@
+//! The command line: options, output, and how it ends.
+
+mod aws_configuration;
+mod commands;
+mod cost_estimate;
+mod html_report;
+mod output_formats;
+mod printed_text;
+mod scan_database_file;
+mod scan_failures;
+mod terminal;

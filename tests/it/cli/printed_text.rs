@@ -1,0 +1,184 @@
+//! What people read, word by word. `INSTA_UPDATE=always cargo test --test it cli::printed_text::`
+//! writes it anew; read the difference before you commit it.
+
+#![allow(clippy::expect_used, missing_docs, reason = "a test")]
+
+use crate::support;
+
+use insta::assert_snapshot;
+use regex_lite::Regex;
+use support::ccinv::Ccinv;
+use support::lab::{HOUR, Lab, REGION, call_that_made, run};
+
+/// A small story: made, completed, broken, removed; a region that was denied;
+/// who made one.
+struct Told {
+    lab: Lab,
+    ccinv: Ccinv,
+}
+
+impl Told {
+    async fn new() -> Self {
+        let lab = Lab::new().await;
+        let regions = serde_json::json!({"regions": [REGION, "eu-south-1"]});
+        let both = async || {
+            lab.clock.advance(HOUR);
+            run(&lab.handler(), &regions).await;
+        };
+        let api = lab.create("payments-api");
+        let ui = lab.create("payments-ui");
+        lab.create_in("eu-south-1", "ledger");
+        both().await; // 10:00
+        lab.set_status(&api, "AVAILABLE");
+        both().await; // 11:00
+        lab.deny("eu-south-1");
+        both().await; // 12:00
+        lab.allow("eu-south-1");
+        lab.clock.advance(HOUR);
+        let event = call_that_made(&lab.create("billing"));
+        run(&lab.handler(), &event).await; // 13:00
+        lab.set_status(&api, "ERROR");
+        lab.delete(&ui);
+        both().await; // 14:00
+        Self {
+            ccinv: Ccinv::at(&lab),
+            lab,
+        }
+    }
+
+    /// What a command prints, and how it ends, without what differs from time
+    /// to time.
+    async fn says(&self, arguments: &[&str]) -> String {
+        let table = ["--table", self.lab.table.name().as_str()];
+        let done = self.ccinv.run(&[arguments, &table].concat()).await;
+        let mut text = format!("exit {}\n{}", done.code, done.stdout);
+        if !done.stderr.is_empty() {
+            text.push_str(&format!("--- stderr\n{}", done.stderr));
+        }
+        steady(&text)
+    }
+}
+
+fn steady(text: &str) -> String {
+    let rules = [
+        (r"[0-9a-f]{64}", "[digest]"),
+        (
+            r"(2026-1[12]|20(2[7-9]|[3-9]\d)-\d\d)-\d\dT[\d:.]+Z",
+            "[now]",
+        ),
+        (r"\d+ d( \d+ h)?|\d+ h( \d+ min)? before", "[long]"),
+        (r"observed after \S+ may", "observed after [now] may"),
+        (r"127\.0\.0\.1:\d+", "[endpoint]"),
+    ];
+    rules
+        .iter()
+        .fold(text.to_owned(), |text, (pattern, shown)| {
+            let pattern = Regex::new(pattern).expect("a pattern");
+            pattern.replace_all(&text, *shown).into_owned()
+        })
+}
+
+#[tokio::test]
+async fn answers_read_as_they_did() {
+    let told = Told::new().await;
+    let day = ["--since", "2026-10-01", "--until", "2026-10-02"];
+    assert_snapshot!("list", told.says(&["list"]).await);
+    assert_snapshot!(
+        "list_csv",
+        told.says(&["list", "--as-of", "2026-10-31", "--format", "csv"])
+            .await
+    );
+    assert_snapshot!(
+        "list_as_of_partial",
+        told.says(&["list", "--as-of", "2026-10-01T12:30:00Z"])
+            .await
+    );
+    assert_snapshot!(
+        "list_no_evidence",
+        told.says(&["list", "--as-of", "2026-10-01T09:30:00Z"])
+            .await
+    );
+    assert_snapshot!(
+        "show",
+        told.says(&["show", "payments-api", "--since", "2026-10-01"])
+            .await
+    );
+    assert_snapshot!("history", told.says(&["history", "billing"]).await);
+    assert_snapshot!(
+        "changes",
+        told.says(&[&["changes"], &day[..]].concat()).await
+    );
+    assert_snapshot!(
+        "diff",
+        told.says(&["diff", "2026-10-01T10:00:00Z", "2026-10-01T15:00:00Z"])
+            .await
+    );
+    assert_snapshot!("runs", told.says(&["runs"]).await);
+    assert_snapshot!(
+        "gaps",
+        told.says(&[
+            "runs",
+            "--gaps",
+            "--every",
+            "1h",
+            "--until",
+            "2026-10-01T15:00:00Z"
+        ])
+        .await
+    );
+    assert_snapshot!("verify", told.says(&["verify"]).await);
+    let rules = [
+        "--in-error",
+        "--allow-provider",
+        "GitHub",
+        "--deleted-within",
+        "1h",
+    ];
+    let as_of = ["check", "--as-of", "2026-10-01T14:30:00Z"];
+    assert_snapshot!("check", told.says(&[&as_of[..], &rules].concat()).await);
+    let partial = ["check", "--as-of", "2026-10-01T12:30:00Z", "--in-error"];
+    assert_snapshot!("check_not_judged", told.says(&partial).await);
+}
+
+#[tokio::test]
+async fn a_bill_reads_as_it_did() {
+    let ccinv = Ccinv::offline();
+    assert_snapshot!("cost", ccinv.fine(&["cost"]).await);
+    let compared = [
+        "cost",
+        "--accounts",
+        "1,100,10000",
+        "--emails",
+        "--free-tier",
+    ];
+    assert_snapshot!("cost_compared", ccinv.fine(&compared).await);
+    let csv = ["cost", "--connections", "250", "--format", "csv"];
+    assert_snapshot!("cost_csv", ccinv.fine(&csv).await);
+}
+
+#[tokio::test]
+async fn help_reads_as_it_did() {
+    let ccinv = Ccinv::offline();
+    assert_snapshot!("help", ccinv.fine(&["--help"]).await);
+    for command in [
+        "list",
+        "show",
+        "history",
+        "changes",
+        "diff",
+        "runs",
+        "verify",
+        "check",
+        "export",
+        "cost",
+        "completions",
+        "man",
+        "scan",
+        "demo",
+    ] {
+        assert_snapshot!(
+            format!("help_{command}"),
+            ccinv.fine(&[command, "--help"]).await
+        );
+    }
+}

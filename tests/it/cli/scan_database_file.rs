@@ -1,0 +1,142 @@
+//! The database file of `ccinv scan`: made as a whole, by several at once, and
+//! read where nothing can be written.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+use crate::support;
+
+use std::collections::BTreeMap;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Stdio;
+
+use support::ccinv::{Ccinv, Done, PROGRAM};
+use support::lab::{Lab, REGION};
+use tokio::process::Command;
+
+const DB: &str = "codeconnections-inventory.db";
+
+#[tokio::test]
+async fn first_scans_at_once_leave_one_whole_file() {
+    let lab = Lab::new().await;
+    lab.create("api");
+    let ccinv = Ccinv::at(&lab);
+    let scans: Vec<_> = (0..4)
+        .map(|_| {
+            let mut scan = ccinv.command(&["scan", "--regions", REGION]);
+            scan.stdout(Stdio::piped()).stderr(Stdio::piped());
+            scan.spawn().expect("it starts")
+        })
+        .collect();
+    for scan in scans {
+        let done = scan.wait_with_output().await.expect("it ends");
+        // Another one may have written what it was about to.
+        let told = String::from_utf8_lossy(&done.stderr);
+        assert!(
+            matches!(done.status.code(), Some(0 | 4)) && !told.contains("not a database"),
+            "{done:?}"
+        );
+    }
+    let runs = ccinv.json(&["runs", "--json"]).await;
+    assert_eq!(runs.as_array().expect("a list").len(), 4);
+    ccinv.fine(&["verify"]).await;
+    let names: Vec<_> = ccinv.files();
+    assert_eq!(names, [ccinv.folder().join(DB)], "nothing else stays");
+}
+
+/// What is in a folder, by name.
+fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = std::fs::read_dir(folder).expect("a folder");
+    entries
+        .map(|entry| {
+            let path = entry.expect("an entry").path();
+            let name = path.file_name().expect("a name").to_string_lossy();
+            (name.into_owned(), std::fs::read(&path).expect("read"))
+        })
+        .collect()
+}
+
+/// Runs a command as a user who owns nothing.
+async fn as_another_user(folder: &Path, arguments: &[&str]) -> Done {
+    let program = folder.join("ccinv");
+    let output = Command::new("setpriv")
+        .args(["--reuid", "65534", "--clear-groups", "--"])
+        .arg(program)
+        .args(arguments)
+        .current_dir(folder.join("evidence"))
+        .env_clear()
+        .env("HOME", "/nonexistent")
+        .stdin(Stdio::null())
+        .output()
+        .await
+        .expect("it runs");
+    Done {
+        code: output.status.code().expect("it ends by itself"),
+        stdout: String::from_utf8(output.stdout).expect("UTF-8"),
+        stderr: String::from_utf8(output.stderr).expect("UTF-8"),
+    }
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, Permissions::from_mode(mode)).expect("set");
+}
+
+#[tokio::test]
+async fn file_that_cannot_be_written_answers_every_question_and_stays_as_it_is() {
+    let lab = Lab::new().await;
+    lab.create("api");
+    let ccinv = Ccinv::at(&lab);
+    ccinv.fine(&["scan", "--db", "scanned.db"]).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    set_mode(folder.path(), 0o755);
+    std::fs::copy(PROGRAM, folder.path().join("ccinv")).expect("copied");
+    let evidence = folder.path().join("evidence");
+    std::fs::create_dir(&evidence).expect("made");
+    let scanned = ccinv.folder().join("scanned.db");
+    std::fs::copy(&scanned, evidence.join("whole.db")).expect("copied");
+
+    // As a process that was ended within a scan leaves it: what is written is
+    // in the log, and not in the file.
+    ccinv.fine(&["scan", "--db", "held.db"]).await;
+    let held = ccinv.folder().join("held.db");
+    let reader = rusqlite::Connection::open(&held).expect("opened");
+    reader
+        .query_row("SELECT count(*) FROM _tables", [], |_| Ok(()))
+        .expect("read");
+    lab.create("later");
+    ccinv.fine(&["scan", "--db", "held.db"]).await;
+    for end in ["", "-wal"] {
+        let from = ccinv.folder().join(format!("held.db{end}"));
+        std::fs::copy(from, evidence.join(format!("logged.db{end}"))).expect("copied");
+    }
+    drop(reader);
+
+    for file in std::fs::read_dir(&evidence).expect("a folder") {
+        set_mode(&file.expect("an entry").path(), 0o444);
+    }
+    set_mode(&evidence, 0o555);
+    let before = contents(&evidence);
+    assert!(!before["logged.db-wal"].is_empty(), "it is in the log");
+    for (db, runs) in [("whole.db", 1), ("logged.db", 2)] {
+        for arguments in [
+            &["list"] as &[&str],
+            &["show", "api"],
+            &["history", "api"],
+            &["changes"],
+            &["runs", "--json"],
+            &["verify"],
+            &["check", "--no-shared"],
+            &["export"],
+            &["report", "--out", "-"],
+        ] {
+            let done = as_another_user(folder.path(), &[arguments, &["--db", db]].concat()).await;
+            assert_eq!(done.code, 0, "{arguments:?} {db}: {done:?}");
+            if arguments[0] == "runs" {
+                let told = done.stdout.matches("\"run_id\"").count();
+                assert_eq!(told, runs, "{db}: {}", done.stdout);
+            }
+        }
+    }
+    assert!(contents(&evidence) == before, "as it was");
+    set_mode(&evidence, 0o755);
+}

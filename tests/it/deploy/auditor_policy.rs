@@ -1,0 +1,205 @@
+//! The auditor's policy: exactly what the reading commands ask of the table,
+//! and nothing that writes.
+
+#![allow(clippy::expect_used, missing_docs, reason = "a test")]
+
+use crate::support;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+use support::ccinv::Ccinv;
+use support::lab::{ACCOUNT, Lab};
+use support::proxy::{Act, Proxy, Seen};
+use support::template::{TEMPLATE, deployed, list, one_or_more, resources_of, text};
+
+/// An action, and the part of the table that it is on: empty for the table
+/// itself, or an index.
+type Permission = (String, String);
+
+/// The policy that is deployed with these parameters.
+fn policy(parameters: &[(&str, &str)]) -> Value {
+    deployed(parameters)["Resources"]["AuditorPolicy"]["Properties"].take()
+}
+
+/// What the policy grants.
+fn granted() -> BTreeSet<Permission> {
+    let mut grants = BTreeSet::new();
+    for statement in list(&policy(&[])["PolicyDocument"]["Statement"]) {
+        let keys: BTreeSet<&str> = statement
+            .as_object()
+            .expect("a statement")
+            .keys()
+            .map(String::as_str)
+            .collect();
+        // No condition, and nothing said by what is left out.
+        let expected = BTreeSet::from(["Sid", "Effect", "Action", "Resource"]);
+        assert_eq!(keys, expected, "{statement}");
+        assert_eq!(statement["Effect"], "Allow", "{statement}");
+        for action in one_or_more(&statement["Action"]) {
+            for resource in one_or_more(&statement["Resource"]) {
+                let grant = (text(&action), part_of_table(&resource));
+                assert!(grants.insert(grant), "granted twice: {statement}");
+            }
+        }
+    }
+    grants
+}
+
+fn part_of_table(resource: &Value) -> String {
+    if *resource == json!({"Fn::GetAtt": ["Table", "Arn"]}) {
+        return String::new();
+    }
+    let arn = text(&resource["Fn::Sub"]);
+    let index = arn.strip_prefix("${Table.Arn}/index/");
+    index.expect("an index of the table").to_owned()
+}
+
+/// What DynamoDB authorises a request by.
+fn asked(seen: &Seen, table: &str) -> Permission {
+    let body: Value = serde_json::from_slice(&seen.body).expect("JSON");
+    assert_eq!(body["TableName"], table, "{body}");
+    let index = body["IndexName"].as_str().unwrap_or_default();
+    (format!("dynamodb:{}", seen.operation), index.to_owned())
+}
+
+/// Commands that ask no table.
+const NO_QUESTIONS: [&str; 6] = ["demo", "scan", "cost", "help", "completions", "man"];
+
+/// The commands that only read.
+fn reading(help: &str) -> BTreeSet<String> {
+    let (_, after) = help.split_once("Commands:\n").expect("commands");
+    let (commands, _) = after.split_once("\n\n").expect("an end of them");
+    let names = commands.lines().filter_map(|l| l.split_whitespace().next());
+    names
+        // These write, or read no table.
+        .filter(|name| !NO_QUESTIONS.contains(name))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[tokio::test]
+async fn the_policy_grants_what_the_reading_commands_ask_for_and_nothing_else() {
+    let lab = Lab::new().await;
+    let arn = lab.create("payments-api");
+    lab.create("storefront");
+    lab.run().await;
+    lab.set_status(&arn, "AVAILABLE");
+    lab.run().await;
+    let head = lab.runs().await[0].digest().to_string();
+    let wire: Arc<Mutex<Vec<Seen>>> = Arc::default();
+    let table = {
+        let wire = Arc::clone(&wire);
+        Proxy::start(&lab.table_endpoint, move |seen| {
+            wire.lock().expect("a wire").push(seen.clone());
+            Act::Pass
+        })
+        .await
+    };
+    let elsewhere = Proxy::start(lab.service.endpoint(), |_| Act::Pass).await;
+    let ccinv = Ccinv::at(&lab)
+        .with("AWS_ENDPOINT_URL_DYNAMODB", &table.endpoint)
+        .with("AWS_ENDPOINT_URL", &elsewhere.endpoint)
+        .without("AWS_ENDPOINT_URL_CODECONNECTIONS")
+        .without("AWS_ENDPOINT_URL_STS");
+
+    let october = ["--since", "2026-10-01", "--until", "2026-11-01"];
+    let changes = [&["changes"], october.as_slice()].concat();
+    let changes_of_one = [changes.as_slice(), &["--account", ACCOUNT]].concat();
+    let commands: [&[&str]; 28] = [
+        &["list"],
+        &["list", "--include-deleted"],
+        &["list", "--status", "PENDING"],
+        &["list", "--status", "PENDING", "--account", ACCOUNT],
+        &["list", "--account", ACCOUNT],
+        &["list", "--as-of", "2026-10-31"],
+        &["show", "payments-api"],
+        &["diff", "2026-10-01T10:00:00Z", "2026-10-31"],
+        &["history", &arn],
+        &["history", "payments-api"],
+        &["history", "payments-api", "--account", ACCOUNT],
+        &changes,
+        &changes_of_one,
+        &["runs"],
+        &["runs", "--account", ACCOUNT],
+        &["runs", "--gaps", "--every", "1h"],
+        &["runs", "--since", "2026-10-01"],
+        &["export"],
+        &["export", "--format", "ocsf"],
+        &["export", "changes"],
+        &["export", "runs"],
+        &["check", "--in-error", "--allow-provider", "GitHub"],
+        &["check", "--in-error", "--as-of", "2026-10-31"],
+        &[
+            "check",
+            "--deleted-within",
+            "1h",
+            "--as-of",
+            "2026-10-01T12:00:00Z",
+        ],
+        &[
+            "report",
+            "--out",
+            "-",
+            "--since",
+            "2026-10-01",
+            "--until",
+            "2026-10-02",
+        ],
+        &["verify"],
+        &["verify", "--account", ACCOUNT],
+        &["verify", "--head", &head],
+    ];
+    let name = lab.table.name().as_str();
+    for command in commands {
+        ccinv.fine(&[command, &["--table", name]].concat()).await;
+    }
+
+    let run: BTreeSet<String> = commands.iter().map(|c| c[0].to_owned()).collect();
+    assert_eq!(run, reading(&ccinv.fine(&["--help"]).await), "all of them");
+    assert_eq!(elsewhere.count(), 0, "they ask nothing but the table");
+    let wire = wire.lock().expect("a wire");
+    let used: BTreeSet<Permission> = wire.iter().map(|seen| asked(seen, name)).collect();
+    assert_eq!(used, granted());
+}
+
+#[test]
+fn nothing_in_it_writes() {
+    for (action, part) in granted() {
+        let reads = ["dynamodb:Query", "dynamodb:Scan"];
+        assert!(reads.contains(&action.as_str()), "{action} on {part:?}");
+    }
+}
+
+#[test]
+fn the_customers_key_may_be_used_through_the_table_where_there_is_one() {
+    const KEY: &str = "arn:aws:kms:eu-west-1:123456789012:key/1a2b";
+    let statements = |policy: Value| list(&policy["PolicyDocument"]["Statement"]).to_vec();
+    let mut expected = statements(policy(&[]));
+    let through = json!({"Fn::Sub": "dynamodb.${AWS::Region}.${AWS::URLSuffix}"});
+    expected.push(json!({
+        "Sid": "UseTheKeyOfTheTable",
+        "Effect": "Allow",
+        "Action": "kms:Decrypt",
+        "Resource": KEY,
+        "Condition": {"StringEquals": {"kms:ViaService": through}},
+    }));
+    assert_eq!(statements(policy(&[("KeyArn", KEY)])), expected);
+}
+
+#[test]
+fn it_is_always_made_for_whoever_is_to_have_it_and_its_arn_is_told() {
+    let policies = resources_of("AWS::IAM::ManagedPolicy");
+    let [(name, made)] = Vec::from_iter(policies)[..] else {
+        panic!("one policy");
+    };
+    assert_eq!(made.get("Condition"), None);
+    for attached in ["Roles", "Users", "Groups"] {
+        assert_eq!(policy(&[]).get(attached), None, "{attached}");
+    }
+    // A name would make the stack ask for CAPABILITY_NAMED_IAM.
+    assert_eq!(policy(&[]).get("ManagedPolicyName"), None);
+    let told = &TEMPLATE["Outputs"]["AuditorPolicyArn"]["Value"];
+    assert_eq!(told, &json!({"Ref": name}));
+}

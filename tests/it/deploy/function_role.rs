@@ -1,0 +1,406 @@
+//! The function's role grants what the code does and nothing else: what goes
+//! over the wire is compared with it.
+
+#![allow(
+    clippy::expect_used,
+    missing_docs,
+    reason = "a test says what it expects"
+)]
+
+use crate::support;
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+
+use codeconnections_inventory::domain::{ChangeKind, Outcome};
+use codeconnections_inventory::inventory::summary::Summary;
+use codeconnections_inventory::table::name::TableName;
+use serde_json::{Value, json};
+use support::Lab;
+use support::lab::{self, HOUR};
+use support::proxy::{Act, Proxy, Seen};
+use support::script::{self, Reply, Script};
+use support::template::{Grant, deployed, grant, granted, list, resource, resources_of, text};
+use tokio::sync::Notify;
+
+// --- What it grants ---------------------------------------------------------
+
+const ORGANIZATION: &[(&str, &str)] = &[("Mode", "organization"), ("MemberRoleName", "a/reader")];
+const KEY: &str = "arn:aws:kms:eu-west-1:123456789012:key/1a2b";
+
+/// Everything that the function's role grants, with these parameters.
+fn granted_with(parameters: &[(&str, &str)]) -> BTreeSet<Grant> {
+    let resources = &deployed(parameters)["Resources"];
+    let of_the_table = json!({
+        "Properties": {"Policies": [resources["FunctionTablePolicy"]["Properties"]]}
+    });
+    &granted(&resources["FunctionRole"]) | &granted(&of_the_table)
+}
+
+/// What it grants whatever the parameters are.
+fn always_granted() -> BTreeSet<Grant> {
+    let arn = |name: &str| json!({"Fn::GetAtt": [name, "Arn"]});
+    let [table, log] = [arn("Table"), arn("LogGroup")];
+    let [failures, events] = [arn("FailureQueue"), arn("EventQueue")];
+    let connections = |service: &str| {
+        json!({"Fn::Sub":
+            format!("arn:${{AWS::Partition}}:{service}:*:${{AWS::AccountId}}:*")})
+    };
+    let only_accounts = json!({
+        "ForAllValues:StringLike": {"dynamodb:LeadingKeys": "ACCOUNT#*"},
+        // Without this, a request with no keys at all would pass.
+        "Null": {"dynamodb:LeadingKeys": "false"},
+    });
+    let everything = json!("*");
+    let on = |action: &str, resource: &Value| grant(action, resource, &Value::Null);
+    BTreeSet::from([
+        on(
+            "codeconnections:ListConnections",
+            &connections("codeconnections"),
+        ),
+        on(
+            "codestar-connections:ListConnections",
+            &connections("codestar-connections"),
+        ),
+        on("dynamodb:Query", &table),
+        on("dynamodb:PartiQLInsert", &table),
+        grant("dynamodb:PartiQLUpdate", &table, &only_accounts),
+        on("logs:CreateLogStream", &log),
+        on("logs:PutLogEvents", &log),
+        on("sqs:SendMessage", &failures),
+        on("sqs:ReceiveMessage", &events),
+        on("sqs:DeleteMessage", &events),
+        on("sqs:GetQueueAttributes", &events),
+        on("xray:PutTraceSegments", &everything),
+        on("xray:PutTelemetryRecords", &everything),
+    ])
+}
+
+#[test]
+fn the_role_grants_what_the_code_uses_on_what_it_uses_and_nothing_else() {
+    assert_eq!(granted_with(&[]), always_granted());
+}
+
+#[test]
+fn in_an_organization_it_may_also_assume_the_members_role_but_of_no_other_organization() {
+    let mut expected = always_granted();
+    expected.insert(grant(
+        "sts:AssumeRole",
+        &json!({"Fn::Sub": "arn:${AWS::Partition}:iam::*:role/a/reader"}),
+        &json!({"StringEquals": {"aws:ResourceOrgID": "${aws:PrincipalOrgID}"}}),
+    ));
+    assert_eq!(granted_with(ORGANIZATION), expected);
+}
+
+#[test]
+fn with_the_customers_key_it_may_also_use_that_key_through_the_table() {
+    let through = json!({"Fn::Sub": "dynamodb.${AWS::Region}.${AWS::URLSuffix}"});
+    let condition = json!({"StringEquals": {"kms:ViaService": through}});
+    let mut expected = always_granted();
+    expected.insert(grant("kms:Decrypt", &json!(KEY), &condition));
+    assert_eq!(granted_with(&[("KeyArn", KEY)]), expected);
+}
+
+#[test]
+fn no_permission_deletes_or_overwrites_an_item() {
+    let all = [ORGANIZATION, &[("KeyArn", KEY)]].concat();
+    let granted = granted_with(&all);
+    assert!(granted.is_superset(&always_granted()));
+    for (action, resource, _) in granted {
+        let (service, operation) = action.split_once(':').expect("a service and an operation");
+        assert!(!action.contains('*'), "{action}");
+        // Traces, and what stands in no table.
+        if service == "xray" || action == "logs:PutLogEvents" || action == "sqs:DeleteMessage" {
+            continue;
+        }
+        assert_ne!(resource, "\"*\"", "{action}");
+        for forbidden in [
+            "Delete",
+            "Put",
+            "BatchWrite",
+            "UpdateItem",
+            "UpdateTable",
+            "Restore",
+        ] {
+            assert!(!operation.contains(forbidden), "{action}");
+        }
+    }
+}
+
+#[test]
+fn the_function_has_that_role_and_no_other_permissions() {
+    let function = &resource("AWS::Serverless::Function")["Properties"];
+    assert_eq!(
+        function["Role"],
+        json!({"Fn::GetAtt": ["FunctionRole", "Arn"]})
+    );
+    assert_eq!(function.get("Policies"), None);
+    let role = &resources_of("AWS::IAM::Role")["FunctionRole"]["Properties"];
+    assert_eq!(role.get("ManagedPolicyArns"), None);
+    // What is said of a role elsewhere is said of another one.
+    assert!(resources_of("AWS::IAM::RolePolicy").is_empty());
+    for (policy, resource) in resources_of("AWS::IAM::Policy") {
+        let roles = &resource["Properties"]["Roles"];
+        let role = match policy {
+            "FunctionTablePolicy" => "FunctionRole",
+            _ => "StateMachineRole",
+        };
+        assert_eq!(*roles, json!([{"Ref": role}]), "{policy}");
+    }
+    // The auditor's is there to be attached by somebody else.
+    for (policy, resource) in resources_of("AWS::IAM::ManagedPolicy") {
+        assert_eq!(resource["Properties"].get("Roles"), None, "{policy}");
+    }
+    let trust = list(&role["AssumeRolePolicyDocument"]["Statement"]);
+    let principals: Vec<&Value> = trust
+        .iter()
+        .map(|statement| &statement["Principal"])
+        .collect();
+    assert_eq!(principals, [&json!({"Service": "lambda.amazonaws.com"})]);
+}
+
+// --- The wire ---------------------------------------------------------------
+
+/// A statement on the wire, and its parameters.
+#[derive(Debug)]
+struct Sent {
+    text: String,
+    parameters: Vec<Value>,
+}
+
+fn statements(seen: &Seen) -> Vec<Sent> {
+    let body: Value = serde_json::from_slice(&seen.body).expect("JSON");
+    let all = match seen.operation.as_str() {
+        "ExecuteStatement" => vec![body],
+        "BatchExecuteStatement" => list(&body["Statements"]).to_vec(),
+        "ExecuteTransaction" => list(&body["TransactStatements"]).to_vec(),
+        _ => Vec::new(),
+    };
+    let sent = all.into_iter().map(|statement| Sent {
+        text: text(&statement["Statement"]),
+        parameters: list(&statement["Parameters"]).to_vec(),
+    });
+    sent.collect()
+}
+
+/// The action that DynamoDB authorises a statement by, and that the statement
+/// stays within what the role may do with it.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-iam.html>
+fn authorised(sent: &Sent, table: &TableName) -> &'static str {
+    let Sent { text, parameters } = sent;
+    assert_eq!(text.matches('?').count(), parameters.len(), "{text}");
+    if text.starts_with(&format!("INSERT INTO \"{table}\" VALUE {{")) {
+        return "dynamodb:PartiQLInsert";
+    }
+    assert!(text.starts_with(&format!("UPDATE \"{table}\" ")), "{text}");
+    let (before, _) = text
+        .split_once(" WHERE \"pk\" = ? AND \"sk\" = ?")
+        .expect(text);
+    let pk = &parameters[before.matches('?').count()]["S"];
+    let pk = pk.as_str().expect("a partition key");
+    assert!(pk.starts_with("ACCOUNT#"), "{text} of {pk}");
+    "dynamodb:PartiQLUpdate"
+}
+
+fn reads_one_snapshot(seen: &Seen) -> bool {
+    let body: Value = serde_json::from_slice(&seen.body).expect("JSON");
+    let sk = body["ExpressionAttributeValues"][":sk"]["S"].as_str();
+    seen.operation == "Query" && sk.is_some_and(|sk| sk.starts_with("CONNECTION#"))
+}
+
+/// Holds a request back, once, until it is let go.
+#[derive(Default)]
+struct Gate {
+    operation: Mutex<Option<(&'static str, mpsc::Receiver<()>)>>,
+    reached: Notify,
+}
+
+impl Gate {
+    /// Holds the next request of this operation. It goes on when what is
+    /// returned is dropped.
+    fn close(&self, operation: &'static str) -> mpsc::Sender<()> {
+        let (open, opened) = mpsc::channel();
+        *self.operation.lock().expect("a gate") = Some((operation, opened));
+        open
+    }
+
+    fn pass(&self, seen: &Seen) {
+        let held = {
+            let mut operation = self.operation.lock().expect("a gate");
+            operation.take_if(|(held, _)| *held == seen.operation)
+        };
+        if let Some((_, opened)) = held {
+            self.reached.notify_one();
+            // It ends when the sender is gone.
+            let _ = tokio::task::block_in_place(|| opened.recv());
+        }
+    }
+}
+
+/// The service's answer, as a test changes it.
+type World = Arc<Mutex<Vec<Value>>>;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_goes_over_the_wire_is_what_the_role_allows() {
+    let world: World = Arc::default();
+    let broken = Arc::new(AtomicBool::new(false));
+    let script = {
+        let (world, broken) = (Arc::clone(&world), Arc::clone(&broken));
+        Script::start(move |_| {
+            if broken.load(Ordering::SeqCst) {
+                return Reply::Error(400, "AccessDeniedException");
+            }
+            script::last(world.lock().expect("a world").clone())
+        })
+        .await
+    };
+    let lab = Lab::new().await;
+    let gate = Arc::new(Gate::default());
+    let lose_answer = Arc::new(AtomicBool::new(false));
+    let wire: Arc<Mutex<Vec<Seen>>> = Arc::default();
+    let proxy = {
+        let (gate, wire, lose) = (
+            Arc::clone(&gate),
+            Arc::clone(&wire),
+            Arc::clone(&lose_answer),
+        );
+        Proxy::start(&lab.table_endpoint, move |seen| {
+            wire.lock().expect("a wire").push(seen.clone());
+            gate.pass(seen);
+            let writes = seen.operation != "Query";
+            if writes && lose.swap(false, Ordering::SeqCst) {
+                return Act::fault_after(500, "InternalServerError");
+            }
+            Act::Pass
+        })
+        .await
+    };
+    let table = lab.table_at(&proxy.endpoint);
+    let handler = lab.handler_of(lab.source_at(&script.endpoint), table);
+    let direct = lab.handler_of(lab.source_at(&script.endpoint), lab.table.clone());
+
+    let arn = |number: usize| script::arn(lab::REGION, &format!("c{number}"));
+    let entry = |number: usize, status: &str| {
+        script::entry(&arn(number), &format!("connection-{number}"), status)
+    };
+    let set = |entries: Vec<Value>| *world.lock().expect("a world") = entries;
+    let mut kinds = BTreeSet::new();
+    let mut note = |summary: &Summary| kinds.extend(summary.changes.keys().copied());
+    let run = async || {
+        lab.clock.advance(HOUR);
+        lab::run(&handler, &json!({})).await
+    };
+
+    // Every kind of change, one after the other, and connections that stay.
+    let all = |status: &str| (0..30).map(|n| entry(n, status)).collect::<Vec<_>>();
+    set(all("PENDING"));
+    note(&run().await);
+    set(all("AVAILABLE"));
+    note(&run().await);
+    note(&run().await);
+    let mut renamed = all("AVAILABLE");
+    renamed[0]["ConnectionName"] = json!("renamed");
+    renamed[1]["HostArn"] = json!("arn:aws:codeconnections:eu-west-1:123456789012:host/h-1a2b3c4d");
+    set(renamed);
+    note(&run().await);
+    set(all("AVAILABLE").split_off(3));
+    note(&run().await);
+    set(all("ERROR"));
+    note(&run().await);
+    assert_eq!(kinds, BTreeSet::from(ChangeKind::ALL), "every kind was met");
+
+    // Another run overtakes a change, and one that was only to be noted.
+    for operation in ["ExecuteTransaction", "BatchExecuteStatement"] {
+        if operation == "ExecuteTransaction" {
+            let mut one = all("ERROR");
+            one[7]["ConnectionStatus"] = json!("AVAILABLE");
+            set(one);
+        }
+        lab.clock.advance(HOUR);
+        let read_again = || {
+            let wire = wire.lock().expect("a wire");
+            wire.iter().filter(|seen| reads_one_snapshot(seen)).count()
+        };
+        let before = read_again();
+        let open = gate.close(operation);
+        let other = async {
+            gate.reached.notified().await;
+            lab.clock.advance(HOUR);
+            let other = lab::run(&direct, &json!({})).await;
+            drop(open);
+            other
+        };
+        let event = json!({});
+        let (overtaken, other) = tokio::join!(lab::run(&handler, &event), other);
+        assert_eq!(other.outcome, Outcome::Complete);
+        assert!(
+            read_again() > before,
+            "{operation} met what the other wrote"
+        );
+        assert_eq!(
+            overtaken.outcome,
+            Outcome::Complete,
+            "{:?}",
+            overtaken.problems
+        );
+        assert_eq!(overtaken.sequence, other.sequence.map(|number| number + 1));
+        assert!(
+            overtaken.changes.is_empty(),
+            "{operation}: {:?}",
+            overtaken.changes
+        );
+    }
+
+    // An answer that is lost, a listing that fails, an event that comes twice.
+    set(all("PENDING"));
+    lose_answer.store(true, Ordering::SeqCst);
+    let summary = run().await;
+    assert_eq!(summary.changes.get(&ChangeKind::StatusChanged), Some(&30));
+    broken.store(true, Ordering::SeqCst);
+    assert_eq!(run().await.outcome, Outcome::Failed);
+    broken.store(false, Ordering::SeqCst);
+    let event = include_str!("../../../events/scheduled-rule.json");
+    let event: Value = serde_json::from_str(event).expect("JSON");
+    assert!(!lab::run(&handler, &event).await.already_recorded);
+    assert!(lab::run(&handler, &event).await.already_recorded);
+
+    let wire = wire.lock().expect("a wire");
+    let operations: BTreeSet<&str> = wire.iter().map(|seen| seen.operation.as_str()).collect();
+    assert_eq!(
+        operations,
+        BTreeSet::from([
+            "Query",
+            "BatchExecuteStatement",
+            "ExecuteTransaction",
+            "ExecuteStatement"
+        ])
+    );
+    let name = lab.table.name();
+    let mut used = BTreeSet::new();
+    for seen in wire.iter() {
+        if seen.operation == "Query" {
+            let body: Value = serde_json::from_slice(&seen.body).expect("JSON");
+            assert_eq!(body["TableName"], name.as_str());
+            assert_eq!(
+                body.get("IndexName"),
+                None,
+                "the role may read no index: {body}"
+            );
+            assert_eq!(body["ConsistentRead"], true, "{body}");
+            used.insert("dynamodb:Query".to_owned());
+        }
+        let statements = statements(seen);
+        used.extend(
+            statements
+                .iter()
+                .map(|sent| authorised(sent, name).to_owned()),
+        );
+    }
+    let granted = granted_with(&[]).into_iter().map(|(action, ..)| action);
+    let granted: BTreeSet<String> = granted.filter(|a| a.starts_with("dynamodb:")).collect();
+    assert_eq!(
+        used, granted,
+        "what is used is granted, and the other way round"
+    );
+}

@@ -1,0 +1,11 @@
+//! The templates: resources, permissions, regions.
+
+mod auditor_policy;
+mod function_role;
+mod parameters;
+mod partitions;
+mod permissions;
+mod regions;
+mod state_machine;
+mod table_definition;
+mod template;

@@ -1,0 +1,34 @@
+//! The partition of each region, held against AWS's own table, as botocore has it.
+
+#![allow(clippy::expect_used, missing_docs, reason = "a test")]
+
+use crate::support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::Command;
+
+use codeconnections_inventory::domain::partition::partition;
+use support::tools;
+
+#[test]
+fn every_region_has_the_partition_that_botocore_gives_it() {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/partitions.py");
+    let output = Command::new(tools::python()).arg(script).output();
+    let output = output.expect("python runs");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    let told: BTreeMap<String, Vec<String>> = serde_json::from_slice(&output.stdout).expect("JSON");
+    for id in ["aws", "aws-cn", "aws-eusc", "aws-iso", "aws-us-gov"] {
+        assert!(told.contains_key(id), "{id}: {told:?}");
+    }
+    let mut wrong = BTreeSet::new();
+    for (id, regions) in &told {
+        for region in regions {
+            if partition(region) != id {
+                wrong.insert((region, id, partition(region)));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:?}");
+}

@@ -1,0 +1,232 @@
+//! What everything but the function may do (for that, see `function_role.rs`), and that
+//! no permission is wider than AWS makes it.
+
+#![allow(clippy::expect_used, missing_docs, reason = "a test")]
+
+use crate::support;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use regex_lite::Regex;
+use serde_json::{Value, json};
+use support::template::{
+    MEMBER, TEMPLATE, arn, deployed, grant, granted, list, one_or_more, properties_of, text,
+};
+
+#[test]
+fn a_wildcard_stands_only_where_aws_has_nothing_finer_and_says_so() {
+    let mut said = 0;
+    for name in ["template.yaml", "template-member.yaml"] {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+        let yaml = std::fs::read_to_string(file).expect("read");
+        for line in yaml
+            .lines()
+            .filter(|line| line.contains(": \"*\"") && !line.contains("AWS:"))
+        {
+            assert!(line.contains("# AWS has no finer one"), "{line}");
+            said += 1;
+        }
+    }
+    let mut bare = 0;
+    let mut part = BTreeSet::new();
+    let mut look = |resource: &Value| match resource {
+        Value::String(all) if all == "*" => bare += 1,
+        Value::String(text) => assert!(!text.contains('*'), "{text}"),
+        other => {
+            let arn = other["Fn::Sub"].as_str().unwrap_or_default();
+            if arn.contains('*') {
+                part.insert(arn.replace("arn:${AWS::Partition}:", ""));
+            }
+        }
+    };
+    for template in [&*TEMPLATE, &*MEMBER] {
+        walk(template, &mut look);
+    }
+    assert_eq!(bare, said, "each is the * of a line with a comment");
+    let expected = [
+        // Why, stands above the statements in the template.
+        "codeconnections:*:${AWS::AccountId}:*",
+        "codestar-connections:*:${AWS::AccountId}:*",
+        "iam::*:role/${MemberRoleName}",
+        "states:${AWS::Region}:${AWS::AccountId}:execution:${StateMachine.Name}/*:*",
+        "states:${AWS::Region}:${AWS::AccountId}:express:${StateMachine.Name}/*:*:*",
+    ];
+    assert_eq!(part, BTreeSet::from(expected.map(str::to_owned)));
+}
+
+/// Shows `look` every resource of every policy.
+fn walk(value: &Value, look: &mut impl FnMut(&Value)) {
+    match value {
+        Value::Object(map) => {
+            if let (Some(_), Some(resources)) = (map.get("Effect"), map.get("Resource")) {
+                one_or_more(resources).iter().for_each(&mut *look);
+            }
+            map.values().for_each(|inner| walk(inner, look));
+        }
+        Value::Array(all) => all.iter().for_each(|inner| walk(inner, look)),
+        _ => {}
+    }
+}
+
+#[test]
+fn each_other_role_is_one_services_in_this_account() {
+    let template = deployed(&[("Mode", "organization")]);
+    let here = json!({"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}});
+    for (role, service) in [
+        ("ScheduleRole", "events"),
+        ("StateMachineRole", "states"),
+        ("PipeRole", "pipes"),
+    ] {
+        let trust = &template["Resources"][role]["Properties"]["AssumeRolePolicyDocument"];
+        let [statement] = list(&trust["Statement"]) else {
+            panic!("one statement: {trust}");
+        };
+        let principal = json!({"Service": format!("{service}.amazonaws.com")});
+        assert_eq!(statement["Principal"], principal, "{role}");
+        assert_eq!(statement["Condition"], here, "{role}");
+    }
+}
+
+#[test]
+fn the_pipes_read_the_stream_and_tell_the_bus_and_nothing_else() {
+    let template = deployed(&[]);
+    let stream = json!({"Fn::GetAtt": ["Table", "StreamArn"]});
+    let on = |action: &str, resource: &Value| grant(action, resource, &Value::Null);
+    let expected = BTreeSet::from([
+        on("dynamodb:DescribeStream", &stream),
+        on("dynamodb:GetRecords", &stream),
+        on("dynamodb:GetShardIterator", &stream),
+        on("dynamodb:ListStreams", &json!("*")),
+        on("events:PutEvents", &arn("EventBus")),
+        on("sqs:SendMessage", &arn("FailureQueue")),
+    ]);
+    assert_eq!(granted(&template["Resources"]["PipeRole"]), expected);
+    let pipes = properties_of(&template, "AWS::Pipes::Pipe");
+    assert_eq!(pipes.len(), 3);
+    let two = deployed(&[("AlterationEvents", "off")]);
+    let two = properties_of(&two, "AWS::Pipes::Pipe");
+    assert_eq!(two.len(), 2, "more than two readers may slow a stream down");
+    // What a template leaves empty for want of a path is not documented.
+    let path = r"<\$\.(dynamodb\.(NewImage\.\w+|Keys\.[ps]k\.S|SequenceNumber)|eventName)";
+    let path = Regex::new(path).expect("a pattern");
+    for (name, pipe) in pipes {
+        assert_eq!(pipe["Source"], stream, "{name}");
+        assert_eq!(pipe["Target"], arn("EventBus"), "{name}");
+        let said = text(&pipe["TargetParameters"]["InputTemplate"]);
+        assert_eq!(path.find_iter(&said).count(), said.matches('<').count());
+        assert!(!said.contains("OldImage"), "{name}: a change has both");
+    }
+}
+
+#[test]
+fn the_members_role_lets_the_function_list_and_nobody_do_anything_else() {
+    let role = &MEMBER["Resources"]["MemberRole"];
+    let resources = MEMBER["Resources"].as_object().expect("resources");
+    let always: Vec<&String> = resources
+        .iter()
+        .filter(|(_, resource)| resource["Condition"] == "MakesRoles")
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(always, ["MemberRole"], "the others are asked for");
+    let expected = ["codeconnections", "codestar-connections"].map(|service| {
+        let all = format!("arn:${{AWS::Partition}}:{service}:*:${{AWS::AccountId}}:*");
+        let action = format!("{service}:ListConnections");
+        grant(&action, &json!({"Fn::Sub": all}), &Value::Null)
+    });
+    assert_eq!(granted(role), BTreeSet::from(expected));
+    assert_eq!(role["Properties"].get("ManagedPolicyArns"), None);
+    let trust = &role["Properties"]["AssumeRolePolicyDocument"]["Statement"];
+    assert_eq!(
+        *trust,
+        json!([{
+            "Effect": "Allow",
+            "Principal": {"AWS": {"Fn::Sub": [
+                "arn:${AWS::Partition}:iam::${Account}:root",
+                {"Account": {"Fn::Select": [4, {"Fn::Split": [":", {"Ref": "FunctionRoleArn"}]}]}},
+            ]}},
+            "Action": "sts:AssumeRole",
+            "Condition": {
+                "ArnEquals": {"aws:PrincipalArn": {"Ref": "FunctionRoleArn"}},
+                "StringEquals": {"Fn::If": [
+                    "HasExternalId",
+                    {"sts:ExternalId": {"Ref": "ExternalId"}},
+                    {"Ref": "AWS::NoValue"},
+                ]},
+            },
+        }])
+    );
+}
+
+#[test]
+fn events_that_members_send_are_those_that_the_bus_and_the_rule_take() {
+    const ORGANIZATION: [(&str, &str); 2] =
+        [("Mode", "organization"), ("OrganizationId", "o-abcde12345")];
+    let template = deployed(&ORGANIZATION);
+    let resources = &template["Resources"];
+    // Who sends: a role of this name, in any account of the organization.
+    let role = &MEMBER["Resources"]["ForwardRole"];
+    assert_eq!(
+        role["Properties"]["RoleName"],
+        json!({"Fn::Sub": "${MemberRoleName}-forward"})
+    );
+    let name = text(&template["Parameters"]["MemberRoleName"]["Default"]);
+    assert_eq!(
+        MEMBER["Parameters"]["MemberRoleName"]["Default"],
+        name.as_str()
+    );
+    let bus = "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:event-bus/default";
+    let policy = &resources["MemberEvents"]["Properties"];
+    assert_eq!(policy["EventBusName"], "default");
+    assert_eq!(
+        policy["Statement"],
+        json!({
+            "Effect": "Allow",
+            "Principal": {"AWS": "*"},
+            "Action": "events:PutEvents",
+            "Resource": {"Fn::Sub": bus},
+            "Condition": {
+                "StringEquals": {"aws:PrincipalOrgID": "o-abcde12345"},
+                "ArnLike": {"aws:PrincipalArn": {
+                    "Fn::Sub": format!("arn:${{AWS::Partition}}:iam::*:role/{name}-forward")
+                }},
+            },
+        })
+    );
+    // Where to: the bus whose policy that is.
+    assert_eq!(
+        template["Outputs"]["MemberEventBusArn"]["Value"],
+        json!({"Fn::Sub": bus})
+    );
+    let forward = &MEMBER["Resources"]["ForwardCalls"]["Properties"];
+    let [target] = list(&forward["Targets"]) else {
+        panic!("one target: {forward}");
+    };
+    assert_eq!(target["Arn"], json!({"Ref": "EventBusArn"}));
+    // EventBridge refuses another account's bus without a role.
+    let role_arn = "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/${MemberRoleName}-forward";
+    assert_eq!(target["RoleArn"], json!({"Fn::Sub": role_arn}));
+    let sends = grant(
+        "events:PutEvents",
+        &json!({"Ref": "EventBusArn"}),
+        &Value::Null,
+    );
+    assert_eq!(granted(role), BTreeSet::from([sends]));
+    let trust = &role["Properties"]["AssumeRolePolicyDocument"]["Statement"];
+    assert_eq!(
+        trust[0]["Principal"],
+        json!({"Service": "events.amazonaws.com"})
+    );
+    // What: just what the rule on that bus takes.
+    let taken = &resources["ConnectionEvents"]["Properties"];
+    assert_eq!(taken.get("EventBusName"), None, "it is on the default bus");
+    assert_eq!(forward["EventPattern"], taken["EventPattern"]);
+
+    // Nothing of it is there unless it is asked for.
+    for parameters in [&[][..], &ORGANIZATION[..1], &ORGANIZATION[1..]] {
+        let template = deployed(parameters);
+        assert_eq!(template["Resources"].get("MemberEvents"), None);
+        assert_eq!(template["Outputs"].get("MemberEventBusArn"), None);
+    }
+    assert_eq!(MEMBER["Parameters"]["EventBusArn"]["Default"], "");
+}

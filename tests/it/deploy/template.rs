@@ -1,0 +1,323 @@
+//! What is deployed around the function: what starts it, where calls wait, who
+//! is told, and what watches it.
+
+#![allow(clippy::expect_used, missing_docs, reason = "a test")]
+
+use crate::support;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+use support::template::{TEMPLATE, arn, deployed, list, parameter, properties_of, text};
+
+const ORGANIZATION: (&str, &str) = ("Mode", "organization");
+const TOPIC: (&str, &str) = ("Notifications", "topic");
+const EMAIL: (&str, &str) = ("NotificationEmail", "platform@example.com");
+const NAMESPACE: &str = "CodeConnectionsInventory";
+
+/// What the function writes once for every run.
+const METRICS: [&str; 13] = [
+    "ConnectionsAvailable",
+    "ConnectionsPending",
+    "ConnectionsError",
+    "ConnectionsOther",
+    "ChangesFirstSeen",
+    "ChangesStatusChanged",
+    "ChangesAttributesChanged",
+    "ChangesDeleted",
+    "ChangesReappeared",
+    "IncompleteListings",
+    "CompleteRuns",
+    "RunDuration",
+    "CompleteRunAge",
+];
+
+fn names(template: &Value) -> BTreeSet<String> {
+    let resources = template["Resources"].as_object().expect("resources");
+    resources.keys().cloned().collect()
+}
+
+// --- Modes ------------------------------------------------------------------
+
+#[test]
+fn what_is_not_asked_for_is_not_there() {
+    let alone = names(&deployed(&[]));
+    let more = |parameters: &[(&str, &str)]| {
+        let there = names(&deployed(parameters));
+        let more = there.difference(&alone).cloned().collect::<Vec<_>>();
+        let less = alone.difference(&there).cloned().collect::<Vec<_>>();
+        (more, less)
+    };
+    let (organization, gone) = more(&[ORGANIZATION]);
+    assert_eq!(
+        organization,
+        [
+            "ExecutionLog",
+            "ExecutionsFailed",
+            "ScheduleRole",
+            "StateMachine",
+            "StateMachinePolicy",
+            "StateMachineRole",
+        ]
+    );
+    assert_eq!(gone, ["ScheduleMayInvoke"]);
+    let topic = [
+        "ErrorsAndDeletions",
+        "RunsNotComplete",
+        "Topic",
+        "TopicPolicy",
+    ];
+    assert_eq!(more(&[TOPIC]), (topic.map(str::to_owned).to_vec(), vec![]));
+    let (with_email, _) = more(&[EMAIL]);
+    let mut expected = topic.to_vec();
+    expected.insert(3, "TopicByEmail");
+    assert_eq!(with_email, expected, "an address makes the topic");
+}
+
+#[test]
+fn the_schedule_starts_the_function_or_the_state_machine() {
+    let target = |parameters: &[(&str, &str)]| {
+        let template = deployed(parameters);
+        let targets = template["Resources"]["Schedule"]["Properties"]["Targets"].clone();
+        assert_eq!(list(&targets).len(), 1, "{targets}");
+        (targets[0]["Arn"].clone(), targets[0]["RoleArn"].clone())
+    };
+    assert_eq!(target(&[]), (arn("Function"), Value::Null));
+    assert_eq!(
+        target(&[ORGANIZATION]),
+        (json!({"Ref": "StateMachine"}), arn("ScheduleRole"))
+    );
+}
+
+// --- Calls ------------------------------------------------------------------
+
+#[test]
+fn calls_are_hidden_for_six_times_as_long_as_a_run_may_take_and_are_gathered() {
+    let longest_window = parameter("EventBatchWindow")["MaxValue"].as_u64();
+    let longest_window = longest_window.expect("a number");
+    let timeouts = list(&parameter("Timeout")["AllowedValues"]);
+    assert_eq!(timeouts.len(), 5);
+    for mode in ["account", "organization"] {
+        for timeout in timeouts {
+            let timeout = timeout.to_string();
+            let template = deployed(&[("Mode", mode), ("Timeout", &timeout)]);
+            let resources = &template["Resources"];
+            let timeout = resources["Function"]["Properties"]["Timeout"].as_u64();
+            let timeout = timeout.expect("a number");
+            assert!(mode == "account" || timeout == 60);
+            let hidden = &resources["EventQueue"]["Properties"]["VisibilityTimeout"];
+            assert_eq!(hidden.as_u64(), Some(6 * timeout + longest_window));
+        }
+    }
+}
+
+#[test]
+fn the_queue_of_calls_feeds_the_function_which_says_what_failed() {
+    let template = deployed(&[("EventBatchWindow", "45")]);
+    let mapping = &template["Resources"]["EventQueueToFunction"]["Properties"];
+    assert_eq!(
+        *mapping,
+        json!({
+            "EventSourceArn": arn("EventQueue"),
+            "FunctionName": {"Ref": "Function"},
+            "BatchSize": 100,
+            "MaximumBatchingWindowInSeconds": 45,
+            "ScalingConfig": {"MaximumConcurrency": 2},
+            "FunctionResponseTypes": ["ReportBatchItemFailures"],
+        })
+    );
+    // Lambda refuses more than ten at a time without a window.
+    assert_eq!(parameter("EventBatchWindow")["MinValue"], 1);
+    let rule = &template["Resources"]["ConnectionEvents"]["Properties"];
+    assert_eq!(
+        rule["EventPattern"],
+        json!({
+            "source": ["aws.codeconnections", "aws.codestar-connections"],
+            "detail-type": ["AWS API Call via CloudTrail"],
+            "detail": {
+                "eventSource": [
+                    "codeconnections.amazonaws.com", "codestar-connections.amazonaws.com",
+                ],
+                "readOnly": [false],
+                "eventName": [{"anything-but": [
+                    "GetConnectionToken", "GetIndividualAccessToken", "GetInstallationUrl",
+                    "ListInstallationTargets", "PassConnection", "PassRepository",
+                    "TagResource", "UntagResource", "UseConnection",
+                ]}],
+                "errorCode": [{"exists": false}],
+            },
+        })
+    );
+}
+
+#[test]
+fn whatever_cannot_be_delivered_ends_where_somebody_is_told() {
+    let template = deployed(&[ORGANIZATION, TOPIC]);
+    let failures = arn("FailureQueue");
+    let policy = &properties_of(&template, "AWS::SQS::QueuePolicy")["FailureQueuePolicy"];
+    let [statement] = list(&policy["PolicyDocument"]["Statement"]) else {
+        panic!("one statement: {policy}");
+    };
+    let may_send = list(&statement["Condition"]["ArnEquals"]["aws:SourceArn"]);
+    let rules = properties_of(&template, "AWS::Events::Rule");
+    assert_eq!(rules.len(), 5);
+    // One only counts what matches.
+    let delivers = rules
+        .into_iter()
+        .filter(|(name, _)| *name != "RecordAltered");
+    for (name, rule) in delivers {
+        assert!(may_send.contains(&arn(name)), "{name}");
+        for target in list(&rule["Targets"]) {
+            assert_eq!(target["DeadLetterConfig"]["Arn"], failures, "{name}");
+        }
+    }
+    for (name, pipe) in properties_of(&template, "AWS::Pipes::Pipe") {
+        let source = &pipe["SourceParameters"]["DynamoDBStreamParameters"];
+        assert_eq!(source["DeadLetterConfig"]["Arn"], failures, "{name}");
+    }
+    let queues = properties_of(&template, "AWS::SQS::Queue");
+    for (name, queue) in &queues {
+        assert_eq!(queue["SqsManagedSseEnabled"], true, "{name}");
+    }
+    let redrive = &queues["EventQueue"]["RedrivePolicy"];
+    assert_eq!(
+        *redrive,
+        json!({"deadLetterTargetArn": failures, "maxReceiveCount": 5})
+    );
+    let function = &template["Resources"]["Function"]["Properties"]["EventInvokeConfig"];
+    assert_eq!(
+        function["DestinationConfig"]["OnFailure"]["Destination"],
+        failures
+    );
+}
+
+// --- What is watched --------------------------------------------------------
+
+#[test]
+fn every_alarm_watches_what_it_is_named_for() {
+    let template = deployed(&[ORGANIZATION, TOPIC, ("HoursWithoutCompleteRun", "5")]);
+    let alarms = properties_of(&template, "AWS::CloudWatch::Alarm");
+    let watched = alarms.iter().map(|(name, alarm)| {
+        assert_eq!(alarm["AlarmActions"], json!([{"Ref": "Topic"}]), "{name}");
+        assert!(text(&alarm["AlarmDescription"]).len() > 20, "{name}");
+        assert_eq!(alarm["Threshold"], 1, "{name}");
+        let metric = match alarm["MetricName"].as_str() {
+            Some(metric) => format!("{}/{metric}", text(&alarm["Namespace"])),
+            None => text(&alarm["Metrics"][0]["Expression"]),
+        };
+        let missing = text(&alarm["TreatMissingData"]);
+        (*name, (metric, missing))
+    });
+    let own = |metric: &str| format!("{NAMESPACE}/{metric}");
+    let expected = [
+        ("ConnectionsInError", own("ConnectionsError"), "ignore"),
+        (
+            "DeadLetters",
+            "AWS/SQS/ApproximateNumberOfMessagesVisible".to_owned(),
+            "notBreaching",
+        ),
+        (
+            "ExecutionsFailed",
+            "FILL(failed, 0) + FILL(late, 0) + FILL(aborted, 0)".to_owned(),
+            "notBreaching",
+        ),
+        (
+            "FunctionErrors",
+            "AWS/Lambda/Errors".to_owned(),
+            "notBreaching",
+        ),
+        (
+            "FunctionThrottles",
+            "AWS/Lambda/Throttles".to_owned(),
+            "notBreaching",
+        ),
+        ("NoCompleteRun", own("CompleteRuns"), "breaching"),
+        (
+            "RecordsAltered",
+            "AWS/Events/TriggeredRules".to_owned(),
+            "notBreaching",
+        ),
+    ];
+    let expected = expected.map(|(name, metric, missing)| (name, (metric, missing.to_owned())));
+    assert_eq!(
+        watched.collect::<BTreeMap<_, _>>(),
+        BTreeMap::from(expected)
+    );
+
+    let ended = list(&alarms["ExecutionsFailed"]["Metrics"])[1..]
+        .iter()
+        .map(|part| {
+            let metric = &part["MetricStat"]["Metric"];
+            (text(&part["Id"]), text(&metric["MetricName"]))
+        });
+    let expected = [
+        ("failed", "ExecutionsFailed"),
+        ("late", "ExecutionsTimedOut"),
+        ("aborted", "ExecutionsAborted"),
+    ];
+    assert_eq!(
+        ended.collect::<Vec<_>>(),
+        expected.map(|(id, metric)| (id.to_owned(), metric.to_owned()))
+    );
+    // Every one of so many hours was without.
+    let without = &alarms["NoCompleteRun"];
+    assert_eq!(without["ComparisonOperator"], "LessThanThreshold");
+    assert_eq!(without["Period"], 3600);
+    assert_eq!(without["EvaluationPeriods"], 5);
+    assert_eq!(without.get("DatapointsToAlarm"), None);
+    let own_metrics = alarms.values().filter(|a| a["Namespace"] == NAMESPACE);
+    for alarm in own_metrics {
+        let dimensions = json!([{"Name": "Function", "Value": {"Ref": "Function"}}]);
+        assert_eq!(alarm["Dimensions"], dimensions);
+    }
+    for (name, alarm) in properties_of(&deployed(&[]), "AWS::CloudWatch::Alarm") {
+        assert_eq!(alarm["AlarmActions"], json!([]), "{name} tells nobody");
+    }
+}
+
+#[test]
+fn the_dashboard_shows_every_metric_that_is_written_and_no_other() {
+    for (mode, widgets) in [("account", 6), ("organization", 7)] {
+        let template = deployed(&[("Mode", mode)]);
+        let board = &properties_of(&template, "AWS::CloudWatch::Dashboard")["Dashboard"];
+        let body = text(&board["DashboardBody"]["Fn::Sub"]);
+        let body: Value = serde_json::from_str(&body).expect("JSON");
+        assert_eq!(list(&body["widgets"]).len(), widgets, "{mode}");
+        let mut shown = Vec::new();
+        for widget in list(&body["widgets"]) {
+            let metrics = list(&widget["properties"]["metrics"]);
+            if metrics[0][0] != NAMESPACE {
+                continue;
+            }
+            assert_eq!(metrics[0][2], "Function");
+            assert_eq!(metrics[0][3], "${Function}");
+            shown.extend(metrics.iter().map(|metric| text(&metric[1])));
+        }
+        let set: BTreeSet<&str> = shown.iter().map(String::as_str).collect();
+        assert_eq!(set, BTreeSet::from(METRICS), "{mode}");
+        assert_eq!(shown.len(), METRICS.len(), "each once");
+    }
+    let variables = &TEMPLATE["Resources"]["Function"]["Properties"]["Environment"]["Variables"];
+    assert_eq!(variables["METRICS_NAMESPACE"], NAMESPACE);
+}
+
+#[test]
+fn runs_and_executions_are_traced() {
+    let template = deployed(&[ORGANIZATION]);
+    let function = &template["Resources"]["Function"]["Properties"];
+    assert_eq!(function["Tracing"], "Active");
+    assert_eq!(function["LoggingConfig"]["LogFormat"], "JSON");
+    let machine = &template["Resources"]["StateMachine"]["Properties"];
+    assert_eq!(machine["TracingConfiguration"]["Enabled"], true);
+}
+
+#[test]
+fn concurrency_is_reserved_unless_that_is_none() {
+    let reserved = |number: &str| {
+        let template = deployed(&[("ReservedConcurrency", number)]);
+        let function = &template["Resources"]["Function"]["Properties"];
+        function.get("ReservedConcurrentExecutions").cloned()
+    };
+    assert_eq!(reserved("50"), Some(json!(50)));
+    assert_eq!(reserved("0"), None, "0 would let nothing run");
+}

@@ -1,0 +1,177 @@
+//! `docs/queries.md` holds: each command and each piece of Python on it is run
+//! against a table that the function's code wrote, and answers as the audit
+//! does.
+
+#![allow(clippy::expect_used, missing_docs, reason = "a test")]
+
+mod expected;
+mod story;
+use crate::support;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use codeconnections_inventory::domain::Timestamp;
+use expected::{PYTHON_ONLY, expected, of_times};
+use futures_util::StreamExt as _;
+use serde_json::{Value, json};
+use story::Story;
+use support::lab::{ACCOUNT, Lab};
+use support::page::{Language, Name, Page, Reader};
+use support::proxy::{Act, Proxy, Seen};
+
+fn page() -> Page {
+    Page::read("docs/queries.md", "Before you ask")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_command_and_every_piece_of_python_answers_as_the_audit_does() {
+    let story = Story::happened().await;
+    let variables = story.variables().await;
+    let expected = expected(&story.lab.audit(), &variables).await;
+    for (heading, answer) in &expected {
+        let empty = [json!([]), json!({}), Value::Null];
+        assert!(!empty.contains(answer), "{heading}: the story has one");
+    }
+    let wire = Wire::of(&story.lab).await;
+    let page = page();
+    let reader = Reader {
+        page: &page,
+        endpoint: &wire.proxy.endpoint,
+        variables,
+    };
+
+    let in_shell = |heading: &&&str| !PYTHON_ONLY.contains(*heading);
+    let in_shell: Vec<&str> = expected.keys().filter(in_shell).copied().collect();
+    let named = |language| move |heading: &&str| ((*heading).to_owned(), language);
+    let mut blocks: BTreeSet<Name> = expected.keys().map(named(Language::Python)).collect();
+    blocks.extend(in_shell.iter().map(named(Language::Shell)));
+    assert_eq!(
+        page.names(),
+        blocks,
+        "what is on the page is what is tested"
+    );
+
+    let answers = futures_util::stream::iter(in_shell)
+        .map(async |heading| (heading, reader.shell(heading).await))
+        .buffered(2);
+    let answers: Vec<(&str, Value)> = answers.collect().await;
+    for (heading, answer) in answers {
+        assert_eq!(answer, expected[heading], "{heading}");
+    }
+    let parts = ["", "by_status", "by_time"].map(str::to_owned).into();
+    assert_eq!(wire.paged(), parts, "by the CLI");
+    for (heading, answer) in reader.python(expected.keys().copied()).await {
+        assert_eq!(answer, expected[heading.as_str()], "{heading}");
+    }
+    assert_eq!(wire.paged(), parts, "by boto3");
+}
+
+/// A table with pages of two items, and what is asked of it.
+struct Wire {
+    proxy: Proxy,
+    seen: Arc<Mutex<Vec<Seen>>>,
+}
+
+impl Wire {
+    async fn of(lab: &Lab) -> Self {
+        let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
+        let noted = Arc::clone(&seen);
+        let proxy = Proxy::start(&lab.table_endpoint, move |seen| {
+            noted.lock().expect("a wire").push(seen.clone());
+            let mut body: Value = serde_json::from_slice(&seen.body).expect("JSON");
+            let limit = body["Limit"].as_u64().unwrap_or(u64::MAX);
+            body["Limit"] = json!(limit.min(2));
+            Act::PassAs(body.to_string().into())
+        });
+        Self {
+            proxy: proxy.await,
+            seen,
+        }
+    }
+
+    /// The table (as nothing) and the indexes of which a second page was asked
+    /// for since this was called last. All was queried, and nothing scanned.
+    fn paged(&self) -> BTreeSet<String> {
+        let mut paged = BTreeSet::new();
+        for seen in self.seen.lock().expect("a wire").drain(..) {
+            assert_eq!(seen.operation, "Query");
+            let body: Value = serde_json::from_slice(&seen.body).expect("JSON");
+            let index = body["IndexName"].as_str().unwrap_or_default();
+            let consistent = body["ConsistentRead"].as_bool().unwrap_or_default();
+            assert_eq!(consistent, index.is_empty(), "{body}");
+            if body.get("ExclusiveStartKey").is_some() {
+                paged.insert(index.to_owned());
+            }
+        }
+        paged
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_state_at_a_time_is_what_had_been_observed_by_then() {
+    let story = Story::happened().await;
+    let changes = story.lab.changes(&story.arn).await;
+    let (one, all) = (
+        "What was the state of one connection at a time?",
+        "What was the state of an account at a time?",
+    );
+    let page = page();
+    let earlier = |time: Timestamp| Timestamp::from_millis(time.millis() - 1);
+    for (at, version) in [
+        (earlier(changes[0].observed_until), None),
+        // The listing that saw it had begun, but not ended.
+        (changes[2].observed_at, Some(2)),
+        (earlier(changes[2].observed_until), Some(2)),
+        (changes[2].observed_until, Some(3)),
+    ] {
+        let mut variables = story.variables().await;
+        variables.insert("AT", at.to_string());
+        let expected = of_times(&story.lab.audit(), &variables).await;
+        let reader = Reader {
+            page: &page,
+            endpoint: &story.lab.table_endpoint,
+            variables,
+        };
+        let answers = reader.python([one, all]).await;
+        assert_eq!(answers[one]["version"], json!(version), "at {at}");
+        for heading in [one, all] {
+            assert_eq!(answers[heading], expected[heading], "at {at}");
+            assert_eq!(reader.shell(heading).await, expected[heading], "at {at}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_somebody_edited_is_not_as_it_was_recorded() {
+    let story = Story::happened().await;
+    let (lab, arn) = (&story.lab, &story.arn);
+    let edited = lab.table.client().execute_statement().statement(format!(
+        "UPDATE \"{}\" SET \"run_id\" = 'another' \
+         WHERE \"pk\" = 'CONNECTION#{ACCOUNT}#{arn}' AND \"sk\" = 'CHANGE#0000000002'",
+        lab.table.name(),
+    ));
+    let variables = story.variables().await;
+    edited.send().await.expect("edited");
+    let page = page();
+    let reader = Reader {
+        page: &page,
+        endpoint: &lab.table_endpoint,
+        variables,
+    };
+    let [heading] = PYTHON_ONLY;
+    let answers = reader.python([heading]).await;
+    let said: Vec<(bool, bool)> = answers[heading]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|change| {
+            let is = |what: &str| change[what].as_bool().expect("yes or no");
+            (is("as_recorded"), is("refers_to_the_one_before"))
+        })
+        .collect();
+    assert_eq!(
+        said,
+        [(true, true), (false, true), (true, false), (true, true)]
+    );
+}

@@ -1,0 +1,317 @@
+//! Clocks that are wrong: between runs, and in the middle of one. Nothing is
+//! lost, nothing is told twice, and nothing goes backwards; a run that can't
+//! record what it saw says so.
+
+#![allow(clippy::expect_used, missing_docs, reason = "a test")]
+
+use crate::support;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use codeconnections_inventory::audit::verify::verify;
+use codeconnections_inventory::audit::{Audit, RunBasis};
+use codeconnections_inventory::domain::{Clock, Outcome, Timestamp};
+use codeconnections_inventory::inventory::summary::Summary;
+use codeconnections_inventory::local::ManualClock;
+use serde_json::json;
+use support::lab::{self, Lab, REGION};
+use support::proxy::{Act, Proxy};
+use support::script::{Reply, Script, arn, entry, last};
+
+const MINUTE: i64 = 60_000;
+
+/// A clock that goes by the right one, and is wrong by so much.
+fn set(clock: &ManualClock, right: Timestamp, wrong_by: i64) {
+    clock.set(Timestamp::from_millis(right.millis() + wrong_by));
+}
+
+/// An account that goes on changing, and the right time.
+struct Life {
+    lab: Lab,
+    right: Timestamp,
+    steady: String,
+    turning: String,
+    mortal: String,
+    steps: usize,
+    /// Whether each connection is there, and in which status.
+    truth: BTreeMap<String, Option<&'static str>>,
+}
+
+impl Life {
+    async fn new() -> Self {
+        let lab = Lab::new().await;
+        let [steady, turning, mortal] = ["steady", "turning", "mortal"].map(|n| lab.create(n));
+        let right = lab.clock.now();
+        let arns = [&steady, &turning, &mortal].into_iter().cloned();
+        let mut life = Self {
+            right,
+            truth: arns.map(|arn| (arn, Some("PENDING"))).collect(),
+            lab,
+            steady,
+            turning,
+            mortal,
+            steps: 0,
+        };
+        life.run(60, 0).await;
+        life
+    }
+
+    fn change(&mut self) {
+        self.steps += 1;
+        let status = ["AVAILABLE", "ERROR"][self.steps % 2];
+        self.lab.set_status(&self.turning, status);
+        self.truth.insert(self.turning.clone(), Some(status));
+        self.lab.delete(&self.mortal);
+        self.truth.insert(self.mortal.clone(), None);
+        self.mortal = self.lab.create(&format!("mortal-{}", self.steps));
+        self.truth.insert(self.mortal.clone(), Some("PENDING"));
+    }
+
+    /// A run so many minutes later, by a clock that is wrong by so much.
+    async fn run(&mut self, minutes: i64, wrong_by: i64) -> Summary {
+        self.right = Timestamp::from_millis(self.right.millis() + minutes * MINUTE);
+        set(&self.lab.clock, self.right, wrong_by * MINUTE);
+        lab::run(&self.lab.handler(), &json!({})).await
+    }
+
+    /// What must hold of any record, whatever is in it.
+    async fn assert_consistent(&self, context: &str) {
+        self.lab.runs().await;
+        let mut recorded = 0;
+        for row in self.lab.connections().await {
+            let changes = self.lab.changes(row.connection_arn.as_str()).await;
+            recorded += changes.len();
+            let steps = changes.iter().map(|c| (c.observed_at, c.observed_until));
+            let steps: Vec<_> = steps.collect();
+            assert!(steps.is_sorted(), "{context}: backwards: {changes:?}");
+            let after = |i: usize| changes[i].after.as_ref();
+            for i in 1..changes.len() {
+                assert_ne!(after(i), after(i - 1), "{context}: twice: {changes:?}");
+            }
+        }
+        assert!(recorded > 0, "{context}");
+    }
+
+    /// Everything is recorded, and the record is whole.
+    async fn assert_up_to_date(&self, context: &str) {
+        self.assert_consistent(context).await;
+        for (arn, truth) in &self.truth {
+            let changes = self.lab.changes(arn).await;
+            let last = changes.last().and_then(|change| change.after.as_ref());
+            let status = last.map(|attributes| attributes.status_word().to_owned());
+            // What came and went in the meantime was not seen by any run.
+            let missed = changes.is_empty() && truth.is_none();
+            assert!(missed || status.as_deref() == *truth, "{context}: {arn}");
+        }
+        let steady = self.lab.changes(&self.steady).await;
+        assert_eq!(steady.len(), 1, "{context}: nothing happened to it");
+        let now = self.lab.clock.now();
+        let found = verify(&self.lab.table, None, now, |_| {}).await;
+        assert_eq!(found.expect("read").findings, [], "{context}");
+    }
+}
+
+#[tokio::test]
+async fn after_a_clock_was_wrong_the_runs_with_a_right_one_bring_the_record_up() {
+    for wrong_by in [-180, -14, -5, -1, 1, 5, 14, 180] {
+        let context = format!("wrong by {wrong_by} minutes");
+        let mut life = Life::new().await;
+        life.change();
+        let wrong = life.run(60, wrong_by).await;
+        life.assert_consistent(&context).await;
+        // A clock that is behind the record, in whichever run it is wrong,
+        // makes of what is seen something old.
+        let is_told = |run: &Summary| {
+            run.outcome == Outcome::Partial
+                && run.problems.iter().any(|p| p.contains("still to come"))
+                && run.unwritten > 0
+        };
+        if wrong_by < -60 {
+            assert!(is_told(&wrong), "{context}: {wrong:?}");
+        } else {
+            assert_eq!(wrong.outcome, Outcome::Complete, "{context}: {wrong:?}");
+        }
+        life.change();
+        let right = life.run(2, 0).await;
+        life.assert_consistent(&context).await;
+        if wrong_by > 2 {
+            assert!(is_told(&right), "{context}: {right:?}");
+        } else {
+            assert_eq!(right.outcome, Outcome::Complete, "{context}: {right:?}");
+            life.assert_up_to_date(&context).await;
+        }
+        let later = life.run(240, 0).await;
+        assert_eq!(later.outcome, Outcome::Complete, "{context}: {later:?}");
+        life.assert_up_to_date(&context).await;
+        life.change();
+        assert_eq!(life.run(60, 0).await.changes.len(), 3, "{context}");
+        life.assert_up_to_date(&context).await;
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_within_a_listing_leaves_windows_that_can_be() {
+    for back_by in [1, 20, 300] {
+        let lab = Lab::new().await;
+        let id = arn(REGION, "c");
+        let began = lab.clock.now();
+        let (clock, told) = (Arc::clone(&lab.clock), id.clone());
+        let script = Script::start(move |asked| match asked.token {
+            None => Reply::Page(vec![], Some("2".into())),
+            Some(_) => {
+                set(&clock, began, -back_by * MINUTE);
+                last(vec![entry(&told, "c", "PENDING")])
+            }
+        })
+        .await;
+        let summary = lab.run_with(&script.endpoint, &json!({})).await;
+        assert_eq!(summary.outcome, Outcome::Complete, "{:?}", summary.problems);
+        let run = &lab.runs().await[0];
+        assert!(run.started_at <= run.finished_at, "{run:?}");
+        let listing = &run.listings[0];
+        assert!(listing.began_at <= listing.ended_at, "{listing:?}");
+        let change = &lab.changes(&id).await[0];
+        assert!(change.observed_at <= change.observed_until, "{change:?}");
+        set(&lab.clock, began, 60 * MINUTE);
+        let found = verify(&lab.table, None, lab.clock.now(), |_| {}).await;
+        assert_eq!(found.expect("read").findings, []);
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_within_a_run_loses_nothing() {
+    for by in [-300, -20, -1, 1, 20, 300] {
+        let mut life = Life::new().await;
+        life.change();
+        // When the first change is to be written.
+        let (clock, right) = (Arc::clone(&life.lab.clock), life.right);
+        let is_set = AtomicBool::new(false);
+        let proxy = Proxy::start(&life.lab.table_endpoint, move |seen| {
+            let writes = seen.operation == "ExecuteTransaction";
+            if writes && !is_set.swap(true, Ordering::SeqCst) {
+                set(&clock, right, (60 + by) * MINUTE);
+                return Act::fault(400, "ThrottlingException");
+            }
+            Act::Pass
+        })
+        .await;
+        set(&life.lab.clock, life.right, 60 * MINUTE);
+        let source = life.lab.source_at(life.lab.service.endpoint());
+        let handler = life
+            .lab
+            .handler_of(source, life.lab.table_at(&proxy.endpoint));
+        lab::run(&handler, &json!({})).await;
+        let context = format!("set by {by} minutes within a run");
+        life.assert_consistent(&context).await;
+        let run = &life.lab.runs().await[1];
+        assert!(run.started_at <= run.finished_at, "{context}: {run:?}");
+        let next = life.run(720, 0).await;
+        assert_eq!(next.outcome, Outcome::Complete, "{context}: {next:?}");
+        life.assert_up_to_date(&context).await;
+        assert_eq!(life.lab.story(&life.turning).await.len(), 2, "{context}");
+    }
+}
+
+#[tokio::test]
+async fn answers_about_a_time_survive_a_run_whose_clock_was_wrong() {
+    for wrong_by in [-180, -14, 14, 180] {
+        let mut life = Life::new().await;
+        for _ in 0..3 {
+            life.change();
+            life.run(60, 0).await;
+        }
+        life.change();
+        life.run(60, wrong_by).await;
+        for _ in 0..8 {
+            life.change();
+            life.run(60, 0).await;
+        }
+        let runs = life.lab.runs().await;
+        let account = lab::account();
+        for run in &runs {
+            let mut found =
+                codeconnections_inventory::audit::runs::Runs::of(&life.lab.table, &account);
+            let found = found.by_id(&run.run_id).await.expect("read");
+            let found = found.map(|run| run.sequence);
+            assert_eq!(found, Some(run.sequence), "wrong by {wrong_by}: {run:?}");
+        }
+    }
+}
+
+/// A run that fails, by a clock that is days ahead, between right ones.
+#[tokio::test]
+async fn failed_run_with_a_future_clock_hides_no_later_run() {
+    const DAYS: i64 = 3 * 24 * 60;
+    for (before, after) in [(1, 9), (9, 1), (3, 3), (20, 2), (2, 20)] {
+        let context = format!("{before} runs before, {after} after");
+        let mut life = Life::new().await;
+        for _ in 1..before {
+            life.change();
+            life.run(60, 0).await;
+        }
+        let refuses = Script::start(|_| Reply::Error(403, "AccessDeniedException")).await;
+        life.right = Timestamp::from_millis(life.right.millis() + 60 * MINUTE);
+        set(&life.lab.clock, life.right, DAYS * MINUTE);
+        let failed = life.lab.run_with(&refuses.endpoint, &json!({})).await;
+        assert_eq!(failed.outcome, Outcome::Failed, "{context}");
+        let mut ends = Vec::new();
+        for _ in 0..after {
+            life.change();
+            let run = life.run(60, 0).await;
+            assert_eq!(run.outcome, Outcome::Complete, "{context}: {run:?}");
+            ends.push(life.right);
+        }
+        let audit = Audit::new(life.lab.table.clone());
+        let account = lab::account();
+        // At once, and when the time that the failed run told is over.
+        for later in [1, 2 * DAYS] {
+            let now = Timestamp::from_millis(life.right.millis() + later * MINUTE);
+            let basis = audit.basis(&account, now).await.expect("read");
+            let complete = basis.last_complete_run.expect("a run");
+            assert_eq!(complete.sequence, before + 1 + after, "{context}");
+        }
+        let now = Timestamp::from_millis(life.right.millis() + MINUTE);
+        let every = 60 * MINUTE;
+        let first = life.lab.runs().await[0].started_at;
+        let gaps = audit.gaps(&account, first, now, every).await.expect("read");
+        let missed: Vec<u64> = gaps.iter().map(|gap| gap.missed).collect();
+        assert_eq!(missed, [1], "{context}: the failed one alone: {gaps:?}");
+        // As of each of them.
+        for (i, end) in (1..).zip(&ends) {
+            let at = Timestamp::from_millis(end.millis() + MINUTE);
+            let basis = audit.basis(&account, at).await.expect("read");
+            let complete = basis.last_complete_run.as_ref().expect("a run");
+            assert_eq!(complete.sequence, before + 1 + i, "{context}");
+            assert_eq!(basis.last_run.as_ref(), Some(complete), "{context}");
+        }
+        // What rests on a run before it says so.
+        life.right = Timestamp::from_millis(life.right.millis() + 60 * MINUTE);
+        set(&life.lab.clock, life.right, 0);
+        life.lab.run_with(&refuses.endpoint, &json!({})).await;
+        let now = Timestamp::from_millis(life.right.millis() + MINUTE);
+        let basis = audit.basis(&account, now).await.expect("read");
+        let complete = basis.last_complete_run.expect("a run");
+        assert_eq!(complete.sequence, before + 1 + after, "{context}");
+    }
+}
+
+#[tokio::test]
+async fn run_with_an_impossible_time_is_named_in_the_basis() {
+    let mut life = Life::new().await;
+    let refuses = Script::start(|_| Reply::Error(403, "AccessDeniedException")).await;
+    for wrong_by in [3 * 24 * 60, 0] {
+        life.right = Timestamp::from_millis(life.right.millis() + 60 * MINUTE);
+        set(&life.lab.clock, life.right, wrong_by * MINUTE);
+        life.lab.run_with(&refuses.endpoint, &json!({})).await;
+    }
+    let now = Timestamp::from_millis(life.right.millis() + MINUTE);
+    let audit = Audit::new(life.lab.table.clone());
+    let basis = audit.basis(&lab::account(), now).await.expect("read");
+    let sequence = |run: &RunBasis| run.sequence;
+    assert_eq!(basis.last_run.as_ref().map(sequence), Some(3));
+    assert_eq!(basis.last_complete_run.as_ref().map(sequence), Some(1));
+    let impossible: Vec<u64> = basis.impossible_times.iter().map(sequence).collect();
+    assert_eq!(impossible, [2]);
+}

@@ -1,0 +1,188 @@
+//! Members that came later: `ProviderEndpoint`, and those that no model has. They
+//! are recorded, told and judged as the service gives them.
+
+#![allow(clippy::expect_used, missing_docs, reason = "a test")]
+
+use crate::support;
+
+use codeconnections_inventory::domain::{ChangeKind, Outcome};
+use codeconnections_inventory::local::codeconnections::ProviderType;
+use serde_json::{Value, json};
+use support::ccinv::Ccinv;
+use support::lab::{Lab, changes};
+use support::whole::findings;
+
+const FIRST: &str = "https://acme.ghe.com";
+const SECOND: &str = "https://elsewhere.ghe.com";
+
+/// A lab with one connection to a tenant of ghe.com.
+async fn tenant() -> (Lab, String) {
+    let lab = Lab::new().await;
+    let arn = lab.create("tenant");
+    let provider = ProviderType::GitHubEnterpriseCloudDataResidency;
+    let mut world = lab.stand_in.world();
+    world.set_provider(&arn, provider).expect("set");
+    drop(world);
+    set(&lab, &arn, json!({"ProviderEndpoint": FIRST}));
+    (lab, arn)
+}
+
+fn set(lab: &Lab, arn: &str, members: Value) {
+    let members = serde_json::from_value(members).expect("an object");
+    let done = lab.stand_in.world().set_members(arn, members);
+    done.expect("set");
+}
+
+/// A run that finds one change of `kind`; the table is whole after it.
+async fn finds(lab: &Lab, kind: ChangeKind) {
+    let summary = lab.run().await;
+    assert_eq!(summary.outcome, Outcome::Complete, "{:?}", summary.problems);
+    assert_eq!(changes(&summary), [(kind, 1)]);
+    assert_eq!(findings(lab).await, [] as [String; 0]);
+}
+
+#[tokio::test]
+async fn another_endpoint_or_unknown_member_is_a_change_of_attributes() {
+    let (lab, arn) = tenant().await;
+    finds(&lab, ChangeKind::FirstSeen).await;
+    for members in [
+        json!({"ProviderEndpoint": SECOND}),
+        json!({"NetworkType": {"Vpc": "vpc-1", "Ports": [443, null]}}),
+        json!({"NetworkType": {"Vpc": "vpc-1", "Ports": [443]}}),
+        json!({"Long": "x".repeat(600)}),
+        json!({"Long": format!("{}y", "x".repeat(599))}),
+        json!({"Long": null, "NetworkType": null}),
+        json!({"ProviderEndpoint": null}),
+    ] {
+        set(&lab, &arn, members);
+        finds(&lab, ChangeKind::AttributesChanged).await;
+        let summary = lab.run().await;
+        assert_eq!(changes(&summary), [], "it is told once");
+    }
+    let told = lab.changes(&arn).await;
+    let after = |i: usize| serde_json::to_value(told[i].after.as_ref()).expect("JSON");
+    assert_eq!(after(1)["provider_endpoint"], SECOND);
+    assert_eq!(after(1).get("unknown_members"), None);
+    let network = json!({"Vpc": "vpc-1", "Ports": [443, null]});
+    assert_eq!(after(2)["unknown_members"], json!({"NetworkType": network}));
+    assert_eq!(after(4)["unknown_members"]["Long"]["bytes"], 602);
+    assert_eq!(after(7).get("provider_endpoint"), None);
+}
+
+/// The values of a row of CSV under some columns.
+fn cells(csv: &str, row: usize, columns: &[&str]) -> Vec<String> {
+    let mut reader = csv::Reader::from_reader(csv.as_bytes());
+    let header = reader.headers().expect("a header").clone();
+    let row = reader.records().nth(row).expect("a row").expect("CSV");
+    let at = |column: &&str| header.iter().position(|name| name == *column);
+    columns
+        .iter()
+        .map(|column| row[at(column).expect("a column")].to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn every_answer_tells_endpoint_and_unknown_members() {
+    let (lab, arn) = tenant().await;
+    finds(&lab, ChangeKind::FirstSeen).await;
+    let members = json!({"ProviderEndpoint": SECOND, "Tier": "gold"});
+    set(&lab, &arn, members);
+    finds(&lab, ChangeKind::AttributesChanged).await;
+    let ccinv = Ccinv::at(&lab);
+    let table = ["--table", lab.table.name().as_str()];
+    let says = async |arguments: &[&str]| {
+        let done = ccinv.run(&[arguments, &table].concat()).await;
+        assert_eq!(done.code, 0, "{arguments:?}: {}", done.stderr);
+        done.stdout
+    };
+
+    let what = format!("endpoint {FIRST} → {SECOND}, Tier - → \"gold\"");
+    let since = "--since=2026-10-01";
+    let until = "--until=2026-10-02";
+    assert!(says(&["changes", since, until]).await.contains(&what));
+    assert!(says(&["history", "tenant"]).await.contains(&what));
+    let diff = ["diff", "2026-10-01T10:30:00Z", "2026-10-01T11:30:00Z"];
+    assert!(says(&diff).await.contains(&what));
+    let show = says(&["show", "tenant", since]).await;
+    assert!(show.contains(&format!("endpoint   {SECOND}\n")), "{show}");
+    assert!(show.contains("not known  Tier: \"gold\"\n"), "{show}");
+
+    let rows: Value = serde_json::from_str(&says(&["list", "--json"]).await).expect("JSON");
+    let row = &rows["connections"][0];
+    assert_eq!(row["provider_endpoint"], SECOND);
+    assert_eq!(row["unknown_members"], json!({"Tier": "gold"}));
+    let lines = says(&["export", "connections"]).await;
+    let row: Value = serde_json::from_str(&lines).expect("JSON");
+    assert_eq!(row["provider_endpoint"], SECOND);
+    assert_eq!(row["unknown_members"], json!({"Tier": "gold"}));
+    let ocsf = says(&["export", "connections", "--format=ocsf"]).await;
+    let event: Value = serde_json::from_str(&ocsf).expect("JSON");
+    let data = &event["resources"][0]["data"];
+    assert_eq!(data["provider_endpoint"], SECOND);
+    assert_eq!(data["unknown_members"], json!({"Tier": "gold"}));
+
+    let now = ["provider_endpoint", "unknown_members"];
+    for command in [
+        &["list", "--format=csv"][..],
+        &["export", "connections", "--format=csv"],
+    ] {
+        let csv = says(command).await;
+        assert_eq!(cells(&csv, 0, &now), [SECOND, r#"{"Tier":"gold"}"#]);
+        assert!(csv.lines().next().expect("one").ends_with(&now.join(",")));
+    }
+    let both = [
+        "before_provider_endpoint",
+        "before_unknown_members",
+        "after_provider_endpoint",
+        "after_unknown_members",
+    ];
+    let expected = [FIRST, "", SECOND, r#"{"Tier":"gold"}"#];
+    for (command, row) in [
+        (&["changes", since, until, "--format=csv"][..], 1),
+        (&["export", "changes", "--format=csv"], 1),
+        (&[&diff[..], &["--format=csv"]].concat(), 0),
+    ] {
+        let csv = says(command).await;
+        assert_eq!(cells(&csv, row, &both), expected, "{command:?}");
+        assert!(csv.lines().next().expect("one").ends_with(&both.join(",")));
+    }
+
+    let page = ccinv.folder().join("report.html");
+    let page = page.to_str().expect("UTF-8");
+    says(&["report", since, until, "--out", page]).await;
+    let html = std::fs::read_to_string(page).expect("a page");
+    assert!(html.contains(&format!("GitHubEnterpriseCloudDataResidency at {SECOND}")));
+    assert!(html.contains("Tier: &#34;gold&#34;") || html.contains("Tier: &quot;gold&quot;"));
+}
+
+#[tokio::test]
+async fn rules_judge_endpoints_and_name_unknown_members() {
+    let (lab, arn) = tenant().await;
+    lab.create("plain");
+    lab.run().await;
+    let ccinv = Ccinv::at(&lab);
+    let check = async |flag: &str, code: i32| {
+        let table = lab.table.name().as_str();
+        let done = ccinv.run(&["check", flag, "--table", table]).await;
+        assert_eq!(done.code, code, "{flag}: {}{}", done.stdout, done.stderr);
+        done.stdout
+    };
+    // github.com has no endpoint of its own.
+    check(&format!("--allow-endpoint={FIRST}"), 0).await;
+    let told = check(&format!("--allow-endpoint={SECOND}"), 3).await;
+    let not_on_list = format!("endpoint \"{FIRST}\" is not on the list");
+    assert!(told.contains(&not_on_list), "{told}");
+    check("--no-unknown-values", 0).await;
+
+    set(
+        &lab,
+        &arn,
+        json!({"ProviderEndpoint": null, "Tier": "gold", "Zone": 1}),
+    );
+    lab.run().await;
+    let told = check(&format!("--allow-endpoint={FIRST}"), 4).await;
+    assert!(told.contains("no endpoint is reported"), "{told}");
+    let told = check("--no-unknown-values", 3).await;
+    let named = "member \"Tier\" is not known, member \"Zone\" is not known";
+    assert!(told.contains(named), "{told}");
+}

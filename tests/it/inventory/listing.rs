@@ -1,0 +1,620 @@
+//! Listing: every page to the last token, or incomplete with its reason, and
+//! then nothing is read as deleted.
+
+#![allow(clippy::expect_used, missing_docs, reason = "a test")]
+
+use crate::support;
+
+use std::time::Duration;
+
+use codeconnections_inventory::domain::{ChangeKind, Outcome};
+use codeconnections_inventory::inventory::summary::Summary;
+use codeconnections_inventory::lambda::handler::{Accounts, Handler, HandlerError};
+use codeconnections_inventory::lambda::response::Answer;
+use codeconnections_inventory::listing::{CodeConnections, Limits, MemberRole};
+use codeconnections_inventory::local::codeconnections::{
+    CreateConnectionInput, Fault, ProviderType, RegionAccess, Scope,
+};
+use codeconnections_inventory::local::embedded::local_config;
+use serde_json::{Value, json};
+use support::lab::{self, ACCOUNT, Lab, REGION, account, changes, region};
+use support::script::{Asked, Reply, Script, arn, entry, last};
+
+/// A run against a script, over the lab's table.
+async fn scripted(
+    lab: &Lab,
+    event: &Value,
+    lines: impl Fn(&Asked) -> Reply + Send + Sync + 'static,
+) -> Summary {
+    lab.clock.advance(lab::HOUR);
+    let script = Script::start(lines).await;
+    let handler = lab.handler_of(lab.source_at(&script.endpoint), lab.table.clone());
+    lab::run(&handler, event).await
+}
+
+/// The only listing's error code.
+fn error_code(summary: &Summary) -> &str {
+    let [listing] = summary.listings.as_slice() else {
+        panic!("one listing: {summary:?}");
+    };
+    assert!(!listing.complete);
+    &listing.error.as_ref().expect("a reason").code
+}
+
+/// What a run that must not believe in deletions left: connection `kept` is
+/// still there.
+async fn assert_still_there(lab: &Lab, kept: &str) {
+    assert_eq!(lab.connection(kept).await.deleted_at, None);
+}
+
+#[tokio::test]
+async fn every_page_is_listed_with_a_hundred_entries_a_page() {
+    let lab = Lab::new().await;
+    for number in 0..250 {
+        lab.create(&format!("c{number}"));
+    }
+    let summary = lab.run().await;
+    assert_eq!(summary.outcome, Outcome::Complete);
+    assert_eq!(summary.listings[0].pages, 3);
+    assert_eq!(summary.listings[0].connections, 250);
+    assert_eq!(summary.requests.listing, 3);
+    assert_eq!(changes(&summary), [(ChangeKind::FirstSeen, 250)]);
+}
+
+#[tokio::test]
+async fn max_results_is_always_sent() {
+    let lab = Lab::new().await;
+    let summary = scripted(&lab, &json!({}), |asked| {
+        assert_eq!(asked.input["MaxResults"], 100);
+        last(vec![])
+    })
+    .await;
+    assert_eq!(summary.outcome, Outcome::Complete);
+}
+
+#[tokio::test]
+async fn empty_pages_and_short_pages_with_a_token_are_not_the_end() {
+    let lab = Lab::new().await;
+    let summary = scripted(&lab, &json!({}), |asked| {
+        let token = |t: &str| Some(t.to_owned());
+        match asked.token.as_deref() {
+            None => Reply::Page(vec![], token("1")),
+            Some("1") => Reply::Page(vec![entry(&arn(REGION, "a"), "a", "PENDING")], token("2")),
+            Some("2") => Reply::Page(vec![], token("3")),
+            Some("3") => last(vec![entry(&arn(REGION, "b"), "b", "ERROR")]),
+            other => panic!("no such token: {other:?}"),
+        }
+    })
+    .await;
+    assert_eq!(summary.outcome, Outcome::Complete);
+    assert_eq!(summary.listings[0].pages, 4);
+    assert_eq!(summary.connections["PENDING"], 1);
+    assert_eq!(summary.connections["ERROR"], 1);
+}
+
+#[tokio::test]
+async fn an_empty_token_is_the_end() {
+    let lab = Lab::new().await;
+    let summary = scripted(&lab, &json!({}), |asked| {
+        assert_eq!(asked.token, None);
+        Reply::Page(vec![], Some(String::new()))
+    })
+    .await;
+    assert_eq!(summary.outcome, Outcome::Complete);
+}
+
+#[tokio::test]
+async fn the_same_arn_on_two_pages_is_one_connection_as_the_later_page_tells_it() {
+    let lab = Lab::new().await;
+    let twice = arn(REGION, "twice");
+    let told = twice.clone();
+    let summary = scripted(&lab, &json!({}), move |asked| match asked.token {
+        None => Reply::Page(vec![entry(&told, "n", "PENDING")], Some("1".into())),
+        Some(_) => last(vec![entry(&told, "n", "AVAILABLE")]),
+    })
+    .await;
+    assert_eq!(summary.listings[0].connections, 1);
+    let status = Some("AVAILABLE".to_owned());
+    assert_eq!(lab.story(&twice).await, [(ChangeKind::FirstSeen, status)]);
+}
+
+#[tokio::test]
+async fn a_connection_that_two_regions_list_is_one_and_both_are_remembered() {
+    let lab = Lab::new().await;
+    let shared = lab.create_in("us-east-1", "shared");
+    lab.clock.advance(lab::HOUR);
+    let event = json!({"regions": ["us-east-1", "eu-west-1"]});
+    let summary = lab::run(&lab.handler(), &event).await;
+    assert_eq!(summary.outcome, Outcome::Complete);
+    assert_eq!(changes(&summary), [(ChangeKind::FirstSeen, 1)]);
+    assert_eq!(summary.listings.len(), 2);
+    let row = lab.connection(&shared).await;
+    assert_eq!(row.region, "us-east-1", "the region is the one in the ARN");
+    let state = lab.table.read_account(&account()).await.expect("read");
+    let snapshot = &state.snapshots[&shared.parse().expect("an ARN")];
+    assert_eq!(
+        snapshot.listed_in,
+        [region("eu-west-1"), region("us-east-1")]
+    );
+}
+
+#[tokio::test]
+async fn missing_fields_and_unknown_values_are_kept_as_they_are() {
+    let lab = Lab::new().await;
+    let bare = arn(REGION, "bare");
+    let odd = arn(REGION, "odd");
+    let (one, two) = (bare.clone(), odd.clone());
+    let summary = scripted(&lab, &json!({}), move |_| {
+        last(vec![
+            json!({"ConnectionArn": one}),
+            json!({
+                "ConnectionArn": two,
+                "ConnectionName": "nämé \u{1F980}",
+                "ProviderType": "SomethingNew",
+                "ConnectionStatus": "HIBERNATING",
+                "SomeNewField": {"deep": [1, 2]},
+            }),
+            json!({"ConnectionArn": arn(REGION, "empty"), "ConnectionStatus": ""}),
+        ])
+    })
+    .await;
+    assert_eq!(summary.outcome, Outcome::Complete);
+    assert_eq!(summary.connections["NOT_REPORTED"], 2);
+    assert_eq!(summary.connections["HIBERNATING"], 1);
+    let row = lab.connection(&bare).await;
+    assert_eq!(row.connection_name, None);
+    assert_eq!(row.connection_status, None);
+    let row = lab.connection(&odd).await;
+    assert_eq!(row.connection_name.as_deref(), Some("nämé \u{1F980}"));
+    assert_eq!(
+        row.provider_type.map(|p| p.to_string()).as_deref(),
+        Some("SomethingNew")
+    );
+}
+
+#[tokio::test]
+async fn both_prefixes_and_other_partitions_and_shared_connections_are_listed() {
+    let lab = Lab::new().await;
+    let arns = [
+        "arn:aws:codestar-connections:eu-west-1:123456789012:connection/old",
+        "arn:aws-us-gov:codeconnections:us-gov-west-1:123456789012:connection/gov",
+        "arn:aws:codeconnections:eu-west-1:999999999999:connection/of-another-account",
+    ];
+    let summary = scripted(&lab, &json!({}), move |_| {
+        last(
+            arns.iter()
+                .map(|arn| entry(arn, "n", "AVAILABLE"))
+                .collect(),
+        )
+    })
+    .await;
+    assert_eq!(summary.outcome, Outcome::Complete);
+    for arn in arns {
+        let row = lab.connection(arn).await;
+        assert_eq!(row.account.as_str(), ACCOUNT, "the account that was asked");
+        assert_eq!(lab.story(arn).await.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_repeats_makes_the_listing_incomplete() {
+    let lab = Lab::new().await;
+    let kept = lab.create("kept");
+    lab.run().await;
+    let summary = scripted(&lab, &json!({}), |_| {
+        Reply::Page(vec![], Some("same".into()))
+    })
+    .await;
+    assert_eq!(summary.outcome, Outcome::Partial);
+    assert_eq!(error_code(&summary), "TokenRepeated");
+    assert_eq!(summary.listings[0].pages, 2);
+    assert_still_there(&lab, &kept).await;
+}
+
+#[tokio::test]
+async fn a_cycle_of_tokens_makes_the_listing_incomplete() {
+    let lab = Lab::new().await;
+    let kept = lab.create("kept");
+    lab.run().await;
+    let summary = scripted(&lab, &json!({}), |asked| {
+        let next = match asked.token.as_deref() {
+            Some("A") => "B",
+            Some("B") => "C",
+            _ => "A",
+        };
+        Reply::Page(vec![], Some(next.into()))
+    })
+    .await;
+    assert_eq!(error_code(&summary), "TokenRepeated");
+    assert_eq!(summary.listings[0].pages, 4);
+    assert_still_there(&lab, &kept).await;
+}
+
+#[tokio::test]
+async fn a_listing_that_never_ends_is_given_up_at_the_page_limit() {
+    let lab = Lab::new().await;
+    let kept = lab.create("kept");
+    lab.run().await;
+    lab.clock.advance(lab::HOUR);
+    let script = Script::start(|asked| {
+        let id = format!("n{}", asked.number);
+        Reply::Page(vec![entry(&arn(REGION, &id), &id, "PENDING")], Some(id))
+    })
+    .await;
+    let mut handler = lab.handler_of(lab.source_at(&script.endpoint), lab.table.clone());
+    handler.inventory.policy.limits = Limits {
+        pages: 7,
+        ..Limits::default()
+    };
+    let summary = lab::run(&handler, &json!({})).await;
+    assert_eq!(summary.outcome, Outcome::Partial);
+    assert_eq!(error_code(&summary), "PageLimit");
+    assert_eq!(script.count(), 7);
+    assert_eq!(
+        changes(&summary),
+        [(ChangeKind::FirstSeen, 7)],
+        "what was seen is recorded"
+    );
+    assert_still_there(&lab, &kept).await;
+}
+
+#[tokio::test]
+async fn an_entry_without_an_arn_makes_the_listing_incomplete_and_the_rest_is_recorded() {
+    for (wrong, code) in [
+        (json!({"ConnectionName": "nameless"}), "EntryWithoutArn"),
+        (
+            json!({"ConnectionArn": "arn:aws:s3:::bucket"}),
+            "UnreadableArn",
+        ),
+        (json!({"ConnectionArn": ""}), "UnreadableArn"),
+    ] {
+        let lab = Lab::new().await;
+        let kept = lab.create("kept");
+        lab.run().await;
+        let summary = scripted(&lab, &json!({}), move |asked| match asked.token {
+            None => Reply::Page(vec![wrong.clone()], Some("next".into())),
+            Some(_) => last(vec![entry(&arn(REGION, "new"), "new", "PENDING")]),
+        })
+        .await;
+        assert_eq!(summary.outcome, Outcome::Partial);
+        assert_eq!(error_code(&summary), code);
+        assert!(
+            summary.problems[0].contains("entry 1 of page 1"),
+            "{:?}",
+            summary.problems
+        );
+        assert_eq!(changes(&summary), [(ChangeKind::FirstSeen, 1)]);
+        assert_still_there(&lab, &kept).await;
+    }
+}
+
+#[tokio::test]
+async fn a_page_token_that_has_expired_makes_the_listing_incomplete_and_the_next_run_begins_anew() {
+    // The service models no error for it; what others of AWS's answer.
+    for code in [
+        "InvalidNextTokenException",
+        "ExpiredNextTokenException",
+        "ValidationException",
+    ] {
+        let lab = Lab::new().await;
+        let kept = lab.create("kept");
+        lab.run().await;
+        let summary = scripted(&lab, &json!({}), move |asked| match asked.token {
+            None => {
+                let seen = entry(&arn(REGION, "new"), "new", "PENDING");
+                Reply::Page(vec![seen], Some("until-noon".into()))
+            }
+            Some(_) => Reply::Error(400, code),
+        })
+        .await;
+        assert_eq!(summary.outcome, Outcome::Partial);
+        assert_eq!(error_code(&summary), code);
+        assert!(summary.problems[0].contains("page 2"), "{summary:?}");
+        assert_eq!(summary.requests.listing, 2, "it is not asked for again");
+        assert_eq!(changes(&summary), [(ChangeKind::FirstSeen, 1)]);
+        assert_still_there(&lab, &kept).await;
+        let next = lab.run().await;
+        assert_eq!(next.outcome, Outcome::Complete);
+        assert!(next.listings[0].complete);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_without_a_list_is_not_taken_for_an_empty_one() {
+    let lab = Lab::new().await;
+    let kept = lab.create("kept");
+    lab.run().await;
+    lab.clock.advance(lab::HOUR);
+    // An empty map; and one whose list is null.
+    for nothing in [&b"\xa0"[..], &b"\xa1\x6bConnections\xf6"[..]] {
+        let script = Script::start(move |_| Reply::Garbage(200, nothing)).await;
+        let handler = lab.handler_of(lab.source_at(&script.endpoint), lab.table.clone());
+        let answer = handler.handle(&json!({}), Duration::from_secs(1)).await;
+        let Err(HandlerError::RunFailed(answer)) = answer else {
+            panic!("no page was received: {answer:?}");
+        };
+        assert_eq!(error_code(&answer.runs()[0]), "UnreadableAnswer");
+        assert_still_there(&lab, &kept).await;
+    }
+}
+
+#[tokio::test]
+async fn a_listing_survives_four_of_ten_calls_throttled() {
+    let lab = Lab::new().await;
+    for number in 0..1_000 {
+        lab.create(&format!("c{number}"));
+    }
+    lab.stand_in.set_faults(|request| {
+        matches!(request.sequence % 10, 1 | 3 | 4 | 5).then_some(Fault::Throttle)
+    });
+    let summary = lab::long_run(&lab.handler(), &json!({})).await;
+    assert_eq!(summary.listings[0].connections, 1_000);
+    assert!(
+        summary.requests.listing > 10,
+        "retries are counted: {:?}",
+        summary.requests
+    );
+}
+
+#[tokio::test]
+async fn faults_that_pass_are_waited_out() {
+    let lab = Lab::new().await;
+    let summary = scripted(&lab, &json!({}), |asked| match asked.number {
+        1..=8 => Reply::Error(400, "ThrottlingException"),
+        9..=16 => Reply::Error(500, "InternalFailure"),
+        17..=24 => Reply::Error(503, "ServiceUnavailableException"),
+        25..=32 => Reply::Error(429, "SomethingElse"),
+        33..=40 => Reply::Garbage(200, b"\xffno CBOR"),
+        _ => last(vec![entry(&arn(REGION, "a"), "a", "PENDING")]),
+    })
+    .await;
+    assert_eq!(summary.outcome, Outcome::Complete, "{:?}", summary.problems);
+    assert_eq!(summary.connections["PENDING"], 1);
+}
+
+#[tokio::test]
+async fn a_throttle_that_outlasts_the_time_for_listing_makes_it_incomplete() {
+    let lab = Lab::new().await;
+    let kept = lab.create("kept");
+    lab.run().await;
+    let script = Script::start(|asked| match asked.token {
+        None => Reply::Page(
+            vec![entry(&arn(REGION, "new"), "new", "PENDING")],
+            Some("next".into()),
+        ),
+        Some(_) => Reply::Error(400, "ThrottlingException"),
+    })
+    .await;
+    lab.clock.advance(lab::HOUR);
+    let handler = lab.handler_of(lab.source_at(&script.endpoint), lab.table.clone());
+    let answer = handler.handle(&json!({}), Duration::from_secs(6)).await;
+    let Ok(Answer::One(summary)) = answer else {
+        panic!("PARTIAL answers normally: {answer:?}");
+    };
+    assert_eq!(summary.outcome, Outcome::Partial);
+    assert_eq!(error_code(&summary), "ThrottlingException");
+    assert_eq!(changes(&summary), [(ChangeKind::FirstSeen, 1)]);
+    assert_still_there(&lab, &kept).await;
+    assert_eq!(
+        lab.runs().await.len(),
+        2,
+        "there was time left to record the run"
+    );
+}
+
+#[tokio::test]
+async fn a_region_that_never_answers_does_not_keep_the_others() {
+    let lab = Lab::new().await;
+    let script = Script::start(|asked| match asked.region.as_str() {
+        "us-east-1" => Reply::Hang,
+        region => last(vec![entry(&arn(region, "a"), "a", "PENDING")]),
+    })
+    .await;
+    let handler = lab.handler_of(lab.source_at(&script.endpoint), lab.table.clone());
+    let event = json!({"regions": ["us-east-1", "eu-west-1"]});
+    let answer = handler.handle(&event, Duration::from_secs(6)).await;
+    let summary = &answer.as_ref().expect("PARTIAL answers normally").runs()[0];
+    assert_eq!(summary.outcome, Outcome::Partial);
+    assert!(summary.listings[0].complete);
+    assert_eq!(
+        &*summary.listings[1].error.as_ref().expect("a reason").code,
+        "TimedOut"
+    );
+    assert_eq!(changes(summary), [(ChangeKind::FirstSeen, 1)]);
+}
+
+#[tokio::test]
+async fn a_region_that_denies_or_is_not_enabled_is_incomplete_and_the_others_go_on() {
+    for (access, code) in [
+        (RegionAccess::Denied, "AccessDeniedException"),
+        (RegionAccess::NotEnabled, "UnrecognizedClientException"),
+    ] {
+        let lab = Lab::new().await;
+        let kept = lab.create_in("eu-south-1", "kept");
+        let event = json!({"regions": ["eu-south-1", "eu-west-1"]});
+        lab::run(&lab.handler(), &event).await;
+        lab.delete(&kept);
+        let there = lab.create("there");
+        let place = (ACCOUNT.to_owned(), "eu-south-1".to_owned());
+        lab.stand_in
+            .world()
+            .options_mut()
+            .region_access
+            .insert(place, access);
+        lab.clock.advance(lab::HOUR);
+        let summary = lab::run(&lab.handler(), &event).await;
+        assert_eq!(summary.outcome, Outcome::Partial);
+        assert_eq!(
+            &*summary.listings[0].error.as_ref().expect("a reason").code,
+            code
+        );
+        assert!(summary.listings[1].complete);
+        assert_eq!(lab.story(&there).await.len(), 1);
+        assert_still_there(&lab, &kept).await;
+        let recorded = lab.runs().await;
+        assert_eq!(recorded[1].outcome, Outcome::Partial);
+        assert_eq!(recorded[1].listings, summary.listings);
+    }
+}
+
+#[tokio::test]
+async fn a_run_in_which_no_region_answers_failed_and_says_so_in_its_record() {
+    let lab = Lab::new().await;
+    lab.stand_in.set_faults(|_| Some(Fault::Deny));
+    lab.clock.advance(lab::HOUR);
+    let answer = lab
+        .handler()
+        .handle(&json!({}), Duration::from_secs(60))
+        .await;
+    let Err(error @ HandlerError::RunFailed(_)) = answer else {
+        panic!("FAILED is the function's error: {answer:?}");
+    };
+    assert_eq!(error.error_type(), "RunFailed");
+    assert!(
+        error.to_string().contains("AccessDeniedException"),
+        "{error}"
+    );
+    let runs = lab.runs().await;
+    assert_eq!(runs[0].outcome, Outcome::Failed);
+    assert!(!runs[0].listings[0].complete);
+}
+
+#[tokio::test]
+async fn filters_are_sent_and_a_filtered_run_records_but_never_tombstones() {
+    let lab = Lab::new().await;
+    let scope = Scope::new(ACCOUNT, REGION);
+    let gitlab = CreateConnectionInput::new("gl", ProviderType::GitLab);
+    let made = lab.stand_in.world().create_connection(&scope, gitlab);
+    let gitlab = made.expect("created").connection_arn;
+    let github = lab.create("gh");
+    let gone = lab.create("gone");
+    lab.run().await;
+    lab.delete(&gone);
+    lab.set_status(&github, "ERROR");
+    lab.set_status(&gitlab, "ERROR");
+    let filtered = json!({"ProviderTypeFilter": "GitHub"});
+    lab.clock.advance(lab::HOUR);
+    let summary = lab::run(&lab.handler(), &filtered).await;
+    assert_eq!(summary.outcome, Outcome::Complete);
+    assert_eq!(summary.listings[0].connections, 1);
+    assert_eq!(changes(&summary), [(ChangeKind::StatusChanged, 1)]);
+    assert_still_there(&lab, &gone).await;
+    assert_eq!(lab.story(&gitlab).await.len(), 1, "it was not listed");
+    let record = &lab.runs().await[1];
+    assert_eq!(
+        record.filter.provider_type.as_ref().map(|p| p.as_str()),
+        Some("GitHub")
+    );
+    // A filtered run shows nothing about absence later either: the next full
+    // run does, and its window begins where the connection was last seen.
+    let summary = lab.run().await;
+    assert_eq!(
+        changes(&summary),
+        [(ChangeKind::StatusChanged, 1), (ChangeKind::Deleted, 1)]
+    );
+}
+
+#[tokio::test]
+async fn a_host_filter_lists_the_hosts_region_and_says_plainly_when_there_is_no_such_host() {
+    let lab = Lab::new().await;
+    let host = "arn:aws:codeconnections:us-west-2:123456789012:host/ghes-1a2b3c4d";
+    let summary = lab::run(&lab.handler(), &json!({"HostArnFilter": host})).await;
+    assert_eq!(summary.outcome, Outcome::Failed, "nothing was observed");
+    assert_eq!(summary.listings[0].region, region("us-west-2"));
+    let error = summary.listings[0].error.as_ref().expect("a reason");
+    assert_eq!(&*error.code, "ResourceNotFoundException");
+    assert!(
+        error.message.contains("HostArnFilter names no host") && error.message.contains(host),
+        "{}",
+        error.message
+    );
+    assert!(lab.connections().await.is_empty());
+}
+
+#[tokio::test]
+async fn all_regions_are_asked_at_the_same_time() {
+    // Each region answers only once all of them have asked.
+    let lab = Lab::new().await;
+    let regions = [
+        "ap-south-1",
+        "eu-west-1",
+        "sa-east-1",
+        "us-east-1",
+        "us-west-2",
+    ];
+    let asked = std::sync::Arc::new(std::sync::Mutex::new(std::collections::BTreeSet::new()));
+    let seen = std::sync::Arc::clone(&asked);
+    let script = Script::start(move |request| {
+        let mut asked = seen.lock().expect("not poisoned");
+        asked.insert(request.region.clone());
+        if asked.len() == regions.len() {
+            last(vec![])
+        } else {
+            Reply::Error(400, "ThrottlingException")
+        }
+    })
+    .await;
+    let handler = lab.handler_of(lab.source_at(&script.endpoint), lab.table.clone());
+    let summary = lab::run(&handler, &json!({"regions": regions})).await;
+    assert_eq!(summary.outcome, Outcome::Complete, "{:?}", summary.problems);
+    assert_eq!(summary.listings.len(), regions.len());
+}
+
+#[tokio::test]
+async fn several_accounts_give_a_run_each_through_the_member_role() {
+    let lab = Lab::new().await;
+    let other = "222222222222";
+    let denied = "333333333333";
+    lab.create("mine");
+    let scope = Scope::new(other, REGION);
+    let input = CreateConnectionInput::new("theirs", ProviderType::GitHub);
+    lab.stand_in
+        .world()
+        .create_connection(&scope, input)
+        .expect("created");
+    lab.stand_in
+        .world()
+        .options_mut()
+        .deny_assume_role
+        .insert(denied.to_owned());
+    let role = MemberRole {
+        name: "inventory".into(),
+        external_id: Some("xid".into()),
+    };
+    let config = local_config(lab.service.endpoint());
+    let source = CodeConnections::new(config, Some(account()), Some(role));
+    let handler = Handler {
+        accounts: Accounts::Listed(
+            [ACCOUNT, other]
+                .map(|id| id.parse().expect("an account"))
+                .to_vec(),
+        ),
+        ..lab.handler_of(source, lab.table.clone())
+    };
+    let answer = handler
+        .handle(&json!({}), Duration::from_secs(60))
+        .await
+        .expect("handled");
+    let json = serde_json::to_value(&answer).expect("JSON");
+    assert_eq!(json["runs"].as_array().map(Vec::len), Some(2));
+    for run in answer.runs() {
+        assert_eq!(run.outcome, Outcome::Complete);
+        assert_eq!(changes(run), [(ChangeKind::FirstSeen, 1)]);
+    }
+    // An account whose role can't be assumed fails alone; the others go on.
+    let handler = Handler {
+        accounts: Accounts::Listed(
+            [ACCOUNT, denied]
+                .map(|id| id.parse().expect("an account"))
+                .to_vec(),
+        ),
+        ..handler
+    };
+    lab.clock.advance(lab::HOUR);
+    let answer = handler.handle(&json!({}), Duration::from_secs(60)).await;
+    let Err(HandlerError::RunFailed(answer)) = answer else {
+        panic!("one run failed: {answer:?}");
+    };
+    let outcomes: Vec<Outcome> = answer.runs().iter().map(|run| run.outcome).collect();
+    assert_eq!(outcomes, [Outcome::Complete, Outcome::Failed]);
+}

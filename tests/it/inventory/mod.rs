@@ -1,0 +1,12 @@
+//! Runs: what a run lists, compares and writes.
+
+mod change_causes;
+mod clock_skew;
+mod comparison;
+mod indeterminate_writes;
+mod later_members;
+mod listing;
+mod random_histories;
+mod stale_observations;
+mod unconfirmed_deletions;
+mod writing;

@@ -1,0 +1,8 @@
+//! The Lambda function: events, settings, responses, metrics.
+
+mod events;
+mod function;
+mod metrics;
+mod organization;
+mod settings;
+mod sqs_batches;

@@ -1,0 +1,264 @@
+//! The function as a state machine invokes it: once for each account of an
+//! organization, through a role of that account. Its own binary under AWS's
+//! runtime emulator.
+
+#![allow(clippy::expect_used, missing_docs, reason = "a test")]
+
+use crate::support;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use codeconnections_inventory::domain::{AccountId, Outcome, RunRecord};
+use codeconnections_inventory::local::codeconnections::{
+    CreateConnectionInput, ProviderType, Scope,
+};
+use serde_json::{Value, json};
+use support::emulator::{Emulator, Environment};
+use support::lab::{ACCOUNT, Lab, REGION};
+use support::proxy::{Act, Proxy};
+
+const MEMBER: &str = "210987654321";
+const OTHER: &str = "345678901234";
+const EXTERNAL_ID: &str = "inventory-of-example";
+
+/// A function that lists any account of the organization, and what it said
+/// to STS.
+struct Organization {
+    lab: Lab,
+    emulator: Emulator,
+    assumed: Arc<Mutex<Vec<String>>>,
+    _sts: Proxy,
+}
+
+impl Organization {
+    async fn new() -> Self {
+        let lab = Lab::new().await;
+        lab.stand_in.world().options_mut().external_id = Some(EXTERNAL_ID.to_owned());
+        for account in [ACCOUNT, MEMBER, OTHER] {
+            let input = CreateConnectionInput::new(&format!("of-{account}"), ProviderType::GitHub);
+            let made = lab
+                .stand_in
+                .world()
+                .create_connection(&Scope::new(account, REGION), input);
+            made.expect("created");
+        }
+        let assumed = Arc::new(Mutex::new(Vec::new()));
+        let noted = Arc::clone(&assumed);
+        let sts = Proxy::start(lab.service.endpoint(), move |seen| {
+            let form = String::from_utf8_lossy(&seen.body).into_owned();
+            noted.lock().expect("no panic").push(form);
+            Act::Pass
+        })
+        .await;
+        let environment = Environment::of(&lab)
+            .with("ACCOUNTS", "any")
+            .with("MEMBER_ROLE_NAME", "readers/inventory")
+            .with("EXTERNAL_ID", EXTERNAL_ID)
+            .with("AWS_ENDPOINT_URL_STS", &sts.endpoint);
+        Self {
+            emulator: Emulator::start(environment).await,
+            lab,
+            assumed,
+            _sts: sts,
+        }
+    }
+
+    fn deny(&self, account: &str) {
+        let mut world = self.lab.stand_in.world();
+        let denied = &mut world.options_mut().deny_assume_role;
+        denied.insert(account.to_owned());
+    }
+
+    fn allow_all(&self) {
+        let mut world = self.lab.stand_in.world();
+        world.options_mut().deny_assume_role.clear();
+    }
+
+    async fn runs(&self, account: &str) -> Vec<RunRecord> {
+        let account: AccountId = account.parse().expect("an account");
+        let runs = self.lab.table.runs_of(&account, 100).await;
+        runs.expect("read")
+    }
+
+    /// What STS was asked for since this was called last.
+    fn assumed(&self) -> Vec<String> {
+        std::mem::take(&mut *self.assumed.lock().expect("no panic"))
+    }
+}
+
+/// As the state machine asks, in the execution `execution`.
+fn account(id: &str, execution: &str) -> Value {
+    let event = include_str!("../../../events/organization-account.json");
+    let mut event: Value = serde_json::from_str(event).expect("JSON");
+    event["account"] = id.into();
+    event["execution_id"] = execution.into();
+    event
+}
+
+#[tokio::test]
+async fn a_member_is_listed_through_its_role_in_a_session_named_as_the_run() {
+    let organization = Organization::new().await;
+    let event = account(MEMBER, "first");
+    let answer = organization.emulator.invoke(&event).await.answer();
+    assert_eq!(answer["outcome"], "COMPLETE", "{answer}");
+    assert_eq!(answer["account"], MEMBER);
+    assert_eq!(answer["changes"], json!({"FIRST_SEEN": 1}));
+    let assumed = organization.assumed();
+    let [form] = assumed.as_slice() else {
+        panic!("one role: {assumed:?}");
+    };
+    let fields: BTreeSet<&str> = form.split('&').collect();
+    let session = format!(
+        "RoleSessionName={}",
+        answer["run_id"].as_str().expect("an id")
+    );
+    let role = format!("RoleArn=arn%3Aaws%3Aiam%3A%3A{MEMBER}%3Arole%2Freaders%2Finventory");
+    let external_id = format!("ExternalId={EXTERNAL_ID}");
+    for field in [&session, &role, &external_id] {
+        assert!(fields.contains(field.as_str()), "{field}: {form}");
+    }
+
+    // The next run has a session of its own.
+    let answer = organization
+        .emulator
+        .invoke(&account(MEMBER, "second"))
+        .await
+        .answer();
+    assert_eq!(answer["changes"], json!({}));
+    let session = format!(
+        "RoleSessionName={}",
+        answer["run_id"].as_str().expect("an id")
+    );
+    let assumed = organization.assumed();
+    assert!(assumed[0].contains(&session), "{assumed:?}");
+    assert_eq!(assumed.len(), 1);
+}
+
+#[tokio::test]
+async fn role_of_a_member_is_one_of_the_partition_that_the_function_is_in() {
+    let lab = Lab::new().await;
+    for (region, partition) in [
+        ("eu-central-1", "aws"),
+        ("us-gov-west-1", "aws-us-gov"),
+        ("cn-north-1", "aws-cn"),
+        ("eusc-de-east-1", "aws-eusc"),
+        ("us-iso-east-1", "aws-iso"),
+        ("us-isob-east-1", "aws-iso-b"),
+        ("eu-isoe-west-1", "aws-iso-e"),
+        ("us-isof-south-1", "aws-iso-f"),
+    ] {
+        let (sender, mut asked) = tokio::sync::mpsc::unbounded_channel();
+        let sts = Proxy::start(lab.service.endpoint(), move |seen| {
+            // The receiver is only gone when the test has failed.
+            let _ = sender.send(String::from_utf8_lossy(&seen.body).into_owned());
+            Act::Answer(403, String::new())
+        })
+        .await;
+        let environment = Environment::of(&lab)
+            .with("AWS_REGION", region)
+            .with("REGIONS", region)
+            .with("ACCOUNTS", "any")
+            .with("MEMBER_ROLE_NAME", "inventory")
+            .with("AWS_ENDPOINT_URL_STS", &sts.endpoint);
+        let emulator = Emulator::start(environment).await;
+        let (error_type, _) = emulator.invoke(&account(MEMBER, "first")).await.error();
+        assert_eq!(error_type, "RunFailed");
+        let form = asked.recv().await.expect("STS was asked");
+        let role = format!("RoleArn=arn%3A{partition}%3Aiam%3A%3A{MEMBER}%3Arole%2Finventory");
+        assert!(
+            form.split('&').any(|field| field == role),
+            "{region}: {form}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_functions_own_account_is_listed_with_its_own_credentials() {
+    let organization = Organization::new().await;
+    for event in [account(ACCOUNT, "first"), json!({})] {
+        let answer = organization.emulator.invoke(&event).await.answer();
+        assert_eq!(answer["outcome"], "COMPLETE", "{answer}");
+        assert_eq!(answer["account"], ACCOUNT);
+    }
+    assert_eq!(organization.assumed(), [] as [&str; 0]);
+}
+
+#[tokio::test]
+async fn an_account_that_denies_is_recorded_as_failed_with_the_reason_and_loses_nothing() {
+    let organization = Organization::new().await;
+    let emulator = &organization.emulator;
+    for member in [MEMBER, OTHER] {
+        emulator.invoke(&account(member, "first")).await.answer();
+    }
+    organization.deny(MEMBER);
+
+    let (error_type, message) = emulator.invoke(&account(MEMBER, "second")).await.error();
+    let answer = emulator.invoke(&account(OTHER, "second")).await.answer();
+
+    assert_eq!(error_type, "RunFailed");
+    assert!(message.contains("AccessDenied"), "{message}");
+    assert_eq!(answer["outcome"], "COMPLETE");
+    let runs = organization.runs(MEMBER).await;
+    assert_eq!(runs.len(), 2);
+    let failed = &runs[0];
+    assert_eq!(failed.outcome, Outcome::Failed);
+    let error = failed.listings[0].error.as_ref().expect("an error");
+    assert!(
+        error
+            .message
+            .contains("not authorized to perform: sts:AssumeRole"),
+        "{}",
+        error.message
+    );
+    assert!(failed.changes.is_empty(), "nothing is gone for that");
+    assert_eq!(failed.connections, runs[1].connections);
+}
+
+#[tokio::test]
+async fn a_wrong_external_id_opens_no_account() {
+    let organization = Organization::new().await;
+    organization.lab.stand_in.world().options_mut().external_id = Some("another".to_owned());
+    let event = account(MEMBER, "first");
+    let (error_type, _) = organization.emulator.invoke(&event).await.error();
+    assert_eq!(error_type, "RunFailed");
+}
+
+#[tokio::test]
+async fn a_second_attempt_of_an_execution_writes_nothing_once_a_run_was_complete() {
+    let organization = Organization::new().await;
+    let emulator = &organization.emulator;
+    let event = account(MEMBER, "first");
+    organization.deny(MEMBER);
+    emulator.invoke(&event).await.error();
+    organization.allow_all();
+    let answer = emulator.invoke(&event).await.answer();
+    assert_eq!(
+        answer["already_recorded"], false,
+        "a failed run is made good"
+    );
+    let answer = emulator.invoke(&event).await.answer();
+    assert_eq!(answer["already_recorded"], true);
+    assert_eq!(organization.runs(MEMBER).await.len(), 2);
+    // The same execution, another account: another matter.
+    let answer = emulator.invoke(&account(OTHER, "first")).await.answer();
+    assert_eq!(answer["already_recorded"], false);
+}
+
+#[tokio::test]
+async fn hundreds_of_accounts_pass_through_one_function() {
+    let organization = Organization::new().await;
+    for number in 0..200_u64 {
+        let id = (400_000_000_000 + number).to_string();
+        let answer = organization
+            .emulator
+            .invoke(&account(&id, "first"))
+            .await
+            .answer();
+        assert_eq!(answer["outcome"], "COMPLETE", "{id}: {answer}");
+    }
+    // One session each, whatever came before it in the same process.
+    assert_eq!(organization.assumed().len(), 200);
+    let accounts = organization.lab.table.accounts().await.expect("read");
+    assert_eq!(accounts.len(), 200);
+}

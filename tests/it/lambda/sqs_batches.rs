@@ -1,0 +1,361 @@
+//! Batches of a queue: which runs they lead to, and which messages have to
+//! come again.
+
+#![allow(clippy::expect_used, missing_docs, reason = "a test")]
+
+use crate::support;
+
+use std::time::Duration;
+
+use codeconnections_inventory::domain::{Cause, ChangeKind, Notice, Outcome, Trigger};
+use codeconnections_inventory::lambda::response::Answer;
+use codeconnections_inventory::lambda::sqs_batch::Batch;
+use serde_json::{Value, json};
+use support::lab::{ACCOUNT, HOUR, Lab, REGION};
+
+const CREATED: &str = include_str!("../../../events/cloudtrail-create-connection.json");
+const TAGGED: &str = include_str!("../../../events/cloudtrail-tag-resource.json");
+const COMPLETED: &str =
+    include_str!("../../../events/cloudtrail-update-connection-installation.json");
+const HOST_UPDATED: &str = include_str!("../../../events/cloudtrail-update-host.json");
+
+/// A sample of a call, about `arn`, with an id of its own.
+fn call(sample: &str, name: &str, id: &str, arn: &str) -> Value {
+    let mut event: Value = serde_json::from_str(sample).expect("JSON");
+    event["id"] = id.into();
+    let detail = &mut event["detail"];
+    detail["eventName"] = name.into();
+    match name {
+        "CreateConnection" => detail["responseElements"]["connectionArn"] = arn.into(),
+        "DeleteConnection" | "UpdateConnectionInstallation" => {
+            detail["responseElements"] = Value::Null;
+            detail["requestParameters"] = json!({"connectionArn": arn});
+        }
+        "UpdateHost" => detail["requestParameters"]["hostArn"] = arn.into(),
+        _ => detail["requestParameters"]["resourceArn"] = arn.into(),
+    }
+    event
+}
+
+fn message(id: &str, body: &str) -> Value {
+    json!({"messageId": id, "body": body, "eventSource": "aws:sqs"})
+}
+
+/// A batch of these events, the first message `m0`.
+fn batch(events: &[Value]) -> Value {
+    let messages = events.iter().enumerate();
+    let messages: Vec<Value> = messages
+        .map(|(i, event)| message(&format!("m{i}"), &event.to_string()))
+        .collect();
+    json!({"Records": messages})
+}
+
+/// What comes of an event, as Lambda is told.
+async fn answer(lab: &Lab, event: &Value) -> Value {
+    let answer = lab.handler().handle(event, Duration::from_secs(60)).await;
+    let answer = answer.expect("answered");
+    assert!(matches!(answer, Answer::Batch { .. }));
+    serde_json::to_value(&answer).expect("JSON")
+}
+
+fn failed(answer: &Value) -> Vec<&str> {
+    let failures = answer["batchItemFailures"].as_array().expect("a list");
+    let ids = failures.iter().map(|failure| {
+        let id = failure["itemIdentifier"].as_str();
+        id.expect("an id")
+    });
+    ids.collect()
+}
+
+#[tokio::test]
+async fn a_burst_of_calls_leads_to_one_run_which_says_of_each_change_who_called_what() {
+    let lab = Lab::new().await;
+    let doomed = lab.create("doomed");
+    let steady = lab.create("steady");
+    let broken = lab.create("broken");
+    lab.run().await;
+    lab.clock.advance(HOUR);
+    let mut events = Vec::new();
+    let mut made = Vec::new();
+    for i in 0..30 {
+        let arn = lab.create(&format!("made-{i}"));
+        events.push(call(CREATED, "CreateConnection", &format!("e{i}"), &arn));
+        made.push(arn);
+    }
+    lab.delete(&doomed);
+    lab.set_status(&broken, "ERROR");
+    events.push(call(CREATED, "DeleteConnection", "deleted", &doomed));
+    events.push(call(TAGGED, "TagResource", "tagged", &broken));
+
+    let answer = answer(&lab, &batch(&events)).await;
+
+    assert_eq!(failed(&answer), [] as [&str; 0]);
+    assert_eq!(answer["runs"].as_array().map(Vec::len), Some(1));
+    let runs = lab.runs().await;
+    let [_, run] = runs.as_slice() else {
+        panic!("two runs: {runs:?}");
+    };
+    assert_eq!(run.outcome, Outcome::Complete, "{:?}", run.problems);
+    assert!(run.is_evidence(), "it listed all that is configured");
+    assert_eq!(run.trigger.calls().len(), 32);
+    for (i, arn) in made.iter().enumerate() {
+        let changes = lab.changes(arn).await;
+        let Some(Cause::ApiCall(call)) = &changes[0].cause else {
+            panic!("{arn} was made by a call: {changes:?}");
+        };
+        assert_eq!(*call.event_id, format!("e{i}"));
+        assert_eq!(&*call.event_name, "CreateConnection");
+        let maria = "arn:aws:sts::123456789012:assumed-role/PlatformEngineer/maria.example";
+        assert_eq!(call.principal_arn.as_deref(), Some(maria));
+        assert_eq!(call.source_ip.as_deref(), Some("203.0.113.24"));
+    }
+    let gone = lab.changes(&doomed).await;
+    let Some(Cause::ApiCall(call)) = &gone[1].cause else {
+        panic!("{doomed} was deleted by a call: {gone:?}");
+    };
+    assert_eq!(&*call.event_id, "deleted");
+    // A tag is no reason for a connection to break.
+    let changes = lab.changes(&broken).await;
+    assert_eq!(changes[1].kind, ChangeKind::StatusChanged);
+    assert_eq!(changes[1].cause, Some(Cause::NoCallSeen));
+    assert_eq!(lab.changes(&steady).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_change_without_a_matching_call_names_no_side() {
+    let lab = Lab::new().await;
+    let arn = lab.create("storefront");
+    lab.run().await;
+    lab.set_status(&arn, "AVAILABLE");
+    lab.run().await;
+    lab.delete(&arn);
+    lab.run().await;
+    let changes = lab.changes(&arn).await;
+    assert_eq!(changes.len(), 3);
+    for change in changes {
+        assert_eq!(change.cause, Some(Cause::NoCallSeen));
+        let notice = Notice::of(&change);
+        assert_eq!(notice.cause, "no matching AWS call observed");
+        assert!(notice.summary.contains(&notice.cause), "{}", notice.summary);
+    }
+}
+
+#[tokio::test]
+async fn completing_a_pending_connection_in_the_console_explains_its_status() {
+    let lab = Lab::new().await;
+    let arn = lab.create("storefront");
+    lab.run().await;
+    lab.clock.advance(HOUR);
+    lab.set_status(&arn, "AVAILABLE");
+    let completed = call(COMPLETED, "UpdateConnectionInstallation", "completed", &arn);
+    answer(&lab, &batch(&[completed])).await;
+    let changes = lab.changes(&arn).await;
+    assert_eq!(changes[1].kind, ChangeKind::StatusChanged);
+    let Some(Cause::ApiCall(call)) = &changes[1].cause else {
+        panic!("explained: {changes:?}");
+    };
+    assert_eq!(&*call.event_name, "UpdateConnectionInstallation");
+}
+
+#[tokio::test]
+async fn a_call_of_an_unknown_name_about_nothing_that_is_named_leads_to_a_run() {
+    let lab = Lab::new().await;
+    let arn = lab.create("storefront");
+    let mut event = call(CREATED, "StartFutureHandshake", "unknown", &arn);
+    event["detail"]["requestParameters"] = Value::Null;
+    event["detail"]["responseElements"] = Value::Null;
+    let answer = answer(&lab, &batch(&[event])).await;
+    assert_eq!(failed(&answer), [] as [&str; 0]);
+    let runs = lab.runs().await;
+    let [run] = runs.as_slice() else {
+        panic!("one run: {runs:?}");
+    };
+    assert_eq!(&*run.trigger.calls()[0].event_name, "StartFutureHandshake");
+    assert_eq!(run.trigger.calls()[0].resource_arn, None);
+    let changes = lab.changes(&arn).await;
+    assert_eq!(changes[0].cause, Some(Cause::NoCallSeen));
+}
+
+#[tokio::test]
+async fn a_call_about_a_host_explains_what_happens_to_its_connections_and_no_others() {
+    let host = "arn:aws:codeconnections:eu-west-1:123456789012:host/ghes-1a2b3c4d";
+    let lab = Lab::new().await;
+    let of_host = |status: &str| {
+        let arn = support::script::arn(REGION, "behind");
+        let mut entry = support::script::entry(&arn, "behind", status);
+        entry["HostArn"] = host.into();
+        entry
+    };
+    let other = |status: &str| {
+        let arn = support::script::arn(REGION, "other");
+        support::script::entry(&arn, "other", status)
+    };
+    let stage = support::stage::Stage::new(vec![of_host("AVAILABLE"), other("AVAILABLE")]).await;
+    lab.run_with(&stage.endpoint, &json!({})).await;
+    lab.clock.advance(HOUR);
+    stage.show(vec![of_host("ERROR"), other("ERROR")]);
+    let event = call(HOST_UPDATED, "UpdateHost", "updated", host);
+    lab.run_with(&stage.endpoint, &event).await;
+
+    let cause = async |id: &str| {
+        let changes = lab.changes(&support::script::arn(REGION, id)).await;
+        changes[1].cause.clone().expect("a cause")
+    };
+    let Cause::ApiCall(call) = cause("behind").await else {
+        panic!("explained");
+    };
+    assert_eq!(&*call.event_name, "UpdateHost");
+    assert_eq!(cause("other").await, Cause::NoCallSeen);
+}
+
+#[tokio::test]
+async fn a_call_that_was_refused_explains_nothing() {
+    let lab = Lab::new().await;
+    let arn = lab.create("storefront");
+    lab.run().await;
+    lab.clock.advance(HOUR);
+    lab.delete(&arn);
+    let mut event = call(CREATED, "DeleteConnection", "refused", &arn);
+    event["detail"]["errorCode"] = "AccessDenied".into();
+    answer(&lab, &batch(&[event])).await;
+    let changes = lab.changes(&arn).await;
+    assert_eq!(changes[1].cause, Some(Cause::NoCallSeen));
+}
+
+#[tokio::test]
+async fn messages_that_cannot_be_used_are_told_as_failed_and_hold_up_no_others() {
+    let lab = Lab::new().await;
+    let arn = lab.create("storefront");
+    let good = call(CREATED, "CreateConnection", "good", &arn).to_string();
+    let mut foreign: Value = serde_json::from_str(&good).expect("JSON");
+    foreign["account"] = "999999999999".into();
+    let rule = include_str!("../../../events/scheduled-rule.json");
+    let event = json!({"Records": [
+        message("poison", "{"),
+        message("nothing", ""),
+        message("rule", rule),
+        message("request", "{}"),
+        message("good", &good),
+        message("foreign", &foreign.to_string()),
+        {"messageId": "bodiless", "eventSource": "aws:sqs"},
+    ]});
+    let answer = answer(&lab, &event).await;
+    let mut refused = failed(&answer);
+    refused.sort_unstable();
+    let wrong = [
+        "bodiless", "foreign", "nothing", "poison", "request", "rule",
+    ];
+    assert_eq!(refused, wrong);
+    assert_eq!(lab.runs().await.len(), 1);
+    assert_eq!(lab.changes(&arn).await.len(), 1);
+}
+
+#[tokio::test]
+async fn the_messages_of_a_run_that_failed_come_again() {
+    let lab = Lab::new().await;
+    let arn = lab.create("storefront");
+    let event = batch(&[
+        call(CREATED, "CreateConnection", "one", &arn),
+        call(TAGGED, "TagResource", "two", &arn),
+    ]);
+    lab.deny(REGION);
+    assert_eq!(failed(&answer(&lab, &event).await), ["m0", "m1"]);
+    lab.allow(REGION);
+    lab.clock.advance(HOUR);
+    assert_eq!(failed(&answer(&lab, &event).await), [] as [&str; 0]);
+    let changes = lab.changes(&arn).await;
+    let [change] = changes.as_slice() else {
+        panic!("one change: {changes:?}");
+    };
+    assert!(matches!(&change.cause, Some(Cause::ApiCall(_))));
+}
+
+#[tokio::test]
+async fn a_single_message_that_comes_twice_writes_nothing_the_second_time() {
+    let lab = Lab::new().await;
+    let arn = lab.create("storefront");
+    let event = batch(&[call(CREATED, "CreateConnection", "one", &arn)]);
+    answer(&lab, &event).await;
+    let again = answer(&lab, &event).await;
+    assert_eq!(again["runs"][0]["already_recorded"], true);
+    assert_eq!(lab.runs().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_batch_lists_what_is_configured_and_where_the_calls_were_made() {
+    let lab = Lab::new().await;
+    let arn = lab.create_in("eu-south-1", "elsewhere");
+    let mut event = call(CREATED, "CreateConnection", "one", &arn);
+    event["detail"]["awsRegion"] = "eu-south-1".into();
+    answer(&lab, &batch(&[event])).await;
+    let runs = lab.runs().await;
+    let regions: Vec<&str> = runs[0].listings.iter().map(|l| l.region.as_str()).collect();
+    assert_eq!(regions, ["eu-south-1", REGION]);
+    assert_eq!(lab.changes(&arn).await.len(), 1);
+}
+
+#[test]
+fn each_account_of_a_batch_has_a_request_of_its_own() {
+    let mut events = Vec::new();
+    for (account, id) in [("111111111111", "a"), (ACCOUNT, "b"), ("111111111111", "c")] {
+        let mut event = call(CREATED, "CreateConnection", id, "arn");
+        event["account"] = account.into();
+        events.push(event);
+    }
+    let read = Batch::from_event(&batch(&events)).expect("a batch");
+    let told: Vec<_> = read
+        .expect("a batch")
+        .requests
+        .into_iter()
+        .map(|(request, ids)| {
+            let Trigger::ApiCalls { calls } = request.trigger else {
+                panic!("calls");
+            };
+            let calls: Vec<String> = calls.iter().map(|c| c.event_id.to_string()).collect();
+            let ids: Vec<String> = ids.into_iter().map(|id| id.id).collect();
+            (request.account.expect("an account").to_string(), calls, ids)
+        })
+        .collect();
+    let texts = |all: &[&str]| all.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(
+        told,
+        [
+            (
+                "111111111111".to_owned(),
+                texts(&["a", "c"]),
+                texts(&["m0", "m2"])
+            ),
+            (ACCOUNT.to_owned(), texts(&["b"]), texts(&["m1"])),
+        ]
+    );
+}
+
+#[test]
+fn a_batch_whose_messages_cannot_be_named_is_refused_as_a_whole() {
+    for (record, field) in [
+        (
+            json!({"eventSource": "aws:kinesis", "messageId": "m"}),
+            "eventSource",
+        ),
+        (json!({"messageId": "m"}), "eventSource"),
+        (json!({"eventSource": "aws:sqs"}), "messageId"),
+        (
+            json!({"eventSource": "aws:sqs", "messageId": ""}),
+            "messageId",
+        ),
+        (json!(7), "eventSource"),
+    ] {
+        let event = json!({"Records": [message("m", "{}"), record]});
+        let refusal = Batch::from_event(&event).expect_err("refused");
+        assert_eq!(refusal.field, format!("Records[1].{field}"));
+    }
+    assert_eq!(Batch::from_event(&json!({"Records": {}})), Ok(None));
+}
+
+#[tokio::test]
+async fn a_batch_of_nothing_is_answered_with_nothing() {
+    let lab = Lab::new().await;
+    let answer = answer(&lab, &json!({"Records": []})).await;
+    assert_eq!(answer, json!({"batchItemFailures": [], "runs": []}));
+    assert_eq!(lab.stand_in.requests(), 0);
+}

@@ -1,0 +1,358 @@
+//! Every fault × every operation of a run × how long it lasts: the outcome is
+//! the one that it must be, and after the next run everything is as if
+//! nothing had been.
+
+#![allow(clippy::expect_used, missing_docs, reason = "a test")]
+
+use crate::support;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_config::timeout::TimeoutConfig;
+use codeconnections_inventory::audit::verify::verify;
+use codeconnections_inventory::domain::{Change, ChangeKind, Clock, Outcome};
+use codeconnections_inventory::inventory::summary::Summary;
+use codeconnections_inventory::lambda::handler::HandlerError;
+use codeconnections_inventory::lambda::response::Answer;
+use codeconnections_inventory::listing::{CodeConnections, MemberRole};
+use codeconnections_inventory::table::codec::Item;
+use codeconnections_inventory::table::{Table, codec, keys};
+use serde_json::json;
+use support::faults::{ATTEMPT, FAULTS, Fault, Means};
+use support::lab::{self, Lab, LabHandler, account};
+use support::proxy::{Act, Proxy, Seen};
+use support::time::Time;
+
+/// What a run asks for, in the order in which it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    AssumeRole,
+    ListConnections,
+    Query,
+    ExecuteTransaction,
+    BatchExecuteStatement,
+    RunRecord,
+    AccountRecord,
+}
+
+use Place::{
+    AccountRecord, AssumeRole, BatchExecuteStatement, ExecuteTransaction, ListConnections, Query,
+    RunRecord,
+};
+
+impl Place {
+    fn operation(self) -> &'static str {
+        match self {
+            AssumeRole => "AssumeRole",
+            ListConnections => "ListConnections",
+            Query => "Query",
+            ExecuteTransaction => "ExecuteTransaction",
+            BatchExecuteStatement => "BatchExecuteStatement",
+            RunRecord | AccountRecord => "ExecuteStatement",
+        }
+    }
+
+    fn is(self, seen: &Seen) -> bool {
+        let of_run = || seen.body.windows(5).any(|part| part == b"RUNS#");
+        seen.operation == self.operation()
+            && match self {
+                RunRecord => of_run(),
+                AccountRecord => !of_run(),
+                _ => true,
+            }
+    }
+}
+
+/// How long a fault lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lasts {
+    Once,
+    /// More requests than the SDK tries by itself.
+    AWhile,
+    /// The whole run.
+    Ever,
+}
+
+use Lasts::{AWhile, Ever, Once};
+
+impl Lasts {
+    fn requests(self) -> usize {
+        match self {
+            Once => 1,
+            AWhile => 5,
+            Ever => usize::MAX,
+        }
+    }
+}
+
+/// What must come of a run.
+#[derive(Debug, PartialEq, Eq)]
+struct Expected {
+    outcome: Outcome,
+    /// What a problem says, if there is one.
+    problem: &'static str,
+}
+
+fn expected(place: Place, means: Means, lasts: Lasts) -> Expected {
+    let passes = match means {
+        Means::Delays => true,
+        Means::Passes => lasts != Ever,
+        Means::Stops | Means::Refuses => false,
+    };
+    let is = |outcome, problem| Expected { outcome, problem };
+    if passes {
+        return is(Outcome::Complete, "");
+    }
+    match (place, means) {
+        // No page of the only region.
+        (AssumeRole | ListConnections, _) => is(Outcome::Failed, "listing eu-west-1: page 1: "),
+        (Query, _) => is(Outcome::Failed, "read account 123456789012"),
+        (ExecuteTransaction | BatchExecuteStatement, Means::Stops) => {
+            is(Outcome::Failed, "write codeconnections-inventory")
+        }
+        (ExecuteTransaction | BatchExecuteStatement, Means::Refuses) => {
+            is(Outcome::Partial, "write arn:aws:codeconnections:")
+        }
+        (ExecuteTransaction | BatchExecuteStatement, _) => {
+            is(Outcome::Partial, "the next run takes them up")
+        }
+        (RunRecord, _) => is(Outcome::Failed, "record run 123456789012"),
+        // It only repeats the runs: the next one brings it up.
+        (AccountRecord, _) => is(Outcome::Complete, ""),
+    }
+}
+
+/// What a trap does with such requests, and with how many more.
+struct Trap {
+    place: Place,
+    act: Act,
+    left: usize,
+    /// Each time that it does, so much time passes for the run.
+    takes: Duration,
+}
+
+type Story = Vec<(ChangeKind, Option<String>)>;
+
+/// An account that changes before each run, behind proxies that have a trap.
+struct World {
+    lab: Lab,
+    trap: Arc<Mutex<Option<Trap>>>,
+    _proxies: [Proxy; 2],
+    handler: LabHandler,
+    told: BTreeMap<String, Story>,
+    turning: String,
+    mortal: String,
+    rounds: usize,
+}
+
+impl World {
+    async fn new(time: Time, assumes_a_role: bool) -> Self {
+        let lab = Lab::new().await;
+        let trap: Arc<Mutex<Option<Trap>>> = Arc::default();
+        let policy = || {
+            let (trap, time) = (Arc::clone(&trap), time.clone());
+            move |seen: &Seen| match trap.lock().expect("no panic").as_mut() {
+                Some(trap) if trap.place.is(seen) && trap.left > 0 => {
+                    trap.left -= 1;
+                    time.passes(trap.takes);
+                    trap.act.clone()
+                }
+                _ => Act::Pass,
+            }
+        };
+        let service = Proxy::start(lab.service.endpoint(), policy()).await;
+        let table = Proxy::start(&lab.table_endpoint, policy()).await;
+        let timeouts = TimeoutConfig::builder()
+            .operation_attempt_timeout(ATTEMPT)
+            .build();
+        let impatient = |endpoint: &str| {
+            let config = lab::quick(endpoint).into_builder();
+            config.timeout_config(timeouts.clone()).build()
+        };
+        let role = assumes_a_role.then(|| MemberRole {
+            name: "inventory".into(),
+            external_id: None,
+        });
+        let own = if assumes_a_role {
+            "999999999999".parse().expect("an account")
+        } else {
+            account()
+        };
+        let source = CodeConnections::new(impatient(&service.endpoint), Some(own), role);
+        let client = aws_sdk_dynamodb::Client::new(&impatient(&table.endpoint));
+        let table_there = Table::new(client, lab.table.name().clone());
+        let turning = lab.create("turning");
+        let mortal = lab.create("mortal-0");
+        let mut told = BTreeMap::new();
+        let first = vec![(ChangeKind::FirstSeen, Some("PENDING".to_owned()))];
+        for n in 0..3 {
+            told.insert(lab.create(&format!("steady-{n}")), first.clone());
+        }
+        for arn in [&turning, &mortal] {
+            told.insert(arn.clone(), first.clone());
+        }
+        assert_eq!(lab.run().await.outcome, Outcome::Complete);
+        let mut handler = lab.handler_of(source, table_there);
+        // As many as for any other fault: how long it lasts is the test's.
+        handler.inventory.policy.patience.unreachable_tries = u32::MAX;
+        Self {
+            handler,
+            lab,
+            trap,
+            _proxies: [service, table],
+            told,
+            turning,
+            mortal,
+            rounds: 0,
+        }
+    }
+
+    /// A change of each kind but one, and what must be told of it.
+    fn change(&mut self) {
+        self.rounds += 1;
+        let status = ["AVAILABLE", "ERROR"][self.rounds % 2];
+        self.lab.set_status(&self.turning, status);
+        let turned = (ChangeKind::StatusChanged, Some(status.to_owned()));
+        self.lab.delete(&self.mortal);
+        let gone = (ChangeKind::Deleted, None);
+        for (arn, step) in [(&self.turning, turned), (&self.mortal, gone)] {
+            self.told.get_mut(arn).expect("known").push(step);
+        }
+        self.mortal = self.lab.create(&format!("mortal-{}", self.rounds));
+        let first = (ChangeKind::FirstSeen, Some("PENDING".to_owned()));
+        self.told.insert(self.mortal.clone(), vec![first]);
+    }
+
+    /// One run with the fault, and one without.
+    async fn endure(&mut self, fault: &Fault, place: Place, lasts: Lasts) {
+        let cell = format!("{}, {place:?}, {lasts:?}", fault.name);
+        self.change();
+        *self.trap.lock().expect("no panic") = Some(Trap {
+            place,
+            act: fault.act(place.operation()),
+            left: lasts.requests(),
+            // What does not pass is waited out to the end of the run's time.
+            takes: match (lasts, fault.means) {
+                (Ever, Means::Passes) => Duration::from_secs(3),
+                _ => Duration::ZERO,
+            },
+        });
+        self.lab.clock.advance(lab::HOUR);
+        let summary = self.run().await;
+
+        let expected = expected(place, fault.means, lasts);
+        let problems = &summary.problems;
+        assert_eq!(summary.outcome, expected.outcome, "{cell}: {problems:?}");
+        if expected.outcome == Outcome::Complete {
+            assert_eq!(problems, &[] as &[String], "{cell}");
+            self.assert_told(&cell).await;
+        }
+        let named = problems.iter().any(|p| p.contains(expected.problem));
+        assert!(named || expected.problem.is_empty(), "{cell}: {problems:?}");
+        let trap = self.trap.lock().expect("no panic").take();
+        let left = trap.expect("it is set").left;
+        assert!(left < lasts.requests(), "{cell}: it did not happen");
+
+        self.lab.clock.advance(lab::HOUR);
+        let next = self.run().await;
+        assert_eq!(
+            next.outcome,
+            Outcome::Complete,
+            "{cell}: {:?}",
+            next.problems
+        );
+        assert_eq!(next.connections.values().sum::<u64>(), 5, "{cell}");
+        self.assert_told(&cell).await;
+        assert_eq!(
+            self.lab.runs().await.len() as u64,
+            next.sequence.expect("recorded")
+        );
+        let now = self.lab.clock.now();
+        let verified = verify(&self.lab.table, None, now, |_| {}).await;
+        assert_eq!(verified.expect("read").findings, [], "{cell}");
+    }
+
+    async fn run(&self) -> Summary {
+        match self
+            .handler
+            .handle(&json!({}), Duration::from_secs(60))
+            .await
+        {
+            Ok(Answer::One(run)) | Err(HandlerError::RunFailed(Answer::One(run))) => *run,
+            other => panic!("one run, not {other:?}"),
+        }
+    }
+
+    /// Every connection's history is what happened to it, each step once.
+    async fn assert_told(&self, cell: &str) {
+        let mut recorded: BTreeMap<String, Vec<Change>> = BTreeMap::new();
+        let mut pages = self.lab.table.pages();
+        while let Some(page) = pages.next().await.expect("read") {
+            let changes = page.into_iter().filter(items_of_changes);
+            for item in changes {
+                let change: Change = codec::read_record(item).expect("as it was written");
+                let of = recorded.entry(change.arn.to_string()).or_default();
+                of.push(change);
+            }
+        }
+        let stories = recorded.into_iter().map(|(arn, mut changes)| {
+            changes.sort_by_key(|change| change.version);
+            lab::assert_chained(&changes);
+            (arn, lab::story(&changes))
+        });
+        let stories: BTreeMap<String, Story> = stories.collect();
+        assert_eq!(stories, self.told, "{cell}");
+    }
+}
+
+fn items_of_changes(item: &Item) -> bool {
+    let pk = item.get(keys::PK).and_then(|pk| pk.as_s().ok());
+    pk.is_some_and(|pk| pk.starts_with("CONNECTION#"))
+}
+
+/// The faults that can happen there, and how long each of them lasts.
+fn cells(place: Place) -> impl Iterator<Item = (&'static Fault, Lasts)> {
+    let happens = move |fault: &&Fault| fault.happens_to(place.operation());
+    let faults = FAULTS.iter().filter(happens);
+    faults.flat_map(|fault| [Once, AWhile, Ever].map(|lasts| (fault, lasts)))
+}
+
+/// How many cells one world sees: what it has to verify grows.
+const CELLS: usize = 12;
+
+fn endured(place: Place) {
+    let cells: Vec<_> = cells(place).collect();
+    println!("{place:?}: {} cells", cells.len());
+    for cells in cells.chunks(CELLS) {
+        Time::goes(async |time| {
+            let mut world = World::new(time, place == AssumeRole).await;
+            for (fault, lasts) in cells {
+                world.endure(fault, place, *lasts).await;
+            }
+        });
+    }
+}
+
+macro_rules! endured {
+    ($($name:ident: $place:ident,)+) => {
+        $(
+            #[test]
+            fn $name() {
+                endured($place);
+            }
+        )+
+    };
+}
+
+// One test each, so that they share the machine's processors.
+endured! {
+    faults_of_assume_role: AssumeRole,
+    faults_of_list_connections: ListConnections,
+    faults_of_query: Query,
+    faults_of_execute_transaction: ExecuteTransaction,
+    faults_of_batch_execute_statement: BatchExecuteStatement,
+    faults_of_the_runs_record: RunRecord,
+    faults_of_the_accounts_record: AccountRecord,
+}

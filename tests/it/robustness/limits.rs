@@ -1,0 +1,440 @@
+//! Limits met: what is too long, too many or too slow is told, and nothing of
+//! the rest is lost by it.
+
+#![allow(clippy::expect_used, missing_docs, reason = "a test")]
+
+#[path = "../../../benches/scale/bucket.rs"]
+#[allow(dead_code, reason = "costs are known here before")]
+mod bucket;
+use crate::support;
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use bucket::Bucket;
+use codeconnections_inventory::aws::Deadline;
+use codeconnections_inventory::domain::listing::MAX_OBSERVATION_AGE;
+use codeconnections_inventory::domain::run::OTHER_STATUSES;
+use codeconnections_inventory::domain::{ChangeKind, Outcome};
+use codeconnections_inventory::inventory::summary::Summary;
+use codeconnections_inventory::lambda::handler::HandlerError;
+use codeconnections_inventory::lambda::response::Answer;
+use codeconnections_inventory::listing::Limits;
+use codeconnections_inventory::table::codec::snapshot;
+use codeconnections_inventory::table::fast_path;
+use serde_json::{Value, json};
+use support::Lab;
+use support::hostile::{Hostile, Raw};
+use support::lab::{self, ACCOUNT, HOUR, REGION, changes};
+use support::proxy::{Act, Proxy};
+use support::script::{Reply, Script, arn, entry, last};
+use support::whole::{get, put};
+
+/// The most that an item may have.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
+const ITEM: usize = 400 * 1024;
+
+/// At least what DynamoDB counts of a run's record: its JSON, whose names and
+/// values are those of the item.
+async fn largest_run(lab: &Lab) -> usize {
+    let runs = lab.runs().await;
+    let sizes = runs
+        .iter()
+        .map(|run| serde_json::to_string(run).expect("JSON").len());
+    sizes.max().expect("a run")
+}
+
+async fn scripted(lab: &Lab, script: &Script) -> Summary {
+    lab.clock.advance(HOUR);
+    lab.run_with(&script.endpoint, &json!({})).await
+}
+
+#[tokio::test]
+async fn values_of_the_greatest_length_are_recorded_and_longer_ones_told() {
+    let lab = Lab::new().await;
+    // The longest of the service's model, in characters of four bytes.
+    let longest = arn(REGION, &"x".repeat(256 - arn(REGION, "").len()));
+    let name = "🦀".repeat(32);
+    let (whole, known) = (longest.clone(), name.clone());
+    let script = Script::start(move |_| {
+        let mut fits = entry(&arn(REGION, "fits"), &"n".repeat(1024), &"S".repeat(1024));
+        fits["HostArn"] = "h".repeat(1024).into();
+        last(vec![entry(&whole, &known, "AVAILABLE"), fits])
+    })
+    .await;
+    let summary = scripted(&lab, &script).await;
+    assert_eq!(summary.outcome, Outcome::Complete, "{:?}", summary.problems);
+    assert_eq!(changes(&summary), [(ChangeKind::FirstSeen, 2)]);
+    let row = lab.connection(&longest).await;
+    assert_eq!(row.attributes().connection_name.as_deref(), Some(&*name));
+
+    for (field, code) in [
+        ("ConnectionName", "AttributeTooLong"),
+        ("ConnectionStatus", "AttributeTooLong"),
+        ("HostArn", "AttributeTooLong"),
+        ("OwnerAccountId", "AttributeTooLong"),
+        ("ProviderType", "AttributeTooLong"),
+        ("ConnectionArn", "UnreadableArn"),
+    ] {
+        let script = Script::start(move |_| {
+            let mut long = entry(&arn(REGION, "long"), "long", "PENDING");
+            long[field] = match field {
+                "ConnectionArn" => arn(REGION, &"x".repeat(200)),
+                _ => "x".repeat(1025),
+            }
+            .into();
+            let id = format!("beside-{field}");
+            last(vec![long, entry(&arn(REGION, &id), "beside", "PENDING")])
+        })
+        .await;
+        let summary = scripted(&lab, &script).await;
+        assert_eq!(summary.outcome, Outcome::Partial);
+        let error = summary.listings[0].error.as_ref().expect("an error");
+        assert_eq!(&*error.code, code);
+        let problem = &summary.problems[0];
+        assert!(problem.contains("entry 1 of page 1"), "{problem}");
+        assert!(problem.len() < 600, "{problem}");
+        assert_eq!(changes(&summary), [(ChangeKind::FirstSeen, 1)], "{field}");
+    }
+}
+
+#[tokio::test]
+async fn statuses_without_number_are_counted_in_what_fits_a_record() {
+    let lab = Lab::new().await;
+    let script = Script::start(|asked| {
+        let from: usize = asked
+            .token
+            .as_deref()
+            .map_or(0, |token| token.parse().expect("ours"));
+        let entries = (from..from + 100).map(|number| {
+            let status = match number {
+                0..20 => "AVAILABLE".to_owned(),
+                _ => format!("{number}{}", "S".repeat(1000)),
+            };
+            entry(&arn(REGION, &format!("c{number}")), "c", &status)
+        });
+        Reply::Page(
+            entries.collect(),
+            (from < 200).then(|| (from + 100).to_string()),
+        )
+    })
+    .await;
+    for _ in 0..2 {
+        let summary = scripted(&lab, &script).await;
+        assert_eq!(summary.outcome, Outcome::Complete, "{:?}", summary.problems);
+        assert_eq!(summary.connections["AVAILABLE"], 20);
+        assert_eq!(summary.connections[OTHER_STATUSES], 280 - 49);
+        assert_eq!(summary.connections.values().sum::<u64>(), 300);
+    }
+    assert!(largest_run(&lab).await < ITEM);
+    assert_eq!(support::whole::findings(&lab).await, [] as [String; 0]);
+}
+
+#[tokio::test]
+async fn what_a_service_says_for_itself_is_cut_before_it_is_recorded() {
+    let lab = Lab::new().await;
+    // {"__type": "x#Odd", "message": 100,000 bytes}, in CBOR.
+    let mut body = b"\xa2\x66__type\x65x#Odd\x67message\x7a\x00\x01\x86\xa0".to_vec();
+    body.extend([b'm'; 100_000]);
+    let mut refusal = Raw::cbor(body);
+    refusal.head = String::from_utf8(refusal.head)
+        .expect("text")
+        .replace("200 OK", "400 Bad Request")
+        .into();
+    let hostile = Hostile::always(refusal).await;
+    let regions: Vec<String> = (1..=64).map(|number| format!("eu-west-{number}")).collect();
+    lab.clock.advance(HOUR);
+    let summary = lab
+        .run_with(&hostile.endpoint, &json!({"regions": regions}))
+        .await;
+    assert_eq!(summary.outcome, Outcome::Failed);
+    assert!(
+        summary.sequence.is_some(),
+        "the run is recorded: {:?}",
+        summary.problems
+    );
+    assert!(
+        summary.problems[0].ends_with("bytes left out)"),
+        "{:?}",
+        summary.problems
+    );
+    assert!(largest_run(&lab).await < ITEM);
+}
+
+#[tokio::test]
+async fn items_edited_to_the_greatest_size_keep_no_run_from_its_record() {
+    let lab = Lab::new().await;
+    let arns: Vec<String> = (0..3).map(|n| lab.create(&format!("c{n}"))).collect();
+    lab.run().await;
+    for (arn, attribute) in arns.iter().zip(["presence", "first_seen_at", "digest"]) {
+        let key = (format!("ACCOUNT#{ACCOUNT}"), format!("CONNECTION#{arn}"));
+        let mut item = get(&lab, &key).await;
+        let huge = AttributeValue::S("\"\n".repeat(190_000));
+        item.insert(attribute.to_owned(), huge);
+        put(&lab, item).await;
+    }
+    let summary = lab.run().await;
+    assert_eq!(summary.outcome, Outcome::Partial, "{:?}", summary.problems);
+    assert!(summary.sequence.is_some(), "the run is recorded");
+    for attribute in ["presence", "first_seen_at", "digest"] {
+        let told = |problem: &&String| problem.contains(&format!("attribute {attribute}: "));
+        let problem = summary.problems.iter().find(told);
+        let problem = problem.unwrap_or_else(|| panic!("{attribute}: {:?}", summary.problems));
+        assert!(
+            problem.len() < 1_200 && !problem.contains('\n'),
+            "{problem}"
+        );
+    }
+    assert!(largest_run(&lab).await < ITEM);
+}
+
+// --- Events -----------------------------------------------------------------
+
+#[tokio::test]
+async fn an_event_that_no_record_could_hold_is_refused_by_its_field() {
+    let lab = Lab::new().await;
+    let sample = include_str!("../../../events/cloudtrail-create-connection.json");
+    let mut call: Value = serde_json::from_str(sample).expect("JSON");
+    call["detail"]["userIdentity"]["arn"] = "a".repeat(2_049).into();
+    let mut rule: Value =
+        serde_json::from_str(include_str!("../../../events/scheduled-rule.json")).expect("JSON");
+    rule["resources"][0] = "a".repeat(2_049).into();
+    let regions: Vec<String> = (0..65).map(|n| format!("eu-west-{n}")).collect();
+    for (event, told) in [
+        (
+            call,
+            "detail.userIdentity.arn: has 2049 bytes; at most 2048",
+        ),
+        (rule, "resources[0]: has 2049 bytes; at most 2048"),
+        (
+            json!({"regions": regions}),
+            "regions: has 65 entries; at most 64",
+        ),
+    ] {
+        let refused = lab.handler().handle(&event, HOUR).await;
+        let Err(HandlerError::InvalidEvent(error)) = refused else {
+            panic!("refused: {refused:?}");
+        };
+        assert_eq!(error.to_string(), format!("invalid event: {told}"));
+    }
+    assert_eq!(lab.runs().await, [], "nothing was written");
+}
+
+#[tokio::test]
+async fn a_batch_of_more_calls_than_a_record_holds_is_recorded_by_several_runs() {
+    let lab = Lab::new().await;
+    let arn = lab.create("made");
+    let messages: Vec<Value> = (0..150)
+        .map(|number| {
+            let mut event = lab::call_that_made(&arn);
+            event["id"] = format!("{number}").into();
+            event["detail"]["userIdentity"]["arn"] = "p".repeat(2_048).into();
+            event["detail"]["sourceIPAddress"] = "s".repeat(2_048).into();
+            let id = format!("m{number}");
+            json!({"messageId": id, "body": event.to_string(), "eventSource": "aws:sqs"})
+        })
+        .collect();
+    let answer = lab
+        .handler()
+        .handle(&json!({"Records": messages}), Duration::from_secs(300))
+        .await;
+    let Ok(Answer::Batch { failures, runs }) = answer else {
+        panic!("an answer to a batch: {answer:?}");
+    };
+    assert_eq!(failures, [], "no message has to come again");
+    assert!(runs.iter().all(|run| run.outcome == Outcome::Complete));
+    let recorded = lab.runs().await;
+    assert_eq!(recorded.len(), runs.len());
+    let mut calls: Vec<String> = recorded
+        .iter()
+        .flat_map(|run| run.trigger.calls())
+        .map(|call| call.event_id.to_string())
+        .collect();
+    calls.sort_by_key(|id| id.parse::<u32>().expect("a number"));
+    let all: Vec<String> = (0..150).map(|number| number.to_string()).collect();
+    assert_eq!(calls, all, "each call is recorded once");
+    assert!(largest_run(&lab).await < ITEM / 2);
+    assert_eq!(lab.changes(&arn).await.len(), 1);
+}
+
+// --- A source and a table without end ---------------------------------------
+
+#[tokio::test]
+async fn a_listing_of_more_than_the_memory_is_for_is_given_up() {
+    let lab = Lab::new().await;
+    let script = Script::start(|asked| {
+        let id = |n: usize| format!("{}-{}-{n}", asked.region, asked.number);
+        let entries = (0..100).map(|n| entry(&arn(&asked.region, &id(n)), "c", "PENDING"));
+        Reply::Page(entries.collect(), Some(id(0)))
+    })
+    .await;
+    let mut handler = lab.handler_of(lab.source_at(&script.endpoint), lab.table.clone());
+    handler.inventory.policy.limits.connections = 350;
+    let regions = ["eu-west-1", "eu-west-2", "eu-west-3"];
+    let summary = lab::run(&handler, &json!({"regions": regions})).await;
+    assert_eq!(summary.outcome, Outcome::Partial);
+    for listing in &summary.listings {
+        let error = listing.error.as_ref().expect("an error");
+        assert_eq!(&*error.code, "ConnectionLimit", "{}", error.message);
+    }
+    assert!(script.count() <= 3 + 3, "all regions have one limit");
+}
+
+#[test]
+fn the_more_memory_the_more_is_listed() {
+    let [least, default, most] = [128, 256, 10_240].map(|mb| Limits::within(mb).connections);
+    assert!(250 < least && least < default && default < most);
+    assert_eq!(Limits::within(0).connections, 0);
+}
+
+#[tokio::test]
+async fn a_thousand_pages_are_one_listing_to_the_last() {
+    const PAGES: usize = 1_000;
+    // Most are empty, as the service's may be.
+    let page = |number: usize| {
+        let id = format!("of-page-{number}");
+        let entries = if number.is_multiple_of(10) {
+            vec![entry(&arn(REGION, &id), &id, "AVAILABLE")]
+        } else {
+            Vec::new()
+        };
+        let token = (number < PAGES).then(|| number.to_string());
+        Reply::Page(entries, token)
+    };
+    let number =
+        |token: Option<&str>| token.map_or(1, |token| token.parse().map_or(0, |n: usize| n + 1));
+    let lab = Lab::new().await;
+    let whole = Script::start(move |asked| page(number(asked.token.as_deref()))).await;
+    let summary = scripted(&lab, &whole).await;
+    assert_eq!(summary.outcome, Outcome::Complete, "{:?}", summary.problems);
+    assert_eq!(changes(&summary), [(ChangeKind::FirstSeen, 100)]);
+    assert_eq!(whole.count(), PAGES);
+    let summary = scripted(&lab, &whole).await;
+    assert_eq!(
+        (summary.outcome, changes(&summary)),
+        (Outcome::Complete, vec![])
+    );
+
+    // All but the last page: nobody knows what was on it.
+    let broken = Script::start(move |asked| match number(asked.token.as_deref()) {
+        PAGES => Reply::Error(403, "AccessDeniedException"),
+        number => page(number),
+    })
+    .await;
+    let summary = scripted(&lab, &broken).await;
+    assert_eq!(
+        (summary.outcome, changes(&summary)),
+        (Outcome::Partial, vec![])
+    );
+    let problem = &summary.problems[0];
+    assert!(problem.contains("page 1000"), "{problem}");
+}
+
+#[tokio::test]
+async fn a_table_whose_pages_never_end_is_given_up() {
+    let lab = Lab::new().await;
+    let page = json!({
+        "Items": [],
+        "LastEvaluatedKey": {"pk": {"S": format!("ACCOUNT#{ACCOUNT}")}, "sk": {"S": "CONNECTION#x"}},
+    });
+    let hostile = Hostile::always(Raw::json(page.to_string())).await;
+    let table = lab.table_at(&hostile.endpoint);
+    let error = table
+        .read_account(&lab::account())
+        .await
+        .expect_err("refused");
+    let fault = error.fault().expect("a fault");
+    assert_eq!(&*fault.code, "KeyRepeated");
+    assert_eq!(hostile.count(), 2);
+    let mut pages = table.pages();
+    assert!(pages.next().await.expect("a page").is_some());
+    let error = pages.next().await.expect_err("refused");
+    assert_eq!(&*error.fault().expect("a fault").code, "KeyRepeated");
+}
+
+// --- Time -------------------------------------------------------------------
+
+#[tokio::test(start_paused = true)]
+async fn the_longest_run_that_lambda_allows_records_nothing_too_late() {
+    let now = tokio::time::Instant::now();
+    let longest = Duration::from_secs(900);
+    let deadline = Deadline::after(longest);
+    assert!(deadline.writing - now < MAX_OBSERVATION_AGE);
+    assert!(deadline.end - now < longest);
+    assert!(
+        deadline.end - deadline.writing >= Duration::from_secs(5),
+        "for two records"
+    );
+}
+
+/// Write units that a request takes of the table, about: a transaction takes
+/// two for each item, and the index entries of a snapshot and a change.
+fn units(operation: &str, body: &[u8]) -> f64 {
+    match operation {
+        "ExecuteTransaction" => 8.0,
+        "ExecuteStatement" => 1.0,
+        "BatchExecuteStatement" => {
+            let statement = b"\"Statement\":";
+            let statements = body
+                .windows(statement.len())
+                .filter(|part| part == statement);
+            f64::from(u32::try_from(statements.count()).expect("few"))
+        }
+        _ => 0.0,
+    }
+}
+
+#[tokio::test]
+async fn a_table_of_fifty_write_units_a_second_is_filled_by_run_after_run() {
+    const CONNECTIONS: usize = 60;
+    let lab = Lab::new().await;
+    let arns: Vec<String> = (0..CONNECTIONS)
+        .map(|n| lab.create(&format!("c{n}")))
+        .collect();
+    let bucket = Mutex::new(Bucket::new(50.0));
+    let proxy = Proxy::start(&lab.table_endpoint, move |seen| {
+        let cost = units(&seen.operation, &seen.body);
+        if cost == 0.0 || bucket.lock().expect("whole").takes(cost) {
+            Act::Pass
+        } else {
+            Act::fault(400, "ProvisionedThroughputExceededException")
+        }
+    })
+    .await;
+    let table = lab.table_at(&proxy.endpoint);
+    let handler = lab.handler_of(lab.source_at(lab.service.endpoint()), table);
+    let mut partial = 0;
+    loop {
+        lab.clock.advance(HOUR);
+        let summary = lab::run_for(&handler, &json!({}), Duration::from_secs(4)).await;
+        assert!(
+            summary.sequence.is_some(),
+            "it is recorded: {:?}",
+            summary.problems
+        );
+        if summary.outcome == Outcome::Complete {
+            break;
+        }
+        assert_eq!(summary.outcome, Outcome::Partial, "{:?}", summary.problems);
+        assert!(summary.unwritten > 0, "{:?}", summary.problems);
+        partial += 1;
+        assert!(partial < 20, "{:?}", summary.problems);
+    }
+    assert!(partial > 0, "it was too slow for one run");
+    for arn in &arns {
+        let story = lab.story(arn).await;
+        assert_eq!(story, [(ChangeKind::FirstSeen, Some("PENDING".to_owned()))]);
+    }
+    assert_eq!(support::whole::findings(&lab).await, [] as [String; 0]);
+    // What it wrote is what the format says.
+    let read = lab.table.read_account(&lab::account()).await.expect("read");
+    for snapshot in read.snapshots.values() {
+        let format = codeconnections_inventory::domain::Format::CURRENT;
+        let item = snapshot::snapshot_item(&lab::account(), snapshot, format);
+        assert_eq!(
+            fast_path::snapshot::read_snapshot(&item).as_ref(),
+            Ok(snapshot)
+        );
+    }
+}

@@ -1,0 +1,132 @@
+//! Everything that reads what others wrote, with thousands of inputs that
+//! nobody would write. `fuzz/` says what must hold of each, and searches much
+//! further, guided by coverage: what it finds is put to its seeds.
+
+#![allow(
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    missing_docs,
+    reason = "a test says what it expects"
+)]
+
+#[path = "../../../fuzz/src/lib.rs"]
+#[allow(clippy::unwrap_used, reason = "a check fails by a panic")]
+mod fuzz;
+
+use std::path::Path;
+
+use fastrand::Rng;
+
+/// Runs a check over its seeds, and over so many mutations of them.
+fn search(target: &str, check: fn(&[u8]), mutations: usize) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fuzz/seeds")
+        .join(target);
+    let mut files: Vec<_> = std::fs::read_dir(&folder)
+        .expect("seeds")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    files.sort();
+    let seeds: Vec<Vec<u8>> = files
+        .iter()
+        .map(|file| std::fs::read(file).expect("a seed"))
+        .collect();
+    let mut rng = Rng::with_seed(5);
+    for number in 0..seeds.len() + mutations {
+        let input = match seeds.get(number) {
+            Some(seed) => seed.clone(),
+            None => mutated(&seeds, &mut rng),
+        };
+        let shown = String::from_utf8_lossy(&input).into_owned();
+        if let Err(panic) = std::panic::catch_unwind(|| check(&input)) {
+            eprintln!("{target}, input {number}: {shown:?} = {input:?}");
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
+/// A seed, altered in a few places.
+fn mutated(seeds: &[Vec<u8>], rng: &mut Rng) -> Vec<u8> {
+    const WORDS: [&[u8]; 16] = [
+        b"null",
+        b"true",
+        b"-1",
+        b"1e999",
+        b"\"\"",
+        b"{}",
+        b"[]",
+        b"\\u0000",
+        b"\xff\xfe",
+        b"\0",
+        b"\n",
+        "\u{202e}".as_bytes(),
+        "🦀".as_bytes(),
+        b"\xbf",
+        b"\x9b\x40\0\0\0\0\0\0\0",
+        b"\x7f",
+    ];
+    let mut input = rng.choice(seeds).expect("a seed").clone();
+    for _ in 0..rng.usize(1..6) {
+        let at = rng.usize(0..=input.len());
+        let end = rng.usize(at..=input.len().min(at + 40));
+        match rng.u8(0..8) {
+            0 if at < input.len() => input[at] ^= 1 << rng.u8(0..8),
+            1 if at < input.len() => input[at] = rng.u8(..),
+            2 => drop(input.drain(at..end)),
+            3 => input.truncate(at),
+            4 => drop(input.splice(at..end, rng.choice(WORDS).expect("one").to_vec())),
+            5 => {
+                let part = input[at..end].to_vec();
+                let times = if rng.u8(0..50) == 0 {
+                    3_000
+                } else {
+                    rng.usize(1..4)
+                };
+                drop(input.splice(at..at, part.repeat(times)));
+            }
+            6 => {
+                let other = rng.choice(seeds).expect("a seed");
+                let from = rng.usize(0..=other.len());
+                let to = rng.usize(from..=other.len().min(from + 200));
+                drop(input.splice(at..end, other[from..to].to_vec()));
+            }
+            _ => input.insert(at, rng.u8(..)),
+        }
+    }
+    input
+}
+
+#[test]
+fn events_are_refused_by_field_or_read_back_as_they_were() {
+    search("event", fuzz::event, 10_000);
+}
+
+#[test]
+fn words_are_refused_in_a_line_or_written_as_they_were() {
+    search("words", fuzz::words, 10_000);
+}
+
+#[test]
+fn rule_files_are_refused_by_line() {
+    search("rules", fuzz::rules, 2_000);
+}
+
+#[test]
+fn items_are_refused_by_record_and_attribute_or_read_back_as_they_were() {
+    search("items", fuzz::items, 1_000);
+}
+
+#[test]
+fn items_edited_by_hand_are_refused_by_record_and_attribute_or_read_back() {
+    search("edits", fuzz::edits, 1_000);
+}
+
+#[test]
+fn pages_of_a_listing_are_read_or_told_in_a_line() {
+    search("listing", fuzz::listing, 500);
+}
+
+#[test]
+fn answers_of_the_table_are_read_or_told_in_a_line() {
+    search("answers", fuzz::answers, 500);
+}

@@ -1,0 +1,348 @@
+//! Nothing secret is told: not in a log at any level, not in an answer, not in
+//! the table, whatever a service answers. A service may say anything, also what
+//! it was sent: who finds a signature wrong quotes the request, with the session
+//! token in it.
+
+#![allow(clippy::expect_used, missing_docs, reason = "a test")]
+
+use crate::support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, Response, StatusCode};
+use codeconnections_inventory::local::codeconnections::protocol;
+use codeconnections_inventory::local::codeconnections::protocol::Wire;
+use futures_util::{StreamExt, stream};
+use serde_json::{Value, json};
+use support::ccinv::Ccinv;
+use support::emulator::{Emulator, Environment, SECRET_KEY, SESSION_TOKEN};
+use support::lab::{ACCOUNT, Lab, REGION};
+use support::script::{Reply, Script, arn, entry};
+
+const MEMBER: &str = "210987654321";
+const EXTERNAL_ID: &str = "ExternalIdThatIsForStsAlone";
+const PAGE_TOKEN: &str = "PageTokenThatIsForTheNextRequest";
+/// What only an answer's body says.
+const CANARY: &str = "CanaryThatIsInABodyAndNowhereElse";
+
+/// What nobody is told: secrets, and what shows that a request's head or a body
+/// was repeated.
+const UNTOLD: [&str; 8] = [
+    SECRET_KEY,
+    SESSION_TOKEN,
+    EXTERNAL_ID,
+    PAGE_TOKEN,
+    CANARY,
+    "AWS4-",
+    "Signature=",
+    "x-amz-security-token",
+];
+
+#[track_caller]
+fn assert_untold(where_from: &str, told: &str) {
+    let lower = told.to_ascii_lowercase();
+    for secret in UNTOLD {
+        let secret = secret.to_ascii_lowercase();
+        assert!(!lower.contains(&secret), "{where_from}: {secret} in {told}");
+    }
+}
+
+/// A service that gives one answer to everything.
+struct Service {
+    endpoint: String,
+    asked: Arc<AtomicUsize>,
+    server: tokio::task::JoinHandle<()>,
+}
+
+impl Service {
+    async fn start(answer: Answer) -> Self {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        let app = Router::new().fallback(async move |headers: HeaderMap, _body: Bytes| {
+            count.fetch_add(1, Ordering::SeqCst);
+            answer(&headers)
+        });
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port");
+        let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
+        let server = tokio::spawn(async move { axum::serve(listener, app).await.expect("serves") });
+        Self {
+            endpoint,
+            asked,
+            server,
+        }
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+type Answer = fn(&HeaderMap) -> Response<Body>;
+
+fn says(status: u16, content_type: &str, body: String) -> Response<Body> {
+    Response::builder()
+        .status(status)
+        .header("content-type", content_type)
+        .body(Body::from(body))
+        .expect("an answer")
+}
+
+fn cbor(status: u16, body: &Value) -> Response<Body> {
+    let status = StatusCode::from_u16(status).expect("a status");
+    protocol::respond(Wire::CBOR, status, body)
+}
+
+fn json_body(status: u16, body: &Value) -> Response<Body> {
+    says(status, "application/x-amz-json-1.0", body.to_string())
+}
+
+fn xml(status: u16, body: String) -> Response<Body> {
+    says(status, "text/xml", body)
+}
+
+/// As AWS tells that a signature is wrong.
+fn quoting(headers: &HeaderMap) -> String {
+    let head = |name| headers[name].to_str().expect("text");
+    let token = head("x-amz-security-token");
+    assert!(!token.is_empty(), "there is something to quote");
+    format!(
+        "The request signature we calculated does not match the signature you provided. Check \
+         your AWS Secret Access Key and signing method. Consult the service documentation for \
+         details.\n\nThe Canonical String for this request should have been\n'POST\n/\n\n\
+         host:{}\nx-amz-security-token:{token}\n'\n\nauthorization: {}",
+        head("host"),
+        head("authorization"),
+    )
+}
+
+fn page(_: &HeaderMap) -> String {
+    format!("<html><body>{CANARY}</body></html>")
+}
+
+/// What a listing is answered with.
+const LISTINGS: [(&str, Answer); 7] = [
+    ("no CBOR", |h| says(200, "application/cbor", page(h))),
+    ("a page of a proxy", |h| says(403, "text/html", page(h))),
+    ("connections that are a text", |_| {
+        cbor(200, &json!({"Connections": CANARY}))
+    }),
+    ("a status that is a map", |_| {
+        cbor(
+            200,
+            &json!({"Connections": [{"ConnectionStatus": {CANARY: CANARY}}]}),
+        )
+    }),
+    ("a token that is a list", |_| {
+        cbor(200, &json!({"Connections": [], "NextToken": [CANARY]}))
+    }),
+    ("an error without a message", |_| {
+        cbor(
+            400,
+            &json!({"__type": "com.amazonaws.codeconnections#Odd", "other": CANARY}),
+        )
+    }),
+    ("a quoted request", |headers| {
+        let code = "com.amazonaws.codeconnections#InvalidSignatureException";
+        cbor(400, &json!({"__type": code, "message": quoting(headers)}))
+    }),
+];
+
+/// What a request to the table is answered with.
+const TABLES: [(&str, Answer); 8] = [
+    ("no JSON", |h| {
+        says(200, "application/x-amz-json-1.0", page(h))
+    }),
+    ("a page of a proxy", |h| says(403, "text/html", page(h))),
+    ("half of an answer", |_| {
+        let half = format!("{{\"Items\": [{{\"pk\": {{\"S\": \"{CANARY}");
+        says(200, "application/x-amz-json-1.0", half)
+    }),
+    ("items that are a text", |_| {
+        json_body(200, &json!({"Items": CANARY}))
+    }),
+    ("an attribute of no type", |_| {
+        json_body(200, &json!({"Items": [{"pk": {CANARY: CANARY}}]}))
+    }),
+    ("bytes that are none", |_| {
+        json_body(
+            200,
+            &json!({"Items": [{"pk": {"B": format!("{CANARY}!")}}]}),
+        )
+    }),
+    ("an error without a message", |_| {
+        json_body(
+            400,
+            &json!({"__type": "com.amazonaws.dynamodb.v20120810#Odd", "other": CANARY}),
+        )
+    }),
+    ("a quoted request", |headers| {
+        let code = "com.amazonaws.dynamodb.v20120810#IncompleteSignatureException";
+        json_body(400, &json!({"__type": code, "message": quoting(headers)}))
+    }),
+];
+
+fn role(expiration: &str) -> String {
+    format!(
+        "<AssumeRoleResponse><AssumeRoleResult><Credentials>\
+         <AccessKeyId>{MEMBER}</AccessKeyId><SecretAccessKey>{CANARY}</SecretAccessKey>\
+         <SessionToken>{CANARY}</SessionToken>{expiration}\
+         </Credentials></AssumeRoleResult></AssumeRoleResponse>"
+    )
+}
+
+/// What STS is answered with.
+const ROLES: [(&str, Answer); 6] = [
+    ("credentials", |_| {
+        xml(200, role("<Expiration>2099-01-01T00:00:00Z</Expiration>"))
+    }),
+    ("credentials until never", |_| xml(200, role(""))),
+    ("credentials until no time", |_| {
+        xml(200, role(&format!("<Expiration>{CANARY}</Expiration>")))
+    }),
+    ("half of credentials", |_| {
+        let whole = role("");
+        xml(200, whole[..whole.len() - 60].to_owned())
+    }),
+    ("no XML", |_| xml(200, CANARY.to_owned())),
+    ("a quoted request", |headers| {
+        let error = format!(
+            "<ErrorResponse><Error><Type>Sender</Type><Code>SignatureDoesNotMatch</Code>\
+             <Message>{}</Message></Error></ErrorResponse>",
+            quoting(headers)
+        );
+        xml(403, error)
+    }),
+];
+
+/// Which service gives the answer.
+#[derive(Debug, Clone, Copy)]
+enum At {
+    Listing,
+    Table,
+    Sts,
+}
+
+impl At {
+    fn variable(self) -> &'static str {
+        match self {
+            Self::Listing => "AWS_ENDPOINT_URL_CODECONNECTIONS",
+            Self::Table => "AWS_ENDPOINT_URL_DYNAMODB",
+            Self::Sts => "AWS_ENDPOINT_URL_STS",
+        }
+    }
+}
+
+fn cases() -> Vec<(At, &'static str, Answer)> {
+    let listings = LISTINGS.map(|(name, answer)| (At::Listing, name, answer));
+    let tables = TABLES.map(|(name, answer)| (At::Table, name, answer));
+    let roles = ROLES.map(|(name, answer)| (At::Sts, name, answer));
+    [&listings[..], &tables, &roles].concat()
+}
+
+/// Everything that is in the lab's table.
+async fn stored(lab: &Lab) -> String {
+    let all = lab
+        .table
+        .client()
+        .scan()
+        .table_name(lab.table.name().as_str());
+    format!("{:?}", all.send().await.expect("read").items)
+}
+
+/// A listing of more pages than one, by whichever account.
+async fn pages() -> Script {
+    Script::start(|asked| {
+        let entry = |id: &str| vec![entry(&arn(REGION, id), id, "AVAILABLE")];
+        match asked.token.as_deref() {
+            None => Reply::Page(entry("first"), Some(PAGE_TOKEN.to_owned())),
+            Some(PAGE_TOKEN) => Reply::Page(entry("second"), Some(PAGE_TOKEN.to_owned())),
+            Some(other) => panic!("no such token: {other}"),
+        }
+    })
+    .await
+}
+
+async fn function_says_nothing(at: At, name: &str, answer: Answer) {
+    let name = &format!("{at:?}, {name}");
+    let lab = Lab::new().await;
+    let service = Service::start(answer).await;
+    let listing = pages().await;
+    let environment = Environment::of(&lab)
+        .with("AWS_ENDPOINT_URL_CODECONNECTIONS", &listing.endpoint)
+        .with("AWS_ENDPOINT_URL_STS", lab.service.endpoint())
+        .with("ACCOUNTS", "any")
+        .with("MEMBER_ROLE_NAME", "inventory")
+        .with("EXTERNAL_ID", EXTERNAL_ID)
+        .with("LOG_LEVEL", "trace")
+        .with("RUST_LOG", "trace")
+        // What is not to be read is asked for again until time is over.
+        .with("AWS_LAMBDA_FUNCTION_TIMEOUT", "4")
+        .with(at.variable(), &service.endpoint);
+    let emulator = Emulator::start(environment).await;
+    let account = if matches!(at, At::Sts) {
+        MEMBER
+    } else {
+        ACCOUNT
+    };
+
+    let invoked = emulator.invoke(&json!({"account": account})).await;
+
+    assert!(service.asked.load(Ordering::SeqCst) > 0, "{name}: asked");
+    assert_untold(name, &format!("{invoked:?}"));
+    assert_untold(name, &stored(&lab).await);
+    let lines = emulator.end();
+    assert!(
+        lines.iter().any(|line| line.contains("run began")),
+        "{name}: {lines:?}"
+    );
+    for line in lines {
+        assert_untold(name, &line);
+    }
+}
+
+#[tokio::test]
+async fn the_function_tells_no_secret_and_no_body_whatever_it_is_answered() {
+    let cases = cases();
+    let count = cases.len();
+    let checked = stream::iter(cases)
+        .map(|(at, name, answer)| function_says_nothing(at, name, answer))
+        .buffer_unordered(8)
+        .count()
+        .await;
+    assert_eq!(checked, count);
+}
+
+#[tokio::test]
+async fn the_command_line_tells_none_either() {
+    let lab = Lab::new().await;
+    let table = lab.table.name().as_str();
+    for (at, name, answer) in cases() {
+        let service = Service::start(answer).await;
+        let command: &[&str] = match at {
+            // What is not to be read is asked for again for minutes.
+            At::Listing if name != "a quoted request" && name != "a page of a proxy" => continue,
+            At::Listing => &["scan", "--account", ACCOUNT, "--json"],
+            At::Table => &["list", "--table", table],
+            At::Sts => &["scan", "--json"],
+        };
+        let ccinv = Ccinv::at(&lab)
+            .with("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+            .with("AWS_SESSION_TOKEN", SESSION_TOKEN)
+            .with("LOG_LEVEL", "trace")
+            .with("RUST_LOG", "trace")
+            .with(at.variable(), &service.endpoint);
+        let done = ccinv.run(command).await;
+        let name = format!("{at:?}, {name}");
+        assert!(service.asked.load(Ordering::SeqCst) > 0, "{name}: {done:?}");
+        assert_ne!(done.code, 0, "{name}: {done:?}");
+        assert_untold(&name, &done.stdout);
+        assert_untold(&name, &done.stderr);
+    }
+}

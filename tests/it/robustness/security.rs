@@ -1,0 +1,333 @@
+//! What keeps others out: TLS to everything that is not on this machine,
+//! servers that only this machine reaches, and files that only their owner
+//! reads.
+
+#![allow(clippy::expect_used, missing_docs, reason = "a test")]
+#![cfg(target_os = "linux")]
+
+use crate::support;
+
+use std::collections::BTreeSet;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Stdio;
+
+use axum::Router;
+use axum::http::{StatusCode, header};
+use serde_json::Value;
+use support::ccinv::{Ccinv, PROGRAM};
+use support::lab::{ACCOUNT, Lab, REGION};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::process::Command;
+
+/// A place that nothing may be sent to. Its address reaches this machine, but is
+/// not a loopback address by its looks.
+struct Elsewhere {
+    listener: TcpListener,
+    url: String,
+}
+
+impl Elsewhere {
+    fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        listener.set_nonblocking(true).expect("not blocking");
+        let port = listener.local_addr().expect("an address").port();
+        std::net::TcpStream::connect(("0.0.0.0", port)).expect("it can be reached");
+        listener.accept().expect("it was reached");
+        Self {
+            listener,
+            url: format!("http://0.0.0.0:{port}"),
+        }
+    }
+
+    #[track_caller]
+    fn assert_nothing_came(&self) {
+        let came = self.listener.accept();
+        let error = came.expect_err("nothing is sent");
+        assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
+    }
+}
+
+const ENDPOINTS: [&str; 4] = [
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_CODECONNECTIONS",
+    "AWS_ENDPOINT_URL_DYNAMODB",
+    "AWS_ENDPOINT_URL_STS",
+];
+
+#[tokio::test]
+async fn the_command_line_sends_nothing_where_it_would_go_in_the_clear() {
+    let elsewhere = Elsewhere::new();
+    let lab = Lab::new().await;
+    let table = lab.table.name().as_str();
+    let commands: [&[&str]; 4] = [
+        &["scan"],
+        &["scan", "--table", table],
+        &["list", "--table", table],
+        &["verify", "--table", table],
+    ];
+    for command in commands {
+        for variable in ENDPOINTS {
+            let ccinv = Ccinv::at(&lab).with(variable, &elsewhere.url);
+            let done = ccinv.run(command).await;
+            assert_eq!(done.code, 2, "{command:?} {variable}: {done:?}");
+            let complaint = done.complaint();
+            let start = format!("invalid settings: {variable}: \"{}\"", elsewhere.url);
+            assert!(complaint.starts_with(&start), "{complaint}");
+            assert_eq!(ccinv.files(), [] as [&Path; 0], "nothing is made");
+        }
+    }
+    elsewhere.assert_nothing_came();
+    assert_eq!(lab.stand_in.requests(), 0, "not even where it may");
+}
+
+#[tokio::test]
+async fn a_profile_can_not_send_it_there_either() {
+    let elsewhere = Elsewhere::new();
+    let lab = Lab::new().await;
+    let url = &elsewhere.url;
+    let profiles = [
+        (
+            "AWS_ENDPOINT_URL_DYNAMODB",
+            format!(
+                "[default]\nservices = mine\n[services mine]\ndynamodb =\n  endpoint_url = {url}\n"
+            ),
+        ),
+        (
+            "AWS_ENDPOINT_URL",
+            format!("[default]\nendpoint_url = {url}\n"),
+        ),
+    ];
+    for (variable, profile) in profiles {
+        let ccinv = Ccinv::at(&lab).without("AWS_ENDPOINT_URL_DYNAMODB");
+        let folder = ccinv.folder().join(".aws");
+        std::fs::create_dir(&folder).expect("a folder");
+        std::fs::write(folder.join("config"), profile).expect("a profile");
+        let done = ccinv.run(&["list", "--table", "inventory"]).await;
+        assert_eq!(done.code, 2, "{done:?}");
+        let complaint = done.complaint();
+        let start = format!("invalid settings: {variable}: \"{url}\"");
+        assert!(complaint.starts_with(&start), "{complaint}");
+    }
+    elsewhere.assert_nothing_came();
+}
+
+#[tokio::test]
+async fn what_is_on_this_machine_is_not_asked_through_a_proxy_that_reads_it() {
+    let proxy = Elsewhere::new();
+    let lab = Lab::new().await;
+    let table = lab.table.name().as_str();
+    for variable in ["HTTP_PROXY", "http_proxy", "ALL_PROXY"] {
+        let ccinv = Ccinv::at(&lab).with(variable, &proxy.url);
+        let done = ccinv.run(&["list", "--table", table]).await;
+        assert_eq!(done.code, 2, "{variable}: {done:?}");
+        let complaint = done.complaint();
+        assert!(
+            complaint.contains("in the clear: put its host into NO_PROXY"),
+            "{complaint}"
+        );
+        // With none in between it is fine; nothing is recorded there yet.
+        let direct = ccinv.with("NO_PROXY", "127.0.0.1");
+        let done = direct.run(&["list", "--table", table]).await;
+        assert_eq!(done.code, 4, "{variable}: {done:?}");
+    }
+    proxy.assert_nothing_came();
+}
+
+#[tokio::test]
+async fn a_proxy_is_told_the_name_of_a_service_and_nothing_that_is_said_to_it() {
+    let proxy = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
+    let url = format!("http://{}", proxy.local_addr().expect("an address"));
+    let ccinv = Ccinv::offline()
+        .with("AWS_REGION", REGION)
+        .with("AWS_ACCESS_KEY_ID", ACCOUNT)
+        .with("AWS_SECRET_ACCESS_KEY", "secret")
+        .with("HTTPS_PROXY", &url);
+    let mut asking = ccinv
+        .command(&["list", "--table", "inventory"])
+        .spawn()
+        .expect("it starts");
+    let (mut asked, _) = proxy.accept().await.expect("it asks");
+    let mut said = Vec::new();
+    while !said.ends_with(b"\r\n\r\n") {
+        let read = asked.read_buf(&mut said).await.expect("text");
+        assert_ne!(read, 0, "{said:?}");
+    }
+    let name = format!("dynamodb.{REGION}.amazonaws.com:443");
+    let head = format!("CONNECT {name} HTTP/1.1\r\nHost: {name}\r\n\r\n");
+    assert_eq!(String::from_utf8(said).expect("text"), head);
+    asked
+        .write_all(b"HTTP/1.1 200 OK\r\n\r\n")
+        .await
+        .expect("told");
+    // A handshake of TLS, and not a request.
+    assert_eq!(asked.read_u8().await.expect("a byte"), 0x16);
+    asking.kill().await.expect("ended");
+}
+
+#[tokio::test]
+async fn the_function_does_not_start_where_it_would_send_in_the_clear() {
+    let elsewhere = Elsewhere::new();
+    for variable in ENDPOINTS {
+        let output = Command::new(env!("CARGO_BIN_EXE_codeconnections-inventory"))
+            .env_clear()
+            .env("TABLE_NAME", "inventory")
+            .env("TOMBSTONE_GUARD", "2")
+            .env("AWS_REGION", REGION)
+            .env("AWS_ACCESS_KEY_ID", ACCOUNT)
+            .env("AWS_SECRET_ACCESS_KEY", "secret")
+            .env(variable, &elsewhere.url)
+            .output()
+            .await
+            .expect("it starts");
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let line: Value = serde_json::from_slice(&output.stdout).expect("one line of JSON");
+        assert_eq!(line["message"], "the function can't start");
+        let error = line["error"].as_str().expect("an error");
+        // Whatever else is wrong stands there, too.
+        assert!(
+            error.starts_with("invalid settings: TOMBSTONE_GUARD: "),
+            "{error}"
+        );
+        let told = format!("; {variable}: \"{}\"", elsewhere.url);
+        assert!(error.contains(&told), "{error}");
+        assert_eq!(output.stderr, b"");
+    }
+    elsewhere.assert_nothing_came();
+}
+
+#[tokio::test]
+async fn nothing_is_sent_on_to_where_an_answer_points() {
+    let elsewhere = Elsewhere::new();
+    let lab = Lab::new().await;
+    for status in [301, 302, 307, 308] {
+        let status = StatusCode::from_u16(status).expect("a status");
+        let location = elsewhere.url.clone();
+        let app = Router::new().fallback(async move || (status, [(header::LOCATION, location)]));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port");
+        let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
+        let server = tokio::spawn(async move { axum::serve(listener, app).await });
+        let at = |variable| Ccinv::at(&lab).with(variable, &endpoint);
+        for (variable, command) in [
+            (ENDPOINTS[1], &["scan", "--account", ACCOUNT][..]),
+            (ENDPOINTS[2], &["list", "--table", "inventory"]),
+            (ENDPOINTS[3], &["scan"]),
+        ] {
+            let done = at(variable).run(command).await;
+            assert_ne!(done.code, 0, "{status} {command:?}: {done:?}");
+        }
+        server.abort();
+    }
+    elsewhere.assert_nothing_came();
+}
+
+#[tokio::test]
+async fn what_serves_is_reached_from_this_machine_only_and_what_is_stored_by_its_owner_only() {
+    let ccinv = Ccinv::offline();
+    // Whatever a new file's permissions would be.
+    let script = "umask 000; exec \"$0\" demo --dir d --serve";
+    let mut demo = Command::new("sh")
+        .args(["-c", script, PROGRAM])
+        .current_dir(ccinv.folder())
+        .env_clear()
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("a shell");
+    let mut lines = BufReader::new(demo.stdout.take().expect("piped")).lines();
+    loop {
+        let line = lines.next_line().await.expect("text").expect("it serves");
+        if line.starts_with("The account stays up at ") {
+            break;
+        }
+    }
+    let pid = demo.id().expect("it runs");
+
+    let listening = listening(pid);
+    assert!(listening.len() >= 2, "table and service: {listening:?}");
+    for address in &listening {
+        assert!(address.starts_with("0100007F:"), "127.0.0.1, not {address}");
+    }
+
+    let files = std::fs::read_dir(ccinv.folder().join("d")).expect("a folder");
+    let mut names = BTreeSet::new();
+    for file in files {
+        let file = file.expect("an entry");
+        let name = file.file_name().into_string().expect("UTF-8");
+        assert_eq!(mode(&file.path()), 0o600, "{name}");
+        names.insert(name);
+    }
+    let expected = ["demo.db", "demo.db-shm", "demo.db-wal"].map(str::to_owned);
+    assert_eq!(names, BTreeSet::from(expected));
+    demo.kill().await.expect("ended");
+}
+
+/// The addresses at which a process listens, as the kernel writes them.
+fn listening(pid: u32) -> BTreeSet<String> {
+    let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd")).expect("its descriptors");
+    let sockets: BTreeSet<String> = descriptors
+        .filter_map(|entry| {
+            let target = std::fs::read_link(entry.ok()?.path()).ok()?;
+            let inode = target
+                .to_str()?
+                .strip_prefix("socket:[")?
+                .strip_suffix(']')?;
+            Some(inode.to_owned())
+        })
+        .collect();
+    ["tcp", "tcp6"]
+        .iter()
+        .flat_map(|table| {
+            let table = std::fs::read_to_string(format!("/proc/{pid}/net/{table}"));
+            let lines: Vec<String> = table
+                .unwrap_or_default()
+                .lines()
+                .map(str::to_owned)
+                .collect();
+            lines
+        })
+        .filter_map(|line| {
+            // number, local address, remote address, state, …, inode
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let listens = fields.get(3) == Some(&"0A") && sockets.contains(*fields.get(9)?);
+            listens.then(|| fields[1].to_owned())
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn a_database_that_others_can_open_is_told_and_left_as_it_is() {
+    let lab = Lab::new().await;
+    lab.create("storefront");
+    let ccinv = Ccinv::at(&lab);
+    ccinv.fine(&["scan", "--db", "mine.db"]).await;
+    let file = ccinv.folder().join("mine.db");
+    let ask = async || ccinv.run(&["list", "--db", "mine.db"]).await;
+    let own = ask().await;
+    assert_eq!((own.code, own.stderr.as_str()), (0, ""));
+    for (mode_set, can) in [
+        (0o640, "read"),
+        (0o604, "read"),
+        (0o620, "write"),
+        (0o666, "write"),
+    ] {
+        std::fs::set_permissions(&file, PermissionsExt::from_mode(mode_set)).expect("set");
+        let done = ask().await;
+        assert_eq!((done.code, &done.stdout), (0, &own.stdout));
+        let warning = format!(
+            "ccinv: warning: others can {can} mine.db (mode {mode_set:04o}); chmod 600 mine.db \
+             keeps it to you\n"
+        );
+        assert_eq!(done.stderr, warning);
+        assert_eq!(mode(&file), mode_set);
+    }
+}
+
+fn mode(path: &Path) -> u32 {
+    path.metadata().expect("a file").permissions().mode() & 0o777
+}

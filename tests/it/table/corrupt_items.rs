@@ -1,0 +1,1130 @@
+//! Items: what is written is read back, a snapshot stays within one write
+//! unit, and what somebody else wrote is told and not believed.
+
+#![allow(
+    clippy::expect_used,
+    missing_docs,
+    reason = "a test says what it expects"
+)]
+
+use crate::support;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use codeconnections_inventory::aws::Meter;
+use codeconnections_inventory::domain::account::RunReference;
+use codeconnections_inventory::domain::diff::Step;
+use codeconnections_inventory::domain::event_summary::harmless;
+use codeconnections_inventory::domain::listing::{Filter, Window};
+use codeconnections_inventory::domain::plan::Touch;
+use codeconnections_inventory::domain::run::{ListingError, ListingReport, SnapshotsRecord};
+use codeconnections_inventory::domain::{
+    AccountId, AccountRecord, ApiCall, Attributes, Cause, Change, ChangeKind, Clock, ConnectionArn,
+    Digest, Format, Outcome, Presence, Region, RunId, RunRecord, Snapshot, Timestamp, Trigger,
+    UnknownMembers,
+};
+use codeconnections_inventory::local::ManualClock;
+use codeconnections_inventory::table::{Corrupt, TableError, Write, keys};
+use proptest::prelude::*;
+use proptest::test_runner::{TestRunner, contextualize_config};
+use serde_json::{Value, json};
+use support::Lab;
+use support::lab::{self, account, changes};
+use support::script::{self, Script};
+
+type Item = HashMap<String, AttributeValue>;
+
+// --- Read back --------------------------------------------------------------
+
+static NUMBER: AtomicU64 = AtomicU64::new(0);
+
+/// An account that no other case uses.
+fn fresh_account() -> AccountId {
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    format!("{number:012}").parse().expect("an account")
+}
+
+/// Texts: of any characters, empty, and those that mean something elsewhere.
+fn text() -> impl Strategy<Value = Box<str>> {
+    prop_oneof![
+        4 => any::<String>(),
+        1 => prop::sample::select(vec!["", " ", "null", "'; DROP", "\"", "\\", "é\u{301}", "日本", "🦀", "#", "a\0b", "\u{10ffff}"])
+            .prop_map(str::to_owned),
+    ]
+    .prop_map(String::into_boxed_str)
+}
+
+fn maybe_text() -> impl Strategy<Value = Option<Box<str>>> {
+    prop::option::of(text())
+}
+
+/// Words of an enumeration: those that are known, and any other.
+fn word(known: &'static [&'static str]) -> impl Strategy<Value = Option<Box<str>>> {
+    prop::option::of(prop_oneof![
+        prop::sample::select(known).prop_map(Into::into),
+        text(),
+    ])
+}
+
+fn time() -> impl Strategy<Value = Timestamp> {
+    prop_oneof![any::<i64>(), 0..4_102_444_800_000_i64].prop_map(Timestamp::from_millis)
+}
+
+fn window() -> impl Strategy<Value = Window> {
+    (time(), time()).prop_map(|(a, b)| Window {
+        began_at: a.min(b),
+        ended_at: a.max(b),
+    })
+}
+
+fn a_region() -> impl Strategy<Value = Region> {
+    "[a-z]{2}(-gov)?-[a-z]{4,9}-[0-9]{1,2}".prop_map(|text| text.parse().expect("a region"))
+}
+
+fn arn() -> impl Strategy<Value = ConnectionArn> {
+    let partition = prop::sample::select(vec!["aws", "aws-cn", "aws-us-gov"]);
+    let service = prop::sample::select(vec!["codeconnections", "codestar-connections"]);
+    (
+        partition,
+        service,
+        a_region(),
+        "[0-9]{12}",
+        "[^\\s\\pC]{1,40}",
+    )
+        .prop_filter_map(
+            "longer than an ARN",
+            |(partition, service, region, owner, id)| {
+                let text = format!("arn:{partition}:{service}:{region}:{owner}:connection/{id}");
+                text.parse().ok()
+            },
+        )
+}
+
+fn run_id() -> impl Strategy<Value = RunId> {
+    (time(), any::<u128>()).prop_map(|(time, random)| RunId::new(time, random))
+}
+
+fn digest() -> impl Strategy<Value = Digest> {
+    any::<u64>().prop_map(|seed| Digest::of(&seed))
+}
+
+/// Any JSON within what an item can hold, and beyond.
+fn unknown_members() -> BoxedStrategy<UnknownMembers> {
+    let value = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        any::<String>().prop_map(Value::from),
+    ];
+    let value = value.prop_recursive(20, 64, 3, |value| {
+        prop_oneof![
+            prop::collection::vec(value.clone(), 0..3).prop_map(Value::from),
+            prop::collection::btree_map(any::<String>(), value, 0..3)
+                .prop_map(|map| map.into_iter().collect()),
+        ]
+    });
+    let name = any::<String>().prop_map(Box::from);
+    prop_oneof![
+        3 => Just(BTreeMap::new()),
+        1 => prop::collection::btree_map(name, value, 0..20),
+    ]
+    .prop_map(UnknownMembers::new)
+    .boxed()
+}
+
+fn attributes() -> BoxedStrategy<Attributes> {
+    let status = word(&["PENDING", "AVAILABLE", "ERROR"]);
+    let provider = word(&["Bitbucket", "GitHub", "GitLabSelfManaged", "AzureDevOps"]);
+    (
+        maybe_text(),
+        status,
+        maybe_text(),
+        maybe_text(),
+        maybe_text(),
+        provider,
+        unknown_members(),
+    )
+        .prop_map(
+            |(connection_name, status, host_arn, owner, endpoint, provider, unknown_members)| {
+                Attributes {
+                    connection_name,
+                    connection_status: status.map(|word| (&*word).into()),
+                    host_arn,
+                    owner_account_id: owner,
+                    provider_endpoint: endpoint,
+                    provider_type: provider.map(|word| (&*word).into()),
+                    unknown_members,
+                }
+            },
+        )
+        .boxed()
+}
+
+fn presence() -> impl Strategy<Value = Presence> {
+    prop_oneof![
+        Just(Presence::Present),
+        window().prop_map(|seen_gone| Presence::Deleted { seen_gone }),
+    ]
+}
+
+/// A snapshot and a change with its version, of any connection.
+fn step() -> impl Strategy<Value = Step> {
+    let snapshot = (
+        attributes(),
+        presence(),
+        (time(), window(), time()),
+        any::<u32>(),
+        prop::collection::btree_set(a_region(), 0..18),
+        digest(),
+    );
+    let change = (
+        prop::sample::select(ChangeKind::ALL.to_vec()),
+        prop::option::of(attributes()),
+        prop::option::of(attributes()),
+        prop::option::of(time()),
+        window(),
+        run_id(),
+        (
+            maybe_text(),
+            prop::option::of(digest()),
+            prop::option::of(cause()),
+        ),
+    );
+    (arn(), snapshot, change).prop_map(|(arn, snapshot, change)| {
+        let (attributes, presence, times, version, listed_in, digest) = snapshot;
+        let (first_seen_at, last_seen, status_since) = times;
+        let (kind, before, after, previously_seen_at, observed, run_id, last) = change;
+        Step {
+            snapshot: Snapshot {
+                arn: arn.clone(),
+                attributes,
+                presence,
+                first_seen_at,
+                last_seen,
+                status_since,
+                version,
+                listed_in: listed_in.into_iter().collect(),
+                digest,
+            },
+            change: Change {
+                format: Format::CURRENT,
+                account: account(),
+                arn,
+                version,
+                kind,
+                before,
+                after,
+                previously_seen_at,
+                observed_at: observed.began_at,
+                observed_until: observed.ended_at,
+                run_id,
+                event_id: last.0,
+                cause: last.2,
+                previous_digest: last.1,
+            },
+        }
+    })
+}
+
+fn counts() -> impl Strategy<Value = BTreeMap<String, u64>> {
+    prop::collection::btree_map("\\PC{1,12}", any::<u64>(), 0..5)
+}
+
+/// On the heap, as all that is part of a larger one: its tree is deep.
+fn call() -> BoxedStrategy<ApiCall> {
+    let who = (maybe_text(), maybe_text(), maybe_text(), maybe_text());
+    let unnamed = (maybe_text(), maybe_text(), maybe_text());
+    let when = (prop::option::of(time()), a_region());
+    (text(), text(), maybe_text(), when, who, unnamed)
+        .prop_map(
+            |(event_id, event_name, cloudtrail_id, (event_time, region), who, unnamed)| ApiCall {
+                event_id,
+                cloudtrail_id,
+                event_name,
+                event_time,
+                region,
+                principal_arn: who.0,
+                source_ip: who.1,
+                resource_arn: who.2,
+                error_code: who.3,
+                principal_type: unnamed.0,
+                principal_id: unnamed.1,
+                principal_authority: unnamed.2,
+            },
+        )
+        .boxed()
+}
+
+fn cause() -> impl Strategy<Value = Cause> {
+    prop_oneof![
+        Just(Cause::NoCallSeen),
+        call().prop_map(|call| Cause::ApiCall(Box::new(call))),
+    ]
+}
+
+fn trigger() -> impl Strategy<Value = Trigger> {
+    prop_oneof![
+        Just(Trigger::Request),
+        (maybe_text(), maybe_text()).prop_map(|(event_id, source_arn)| Trigger::Schedule {
+            event_id,
+            source_arn,
+        }),
+        (text(), text(), maybe_text(), maybe_text()).prop_map(
+            |(event_id, event_name, principal_arn, source_ip)| Trigger::ApiCall {
+                event_id,
+                event_name,
+                principal_arn,
+                source_ip,
+            }
+        ),
+        prop::collection::vec(call(), 0..4).prop_map(|calls| Trigger::ApiCalls { calls }),
+    ]
+}
+
+fn listing() -> impl Strategy<Value = ListingReport> {
+    let error = prop::option::of((text(), text()));
+    let numbers = (any::<bool>(), any::<u32>(), any::<u32>());
+    (a_region(), numbers, window(), error).prop_map(|(region, numbers, window, error)| {
+        let (complete, pages, connections) = numbers;
+        ListingReport {
+            region,
+            complete,
+            pages,
+            connections,
+            began_at: window.began_at,
+            ended_at: window.ended_at,
+            error: error.map(|(code, message)| ListingError { code, message }),
+        }
+    })
+}
+
+fn outcome() -> impl Strategy<Value = Outcome> {
+    prop::sample::select(vec![Outcome::Complete, Outcome::Partial, Outcome::Failed])
+}
+
+fn run_record() -> impl Strategy<Value = RunRecord> {
+    let filter = (word(&["GitHub"]), maybe_text());
+    let kinds = prop::sample::select(ChangeKind::ALL.to_vec());
+    let who = (run_id(), window(), outcome(), trigger(), filter);
+    let found = (
+        prop::collection::vec(text(), 0..4),
+        prop::collection::vec(listing(), 0..4),
+        counts(),
+        prop::collection::btree_map(kinds, any::<u64>(), 0..5),
+    );
+    let rest = (
+        any::<u64>(),
+        (any::<u64>(), any::<u64>()),
+        text(),
+        prop::option::of((any::<u64>(), digest())),
+        (prop::option::of(any::<u64>()), prop::option::of(digest())),
+    );
+    (any::<u64>(), who, found, rest).prop_map(|(sequence, who, found, rest)| {
+        let (run_id, times, outcome, trigger, (provider, host_arn)) = who;
+        let (problems, listings, connections, changes) = found;
+        let (tombstones_held_back, left, code_version, snapshots, last) = rest;
+        let (unwritten, unsettled) = left;
+        let (account_sequence, previous_digest) = last;
+        RunRecord {
+            format: Format::CURRENT,
+            account: account(),
+            sequence,
+            run_id,
+            started_at: times.began_at,
+            finished_at: times.ended_at,
+            outcome,
+            problems: problems.into_iter().map(String::from).collect(),
+            trigger,
+            filter: Filter {
+                provider_type: provider.map(|word| (&*word).into()),
+                host_arn,
+            },
+            listings,
+            connections,
+            changes,
+            tombstones_held_back,
+            unwritten,
+            unsettled,
+            unconfirmed: unsettled / 2,
+            retired_regions: Vec::new(),
+            code_version,
+            snapshots: snapshots.map(|(count, digest)| SnapshotsRecord { count, digest }),
+            account_sequence,
+            previous_digest,
+        }
+    })
+}
+
+fn reference() -> impl Strategy<Value = RunReference> {
+    (any::<u64>(), run_id(), time(), outcome()).prop_map(
+        |(sequence, run_id, started_at, outcome)| RunReference {
+            sequence,
+            run_id,
+            started_at,
+            outcome,
+        },
+    )
+}
+
+fn account_record() -> impl Strategy<Value = AccountRecord> {
+    let events = prop::collection::btree_map("\\PC{1,40}", any::<u64>(), 0..9);
+    let coverage = prop::collection::btree_map(a_region(), time(), 0..5);
+    let runs = (reference(), prop::option::of(reference()));
+    (any::<u64>(), digest(), runs, coverage, events, counts()).prop_map(
+        |(sequence, head, (last_attempt, last_complete), coverage, events, connections)| {
+            let events = events.into_iter();
+            AccountRecord {
+                format: Format::CURRENT,
+                account: account(),
+                sequence,
+                head,
+                last_attempt,
+                last_complete,
+                coverage_until: coverage.clone(),
+                coverage,
+                recent_events: events.map(|(id, run)| (id.into_boxed_str(), run)).collect(),
+                connections,
+            }
+        },
+    )
+}
+
+/// Records a step; by the clock that is passed, nothing is ever too late.
+async fn record(lab: &Lab, account: &AccountId, known: Option<&Snapshot>, step: &Step) -> Write {
+    let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Timestamp::from_millis(i64::MIN)));
+    let written = lab.table.record(account, known, step, &clock).await;
+    written.expect("in time")
+}
+
+/// Runs `case` on many values, against one table.
+fn for_many<S: Strategy>(
+    strategy: &S,
+    case: impl AsyncFn(&Lab, S::Value) -> Result<(), TestCaseError>,
+) {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let lab = runtime.block_on(Lab::new());
+    // Nothing is kept on disk: a failure shows its values.
+    let config = contextualize_config(ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(96)
+    });
+    let result = TestRunner::new(config).run(strategy, |value| runtime.block_on(case(&lab, value)));
+    if let Err(failure) = result {
+        panic!("{failure}");
+    }
+}
+
+#[test]
+fn a_snapshot_and_its_change_are_read_back_as_they_were_written() {
+    for_many(&(step(), step()), async |lab, (first, second)| {
+        let account = fresh_account();
+        let of_account = |step: Step| {
+            let change = Change {
+                account: account.clone(),
+                ..step.change
+            };
+            Step { change, ..step }
+        };
+        let (first, mut second) = (of_account(first), of_account(second));
+        // The second is a later step of the same connection.
+        let arn = first.snapshot.arn.clone();
+        second.snapshot.arn = arn.clone();
+        second.change.arn = arn.clone();
+        second.change.version = first.change.version.wrapping_add(1);
+        second.snapshot.version = second.change.version;
+        second.change.observed_at = second
+            .change
+            .observed_at
+            .max(first.snapshot.last_seen.ended_at);
+
+        let mut expected = Vec::new();
+        let mut known = None;
+        for step in [&first, &second] {
+            let written = record(lab, &account, known, step).await;
+            prop_assert_eq!(written, Write::Written);
+            expected.push(step.change.clone());
+            known = Some(&step.snapshot);
+
+            let read = lab.table.read_snapshot(&account, &arn).await;
+            prop_assert_eq!(read, Ok(Some(step.snapshot.clone())));
+            let state = lab.table.read_account(&account).await.expect("read");
+            prop_assert_eq!(&state.corrupt, &[]);
+            prop_assert_eq!(state.snapshots.len(), 1);
+            prop_assert_eq!(&state.snapshots[&arn], &step.snapshot);
+
+            let mut sorted = expected.clone();
+            sorted.sort_by_key(|change| change.version);
+            let changes = lab.table.changes_of(&account, &arn).await.expect("read");
+            prop_assert_eq!(&changes, &sorted);
+            let digests = |changes: &[Change]| changes.iter().map(Change::digest).collect();
+            let (read, made): (Vec<_>, Vec<_>) = (digests(&changes), digests(&sorted));
+            prop_assert_eq!(read, made, "what is read back has the same digest");
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn the_index_by_status_tells_a_present_connection_and_no_tombstone() {
+    for_many(&step(), async |lab, step| {
+        let account = fresh_account();
+        let written = record(lab, &account, None, &step).await;
+        prop_assert_eq!(written, Write::Written);
+        let Some(status) = &step.snapshot.attributes.connection_status else {
+            return Ok(());
+        };
+        let rows = lab.table.in_status(status).await.expect("read");
+        let row = rows.into_iter().find(|row| row.account == account);
+        if step.snapshot.is_deleted() {
+            prop_assert_eq!(row, None);
+        } else {
+            let row = row.expect("a row");
+            prop_assert_eq!(row.arn, step.snapshot.arn);
+            // What came later is not projected: an index can't be changed in place.
+            let projected = Attributes {
+                provider_endpoint: None,
+                unknown_members: UnknownMembers::default(),
+                ..step.snapshot.attributes
+            };
+            prop_assert_eq!(row.attributes, projected);
+            prop_assert_eq!(row.first_seen_at, step.snapshot.first_seen_at);
+            prop_assert_eq!(row.status_since, step.snapshot.status_since);
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_touched_snapshot_differs_only_in_when_and_where_it_was_seen() {
+    let regions = prop::option::of(prop::collection::btree_set(a_region(), 0..5));
+    for_many(
+        &(step(), window(), regions),
+        async |lab, (step, window, regions)| {
+            let account = fresh_account();
+            let written = record(lab, &account, None, &step).await;
+            prop_assert_eq!(written, Write::Written);
+            let listed_in: Option<Vec<Region>> =
+                regions.map(BTreeSet::into_iter).map(Iterator::collect);
+            let touch = Touch {
+                snapshot: &step.snapshot,
+                window,
+                listed_in: listed_in.clone(),
+            };
+            let written = lab.table.touch(&account, &[touch]).await;
+
+            let before = step.snapshot.last_seen;
+            let newer = window.began_at > before.began_at && window.ended_at >= before.ended_at;
+            let expected = if newer {
+                prop_assert_eq!(written, [Write::Written]);
+                Snapshot {
+                    last_seen: window,
+                    listed_in: listed_in.unwrap_or(step.snapshot.listed_in.clone()),
+                    ..step.snapshot.clone()
+                }
+            } else {
+                prop_assert_eq!(written, [Write::Conflict]);
+                step.snapshot.clone()
+            };
+            let arn = &step.snapshot.arn;
+            let read = lab.table.read_snapshot(&account, arn).await;
+            prop_assert_eq!(read, Ok(Some(expected)));
+            Ok(())
+        },
+    );
+}
+
+#[test]
+fn a_run_is_read_back_as_it_was_written() {
+    for_many(&run_record(), async |lab, run| {
+        let run = RunRecord {
+            account: fresh_account(),
+            ..run
+        };
+        prop_assert_eq!(lab.table.record_run(&run).await, Write::Written);
+        let read = lab.table.read_run(&run.account, run.sequence).await;
+        let read = read.expect("read").expect("a run");
+        prop_assert_eq!(read.digest(), run.digest());
+        prop_assert_eq!(&read, &run);
+        let last = lab.table.read_last_run(&run.account).await.expect("read");
+        prop_assert_eq!(last.as_ref(), Some(&run));
+        let runs = lab.table.runs_of(&run.account, 10).await.expect("read");
+        prop_assert_eq!(runs, [run]);
+        Ok(())
+    });
+}
+
+#[test]
+fn an_accounts_record_is_read_back_as_it_was_written() {
+    for_many(
+        &(account_record(), account_record()),
+        async |lab, (first, mut second)| {
+            let account = fresh_account();
+            let first = AccountRecord {
+                account: account.clone(),
+                ..first
+            };
+            second.account = account.clone();
+            // A run that was complete stays so.
+            second.last_complete = second.last_complete.or(first.last_complete.clone());
+            // And a region that was listed.
+            second.coverage.extend(first.coverage.clone());
+            second.coverage_until.extend(first.coverage_until.clone());
+
+            let mut known = None;
+            for record in [&first, &second] {
+                let written = lab.table.write_account(known, record).await;
+                prop_assert_eq!(written, Write::Written);
+                known = Some(record);
+                let read = lab.table.read_record(&account).await;
+                prop_assert_eq!(read, Ok(Some(record.clone())));
+                let state = lab.table.read_account(&account).await.expect("read");
+                prop_assert_eq!(state.record.as_ref(), Some(record));
+                prop_assert_eq!(&state.corrupt, &[]);
+            }
+            let accounts = lab.table.accounts().await.expect("read");
+            prop_assert!(accounts.contains(&account));
+            Ok(())
+        },
+    );
+}
+
+// --- One write unit ---------------------------------------------------------
+
+/// The regions of the service; opt-in ones keep their connections to
+/// themselves.
+const REGIONS: [&str; 17] = [
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-south-1",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ca-central-1",
+    "eu-central-1",
+    "eu-north-1",
+    "eu-south-1",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-west-3",
+    "sa-east-1",
+    "us-east-1",
+    "us-east-2",
+    "us-west-1",
+    "us-west-2",
+];
+
+/// An item's size as DynamoDB counts it.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>
+fn size(item: &Item) -> usize {
+    let attributes = item.iter();
+    attributes
+        .map(|(name, value)| name.len() + size_of_value(value))
+        .sum()
+}
+
+fn size_of_value(value: &AttributeValue) -> usize {
+    const NESTING: usize = 3;
+    match value {
+        AttributeValue::S(text) => text.len(),
+        AttributeValue::N(digits) => {
+            let significant = digits.trim_start_matches(['-', '0']).trim_end_matches('0');
+            let significant = significant.chars().filter(char::is_ascii_digit).count();
+            significant.div_ceil(2) + 1 + usize::from(digits.starts_with('-'))
+        }
+        AttributeValue::Bool(_) | AttributeValue::Null(_) => 1,
+        AttributeValue::Ss(set) => NESTING + set.iter().map(|text| text.len() + 1).sum::<usize>(),
+        AttributeValue::L(list) => {
+            NESTING
+                + list
+                    .iter()
+                    .map(|value| size_of_value(value) + 1)
+                    .sum::<usize>()
+        }
+        AttributeValue::M(map) => NESTING + size(map) + map.len(),
+        other => panic!("{other:?} is of a type never written"),
+    }
+}
+
+#[test]
+fn an_items_size_is_counted_as_dynamodb_counts_it() {
+    let s = |text: &str| AttributeValue::S(text.to_owned());
+    let n = |digits: &str| AttributeValue::N(digits.to_owned());
+    for (value, bytes) in [
+        (s(""), 0),
+        (s("é"), 2),
+        (n("0"), 1),
+        (n("1"), 2),
+        (n("1000"), 2),
+        (n("12345"), 4),
+        (n("-12"), 3),
+        (AttributeValue::Null(true), 1),
+        (AttributeValue::Ss(vec!["ab".to_owned(), "c".to_owned()]), 8),
+        (AttributeValue::L(vec![s("abc"), n("7")]), 10),
+        (
+            AttributeValue::M(Item::from([("key".to_owned(), s("abc"))])),
+            10,
+        ),
+    ] {
+        assert_eq!(size_of_value(&value), bytes, "{value:?}");
+    }
+    assert_eq!(size(&Item::from([("name".to_owned(), s("abc"))])), 7);
+}
+
+#[tokio::test]
+async fn the_largest_usual_snapshot_costs_one_write_unit_when_nothing_changed() {
+    // Lengths: a connection's name has at most 32 characters, a host's 64.
+    // https://docs.aws.amazon.com/codeconnections/latest/APIReference/API_CreateHost.html
+    let arn = "arn:aws:codestar-connections:ap-southeast-1:123456789012:\
+               connection/8c0a5f2e-3b41-4d0e-9a77-5e1c2f6b9d34";
+    let host = format!(
+        "arn:aws:codestar-connections:ap-southeast-1:123456789012:host/{}-1a2b3c4d",
+        "h".repeat(64)
+    );
+    let entry = json!({
+        "ConnectionName": "n".repeat(32),
+        "ConnectionArn": arn,
+        "ProviderType": "GitHubEnterpriseServer",
+        "OwnerAccountId": "123456789012",
+        "ConnectionStatus": "AVAILABLE",
+        "HostArn": host,
+    });
+    let script = Script::start(move |_| script::last(vec![entry.clone()])).await;
+    let lab = Lab::new().await;
+    let source = lab.source_at(&script.endpoint);
+    let handler = lab.handler_of(source, lab.table.clone());
+    let summary = lab::run(&handler, &json!({"regions": REGIONS})).await;
+    assert_eq!(summary.outcome, Outcome::Complete);
+
+    let arn: ConnectionArn = arn.parse().expect("an ARN");
+    let sk = keys::snapshot_sk(&arn);
+    let item = item(&lab, &sk).await.expect("a snapshot");
+    let snapshot = lab.table.read_snapshot(&account(), &arn).await;
+    let snapshot = snapshot.expect("read").expect("a snapshot");
+    assert_eq!(snapshot.listed_in.len(), REGIONS.len());
+    let size = size(&item);
+    assert!(size <= 1024, "{size} bytes: {item:#?}");
+
+    let meter = Arc::new(Meter::default());
+    let later = Timestamp::from_millis(snapshot.last_seen.ended_at.millis() + 1);
+    let touch = Touch {
+        snapshot: &snapshot,
+        window: Window {
+            began_at: later,
+            ended_at: later,
+        },
+        listed_in: None,
+    };
+    let table = lab.table.metered(Arc::clone(&meter));
+    assert_eq!(table.touch(&account(), &[touch]).await, [Write::Written]);
+    if lab.reports_written_units() {
+        assert_eq!(meter.capacity().write_units.to_string(), "1");
+        assert_eq!(meter.capacity().index_write_units.to_string(), "0");
+    }
+}
+
+// --- Edited by hand ---------------------------------------------------------
+
+async fn item(lab: &Lab, sk: &str) -> Option<Item> {
+    item_at(lab, &keys::account_pk(&account()), sk).await
+}
+
+async fn item_at(lab: &Lab, pk: &str, sk: &str) -> Option<Item> {
+    let request = lab
+        .table
+        .client()
+        .get_item()
+        .table_name(lab.table.name().as_str());
+    let request = request
+        .key(keys::PK, AttributeValue::S(pk.to_owned()))
+        .key(keys::SK, AttributeValue::S(sk.to_owned()))
+        .consistent_read(true);
+    request.send().await.expect("read").item
+}
+
+async fn put(lab: &Lab, item: Item) {
+    let request = lab
+        .table
+        .client()
+        .put_item()
+        .table_name(lab.table.name().as_str());
+    request.set_item(Some(item)).send().await.expect("put");
+}
+
+/// What is done to an item: an attribute set, or removed.
+type Edit = (&'static str, Option<AttributeValue>);
+
+async fn edit(lab: &Lab, pk: &str, sk: &str, (attribute, value): &Edit) -> Item {
+    let mut item = item_at(lab, pk, sk).await.expect("an item to edit");
+    match value {
+        Some(value) => item.insert((*attribute).to_owned(), value.clone()),
+        None => Some(item.remove(*attribute).expect("an attribute to remove")),
+    };
+    put(lab, item.clone()).await;
+    item
+}
+
+fn s(text: &str) -> Option<AttributeValue> {
+    Some(AttributeValue::S(text.to_owned()))
+}
+
+fn n(digits: &str) -> Option<AttributeValue> {
+    Some(AttributeValue::N(digits.to_owned()))
+}
+
+/// What can be done to a snapshot, and what is then said of the attribute.
+fn snapshot_edits() -> Vec<(Edit, &'static str)> {
+    let flag = Some(AttributeValue::Bool(true));
+    let no_region = AttributeValue::Ss(vec!["eu-west-1".to_owned(), "nowhere".to_owned()]);
+    vec![
+        (("connection_name", n("1")), "is not a text"),
+        (("connection_status", flag.clone()), "is not a text"),
+        (("host_arn", flag.clone()), "is not a text"),
+        (("owner_account_id", n("123456789012")), "is not a text"),
+        (
+            ("provider_type", Some(AttributeValue::Null(true))),
+            "is not a text",
+        ),
+        (("presence", None), "is missing"),
+        (
+            ("presence", s("GONE")),
+            "\"GONE\" is neither PRESENT nor DELETED",
+        ),
+        (("first_seen_at", None), "is missing"),
+        (("first_seen_at", s("")), "\"\" is not an RFC 3339 time"),
+        (
+            ("last_seen_at", s("yesterday")),
+            "\"yesterday\" is not an RFC 3339 time",
+        ),
+        (("last_seen_at", n("1790845200")), "is not a text"),
+        (("last_seen_until", None), "is missing"),
+        (
+            ("status_since", s("2026-13-01T00:00:00Z")),
+            "is not an RFC 3339 time",
+        ),
+        (("version", None), "is missing or not a number"),
+        (("version", s("1")), "is missing or not a number"),
+        (("version", n("-1")), "is not a whole number"),
+        (("version", n("1.5")), "is not a whole number"),
+        (("version", n("4294967296")), "is not a whole number"),
+        (("listed_in", s("eu-west-1")), "is not a set of texts"),
+        (
+            ("listed_in", Some(no_region)),
+            "\"nowhere\" is not an AWS region code",
+        ),
+        (("digest", None), "is missing"),
+        (("digest", s("abc")), "\"abc\" is not a digest"),
+        (("v", None), "is missing: no item of this inventory"),
+        (("v", s("1")), "is missing: no item of this inventory"),
+        (("v", n("6")), "is 6: this software reads formats 1 to 5"),
+    ]
+}
+
+#[tokio::test]
+async fn an_edited_snapshot_is_told_left_alone_and_holds_up_no_other() {
+    for (what, said) in snapshot_edits() {
+        let lab = Lab::new().await;
+        let edited = lab.create("edited");
+        let broken = lab.create("broken");
+        let usual = lab.create("usual");
+        lab.run().await;
+        lab.set_status(&broken, "ERROR");
+        let pk = keys::account_pk(&account());
+        let sk = format!("CONNECTION#{edited}");
+        let left = edit(&lab, &pk, &sk, &what).await;
+        let before = lab
+            .table
+            .changes_of(&account(), &edited.parse().expect("an ARN"))
+            .await;
+
+        let summary = lab.run().await;
+        assert_eq!(summary.outcome, Outcome::Partial, "{what:?}");
+        assert_eq!(
+            summary.problems.len(),
+            1,
+            "{what:?}: {:?}",
+            summary.problems
+        );
+        let problem = &summary.problems[0];
+        let place = format!("item pk={pk:?} sk={sk:?}: attribute {}: ", what.0);
+        assert!(
+            problem.starts_with(&harmless(&place)),
+            "{what:?}: {problem}"
+        );
+        assert!(problem.contains(&harmless(said)), "{what:?}: {problem}");
+
+        assert_eq!(item(&lab, &sk).await, Some(left), "{what:?}");
+        let after = lab
+            .table
+            .changes_of(&account(), &edited.parse().expect("an ARN"))
+            .await;
+        assert_eq!(after, before, "{what:?}");
+        assert_eq!(
+            changes(&summary),
+            [(ChangeKind::StatusChanged, 1)],
+            "{what:?}"
+        );
+        assert_eq!(lab.story(&broken).await.len(), 2, "{what:?}");
+        let seen = lab
+            .table
+            .read_snapshot(&account(), &usual.parse().expect("an ARN"))
+            .await;
+        let seen = seen.expect("read").expect("a snapshot").last_seen.began_at;
+        let run = lab.runs().await.pop().expect("a run");
+        assert_eq!(seen, run.listings[0].began_at, "{what:?}");
+        assert_eq!(run.problems, summary.problems, "{what:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_tombstone_that_does_not_say_when_it_was_gone_is_told() {
+    let lab = Lab::new().await;
+    let gone = lab.create("gone");
+    lab.run().await;
+    lab.delete(&gone);
+    lab.run().await;
+    let sk = format!("CONNECTION#{gone}");
+    for attribute in ["deleted_at", "deleted_until"] {
+        let whole = item(&lab, &sk).await.expect("a tombstone");
+        edit(&lab, &keys::account_pk(&account()), &sk, &(attribute, None)).await;
+        let summary = lab.run().await;
+        assert_eq!(summary.outcome, Outcome::Partial);
+        let told = format!("attribute {attribute}: is missing");
+        assert!(
+            summary.problems[0].contains(&told),
+            "{:?}",
+            summary.problems
+        );
+        put(&lab, whole).await;
+        assert_eq!(
+            lab.run().await.outcome,
+            Outcome::Complete,
+            "it is as it was"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_item_whose_key_names_no_connection_is_told_and_holds_up_no_other() {
+    let lab = Lab::new().await;
+    let real = lab.create("real");
+    lab.run().await;
+    let whole = item(&lab, &format!("CONNECTION#{real}"))
+        .await
+        .expect("a snapshot");
+    for (sk, said) in [
+        (
+            "CONNECTION#garbage".to_owned(),
+            "\"garbage\" is not a connection ARN",
+        ),
+        ("CONNECTION#".to_owned(), "\"\" is not a connection ARN"),
+        (format!("CONNECTION#{real} "), "is not a connection ARN"),
+        // As good an ARN as any, but not where a snapshot is kept.
+        (real.clone(), "does not begin with CONNECTION#"),
+        ("ZEBRA".to_owned(), "does not begin with CONNECTION#"),
+    ] {
+        let mut stray = whole.clone();
+        stray.insert(keys::SK.to_owned(), AttributeValue::S(sk.clone()));
+        stray.insert(
+            "connection_name".to_owned(),
+            AttributeValue::S("stray".to_owned()),
+        );
+        put(&lab, stray.clone()).await;
+
+        let summary = lab.run().await;
+        assert_eq!(summary.outcome, Outcome::Partial, "{sk}");
+        let pk = keys::account_pk(&account());
+        let place = harmless(&format!("item pk={pk:?} sk={sk:?}: attribute sk: "));
+        assert_eq!(summary.problems.len(), 1, "{:?}", summary.problems);
+        assert!(
+            summary.problems[0].starts_with(&place),
+            "{:?}",
+            summary.problems
+        );
+        assert!(
+            summary.problems[0].contains(&harmless(said)),
+            "{:?}",
+            summary.problems
+        );
+        assert!(summary.changes.is_empty(), "{sk}: {:?}", summary.changes);
+        assert_eq!(item(&lab, &sk).await, Some(stray), "{sk}");
+
+        let request = lab
+            .table
+            .client()
+            .delete_item()
+            .table_name(lab.table.name().as_str());
+        let request = request
+            .key(keys::PK, AttributeValue::S(pk))
+            .key(keys::SK, AttributeValue::S(sk));
+        request.send().await.expect("deleted");
+    }
+    assert_eq!(lab.run().await.outcome, Outcome::Complete);
+}
+
+#[tokio::test]
+async fn an_edited_account_record_is_told_and_the_chain_of_runs_goes_on() {
+    for what in [
+        ("sequence", s("1")),
+        ("sequence", None),
+        ("head", s("abc")),
+        ("last_attempt", s("yesterday")),
+        ("coverage", Some(AttributeValue::L(Vec::new()))),
+        ("v", n("9")),
+    ] {
+        let lab = Lab::new().await;
+        let arn = lab.create("one");
+        lab.run().await;
+        lab.run().await;
+        let pk = keys::account_pk(&account());
+        let left = edit(&lab, &pk, keys::ACCOUNT_SK, &what).await;
+        lab.set_status(&arn, "ERROR");
+
+        let summary = lab.run().await;
+        assert_eq!(summary.outcome, Outcome::Partial, "{what:?}");
+        let place = format!("item pk={pk:?} sk={:?}: attribute ", keys::ACCOUNT_SK);
+        let place = harmless(&place);
+        let problem = &summary.problems[0];
+        assert!(problem.starts_with(&place), "{what:?}: {problem}");
+        assert!(problem.contains(what.0), "{what:?}: {problem}");
+        assert_eq!(
+            changes(&summary),
+            [(ChangeKind::StatusChanged, 1)],
+            "{what:?}"
+        );
+        assert_eq!(lab.runs().await.len(), 3, "{what:?}");
+        assert_eq!(summary.sequence, Some(3), "{what:?}");
+        assert_eq!(item(&lab, keys::ACCOUNT_SK).await, Some(left), "{what:?}");
+    }
+}
+
+/// The one item that can't be read.
+fn corrupt<T: std::fmt::Debug>(read: Result<T, TableError>) -> Corrupt {
+    match read {
+        Err(TableError::Corrupt(corrupt)) => corrupt,
+        other => panic!("a corrupt item, not {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn an_edited_change_or_run_is_refused_by_key_and_attribute() {
+    let binary = Some(AttributeValue::B(aws_sdk_dynamodb::primitives::Blob::new(
+        "x",
+    )));
+    let status = AttributeValue::M(Item::from([(
+        "connection_status".to_owned(),
+        AttributeValue::N("1".to_owned()),
+    )]));
+    let lab = Lab::new().await;
+    let arn = lab.create("one");
+    lab.run().await;
+
+    let (pk, sk) = (
+        format!("CONNECTION#{}#{arn}", account()),
+        keys::change_sk(1),
+    );
+    let whole = item_at(&lab, &pk, &sk).await.expect("a change");
+    for (what, attribute, said) in [
+        (("version", s("1")), "version", "invalid type: string"),
+        (("version", n("1.5")), "version", "invalid type"),
+        (("kind", s("EXPLODED")), "kind", "EXPLODED"),
+        (
+            ("after", Some(status)),
+            "after.connection_status",
+            "invalid type",
+        ),
+        (
+            ("observed_at", s("noon")),
+            "observed_at",
+            "not an RFC 3339 time",
+        ),
+        (("run_id", None), "(record)", "missing field `run_id`"),
+        (("arn", s("garbage")), "arn", "not a connection ARN"),
+        (
+            ("before", binary.clone()),
+            "before",
+            "is of a type never written",
+        ),
+        (
+            ("v", n("6")),
+            "v",
+            "is 6: this software reads formats 1 to 5",
+        ),
+        (("v", None), "v", "is missing"),
+    ] {
+        edit(&lab, &pk, &sk, &what).await;
+        let found = corrupt(
+            lab.table
+                .changes_of(&account(), &arn.parse().expect("an ARN"))
+                .await,
+        );
+        assert_eq!((&found.pk, &found.sk), (&pk, &sk), "{what:?}");
+        assert_eq!(found.attribute, attribute, "{what:?}: {found}");
+        assert!(found.problem.contains(said), "{what:?}: {found}");
+        put(&lab, whole.clone()).await;
+    }
+
+    let (pk, sk) = (keys::runs_pk(&account()), keys::run_sk(1));
+    let whole = item_at(&lab, &pk, &sk).await.expect("a run");
+    for (what, attribute, said) in [
+        (("sequence", s("1")), "sequence", "invalid type: string"),
+        (("outcome", s("FINE")), "outcome", "FINE"),
+        (("listings", s("none")), "listings", "invalid type: string"),
+        (("changes", None), "(record)", "missing field `changes`"),
+        (
+            ("started_at", binary),
+            "started_at",
+            "is of a type never written",
+        ),
+        (
+            ("v", n("0")),
+            "v",
+            "is 0: this software reads formats 1 to 5",
+        ),
+    ] {
+        edit(&lab, &pk, &sk, &what).await;
+        for found in [
+            corrupt(lab.table.read_run(&account(), 1).await),
+            corrupt(lab.table.runs_of(&account(), 1).await),
+        ] {
+            assert_eq!((&found.pk, &found.sk), (&pk, &sk), "{what:?}");
+            assert_eq!(found.attribute, attribute, "{what:?}: {found}");
+            assert!(found.problem.contains(said), "{what:?}: {found}");
+        }
+        put(&lab, whole.clone()).await;
+    }
+    assert_eq!(lab.runs().await.len(), 1, "what is whole is read");
+}
+
+#[tokio::test]
+async fn an_edited_item_in_the_index_by_status_is_refused_by_key_and_attribute() {
+    let lab = Lab::new().await;
+    let arn = lab.create("one");
+    lab.set_status(&arn, "AVAILABLE");
+    lab.run().await;
+    let (pk, sk) = (keys::account_pk(&account()), format!("CONNECTION#{arn}"));
+    let whole = item(&lab, &sk).await.expect("a snapshot");
+    for (what, said) in [
+        (("connection_name", n("1")), "is not a text"),
+        (("provider_type", n("1")), "is not a text"),
+        (("first_seen_at", s("noon")), "is missing or not a time"),
+        (("status_since", None), "is missing or not a time"),
+    ] {
+        edit(&lab, &pk, &sk, &what).await;
+        let found = corrupt(lab.table.in_status(&"AVAILABLE".into()).await);
+        assert_eq!((&found.pk, &found.sk), (&pk, &sk), "{what:?}");
+        assert_eq!(found.attribute, what.0, "{what:?}");
+        assert!(found.problem.contains(said), "{what:?}: {found}");
+        put(&lab, whole.clone()).await;
+    }
+    assert_eq!(
+        lab.table
+            .in_status(&"AVAILABLE".into())
+            .await
+            .expect("read")
+            .len(),
+        1
+    );
+}

@@ -1,0 +1,52 @@
+//! An answer of the table is read by the inventory's own reader, or, if it has
+//! what that one does not know, by the SDK's: both read the same.
+
+#![allow(clippy::expect_used, missing_docs, reason = "a test")]
+
+use crate::support;
+
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::AttributeValue;
+use codeconnections_inventory::table::{codec, keys};
+use support::lab::{Lab, account};
+use support::whole::{Key, get, put};
+
+#[tokio::test]
+async fn an_account_is_the_same_by_either_reader() {
+    let lab = Lab::new().await;
+    let names = [
+        "api",
+        "gone",
+        "edited",
+        "\"\\ \u{e9}\u{1f511}\n\u{1b}",
+        "marked",
+    ];
+    let arns = names.map(|name| lab.create(name));
+    lab.run().await;
+    lab.delete(&arns[1]);
+    lab.set_status(&arns[3], "ERROR");
+    lab.run().await;
+    let key = |arn: &str| -> Key {
+        let arn = arn.parse().expect("an ARN");
+        (keys::account_pk(&account()), keys::snapshot_sk(&arn))
+    };
+    let mut edited = get(&lab, &key(&arns[2])).await;
+    edited.insert("connection_name".into(), codec::s("another"));
+    put(&lab, edited).await;
+
+    let ours = lab.table.read_account(&account()).await.expect("read");
+    assert!(ours.record.is_some());
+    assert_eq!((ours.snapshots.len(), ours.corrupt.len()), (4, 1));
+
+    // A type that is never written, in a place that nobody looks at.
+    let mut marked = get(&lab, &key(&arns[4])).await;
+    marked.insert("mark".into(), AttributeValue::B(Blob::new("x")));
+    put(&lab, marked).await;
+    let of_sdk = lab.table.read_account(&account()).await.expect("read");
+    assert_eq!(of_sdk.record, ours.record);
+    assert_eq!(of_sdk.snapshots, ours.snapshots);
+    assert_eq!(of_sdk.corrupt, ours.corrupt);
+    let named = of_sdk.snapshots.values();
+    let named = named.filter(|s| s.attributes.connection_name.as_deref() == Some(names[3]));
+    assert_eq!(named.count(), 1, "escapes are read");
+}
