@@ -24,15 +24,15 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::Client;
-use codeconnections_inventory::domain::diff::Comparison;
-use codeconnections_inventory::domain::listing::Observation;
-use codeconnections_inventory::domain::plan::{Known, TombstoneGuard};
+use codeconnections_inventory::domain::diff::DiffContext;
+use codeconnections_inventory::domain::listing::AccountListing;
+use codeconnections_inventory::domain::plan::{PreviousSnapshots, TombstoneGuard};
 use codeconnections_inventory::domain::run::{
     ListingReport, Outcome, SnapshotsRecord, Trigger, count_by_status,
 };
 use codeconnections_inventory::domain::{
-    AccountId, AccountRecord, Attributes, Clock, Filter, Format, Listing, ListingEnd, Region,
-    RunId, RunRecord, SystemClock, Timestamp, plan,
+    AccountId, AccountRecord, Attributes, Clock, Filter, Listing, ListingEnd, Region, RunId,
+    RunRecord, SchemaVersion, SystemClock, Timestamp, plan,
 };
 use codeconnections_inventory::inventory::CODE_VERSION;
 use codeconnections_inventory::local::EmbeddedTable;
@@ -191,14 +191,14 @@ impl Record {
     }
 
     async fn fill(&self, client: &Client, connections: usize) -> Result<()> {
-        let mut known = Known::default();
+        let mut known = PreviousSnapshots::default();
         let mut account: Option<AccountRecord> = None;
         for round in 0..self.rounds {
             let began_at = self.began(round);
             let run_id = RunId::new(began_at, round as u128);
             let observation =
-                Observation::new(Filter::default(), vec![self.listing(connections, round)]);
-            let comparison = Comparison {
+                AccountListing::new(Filter::default(), vec![self.listing(connections, round)]);
+            let comparison = DiffContext {
                 account: &self.account,
                 run_id: &run_id,
                 event_id: None,
@@ -216,7 +216,7 @@ impl Record {
                     .insert(step.snapshot.arn.clone(), step.snapshot);
             }
             let run = RunRecord {
-                format: Format::CURRENT,
+                format: SchemaVersion::CURRENT,
                 account: self.account.clone(),
                 sequence: round as u64 + 1,
                 run_id,
@@ -248,7 +248,7 @@ impl Record {
         }
         let snapshots = known.snapshots.values();
         let snapshots =
-            snapshots.map(|s| snapshot::snapshot_item(&self.account, s, Format::CURRENT));
+            snapshots.map(|s| snapshot::snapshot_item(&self.account, s, SchemaVersion::CURRENT));
         write(client, snapshots).await?;
         write(client, account.iter().map(codec::account_item)).await
     }

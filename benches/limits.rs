@@ -25,16 +25,17 @@ use std::time::Instant;
 use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
 use codeconnections_inventory::domain::listing::Window;
 use codeconnections_inventory::domain::{
-    Attributes, ConnectionStatus, Digest, Format, Presence, ProviderType, Snapshot, Timestamp,
+    Attributes, ConnectionStatus, Digest, Presence, ProviderType, SchemaVersion, Snapshot,
+    Timestamp,
 };
 use codeconnections_inventory::table::codec::snapshot::snapshot_item;
 use futures_util::stream::{self, StreamExt};
 use group::Group;
 use serde_json::{Value, json};
-use support::Lab;
+use support::TestEnv;
 use support::emulator::{Emulator, Environment, Invoked};
-use support::lab::{REGION, account, region};
 use support::script::{Reply, Script, arn, entry};
+use support::test_env::{REGION, account, region};
 
 /// The longest that Lambda lets a function run.
 const LONGEST: &str = "900";
@@ -78,11 +79,11 @@ async fn main() {
     println!("connections  run        outcome   seconds  peak MiB  more bytes each  writes  told");
     let mut before: [Option<(usize, u64)>; 2] = [None; 2];
     for connections in &options.connections {
-        let lab = Lab::new().await;
-        bury(&lab, options.tombstones).await;
+        let env = TestEnv::new().await;
+        bury(&env, options.tombstones).await;
         let service = serve(*connections).await;
         for (run, before) in ["first", "unchanged"].iter().zip(&mut before) {
-            let measured = measure(&lab, &service, options.memory).await;
+            let measured = measure(&env, &service, options.memory).await;
             let Some(peak) = measured.peak else {
                 println!("{connections:>11}  {run:9}  KILLED");
                 continue;
@@ -130,7 +131,7 @@ async fn serve(connections: usize) -> Script {
 }
 
 /// Puts so many tombstones into the table.
-async fn bury(lab: &Lab, tombstones: usize) {
+async fn bury(env: &TestEnv, tombstones: usize) {
     let at = Timestamp::from_millis(1_700_000_000_000);
     let window = Window {
         began_at: at,
@@ -155,7 +156,7 @@ async fn bury(lab: &Lab, tombstones: usize) {
             listed_in: vec![region(REGION)],
             digest: Digest::of(&number),
         };
-        let item = snapshot_item(&account(), &snapshot, Format::CURRENT);
+        let item = snapshot_item(&account(), &snapshot, SchemaVersion::CURRENT);
         let put = PutRequest::builder().set_item(Some(item)).build();
         WriteRequest::builder()
             .put_request(put.expect("an item"))
@@ -165,9 +166,9 @@ async fn bury(lab: &Lab, tombstones: usize) {
     let mut batches = stream::iter(numbers.chunks(25))
         .map(|batch| {
             let requests = batch.iter().map(|number| request(*number)).collect();
-            let write = lab.table.client().batch_write_item();
+            let write = env.table.client().batch_write_item();
             write
-                .request_items(lab.table.name().as_str(), requests)
+                .request_items(env.table.name().as_str(), requests)
                 .send()
         })
         .buffer_unordered(4);
@@ -185,9 +186,9 @@ struct Measured {
 }
 
 /// One run of a process of its own.
-async fn measure(lab: &Lab, service: &Script, memory: Option<u64>) -> Measured {
+async fn measure(env: &TestEnv, service: &Script, memory: Option<u64>) -> Measured {
     let held = memory.map(Held::to);
-    let mut environment = Environment::of(lab)
+    let mut environment = Environment::of(env)
         .with("AWS_ENDPOINT_URL_CODECONNECTIONS", &service.endpoint)
         .with(
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",

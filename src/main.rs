@@ -7,13 +7,13 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
 use codeconnections_inventory::aws::setting::InvalidSettings;
-use codeconnections_inventory::aws::{Patience, clients};
+use codeconnections_inventory::aws::{RetryPolicy, clients};
 use codeconnections_inventory::domain::{AccountId, Clock, SystemClock};
-use codeconnections_inventory::inventory::{Inventory, Policy};
+use codeconnections_inventory::inventory::{Inventory, RunOptions};
 use codeconnections_inventory::lambda::config::{AccountsSetting, Settings};
-use codeconnections_inventory::lambda::handler::{Accounts, Handler, HandlerError};
+use codeconnections_inventory::lambda::handler::{AllowedAccounts, Handler, HandlerError};
 use codeconnections_inventory::lambda::logging;
-use codeconnections_inventory::lambda::response::Answer;
+use codeconnections_inventory::lambda::response::Response;
 use codeconnections_inventory::listing::{CodeConnections, Limits};
 use codeconnections_inventory::table::Table;
 use lambda_runtime::{LambdaEvent, service_fn};
@@ -66,7 +66,7 @@ struct Function {
 }
 
 impl Function {
-    async fn handle(&self, event: LambdaEvent<Value>) -> Result<Answer, HandlerError> {
+    async fn handle(&self, event: LambdaEvent<Value>) -> Result<Response, HandlerError> {
         let answer = self.answer(event).await;
         match &answer {
             // What a run has to say, it has logged itself.
@@ -79,7 +79,7 @@ impl Function {
     }
 
     /// A line for each run, which CloudWatch makes metrics of.
-    fn write_metrics(&self, answer: &Answer) {
+    fn write_metrics(&self, answer: &Response) {
         let Some(metrics) = &self.settings.metrics else {
             return;
         };
@@ -94,7 +94,7 @@ impl Function {
         }
     }
 
-    async fn answer(&self, event: LambdaEvent<Value>) -> Result<Answer, HandlerError> {
+    async fn answer(&self, event: LambdaEvent<Value>) -> Result<Response, HandlerError> {
         let LambdaEvent { payload, context } = event;
         let handler = self
             .handler
@@ -117,14 +117,14 @@ impl Function {
         let unknown = || HandlerError::UnknownAccount(function_arn.to_owned());
         let own = || own_account.clone().ok_or_else(unknown);
         let accounts = match &settings.accounts {
-            AccountsSetting::Own => Accounts::Listed(vec![own()?]),
-            AccountsSetting::Listed(accounts) => Accounts::Listed(accounts.clone()),
-            AccountsSetting::Any => Accounts::Any { own: own()? },
+            AccountsSetting::Own => AllowedAccounts::Listed(vec![own()?]),
+            AccountsSetting::Listed(accounts) => AllowedAccounts::Listed(accounts.clone()),
+            AccountsSetting::Any => AllowedAccounts::Any { own: own()? },
         };
         // Listed with the function's own credentials, another account's record
         // would lie.
         let foreign = |account: &&AccountId| own_account.as_ref() != Some(*account);
-        if let (None, Accounts::Listed(accounts)) = (&settings.member_role, &accounts)
+        if let (None, AllowedAccounts::Listed(accounts)) = (&settings.member_role, &accounts)
             && let Some(account) = accounts.iter().find(foreign)
         {
             return Err(HandlerError::NoRoleFor {
@@ -142,10 +142,10 @@ impl Function {
                 source,
                 table: self.table.clone(),
                 clock: SystemClock,
-                policy: Policy {
+                options: RunOptions {
                     guard: settings.tombstone_guard,
                     concurrency: settings.max_concurrency,
-                    patience: Patience::default(),
+                    retry_policy: RetryPolicy::default(),
                     limits: settings.memory.map_or_else(Limits::default, Limits::within),
                 },
             },

@@ -4,18 +4,18 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
-use codeconnections_inventory::aws::Patience;
-use codeconnections_inventory::domain::diff::Comparison;
-use codeconnections_inventory::domain::listing::Observation;
-use codeconnections_inventory::domain::plan::{Known, TombstoneGuard};
+use codeconnections_inventory::aws::RetryPolicy;
+use codeconnections_inventory::domain::diff::DiffContext;
+use codeconnections_inventory::domain::listing::AccountListing;
+use codeconnections_inventory::domain::plan::{PreviousSnapshots, TombstoneGuard};
 use codeconnections_inventory::domain::{
-    AccountId, Attributes, Clock, Filter, Format, Listing, ListingEnd, Outcome, Region, RunId,
-    SystemClock, plan,
+    AccountId, Attributes, Clock, Filter, Listing, ListingEnd, Outcome, Region, RunId,
+    SchemaVersion, SystemClock, plan,
 };
 use codeconnections_inventory::inventory::summary::Summary;
-use codeconnections_inventory::inventory::{Inventory, Policy};
+use codeconnections_inventory::inventory::{Inventory, RunOptions};
 use codeconnections_inventory::lambda::config::DEFAULT_GUARD;
-use codeconnections_inventory::lambda::handler::{Accounts, Handler, HandlerError};
+use codeconnections_inventory::lambda::handler::{AllowedAccounts, Handler, HandlerError};
 use codeconnections_inventory::listing::{CodeConnections, Limits, MemberRole};
 use codeconnections_inventory::local::embedded::local_config;
 use codeconnections_inventory::table::codec::{Item, snapshot};
@@ -58,7 +58,7 @@ pub struct Measured {
     pub unwritten: u64,
     /// Invocations that Lambda refused, for want of concurrency.
     pub refused: u64,
-    /// Accounts that were refused as often as the state machine tries.
+    /// AllowedAccounts that were refused as often as the state machine tries.
     pub without_run: u64,
 }
 
@@ -195,14 +195,14 @@ fn handler(options: &Options, service: &str, table: &str) -> Handler<CodeConnect
             source: CodeConnections::new(local_config(service), Some(own.clone()), Some(role)),
             table: table_at(table),
             clock: SystemClock,
-            policy: Policy {
+            options: RunOptions {
                 guard: DEFAULT_GUARD,
                 concurrency: options.concurrency,
-                patience: Patience::default(),
+                retry_policy: RetryPolicy::default(),
                 limits: Limits::default(),
             },
         },
-        accounts: Accounts::Any { own },
+        accounts: AllowedAccounts::Any { own },
         regions: vec![region()],
         retired_regions: Vec::new(),
         random: || fastrand::u128(..),
@@ -266,17 +266,17 @@ fn snapshots(options: &Options, number: usize) -> Vec<Item> {
         end: ListingEnd::Complete,
         connections,
     };
-    let observation = Observation::new(Filter::default(), vec![listing]);
-    let comparison = Comparison {
+    let observation = AccountListing::new(Filter::default(), vec![listing]);
+    let comparison = DiffContext {
         account: &account,
         run_id: &run_id,
         event_id: None,
         calls: &[],
     };
-    let known = Known::default();
+    let known = PreviousSnapshots::default();
     let plan = plan::plan(&comparison, &known, &observation, TombstoneGuard::Off);
     let steps = plan.changes.iter();
     steps
-        .map(|step| snapshot::snapshot_item(&account, &step.snapshot, Format::CURRENT))
+        .map(|step| snapshot::snapshot_item(&account, &step.snapshot, SchemaVersion::CURRENT))
         .collect()
 }

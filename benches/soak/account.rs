@@ -11,7 +11,7 @@ use codeconnections_inventory::local::codeconnections::{
 };
 use fastrand::Rng;
 
-use crate::support::lab::{Lab, REGION};
+use crate::support::test_env::{REGION, TestEnv};
 
 /// Keeps its connections to itself, and is denied at times.
 pub const OPT_IN: &str = "eu-south-1";
@@ -43,10 +43,10 @@ pub struct Account {
 }
 
 impl Account {
-    pub fn new(lab: &Lab, id: &'static str, size: usize) -> Self {
+    pub fn new(env: &TestEnv, id: &'static str, size: usize) -> Self {
         let owner = Scope::new("999999999999", REGION);
         let input = CreateConnectionInput::new(&format!("for-{id}"), ProviderType::GitHub);
-        let shared = lab.stand_in.world().create_connection(&owner, input);
+        let shared = env.codeconnections.state().create_connection(&owner, input);
         let mut account = Self {
             id,
             size,
@@ -57,7 +57,7 @@ impl Account {
             runs: Vec::new(),
         };
         for n in 0..size {
-            account.create(lab, if n % 8 == 0 { OPT_IN } else { REGION });
+            account.create(env, if n % 8 == 0 { OPT_IN } else { REGION });
         }
         account
     }
@@ -73,7 +73,7 @@ impl Account {
     }
 
     /// Lets a few things happen.
-    pub fn change(&mut self, lab: &Lab, random: &mut Rng) {
+    pub fn change(&mut self, env: &TestEnv, random: &mut Rng) {
         for _ in 0..random.usize(0..4) {
             let there = self.there();
             let any = there.get(random.usize(0..there.len().max(1))).cloned();
@@ -82,34 +82,34 @@ impl Account {
                 // what there ever was has an end: what the process holds by then
                 // is its own.
                 (0..3, _) if self.made < 2 * self.size => {
-                    self.create(lab, if random.bool() { REGION } else { OPT_IN });
+                    self.create(env, if random.bool() { REGION } else { OPT_IN });
                 }
                 (3..5, Some(arn)) if there.len() > self.size / 2 && arn != self.shared => {
-                    lab.delete(&arn);
-                    self.note(lab, &arn);
+                    env.delete(&arn);
+                    self.note(env, &arn);
                 }
-                (5..7, _) => self.share(lab, !there.contains(&self.shared)),
-                (7, _) => self.deny(lab, !self.is_denied),
+                (5..7, _) => self.share(env, !there.contains(&self.shared)),
+                (7, _) => self.deny(env, !self.is_denied),
                 (8, Some(arn)) => {
                     let host = format!(
                         "arn:aws:codeconnections:{REGION}:{}:host/h-{}",
                         self.id,
                         random.u8(..3)
                     );
-                    let mut world = lab.stand_in.world();
+                    let mut world = env.codeconnections.state();
                     world.set_connection_host(&arn, Some(host)).expect("moved");
                     drop(world);
-                    self.note(lab, &arn);
+                    self.note(env, &arn);
                 }
                 (9, Some(arn)) => {
                     let name = format!("renamed-{}", random.u8(..));
-                    let renamed = lab.stand_in.world().rename_connection(&arn, &name);
+                    let renamed = env.codeconnections.state().rename_connection(&arn, &name);
                     renamed.expect("renamed");
-                    self.note(lab, &arn);
+                    self.note(env, &arn);
                 }
                 (_, Some(arn)) => {
-                    lab.set_status(&arn, STATUSES[random.usize(0..STATUSES.len())]);
-                    self.note(lab, &arn);
+                    env.set_status(&arn, STATUSES[random.usize(0..STATUSES.len())]);
+                    self.note(env, &arn);
                 }
                 (_, None) => {}
             }
@@ -117,14 +117,14 @@ impl Account {
     }
 
     /// Every region answers again.
-    pub fn allow(&mut self, lab: &Lab) {
-        self.deny(lab, false);
+    pub fn allow(&mut self, env: &TestEnv) {
+        self.deny(env, false);
     }
 
-    fn deny(&mut self, lab: &Lab, denies: bool) {
+    fn deny(&mut self, env: &TestEnv, denies: bool) {
         use codeconnections_inventory::local::codeconnections::RegionAccess;
         let place = (self.id.to_owned(), OPT_IN.to_owned());
-        let mut world = lab.stand_in.world();
+        let mut world = env.codeconnections.state();
         let access = &mut world.options_mut().region_access;
         if denies {
             access.insert(place, RegionAccess::Denied);
@@ -134,18 +134,18 @@ impl Account {
         self.is_denied = denies;
     }
 
-    fn create(&mut self, lab: &Lab, region: &str) {
+    fn create(&mut self, env: &TestEnv, region: &str) {
         self.made += 1;
         let scope = Scope::new(self.id, region);
         let name = format!("connection-{}", self.made);
         let input = CreateConnectionInput::new(&name, ProviderType::GitHub);
-        let made = lab.stand_in.world().create_connection(&scope, input);
-        self.note(lab, &made.expect("created").connection_arn);
+        let made = env.codeconnections.state().create_connection(&scope, input);
+        self.note(env, &made.expect("created").connection_arn);
     }
 
-    fn share(&mut self, lab: &Lab, shares: bool) {
+    fn share(&mut self, env: &TestEnv, shares: bool) {
         let arn = self.shared.clone();
-        let mut world = lab.stand_in.world();
+        let mut world = env.codeconnections.state();
         let done = if shares {
             world.share(&arn, self.id)
         } else {
@@ -153,7 +153,7 @@ impl Account {
         };
         done.expect("shared, or not");
         drop(world);
-        self.note(lab, &arn);
+        self.note(env, &arn);
     }
 
     fn there(&self) -> Vec<String> {
@@ -163,8 +163,8 @@ impl Account {
     }
 
     /// Notes what is shown of a connection from now on.
-    fn note(&mut self, lab: &Lab, arn: &str) {
-        let world = lab.stand_in.world();
+    fn note(&mut self, env: &TestEnv, arn: &str) {
+        let world = env.codeconnections.state();
         let record = world
             .connections()
             .find(|r| r.connection.connection_arn == arn);

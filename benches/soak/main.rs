@@ -32,8 +32,8 @@ use process::{Course, Held};
 use serde_json::{Value, json};
 use support::emulator::{Emulator, Environment, Invoked};
 use support::faults::FAULTS;
-use support::lab::{ACCOUNT, Lab, REGION};
 use support::proxy::{Act, Proxy, Seen};
+use support::test_env::{ACCOUNT, REGION, TestEnv};
 
 /// Listed through its role; more than a page of connections.
 const MEMBER: (&str, usize) = ("210987654321", 110);
@@ -141,7 +141,7 @@ impl Weather {
 }
 
 struct Soak {
-    lab: Lab,
+    env: TestEnv,
     emulator: Emulator,
     weather: Arc<Weather>,
     _proxies: [Proxy; 2],
@@ -155,7 +155,7 @@ struct Soak {
 
 impl Soak {
     async fn new(options: &Options) -> Self {
-        let lab = Lab::new().await;
+        let env = TestEnv::new().await;
         let weather = Arc::new(Weather {
             random: Mutex::new(Rng::with_seed(options.seed)),
             percent: options.faults,
@@ -167,19 +167,19 @@ impl Soak {
             let weather = Arc::clone(&weather);
             move |seen: &Seen| weather.act(seen)
         };
-        let service = Proxy::start(lab.service.endpoint(), policy()).await;
-        let table = Proxy::start(&lab.table_endpoint, policy()).await;
-        let environment = Environment::of(&lab)
+        let service = Proxy::start(env.service.endpoint(), policy()).await;
+        let table = Proxy::start(&env.table_endpoint, policy()).await;
+        let environment = Environment::of(&env)
             .with("REGIONS", &format!("{REGION},{OPT_IN}"))
             .with("ACCOUNTS", "any")
             .with("MEMBER_ROLE_NAME", "inventory")
             .with("AWS_ENDPOINT_URL_DYNAMODB", &table.endpoint)
             .with("AWS_ENDPOINT_URL_CODECONNECTIONS", &service.endpoint)
             .with("AWS_ENDPOINT_URL_STS", &service.endpoint);
-        let accounts = [OWN, MEMBER].map(|(id, size)| Account::new(&lab, id, size));
+        let accounts = [OWN, MEMBER].map(|(id, size)| Account::new(&env, id, size));
         Self {
             emulator: Emulator::start(environment).await,
-            lab,
+            env,
             weather,
             _proxies: [service, table],
             random: Rng::with_seed(options.seed),
@@ -198,7 +198,7 @@ impl Soak {
     /// One run of an account, after some changes; at times the same event
     /// comes twice.
     async fn run(&mut self, which: usize) {
-        self.accounts[which].change(&self.lab, &mut self.random);
+        self.accounts[which].change(&self.env, &mut self.random);
         let event = json!({
             "account": self.accounts[which].id,
             "execution_id": format!("event-{}", self.random.u64(..)),
@@ -244,14 +244,14 @@ impl Soak {
     async fn compare(&mut self) -> String {
         self.weather.calm.store(true, Ordering::SeqCst);
         for which in 0..self.accounts.len() {
-            self.accounts[which].allow(&self.lab);
+            self.accounts[which].allow(&self.env);
             let id = self.accounts[which].id;
             let event = json!({"account": id, "execution_id": format!("clean-{}", self.runs())});
             let outcome = self.invoke(which, &event).await;
             assert_eq!(outcome, Outcome::Complete, "nothing is in its way");
         }
         let mut changes: HashMap<String, HashMap<String, Vec<Change>>> = HashMap::new();
-        let mut pages = self.lab.table.pages();
+        let mut pages = self.env.table.pages();
         while let Some(page) = pages.next().await.expect("read") {
             for item in page {
                 let change = match codec::read_record::<Change>(item) {
@@ -271,7 +271,7 @@ impl Soak {
             }
             account.compare(&changes);
         }
-        let found = verify(&self.lab.table, None, SystemClock.now(), |_| {}).await;
+        let found = verify(&self.env.table, None, SystemClock.now(), |_| {}).await;
         let found = found.expect("read");
         assert_eq!(found.findings, []);
         let runs: u64 = found.accounts.iter().map(|account| account.runs).sum();

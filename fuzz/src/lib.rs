@@ -9,7 +9,7 @@ mod wire;
 
 use std::time::Duration;
 
-use codeconnections_inventory::aws::{Deadline, Meter, Patience};
+use codeconnections_inventory::aws::{Deadline, Meter, RetryPolicy};
 use codeconnections_inventory::cli::fuzzing;
 use codeconnections_inventory::domain::{
     AccountId, AccountRecord, Change, Clock, ConnectionArn, Digest, Filter, ListingEnd, Region,
@@ -20,7 +20,7 @@ use codeconnections_inventory::lambda::sqs_batch::Batch;
 use codeconnections_inventory::listing::{CodeConnections, Limits, Lister};
 use codeconnections_inventory::local::codeconnections::protocol;
 use codeconnections_inventory::table::codec::{Item, snapshot};
-use codeconnections_inventory::table::{Corrupt, Table, TableError, codec, fast_path, keys};
+use codeconnections_inventory::table::{CorruptItem, Table, TableError, codec, fast_path, keys};
 use serde_json::{Value, json};
 
 const ACCOUNT: &str = "123456789012";
@@ -85,7 +85,11 @@ fn accepted(request: &Request) {
         serde_json::from_value::<Filter>(filter).expect("read"),
         request.filter
     );
-    assert!(request.also.len() <= 64, "{} regions", request.also.len());
+    assert!(
+        request.extra_regions.len() <= 64,
+        "{} regions",
+        request.extra_regions.len()
+    );
 }
 
 /// ARNs, ids, times: refused in a line, or written as they were read.
@@ -171,7 +175,7 @@ pub fn edits(data: &[u8]) {
 }
 
 fn an_item(item: &Item) {
-    let corrupt = |error: &Corrupt| {
+    let corrupt = |error: &CorruptItem| {
         assert_line(&error.to_string());
         assert!(!error.attribute.is_empty(), "{error}");
         assert!(error.to_string().contains("pk="), "{error}");
@@ -275,7 +279,7 @@ fn list(status: u16, body: &[u8]) -> codeconnections_inventory::domain::Listing 
         run_id: &run_id,
         source: &source,
         clock: &SystemClock,
-        patience: impatient(),
+        retry_policy: impatient(),
         limits: Limits {
             pages: 3,
             ..Limits::default()
@@ -295,11 +299,11 @@ fn list(status: u16, body: &[u8]) -> codeconnections_inventory::domain::Listing 
 
 /// Faults are not waited out: each wait is a random part of so much that none
 /// of millions is within the time.
-fn impatient() -> Patience {
+fn impatient() -> RetryPolicy {
     const AGES: Duration = Duration::from_hours(24 * 1_000_000);
-    Patience {
-        first: AGES,
-        longest: AGES,
+    RetryPolicy {
+        initial_backoff: AGES,
+        max_backoff: AGES,
         unreachable_tries: 1,
     }
 }
@@ -328,11 +332,11 @@ pub fn answers(data: &[u8]) {
             }
         }
         Err(error) => {
-            let TableError::Call { fault, .. } = &error else {
+            let TableError::Call { call_error, .. } = &error else {
                 panic!("what can't be read is set apart: {error}");
             };
             assert_line(&error.to_string());
-            assert_line(&fault.to_string());
+            assert_line(&call_error.to_string());
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::OnceLock;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use codeconnections_inventory::domain::{AccountRecord, Change, Format, RunRecord};
+use codeconnections_inventory::domain::{AccountRecord, Change, RunRecord, SchemaVersion};
 use codeconnections_inventory::table::codec::{Item, snapshot};
 use codeconnections_inventory::table::{codec, fast_path};
 use serde_json::Value;
@@ -75,19 +75,19 @@ fn as_current(item: &Item) -> Option<Item> {
         return Some(snapshot::snapshot_item(
             &account,
             &snapshot,
-            Format::CURRENT,
+            SchemaVersion::CURRENT,
         ));
     }
     if let Ok(change) = codec::read_record::<Change>(item.clone()) {
-        let format = Format::CURRENT;
+        let format = SchemaVersion::CURRENT;
         return Some(codec::change_item(&Change { format, ..change }));
     }
     if let Ok(run) = codec::read_record::<RunRecord>(item.clone()) {
-        let format = Format::CURRENT;
+        let format = SchemaVersion::CURRENT;
         return Some(codec::run_item(&RunRecord { format, ..run }));
     }
     let record = codec::read_record::<AccountRecord>(item.clone()).ok()?;
-    let format = Format::CURRENT;
+    let format = SchemaVersion::CURRENT;
     Some(codec::account_item(&AccountRecord { format, ..record }))
 }
 

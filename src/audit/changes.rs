@@ -32,7 +32,7 @@ pub struct ChangeFilter {
 
 /// A change, and the run that saw it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ToldChange {
+pub struct ChangeWithRun {
     /// The change.
     #[serde(flatten)]
     pub change: Change,
@@ -63,7 +63,7 @@ pub struct History {
     /// Its identity.
     pub connection_arn: ConnectionArn,
     /// Its changes, the first one first.
-    pub changes: Vec<ToldChange>,
+    pub changes: Vec<ChangeWithRun>,
 }
 
 /// How a connection is different at the second of two times.
@@ -108,7 +108,7 @@ pub struct Difference {
     /// What was known at the second time; nothing if it was not there.
     pub after: Option<Attributes>,
     /// The changes in between, the first one first.
-    pub changes: Vec<ToldChange>,
+    pub changes: Vec<ChangeWithRun>,
 }
 
 impl ChangeFilter {
@@ -122,7 +122,7 @@ impl ChangeFilter {
     }
 }
 
-impl ToldChange {
+impl ChangeWithRun {
     fn new(change: Change, run: Option<&RunRecord>) -> Self {
         Self {
             digest: change.digest(),
@@ -175,7 +175,7 @@ impl Audit {
     ///
     /// # Errors
     /// [`AuditError`] if the table can't be read.
-    pub async fn changes(&self, filter: &ChangeFilter) -> Result<Vec<ToldChange>, AuditError> {
+    pub async fn changes(&self, filter: &ChangeFilter) -> Result<Vec<ChangeWithRun>, AuditError> {
         let mut changes = Vec::new();
         self.each_change(filter, |change| {
             changes.push(change);
@@ -193,7 +193,7 @@ impl Audit {
     pub async fn each_change(
         &self,
         filter: &ChangeFilter,
-        mut each: impl FnMut(ToldChange) -> bool,
+        mut each: impl FnMut(ChangeWithRun) -> bool,
     ) -> Result<(), AuditError> {
         for account in self.accounts(filter.account.as_ref()).await? {
             let mut runs = Runs::of(self.table(), &account);
@@ -203,7 +203,7 @@ impl Audit {
             while let Some(page) = pages.next().await? {
                 for change in page.into_iter().filter(|change| filter.admits(change)) {
                     let run = runs.by_id(&change.run_id).await?;
-                    if !each(ToldChange::new(change, run)) {
+                    if !each(ChangeWithRun::new(change, run)) {
                         return Ok(());
                     }
                 }
@@ -271,7 +271,7 @@ impl Audit {
     }
 
     /// Changes with the runs that saw them.
-    async fn told(&self, changes: Vec<Change>) -> Result<Vec<ToldChange>, AuditError> {
+    async fn told(&self, changes: Vec<Change>) -> Result<Vec<ChangeWithRun>, AuditError> {
         let accounts: Vec<AccountId> = {
             let mut seen: Vec<_> = changes.iter().map(|c| c.account.clone()).collect();
             seen.sort_unstable();
@@ -288,7 +288,7 @@ impl Audit {
                 Some(runs) => runs.by_id(&change.run_id).await?,
                 None => None,
             };
-            told.push(ToldChange::new(change, run));
+            told.push(ChangeWithRun::new(change, run));
         }
         Ok(told)
     }

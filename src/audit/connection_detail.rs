@@ -9,7 +9,7 @@ use crate::domain::{AccountId, Change, Region, Timestamp};
 
 /// A connection, as one would look at it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Shown {
+pub struct ConnectionDetail {
     /// What is known of it.
     pub connection: ConnectionRow,
     /// The regions that list it.
@@ -41,7 +41,7 @@ impl Audit {
         arn_or_name: &str,
         account: Option<&AccountId>,
         (since, now): (Timestamp, Timestamp),
-    ) -> Result<Vec<Shown>, AuditError> {
+    ) -> Result<Vec<ConnectionDetail>, AuditError> {
         let mut shown = Vec::new();
         for history in self.history(arn_or_name, account).await? {
             let (account, arn) = (&history.account, &history.connection_arn);
@@ -57,7 +57,7 @@ impl Audit {
             let listed_in = snapshot.listed_in.clone();
             let connection = ConnectionRow::of(account, snapshot);
             let status_since = connection.deleted_at.unwrap_or(connection.status_since);
-            shown.push(Shown {
+            shown.push(ConnectionDetail {
                 listed_in,
                 in_status_ms: now.millis_since(status_since),
                 timeline: timeline(&changes, observed, (since, now), every),

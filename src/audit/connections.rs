@@ -11,7 +11,7 @@ use crate::domain::{
     AccountId, Attributes, Change, ChangeKind, ConnectionArn, ConnectionStatus, Digest,
     ProviderType, Region, Snapshot, Timestamp, UnknownMembers,
 };
-use crate::table::read::audit::InStatus;
+use crate::table::read::audit::StatusIndexEntry;
 
 /// The snapshots of so many connections of an account are read one by one.
 const READ_ONE_BY_ONE: usize = 8;
@@ -311,7 +311,7 @@ impl Audit {
         filter: &ConnectionFilter,
         mut give: impl FnMut(ConnectionRow) -> bool,
     ) -> Result<(), AuditError> {
-        let mut found = self.table().in_status(status).await?;
+        let mut found = self.table().connections_by_status(status).await?;
         let account = filter.account.as_ref();
         found.retain(|found| account.is_none_or(|account| *account == found.account));
         let mut of_account: HashMap<AccountId, usize> = HashMap::new();
@@ -331,7 +331,7 @@ impl Audit {
                 })
                 .await?;
         }
-        for InStatus { account, arn, .. } in found {
+        for StatusIndexEntry { account, arn, .. } in found {
             let snapshot = match read.get_mut(&account) {
                 Some(snapshots) => snapshots.remove(&arn),
                 None => self.table().read_snapshot(&account, &arn).await?,

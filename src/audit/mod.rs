@@ -17,8 +17,8 @@ pub mod timeline;
 pub mod verify;
 
 pub use basis::{Basis, NotObserved, RunBasis};
-pub use changes::{ChangeFilter, ChangeRun, Difference, DifferenceKind, History, ToldChange};
-pub use connection_detail::Shown;
+pub use changes::{ChangeFilter, ChangeRun, ChangeWithRun, Difference, DifferenceKind, History};
+pub use connection_detail::ConnectionDetail;
 pub use connections::{ConnectionFilter, ConnectionRow};
 pub use gaps::Gap;
 
@@ -56,11 +56,11 @@ pub enum AuditError {
 /// For how long after a time something that was observed by then may still be
 /// written: as long as an observation may be recorded, and a minute for clocks
 /// that differ and for what is under way.
-pub const SETTLES_AFTER: Duration = MAX_OBSERVATION_AGE.saturating_add(Duration::from_secs(60));
+pub const FINALITY_DELAY: Duration = MAX_OBSERVATION_AGE.saturating_add(Duration::from_secs(60));
 
 /// The time up to which answers don't change any more.
-pub fn settled_by(now: Timestamp) -> Timestamp {
-    let settles_after = i64::try_from(SETTLES_AFTER.as_millis()).unwrap_or(i64::MAX);
+pub fn final_before(now: Timestamp) -> Timestamp {
+    let settles_after = i64::try_from(FINALITY_DELAY.as_millis()).unwrap_or(i64::MAX);
     Timestamp::from_millis(now.millis().saturating_sub(settles_after))
 }
 

@@ -148,7 +148,7 @@ impl Line {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Attributes, ChangeKind, Format, RunId};
+    use crate::domain::{Attributes, ChangeKind, RunId, SchemaVersion};
 
     fn at(hour: i64) -> Timestamp {
         Timestamp::from_millis(hour * 3_600_000)
@@ -160,7 +160,7 @@ mod tests {
             ..Attributes::default()
         };
         Change {
-            format: Format::CURRENT,
+            format: SchemaVersion::CURRENT,
             account: "123456789012".parse().unwrap(),
             arn: "arn:aws:codeconnections:eu-west-1:123456789012:connection/x"
                 .parse()

@@ -19,26 +19,28 @@ pub(super) fn context(shared: &SharedConfig) -> Result<TlsContext, InvalidSettin
     let Some(Found { name, value, place }) = found.filter(|found| !found.value.is_empty()) else {
         return Ok(TlsContext::default());
     };
-    let fault = |problem: String| InvalidSetting {
+    let call_error = |problem: String| InvalidSetting {
         variable: name,
         problem: format!("{value:?}{place} {problem}"),
     };
-    let bundle = std::fs::read(&value).map_err(|error| fault(format!("can't be read: {error}")))?;
+    let bundle =
+        std::fs::read(&value).map_err(|error| call_error(format!("can't be read: {error}")))?;
     let mut usable = RootCertStore::empty();
     let mut store = TrustStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&bundle) {
-        let certificate = certificate.map_err(|error| fault(format!("is not PEM: {error}")))?;
+        let certificate =
+            certificate.map_err(|error| call_error(format!("is not PEM: {error}")))?;
         if usable.add(certificate.clone()).is_ok() {
             store.add_pem_certificate(pem(&certificate));
         }
     }
     if usable.is_empty() {
-        return Err(fault(
+        return Err(call_error(
             "has no certificate that can be used (PEM)".to_owned(),
         ));
     }
     let context = TlsContext::builder().with_trust_store(store).build();
-    context.map_err(|error| fault(error.to_string()))
+    context.map_err(|error| call_error(error.to_string()))
 }
 
 fn pem(certificate: &[u8]) -> String {

@@ -12,7 +12,7 @@ use aws_smithy_runtime_api::client::http::HttpClient;
 
 use aws_types::region::Region;
 
-use super::response_limit::Bounded;
+use super::response_limit::LimitedClient;
 use super::setting::{InvalidSetting, InvalidSettings};
 use super::shared_config::SharedConfig;
 use super::{ca_bundle, endpoints};
@@ -86,7 +86,7 @@ fn loader(shared: &SharedConfig) -> Result<ConfigLoader, InvalidSettings> {
                 .operation_attempt_timeout(ATTEMPT)
                 .build(),
         )
-        .http_client(Bounded::new(https(trust))))
+        .http_client(LimitedClient::new(https(trust))))
 }
 
 async fn checked(loader: ConfigLoader) -> Result<SdkConfig, InvalidSettings> {

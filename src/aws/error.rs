@@ -7,28 +7,28 @@ use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 
-use super::response_limit::{TooLong, in_causes_of};
-use super::unexpected_response::ForeignAnswer;
+use super::response_limit::{ResponseTooLarge, in_causes_of};
+use super::unexpected_response::UnexpectedResponse;
 use crate::domain::text::cut;
 
 /// A failed call, reduced to what decides and what is told.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {message}")]
-pub struct Fault {
+pub struct CallError {
     /// What it means.
-    pub kind: FaultKind,
+    pub kind: CallErrorKind,
     /// The service's error code, or a word of ours where no answer came.
     pub code: Box<str>,
     /// What the service, or the layer that failed, said about it.
     pub message: Box<str>,
     /// Whether the request may have been carried out all the same, or may be
     /// yet: it was sent, and nobody said that it was refused.
-    pub is_open: bool,
+    pub is_indeterminate: bool,
 }
 
 /// What a failed call means for the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FaultKind {
+pub enum CallErrorKind {
     /// Too many requests: the same one will work later.
     Throttled,
     /// The service failed, or its answer could not be read.
@@ -51,9 +51,9 @@ pub enum FaultKind {
     Refused,
 }
 
-impl FaultKind {
+impl CallErrorKind {
     /// Whether the same request may work when it is sent again.
-    pub fn is_passing(self) -> bool {
+    pub fn is_retryable(self) -> bool {
         match self {
             Self::Throttled
             | Self::Service
@@ -73,48 +73,48 @@ impl FaultKind {
     }
 }
 
-impl Fault {
+impl CallError {
     /// A fault, whoever tells it. Its message goes into logs, answers and the
     /// record: in one line, not longer than people read, and without the
     /// request.
-    pub fn new(kind: FaultKind, code: &str, message: impl AsRef<str>) -> Self {
+    pub fn new(kind: CallErrorKind, code: &str, message: impl AsRef<str>) -> Self {
         const CODE: usize = 64;
         const MESSAGE: usize = 400;
         let message = without_request(&one_line(message.as_ref()));
         let kind = match kind {
-            FaultKind::Service if is_of_the_disk(&message) => FaultKind::Disk,
+            CallErrorKind::Service if is_of_the_disk(&message) => CallErrorKind::Disk,
             kind => kind,
         };
         Self {
             kind,
             code: cut(&one_line(code), CODE).into(),
             message: cut(&message, MESSAGE).into(),
-            is_open: matches!(
+            is_indeterminate: matches!(
                 kind,
-                FaultKind::Service
-                    | FaultKind::TimedOut
-                    | FaultKind::Unreachable
-                    | FaultKind::Foreign
+                CallErrorKind::Service
+                    | CallErrorKind::TimedOut
+                    | CallErrorKind::Unreachable
+                    | CallErrorKind::Foreign
             ),
         }
     }
 
     /// An answer that says that all went well, and does not say what.
     pub fn unreadable(message: impl AsRef<str>) -> Self {
-        Self::new(FaultKind::Service, "UnreadableAnswer", message)
+        Self::new(CallErrorKind::Service, "UnreadableAnswer", message)
     }
 
     /// A request that could not even be put together.
     pub fn local(error: &(dyn Error + 'static)) -> Self {
-        Self::new(FaultKind::Refused, "NotSent", chain(error))
+        Self::new(CallErrorKind::Refused, "NotSent", chain(error))
     }
 
     /// The same, with how often it was tried in vain, if that was more than
     /// once.
     #[must_use]
-    pub fn after(mut self, tries: u32) -> Self {
-        if tries > 1 {
-            self.message = format!("{} (tried {tries} times)", self.message).into();
+    pub fn after(mut self, attempts: u32) -> Self {
+        if attempts > 1 {
+            self.message = format!("{} (tried {attempts} times)", self.message).into();
         }
         self
     }
@@ -166,7 +166,7 @@ const DENYING: [&str; 18] = [
 ];
 
 /// The codes by which a service says that it failed, or that two writes met.
-const PASSING: [&str; 4] = [
+const RETRYABLE: [&str; 4] = [
     "InternalFailure",
     "InternalServerError",
     "TransactionConflict",
@@ -174,34 +174,34 @@ const PASSING: [&str; 4] = [
 ];
 
 /// What an error code and an HTTP status mean.
-pub fn kind_of(code: &str, status: Option<u16>) -> FaultKind {
+pub fn kind_of(code: &str, status: Option<u16>) -> CallErrorKind {
     let not_found = matches!(code, "ResourceNotFoundException" | "ResourceNotFound");
     match status {
-        _ if THROTTLING.contains(&code) => FaultKind::Throttled,
-        _ if DENYING.contains(&code) => FaultKind::Denied,
-        _ if not_found => FaultKind::NotFound,
-        _ if PASSING.contains(&code) => FaultKind::Service,
-        Some(429) => FaultKind::Throttled,
-        Some(500..) => FaultKind::Service,
-        Some(401 | 403) => FaultKind::Denied,
+        _ if THROTTLING.contains(&code) => CallErrorKind::Throttled,
+        _ if DENYING.contains(&code) => CallErrorKind::Denied,
+        _ if not_found => CallErrorKind::NotFound,
+        _ if RETRYABLE.contains(&code) => CallErrorKind::Service,
+        Some(429) => CallErrorKind::Throttled,
+        Some(500..) => CallErrorKind::Service,
+        Some(401 | 403) => CallErrorKind::Denied,
         // A service says why it refuses. Where nothing can be read of that,
         // it may be a condition that did not hold, or a throttle.
-        Some(400) if code.is_empty() => FaultKind::Service,
-        _ => FaultKind::Refused,
+        Some(400) if code.is_empty() => CallErrorKind::Service,
+        _ => CallErrorKind::Refused,
     }
 }
 
-impl<E> From<&SdkError<E, HttpResponse>> for Fault
+impl<E> From<&SdkError<E, HttpResponse>> for CallError
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
     fn from(error: &SdkError<E, HttpResponse>) -> Self {
-        if let Some(foreign) = in_causes_of::<ForeignAnswer>(error) {
-            return Self::new(FaultKind::Foreign, "ForeignAnswer", foreign.to_string());
+        if let Some(foreign) = in_causes_of::<UnexpectedResponse>(error) {
+            return Self::new(CallErrorKind::Foreign, "ForeignAnswer", foreign.to_string());
         }
         match error {
             SdkError::ServiceError(answer) if answer.raw().status().is_success() => {
-                Self::new(FaultKind::Service, "UnreadableAnswer", chain(error))
+                Self::new(CallErrorKind::Service, "UnreadableAnswer", chain(error))
             }
             SdkError::ServiceError(answer) => {
                 let status = answer.raw().status().as_u16();
@@ -212,7 +212,7 @@ where
                 };
                 let kind = kind_of(code, Some(status));
                 let code = match (code, kind) {
-                    ("", FaultKind::Service) => "UnreadableAnswer",
+                    ("", CallErrorKind::Service) => "UnreadableAnswer",
                     ("", _) => "UnknownError",
                     (code, _) => code,
                 };
@@ -220,33 +220,35 @@ where
             }
             SdkError::ResponseError(answer) => {
                 let status = answer.raw().status().as_u16();
-                if let Some(too_long) = TooLong::in_causes_of(error) {
+                if let Some(too_long) = ResponseTooLarge::in_causes_of(error) {
                     return Self::new(
-                        FaultKind::Service,
+                        CallErrorKind::Service,
                         "AnswerTooLong",
                         format!("HTTP status {status}: {too_long}"),
                     );
                 }
                 Self::new(
-                    FaultKind::Service,
+                    CallErrorKind::Service,
                     "UnreadableAnswer",
                     format!("HTTP status {status}: {}", chain(error)),
                 )
             }
-            SdkError::TimeoutError(_) => Self::new(FaultKind::TimedOut, "TimedOut", chain(error)),
+            SdkError::TimeoutError(_) => {
+                Self::new(CallErrorKind::TimedOut, "TimedOut", chain(error))
+            }
             SdkError::DispatchFailure(failure) if failure.is_timeout() => {
-                Self::new(FaultKind::TimedOut, "TimedOut", chain(error))
+                Self::new(CallErrorKind::TimedOut, "TimedOut", chain(error))
             }
             SdkError::DispatchFailure(failure) if failure.is_io() => {
-                Self::new(FaultKind::Unreachable, "Unreachable", chain(error))
+                Self::new(CallErrorKind::Unreachable, "Unreachable", chain(error))
             }
             // The request was sent, at least a part of it; whether it was
             // carried out can't be told.
             SdkError::DispatchFailure(failure) if failure.as_other().is_some() => {
-                Self::new(FaultKind::Service, "CutOff", chain(error))
+                Self::new(CallErrorKind::Service, "CutOff", chain(error))
             }
             SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_) => not_sent(error),
-            _ => Self::new(FaultKind::Service, "UnknownError", chain(error)),
+            _ => Self::new(CallErrorKind::Service, "UnknownError", chain(error)),
         }
     }
 }
@@ -267,26 +269,26 @@ fn is_of_the_disk(message: &str) -> bool {
 
 /// A request for which there were no credentials, or that can't be sent at
 /// all.
-fn not_sent(error: &(dyn Error + 'static)) -> Fault {
+fn not_sent(error: &(dyn Error + 'static)) -> CallError {
     let told = chain(error);
     // The credentials of a role come from a call of their own, which can fail
     // in all the ways in which this one can.
     let mut cause = error.source();
     while let Some(error) = cause {
         let call = error.downcast_ref::<SdkError<AssumeRoleError, HttpResponse>>();
-        if let Some(fault) = call.map(Fault::from)
-            && fault.kind.is_passing()
+        if let Some(call_error) = call.map(CallError::from)
+            && call_error.kind.is_retryable()
         {
-            return Fault::new(fault.kind, &fault.code, told);
+            return CallError::new(call_error.kind, &call_error.code, told);
         }
         cause = error.source();
     }
     if told.contains("identity resolver timed out") {
-        Fault::new(FaultKind::TimedOut, "TimedOut", told)
+        CallError::new(CallErrorKind::TimedOut, "TimedOut", told)
     } else if told.contains("credential") {
-        Fault::new(FaultKind::NoCredentials, "NoCredentials", told)
+        CallError::new(CallErrorKind::NoCredentials, "NoCredentials", told)
     } else {
-        Fault::new(FaultKind::Refused, "NotSent", told)
+        CallError::new(CallErrorKind::Refused, "NotSent", told)
     }
 }
 
@@ -341,23 +343,23 @@ mod tests {
     fn the_code_decides_before_the_status() {
         assert_eq!(
             kind_of("ThrottlingException", Some(400)),
-            FaultKind::Throttled
+            CallErrorKind::Throttled
         );
         assert_eq!(
             kind_of("AccessDeniedException", Some(400)),
-            FaultKind::Denied
+            CallErrorKind::Denied
         );
         assert_eq!(
             kind_of("UnrecognizedClientException", Some(400)),
-            FaultKind::Denied
+            CallErrorKind::Denied
         );
         assert_eq!(
             kind_of("ResourceNotFoundException", Some(400)),
-            FaultKind::NotFound
+            CallErrorKind::NotFound
         );
         assert_eq!(
             kind_of("InternalServerError", Some(500)),
-            FaultKind::Service
+            CallErrorKind::Service
         );
     }
 
@@ -380,22 +382,26 @@ mod tests {
 
     #[test]
     fn a_disk_that_is_full_is_no_fault_of_a_service() {
-        let fault = |message| Fault::new(FaultKind::Service, "InternalServerError", message);
-        let full = fault("Internal error: database or disk is full");
-        assert_eq!((full.kind, full.is_open), (FaultKind::Disk, false));
-        assert_eq!(fault("try again").kind, FaultKind::Service);
+        let call_error =
+            |message| CallError::new(CallErrorKind::Service, "InternalServerError", message);
+        let full = call_error("Internal error: database or disk is full");
+        assert_eq!(
+            (full.kind, full.is_indeterminate),
+            (CallErrorKind::Disk, false)
+        );
+        assert_eq!(call_error("try again").kind, CallErrorKind::Service);
     }
 
     #[test]
     fn a_status_decides_where_the_code_is_unknown() {
-        assert_eq!(kind_of("", Some(429)), FaultKind::Throttled);
-        assert_eq!(kind_of("", Some(503)), FaultKind::Service);
-        assert_eq!(kind_of("", Some(403)), FaultKind::Denied);
-        assert_eq!(kind_of("", Some(400)), FaultKind::Service);
-        assert_eq!(kind_of("", Some(404)), FaultKind::Refused);
+        assert_eq!(kind_of("", Some(429)), CallErrorKind::Throttled);
+        assert_eq!(kind_of("", Some(503)), CallErrorKind::Service);
+        assert_eq!(kind_of("", Some(403)), CallErrorKind::Denied);
+        assert_eq!(kind_of("", Some(400)), CallErrorKind::Service);
+        assert_eq!(kind_of("", Some(404)), CallErrorKind::Refused);
         assert_eq!(
             kind_of("ValidationException", Some(400)),
-            FaultKind::Refused
+            CallErrorKind::Refused
         );
     }
 }

@@ -20,6 +20,6 @@ pub mod setting;
 pub mod shared_config;
 mod unexpected_response;
 
-pub use error::{Fault, FaultKind};
+pub use error::{CallError, CallErrorKind};
 pub use meter::Meter;
-pub use retry::{Deadline, Patience};
+pub use retry::{Deadline, RetryPolicy};

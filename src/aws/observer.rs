@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::error::{Fault, FaultKind};
+use super::error::{CallError, CallErrorKind};
 
 /// Is told of each call that will be tried again.
 pub trait Observer: fmt::Debug + Send + Sync {
@@ -23,7 +23,7 @@ pub struct Retry<'a> {
     /// What it was about.
     pub subject: &'a str,
     /// Why it failed.
-    pub fault: &'a Fault,
+    pub call_error: &'a CallError,
     /// How often it has failed, at least once.
     pub failed: u32,
     /// How long until it is tried again.
@@ -40,7 +40,7 @@ impl fmt::Display for Retry<'_> {
             "{} {}: {}; attempt {} failed, next in {:.1} s, for {:.0} s at most",
             self.operation,
             self.subject,
-            self.fault,
+            self.call_error,
             self.failed,
             self.wait.as_secs_f64(),
             left.as_secs_f64(),
@@ -96,7 +96,7 @@ impl Interrupt {
 }
 
 /// What is told of what an interrupted run did not do.
-pub(crate) fn interrupted() -> Fault {
+pub(crate) fn interrupted() -> CallError {
     let problem = "the run was ended early by whoever started it";
-    Fault::new(FaultKind::Refused, "Interrupted", problem)
+    CallError::new(CallErrorKind::Refused, "Interrupted", problem)
 }

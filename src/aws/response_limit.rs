@@ -22,7 +22,7 @@ use futures_util::stream;
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 
-use super::unexpected_response::{Due, ForeignAnswer};
+use super::unexpected_response::{Due, UnexpectedResponse};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -30,7 +30,7 @@ type BoxError = Box<dyn Error + Send + Sync>;
 /// each of less than 1,100 bytes with the longest values of the service's
 /// model, and a token of 1,024; a batch of 25 writes answers with a few
 /// hundred bytes for each.
-const MOST: usize = 256 * 1024;
+const MAX_RESPONSE_BYTES: usize = 256 * 1024;
 
 /// What an answer may have that holds items. A page of a query or a scan has
 /// at most 1 MB of them, to which JSON adds about a half.
@@ -39,18 +39,18 @@ const MOST_OF_ITEMS: usize = 4 * 1024 * 1024;
 
 /// An HTTP client that reads no more of an answer than a right one has.
 #[derive(Debug)]
-pub struct Bounded<C> {
+pub struct LimitedClient<C> {
     inner: C,
 }
 
-impl<C: HttpClient> Bounded<C> {
+impl<C: HttpClient> LimitedClient<C> {
     /// The same client, with limits.
     pub fn new(inner: C) -> Self {
         Self { inner }
     }
 }
 
-impl<C: HttpClient> HttpClient for Bounded<C> {
+impl<C: HttpClient> HttpClient for LimitedClient<C> {
     fn http_connector(
         &self,
         settings: &HttpConnectorSettings,
@@ -73,7 +73,7 @@ impl HttpConnector for BoundedConnector {
         let operation = target.and_then(|target| target.rsplit('.').next());
         let most = match operation {
             Some("Query" | "Scan" | "GetItem") => MOST_OF_ITEMS,
-            _ => MOST,
+            _ => MAX_RESPONSE_BYTES,
         };
         let due = Due::to(&request);
         let answer = self.inner.call(request);
@@ -81,7 +81,7 @@ impl HttpConnector for BoundedConnector {
             let mut answer = answer.await?;
             let body = gathered(&mut answer, most).await;
             if let (Some(due), Ok(body)) = (due, &body)
-                && let Some(foreign) = ForeignAnswer::of(due, &answer, body)
+                && let Some(foreign) = UnexpectedResponse::of(due, &answer, body)
             {
                 // Of no kind that the SDK sends again by itself.
                 return Err(ConnectorError::other(foreign.into(), None));
@@ -102,7 +102,7 @@ async fn gathered(answer: &mut HttpResponse, most: usize) -> Result<Vec<u8>, Box
     while let Some(frame) = body.frame().await {
         if let Ok(piece) = frame?.into_data() {
             if whole.len() + piece.len() > most {
-                return Err(TooLong { most, announced }.into());
+                return Err(ResponseTooLarge { most, announced }.into());
             }
             whole.extend_from_slice(&piece);
         }
@@ -119,7 +119,7 @@ fn failing(error: BoxError) -> SdkBody {
 /// An answer that is longer than a right one can be. The rest was not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("more than {most} bytes came{}, where a right answer has less", told(.announced))]
-pub struct TooLong {
+pub struct ResponseTooLarge {
     /// What may have come.
     pub most: usize,
     /// What the answer said that it has.
@@ -133,7 +133,7 @@ fn told(announced: &Option<u64>) -> String {
     }
 }
 
-impl TooLong {
+impl ResponseTooLarge {
     /// The answer that was too long, if that is why this error came about.
     pub fn in_causes_of(error: &(dyn Error + 'static)) -> Option<Self> {
         in_causes_of(error)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::error::Fault;
+use super::error::CallError;
 
 /// The times by which the parts of a run must be done.
 ///
@@ -37,28 +37,28 @@ impl Deadline {
 
 /// How long faults that pass are waited out.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
+pub struct RetryPolicy {
     /// The longest first wait.
-    pub first: Duration,
+    pub initial_backoff: Duration,
     /// The longest wait at all.
-    pub longest: Duration,
-    /// Tries at a service that can't be connected to, or in whose place
+    pub max_backoff: Duration,
+    /// AttemptTracker at a service that can't be connected to, or in whose place
     /// something else answers: a name that does not exist never will, and a
     /// sign-in page stays one.
     pub unreachable_tries: u32,
 }
 
-impl Default for Patience {
+impl Default for RetryPolicy {
     fn default() -> Self {
         Self {
-            first: Duration::from_millis(200),
-            longest: Duration::from_secs(5),
+            initial_backoff: Duration::from_millis(200),
+            max_backoff: Duration::from_secs(5),
             unreachable_tries: 4,
         }
     }
 }
 
-impl Patience {
+impl RetryPolicy {
     /// How long to wait before the next try, or nothing if there should be
     /// none: the fault will not pass, or not before `until`.
     ///
@@ -66,17 +66,17 @@ impl Patience {
     /// double up to the longest, each cut to a random part of it ("full
     /// jitter"), so that many callers don't come back together.
     /// <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>
-    pub fn wait(&self, fault: &Fault, failed: u32, until: Instant) -> Option<Duration> {
-        if !fault.kind.is_passing() {
+    pub fn wait(&self, call_error: &CallError, failed: u32, until: Instant) -> Option<Duration> {
+        if !call_error.kind.is_retryable() {
             return None;
         }
-        if fault.kind.is_soon_clear() && failed >= self.unreachable_tries {
+        if call_error.kind.is_soon_clear() && failed >= self.unreachable_tries {
             return None;
         }
         let doubled = self
-            .first
+            .initial_backoff
             .saturating_mul(1 << failed.saturating_sub(1).min(16));
-        let wait = doubled.min(self.longest).mul_f64(fastrand::f64());
+        let wait = doubled.min(self.max_backoff).mul_f64(fastrand::f64());
         (Instant::now() + wait < until).then_some(wait)
     }
 }
@@ -84,33 +84,42 @@ impl Patience {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::FaultKind;
+    use crate::aws::CallErrorKind;
 
-    fn fault(kind: FaultKind) -> Fault {
-        Fault::new(kind, "X", "x")
+    fn call_error(kind: CallErrorKind) -> CallError {
+        CallError::new(kind, "X", "x")
     }
 
     #[test]
     fn passing_faults_are_waited_out_until_the_deadline_and_no_longer() {
-        let patience = Patience::default();
+        let retry_policy = RetryPolicy::default();
         let far = Instant::now() + Duration::from_secs(3600);
         let past = Instant::now();
         for failed in [1, 2, 100, u32::MAX] {
-            let wait = patience.wait(&fault(FaultKind::Throttled), failed, far);
-            assert!(wait.is_some_and(|wait| wait <= patience.longest));
+            let wait = retry_policy.wait(&call_error(CallErrorKind::Throttled), failed, far);
+            assert!(wait.is_some_and(|wait| wait <= retry_policy.max_backoff));
         }
-        assert_eq!(patience.wait(&fault(FaultKind::Throttled), 1, past), None);
+        assert_eq!(
+            retry_policy.wait(&call_error(CallErrorKind::Throttled), 1, past),
+            None
+        );
     }
 
     #[test]
     fn what_will_not_pass_is_not_tried_again() {
-        let patience = Patience::default();
+        let retry_policy = RetryPolicy::default();
         let far = Instant::now() + Duration::from_secs(3600);
-        assert_eq!(patience.wait(&fault(FaultKind::Denied), 1, far), None);
-        assert_eq!(patience.wait(&fault(FaultKind::Disk), 1, far), None);
-        for kind in [FaultKind::Unreachable, FaultKind::Foreign] {
-            assert!(patience.wait(&fault(kind), 3, far).is_some());
-            assert_eq!(patience.wait(&fault(kind), 4, far), None);
+        assert_eq!(
+            retry_policy.wait(&call_error(CallErrorKind::Denied), 1, far),
+            None
+        );
+        assert_eq!(
+            retry_policy.wait(&call_error(CallErrorKind::Disk), 1, far),
+            None
+        );
+        for kind in [CallErrorKind::Unreachable, CallErrorKind::Foreign] {
+            assert!(retry_policy.wait(&call_error(kind), 3, far).is_some());
+            assert_eq!(retry_policy.wait(&call_error(kind), 4, far), None);
         }
     }
 

@@ -12,7 +12,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
     "HTTP status {status} with {came} where {due} is due: something else than the service \
      answered (a proxy, a network's sign-in page, a wrong endpoint)"
 )]
-pub struct ForeignAnswer {
+pub struct UnexpectedResponse {
     status: u16,
     came: &'static str,
     due: &'static str,
@@ -48,7 +48,7 @@ impl Due {
     }
 }
 
-impl ForeignAnswer {
+impl UnexpectedResponse {
     /// The answer, if it can't be one of the service. With a status that asks
     /// to come back later (429, 503) it is believed, whoever says so.
     pub(super) fn of(due: Due, answer: &HttpResponse, body: &[u8]) -> Option<Self> {
@@ -104,7 +104,7 @@ mod tests {
         for (name, value) in headers {
             answer.headers_mut().insert(*name, *value);
         }
-        let foreign = ForeignAnswer::of(due, &answer, body);
+        let foreign = UnexpectedResponse::of(due, &answer, body);
         foreign.map_or("", |foreign| foreign.came).to_owned()
     }
 

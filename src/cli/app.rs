@@ -149,7 +149,7 @@ Rules come from --rules, from the options under Rules, or from both. Without any
 is judged by: --pending-longer-than 7d --in-error --not-seen-for 48h
 --max-run-age 26h --no-unknown-values.
 
-A rule that can't be judged is never a pass: it is NOT_JUDGED, with the reason. A
+A rule that can't be judged is never a pass: it is INSUFFICIENT_DATA, with the reason. A
 rule with findings is FAIL, and what of it could not be judged is told, too.
 
 Examples:

@@ -11,7 +11,7 @@ use crate::output::escape::printable;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
     /// It did what it was asked.
-    Fine = 0,
+    Success = 0,
     /// It failed.
     Failure = 1,
     /// It was asked wrongly. Nothing was written.

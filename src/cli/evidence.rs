@@ -4,16 +4,16 @@ use std::fmt::Write as _;
 
 use super::error::CliError;
 use super::suggestions;
-use crate::audit::{Audit, Basis, NotObserved, RunBasis, settled_by};
+use crate::audit::{Audit, Basis, NotObserved, RunBasis, final_before};
 use crate::domain::{AccountId, Clock, SystemClock, Timestamp};
-use crate::output::text::{count, lasting, short};
+use crate::output::text::{count, format_duration, format_time};
 
 /// What an answer rests on, a line for each account and for each region that
 /// was not observed.
 pub(crate) fn lines(bases: &[Basis]) -> Vec<String> {
     let mut lines = Vec::new();
     for basis in bases {
-        lines.push(format!("account {}: {}", basis.account, rests_on(basis)));
+        lines.push(format!("account {}: {}", basis.account, based_on(basis)));
         if basis.unconfirmed > 0 {
             let connections = count(
                 usize::try_from(basis.unconfirmed).unwrap_or(usize::MAX),
@@ -29,7 +29,7 @@ pub(crate) fn lines(bases: &[Basis]) -> Vec<String> {
                  and runs numbered after it had ended before; it is left out",
                 run.sequence,
                 run.outcome,
-                short(run.finished_at)
+                format_time(run.finished_at)
             )
         }));
         let missing = basis.not_observed.iter();
@@ -38,9 +38,9 @@ pub(crate) fn lines(bases: &[Basis]) -> Vec<String> {
     lines
 }
 
-fn rests_on(basis: &Basis) -> String {
+fn based_on(basis: &Basis) -> String {
     let Some(last) = &basis.last_run else {
-        return format!("no run had ended by {}", short(basis.at));
+        return format!("no run had ended by {}", format_time(basis.at));
     };
     match &basis.last_complete_run {
         Some(complete) if complete.sequence == last.sequence => format!("rests on {}", run(last)),
@@ -55,8 +55,8 @@ fn run(run: &RunBasis) -> String {
         run.sequence,
         run.outcome,
         count(run.regions.len(), "region"),
-        short(run.started_at),
-        lasting(run.age_ms)
+        format_time(run.started_at),
+        format_duration(run.age_ms)
     )
 }
 
@@ -64,49 +64,49 @@ fn run(run: &RunBasis) -> String {
 pub(crate) fn not_observed(missing: &NotObserved) -> String {
     let mut line = format!("not observed: {}: {}", missing.region, missing.message);
     if let Some(at) = missing.last_listed_at {
-        let _ = write!(line, "; last listed at {}", short(at));
+        let _ = write!(line, "; last listed at {}", format_time(at));
     }
     line
 }
 
 /// A line about an answer that may still be added to.
-pub(crate) fn unsettled(until: Timestamp) -> Option<String> {
-    let settled = settled_by(SystemClock.now());
+pub(crate) fn not_final_note(until: Timestamp) -> Option<String> {
+    let settled = final_before(SystemClock.now());
     (until > settled).then(|| {
         format!(
             "what was observed after {} may still be added to",
-            short(settled)
+            format_time(settled)
         )
     })
 }
 
 /// A time that is over: what will be can't be told.
-pub(crate) fn not_in_the_future(option: &str, at: Timestamp) -> Result<(), CliError> {
+pub(crate) fn require_past(option: &str, at: Timestamp) -> Result<(), CliError> {
     let now = SystemClock.now();
     if at > now {
         return Err(CliError::Usage(format!(
             "{option} {} is in the future; it is {} now",
-            short(at),
-            short(now)
+            format_time(at),
+            format_time(now)
         )));
     }
     Ok(())
 }
 
 /// What is known now of the accounts, where anything is recorded of them.
-pub(crate) async fn of_now(
+pub(crate) async fn current(
     audit: &Audit,
     account: Option<&AccountId>,
 ) -> Result<Vec<Basis>, CliError> {
     let bases = audit.bases(account, SystemClock.now()).await;
     let bases = bases.map_err(CliError::failure)?;
-    recorded(audit, &bases, account, None).await?;
+    require_runs(audit, &bases, account, None).await?;
     Ok(bases)
 }
 
 /// Refuses to answer where nothing at all is recorded, or was by the time
 /// that is asked about: an empty answer would read as "there is nothing".
-pub(crate) async fn recorded(
+pub(crate) async fn require_runs(
     audit: &Audit,
     bases: &[Basis],
     account: Option<&AccountId>,
@@ -117,7 +117,7 @@ pub(crate) async fn recorded(
     }
     let whose = account.map_or(String::new(), |account| format!(" of account {account}"));
     let when = match as_of {
-        Some(at) if !bases.is_empty() => format!("had ended by {}", short(at)),
+        Some(at) if !bases.is_empty() => format!("had ended by {}", format_time(at)),
         _ => "is recorded here".to_owned(),
     };
     let others = suggestions::other_accounts(audit, account).await?;
@@ -128,7 +128,7 @@ pub(crate) async fn recorded(
 
 /// Says which accounts no complete run covers: what is not listed of them may
 /// have been there.
-pub(crate) fn covered(bases: &[Basis]) -> Result<(), CliError> {
+pub(crate) fn require_complete_run(bases: &[Basis]) -> Result<(), CliError> {
     unless_evidence(bases, Basis::is_evidence, |accounts, at| {
         format!(
             "no complete run of account {accounts} had ended by {at}: \
@@ -139,7 +139,10 @@ pub(crate) fn covered(bases: &[Basis]) -> Result<(), CliError> {
 
 /// Says of which accounts no complete run began from `since` on: what changed
 /// of them may not have been seen.
-pub(crate) fn looked(bases: &[Basis], since: Timestamp) -> Result<(), CliError> {
+pub(crate) fn require_complete_run_since(
+    bases: &[Basis],
+    since: Timestamp,
+) -> Result<(), CliError> {
     let looked = |basis: &Basis| {
         let run = basis.last_complete_run.as_ref();
         run.is_some_and(|run| run.started_at >= since)
@@ -148,7 +151,7 @@ pub(crate) fn looked(bases: &[Basis], since: Timestamp) -> Result<(), CliError> 
         format!(
             "no complete run of account {accounts} began from {} to {at}: \
              what changed then may not have been observed",
-            short(since)
+            format_time(since)
         )
     })
 }
@@ -163,6 +166,6 @@ fn unless_evidence(
         return Ok(());
     };
     let accounts: Vec<&str> = missing.iter().map(|b| b.account.as_str()).collect();
-    let at = short(first.at);
+    let at = format_time(first.at);
     Err(CliError::NoEvidence(told(&accounts.join(", "), &at)))
 }

@@ -2,7 +2,7 @@
 //!
 //! [`main`] parses the arguments and runs a command of `commands`, one file
 //! each. `app` lists the commands; `args` has the arguments that several share;
-//! `render` prints rows as tables, JSON, JSON Lines and CSV; `evidence` refuses
+//! `render` prints rows as tables, JSON, JSON LineFormat and CSV; `evidence` refuses
 //! to answer where nothing is recorded; `error` has the exit codes.
 //!
 //! Called by `bin/ccinv.rs`. Imports everything else.
@@ -56,7 +56,7 @@ fn wrong_arguments(error: &clap::Error) -> Exit {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             return match render::is_read(error.print()) {
-                Ok(_) => Exit::Fine,
+                Ok(_) => Exit::Success,
                 Err(error) => {
                     say(&error.to_string());
                     error.exit()

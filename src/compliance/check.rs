@@ -7,16 +7,16 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::evaluate::{Opinion, connection_opinion, is_candidate};
-use super::evidence::{Evidence, Lack, Missing, Moment, RecordKey};
-use super::requirement::Demand;
+use super::evaluate::{Evaluation, evaluate_connection, is_candidate};
+use super::evidence::{Evidence, EvidenceGap, GapKind, Moment, RecordKey};
+use super::requirement::Requirement;
 use super::rule::{InScope, Rule};
 use crate::audit::{Audit, AuditError, Basis, ConnectionRow};
 use crate::domain::{AccountId, ConnectionArn, Timestamp};
 
 /// What a check came to.
 #[derive(Debug, Clone, Serialize)]
-pub struct Checked {
+pub struct CheckReport {
     /// The time that was judged.
     pub at: Timestamp,
     /// What each account's judgements rest on.
@@ -34,7 +34,7 @@ pub struct CheckedRule {
     /// What it came to in all accounts together.
     pub verdict: Verdict,
     /// What it came to in each account that it is about.
-    pub accounts: Vec<Judgement>,
+    pub accounts: Vec<AccountResult>,
 }
 
 /// What a rule came to.
@@ -46,7 +46,7 @@ pub enum Verdict {
     /// It is broken.
     Fail,
     /// It is not known to be broken, and not known to be kept.
-    NotJudged,
+    InsufficientData,
 }
 
 impl Verdict {
@@ -55,27 +55,30 @@ impl Verdict {
         match self {
             Self::Pass => "PASS",
             Self::Fail => "FAIL",
-            Self::NotJudged => "NOT_JUDGED",
+            Self::InsufficientData => "INSUFFICIENT_DATA",
         }
     }
 }
 
 /// A rule, judged for one account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Judgement {
+pub struct AccountResult {
     /// The account.
     pub account: AccountId,
     /// What it came to.
     pub verdict: Verdict,
     /// How many connections it was judged for; 1 for a rule about the account
     /// as a whole.
-    pub judged: usize,
+    #[serde(rename = "judged")]
+    pub evaluated: usize,
     /// What breaks the rule, by ARN.
     pub findings: Vec<Finding>,
     /// Why, or for what, it could not be judged.
-    pub not_judged: Vec<NotJudged>,
+    #[serde(rename = "not_judged")]
+    pub insufficient_data: Vec<InsufficientData>,
     /// What breaks the rule, and may.
-    pub excepted: Vec<Excepted>,
+    #[serde(rename = "excepted")]
+    pub waived: Vec<Waived>,
 }
 
 /// Something that breaks a rule.
@@ -95,7 +98,7 @@ pub struct Finding {
 
 /// Something that a rule could not be judged for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct NotJudged {
+pub struct InsufficientData {
     /// The connection; none if it is the account as a whole, or what is not
     /// known of it.
     pub connection_arn: Option<ConnectionArn>,
@@ -109,7 +112,7 @@ pub struct NotJudged {
 
 /// A connection that may break a rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Excepted {
+pub struct Waived {
     /// The connection.
     pub connection_arn: ConnectionArn,
     /// Its name, if it has one.
@@ -132,40 +135,40 @@ impl Audit {
         rules: &[Rule],
         account: Option<&AccountId>,
         moment: Moment,
-    ) -> Result<Checked, AuditError> {
+    ) -> Result<CheckReport, AuditError> {
         let mut accounts: BTreeSet<AccountId> = self.accounts(account).await?.into_iter().collect();
         if account.is_none() {
             let named = rules.iter().flat_map(|rule| rule.scope.accounts.iter());
             accounts.extend(named.flatten().cloned());
         }
-        let mut checked = Checked {
+        let mut check_report = CheckReport {
             at: moment.at(),
             rests_on: Vec::new(),
             rules: rules
                 .iter()
                 .map(|rule| CheckedRule {
                     rule: rule.clone(),
-                    verdict: Verdict::NotJudged,
+                    verdict: Verdict::InsufficientData,
                     accounts: Vec::new(),
                 })
                 .collect(),
         };
         for account in &accounts {
             let evidence = self.evidence(account, rules, moment).await?;
-            for checked in &mut checked.rules {
-                if checked.rule.scope.has_account(account) {
-                    let mut judgement = judge(&checked.rule, &evidence);
-                    self.tell_since(&checked.rule.demand, &evidence, &mut judgement)
+            for check_report in &mut check_report.rules {
+                if check_report.rule.scope.has_account(account) {
+                    let mut result = evaluate(&check_report.rule, &evidence);
+                    self.fill_since(&check_report.rule.requirement, &evidence, &mut result)
                         .await?;
-                    checked.accounts.push(judgement);
+                    check_report.accounts.push(result);
                 }
             }
-            checked.rests_on.extend(evidence.basis);
+            check_report.rests_on.extend(evidence.basis);
         }
-        for rule in &mut checked.rules {
-            rule.verdict = overall(rule.accounts.iter().map(|judgement| judgement.verdict));
+        for rule in &mut check_report.rules {
+            rule.verdict = overall(rule.accounts.iter().map(|result| result.verdict));
         }
-        Ok(checked)
+        Ok(check_report)
     }
 }
 
@@ -175,79 +178,81 @@ fn overall(verdicts: impl Iterator<Item = Verdict>) -> Verdict {
     for verdict in verdicts {
         overall = Some(match (overall, verdict) {
             (Some(Verdict::Fail), _) | (_, Verdict::Fail) => Verdict::Fail,
-            (Some(Verdict::NotJudged), _) | (_, Verdict::NotJudged) => Verdict::NotJudged,
+            (Some(Verdict::InsufficientData), _) | (_, Verdict::InsufficientData) => {
+                Verdict::InsufficientData
+            }
             (_, Verdict::Pass) => Verdict::Pass,
         });
     }
-    overall.unwrap_or(Verdict::NotJudged)
+    overall.unwrap_or(Verdict::InsufficientData)
 }
 
 /// Judges a rule for an account that it is about.
-pub fn judge(rule: &Rule, evidence: &Evidence) -> Judgement {
-    let mut judgement = Judgement {
+pub fn evaluate(rule: &Rule, evidence: &Evidence) -> AccountResult {
+    let mut result = AccountResult {
         account: evidence.account.clone(),
-        verdict: Verdict::NotJudged,
-        judged: 0,
+        verdict: Verdict::InsufficientData,
+        evaluated: 0,
         findings: Vec::new(),
-        not_judged: Vec::new(),
-        excepted: Vec::new(),
+        insufficient_data: Vec::new(),
+        waived: Vec::new(),
     };
     let missing = evidence.missing.iter();
-    for missing in missing.filter(|missing| hinders(missing, rule, evidence)) {
-        judgement.not_judge(None, missing.message.clone(), missing.evidence.clone());
+    for missing in missing.filter(|missing| blocks(missing, rule, evidence)) {
+        result.add_insufficient(None, missing.message.clone(), missing.evidence.clone());
     }
     for reason in not_looked_at(rule, evidence) {
-        judgement.not_judge(None, reason, Vec::new());
+        result.add_insufficient(None, reason, Vec::new());
     }
-    if rule.demand.is_about_accounts() {
-        if judgement.not_judged.is_empty() {
-            judgement.judged = 1;
-            let broken = account_finding(&rule.demand, evidence);
-            judgement.findings.extend(broken);
+    if rule.requirement.is_about_accounts() {
+        if result.insufficient_data.is_empty() {
+            result.evaluated = 1;
+            let broken = account_finding(&rule.requirement, evidence);
+            result.findings.extend(broken);
         }
     } else {
         for row in &evidence.connections {
-            if is_candidate(&rule.demand, row) {
-                judge_connection(rule, row, evidence, &mut judgement);
+            if is_candidate(&rule.requirement, row) {
+                add_connection(rule, row, evidence, &mut result);
             }
         }
     }
-    judgement.verdict = if !judgement.findings.is_empty() {
+    result.verdict = if !result.findings.is_empty() {
         Verdict::Fail
-    } else if !judgement.not_judged.is_empty() {
-        Verdict::NotJudged
+    } else if !result.insufficient_data.is_empty() {
+        Verdict::InsufficientData
     } else {
         Verdict::Pass
     };
-    judgement
+    result
 }
 
-fn judge_connection(
+fn add_connection(
     rule: &Rule,
     row: &ConnectionRow,
     evidence: &Evidence,
-    judgement: &mut Judgement,
+    result: &mut AccountResult,
 ) {
-    let opinion = match rule
+    let evaluation = match rule
         .scope
         .has_connection(&row.connection_arn, &row.attributes())
     {
         InScope::No => return,
-        InScope::Yes => connection_opinion(&rule.demand, row, evidence),
-        InScope::Unknown(field) => Opinion::Unknown {
+        InScope::Yes => evaluate_connection(&rule.requirement, row, evidence),
+        InScope::Unknown(field) => Evaluation::Unknown {
             reason: format!("its {field} is not reported: whether the rule is about it is unknown"),
         },
     };
-    let message = match &opinion {
-        Opinion::Kept => None,
-        Opinion::Broken { message, .. } => Some(message),
-        Opinion::Unknown { reason } => Some(reason),
+    let message = match &evaluation {
+        Evaluation::Kept => None,
+        Evaluation::Broken { message, .. } => Some(message),
+        Evaluation::Unknown { reason } => Some(reason),
     };
     let name = row.connection_name.as_deref();
     let mut exceptions = rule.except.iter();
     let exception = exceptions.find(|exception| exception.means(&row.connection_arn, name));
     if let (Some(message), Some(exception)) = (message, exception) {
-        judgement.excepted.push(Excepted {
+        result.waived.push(Waived {
             connection_arn: row.connection_arn.clone(),
             connection_name: row.connection_name.clone(),
             message: message.clone(),
@@ -262,15 +267,15 @@ fn judge_connection(
         keys.dedup();
         keys
     };
-    match opinion {
-        Opinion::Kept => judgement.judged += 1,
-        Opinion::Broken {
+    match evaluation {
+        Evaluation::Kept => result.evaluated += 1,
+        Evaluation::Broken {
             message,
             since,
             evidence,
         } => {
-            judgement.judged += 1;
-            judgement.findings.push(Finding {
+            result.evaluated += 1;
+            result.findings.push(Finding {
                 connection_arn: Some(row.connection_arn.clone()),
                 connection_name: row.connection_name.clone(),
                 message,
@@ -278,15 +283,20 @@ fn judge_connection(
                 evidence: shown_by(evidence),
             });
         }
-        Opinion::Unknown { reason } => {
-            judgement.not_judge(Some(row), reason, shown_by(Vec::new()));
+        Evaluation::Unknown { reason } => {
+            result.add_insufficient(Some(row), reason, shown_by(Vec::new()));
         }
     }
 }
 
-impl Judgement {
-    fn not_judge(&mut self, row: Option<&ConnectionRow>, reason: String, keys: Vec<RecordKey>) {
-        self.not_judged.push(NotJudged {
+impl AccountResult {
+    fn add_insufficient(
+        &mut self,
+        row: Option<&ConnectionRow>,
+        reason: String,
+        keys: Vec<RecordKey>,
+    ) {
+        self.insufficient_data.push(InsufficientData {
             connection_arn: row.map(|row| row.connection_arn.clone()),
             connection_name: row.and_then(|row| row.connection_name.clone()),
             reason,
@@ -296,36 +306,36 @@ impl Judgement {
 }
 
 /// Whether a rule can't be judged (whole) for what is missing.
-fn hinders(missing: &Missing, rule: &Rule, evidence: &Evidence) -> bool {
-    let demand = &rule.demand;
-    let about_connections = !demand.is_about_accounts();
+fn blocks(missing: &EvidenceGap, rule: &Rule, evidence: &Evidence) -> bool {
+    let requirement = &rule.requirement;
+    let about_connections = !requirement.is_about_accounts();
     let about_the_past = matches!(
-        demand,
-        Demand::Deleted { .. } | Demand::StatusChanges { .. }
+        requirement,
+        Requirement::Deleted { .. } | Requirement::StatusChanges { .. }
     );
     match &missing.what {
         // That there is no run is what the other one is about.
-        Lack::Record => !matches!(demand, Demand::NoCompleteRun { .. }),
-        Lack::Basis => !matches!(demand, Demand::Account { .. }),
-        Lack::CompleteRun | Lack::Writes | Lack::Connections => about_connections,
+        GapKind::Record => !matches!(requirement, Requirement::NoCompleteRun { .. }),
+        GapKind::Basis => !matches!(requirement, Requirement::Account { .. }),
+        GapKind::CompleteRun | GapKind::Writes | GapKind::Connections => about_connections,
         // A connection that nobody has seen yet was not seen long ago.
-        Lack::Region(region) => {
+        GapKind::Region(region) => {
             about_connections
-                && !matches!(demand, Demand::NotSeen { .. })
+                && !matches!(requirement, Requirement::NotSeen { .. })
                 && may_list(region.as_str(), rule, evidence)
         }
-        Lack::Deletions => matches!(demand, Demand::Deleted { .. }),
-        Lack::Changes => {
+        GapKind::Deletions => matches!(requirement, Requirement::Deleted { .. }),
+        GapKind::Changes => {
             about_the_past
                 || matches!(
-                    demand,
-                    Demand::Pending { .. }
-                        | Demand::Error {
+                    requirement,
+                    Requirement::Pending { .. }
+                        | Requirement::Error {
                             longer_than: Some(_)
                         }
                 )
         }
-        Lack::Runs => about_the_past || matches!(demand, Demand::NotSeen { .. }),
+        GapKind::Runs => about_the_past || matches!(requirement, Requirement::NotSeen { .. }),
     }
 }
 
@@ -343,7 +353,9 @@ fn may_list(region: &str, rule: &Rule, evidence: &Evidence) -> bool {
 /// Why a rule can't be judged for places and times that nobody looked at.
 fn not_looked_at(rule: &Rule, evidence: &Evidence) -> Vec<String> {
     let mut reasons = Vec::new();
-    if let Demand::Deleted { within } | Demand::StatusChanges { within, .. } = &rule.demand {
+    if let Requirement::Deleted { within } | Requirement::StatusChanges { within, .. } =
+        &rule.requirement
+    {
         let from = within.before(evidence.moment.at());
         if let Some(begins_at) = evidence.begins_at.filter(|begins_at| *begins_at > from) {
             reasons.push(format!(
@@ -373,17 +385,17 @@ fn not_looked_at(rule: &Rule, evidence: &Evidence) -> Vec<String> {
     reasons
 }
 
-fn account_finding(demand: &Demand, evidence: &Evidence) -> Option<Finding> {
+fn account_finding(requirement: &Requirement, evidence: &Evidence) -> Option<Finding> {
     let (account, at) = (&evidence.account, evidence.moment.at());
     let basis = evidence.basis.as_ref()?;
     let run_key = |sequence: u64| RecordKey::run(account, sequence);
     let last = basis.last_run.as_ref().map(|run| run_key(run.sequence));
-    let (message, since, keys) = match demand {
-        Demand::Account { allowed } if !allowed.contains(account) => {
+    let (message, since, keys) = match requirement {
+        Requirement::Account { allowed } if !allowed.contains(account) => {
             let message = format!("account {account} is recorded and not on the list");
             (message, None, last.into_iter().collect())
         }
-        Demand::NoCompleteRun { longer_than } => match &basis.last_complete_run {
+        Requirement::NoCompleteRun { longer_than } => match &basis.last_complete_run {
             None => {
                 let message = format!("no complete run had ended by {at}");
                 (message, None, last.into_iter().collect())

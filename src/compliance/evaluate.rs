@@ -1,14 +1,14 @@
 //! One connection, judged by one demand. Pure.
 
 use super::evidence::{Evidence, Moment, RecordKey};
-use super::requirement::{Demand, Span};
+use super::requirement::{Requirement, Span};
 use crate::audit::ConnectionRow;
 use crate::audit::timeline::observed_at;
 use crate::domain::{Change, ChangeKind, ConnectionStatus, ProviderType, Timestamp};
 
 /// What a connection comes to by a demand.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Opinion {
+pub enum Evaluation {
     /// It keeps it.
     Kept,
     /// It breaks it.
@@ -29,28 +29,32 @@ pub enum Opinion {
 
 /// Whether a demand is made of this connection at all: some are made of those
 /// that are gone, too.
-pub fn is_candidate(demand: &Demand, row: &ConnectionRow) -> bool {
+pub fn is_candidate(requirement: &Requirement, row: &ConnectionRow) -> bool {
     row.deleted_at.is_none()
         || matches!(
-            demand,
-            Demand::Deleted { .. } | Demand::StatusChanges { .. }
+            requirement,
+            Requirement::Deleted { .. } | Requirement::StatusChanges { .. }
         )
 }
 
 /// Judges a connection that a rule is about.
-pub fn connection_opinion(demand: &Demand, row: &ConnectionRow, evidence: &Evidence) -> Opinion {
-    match demand {
-        Demand::Pending { longer_than } => in_status(
+pub fn evaluate_connection(
+    requirement: &Requirement,
+    row: &ConnectionRow,
+    evidence: &Evidence,
+) -> Evaluation {
+    match requirement {
+        Requirement::Pending { longer_than } => connections_by_status(
             row,
             &ConnectionStatus::Pending,
             Some(*longer_than),
             evidence,
         ),
-        Demand::Error { longer_than } => {
-            in_status(row, &ConnectionStatus::Error, *longer_than, evidence)
+        Requirement::Error { longer_than } => {
+            connections_by_status(row, &ConnectionStatus::Error, *longer_than, evidence)
         }
-        Demand::Provider { allowed } => match provider(row) {
-            Some(provider) if allowed.contains(provider) => Opinion::Kept,
+        Requirement::Provider { allowed } => match provider(row) {
+            Some(provider) if allowed.contains(provider) => Evaluation::Kept,
             Some(provider) => broken(
                 row,
                 format!("provider {:?} is not on the list", provider.as_str()),
@@ -60,33 +64,33 @@ pub fn connection_opinion(demand: &Demand, row: &ConnectionRow, evidence: &Evide
                 "no provider is reported, so none on the list is".to_owned(),
             ),
         },
-        Demand::Host { allowed } => host(row, |host| allowed.contains(host)),
-        Demand::Endpoint { allowed } => endpoint(row, |endpoint| allowed.contains(endpoint)),
-        Demand::Owner { allowed } => match text(row.owner_account_id.as_deref()) {
-            Some(owner) if allowed.contains(owner) => Opinion::Kept,
+        Requirement::Host { allowed } => host(row, |host| allowed.contains(host)),
+        Requirement::Endpoint { allowed } => endpoint(row, |endpoint| allowed.contains(endpoint)),
+        Requirement::Owner { allowed } => match text(row.owner_account_id.as_deref()) {
+            Some(owner) if allowed.contains(owner) => Evaluation::Kept,
             Some(owner) => broken(row, format!("owner {owner:?} is not on the list")),
             None => broken(
                 row,
                 "no owner is reported, so none on the list is".to_owned(),
             ),
         },
-        Demand::Name { pattern } => match text(row.connection_name.as_deref()) {
-            Some(name) if pattern.matches(name) => Opinion::Kept,
+        Requirement::Name { pattern } => match text(row.connection_name.as_deref()) {
+            Some(name) if pattern.matches(name) => Evaluation::Kept,
             Some(name) => broken(row, format!("name {name:?} does not match {pattern}")),
             None => broken(
                 row,
                 format!("no name is reported, so none matches {pattern}"),
             ),
         },
-        Demand::NotSeen { longer_than } => not_seen(row, *longer_than, evidence),
-        Demand::Deleted { within } => deleted(row, *within, evidence),
-        Demand::StatusChanges { more_than, within } => {
+        Requirement::NotSeen { longer_than } => not_seen(row, *longer_than, evidence),
+        Requirement::Deleted { within } => deleted(row, *within, evidence),
+        Requirement::StatusChanges { more_than, within } => {
             status_changes(row, *more_than, *within, evidence)
         }
-        Demand::Shared => shared(row),
-        Demand::UnknownValue => unknown_value(row),
-        // Judged for an account as a whole.
-        Demand::Account { .. } | Demand::NoCompleteRun { .. } => Opinion::Kept,
+        Requirement::Shared => shared(row),
+        Requirement::UnknownValue => unknown_value(row),
+        // Evaluated for an account as a whole.
+        Requirement::Account { .. } | Requirement::NoCompleteRun { .. } => Evaluation::Kept,
     }
 }
 
@@ -107,32 +111,32 @@ fn status(row: &ConnectionRow) -> Option<&ConnectionStatus> {
 
 /// Since when a field has its value is known without its changes only if
 /// there was none after it was first seen.
-fn broken(row: &ConnectionRow, message: String) -> Opinion {
-    Opinion::Broken {
+fn broken(row: &ConnectionRow, message: String) -> Evaluation {
+    Evaluation::Broken {
         message,
         since: (row.version == 1).then_some(row.first_seen_at),
         evidence: Vec::new(),
     }
 }
 
-fn in_status(
+fn connections_by_status(
     row: &ConnectionRow,
     unwanted: &ConnectionStatus,
     longer_than: Option<Span>,
     evidence: &Evidence,
-) -> Opinion {
+) -> Evaluation {
     let at = evidence.moment.at();
     match status(row) {
         None => {
-            return Opinion::Unknown {
+            return Evaluation::Unknown {
                 reason: "no status is reported".to_owned(),
             };
         }
-        Some(told) if told != unwanted => return Opinion::Kept,
+        Some(told) if told != unwanted => return Evaluation::Kept,
         Some(_) => {}
     }
     let since = row.status_since;
-    let found = |message: String| Opinion::Broken {
+    let found = |message: String| Evaluation::Broken {
         message,
         since: Some(since),
         evidence: Vec::new(),
@@ -156,7 +160,7 @@ fn in_status(
     let reason = match evidence.changes_of(row).iter().rev().find(began) {
         None => format!("is {unwanted}, and the change that says since when can't be read"),
         Some(change) => match change.previously_seen_at {
-            Some(earlier) if !span.is_over(earlier, at) => return Opinion::Kept,
+            Some(earlier) if !span.is_over(earlier, at) => return Evaluation::Kept,
             Some(earlier) => format!(
                 "became {unwanted} between {earlier} and {since}: whether longer than {span} ago is not known"
             ),
@@ -165,13 +169,13 @@ fn in_status(
             ),
         },
     };
-    Opinion::Unknown { reason }
+    Evaluation::Unknown { reason }
 }
 
-fn host(row: &ConnectionRow, is_allowed: impl Fn(&str) -> bool) -> Opinion {
+fn host(row: &ConnectionRow, is_allowed: impl Fn(&str) -> bool) -> Evaluation {
     if let Some(host) = text(row.host_arn.as_deref()) {
         return if is_allowed(host) {
-            Opinion::Kept
+            Evaluation::Kept
         } else {
             broken(row, format!("host {host:?} is not on the list"))
         };
@@ -183,27 +187,27 @@ fn host(row: &ConnectionRow, is_allowed: impl Fn(&str) -> bool) -> Opinion {
             | ProviderType::GitHubEnterpriseCloudDataResidency
             | ProviderType::GitLab
             | ProviderType::AzureDevOps,
-        ) => Opinion::Kept,
+        ) => Evaluation::Kept,
         Some(
             provider @ (ProviderType::GitHubEnterpriseServer
             | ProviderType::GitLabSelfManaged
             | ProviderType::Other(_)),
-        ) => Opinion::Unknown {
+        ) => Evaluation::Unknown {
             reason: format!(
                 "no host is reported, and provider {:?} may have one",
                 provider.as_str()
             ),
         },
-        None => Opinion::Unknown {
+        None => Evaluation::Unknown {
             reason: "neither host nor provider is reported".to_owned(),
         },
     }
 }
 
-fn endpoint(row: &ConnectionRow, is_allowed: impl Fn(&str) -> bool) -> Opinion {
+fn endpoint(row: &ConnectionRow, is_allowed: impl Fn(&str) -> bool) -> Evaluation {
     if let Some(endpoint) = text(row.provider_endpoint.as_deref()) {
         return if is_allowed(endpoint) {
-            Opinion::Kept
+            Evaluation::Kept
         } else {
             broken(row, format!("endpoint {endpoint:?} is not on the list"))
         };
@@ -217,31 +221,31 @@ fn endpoint(row: &ConnectionRow, is_allowed: impl Fn(&str) -> bool) -> Opinion {
             // Theirs is their host's.
             | ProviderType::GitHubEnterpriseServer
             | ProviderType::GitLabSelfManaged,
-        ) => Opinion::Kept,
+        ) => Evaluation::Kept,
         Some(
             provider @ (ProviderType::GitHubEnterpriseCloudDataResidency | ProviderType::Other(_)),
-        ) => Opinion::Unknown {
+        ) => Evaluation::Unknown {
             reason: format!(
                 "no endpoint is reported, and provider {:?} may have one",
                 provider.as_str()
             ),
         },
-        None => Opinion::Unknown {
+        None => Evaluation::Unknown {
             reason: "neither endpoint nor provider is reported".to_owned(),
         },
     }
 }
 
-fn not_seen(row: &ConnectionRow, span: Span, evidence: &Evidence) -> Opinion {
+fn not_seen(row: &ConnectionRow, span: Span, evidence: &Evidence) -> Evaluation {
     let at = evidence.moment.at();
     match (evidence.moment, row.last_seen_at) {
-        (Moment::Now(_), Some(seen)) if span.is_over(seen, at) => Opinion::Broken {
+        (Moment::Now(_), Some(seen)) if span.is_over(seen, at) => Evaluation::Broken {
             message: format!("was last seen at {seen}: longer than {span} before {at}"),
             since: Some(seen),
             evidence: Vec::new(),
         },
-        (Moment::Now(_), Some(_)) => Opinion::Kept,
-        (Moment::Now(_), None) => Opinion::Unknown {
+        (Moment::Now(_), Some(_)) => Evaluation::Kept,
+        (Moment::Now(_), None) => Evaluation::Unknown {
             reason: "when it was last seen is not recorded".to_owned(),
         },
         (Moment::AsOf(_), _) => not_seen_by(row, span, evidence),
@@ -251,7 +255,7 @@ fn not_seen(row: &ConnectionRow, span: Span, evidence: &Evidence) -> Opinion {
 /// When a connection was last seen by an earlier time is not recorded. A run
 /// that listed to the end what lists the connection, and wrote all of it,
 /// either saw it or recorded that it was gone.
-fn not_seen_by(row: &ConnectionRow, span: Span, evidence: &Evidence) -> Opinion {
+fn not_seen_by(row: &ConnectionRow, span: Span, evidence: &Evidence) -> Evaluation {
     let at = evidence.moment.at();
     let limit = span.before(at);
     let listed_in = evidence.listed_in.get(&row.connection_arn);
@@ -259,15 +263,15 @@ fn not_seen_by(row: &ConnectionRow, span: Span, evidence: &Evidence) -> Opinion 
     let observed = observed_at(&row.connection_arn, listed_in, &evidence.runs);
     let seen = observed.into_iter().chain([row.status_since]).max();
     if seen.is_some_and(|seen| !span.is_over(seen, at)) {
-        return Opinion::Kept;
+        return Evaluation::Kept;
     }
     match evidence.saw_something {
-        Some(run) => Opinion::Unknown {
+        Some(run) => Evaluation::Unknown {
             reason: format!(
                 "no run from {limit} on listed to the end what lists it; run {run} may have seen it"
             ),
         },
-        None => Opinion::Broken {
+        None => Evaluation::Broken {
             message: format!("no run from {limit} on saw it: longer than {span} before {at}"),
             since: None,
             evidence: Vec::new(),
@@ -295,10 +299,10 @@ fn change_keys(changes: &[&Change]) -> Vec<RecordKey> {
     changes.iter().map(key).collect()
 }
 
-fn deleted(row: &ConnectionRow, within: Span, evidence: &Evidence) -> Opinion {
+fn deleted(row: &ConnectionRow, within: Span, evidence: &Evidence) -> Evaluation {
     let changes = lately(row, ChangeKind::Deleted, within, evidence);
     let Some(last) = changes.last() else {
-        return Opinion::Kept;
+        return Evaluation::Kept;
     };
     let at = last.observed_at;
     let seen = last
@@ -308,7 +312,7 @@ fn deleted(row: &ConnectionRow, within: Span, evidence: &Evidence) -> Opinion {
         Some(_) => "",
         None => ", and is there again",
     };
-    Opinion::Broken {
+    Evaluation::Broken {
         message: format!(
             "was no longer listed at {at}{}{again}: within {within}",
             seen.unwrap_or_default()
@@ -323,13 +327,13 @@ fn status_changes(
     more_than: u32,
     within: Span,
     evidence: &Evidence,
-) -> Opinion {
+) -> Evaluation {
     let changes = lately(row, ChangeKind::StatusChanged, within, evidence);
     let most = usize::try_from(more_than).unwrap_or(usize::MAX);
     if changes.len() <= most {
-        return Opinion::Kept;
+        return Evaluation::Kept;
     }
-    Opinion::Broken {
+    Evaluation::Broken {
         message: format!(
             "changed status {} times within {within}: more than {more_than}",
             changes.len()
@@ -341,7 +345,7 @@ fn status_changes(
 
 /// The ARN names the account that a connection belongs to. An owner that is
 /// no AWS account (a provider may have its own ids) is not compared.
-fn shared(row: &ConnectionRow) -> Opinion {
+fn shared(row: &ConnectionRow) -> Evaluation {
     let account = row.account.as_str();
     let belongs_to = row.connection_arn.account();
     if belongs_to != account {
@@ -351,11 +355,11 @@ fn shared(row: &ConnectionRow) -> Opinion {
         Some(owner) if owner != account && owner.parse::<crate::domain::AccountId>().is_ok() => {
             broken(row, format!("belongs to account {owner}, by its owner"))
         }
-        _ => Opinion::Kept,
+        _ => Evaluation::Kept,
     }
 }
 
-fn unknown_value(row: &ConnectionRow) -> Opinion {
+fn unknown_value(row: &ConnectionRow) -> Evaluation {
     let provider = match provider(row) {
         None => Some("no provider is reported".to_owned()),
         Some(ProviderType::Other(other)) => Some(format!("provider {other:?} is not known")),
@@ -370,7 +374,7 @@ fn unknown_value(row: &ConnectionRow) -> Opinion {
     let members = members.map(|(name, _)| format!("member {name:?} is not known"));
     let problems: Vec<String> = provider.into_iter().chain(status).chain(members).collect();
     if problems.is_empty() {
-        return Opinion::Kept;
+        return Evaluation::Kept;
     }
     broken(row, problems.join(", "))
 }

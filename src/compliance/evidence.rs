@@ -64,9 +64,9 @@ impl RecordKey {
 
 /// Something that is not known of an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Missing {
+pub struct EvidenceGap {
     /// What it is.
-    pub what: Lack,
+    pub what: GapKind,
     /// What it is, in a line.
     pub message: String,
     /// The records that show that, or that can't be read.
@@ -75,7 +75,7 @@ pub struct Missing {
 
 /// What may be missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Lack {
+pub enum GapKind {
     /// Everything: no run of the account had ended.
     Record,
     /// What the answer rests on: the runs can't be read.
@@ -120,7 +120,7 @@ pub struct Evidence {
     /// When its first run began that shows what was not there.
     pub begins_at: Option<Timestamp>,
     /// What is not known.
-    pub missing: Vec<Missing>,
+    pub missing: Vec<EvidenceGap>,
 }
 
 impl Evidence {

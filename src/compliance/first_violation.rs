@@ -1,10 +1,10 @@
 //! Since when a connection breaks a rule by what it is: its changes tell.
 //! They are read only of what was found, if there was more than one.
 
-use super::check::Judgement;
-use super::evaluate::{Opinion, connection_opinion};
+use super::check::AccountResult;
+use super::evaluate::{Evaluation, evaluate_connection};
 use super::evidence::{Evidence, RecordKey};
-use super::requirement::Demand;
+use super::requirement::Requirement;
 use crate::audit::{Audit, AuditError, ConnectionRow};
 use crate::domain::Change;
 use crate::table::TableError;
@@ -15,16 +15,16 @@ impl Audit {
     /// # Errors
     /// [`AuditError`] if the table can't be read. Changes that can't be leave
     /// it unsaid.
-    pub(crate) async fn tell_since(
+    pub(crate) async fn fill_since(
         &self,
-        demand: &Demand,
+        requirement: &Requirement,
         evidence: &Evidence,
-        judgement: &mut Judgement,
+        result: &mut AccountResult,
     ) -> Result<(), AuditError> {
-        if !demand.is_about_values() {
+        if !requirement.is_about_values() {
             return Ok(());
         }
-        let unsaid = judgement.findings.iter_mut();
+        let unsaid = result.findings.iter_mut();
         for finding in unsaid.filter(|finding| finding.since.is_none()) {
             let arn = finding.connection_arn.as_ref();
             let Some(row) = arn.and_then(|arn| evidence.connection(arn)) else {
@@ -36,10 +36,10 @@ impl Audit {
                 .await;
             let changes = match read {
                 Ok(changes) => changes,
-                Err(TableError::Corrupt(_)) => continue,
+                Err(TableError::CorruptItem(_)) => continue,
                 Err(failed @ TableError::Call { .. }) => return Err(failed.into()),
             };
-            if let Some(change) = began(demand, row, &changes, evidence) {
+            if let Some(change) = began(requirement, row, &changes, evidence) {
                 finding.since = Some(change.observed_at);
                 let key = RecordKey::change(&change.account, &change.arn, change.version);
                 finding.evidence.push(key);
@@ -53,7 +53,7 @@ impl Audit {
 
 /// The change from which on a connection broke the rule without a break.
 fn began<'a>(
-    demand: &Demand,
+    requirement: &Requirement,
     row: &ConnectionRow,
     changes: &'a [Change],
     evidence: &Evidence,
@@ -62,8 +62,8 @@ fn began<'a>(
     let known = known.skip_while(|change| change.version > row.version);
     let breaks = |change: &&Change| {
         let then = change.after.as_ref().map(|after| row.with(after.clone()));
-        let opinion = then.map(|then| connection_opinion(demand, &then, evidence));
-        matches!(opinion, Some(Opinion::Broken { .. }))
+        let evaluation = then.map(|then| evaluate_connection(requirement, &then, evidence));
+        matches!(evaluation, Some(Evaluation::Broken { .. }))
     };
     known.take_while(breaks).last()
 }

@@ -3,13 +3,13 @@
 
 use std::collections::HashMap;
 
-use super::evidence::{Evidence, Lack, Missing, Moment, RecordKey};
-use super::requirement::Demand;
+use super::evidence::{Evidence, EvidenceGap, GapKind, Moment, RecordKey};
+use super::requirement::Requirement;
 use super::rule::Rule;
 use crate::audit::runs::Runs;
 use crate::audit::{Audit, AuditError, ConnectionFilter, ConnectionRow};
 use crate::domain::{AccountId, RunRecord, Snapshot, Timestamp};
-use crate::table::{Corrupt, TableError, keys};
+use crate::table::{CorruptItem, TableError, keys};
 
 impl Audit {
     /// What these rules need of an account. Rules that are not about it need
@@ -25,7 +25,7 @@ impl Audit {
         moment: Moment,
     ) -> Result<Evidence, AuditError> {
         let rules = rules.iter().filter(|rule| rule.scope.has_account(account));
-        let demands: Vec<&Demand> = rules.map(|rule| &rule.demand).collect();
+        let requirements: Vec<&Requirement> = rules.map(|rule| &rule.requirement).collect();
         let mut evidence = Evidence {
             account: account.clone(),
             moment,
@@ -38,22 +38,29 @@ impl Audit {
             begins_at: None,
             missing: Vec::new(),
         };
-        let about_accounts = |demand: &&Demand| demand.is_about_accounts();
-        if demands.is_empty() || !self.read_basis(&mut evidence).await? {
+        let about_accounts = |requirement: &&Requirement| requirement.is_about_accounts();
+        if requirements.is_empty() || !self.read_basis(&mut evidence).await? {
             return Ok(evidence);
         }
-        if demands.iter().all(about_accounts) {
+        if requirements.iter().all(about_accounts) {
             return Ok(evidence);
         }
         self.read_failures(&mut evidence).await?;
         self.read_connections(&mut evidence).await?;
-        if let Some(since) = earliest(&demands, |demand| evidence.changes_needed(demand)) {
+        if let Some(since) = earliest(&requirements, |requirement| {
+            evidence.changes_needed(requirement)
+        }) {
             self.read_changes(&mut evidence, since).await?;
         }
-        if demands.iter().any(|demand| needs_beginning(demand)) {
+        if requirements
+            .iter()
+            .any(|requirement| needs_beginning(requirement))
+        {
             self.read_beginning(&mut evidence).await?;
         }
-        if let Some(since) = earliest(&demands, |demand| evidence.runs_needed(demand)) {
+        if let Some(since) = earliest(&requirements, |requirement| {
+            evidence.runs_needed(requirement)
+        }) {
             self.read_runs(&mut evidence, since).await?;
         }
         Ok(evidence)
@@ -67,20 +74,20 @@ impl Audit {
                 let recorded = basis.last_run.is_some();
                 if !recorded {
                     let message = format!("no run of it had ended by {at}");
-                    evidence.lacks(Lack::Record, message, Vec::new());
+                    evidence.add_gap(GapKind::Record, message, Vec::new());
                 } else if !basis.is_evidence() {
                     let last = basis.last_run.iter().map(|run| run.sequence);
                     let keys = last.map(|n| RecordKey::run(&evidence.account, n)).collect();
                     let message =
                         format!("no complete run had ended by {at}: more may have been there");
-                    evidence.lacks(Lack::CompleteRun, message, keys);
+                    evidence.add_gap(GapKind::CompleteRun, message, keys);
                 }
                 evidence.basis = Some(basis);
                 Ok(recorded)
             }
             Err(error) => {
                 let (message, keys) = unreadable(&evidence.account, error)?;
-                evidence.lacks(Lack::Basis, message, keys);
+                evidence.add_gap(GapKind::Basis, message, keys);
                 Ok(true)
             }
         }
@@ -105,7 +112,7 @@ impl Audit {
                     go_on
                 })
                 .await;
-            evidence.unless_unreadable(Lack::Basis, read)?;
+            evidence.unless_unreadable(GapKind::Basis, read)?;
         }
         for missing in &basis.not_observed {
             let failed = since.iter().find(|run| {
@@ -120,18 +127,18 @@ impl Audit {
                 "{} was not observed{by}: {}",
                 missing.region, missing.message
             );
-            evidence.lacks_run(Lack::Region(missing.region.clone()), message, keys);
+            evidence.lacks_run(GapKind::Region(missing.region.clone()), message, keys);
         }
         // What a later run did, it did for all of them but for these.
         if let Some(run) = since.iter().find(|run| run.unwritten > 0) {
             let (n, sequence) = (run.unwritten, run.sequence);
             let message = format!("run {sequence} left {n} of its writes undone");
-            evidence.lacks_run(Lack::Writes, message, vec![sequence]);
+            evidence.lacks_run(GapKind::Writes, message, vec![sequence]);
         }
         if let Some(run) = since.iter().find(|run| run.tombstones_held_back > 0) {
             let (n, sequence) = (run.tombstones_held_back, run.sequence);
             let message = format!("run {sequence} held {n} deletions back");
-            evidence.lacks_run(Lack::Deletions, message, vec![sequence]);
+            evidence.lacks_run(GapKind::Deletions, message, vec![sequence]);
         }
         evidence.basis = Some(basis);
         Ok(())
@@ -145,7 +152,11 @@ impl Audit {
                 for corrupt in &state.corrupt {
                     // The account's own record is part of the basis.
                     if corrupt.sk != keys::ACCOUNT_SK {
-                        evidence.lacks(Lack::Connections, corrupt.to_string(), vec![key(corrupt)]);
+                        evidence.add_gap(
+                            GapKind::Connections,
+                            corrupt.to_string(),
+                            vec![key(corrupt)],
+                        );
                     }
                 }
                 let mut snapshots: Vec<Snapshot> = state.snapshots.into_values().collect();
@@ -165,7 +176,7 @@ impl Audit {
             Ok(rows) => evidence.connections = rows,
             Err(error) => {
                 let (message, keys) = unreadable(&account, error)?;
-                evidence.lacks(Lack::Connections, message, keys);
+                evidence.add_gap(GapKind::Connections, message, keys);
             }
         }
         Ok(())
@@ -182,7 +193,7 @@ impl Audit {
             .changes_between(&evidence.account, since, just_after(at))
             .collect()
             .await;
-        for change in evidence.unless_unreadable(Lack::Changes, changes)? {
+        for change in evidence.unless_unreadable(GapKind::Changes, changes)? {
             // What was being observed at the time was not known yet.
             if change.observed_until <= at {
                 let changes = evidence.changes.entry(change.arn.clone()).or_default();
@@ -203,7 +214,7 @@ impl Audit {
                 begins_at.is_none()
             })
             .await;
-        evidence.unless_unreadable(Lack::Runs, read)?;
+        evidence.unless_unreadable(GapKind::Runs, read)?;
         evidence.begins_at = begins_at;
         Ok(())
     }
@@ -225,7 +236,7 @@ impl Audit {
             }
             Err(error) => {
                 let (message, keys) = unreadable(&evidence.account, error)?;
-                evidence.lacks(Lack::Runs, message, keys);
+                evidence.add_gap(GapKind::Runs, message, keys);
             }
         }
         let state = self.table().read_account(&evidence.account).await?;
@@ -236,31 +247,31 @@ impl Audit {
 }
 
 impl Evidence {
-    fn lacks(&mut self, what: Lack, message: String, evidence: Vec<RecordKey>) {
-        self.missing.push(Missing {
+    fn add_gap(&mut self, what: GapKind, message: String, evidence: Vec<RecordKey>) {
+        self.missing.push(EvidenceGap {
             what,
             message,
             evidence,
         });
     }
 
-    fn lacks_run(&mut self, what: Lack, message: String, runs: Vec<u64>) {
+    fn lacks_run(&mut self, what: GapKind, message: String, runs: Vec<u64>) {
         let keys = runs.into_iter().map(|n| RecordKey::run(&self.account, n));
         let keys = keys.collect();
-        self.lacks(what, message, keys);
+        self.add_gap(what, message, keys);
     }
 
     /// What was read; nothing, and that it is missing, if an item is corrupt.
     fn unless_unreadable<T: Default>(
         &mut self,
-        what: Lack,
+        what: GapKind,
         read: Result<T, TableError>,
     ) -> Result<T, AuditError> {
         match read {
             Ok(read) => Ok(read),
             Err(error) => {
                 let (message, keys) = unreadable(&self.account, error.into())?;
-                self.lacks(what, message, keys);
+                self.add_gap(what, message, keys);
                 Ok(T::default())
             }
         }
@@ -268,17 +279,17 @@ impl Evidence {
 
     /// From when on a demand needs changes. How long a connection is in its
     /// status only matters if that may not be long enough.
-    fn changes_needed(&self, demand: &Demand) -> Option<Timestamp> {
+    fn changes_needed(&self, requirement: &Requirement) -> Option<Timestamp> {
         let at = self.moment.at();
-        match demand {
-            Demand::Deleted { within } | Demand::StatusChanges { within, .. } => {
+        match requirement {
+            Requirement::Deleted { within } | Requirement::StatusChanges { within, .. } => {
                 Some(within.before(at))
             }
-            Demand::Pending { longer_than: span }
-            | Demand::Error {
+            Requirement::Pending { longer_than: span }
+            | Requirement::Error {
                 longer_than: Some(span),
             } => {
-                let status = demand.status();
+                let status = requirement.status();
                 let young = self.connections.iter().any(|row| {
                     row.deleted_at.is_none()
                         && row.connection_status == status
@@ -286,43 +297,48 @@ impl Evidence {
                 });
                 young.then(|| span.before(at))
             }
-            Demand::Error { longer_than: None }
-            | Demand::Provider { .. }
-            | Demand::Host { .. }
-            | Demand::Endpoint { .. }
-            | Demand::Owner { .. }
-            | Demand::Account { .. }
-            | Demand::Name { .. }
-            | Demand::NotSeen { .. }
-            | Demand::NoCompleteRun { .. }
-            | Demand::Shared
-            | Demand::UnknownValue => None,
+            Requirement::Error { longer_than: None }
+            | Requirement::Provider { .. }
+            | Requirement::Host { .. }
+            | Requirement::Endpoint { .. }
+            | Requirement::Owner { .. }
+            | Requirement::Account { .. }
+            | Requirement::Name { .. }
+            | Requirement::NotSeen { .. }
+            | Requirement::NoCompleteRun { .. }
+            | Requirement::Shared
+            | Requirement::UnknownValue => None,
         }
     }
 
     /// From when on a demand needs runs: when a connection was last seen by
     /// an earlier time is not recorded but in them.
-    fn runs_needed(&self, demand: &Demand) -> Option<Timestamp> {
-        match (self.moment, demand) {
-            (Moment::AsOf(at), Demand::NotSeen { longer_than }) => Some(longer_than.before(at)),
+    fn runs_needed(&self, requirement: &Requirement) -> Option<Timestamp> {
+        match (self.moment, requirement) {
+            (Moment::AsOf(at), Requirement::NotSeen { longer_than }) => {
+                Some(longer_than.before(at))
+            }
             _ => None,
         }
     }
 }
 
 /// Whether a demand reaches back to before anything was recorded.
-fn needs_beginning(demand: &Demand) -> bool {
+fn needs_beginning(requirement: &Requirement) -> bool {
     matches!(
-        demand,
-        Demand::Deleted { .. } | Demand::StatusChanges { .. }
+        requirement,
+        Requirement::Deleted { .. } | Requirement::StatusChanges { .. }
     )
 }
 
 fn earliest(
-    demands: &[&Demand],
-    needed: impl Fn(&Demand) -> Option<Timestamp>,
+    requirements: &[&Requirement],
+    needed: impl Fn(&Requirement) -> Option<Timestamp>,
 ) -> Option<Timestamp> {
-    demands.iter().filter_map(|demand| needed(demand)).min()
+    requirements
+        .iter()
+        .filter_map(|requirement| needed(requirement))
+        .min()
 }
 
 /// The end of a half-open span that has `at` in it.
@@ -336,7 +352,7 @@ fn unreadable(
     error: AuditError,
 ) -> Result<(String, Vec<RecordKey>), AuditError> {
     match error {
-        AuditError::Table(TableError::Corrupt(corrupt)) => {
+        AuditError::Table(TableError::CorruptItem(corrupt)) => {
             Ok((corrupt.to_string(), vec![key(&corrupt)]))
         }
         AuditError::RunMissing { sequence, .. } => {
@@ -347,7 +363,7 @@ fn unreadable(
     }
 }
 
-fn key(corrupt: &Corrupt) -> RecordKey {
+fn key(corrupt: &CorruptItem) -> RecordKey {
     RecordKey {
         pk: corrupt.pk.clone(),
         sk: corrupt.sk.clone(),

@@ -100,7 +100,7 @@ impl Serialize for Pattern {
 /// finding, what is not, and what is not judged.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum Demand {
+pub enum Requirement {
     /// No connection is PENDING for longer than this.
     Pending {
         /// The longest that is allowed.
@@ -170,7 +170,7 @@ pub enum Demand {
     UnknownValue,
 }
 
-impl Demand {
+impl Requirement {
     /// The kinds, as a rule file has them.
     pub const KINDS: [&str; 14] = [
         "pending",
@@ -219,7 +219,7 @@ impl Demand {
     }
 }
 
-impl fmt::Display for Demand {
+impl fmt::Display for Requirement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Pending { longer_than } => {

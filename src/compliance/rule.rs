@@ -7,8 +7,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::requirement::{Demand, Pattern};
-use crate::domain::ids::{Malformed, identifier};
+use super::requirement::{Pattern, Requirement};
+use crate::domain::ids::{ParseError, identifier};
 use crate::domain::{AccountId, Attributes, ConnectionArn, ProviderType, Region};
 
 /// A rule.
@@ -25,7 +25,7 @@ pub struct Rule {
     /// What to do if it is broken.
     pub remediation: Option<String>,
     /// What it demands.
-    pub demand: Demand,
+    pub requirement: Requirement,
     /// Of what it demands that.
     pub scope: Scope,
     /// Connections that may break it.
@@ -81,12 +81,12 @@ impl Severity {
 }
 
 impl FromStr for Severity {
-    type Err = Malformed;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, Malformed> {
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         let found = Self::ALL.into_iter().find(|s| s.as_str() == text);
         found.ok_or_else(|| {
-            Malformed::new(
+            ParseError::new(
                 text,
                 "a severity: informational, low, medium, high or critical",
             )
@@ -104,16 +104,16 @@ pub struct Control {
 }
 
 impl FromStr for Control {
-    type Err = Malformed;
+    type Err = ParseError;
 
     /// The last word is the control; what stands before it, the standard.
-    fn from_str(text: &str) -> Result<Self, Malformed> {
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         match text.trim().rsplit_once(' ') {
             Some((standard, control)) => Ok(Self {
                 standard: standard.trim_end().into(),
                 control: control.into(),
             }),
-            None => Err(Malformed::new(
+            None => Err(ParseError::new(
                 text,
                 "a standard and its control, such as NIST 800-53 CM-8",
             )),

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::listing::{MAX_OBSERVATION_AGE, Window};
-use super::{AccountId, Digest, Format, Outcome, Region, RunId, RunRecord, Timestamp};
+use super::{AccountId, Digest, Outcome, Region, RunId, RunRecord, SchemaVersion, Timestamp};
 
 /// How many events of complete runs are remembered, so that their second
 /// delivery is known as one. `EventBridge` delivers again within moments or
@@ -22,10 +22,10 @@ pub struct AccountRecord {
     /// The format that it is stored in.
     #[serde(
         rename = "v",
-        default = "Format::first",
-        skip_serializing_if = "Format::is_first"
+        default = "SchemaVersion::first",
+        skip_serializing_if = "SchemaVersion::is_first"
     )]
-    pub format: Format,
+    pub format: SchemaVersion,
     /// The account.
     pub account: AccountId,
     /// The number of its last recorded run.
@@ -84,11 +84,11 @@ impl AccountRecord {
         let this = RunReference::from(run);
         let mut record = match previous {
             Some(previous) => Self {
-                format: Format::CURRENT,
+                format: SchemaVersion::CURRENT,
                 ..previous.clone()
             },
             None => Self {
-                format: Format::CURRENT,
+                format: SchemaVersion::CURRENT,
                 account: run.account.clone(),
                 sequence: 0,
                 head: run.digest(),

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::ids::{Malformed, identifier, is_account, is_region};
+use super::ids::{ParseError, identifier, is_account, is_region};
 
 identifier!(
     /// The ARN of a connection.

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccountId, Attributes, Cause, ChangeKind, ConnectionArn, Digest, Format, RunId, Timestamp,
+    AccountId, Attributes, Cause, ChangeKind, ConnectionArn, Digest, RunId, SchemaVersion,
+    Timestamp,
 };
 
 /// One recorded change. It is written once and never altered.
@@ -16,10 +17,10 @@ pub struct Change {
     /// The format that it is stored in.
     #[serde(
         rename = "v",
-        default = "Format::first",
-        skip_serializing_if = "Format::is_first"
+        default = "SchemaVersion::first",
+        skip_serializing_if = "SchemaVersion::is_first"
     )]
-    pub format: Format,
+    pub format: SchemaVersion,
     /// The account that was asked.
     pub account: AccountId,
     /// The connection.

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::Malformed;
+use super::ids::ParseError;
 
 /// What happened to a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -52,12 +52,12 @@ impl fmt::Display for ChangeKind {
 }
 
 impl FromStr for ChangeKind {
-    type Err = Malformed;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, Malformed> {
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         Self::ALL
             .into_iter()
             .find(|kind| kind.as_str() == text)
-            .ok_or_else(|| Malformed::new(text, "a kind of change such as STATUS_CHANGED"))
+            .ok_or_else(|| ParseError::new(text, "a kind of change such as STATUS_CHANGED"))
     }
 }

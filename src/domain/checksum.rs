@@ -12,9 +12,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 
 use super::digest::canonical_json;
-use super::ids::Malformed;
+use super::ids::ParseError;
 use super::listing::Window;
-use super::schema_version::Format;
+use super::schema_version::SchemaVersion;
 use super::{
     AccountId, ConnectionStatus, Presence, ProviderType, Region, Snapshot, Timestamp, digest, time,
 };
@@ -29,7 +29,7 @@ pub struct Seal([u8; BYTES]);
 
 impl Seal {
     /// The seal of `account`'s snapshot as it is stored in `format`.
-    pub fn of(account: &AccountId, snapshot: &Snapshot, format: Format) -> Self {
+    pub fn of(account: &AccountId, snapshot: &Snapshot, format: SchemaVersion) -> Self {
         let (last_seen, listed_in) = (snapshot.last_seen, &snapshot.listed_in);
         Self::over(&sealed(account, snapshot, last_seen, listed_in, format))
     }
@@ -42,7 +42,7 @@ impl Seal {
         last_seen: Window,
         listed_in: &[Region],
     ) -> Self {
-        let format = Format::CURRENT;
+        let format = SchemaVersion::CURRENT;
         Self::over(&sealed(account, snapshot, last_seen, listed_in, format))
     }
 
@@ -61,7 +61,7 @@ fn sealed(
     snapshot: &Snapshot,
     last_seen: Window,
     listed_in: &[Region],
-    format: Format,
+    format: SchemaVersion,
 ) -> Vec<u8> {
     let Snapshot {
         arn,
@@ -198,13 +198,13 @@ impl fmt::Debug for Seal {
 }
 
 impl FromStr for Seal {
-    type Err = Malformed;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, Malformed> {
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok();
         let seal = bytes.and_then(|bytes| bytes.try_into().ok());
         seal.map(Self)
-            .ok_or_else(|| Malformed::new(text, "a seal (22 characters of base64url)"))
+            .ok_or_else(|| ParseError::new(text, "a seal (22 characters of base64url)"))
     }
 }
 
@@ -253,7 +253,13 @@ mod tests {
                 snapshot.listed_in = regions.iter().map(|r| r.parse().unwrap()).collect();
                 for _ in 0..2 {
                     let (last_seen, listed_in) = (snapshot.last_seen, &snapshot.listed_in);
-                    let sealed = sealed(&account, &snapshot, last_seen, listed_in, Format::CURRENT);
+                    let sealed = sealed(
+                        &account,
+                        &snapshot,
+                        last_seen,
+                        listed_in,
+                        SchemaVersion::CURRENT,
+                    );
                     let sealed = String::from_utf8(sealed).unwrap();
                     let value: Value = serde_json::from_str(&sealed).unwrap();
                     assert_eq!(sealed, canonical_json(&value));
@@ -282,7 +288,7 @@ mod tests {
             "listed_in": snapshot.listed_in,
             "presence": snapshot.presence.as_str(),
             "status_since": snapshot.status_since,
-            "v": Format::CURRENT,
+            "v": SchemaVersion::CURRENT,
             "version": snapshot.version,
         });
         let Value::Object(attributes) = json!(snapshot.attributes) else {
@@ -299,7 +305,7 @@ mod tests {
         let seal = Seal::of(
             &"123456789012".parse().unwrap(),
             &snapshot(Presence::Present),
-            Format::CURRENT,
+            SchemaVersion::CURRENT,
         );
         let text = seal.to_string();
         assert_eq!(text.len(), 22);

@@ -2,16 +2,16 @@
 //! what follows. Pure, and the only place where these rules stand.
 
 use super::cause::Changed;
-use super::listing::{Sighting, Window};
+use super::listing::{Observation, Window};
 use super::snapshot::{Presence, Snapshot};
 use super::{
-    AccountId, ApiCall, Attributes, Cause, Change, ChangeKind, ConnectionArn, Format, Region,
-    RunId, Timestamp,
+    AccountId, ApiCall, Attributes, Cause, Change, ChangeKind, ConnectionArn, Region, RunId,
+    SchemaVersion, Timestamp,
 };
 
 /// Who compares: what every change of a run records of the run.
 #[derive(Debug, Clone, Copy)]
-pub struct Comparison<'a> {
+pub struct DiffContext<'a> {
     /// The account that was asked.
     pub account: &'a AccountId,
     /// The run.
@@ -26,7 +26,7 @@ pub struct Comparison<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
     /// Nothing to write.
-    Nothing(Why),
+    Nothing(SkipReason),
     /// It is as it was: only when and where it was seen is new.
     Touch {
         /// The listing that saw it.
@@ -35,16 +35,16 @@ pub enum Decision {
         listed_in: Option<Vec<Region>>,
     },
     /// A step to record.
-    Change(Box<Step>),
+    Change(Box<Transition>),
 }
 
-/// Why there is nothing to write.
+/// SkipReason there is nothing to write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Why {
+pub enum SkipReason {
     /// The observation tells nothing about it.
     NotObserved,
     /// It is a tombstone, and still gone.
-    StillGone,
+    StillDeleted,
     /// What was seen is not newer than what is known already.
     ///
     /// This includes an observation that contradicts the record and was made
@@ -56,14 +56,14 @@ pub enum Why {
 
 /// A change and the snapshot that it leaves.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
+pub struct Transition {
     /// The record of the change.
     pub change: Change,
     /// The snapshot after it.
     pub snapshot: Snapshot,
 }
 
-impl Comparison<'_> {
+impl DiffContext<'_> {
     /// Compares what is known of a connection with what is seen of it.
     ///
     /// `lacked_at` is when a complete listing that was over by then last lacked
@@ -72,16 +72,16 @@ impl Comparison<'_> {
         &self,
         arn: &ConnectionArn,
         previous: Option<&Snapshot>,
-        sighting: &Sighting<'_>,
-        lacked_at: Option<Timestamp>,
+        observation_of: &Observation<'_>,
+        last_absent_at: Option<Timestamp>,
     ) -> Decision {
-        match (previous, sighting) {
-            (_, Sighting::Unknown) | (None, Sighting::Absent { .. }) => {
-                Decision::Nothing(Why::NotObserved)
+        match (previous, observation_of) {
+            (_, Observation::NotObserved) | (None, Observation::Absent { .. }) => {
+                Decision::Nothing(SkipReason::NotObserved)
             }
             (
                 None,
-                Sighting::Seen {
+                Observation::Present {
                     attributes,
                     window,
                     listed_in,
@@ -93,24 +93,24 @@ impl Comparison<'_> {
                 attributes,
                 *window,
                 listed_in,
-                lacked_at,
+                last_absent_at,
             ),
             (
                 Some(known),
-                Sighting::Seen {
+                Observation::Present {
                     attributes,
                     window,
                     listed_in,
                 },
-            ) => self.compare(known, attributes, *window, listed_in, lacked_at),
-            (Some(known), Sighting::Absent { .. }) if known.is_deleted() => {
-                Decision::Nothing(Why::StillGone)
+            ) => self.compare(known, attributes, *window, listed_in, last_absent_at),
+            (Some(known), Observation::Absent { .. }) if known.is_deleted() => {
+                Decision::Nothing(SkipReason::StillDeleted)
             }
-            (Some(known), Sighting::Absent { window }) => {
+            (Some(known), Observation::Absent { window }) => {
                 if known.rests_on().precedes(*window) {
                     self.gone(known, *window)
                 } else {
-                    Decision::Nothing(Why::NotNewer)
+                    Decision::Nothing(SkipReason::NotNewer)
                 }
             }
         }
@@ -122,7 +122,7 @@ impl Comparison<'_> {
         attributes: &Attributes,
         window: Window,
         listed_in: &[Region],
-        lacked_at: Option<Timestamp>,
+        last_absent_at: Option<Timestamp>,
     ) -> Decision {
         let kind = match known.presence {
             Presence::Deleted { .. } => ChangeKind::Reappeared,
@@ -136,7 +136,7 @@ impl Comparison<'_> {
                         listed_in: (known.listed_in != listed_in).then(|| listed_in.to_vec()),
                     }
                 } else {
-                    Decision::Nothing(Why::NotNewer)
+                    Decision::Nothing(SkipReason::NotNewer)
                 };
             }
             Presence::Present
@@ -147,12 +147,12 @@ impl Comparison<'_> {
             Presence::Present => ChangeKind::StatusChanged,
         };
         if !known.rests_on().precedes(window) {
-            return Decision::Nothing(Why::NotNewer);
+            return Decision::Nothing(SkipReason::NotNewer);
         }
         let previously_seen_at = match known.presence {
             Presence::Present => known.last_seen.began_at,
             Presence::Deleted { seen_gone } => {
-                lacked_at.map_or(seen_gone.began_at, |at| at.max(seen_gone.began_at))
+                last_absent_at.map_or(seen_gone.began_at, |at| at.max(seen_gone.began_at))
             }
         };
         self.seen(
@@ -200,7 +200,7 @@ impl Comparison<'_> {
             listed_in: listed_in.to_vec(),
             digest: change.digest(),
         };
-        Decision::Change(Box::new(Step { change, snapshot }))
+        Decision::Change(Box::new(Transition { change, snapshot }))
     }
 
     fn gone(&self, known: &Snapshot, window: Window) -> Decision {
@@ -218,7 +218,7 @@ impl Comparison<'_> {
             digest: change.digest(),
             ..known.clone()
         };
-        Decision::Change(Box::new(Step { change, snapshot }))
+        Decision::Change(Box::new(Transition { change, snapshot }))
     }
 
     fn change(
@@ -240,7 +240,7 @@ impl Comparison<'_> {
             after: after.as_ref(),
         };
         Change {
-            format: Format::CURRENT,
+            format: SchemaVersion::CURRENT,
             account: self.account.clone(),
             arn: arn.clone(),
             version: known.map_or(0, |known| known.version).saturating_add(1),

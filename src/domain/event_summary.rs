@@ -8,11 +8,11 @@
 
 use serde::Serialize;
 
-use super::{Attributes, Cause, Change, ChangeKind, Format};
+use super::{Attributes, Cause, Change, ChangeKind, SchemaVersion};
 
 /// What is passed on of a change, besides its own attributes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Notice {
+pub struct EventSummary {
     /// The connection's name.
     pub connection_name: String,
     /// Its provider.
@@ -27,7 +27,7 @@ pub struct Notice {
     pub summary: String,
 }
 
-impl Notice {
+impl EventSummary {
     /// The notice of a change.
     pub fn of(change: &Change) -> Self {
         let (before, after) = (change.before.as_ref(), change.after.as_ref());
@@ -46,7 +46,7 @@ impl Notice {
             cause: cause_in_words(change),
             summary: String::new(),
         };
-        notice.summary = harmless(&notice.sentence(change));
+        notice.summary = json_safe(&notice.sentence(change));
         notice
     }
 
@@ -65,7 +65,7 @@ impl Notice {
             ChangeKind::FirstSeen => format!("{name} was first seen, {after},"),
             ChangeKind::StatusChanged => format!("{name} went from {before} to {after}"),
             ChangeKind::AttributesChanged => format!("{name} was altered, {after} as before,"),
-            ChangeKind::Deleted if change.format <= Format::Four => {
+            ChangeKind::Deleted if change.format <= SchemaVersion::V4 => {
                 format!("{name}, which was {before}, was deleted")
             }
             ChangeKind::Deleted => format!("{name}, which was {before}, stopped being listed"),
@@ -91,7 +91,7 @@ fn cause_in_words(change: &Change) -> String {
         return String::new();
     };
     match (cause, change.kind) {
-        (Cause::NoCallSeen, kind) if change.format <= Format::Four => match kind {
+        (Cause::NoCallSeen, kind) if change.format <= SchemaVersion::V4 => match kind {
             ChangeKind::StatusChanged | ChangeKind::AttributesChanged => {
                 "provider side, no AWS call seen".to_owned()
             }
@@ -107,7 +107,7 @@ fn cause_in_words(change: &Change) -> String {
 /// rules of `EventBridge` put values into a message, which has to be JSON,
 /// without escaping them.
 /// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-input.html#eb-transform-input-issues>
-pub fn harmless(text: &str) -> String {
+pub fn json_safe(text: &str) -> String {
     let instead = |c: char| match c {
         '"' => '\'',
         '\\' => '/',
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn what_is_harmless_needs_no_escape() {
-        let text = harmless("say \"yes\" \\ no,\nand\ta tab \u{1}é 漢 🎉 <b>");
+        let text = json_safe("say \"yes\" \\ no,\nand\ta tab \u{1}é 漢 🎉 <b>");
         assert_eq!(text, "say 'yes' / no, and a tab  é 漢 🎉 <b>");
         let written = serde_json::Value::from(text.as_str()).to_string();
         assert_eq!(written, format!("\"{text}\""));

@@ -8,14 +8,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// A text that is not what it should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{value:?} is not {what}")]
-pub struct Malformed {
+pub struct ParseError {
     /// The text as given, shortened to what fits a line.
     pub value: String,
     /// What it should have been, with an example.
     pub what: &'static str,
 }
 
-impl Malformed {
+impl ParseError {
     /// A refusal of `value`, which should have been `what`.
     pub fn new(value: &str, what: &'static str) -> Self {
         const SHOWN: usize = 120;
@@ -43,14 +43,14 @@ macro_rules! identifier {
         }
 
         impl FromStr for $name {
-            type Err = Malformed;
+            type Err = ParseError;
 
-            fn from_str(text: &str) -> Result<Self, Malformed> {
+            fn from_str(text: &str) -> Result<Self, ParseError> {
                 let valid: fn(&str) -> bool = $valid;
                 if valid(text) {
                     Ok(Self(text.into()))
                 } else {
-                    Err(Malformed::new(text, $what))
+                    Err(ParseError::new(text, $what))
                 }
             }
         }

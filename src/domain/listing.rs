@@ -20,7 +20,7 @@ pub const MAX_OBSERVATION_AGE: Duration = Duration::from_mins(15);
 
 /// Whether what was observed at `observed_at` may no longer be recorded at
 /// `now`.
-pub fn is_too_late(observed_at: Timestamp, now: Timestamp) -> bool {
+pub fn is_stale(observed_at: Timestamp, now: Timestamp) -> bool {
     u128::from(now.millis_since(observed_at)) > MAX_OBSERVATION_AGE.as_millis()
 }
 
@@ -87,16 +87,16 @@ impl Listing {
 /// An account's listings of one run, merged: what they say, and what they
 /// don't, about each connection.
 #[derive(Debug)]
-pub struct Observation {
+pub struct AccountListing {
     filter: Filter,
     listings: Vec<Listing>,
 }
 
 /// What an observation says about one connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Sighting<'a> {
+pub enum Observation<'a> {
     /// At least one region listed it.
-    Seen {
+    Present {
         /// What was told of it.
         attributes: &'a Attributes,
         /// When the listing that is believed began and ended.
@@ -115,7 +115,7 @@ pub enum Sighting<'a> {
     },
     /// It was not listed, but that shows nothing: the listings that would have
     /// it were filtered, not asked for, or did not come to the end.
-    Unknown,
+    NotObserved,
 }
 
 /// The time in which something was observed: it was true at some moment from
@@ -137,7 +137,7 @@ impl Window {
     }
 }
 
-impl Observation {
+impl AccountListing {
     /// Merges one run's listings, which were all made with `filter`.
     pub fn new(filter: Filter, mut listings: Vec<Listing>) -> Self {
         listings.sort_by(|a, b| a.region.cmp(&b.region));
@@ -200,22 +200,22 @@ impl Observation {
     /// Where regions disagree about it (its status changed between their
     /// answers), the listing that ended last is believed, then the one from
     /// the region in which it lives.
-    pub fn sighting(&self, arn: &ConnectionArn, listed_in: &[Region]) -> Sighting<'_> {
+    pub fn observation_of(&self, arn: &ConnectionArn, listed_in: &[Region]) -> Observation<'_> {
         let believed = self
             .listings
             .iter()
             .filter_map(|listing| Some((listing, listing.connections.get(arn)?)))
             .max_by_key(|(listing, _)| (listing.ended_at, listing.region.as_str() == arn.region()));
         if let Some((listing, attributes)) = believed {
-            return Sighting::Seen {
+            return Observation::Present {
                 attributes,
                 window: listing.window(),
                 listed_in: self.now_listed_in(arn, listed_in),
             };
         }
         match self.absence_window(arn, listed_in) {
-            Some(window) => Sighting::Absent { window },
-            None => Sighting::Unknown,
+            Some(window) => Observation::Absent { window },
+            None => Observation::NotObserved,
         }
     }
 

@@ -3,13 +3,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::diff::{Comparison, Decision, Step, Why};
-use super::listing::{Observation, Sighting, Window};
+use super::diff::{Decision, DiffContext, SkipReason, Transition};
+use super::listing::{AccountListing, Observation, Window};
 use super::{ChangeKind, ConnectionArn, Region, Snapshot, Timestamp};
 
 /// What the table knows of an account when a run begins.
 #[derive(Debug, Default)]
-pub struct Known {
+pub struct PreviousSnapshots {
     /// The connections that are there. Tombstones may be left out: what is
     /// listed again and not known meets its tombstone when it is written.
     pub snapshots: HashMap<ConnectionArn, Snapshot>,
@@ -17,12 +17,12 @@ pub struct Known {
     pub coverage: BTreeMap<Region, Window>,
 }
 
-impl Known {
+impl PreviousSnapshots {
     /// When a complete listing of one of `regions` last lacked a connection
     /// that is not known, or known to be gone, before it was seen in `window`.
     ///
     /// One that was still going on then may have looked later.
-    pub fn lacked_at(&self, regions: &[Region], window: Window) -> Option<Timestamp> {
+    pub fn last_absent_at(&self, regions: &[Region], window: Window) -> Option<Timestamp> {
         regions
             .iter()
             .filter_map(|region| self.coverage.get(region))
@@ -72,7 +72,7 @@ pub struct Plan<'a> {
     /// Connections that are as they were, by ARN.
     pub touches: Vec<Touch<'a>>,
     /// Steps to record, by ARN.
-    pub changes: Vec<Step>,
+    pub changes: Vec<Transition>,
     /// Connections that would be tombstoned, and are not because they are
     /// too many.
     pub held_back: Vec<&'a ConnectionArn>,
@@ -98,13 +98,13 @@ pub struct Touch<'a> {
 ///
 /// `guard` is `Off` for a run whose deletions somebody has accepted.
 pub fn plan<'a>(
-    comparison: &Comparison<'_>,
-    known: &'a Known,
-    observation: &Observation,
+    comparison: &DiffContext<'_>,
+    known: &'a PreviousSnapshots,
+    account_listing: &AccountListing,
     guard: TombstoneGuard,
 ) -> Plan<'a> {
     let mut plan = Plan::default();
-    let new = observation
+    let new = account_listing
         .arns()
         .filter(|arn| !known.snapshots.contains_key(*arn))
         .map(|arn| (arn, None));
@@ -113,13 +113,13 @@ pub fn plan<'a>(
         .iter()
         .map(|(arn, snapshot)| (arn, Some(snapshot)));
     for (arn, snapshot) in old.chain(new) {
-        match decide(comparison, known, observation, arn, snapshot) {
-            Decision::Nothing(Why::StillGone) => {}
-            Decision::Nothing(Why::NotObserved) => {
+        match decide(comparison, known, account_listing, arn, snapshot) {
+            Decision::Nothing(SkipReason::StillDeleted) => {}
+            Decision::Nothing(SkipReason::NotObserved) => {
                 let is_there = |snapshot: &&Snapshot| !snapshot.is_deleted();
                 plan.unconfirmed.extend(snapshot.filter(is_there));
             }
-            Decision::Nothing(Why::NotNewer) => plan.not_newer.extend(snapshot),
+            Decision::Nothing(SkipReason::NotNewer) => plan.not_newer.extend(snapshot),
             Decision::Touch { window, listed_in } => {
                 if let Some(snapshot) = snapshot {
                     plan.touches.push(Touch {
@@ -129,21 +129,25 @@ pub fn plan<'a>(
                     });
                 }
             }
-            Decision::Change(step) => plan.changes.push(*step),
+            Decision::Change(transition) => plan.changes.push(*transition),
         }
     }
-    let deletes = |step: &Step| step.change.kind == ChangeKind::Deleted;
-    let deletions = plan.changes.iter().filter(|step| deletes(step)).count();
+    let deletes = |transition: &Transition| transition.change.kind == ChangeKind::Deleted;
+    let deletions = plan
+        .changes
+        .iter()
+        .filter(|transition| deletes(transition))
+        .count();
     if guard.holds_back(deletions, known.present().count()) {
         plan.held_back = plan
             .changes
-            .extract_if(.., |step| deletes(step))
-            .filter_map(|step| known.snapshots.get_key_value(&step.change.arn))
+            .extract_if(.., |transition| deletes(transition))
+            .filter_map(|transition| known.snapshots.get_key_value(&transition.change.arn))
             .map(|(arn, _)| arn)
             .collect();
         plan.held_back.sort_unstable();
     }
-    if !observation.filter().is_empty() {
+    if !account_listing.filter().is_empty() {
         plan.unconfirmed.clear();
     }
     // The same input gives the same plan, and writes in one order.
@@ -157,19 +161,19 @@ pub fn plan<'a>(
 
 /// The decision about one connection, `snapshot` being what is known of it.
 pub fn decide(
-    comparison: &Comparison<'_>,
-    known: &Known,
-    observation: &Observation,
+    comparison: &DiffContext<'_>,
+    known: &PreviousSnapshots,
+    account_listing: &AccountListing,
     arn: &ConnectionArn,
     snapshot: Option<&Snapshot>,
 ) -> Decision {
     let listed_in = snapshot.map_or(&[][..], |snapshot| &snapshot.listed_in);
-    let sighting = observation.sighting(arn, listed_in);
-    let lacked_at = match &sighting {
-        Sighting::Seen {
+    let observation_of = account_listing.observation_of(arn, listed_in);
+    let last_absent_at = match &observation_of {
+        Observation::Present {
             window, listed_in, ..
-        } => known.lacked_at(listed_in, *window),
-        Sighting::Absent { .. } | Sighting::Unknown => None,
+        } => known.last_absent_at(listed_in, *window),
+        Observation::Absent { .. } | Observation::NotObserved => None,
     };
-    comparison.decide(arn, snapshot, &sighting, lacked_at)
+    comparison.decide(arn, snapshot, &observation_of, last_absent_at)
 }

@@ -117,7 +117,7 @@ pub fn search(lines: &[Line<'_>], told: &SnapshotsRecord, effort: Effort) -> Sea
     Search::Fails
 }
 
-/// Tries every choice that leaves out `number` changes of the lines `open`.
+/// AttemptTracker every choice that leaves out `number` changes of the lines `open`.
 fn leave_out(
     lines: &[Line<'_>],
     open: &[usize],

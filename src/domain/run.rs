@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use super::api_call::{ApiCall, called};
 use super::digest::LinesDigest;
-use super::ids::Malformed;
+use super::ids::ParseError;
 use super::listing::{Filter, Window};
 use super::{
-    AccountId, ChangeKind, ConnectionArn, Digest, Format, Listing, ListingEnd, Region, RunId,
-    Snapshot, Timestamp,
+    AccountId, ChangeKind, ConnectionArn, Digest, Listing, ListingEnd, Region, RunId,
+    SchemaVersion, Snapshot, Timestamp,
 };
 
 /// How a run ended.
@@ -46,13 +46,13 @@ impl fmt::Display for Outcome {
 }
 
 impl FromStr for Outcome {
-    type Err = Malformed;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, Malformed> {
+    fn from_str(text: &str) -> Result<Self, ParseError> {
         [Self::Complete, Self::Partial, Self::Failed]
             .into_iter()
             .find(|outcome| outcome.as_str() == text)
-            .ok_or_else(|| Malformed::new(text, "an outcome: COMPLETE, PARTIAL or FAILED"))
+            .ok_or_else(|| ParseError::new(text, "an outcome: COMPLETE, PARTIAL or FAILED"))
     }
 }
 
@@ -233,10 +233,10 @@ pub struct RunRecord {
     /// The format that it is stored in.
     #[serde(
         rename = "v",
-        default = "Format::first",
-        skip_serializing_if = "Format::is_first"
+        default = "SchemaVersion::first",
+        skip_serializing_if = "SchemaVersion::is_first"
     )]
-    pub format: Format,
+    pub format: SchemaVersion,
     /// The account that was asked.
     pub account: AccountId,
     /// 1 for an account's first recorded run, and one more for each next.
@@ -336,7 +336,7 @@ impl RunRecord {
     /// Whether it knew which of its changes were written. Before format 3 a run
     /// stood for the snapshots even if it did not.
     pub fn knew_its_changes(&self) -> bool {
-        let told = self.snapshots.is_some() && self.format >= Format::Three;
+        let told = self.snapshots.is_some() && self.format >= SchemaVersion::V3;
         told || self.unwritten == 0
     }
 

@@ -109,14 +109,14 @@ const SHOWN: usize = 120;
 /// A text that is no RFC 3339 time, as much of it as fits a line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not an RFC 3339 time such as 2026-10-01T09:00:00Z")]
-pub struct NotATime(pub String);
+pub struct InvalidTime(pub String);
 
 impl FromStr for Timestamp {
-    type Err = NotATime;
+    type Err = InvalidTime;
 
     /// Reads any RFC 3339 time; what is finer than a millisecond is cut off.
-    fn from_str(text: &str) -> Result<Self, NotATime> {
-        let wrong = || NotATime(cut(text, SHOWN).into_owned());
+    fn from_str(text: &str) -> Result<Self, InvalidTime> {
+        let wrong = || InvalidTime(cut(text, SHOWN).into_owned());
         let parsed = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| wrong())?;
         let utc = parsed.checked_to_utc().ok_or_else(wrong)?;
         let epoch = PrimitiveDateTime::new(utc.date(), utc.time()).as_utc();

@@ -7,15 +7,15 @@
 //!
 //! Called by `lambda`. Imports `listing`, `table`, `aws` and `domain`.
 
-mod order;
 pub mod previous_run;
 pub mod recorder;
 mod run;
 mod run_draft;
+mod run_spec;
 pub mod summary;
 pub mod write_outcome;
 pub mod writer;
 
-pub use order::{CODE_VERSION, Order};
-pub use run::{Inventory, Policy};
+pub use run::{Inventory, RunOptions};
+pub use run_spec::{CODE_VERSION, RunSpec};
 pub use summary::Summary;

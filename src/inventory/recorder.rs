@@ -11,10 +11,10 @@ use std::future::Future;
 use tokio::time::Instant;
 
 use crate::aws::observer::Retry;
-use crate::aws::{Deadline, Fault, FaultKind, Meter, Patience};
+use crate::aws::{CallError, CallErrorKind, Deadline, Meter, RetryPolicy};
 use crate::domain::run::count_by_status;
 use crate::domain::{AccountId, AccountRecord, Change, ConnectionArn, RunRecord};
-use crate::table::{PreviousState, SnapshotLine, Table, TableError, Write};
+use crate::table::{PreviousState, SnapshotLine, Table, TableError, WriteResult};
 
 /// Times that others may come first before a write is given up.
 const ROUNDS: u32 = 100;
@@ -27,7 +27,7 @@ pub struct Recorder<'a> {
     /// The account.
     pub account: &'a AccountId,
     /// How long faults are waited out.
-    pub patience: Patience,
+    pub retry_policy: RetryPolicy,
     /// When to stop.
     pub deadline: Deadline,
     /// Connections of one account that fit the memory.
@@ -66,7 +66,7 @@ impl Recorder<'_> {
         tombstones: &HashSet<ConnectionArn>,
     ) -> Result<PreviousState, TableError> {
         let (account, most) = (self.account, self.connections);
-        self.patiently(until, || {
+        self.with_retries(until, || {
             self.table.read_previous(account, most, tombstones)
         })
         .await
@@ -86,7 +86,7 @@ impl Recorder<'_> {
         until: Instant,
         sequence: u64,
     ) -> Result<Option<RunRecord>, TableError> {
-        self.patiently(until, || self.table.read_run(self.account, sequence))
+        self.with_retries(until, || self.table.read_run(self.account, sequence))
             .await
     }
 
@@ -96,7 +96,7 @@ impl Recorder<'_> {
     /// As [`Self::read_run`].
     pub async fn read_last_run(&self) -> Result<Option<RunRecord>, TableError> {
         let until = self.deadline.writing;
-        self.patiently(until, || self.table.read_last_run(self.account))
+        self.with_retries(until, || self.table.read_last_run(self.account))
             .await
     }
 
@@ -110,7 +110,7 @@ impl Recorder<'_> {
         most: usize,
     ) -> Result<Vec<RunRecord>, TableError> {
         let until = self.deadline.writing;
-        self.patiently(until, || async {
+        self.with_retries(until, || async {
             let mut runs = Vec::new();
             self.table
                 .runs_back_from(self.account, last, |run| {
@@ -129,7 +129,7 @@ impl Recorder<'_> {
     /// As [`Self::read_run`], and if there are more than fit the memory.
     pub async fn read_lines(&self) -> Result<Vec<SnapshotLine>, TableError> {
         let until = self.deadline.writing;
-        self.patiently(until, || {
+        self.with_retries(until, || {
             self.table.read_lines(self.account, self.connections)
         })
         .await
@@ -145,7 +145,7 @@ impl Recorder<'_> {
         version: u32,
     ) -> Result<Option<Change>, TableError> {
         let until = self.deadline.writing;
-        self.patiently(until, || self.table.read_change(self.account, arn, version))
+        self.with_retries(until, || self.table.read_change(self.account, arn, version))
             .await
     }
 
@@ -176,7 +176,7 @@ impl Recorder<'_> {
             }
             let sequence = run.sequence;
             let write = self
-                .write_patiently("record run", || self.table.record_run(&run))
+                .write_with_retries("record run", || self.table.record_run(&run))
                 .await?;
             if write == Written::Made {
                 break;
@@ -187,7 +187,7 @@ impl Recorder<'_> {
                 break;
             }
             let last = self
-                .patiently(until, || self.table.read_last_run(self.account))
+                .with_retries(until, || self.table.read_last_run(self.account))
                 .await?;
             let last = last.ok_or_else(|| self.contended("record run"))?;
             run.sequence = last.sequence + 1;
@@ -220,7 +220,7 @@ impl Recorder<'_> {
                 return Ok(());
             }
             let write = self
-                .write_patiently("write account record", || {
+                .write_with_retries("write account record", || {
                     self.table.write_account(known.as_ref(), &record)
                 })
                 .await?;
@@ -229,42 +229,48 @@ impl Recorder<'_> {
             }
             let until = self.deadline.end;
             known = self
-                .patiently(until, || self.table.read_record(self.account))
+                .with_retries(until, || self.table.read_record(self.account))
                 .await?;
         }
         Err(self.contended("write account record"))
     }
 
     fn contended(&self, operation: &'static str) -> TableError {
-        let fault = Fault::new(
-            FaultKind::Refused,
+        let call_error = CallError::new(
+            CallErrorKind::Refused,
             "Contended",
             "the table refuses a key that it does not show, or others write all the time",
         );
-        TableError::call(operation, self.account, fault)
+        TableError::call(operation, self.account, call_error)
     }
 
     /// Writes, passing faults waited out until the end of the run.
-    async fn write_patiently<F>(
+    async fn write_with_retries<F>(
         &self,
         operation: &'static str,
         write: impl Fn() -> F,
     ) -> Result<Written, TableError>
     where
-        F: Future<Output = Write>,
+        F: Future<Output = WriteResult>,
     {
-        self.patiently(self.deadline.end, || async {
+        self.with_retries(self.deadline.end, || async {
             match write().await {
-                Write::Written => Ok(Written::Made),
-                Write::Conflict => Ok(Written::Taken),
-                Write::Failed(fault) => Err(TableError::call(operation, self.account, fault)),
+                WriteResult::Written => Ok(Written::Made),
+                WriteResult::Conflict => Ok(Written::Taken),
+                WriteResult::Failed(call_error) => {
+                    Err(TableError::call(operation, self.account, call_error))
+                }
             }
         })
         .await
     }
 
     /// Does it again and again while faults pass, until `until`.
-    async fn patiently<T, F>(&self, until: Instant, call: impl Fn() -> F) -> Result<T, TableError>
+    async fn with_retries<T, F>(
+        &self,
+        until: Instant,
+        call: impl Fn() -> F,
+    ) -> Result<T, TableError>
     where
         F: Future<Output = Result<T, TableError>>,
     {
@@ -275,10 +281,10 @@ impl Recorder<'_> {
                 Ok(Ok(done)) => return Ok(done),
                 Ok(Err(error)) => error,
                 // What went wrong before says more than that time is over.
-                Err(_) => return Err(last.unwrap_or_else(|| self.too_late())),
+                Err(_) => return Err(last.unwrap_or_else(|| self.stale())),
             };
             failed += 1;
-            if !self.waited_out(&error, failed, until).await {
+            if !self.wait_before_retry(&error, failed, until).await {
                 return Err(error);
             }
             last = Some(error);
@@ -286,22 +292,22 @@ impl Recorder<'_> {
     }
 
     /// Waits before the next try, if there should be one.
-    async fn waited_out(&self, error: &TableError, failed: u32, until: Instant) -> bool {
+    async fn wait_before_retry(&self, error: &TableError, failed: u32, until: Instant) -> bool {
         let TableError::Call {
             operation,
             subject,
-            fault,
+            call_error,
         } = error
         else {
             return false;
         };
-        let Some(wait) = self.patience.wait(fault, failed, until) else {
+        let Some(wait) = self.retry_policy.wait(call_error, failed, until) else {
             return false;
         };
         let retry = Retry {
             operation,
             subject,
-            fault,
+            call_error,
             failed,
             wait,
             until,
@@ -309,10 +315,10 @@ impl Recorder<'_> {
         !self.meter.is_interrupted() && self.meter.wait_for(retry).await
     }
 
-    fn too_late(&self) -> TableError {
+    fn stale(&self) -> TableError {
         let problem = "no answer before the run's time was over";
-        let fault = Fault::new(FaultKind::TimedOut, "TimedOut", problem);
-        TableError::call("reach the table for", self.account, fault)
+        let call_error = CallError::new(CallErrorKind::TimedOut, "TimedOut", problem);
+        TableError::call("reach the table for", self.account, call_error)
     }
 }
 

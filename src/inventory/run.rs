@@ -3,19 +3,19 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::order::Order;
 use super::previous_run;
 use super::recorder::Recorder;
-use super::run_draft::{Ahead, Findings, Left, Unconfirmed, until};
+use super::run_draft::{ClockSkew, RunDraft, SnapshotsAfter, Unconfirmed, until};
+use super::run_spec::RunSpec;
 use super::summary::Summary;
-use super::write_outcome::Applied;
+use super::write_outcome::WriteReport;
 use super::writer::Writer;
 use crate::aws::error::chain;
-use crate::aws::{Deadline, Meter, Patience};
-use crate::domain::diff::Comparison;
-use crate::domain::event_summary::harmless;
-use crate::domain::listing::Observation;
-use crate::domain::plan::{Known, TombstoneGuard};
+use crate::aws::{Deadline, Meter, RetryPolicy};
+use crate::domain::diff::DiffContext;
+use crate::domain::event_summary::json_safe;
+use crate::domain::listing::AccountListing;
+use crate::domain::plan::{PreviousSnapshots, TombstoneGuard};
 use crate::domain::{Clock, ConnectionArn, Outcome, RunRecord, Timestamp, plan};
 use crate::listing::{ConnectionSource, Limits, Lister};
 use crate::table::{PreviousState, Table};
@@ -30,41 +30,41 @@ pub struct Inventory<S, C> {
     /// What time it is.
     pub clock: C,
     /// The rules of a run.
-    pub policy: Policy,
+    pub options: RunOptions,
 }
 
 /// The rules of a run.
 #[derive(Debug, Clone, Copy)]
-pub struct Policy {
+pub struct RunOptions {
     /// The guard against mass deletion.
     pub guard: TombstoneGuard,
     /// Table requests under way at the same time.
     pub concurrency: usize,
     /// How long faults are waited out.
-    pub patience: Patience,
+    pub retry_policy: RetryPolicy,
     /// Where a listing is given up.
     pub limits: Limits,
 }
 
 impl<S: ConnectionSource, C: Clock + Clone + 'static> Inventory<S, C> {
     /// Makes one run. What fails is part of the summary.
-    pub async fn run(&self, order: &Order, deadline: Deadline, meter: Arc<Meter>) -> Summary {
+    pub async fn run(&self, spec: &RunSpec, deadline: Deadline, meter: Arc<Meter>) -> Summary {
         let started_at = self.clock.now();
         let table = self.table.metered(Arc::clone(&meter));
         let lister = Lister {
-            run_id: &order.run_id,
+            run_id: &spec.run_id,
             source: &self.source,
             clock: &self.clock,
-            patience: self.policy.patience,
-            limits: self.policy.limits,
+            retry_policy: self.options.retry_policy,
+            limits: self.options.limits,
             meter: &meter,
         };
         let recorder = Recorder {
             table: &table,
-            account: &order.account,
-            patience: self.policy.patience,
+            account: &spec.account,
+            retry_policy: self.options.retry_policy,
             deadline,
-            connections: self.policy.limits.connections,
+            connections: self.options.limits.connections,
             meter: &meter,
         };
         let read = async {
@@ -72,14 +72,14 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Inventory<S, C> {
             let altered = previous_run::check(&state, &recorder).await;
             Ok((state, altered))
         };
-        let (observation, read) = tokio::join!(
-            lister.list(&order.account, &order.regions, &order.filter, deadline),
+        let (account_listing, read) = tokio::join!(
+            lister.list(&spec.account, &spec.regions, &spec.filter, deadline),
             read,
         );
-        let (findings, record) = match read {
-            Err(error) => (Findings::unread(&observation, &error), None),
+        let (draft, record) = match read {
+            Err(error) => (RunDraft::unread(&account_listing, &error), None),
             Ok((state, altered)) => {
-                if let Some(done) = already_recorded(order, &state, &recorder).await {
+                if let Some(done) = already_recorded(spec, &state, &recorder).await {
                     let (known, requests) = (state.record.as_ref(), meter.requests());
                     return Summary {
                         already_recorded: true,
@@ -87,14 +87,14 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Inventory<S, C> {
                     };
                 }
                 let record = state.record.clone();
-                let findings = self
-                    .compare_and_write(order, state, altered, &observation, &recorder, &meter)
+                let draft = self
+                    .compare_and_write(spec, state, altered, &account_listing, &recorder, &meter)
                     .await;
-                (findings, record)
+                (draft, record)
             }
         };
         let finished_at = self.clock.now().max(started_at);
-        let draft = findings.into_run(order, started_at, finished_at);
+        let draft = draft.into_run(spec, started_at, finished_at);
         let recorded = recorder.record(draft.clone(), record.clone()).await;
         let summary = |run: &RunRecord, recorded| {
             let (requests, capacity) = (meter.requests(), meter.capacity());
@@ -105,7 +105,7 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Inventory<S, C> {
             Err(error) => {
                 let outcome = Outcome::Failed;
                 let mut summary = summary(&RunRecord { outcome, ..draft }, false);
-                summary.problems.push(harmless(&chain(&error)));
+                summary.problems.push(json_safe(&chain(&error)));
                 summary
             }
         }
@@ -113,75 +113,76 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Inventory<S, C> {
 
     async fn compare_and_write(
         &self,
-        order: &Order,
+        spec: &RunSpec,
         state: PreviousState,
         altered: Vec<String>,
-        observation: &Observation,
+        account_listing: &AccountListing,
         recorder: &Recorder<'_>,
         meter: &Meter,
-    ) -> Findings {
+    ) -> RunDraft {
         let coverage = state.record.map(|record| record.covered());
-        let known = Known {
+        let known = PreviousSnapshots {
             snapshots: state.snapshots,
             coverage: coverage.unwrap_or_default(),
         };
-        let comparison = Comparison {
-            account: &order.account,
-            run_id: &order.run_id,
-            event_id: order.trigger.event_id(),
-            calls: order.trigger.calls(),
+        let comparison = DiffContext {
+            account: &spec.account,
+            run_id: &spec.run_id,
+            event_id: spec.trigger.event_id(),
+            calls: spec.trigger.calls(),
         };
-        let guard = if order.accept_deletions {
+        let guard = if spec.accept_deletions {
             TombstoneGuard::Off
         } else {
-            self.policy.guard
+            self.options.guard
         };
-        let plan = plan::plan(&comparison, &known, observation, guard);
+        let plan = plan::plan(&comparison, &known, account_listing, guard);
         let held_back = plan.held_back.len();
-        let unconfirmed = Unconfirmed::of(&plan.unconfirmed, observation, &order.retired_regions);
+        let unconfirmed =
+            Unconfirmed::of(&plan.unconfirmed, account_listing, &spec.retired_regions);
         let not_newer: Vec<Timestamp> = plan.not_newer.iter().map(until).collect();
         let writer = Writer {
             table: recorder.table,
             comparison,
             known: &known,
-            observation,
-            concurrency: self.policy.concurrency,
-            patience: self.policy.patience,
+            account_listing,
+            concurrency: self.options.concurrency,
+            retry_policy: self.options.retry_policy,
             deadline: recorder.deadline,
             clock: Arc::new(self.clock.clone()),
             meter,
         };
-        let mut applied = writer.apply(plan).await;
+        let mut report = writer.apply(plan).await;
         // A tombstone was met only when its connection was to be written.
-        let tombstones = applied.refreshed.iter().filter(|met| met.is_deleted());
+        let tombstones = report.refreshed.iter().filter(|met| met.is_deleted());
         let not_newer = not_newer
             .into_iter()
             .chain(tombstones.map(|met| until(&met)));
-        let ahead = Ahead::of(not_newer, self.clock.now());
+        let clock_skew = ClockSkew::of(not_newer, self.clock.now());
         let mut problems = altered;
         problems.extend(state.corrupt.iter().map(ToString::to_string));
-        let wrote = !(applied.recorded.is_empty() && applied.refreshed.is_empty());
-        let left = if applied.open.is_empty() && !(wrote && state.tombstones > 0) {
+        let wrote = !(report.recorded.is_empty() && report.refreshed.is_empty());
+        let after = if report.indeterminate.is_empty() && !(wrote && state.tombstones > 0) {
             let is_readable = state.corrupt.is_empty();
             let recorded = (!wrote).then_some(state.recorded);
-            Some(Left::of(
+            Some(SnapshotsAfter::of(
                 known.snapshots,
                 recorded,
                 is_readable,
-                &mut applied,
+                &mut report,
             ))
         } else {
             drop(known);
-            self.read_again(recorder, &mut applied, &mut problems).await
+            self.read_again(recorder, &mut report, &mut problems).await
         };
-        Findings::new(
-            observation,
+        RunDraft::new(
+            account_listing,
             held_back,
             unconfirmed,
-            ahead,
+            clock_skew,
             problems,
-            applied,
-            left,
+            report,
+            after,
         )
     }
 
@@ -190,20 +191,20 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Inventory<S, C> {
     async fn read_again(
         &self,
         recorder: &Recorder<'_>,
-        applied: &mut Applied,
+        report: &mut WriteReport,
         problems: &mut Vec<String>,
-    ) -> Option<Left> {
-        let open: HashSet<ConnectionArn> = applied
-            .open
+    ) -> Option<SnapshotsAfter> {
+        let indeterminate: HashSet<ConnectionArn> = report
+            .indeterminate
             .iter()
-            .map(|step| step.change.arn.clone())
+            .map(|transition| transition.change.arn.clone())
             .collect();
-        match recorder.read_again(&open).await {
+        match recorder.read_again(&indeterminate).await {
             Ok(state) => {
-                applied.settle_open(&state.snapshots);
+                report.resolve_indeterminate(&state.snapshots);
                 // It can't stand for what may still change by its own doing.
-                let is_certain = applied.open.is_empty() && state.corrupt.is_empty();
-                Some(Left {
+                let is_certain = report.indeterminate.is_empty() && state.corrupt.is_empty();
+                Some(SnapshotsAfter {
                     snapshots: state.snapshots,
                     recorded: is_certain.then_some(state.recorded),
                 })
@@ -222,11 +223,11 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Inventory<S, C> {
 /// The run that dealt with this very event before, if one did. An event that
 /// is delivered again has nothing to add.
 async fn already_recorded(
-    order: &Order,
+    spec: &RunSpec,
     state: &PreviousState,
     recorder: &Recorder<'_>,
 ) -> Option<RunRecord> {
-    let event_id = order.trigger.event_id()?;
+    let event_id = spec.trigger.event_id()?;
     let sequence = state.record.as_ref()?.recent_events.get(event_id)?;
     // If it can't be read, running again does no harm; nor does it if another
     // event was dealt with then, which somebody wants to be taken for this one.

@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::order::{CODE_VERSION, Order};
-use super::write_outcome::Applied;
+use super::run_spec::{CODE_VERSION, RunSpec};
+use super::write_outcome::WriteReport;
 use crate::aws::error::chain;
-use crate::domain::event_summary::harmless;
-use crate::domain::listing::{MAX_OBSERVATION_AGE, Observation};
+use crate::domain::event_summary::json_safe;
+use crate::domain::listing::{AccountListing, MAX_OBSERVATION_AGE};
 use crate::domain::run::{ListingReport, SnapshotsRecord, count_by_status};
 use crate::domain::text::cut;
 use crate::domain::{
-    ChangeKind, ConnectionArn, Format, Outcome, Region, RunRecord, Snapshot, Timestamp,
+    ChangeKind, ConnectionArn, Outcome, Region, RunRecord, SchemaVersion, Snapshot, Timestamp,
 };
 use crate::table::TableError;
 
@@ -22,7 +22,7 @@ const PROBLEMS_TOLD: usize = 20;
 const PROBLEM: usize = 1000;
 
 /// What a run found and wrote, before it is recorded.
-pub(crate) struct Findings {
+pub(crate) struct RunDraft {
     outcome: Outcome,
     listings: Vec<ListingReport>,
     problems: Vec<String>,
@@ -34,13 +34,13 @@ pub(crate) struct Findings {
     /// Connections that it could not confirm.
     unconfirmed: u64,
     /// What is there after the run; none if it can't be read.
-    left: Option<Left>,
+    after: Option<SnapshotsAfter>,
 }
 
-impl Findings {
+impl RunDraft {
     /// The table could not be read: nothing could be compared.
-    pub(crate) fn unread(observation: &Observation, error: &TableError) -> Self {
-        let (listings, mut problems) = told(observation);
+    pub(crate) fn unread(account_listing: &AccountListing, error: &TableError) -> Self {
+        let (listings, mut problems) = told(account_listing);
         problems.push(chain(error));
         Self {
             outcome: Outcome::Failed,
@@ -51,20 +51,20 @@ impl Findings {
             unwritten: 0,
             unsettled: 0,
             unconfirmed: 0,
-            left: None,
+            after: None,
         }
     }
 
     pub(crate) fn new(
-        observation: &Observation,
+        account_listing: &AccountListing,
         held_back: usize,
         unconfirmed: Unconfirmed,
-        ahead: Option<Ahead>,
+        clock_skew: Option<ClockSkew>,
         altered: Vec<String>,
-        applied: Applied,
-        left: Option<Left>,
+        report: WriteReport,
+        after: Option<SnapshotsAfter>,
     ) -> Self {
-        let (listings, mut problems) = told(observation);
+        let (listings, mut problems) = told(account_listing);
         problems.extend(unconfirmed.problems);
         if held_back > 0 {
             problems.push(format!(
@@ -72,46 +72,46 @@ impl Findings {
                  if they are meant, run again with accept_deletions"
             ));
         }
-        let open = applied.open.len() as u64;
-        let unwritten = applied.unwritten + open;
+        let indeterminate = report.indeterminate.len() as u64;
+        let unwritten = report.unwritten + indeterminate;
         if unwritten > 0 {
-            let why = match &applied.kept_by {
-                Some(fault) => format!(" ({fault})"),
+            let why = match &report.blocked_by {
+                Some(call_error) => format!(" ({call_error})"),
                 None => String::new(),
             };
             problems.push(format!(
                 "{unwritten} connections not written{why}; the next run takes them up"
             ));
         }
-        if applied.too_late > 0 {
+        if report.stale > 0 {
             problems.push(format!(
                 "{} changes observed more than {} minutes ago: too late to be recorded; \
                  the next run takes them up",
-                applied.too_late,
+                report.stale,
                 MAX_OBSERVATION_AGE.as_secs() / 60
             ));
         }
-        if let Some(Ahead { connections, until }) = &ahead {
+        if let Some(ClockSkew { connections, until }) = &clock_skew {
             problems.push(format!(
                 "{connections} connections are on record as observed until {until}, which is \
                  still to come: a clock is or was wrong; what this run saw of them is not \
                  recorded, and the first run after that time takes it up"
             ));
         }
-        problems.extend(applied.stopped.iter().map(|error| chain(error)));
+        problems.extend(report.stopped.iter().map(|error| chain(error)));
         // Those were not written either, each for a reason of its own.
         let unwritten = unwritten
-            + applied.too_late
-            + applied.problems.len() as u64
-            + ahead.map_or(0, |ahead| ahead.connections);
+            + report.stale
+            + report.problems.len() as u64
+            + clock_skew.map_or(0, |clock_skew| clock_skew.connections);
         // An item that can't be read is met again where its connection was to
         // be written, and told once.
-        let met: HashSet<&String> = applied.problems.iter().collect();
+        let met: HashSet<&String> = report.problems.iter().collect();
         let others: Vec<String> = altered.into_iter().filter(|p| !met.contains(p)).collect();
-        problems.extend(applied.problems);
+        problems.extend(report.problems);
         problems.extend(others);
         let saw_something = listings.iter().any(|listing| listing.pages > 0);
-        let outcome = if !saw_something || applied.stopped.is_some() {
+        let outcome = if !saw_something || report.stopped.is_some() {
             Outcome::Failed
         } else if problems.is_empty() {
             Outcome::Complete
@@ -119,43 +119,43 @@ impl Findings {
             Outcome::Partial
         };
         let is_there = |arn: &&ConnectionArn| {
-            let snapshot = left.as_ref().and_then(|left| left.snapshots.get(*arn));
+            let snapshot = after.as_ref().and_then(|after| after.snapshots.get(*arn));
             snapshot.is_some_and(|snapshot| !snapshot.is_deleted())
         };
-        let unsettled = observation.arns().filter(|arn| !is_there(arn)).count() as u64;
+        let unsettled = account_listing.arns().filter(|arn| !is_there(arn)).count() as u64;
         Self {
             outcome,
             listings,
             problems,
-            changes: applied.changes,
+            changes: report.changes,
             held_back: held_back as u64,
             unwritten,
             unsettled,
             unconfirmed: unconfirmed.connections,
-            left,
+            after,
         }
     }
 
     /// The run's record, as far as it does not depend on the run before it.
     pub(crate) fn into_run(
         self,
-        order: &Order,
+        spec: &RunSpec,
         started_at: Timestamp,
         finished_at: Timestamp,
     ) -> RunRecord {
-        let connections = self.left.as_ref().map(|left| &left.snapshots);
+        let connections = self.after.as_ref().map(|after| &after.snapshots);
         let connections = connections.map(|snapshots| count_by_status(snapshots.values()));
         RunRecord {
-            format: Format::CURRENT,
-            account: order.account.clone(),
+            format: SchemaVersion::CURRENT,
+            account: spec.account.clone(),
             sequence: 1,
-            run_id: order.run_id.clone(),
+            run_id: spec.run_id.clone(),
             started_at,
             finished_at,
             outcome: self.outcome,
             problems: recorded(self.problems),
-            trigger: order.trigger.clone(),
-            filter: order.filter.clone(),
+            trigger: spec.trigger.clone(),
+            filter: spec.filter.clone(),
             listings: self.listings,
             connections: connections.unwrap_or_default(),
             changes: self.changes,
@@ -163,9 +163,9 @@ impl Findings {
             unwritten: self.unwritten,
             unsettled: self.unsettled,
             unconfirmed: self.unconfirmed,
-            retired_regions: order.retired_regions.clone(),
+            retired_regions: spec.retired_regions.clone(),
             code_version: CODE_VERSION.into(),
-            snapshots: self.left.and_then(|left| left.recorded),
+            snapshots: self.after.and_then(|after| after.recorded),
             account_sequence: None,
             previous_digest: None,
         }
@@ -173,8 +173,8 @@ impl Findings {
 }
 
 /// The listings, and what is missing of them.
-fn told(observation: &Observation) -> (Vec<ListingReport>, Vec<String>) {
-    let listings: Vec<_> = observation
+fn told(account_listing: &AccountListing) -> (Vec<ListingReport>, Vec<String>) {
+    let listings: Vec<_> = account_listing
         .listings()
         .iter()
         .map(ListingReport::from)
@@ -195,7 +195,7 @@ fn recorded(mut problems: Vec<String>) -> Vec<String> {
         problems.truncate(PROBLEMS_TOLD);
         problems.push(format!("and {more} more"));
     }
-    let told = |problem: &String| cut(&harmless(problem), PROBLEM).into_owned();
+    let told = |problem: &String| cut(&json_safe(problem), PROBLEM).into_owned();
     problems.iter().map(told).collect()
 }
 
@@ -205,7 +205,7 @@ pub(crate) fn until(snapshot: &&Snapshot) -> Timestamp {
 }
 
 /// What a run left.
-pub(crate) struct Left {
+pub(crate) struct SnapshotsAfter {
     /// The connections that are there, and tombstones that it met or wrote.
     pub(crate) snapshots: HashMap<ConnectionArn, Snapshot>,
     /// What stands for all snapshots. None if changes may still arrive, or if a
@@ -213,20 +213,20 @@ pub(crate) struct Left {
     pub(crate) recorded: Option<SnapshotsRecord>,
 }
 
-impl Left {
+impl SnapshotsAfter {
     /// What was `known` and readable, where there were no tombstones, with what
     /// was applied. `recorded` stands for it if nothing was.
     pub(crate) fn of(
         known: HashMap<ConnectionArn, Snapshot>,
         recorded: Option<SnapshotsRecord>,
         is_readable: bool,
-        applied: &mut Applied,
+        report: &mut WriteReport,
     ) -> Self {
         let mut snapshots = known;
         let is_new = |snapshot: &&Snapshot| !snapshots.contains_key(&snapshot.arn);
-        snapshots.reserve(applied.recorded.iter().filter(is_new).count());
-        let written = std::mem::take(&mut applied.recorded);
-        let met = std::mem::take(&mut applied.refreshed);
+        snapshots.reserve(report.recorded.iter().filter(is_new).count());
+        let written = std::mem::take(&mut report.recorded);
+        let met = std::mem::take(&mut report.refreshed);
         for snapshot in written.into_iter().chain(met) {
             snapshots.insert(snapshot.arn.clone(), snapshot);
         }
@@ -250,15 +250,17 @@ pub(crate) struct Unconfirmed {
 impl Unconfirmed {
     pub(crate) fn of(
         unconfirmed: &[&Snapshot],
-        observation: &Observation,
+        account_listing: &AccountListing,
         retired: &[Region],
     ) -> Self {
         let mut by_regions: BTreeMap<Vec<&Region>, Vec<&Snapshot>> = BTreeMap::new();
         for snapshot in unconfirmed {
-            let lacking = |region: &&Region| !observation.is_covered(region);
+            let lacking = |region: &&Region| !account_listing.is_covered(region);
             let lacking: Vec<&Region> = snapshot.listed_in.iter().filter(lacking).collect();
             // A region that did not answer to the end is a problem of its own.
-            let is_asked = lacking.iter().any(|region| observation.was_asked(region));
+            let is_asked = lacking
+                .iter()
+                .any(|region| account_listing.was_asked(region));
             let is_retired = lacking.iter().all(|region| retired.contains(region));
             if !is_asked && !is_retired {
                 by_regions.entry(lacking).or_default().push(snapshot);
@@ -306,17 +308,17 @@ impl Unconfirmed {
 /// What this run saw of them is older than that, and changes nothing. Runs at
 /// the same time are not meant: by the time that one has read what the other
 /// wrote, the other's observation is in the past.
-pub(crate) struct Ahead {
+pub(crate) struct ClockSkew {
     connections: u64,
     until: Timestamp,
 }
 
-impl Ahead {
+impl ClockSkew {
     pub(crate) fn of(observed: impl Iterator<Item = Timestamp>, now: Timestamp) -> Option<Self> {
-        let ahead: Vec<Timestamp> = observed.filter(|at| *at > now).collect();
+        let clock_skew: Vec<Timestamp> = observed.filter(|at| *at > now).collect();
         Some(Self {
-            connections: ahead.len() as u64,
-            until: ahead.into_iter().max()?,
+            connections: clock_skew.len() as u64,
+            until: clock_skew.into_iter().max()?,
         })
     }
 }

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::aws::{Fault, FaultKind};
-use crate::domain::diff::{Decision, Step};
+use crate::aws::{CallError, CallErrorKind};
+use crate::domain::diff::{Decision, Transition};
 use crate::domain::{ChangeKind, ConnectionArn, Snapshot};
 use crate::table::TableError;
 
 /// What became of a plan.
 #[derive(Debug, Default)]
-pub struct Applied {
+pub struct WriteReport {
     /// How many changes of each kind this run recorded.
     pub changes: BTreeMap<ChangeKind, u64>,
     /// The snapshots that they left.
@@ -20,53 +20,59 @@ pub struct Applied {
     pub unwritten: u64,
     /// Changes of which it is not known whether they were written: they were
     /// sent, and nobody said that they were refused. They may still arrive.
-    pub open: Vec<Step>,
+    pub indeterminate: Vec<Transition>,
     /// Changes that were not recorded because they were observed too long
     /// ago.
-    pub too_late: u64,
+    pub stale: u64,
     /// What kept the table from taking them, if it said anything.
-    pub kept_by: Option<Fault>,
+    pub blocked_by: Option<CallError>,
     /// Writes that can't be made, each with its reason.
     pub problems: Vec<String>,
-    /// Why writing was given up altogether.
+    /// SkipReason writing was given up altogether.
     pub stopped: Option<TableError>,
 }
 
 /// What became of one connection's write.
-pub(crate) enum Settled {
-    Recorded(Box<Step>),
+pub(crate) enum WriteOutcome {
+    Recorded(Box<Transition>),
     /// It is recorded, and another run's change follows on it.
-    RecordedBefore(Box<Step>, Option<Box<Snapshot>>),
+    RecordedBefore(Box<Transition>, Option<Box<Snapshot>>),
     Touched,
     /// Another run has written it.
-    Overtaken(Option<Box<Snapshot>>),
+    Superseded(Option<Box<Snapshot>>),
     /// It was not made: too little time was left, or a fault did not pass.
-    Unwritten(Option<Fault>),
+    Unwritten(Option<CallError>),
     /// The same of a change that was sent, and of which nobody said that it
     /// was refused.
-    Open(Box<Step>, Option<Fault>),
+    Indeterminate(Box<Transition>, Option<CallError>),
     /// It was observed too long ago to be recorded.
-    TooLate,
+    Stale,
     Problem(String),
 }
 
-impl Settled {
+impl WriteOutcome {
     pub(crate) fn recorded_before(decision: Decision, fresh: Option<Snapshot>) -> Self {
         match decision {
-            Decision::Change(step) => Self::RecordedBefore(step, fresh.map(Box::new)),
+            Decision::Change(transition) => Self::RecordedBefore(transition, fresh.map(Box::new)),
             Decision::Touch { .. } | Decision::Nothing(_) => Self::Touched,
         }
     }
 
-    pub(crate) fn unwritten(decision: Decision, is_open: bool, fault: Option<Fault>) -> Self {
+    pub(crate) fn unwritten(
+        decision: Decision,
+        is_indeterminate: bool,
+        call_error: Option<CallError>,
+    ) -> Self {
         match decision {
-            Decision::Change(step) if is_open => Self::Open(step, fault),
-            _ => Self::Unwritten(fault),
+            Decision::Change(transition) if is_indeterminate => {
+                Self::Indeterminate(transition, call_error)
+            }
+            _ => Self::Unwritten(call_error),
         }
     }
 }
 
-impl Applied {
+impl WriteReport {
     /// Of a plan with so many changes, before anything is written.
     pub(crate) fn of(changes: usize) -> Self {
         Self {
@@ -76,79 +82,81 @@ impl Applied {
         }
     }
 
-    pub(crate) fn add(&mut self, settled: Settled) {
-        match settled {
-            Settled::Recorded(step) => self.count(*step),
-            Settled::RecordedBefore(step, fresh) => {
-                self.count(*step);
+    pub(crate) fn add(&mut self, outcome: WriteOutcome) {
+        match outcome {
+            WriteOutcome::Recorded(transition) => self.count(*transition),
+            WriteOutcome::RecordedBefore(transition, fresh) => {
+                self.count(*transition);
                 self.refreshed.extend(fresh.map(|fresh| *fresh));
             }
-            Settled::Touched | Settled::Overtaken(None) => {}
-            Settled::Overtaken(Some(snapshot)) => self.refreshed.push(*snapshot),
-            Settled::Unwritten(fault) => {
+            WriteOutcome::Touched | WriteOutcome::Superseded(None) => {}
+            WriteOutcome::Superseded(Some(snapshot)) => self.refreshed.push(*snapshot),
+            WriteOutcome::Unwritten(call_error) => {
                 self.unwritten += 1;
-                self.note(fault);
+                self.note(call_error);
             }
-            Settled::Open(step, fault) => {
-                self.open.push(*step);
-                self.note(fault);
+            WriteOutcome::Indeterminate(transition, call_error) => {
+                self.indeterminate.push(*transition);
+                self.note(call_error);
             }
-            Settled::TooLate => self.too_late += 1,
-            Settled::Problem(problem) => self.problems.push(problem),
+            WriteOutcome::Stale => self.stale += 1,
+            WriteOutcome::Problem(problem) => self.problems.push(problem),
         }
     }
 
     /// Of a recorded change, all that is told of a run is its kind.
-    fn count(&mut self, recorded: Step) {
+    fn count(&mut self, recorded: Transition) {
         *self.changes.entry(recorded.change.kind).or_default() += 1;
         self.recorded.push(recorded.snapshot);
     }
 
     /// Keeps what kept writes from being made. Any fault says more than that
     /// time was over.
-    fn note(&mut self, fault: Option<Fault>) {
-        let silent = |kept: &Fault| kept.kind == FaultKind::TimedOut;
-        if self.kept_by.as_ref().is_none_or(silent) {
-            self.kept_by = fault.or(self.kept_by.take());
+    fn note(&mut self, call_error: Option<CallError>) {
+        let silent = |kept: &CallError| kept.kind == CallErrorKind::TimedOut;
+        if self.blocked_by.as_ref().is_none_or(silent) {
+            self.blocked_by = call_error.or(self.blocked_by.take());
         }
     }
 
     /// Settles open changes by what the table holds by now.
-    pub fn settle_open(&mut self, snapshots: &HashMap<ConnectionArn, Snapshot>) {
-        let is_there = |step: &mut Step| {
-            let there = snapshots.get(&step.change.arn);
-            there.is_some_and(|there| there.digest == step.snapshot.digest)
+    pub fn resolve_indeterminate(&mut self, snapshots: &HashMap<ConnectionArn, Snapshot>) {
+        let is_there = |transition: &mut Transition| {
+            let there = snapshots.get(&transition.change.arn);
+            there.is_some_and(|there| there.digest == transition.snapshot.digest)
         };
-        let recorded: Vec<Step> = self.open.extract_if(.., is_there).collect();
-        recorded.into_iter().for_each(|step| self.count(step));
+        let recorded: Vec<Transition> = self.indeterminate.extract_if(.., is_there).collect();
+        recorded
+            .into_iter()
+            .for_each(|transition| self.count(transition));
     }
 }
 
 /// Whether a write that met a conflict needs no second comparison.
-pub(crate) fn is_settled(
+pub(crate) fn outcome_of_conflict(
     arn: &ConnectionArn,
     decision: &Decision,
     known: Option<Snapshot>,
     fresh: &Option<Snapshot>,
-) -> Option<Settled> {
+) -> Option<WriteOutcome> {
     let altered = |what: &str| {
         let problem = format!("{arn} {what}: the table was altered; nothing was written");
-        Some(Settled::Problem(problem))
+        Some(WriteOutcome::Problem(problem))
     };
-    let Decision::Change(step) = decision else {
+    let Decision::Change(transition) = decision else {
         return None;
     };
     match fresh {
         // The conflict was with this very write: it was made, and its answer
         // was lost.
-        Some(fresh) if fresh.digest == step.snapshot.digest => {
-            Some(Settled::Recorded(step.clone()))
+        Some(fresh) if fresh.digest == transition.snapshot.digest => {
+            Some(WriteOutcome::Recorded(transition.clone()))
         }
         // No snapshot was in the way: the change itself is.
         None if known.is_none() => altered("has recorded changes but no snapshot"),
         Some(_) if *fresh == known => altered(&format!(
             "has a change {} that its snapshot does not know of",
-            step.change.version
+            transition.change.version
         )),
         _ => None,
     }

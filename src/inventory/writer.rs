@@ -10,15 +10,15 @@ use std::sync::{Arc, OnceLock};
 use futures_util::stream::{self, StreamExt};
 use tokio::time::Instant;
 
-use super::write_outcome::{Applied, Settled, is_settled};
+use super::write_outcome::{WriteOutcome, WriteReport, outcome_of_conflict};
 use crate::aws::observer::{Retry, interrupted};
-use crate::aws::{Deadline, Fault, FaultKind, Meter, Patience};
-use crate::domain::diff::{Comparison, Decision, Step};
-use crate::domain::listing::Observation;
-use crate::domain::plan::{Known, Plan, Touch};
+use crate::aws::{CallError, CallErrorKind, Deadline, Meter, RetryPolicy};
+use crate::domain::diff::{Decision, DiffContext, Transition};
+use crate::domain::listing::AccountListing;
+use crate::domain::plan::{Plan, PreviousSnapshots, Touch};
 use crate::domain::{Clock, ConnectionArn, Snapshot, plan};
 use crate::table::write::BATCH;
-use crate::table::{Table, TableError, TooLate, Write};
+use crate::table::{StaleObservation, Table, TableError, WriteResult};
 
 /// Writes one run's plan.
 #[derive(Debug)]
@@ -26,15 +26,15 @@ pub struct Writer<'a> {
     /// Where to.
     pub table: &'a Table,
     /// Who compares, when something has to be compared again.
-    pub comparison: Comparison<'a>,
+    pub comparison: DiffContext<'a>,
     /// What the plan was worked out from.
-    pub known: &'a Known,
+    pub known: &'a PreviousSnapshots,
     /// What was seen.
-    pub observation: &'a Observation,
+    pub account_listing: &'a AccountListing,
     /// Requests under way at the same time.
     pub concurrency: usize,
     /// How long faults are waited out.
-    pub patience: Patience,
+    pub retry_policy: RetryPolicy,
     /// When to stop.
     pub deadline: Deadline,
     /// What time it is: a change that was observed too long ago is not sent.
@@ -49,115 +49,119 @@ const ROUNDS: u32 = 20;
 
 impl Writer<'_> {
     /// Writes the plan: the changes first, they are what must not be lost.
-    pub async fn apply(&self, plan: Plan<'_>) -> Applied {
+    pub async fn apply(&self, plan: Plan<'_>) -> WriteReport {
         self.meter.begin_to_write();
         let stop = OnceLock::new();
-        let mut applied = Applied::of(plan.changes.len());
+        let mut report = WriteReport::of(plan.changes.len());
         let mut changes = stream::iter(plan.changes)
-            .map(|step| self.settle_step(step, &stop))
+            .map(|transition| self.write_change(transition, &stop))
             .buffer_unordered(self.concurrency);
-        while let Some(settled) = changes.next().await {
-            applied.add(settled);
+        while let Some(outcome) = changes.next().await {
+            report.add(outcome);
         }
         let mut touches = stream::iter(plan.touches.chunks(BATCH))
-            .map(|batch| self.settle_touches(batch, &stop))
+            .map(|batch| self.write_touches(batch, &stop))
             .buffer_unordered(self.concurrency);
         while let Some(batch) = touches.next().await {
-            batch.into_iter().for_each(|settled| applied.add(settled));
+            batch.into_iter().for_each(|outcome| report.add(outcome));
         }
         drop((changes, touches));
-        applied.stopped = stop.into_inner();
-        applied
+        report.stopped = stop.into_inner();
+        report
     }
 
-    async fn settle_step(&self, step: Step, stop: &OnceLock<TableError>) -> Settled {
-        let arn = step.change.arn.clone();
+    async fn write_change(
+        &self,
+        transition: Transition,
+        stop: &OnceLock<TableError>,
+    ) -> WriteOutcome {
+        let arn = transition.change.arn.clone();
         let known = self.known.snapshots.get(&arn).cloned();
-        self.settle(&arn, known, Decision::Change(Box::new(step)), stop)
+        self.write_decision(&arn, known, Decision::Change(Box::new(transition)), stop)
             .await
     }
 
     /// Carries out `decision`, and what takes its place when another run has
     /// written the connection meanwhile.
-    async fn settle(
+    async fn write_decision(
         &self,
         arn: &ConnectionArn,
         mut known: Option<Snapshot>,
         mut decision: Decision,
         stop: &OnceLock<TableError>,
-    ) -> Settled {
+    ) -> WriteOutcome {
         let mut failed = 0;
         let mut rounds = 0;
         let mut last = None;
-        let mut is_open = false;
+        let mut is_indeterminate = false;
         loop {
             if stop.get().is_some() || self.is_over() {
-                return Settled::unwritten(decision, is_open, self.kept_by(last));
+                return WriteOutcome::unwritten(decision, is_indeterminate, self.blocked_by(last));
             }
-            let fault = match self.carry_out(&decision, known.as_ref()).await {
-                Err(TooLate { was_sent }) => {
+            let call_error = match self.carry_out(&decision, known.as_ref()).await {
+                Err(StaleObservation { was_sent }) => {
                     return self
-                        .settle_too_late(arn, &decision, was_sent || is_open, stop)
+                        .resolve_stale(arn, &decision, was_sent || is_indeterminate, stop)
                         .await;
                 }
-                Ok(Write::Written) => {
+                Ok(WriteResult::Written) => {
                     self.meter.count_written(1);
                     return match decision {
-                        Decision::Change(step) => Settled::Recorded(step),
-                        Decision::Touch { .. } | Decision::Nothing(_) => Settled::Touched,
+                        Decision::Change(transition) => WriteOutcome::Recorded(transition),
+                        Decision::Touch { .. } | Decision::Nothing(_) => WriteOutcome::Touched,
                     };
                 }
-                Ok(Write::Conflict) => {
+                Ok(WriteResult::Conflict) => {
                     rounds += 1;
                     let fresh = match self.read_again(arn, stop).await {
                         Ok(fresh) => fresh,
                         // The conflict may have been with this very write.
-                        Err(Settled::Unwritten(fault)) => {
-                            return Settled::unwritten(decision, true, fault);
+                        Err(WriteOutcome::Unwritten(call_error)) => {
+                            return WriteOutcome::unwritten(decision, true, call_error);
                         }
-                        Err(settled) => return settled,
+                        Err(outcome) => return outcome,
                     };
-                    if let Some(settled) = is_settled(arn, &decision, known, &fresh) {
-                        return settled;
+                    if let Some(outcome) = outcome_of_conflict(arn, &decision, known, &fresh) {
+                        return outcome;
                     }
                     match self
                         .was_recorded_before(arn, &decision, fresh.as_ref(), stop)
                         .await
                     {
                         Ok(false) => {}
-                        Ok(true) => return Settled::recorded_before(decision, fresh),
-                        Err(Settled::Unwritten(fault)) => {
-                            return Settled::unwritten(decision, true, fault);
+                        Ok(true) => return WriteOutcome::recorded_before(decision, fresh),
+                        Err(WriteOutcome::Unwritten(call_error)) => {
+                            return WriteOutcome::unwritten(decision, true, call_error);
                         }
-                        Err(settled) => return settled,
+                        Err(outcome) => return outcome,
                     }
                     decision = self.decide(arn, fresh.as_ref());
                     if matches!(decision, Decision::Nothing(_)) {
-                        return Settled::Overtaken(fresh.map(Box::new));
+                        return WriteOutcome::Superseded(fresh.map(Box::new));
                     }
                     if rounds >= ROUNDS {
-                        return Settled::Unwritten(None);
+                        return WriteOutcome::Unwritten(None);
                     }
                     // Whatever of it is still on its way meets the conflict.
-                    is_open = false;
+                    is_indeterminate = false;
                     known = fresh;
                     continue;
                 }
-                Ok(Write::Failed(fault)) => {
-                    is_open |= fault.is_open;
-                    telling(last, fault)
+                Ok(WriteResult::Failed(call_error)) => {
+                    is_indeterminate |= call_error.is_indeterminate;
+                    more_telling_error(last, call_error)
                 }
             };
-            last = Some(fault.clone());
+            last = Some(call_error.clone());
             failed += 1;
-            match self.give_up(arn, fault, failed, stop).await {
-                Some(Settled::Unwritten(fault)) => {
-                    return Settled::unwritten(decision, is_open, fault);
+            match self.give_up(arn, call_error, failed, stop).await {
+                Some(WriteOutcome::Unwritten(call_error)) => {
+                    return WriteOutcome::unwritten(decision, is_indeterminate, call_error);
                 }
-                Some(Settled::Problem(_)) if is_open => {
-                    return Settled::unwritten(decision, is_open, last);
+                Some(WriteOutcome::Problem(_)) if is_indeterminate => {
+                    return WriteOutcome::unwritten(decision, is_indeterminate, last);
                 }
-                Some(settled) => return settled,
+                Some(outcome) => return outcome,
                 None => {}
             }
         }
@@ -165,35 +169,37 @@ impl Writer<'_> {
 
     /// A change that may no longer be sent is not recorded, unless it was
     /// when it was sent before, and only the answer was lost.
-    async fn settle_too_late(
+    async fn resolve_stale(
         &self,
         arn: &ConnectionArn,
         decision: &Decision,
         was_sent: bool,
         stop: &OnceLock<TableError>,
-    ) -> Settled {
-        let Decision::Change(step) = decision else {
-            return Settled::TooLate;
+    ) -> WriteOutcome {
+        let Decision::Change(transition) = decision else {
+            return WriteOutcome::Stale;
         };
         if !was_sent {
-            return Settled::TooLate;
+            return WriteOutcome::Stale;
         }
         let fresh = match self.read_again(arn, stop).await {
             Ok(fresh) => fresh,
-            Err(Settled::Unwritten(fault)) => return Settled::Open(step.clone(), fault),
-            Err(settled) => return settled,
+            Err(WriteOutcome::Unwritten(call_error)) => {
+                return WriteOutcome::Indeterminate(transition.clone(), call_error);
+            }
+            Err(outcome) => return outcome,
         };
         if let Some(fresh) = &fresh
-            && fresh.digest == step.snapshot.digest
+            && fresh.digest == transition.snapshot.digest
         {
-            return Settled::Recorded(step.clone());
+            return WriteOutcome::Recorded(transition.clone());
         }
         match self
             .was_recorded_before(arn, decision, fresh.as_ref(), stop)
             .await
         {
-            Ok(true) => Settled::RecordedBefore(step.clone(), fresh.map(Box::new)),
-            Ok(false) | Err(_) => Settled::Open(step.clone(), None),
+            Ok(true) => WriteOutcome::RecordedBefore(transition.clone(), fresh.map(Box::new)),
+            Ok(false) | Err(_) => WriteOutcome::Indeterminate(transition.clone(), None),
         }
     }
 
@@ -205,32 +211,32 @@ impl Writer<'_> {
         decision: &Decision,
         fresh: Option<&Snapshot>,
         stop: &OnceLock<TableError>,
-    ) -> Result<bool, Settled> {
-        let Decision::Change(step) = decision else {
+    ) -> Result<bool, WriteOutcome> {
+        let Decision::Change(transition) = decision else {
             return Ok(false);
         };
-        if fresh.is_none_or(|fresh| fresh.version <= step.change.version) {
+        if fresh.is_none_or(|fresh| fresh.version <= transition.change.version) {
             return Ok(false);
         }
-        let (account, version) = (self.comparison.account, step.change.version);
+        let (account, version) = (self.comparison.account, transition.change.version);
         let change = self
             .read(arn, stop, || self.table.read_change(account, arn, version))
             .await?;
-        Ok(change.is_some_and(|change| change.digest() == step.snapshot.digest))
+        Ok(change.is_some_and(|change| change.digest() == transition.snapshot.digest))
     }
 
     async fn carry_out(
         &self,
         decision: &Decision,
         known: Option<&Snapshot>,
-    ) -> Result<Write, TooLate> {
+    ) -> Result<WriteResult, StaleObservation> {
         Ok(match (decision, known) {
-            (Decision::Change(step), known) => {
+            (Decision::Change(transition), known) => {
                 let account = self.comparison.account;
-                let write = self.table.record(account, known, step, &self.clock);
+                let write = self.table.record(account, known, transition, &self.clock);
                 tokio::time::timeout_at(self.deadline.writing, write)
                     .await
-                    .unwrap_or_else(|_| Ok(Write::Failed(timed_out())))?
+                    .unwrap_or_else(|_| Ok(WriteResult::Failed(timed_out())))?
             }
             (Decision::Touch { window, listed_in }, Some(snapshot)) => {
                 let touch = [Touch {
@@ -243,81 +249,88 @@ impl Writer<'_> {
                 results
                     .ok()
                     .and_then(|results| results.into_iter().next())
-                    .unwrap_or_else(|| Write::Failed(timed_out()))
+                    .unwrap_or_else(|| WriteResult::Failed(timed_out()))
             }
-            (Decision::Touch { .. } | Decision::Nothing(_), _) => Write::Written,
+            (Decision::Touch { .. } | Decision::Nothing(_), _) => WriteResult::Written,
         })
     }
 
     /// Notes that connections were seen, a batch at a time.
-    async fn settle_touches(
+    async fn write_touches(
         &self,
         batch: &[Touch<'_>],
         stop: &OnceLock<TableError>,
-    ) -> Vec<Settled> {
-        let mut settled = Vec::with_capacity(batch.len());
+    ) -> Vec<WriteOutcome> {
+        let mut outcome = Vec::with_capacity(batch.len());
         let mut pending = batch.to_vec();
         let mut conflicts = Vec::new();
         let mut failed = 0;
-        let mut last: Option<Fault> = None;
+        let mut last: Option<CallError> = None;
         while !pending.is_empty() {
             if stop.get().is_some() || self.is_over() {
-                let last = self.kept_by(last);
-                let unwritten = |_| Settled::Unwritten(last.clone());
-                settled.extend(pending.drain(..).map(unwritten));
+                let last = self.blocked_by(last);
+                let unwritten = |_| WriteOutcome::Unwritten(last.clone());
+                outcome.extend(pending.drain(..).map(unwritten));
                 break;
             }
             let write = self.table.touch(self.comparison.account, &pending);
             let results = match tokio::time::timeout_at(self.deadline.writing, write).await {
                 Ok(results) => results,
-                Err(_) => vec![Write::Failed(timed_out()); pending.len()],
+                Err(_) => vec![WriteResult::Failed(timed_out()); pending.len()],
             };
             let mut again = Vec::new();
             let mut passing = None;
             for (touch, result) in pending.drain(..).zip(results) {
                 match result {
-                    Write::Written => {
+                    WriteResult::Written => {
                         self.meter.count_written(1);
-                        settled.push(Settled::Touched);
+                        outcome.push(WriteOutcome::Touched);
                     }
-                    Write::Conflict => conflicts.push(touch),
-                    Write::Failed(fault) if fault.kind.is_passing() => {
+                    WriteResult::Conflict => conflicts.push(touch),
+                    WriteResult::Failed(call_error) if call_error.kind.is_retryable() => {
                         again.push(touch);
-                        passing = Some(fault);
+                        passing = Some(call_error);
                     }
-                    Write::Failed(fault) => {
-                        let given_up = self.give_up(&touch.snapshot.arn, fault, 1, stop).await;
-                        settled.extend(given_up);
+                    WriteResult::Failed(call_error) => {
+                        let given_up = self.give_up(&touch.snapshot.arn, call_error, 1, stop).await;
+                        outcome.extend(given_up);
                     }
                 }
             }
-            if let Some(fault) = passing {
-                let fault = telling(last, fault);
-                last = Some(fault.clone());
+            if let Some(call_error) = passing {
+                let call_error = more_telling_error(last, call_error);
+                last = Some(call_error.clone());
                 failed += 1;
                 let subject = format!("{} unchanged connections", again.len());
-                if !self.waited_out("touch", &subject, &fault, failed).await {
-                    let unwritten = |_| Settled::Unwritten(Some(fault.clone()));
-                    settled.extend(again.drain(..).map(unwritten));
+                if !self
+                    .wait_before_retry("touch", &subject, &call_error, failed)
+                    .await
+                {
+                    let unwritten = |_| WriteOutcome::Unwritten(Some(call_error.clone()));
+                    outcome.extend(again.drain(..).map(unwritten));
                 }
             }
             pending = again;
         }
         for touch in conflicts {
-            settled.push(self.settle_conflict(&touch, stop).await);
+            outcome.push(self.resolve_conflict(&touch, stop).await);
         }
-        settled
+        outcome
     }
 
-    async fn settle_conflict(&self, touch: &Touch<'_>, stop: &OnceLock<TableError>) -> Settled {
+    async fn resolve_conflict(
+        &self,
+        touch: &Touch<'_>,
+        stop: &OnceLock<TableError>,
+    ) -> WriteOutcome {
         let arn = &touch.snapshot.arn;
         let fresh = match self.read_again(arn, stop).await {
             Ok(fresh) => fresh,
-            Err(settled) => return settled,
+            Err(outcome) => return outcome,
         };
         match self.decide(arn, fresh.as_ref()) {
-            Decision::Nothing(_) => Settled::Overtaken(fresh.map(Box::new)),
-            decision => self.settle(arn, fresh, decision, stop).await,
+            Decision::Nothing(_) => WriteOutcome::Superseded(fresh.map(Box::new)),
+            decision => self.write_decision(arn, fresh, decision, stop).await,
         }
     }
 
@@ -326,40 +339,49 @@ impl Writer<'_> {
     async fn give_up(
         &self,
         arn: &ConnectionArn,
-        fault: Fault,
+        call_error: CallError,
         failed: u32,
         stop: &OnceLock<TableError>,
-    ) -> Option<Settled> {
-        if self.waited_out("write", arn.as_str(), &fault, failed).await {
+    ) -> Option<WriteOutcome> {
+        if self
+            .wait_before_retry("write", arn.as_str(), &call_error, failed)
+            .await
+        {
             return None;
         }
-        Some(match fault.kind {
-            FaultKind::Denied
-            | FaultKind::NoCredentials
-            | FaultKind::NotFound
-            | FaultKind::Disk => {
-                stop.get_or_init(|| TableError::call("write", self.table.name(), fault));
-                Settled::Unwritten(None)
+        Some(match call_error.kind {
+            CallErrorKind::Denied
+            | CallErrorKind::NoCredentials
+            | CallErrorKind::NotFound
+            | CallErrorKind::Disk => {
+                stop.get_or_init(|| TableError::call("write", self.table.name(), call_error));
+                WriteOutcome::Unwritten(None)
             }
-            FaultKind::Refused => Settled::Problem(format!("write {arn}: {fault}")),
-            FaultKind::Throttled
-            | FaultKind::Service
-            | FaultKind::TimedOut
-            | FaultKind::Unreachable
-            | FaultKind::Foreign => Settled::Unwritten(Some(fault)),
+            CallErrorKind::Refused => WriteOutcome::Problem(format!("write {arn}: {call_error}")),
+            CallErrorKind::Throttled
+            | CallErrorKind::Service
+            | CallErrorKind::TimedOut
+            | CallErrorKind::Unreachable
+            | CallErrorKind::Foreign => WriteOutcome::Unwritten(Some(call_error)),
         })
     }
 
     /// Waits before the next try, if there should be one.
-    async fn waited_out(&self, operation: &str, subject: &str, fault: &Fault, failed: u32) -> bool {
+    async fn wait_before_retry(
+        &self,
+        operation: &str,
+        subject: &str,
+        call_error: &CallError,
+        failed: u32,
+    ) -> bool {
         let until = self.deadline.writing;
-        let Some(wait) = self.patience.wait(fault, failed, until) else {
+        let Some(wait) = self.retry_policy.wait(call_error, failed, until) else {
             return false;
         };
         let retry = Retry {
             operation,
             subject,
-            fault,
+            call_error,
             failed,
             wait,
             until,
@@ -372,13 +394,19 @@ impl Writer<'_> {
         Instant::now() >= self.deadline.writing || self.meter.writing_is_interrupted()
     }
 
-    /// Why a write is not made, where `last` is what went wrong before.
-    fn kept_by(&self, last: Option<Fault>) -> Option<Fault> {
+    /// SkipReason a write is not made, where `last` is what went wrong before.
+    fn blocked_by(&self, last: Option<CallError>) -> Option<CallError> {
         last.or_else(|| self.meter.writing_is_interrupted().then(interrupted))
     }
 
     fn decide(&self, arn: &ConnectionArn, known: Option<&Snapshot>) -> Decision {
-        plan::decide(&self.comparison, self.known, self.observation, arn, known)
+        plan::decide(
+            &self.comparison,
+            self.known,
+            self.account_listing,
+            arn,
+            known,
+        )
     }
 
     /// What is known of a connection by now, or what becomes of its write if
@@ -387,7 +415,7 @@ impl Writer<'_> {
         &self,
         arn: &ConnectionArn,
         stop: &OnceLock<TableError>,
-    ) -> Result<Option<Snapshot>, Settled> {
+    ) -> Result<Option<Snapshot>, WriteOutcome> {
         let account = self.comparison.account;
         self.read(arn, stop, || self.table.read_snapshot(account, arn))
             .await
@@ -398,23 +426,23 @@ impl Writer<'_> {
         arn: &ConnectionArn,
         stop: &OnceLock<TableError>,
         read: impl Fn() -> F,
-    ) -> Result<T, Settled>
+    ) -> Result<T, WriteOutcome>
     where
         F: Future<Output = Result<T, TableError>>,
     {
         let mut failed = 0;
         loop {
-            let fault = match tokio::time::timeout_at(self.deadline.writing, read()).await {
+            let call_error = match tokio::time::timeout_at(self.deadline.writing, read()).await {
                 Ok(Ok(read)) => return Ok(read),
-                Ok(Err(TableError::Call { fault, .. })) => fault,
-                Ok(Err(corrupt @ TableError::Corrupt(_))) => {
-                    return Err(Settled::Problem(corrupt.to_string()));
+                Ok(Err(TableError::Call { call_error, .. })) => call_error,
+                Ok(Err(corrupt @ TableError::CorruptItem(_))) => {
+                    return Err(WriteOutcome::Problem(corrupt.to_string()));
                 }
                 Err(_) => timed_out(),
             };
             failed += 1;
-            if let Some(settled) = self.give_up(arn, fault, failed, stop).await {
-                return Err(settled);
+            if let Some(outcome) = self.give_up(arn, call_error, failed, stop).await {
+                return Err(outcome);
             }
         }
     }
@@ -422,16 +450,16 @@ impl Writer<'_> {
 
 /// What is told of a write that failed again: what went wrong before says
 /// more than that time is over.
-fn telling(earlier: Option<Fault>, fault: Fault) -> Fault {
+fn more_telling_error(earlier: Option<CallError>, call_error: CallError) -> CallError {
     match earlier {
-        Some(earlier) if fault.kind == FaultKind::TimedOut => earlier,
-        _ => fault,
+        Some(earlier) if call_error.kind == CallErrorKind::TimedOut => earlier,
+        _ => call_error,
     }
 }
 
-fn timed_out() -> Fault {
-    Fault::new(
-        FaultKind::TimedOut,
+fn timed_out() -> CallError {
+    CallError::new(
+        CallErrorKind::TimedOut,
         "TimedOut",
         "no answer before the time for writing was over",
     )

@@ -10,15 +10,15 @@ use serde_json::Value;
 
 use super::event::{InvalidEvent, Request};
 use super::logging::RUN_END;
-use super::response::Answer;
+use super::response::Response;
 use super::sqs_batch::{Batch, MessageId};
 use crate::aws::{Deadline, Meter};
 use crate::domain::{AccountId, Clock, Outcome, Region, RunId};
 use crate::inventory::summary::Summary;
-use crate::inventory::{Inventory, Order};
+use crate::inventory::{Inventory, RunSpec};
 use crate::listing::ConnectionSource;
 
-/// Accounts that are listed at the same time.
+/// AllowedAccounts that are listed at the same time.
 const ACCOUNTS_AT_ONCE: usize = 4;
 
 /// Handles events.
@@ -27,7 +27,7 @@ pub struct Handler<S, C> {
     /// What runs inventories.
     pub inventory: Inventory<S, C>,
     /// The accounts that may be listed.
-    pub accounts: Accounts,
+    pub accounts: AllowedAccounts,
     /// The regions that are listed unless an event names others.
     pub regions: Vec<Region>,
     /// Regions that are not inventoried any more. Connections that only they
@@ -41,7 +41,7 @@ pub struct Handler<S, C> {
 /// The accounts that may be listed, and those that are meant where an event
 /// names none.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Accounts {
+pub enum AllowedAccounts {
     /// These, all of them, and no others.
     Listed(Vec<AccountId>),
     /// Whichever an event names: who asks has the list (a state machine that
@@ -78,7 +78,7 @@ pub enum HandlerError {
     /// A run ended FAILED, or several did. What they could record is
     /// recorded; running again is right.
     #[error("{}", failures(.0))]
-    RunFailed(Answer),
+    RunFailed(Response),
 }
 
 impl HandlerError {
@@ -93,7 +93,7 @@ impl HandlerError {
     }
 }
 
-fn failures(answer: &Answer) -> String {
+fn failures(answer: &Response) -> String {
     let failed = answer.runs().iter().filter(|run| has_failed(run));
     let told: Vec<String> = failed
         .map(|run| {
@@ -122,7 +122,11 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Handler<S, C> {
     ///
     /// # Errors
     /// [`HandlerError`] if the event can't be used, or a run FAILED.
-    pub async fn handle(&self, event: &Value, remaining: Duration) -> Result<Answer, HandlerError> {
+    pub async fn handle(
+        &self,
+        event: &Value,
+        remaining: Duration,
+    ) -> Result<Response, HandlerError> {
         self.handle_metered(event, remaining, Arc::default()).await
     }
 
@@ -135,7 +139,7 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Handler<S, C> {
         event: &Value,
         remaining: Duration,
         meter: Arc<Meter>,
-    ) -> Result<Answer, HandlerError> {
+    ) -> Result<Response, HandlerError> {
         let deadline = Deadline::after(remaining);
         if let Some(batch) = Batch::from_event(event)? {
             return Ok(self.handle_batch(batch, deadline).await);
@@ -156,10 +160,10 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Handler<S, C> {
             .collect()
             .await;
         let answer = match runs.pop() {
-            Some(only) if runs.is_empty() => Answer::One(Box::new(only)),
+            Some(only) if runs.is_empty() => Response::One(Box::new(only)),
             last => {
                 runs.extend(last);
-                Answer::Several { runs }
+                Response::Several { runs }
             }
         };
         if answer.runs().iter().any(has_failed) {
@@ -170,7 +174,7 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Handler<S, C> {
 
     /// One run for each account of a batch. Messages whose run FAILED, or that
     /// can't be used, are told as failed: the queue has them still.
-    async fn handle_batch(&self, batch: Batch, deadline: Deadline) -> Answer {
+    async fn handle_batch(&self, batch: Batch, deadline: Deadline) -> Response {
         let mut failures = Vec::new();
         let mut refuse = |id: MessageId, error: &InvalidEvent| {
             tracing::error!(
@@ -212,7 +216,7 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Handler<S, C> {
             }
             runs.push(summary);
         }
-        Answer::Batch { failures, runs }
+        Response::Batch { failures, runs }
     }
 
     /// The accounts that a request means. One that is not configured is
@@ -220,13 +224,13 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Handler<S, C> {
     /// the record would lie.
     fn accounts_of(&self, request: &Request) -> Result<Vec<AccountId>, InvalidEvent> {
         match (&self.accounts, &request.account) {
-            (Accounts::Listed(all), None) => Ok(all.clone()),
-            (Accounts::Any { own }, None) => Ok(vec![own.clone()]),
-            (Accounts::Any { .. }, Some(account)) => Ok(vec![account.clone()]),
-            (Accounts::Listed(all), Some(account)) if all.contains(account) => {
+            (AllowedAccounts::Listed(all), None) => Ok(all.clone()),
+            (AllowedAccounts::Any { own }, None) => Ok(vec![own.clone()]),
+            (AllowedAccounts::Any { .. }, Some(account)) => Ok(vec![account.clone()]),
+            (AllowedAccounts::Listed(all), Some(account)) if all.contains(account) => {
                 Ok(vec![account.clone()])
             }
-            (Accounts::Listed(all), Some(account)) => {
+            (AllowedAccounts::Listed(all), Some(account)) => {
                 let known: Vec<&str> = all.iter().map(AccountId::as_str).collect();
                 Err(InvalidEvent {
                     field: "account".to_owned(),
@@ -248,10 +252,10 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Handler<S, C> {
     ) -> Summary {
         let run_id = RunId::new(self.inventory.clock.now(), (self.random)());
         let mut regions = request.regions.as_ref().unwrap_or(&self.regions).clone();
-        regions.extend(request.also.iter().cloned());
+        regions.extend(request.extra_regions.iter().cloned());
         regions.sort();
         regions.dedup();
-        let order = Order {
+        let spec = RunSpec {
             run_id,
             account,
             regions,
@@ -261,14 +265,14 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Handler<S, C> {
             retired_regions: self.retired_regions.clone(),
         };
         tracing::info!(
-            run_id = %order.run_id,
-            account = %order.account,
-            regions = order.regions.len(),
-            event_id = order.trigger.event_id(),
-            calls = order.trigger.calls().len(),
+            run_id = %spec.run_id,
+            account = %spec.account,
+            regions = spec.regions.len(),
+            event_id = spec.trigger.event_id(),
+            calls = spec.trigger.calls().len(),
             "run began"
         );
-        let summary = self.inventory.run(&order, deadline, meter).await;
+        let summary = self.inventory.run(&spec, deadline, meter).await;
         log(&summary);
         summary
     }

@@ -8,7 +8,7 @@ use crate::inventory::Summary;
 /// The answer to one event.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
-pub enum Answer {
+pub enum Response {
     /// One account was asked.
     One(Box<Summary>),
     /// Several were.
@@ -27,7 +27,7 @@ pub enum Answer {
     },
 }
 
-impl Answer {
+impl Response {
     /// The summaries, one an account.
     pub fn runs(&self) -> &[Summary] {
         match self {

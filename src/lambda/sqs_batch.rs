@@ -123,14 +123,15 @@ fn fits(gathered: &Request, request: &Request) -> bool {
         let calls = request.trigger.calls().iter();
         calls.map(ApiCall::bytes).sum()
     };
-    bytes(gathered) + bytes(request) <= CALLS && gathered.also.len() + request.also.len() <= REGIONS
+    bytes(gathered) + bytes(request) <= CALLS
+        && gathered.extra_regions.len() + request.extra_regions.len() <= REGIONS
 }
 
 /// Adds a request of the same account to what is gathered.
 fn gather(gathered: &mut Request, request: Request) {
-    gathered.also.extend(request.also);
-    gathered.also.sort();
-    gathered.also.dedup();
+    gathered.extra_regions.extend(request.extra_regions);
+    gathered.extra_regions.sort();
+    gathered.extra_regions.dedup();
     if let (Trigger::ApiCalls { calls }, Trigger::ApiCalls { calls: more }) =
         (&mut gathered.trigger, request.trigger)
     {

@@ -21,7 +21,7 @@ use super::cbor;
 use super::source::{ConnectionSource, Entry, Page, PageQuery, Target};
 use crate::aws::meter::Use;
 use crate::aws::response_reader::ReadWith;
-use crate::aws::{Fault, Meter};
+use crate::aws::{CallError, Meter};
 use crate::domain::partition::partition;
 use crate::domain::{
     AccountId, Attributes, ConnectionStatus, ProviderType, Region, RunId, UnknownMembers,
@@ -174,7 +174,7 @@ impl ConnectionSource for CodeConnections {
         target: Target<'_>,
         query: &PageQuery<'_>,
         meter: &Meter,
-    ) -> Result<Page, Fault> {
+    ) -> Result<Page, CallError> {
         let provider = query.filter.provider_type.as_ref();
         let read: Arc<Mutex<Option<Result<cbor::Page, String>>>> = Arc::default();
         self.client(target)
@@ -189,16 +189,16 @@ impl ConnectionSource for CodeConnections {
             .interceptor(reader(&read))
             .send()
             .await
-            .map_err(|error| Fault::from(&error))?;
+            .map_err(|error| CallError::from(&error))?;
         let page = locked(&read).take();
         let page = page
             .unwrap_or_else(|| Err("an answer without a body".to_owned()))
-            .map_err(|problem| Fault::unreadable(&problem))?;
+            .map_err(|problem| CallError::unreadable(&problem))?;
         // An empty page has an empty list. An answer without one must not be
         // taken for "no connections": it would read as "all were deleted".
         let connections = page
             .connections
-            .ok_or_else(|| Fault::unreadable("an answer without connections"))?;
+            .ok_or_else(|| CallError::unreadable("an answer without connections"))?;
         Ok(Page {
             next_token: page.next_token,
             entries: connections.into_iter().map(entry).collect(),

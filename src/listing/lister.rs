@@ -10,9 +10,9 @@ use futures_util::future::join_all;
 
 use super::source::{ConnectionSource, Entry, Page, PageQuery, Target};
 use crate::aws::observer::{Retry, interrupted};
-use crate::aws::{Deadline, Fault, FaultKind, Meter, Patience};
-use crate::domain::ids::Malformed;
-use crate::domain::listing::Observation;
+use crate::aws::{CallError, CallErrorKind, Deadline, Meter, RetryPolicy};
+use crate::domain::ids::ParseError;
+use crate::domain::listing::AccountListing;
 use crate::domain::{
     AccountId, Attributes, Clock, ConnectionArn, Filter, Listing, ListingEnd, Region, RunId,
 };
@@ -66,7 +66,7 @@ pub struct Lister<'a, S, C> {
     /// What time it is.
     pub clock: &'a C,
     /// How long faults are waited out.
-    pub patience: Patience,
+    pub retry_policy: RetryPolicy,
     /// Where it ends.
     pub limits: Limits,
     /// What counts.
@@ -82,7 +82,7 @@ impl<S: ConnectionSource, C: Clock> Lister<'_, S, C> {
         regions: &[Region],
         filter: &Filter,
         deadline: Deadline,
-    ) -> Observation {
+    ) -> AccountListing {
         let run_id = self.run_id;
         let listings = join_all(regions.iter().map(|region| {
             let target = Target {
@@ -92,7 +92,7 @@ impl<S: ConnectionSource, C: Clock> Lister<'_, S, C> {
             };
             self.list_region(target, filter, deadline)
         }));
-        Observation::new(filter.clone(), listings.await)
+        AccountListing::new(filter.clone(), listings.await)
     }
 
     async fn list_region(
@@ -103,10 +103,10 @@ impl<S: ConnectionSource, C: Clock> Lister<'_, S, C> {
     ) -> Listing {
         let began_at = self.clock.now();
         let mut so_far = SoFar::default();
-        let fault = self
+        let call_error = self
             .page_through(target, filter, deadline, &mut so_far)
             .await;
-        let problem = fault.err().or(so_far.problem);
+        let problem = call_error.err().or(so_far.problem);
         Listing {
             region: target.region.clone(),
             began_at,
@@ -149,7 +149,7 @@ impl<S: ConnectionSource, C: Clock> Lister<'_, S, C> {
             let page = self
                 .page(target, &query, number, deadline)
                 .await
-                .map_err(|fault| Problem::of_call(&fault, number, filter))?;
+                .map_err(|call_error| Problem::of_call(&call_error, number, filter))?;
             self.meter.count_page(page.entries.len());
             if self.meter.progress().listed > self.limits.connections {
                 return Err(Problem::new(
@@ -186,7 +186,7 @@ impl<S: ConnectionSource, C: Clock> Lister<'_, S, C> {
         query: &PageQuery<'_>,
         number: u32,
         deadline: Deadline,
-    ) -> Result<Page, Fault> {
+    ) -> Result<Page, CallError> {
         let mut failed = 0;
         let mut last = None;
         loop {
@@ -196,21 +196,24 @@ impl<S: ConnectionSource, C: Clock> Lister<'_, S, C> {
                 () = self.meter.interrupted() => return Err(interrupted()),
                 answer = tokio::time::timeout_at(deadline.listing, call) => answer,
             };
-            let fault = match answer {
+            let call_error = match answer {
                 Ok(Ok(page)) => return Ok(page),
-                Ok(Err(fault)) => fault,
+                Ok(Err(call_error)) => call_error,
                 // What went wrong before says more than that time is over.
                 Err(_) => return Err(last.unwrap_or_else(too_late)),
             };
             failed += 1;
-            let Some(wait) = self.patience.wait(&fault, failed, deadline.listing) else {
-                return Err(fault.after(failed));
+            let Some(wait) = self
+                .retry_policy
+                .wait(&call_error, failed, deadline.listing)
+            else {
+                return Err(call_error.after(failed));
             };
             tracing::debug!(
                 run_id = %self.run_id,
                 account = %target.account,
                 region = %target.region,
-                error.code = %fault.code,
+                error.code = %call_error.code,
                 failed,
                 wait_ms = wait.as_millis(),
                 "listing page will be asked for again"
@@ -219,7 +222,7 @@ impl<S: ConnectionSource, C: Clock> Lister<'_, S, C> {
             let retry = Retry {
                 operation: "ListConnections",
                 subject: &subject,
-                fault: &fault,
+                call_error: &call_error,
                 failed,
                 wait,
                 until: deadline.listing,
@@ -227,7 +230,7 @@ impl<S: ConnectionSource, C: Clock> Lister<'_, S, C> {
             if !self.meter.wait_for(retry).await {
                 return Err(interrupted());
             }
-            last = Some(fault.after(failed));
+            last = Some(call_error.after(failed));
         }
     }
 }
@@ -247,7 +250,7 @@ fn too_long(attributes: &Attributes) -> Option<(&'static str, usize)> {
         owner_account_id,
         provider_endpoint,
         provider_type,
-        // Bounded by themselves.
+        // LimitedClient by themselves.
         unknown_members: _,
     } = attributes;
     let length = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
@@ -265,9 +268,9 @@ fn too_long(attributes: &Attributes) -> Option<(&'static str, usize)> {
     .find(|(_, bytes)| *bytes > LONGEST)
 }
 
-fn too_late() -> Fault {
+fn too_late() -> CallError {
     let problem = "no answer before the time for listing was over";
-    Fault::new(FaultKind::TimedOut, "TimedOut", problem)
+    CallError::new(CallErrorKind::TimedOut, "TimedOut", problem)
 }
 
 /// What a listing has gathered.
@@ -303,8 +306,8 @@ impl SoFar {
 /// An entry that can't be recorded.
 enum Unreadable {
     NoArn,
-    Arn(Malformed),
-    TooLong(ConnectionArn, &'static str, usize),
+    Arn(ParseError),
+    ResponseTooLarge(ConnectionArn, &'static str, usize),
 }
 
 /// The ARN of an entry that can be recorded.
@@ -313,7 +316,7 @@ fn readable(arn: Option<&str>, attributes: &Attributes) -> Result<ConnectionArn,
     let arn: ConnectionArn = arn.parse().map_err(Unreadable::Arn)?;
     match too_long(attributes) {
         None => Ok(arn),
-        Some((field, bytes)) => Err(Unreadable::TooLong(arn, field, bytes)),
+        Some((field, bytes)) => Err(Unreadable::ResponseTooLarge(arn, field, bytes)),
     }
 }
 
@@ -322,7 +325,7 @@ impl Unreadable {
         match self {
             Self::NoArn => Problem::new("EntryWithoutArn", format!("{place} has no ARN")),
             Self::Arn(malformed) => Problem::new("UnreadableArn", format!("{place}: {malformed}")),
-            Self::TooLong(arn, field, bytes) => Problem::new(
+            Self::ResponseTooLarge(arn, field, bytes) => Problem::new(
                 "AttributeTooLong",
                 format!(
                     "{place} ({arn}): {field} has {bytes} bytes; at most {LONGEST} can be recorded"
@@ -346,17 +349,17 @@ impl Problem {
         }
     }
 
-    fn of_call(fault: &Fault, page: u32, filter: &Filter) -> Self {
-        let mut reason = format!("page {page}: {fault}");
-        match (fault.kind, &filter.host_arn) {
-            (FaultKind::NotFound, Some(host)) => {
-                reason = format!("HostArnFilter names no host here: {host} ({fault})");
+    fn of_call(call_error: &CallError, page: u32, filter: &Filter) -> Self {
+        let mut reason = format!("page {page}: {call_error}");
+        match (call_error.kind, &filter.host_arn) {
+            (CallErrorKind::NotFound, Some(host)) => {
+                reason = format!("HostArnFilter names no host here: {host} ({call_error})");
             }
-            (FaultKind::Denied, _) if &*fault.code == "UnrecognizedClientException" => {
+            (CallErrorKind::Denied, _) if &*call_error.code == "UnrecognizedClientException" => {
                 reason.push_str(" (is the region enabled for this account?)");
             }
             _ => {}
         }
-        Self::new(&fault.code, reason)
+        Self::new(&call_error.code, reason)
     }
 }

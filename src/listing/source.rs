@@ -3,7 +3,7 @@
 
 use std::future::Future;
 
-use crate::aws::{Fault, Meter};
+use crate::aws::{CallError, Meter};
 use crate::domain::{AccountId, Attributes, Filter, Region, RunId};
 
 /// A service that lists connections, a page at a time.
@@ -11,13 +11,13 @@ pub trait ConnectionSource: Send + Sync {
     /// One page of one account's connections, as one region tells them.
     ///
     /// # Errors
-    /// The [`Fault`] that the call ended in, after the SDK's own retries.
+    /// The [`CallError`] that the call ended in, after the SDK's own retries.
     fn page(
         &self,
         target: Target<'_>,
         query: &PageQuery<'_>,
         meter: &Meter,
-    ) -> impl Future<Output = Result<Page, Fault>> + Send;
+    ) -> impl Future<Output = Result<Page, CallError>> + Send;
 }
 
 /// Who is asked, and for which run: a region, with an account's credentials.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::codeconnections::{
-    CreateConnectionInput, CreateHostInput, Options, ProviderType, Quotas, RegionAccess, Scope,
-    ServiceError, StandIn, World,
+    CodeConnectionsEmulator, CreateConnectionInput, CreateHostInput, Options, ProviderType, Quotas,
+    RegionAccess, Scope, ServiceError, ServiceState,
 };
 
 /// The account that the sample events come from.
@@ -33,7 +33,7 @@ pub struct Step {
     /// How long after the step before.
     pub after: Duration,
     event: Value,
-    change: fn(&mut World) -> Result<(), ServiceError>,
+    change: fn(&mut ServiceState) -> Result<(), ServiceError>,
 }
 
 impl Step {
@@ -42,13 +42,13 @@ impl Step {
     ///
     /// # Errors
     /// [`ServiceError`] if the stand-in refuses.
-    pub fn happen(&self, stand_in: &StandIn) -> Result<Value, ServiceError> {
-        let world = &mut stand_in.world();
-        (self.change)(world)?;
+    pub fn happen(&self, codeconnections: &CodeConnectionsEmulator) -> Result<Value, ServiceError> {
+        let state = &mut codeconnections.state();
+        (self.change)(state)?;
         let mut event = self.event.clone();
         if let Some(arn) = event.pointer_mut(MADE) {
             // What the sample tells of is what was made here.
-            *arn = named(world, NEW).into();
+            *arn = named(state, NEW).into();
         }
         Ok(event)
     }
@@ -58,8 +58,8 @@ impl Step {
 ///
 /// # Errors
 /// [`ServiceError`] if the stand-in refuses to make it.
-pub fn stand_in() -> Result<StandIn, ServiceError> {
-    let stand_in = StandIn::new(Options {
+pub fn codeconnections() -> Result<CodeConnectionsEmulator, ServiceError> {
+    let codeconnections = CodeConnectionsEmulator::new(Options {
         default_account: ACCOUNT.to_owned(),
         quotas: Quotas {
             connections: 1000,
@@ -67,18 +67,18 @@ pub fn stand_in() -> Result<StandIn, ServiceError> {
         },
         ..Options::default()
     });
-    populate(&mut stand_in.world())?;
-    Ok(stand_in)
+    populate(&mut codeconnections.state())?;
+    Ok(codeconnections)
 }
 
-fn populate(world: &mut World) -> Result<(), ServiceError> {
+fn populate(state: &mut ServiceState) -> Result<(), ServiceError> {
     const TEAMS: [&str; 8] = [
         "payments", "identity", "search", "mobile", "data", "platform", "web", "risk",
     ];
     const PARTS: [&str; 8] = [
         "api", "ui", "jobs", "infra", "docs", "tests", "etl", "gateway",
     ];
-    let host = world.create_host(
+    let host = state.create_host(
         &Scope::new(ACCOUNT, "eu-central-1"),
         CreateHostInput::new(
             "ghes-frankfurt",
@@ -86,7 +86,7 @@ fn populate(world: &mut World) -> Result<(), ServiceError> {
             "https://github.example.com",
         ),
     )?;
-    world.set_status(&host.host_arn, "AVAILABLE")?;
+    state.set_status(&host.host_arn, "AVAILABLE")?;
     for number in 0..240 {
         let region = REGIONS[number % REGIONS.len()];
         let team = TEAMS[number / PARTS.len() % TEAMS.len()];
@@ -101,13 +101,13 @@ fn populate(world: &mut World) -> Result<(), ServiceError> {
             9 | 10 => CreateConnectionInput::new(&name, ProviderType::Bitbucket),
             _ => CreateConnectionInput::new(&name, ProviderType::AzureDevOps),
         };
-        let made = world.create_connection(&scope, input)?;
+        let made = state.create_connection(&scope, input)?;
         let status = match number % 40 {
             7 => "PENDING",
             23 => "ERROR",
             _ => "AVAILABLE",
         };
-        world.set_status(&made.connection_arn, status)?;
+        state.set_status(&made.connection_arn, status)?;
     }
     Ok(())
 }
@@ -135,46 +135,46 @@ pub fn steps() -> Result<Vec<Step>, serde_json::Error> {
             says: "maria.example creates a connection: CloudTrail tells of the call, and a run follows",
             after: HOUR / 3,
             event: event(API_CALL, 3)?,
-            change: |world| {
+            change: |state| {
                 let scope = Scope::new(ACCOUNT, "eu-west-1");
                 let input = CreateConnectionInput::new(NEW, ProviderType::GitHub);
-                world.create_connection(&scope, input).map(drop)
+                state.create_connection(&scope, input).map(drop)
             },
         },
         Step {
             says: "it is approved in the console, and two others break at their provider: no event tells of that",
             after: HOUR * 2 / 3,
             event: scheduled(4)?,
-            change: |world| {
-                world.set_status(&named(world, NEW), "AVAILABLE")?;
-                world.set_status(&named(world, "payments-gateway-007"), "ERROR")?;
-                world.set_status(&named(world, "search-infra-019"), "ERROR")
+            change: |state| {
+                state.set_status(&named(state, NEW), "AVAILABLE")?;
+                state.set_status(&named(state, "payments-gateway-007"), "ERROR")?;
+                state.set_status(&named(state, "search-infra-019"), "ERROR")
             },
         },
         Step {
             says: "two connections of eu-south-1 are deleted, but a policy now denies that region: they may still exist",
             after: HOUR,
             event: scheduled(5)?,
-            change: |world| {
-                deny(world, true);
-                world.delete(&named(world, "identity-ui-009"))?;
-                world.delete(&named(world, "mobile-ui-089"))
+            change: |state| {
+                deny(state, true);
+                state.delete(&named(state, "identity-ui-009"))?;
+                state.delete(&named(state, "mobile-ui-089"))
             },
         },
         Step {
             says: "eu-south-1 answers again, without them: now the removals are certain; a host was replaced, too",
             after: HOUR,
             event: scheduled(6)?,
-            change: |world| {
-                deny(world, false);
-                let moved = world
+            change: |state| {
+                deny(state, false);
+                let moved = state
                     .connections()
                     .find(|record| record.connection.host_arn.is_some())
                     .map(|record| record.connection.connection_arn.clone())
                     .unwrap_or_default();
                 let host =
                     "arn:aws:codeconnections:eu-central-1:123456789012:host/ghes-munich-5f0c1a2b";
-                world.set_connection_host(&moved, Some(host.to_owned()))
+                state.set_connection_host(&moved, Some(host.to_owned()))
             },
         },
         Step {
@@ -187,12 +187,12 @@ pub fn steps() -> Result<Vec<Step>, serde_json::Error> {
             says: "every connection of the account but 40 disappears at once: the guard holds that back",
             after: HOUR,
             event: scheduled(7)?,
-            change: |world| {
-                let arns: Vec<String> = world
+            change: |state| {
+                let arns: Vec<String> = state
                     .connections()
                     .map(|record| record.connection.connection_arn.clone())
                     .collect();
-                arns.iter().skip(40).try_for_each(|arn| world.delete(arn))
+                arns.iter().skip(40).try_for_each(|arn| state.delete(arn))
             },
         },
         Step {
@@ -217,17 +217,17 @@ fn direct() -> Result<Value, serde_json::Error> {
     Ok(event)
 }
 
-fn named(world: &World, name: &str) -> String {
-    world
+fn named(state: &ServiceState, name: &str) -> String {
+    state
         .connections()
         .find(|record| record.connection.connection_name == name)
         .map(|record| record.connection.connection_arn.clone())
         .unwrap_or_default()
 }
 
-fn deny(world: &mut World, denied: bool) {
+fn deny(state: &mut ServiceState, denied: bool) {
     let place = (ACCOUNT.to_owned(), OPT_IN.to_owned());
-    let access = &mut world.options_mut().region_access;
+    let access = &mut state.options_mut().region_access;
     if denied {
         access.insert(place, RegionAccess::Denied);
     } else {

@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::aws::clients;
-use crate::aws::response_limit::Bounded;
+use crate::aws::response_limit::LimitedClient;
 use crate::table::name::TableName;
 use crate::table::{Table, TableError, schema};
 
@@ -361,7 +361,7 @@ pub fn local_config(endpoint: &str) -> SdkConfig {
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .time_source(SystemTimeSource::new())
         // No TLS on loopback: no certificates are loaded.
-        .http_client(Bounded::new(
+        .http_client(LimitedClient::new(
             aws_smithy_http_client::Builder::new().build_http(),
         ))
         .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))

@@ -6,25 +6,25 @@ use aws_config::SdkConfig;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use super::codeconnections::{StandIn, serve};
+use super::codeconnections::{CodeConnectionsEmulator, serve};
 use super::embedded::local_config;
 
 /// A stand-in, served as long as this lives.
 #[derive(Debug)]
-pub struct StandInService {
+pub struct EmulatorService {
     endpoint: String,
     server: JoinHandle<io::Result<()>>,
 }
 
-impl StandInService {
+impl EmulatorService {
     /// Serves `stand_in` on `port` of the loopback address; 0 for any.
     ///
     /// # Errors
     /// If the port can't be had.
-    pub async fn start(stand_in: StandIn, port: u16) -> io::Result<Self> {
+    pub async fn start(codeconnections: CodeConnectionsEmulator, port: u16) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", port)).await?;
         let endpoint = format!("http://{}", listener.local_addr()?);
-        let server = tokio::spawn(serve(listener, stand_in));
+        let server = tokio::spawn(serve(listener, codeconnections));
         Ok(Self { endpoint, server })
     }
 
@@ -39,7 +39,7 @@ impl StandInService {
     }
 }
 
-impl Drop for StandInService {
+impl Drop for EmulatorService {
     fn drop(&mut self) {
         self.server.abort();
     }

@@ -11,4 +11,4 @@ pub mod emulator_service;
 
 pub use clock::ManualClock;
 pub use embedded::{EmbeddedError, EmbeddedTable};
-pub use emulator_service::StandInService;
+pub use emulator_service::EmulatorService;

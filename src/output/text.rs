@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::escape::printable;
-use crate::audit::ToldChange;
+use crate::audit::ChangeWithRun;
 use crate::domain::change::Change;
 use crate::domain::digest::canonical_json;
 use crate::domain::{Attributes, Cause, ChangeKind, Timestamp, Trigger, UnknownMembers};
@@ -17,7 +17,7 @@ pub(crate) fn count(number: usize, what: &str) -> String {
 }
 
 /// A time to the second, as people read it.
-pub(crate) fn short(time: Timestamp) -> String {
+pub(crate) fn format_time(time: Timestamp) -> String {
     time.to_the_second()
 }
 
@@ -27,13 +27,13 @@ pub(crate) fn or_dash(text: Option<&str>) -> String {
 }
 
 /// What a change changed, in a few words.
-pub(crate) fn what_changed(change: &Change) -> String {
+pub(crate) fn describe_change(change: &Change) -> String {
     match (change.kind, &change.before, &change.after) {
         (ChangeKind::FirstSeen | ChangeKind::Reappeared, _, Some(after)) => {
             after.status_word().to_owned()
         }
         (ChangeKind::Deleted, Some(before), _) => format!("was {}", before.status_word()),
-        (_, Some(before), Some(after)) => differences(before, after).join(", "),
+        (_, Some(before), Some(after)) => describe_differences(before, after).join(", "),
         _ => String::new(),
     }
 }
@@ -44,7 +44,7 @@ fn host_name(arn: &str) -> String {
 }
 
 /// The fields that are different, each with both values.
-pub(crate) fn differences(before: &Attributes, after: &Attributes) -> Vec<String> {
+pub(crate) fn describe_differences(before: &Attributes, after: &Attributes) -> Vec<String> {
     let fields = |a: &Attributes| {
         [
             ("", Some(a.status_word().to_owned())),
@@ -82,10 +82,10 @@ pub(crate) fn differences(before: &Attributes, after: &Attributes) -> Vec<String
 }
 
 /// The span in which a change lies.
-pub(crate) fn span(change: &Change) -> String {
-    let until = short(change.observed_until);
+pub(crate) fn format_window(change: &Change) -> String {
+    let until = format_time(change.observed_until);
     match change.previously_seen_at {
-        Some(from) => format!("{} … {until}", short(from)),
+        Some(from) => format!("{} … {until}", format_time(from)),
         None => format!("before {until}"),
     }
 }
@@ -153,7 +153,7 @@ pub(crate) fn summary(summary: &Summary) -> String {
 }
 
 /// A length of time in its two largest units: "3 d 4 h", "59 min", "12 s".
-pub(crate) fn lasting(ms: u64) -> String {
+pub(crate) fn format_duration(ms: u64) -> String {
     const UNITS: [(u64, &str); 4] = [
         (86_400_000, "d"),
         (3_600_000, "h"),
@@ -173,7 +173,7 @@ pub(crate) fn lasting(ms: u64) -> String {
 
 /// Why a connection changed, as far as is known. Of a first sighting without a
 /// call there is nothing to say: a baseline has hundreds of them.
-pub(crate) fn why(told: &ToldChange) -> Option<String> {
+pub(crate) fn describe_cause(told: &ChangeWithRun) -> Option<String> {
     match (&told.change.cause, told.change.kind) {
         (Some(Cause::NoCallSeen), ChangeKind::FirstSeen) => None,
         (Some(cause @ Cause::NoCallSeen), _) => Some(cause.in_words()),
@@ -187,7 +187,7 @@ pub(crate) fn why(told: &ToldChange) -> Option<String> {
 }
 
 /// What started a run, in a few words: for API calls, who called what.
-pub(crate) fn started_by(trigger: &Trigger) -> String {
+pub(crate) fn describe_trigger(trigger: &Trigger) -> String {
     let calls = trigger.calls_in_words();
     calls.unwrap_or_else(|| trigger.word().to_owned())
 }

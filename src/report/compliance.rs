@@ -1,7 +1,7 @@
 //! What the page says of the rules that the period's end was judged by.
 
 use super::view::{Moment, seen};
-use crate::compliance::check::{Checked, CheckedRule, Finding, Judgement, Verdict};
+use crate::compliance::check::{AccountResult, CheckReport, CheckedRule, Finding, Verdict};
 use crate::compliance::rule::Rule;
 use crate::domain::{AccountId, ConnectionArn};
 
@@ -16,7 +16,7 @@ pub(super) struct ChecksView {
 
 /// A rule, and what it came to.
 pub(super) struct RuleView {
-    /// `PASS`, `FAIL` or `NOT JUDGED`.
+    /// `PASS`, `FAIL` or `INSUFFICIENT DATA`.
     pub(super) verdict: &'static str,
     pub(super) class: &'static str,
     pub(super) severity: &'static str,
@@ -47,24 +47,24 @@ pub(super) struct FindingView {
 impl ChecksView {
     /// `row_of` tells a connection's row.
     pub(super) fn new<'a>(
-        checked: &'a Checked,
+        check_report: &'a CheckReport,
         row_of: impl Fn(&'a AccountId, &'a ConnectionArn) -> Option<usize>,
     ) -> Self {
-        let judgements = checked.rules.iter().flat_map(|checked| {
-            let judgements = checked.accounts.iter();
-            judgements.map(|judgement| (&checked.rule, judgement))
+        let results = check_report.rules.iter().flat_map(|check_report| {
+            let results = check_report.accounts.iter();
+            results.map(|result| (&check_report.rule, result))
         });
-        let findings = judgements.flat_map(|(rule, judgement)| {
-            let account = &judgement.account;
+        let findings = results.flat_map(|(rule, result)| {
+            let account = &result.account;
             let row_of = &row_of;
-            judgement.findings.iter().map(move |finding| {
+            result.findings.iter().map(move |finding| {
                 let arn = finding.connection_arn.as_ref();
                 let row = arn.and_then(|arn| row_of(account, arn));
                 FindingView::new(rule, account, finding, row)
             })
         });
         let number = |verdict| {
-            checked
+            check_report
                 .rules
                 .iter()
                 .filter(|r| r.verdict == verdict)
@@ -72,21 +72,21 @@ impl ChecksView {
         };
         Self {
             findings: findings.collect(),
-            rules: checked.rules.iter().map(RuleView::new).collect(),
+            rules: check_report.rules.iter().map(RuleView::new).collect(),
             passed: number(Verdict::Pass),
             failed: number(Verdict::Fail),
-            not_judged: number(Verdict::NotJudged),
+            not_judged: number(Verdict::InsufficientData),
         }
     }
 }
 
 impl RuleView {
-    fn new(checked: &CheckedRule) -> Self {
-        let rule = &checked.rule;
-        let (verdict, class) = match checked.verdict {
+    fn new(check_report: &CheckedRule) -> Self {
+        let rule = &check_report.rule;
+        let (verdict, class) = match check_report.verdict {
             Verdict::Pass => ("PASS", "available"),
             Verdict::Fail => ("FAIL", "error"),
-            Verdict::NotJudged => ("NOT JUDGED", "unjudged"),
+            Verdict::InsufficientData => ("INSUFFICIENT DATA", "unjudged"),
         };
         Self {
             verdict,
@@ -95,32 +95,32 @@ impl RuleView {
             id: seen(rule.id.as_str()),
             title: seen(&rule.title),
             controls: rule.controls.iter().map(|c| seen(&c.to_string())).collect(),
-            findings: checked.accounts.iter().map(|j| j.findings.len()).sum(),
-            not_judged: not_judged(checked),
-            excepted: checked.accounts.iter().flat_map(excepted).collect(),
+            findings: check_report.accounts.iter().map(|j| j.findings.len()).sum(),
+            not_judged: not_judged(check_report),
+            excepted: check_report.accounts.iter().flat_map(excepted).collect(),
         }
     }
 }
 
-fn not_judged(checked: &CheckedRule) -> Vec<String> {
-    if checked.accounts.is_empty() {
+fn not_judged(check_report: &CheckedRule) -> Vec<String> {
+    if check_report.accounts.is_empty() {
         return vec!["the rule is about none of the accounts".to_owned()];
     }
-    let reasons = checked.accounts.iter().flat_map(|judgement| {
-        judgement.not_judged.iter().map(|not_judged| {
+    let reasons = check_report.accounts.iter().flat_map(|result| {
+        result.insufficient_data.iter().map(|not_judged| {
             let name = not_judged.connection_name.as_deref();
             let arn = not_judged.connection_arn.as_ref();
-            let what = subject(&judgement.account, name, arn);
+            let what = subject(&result.account, name, arn);
             seen(&format!("{what}: {}", not_judged.reason))
         })
     });
     reasons.collect()
 }
 
-fn excepted(judgement: &Judgement) -> impl Iterator<Item = String> {
-    judgement.excepted.iter().map(|excepted| {
+fn excepted(result: &AccountResult) -> impl Iterator<Item = String> {
+    result.waived.iter().map(|excepted| {
         let name = excepted.connection_name.as_deref();
-        let what = subject(&judgement.account, name, Some(&excepted.connection_arn));
+        let what = subject(&result.account, name, Some(&excepted.connection_arn));
         seen(&format!(
             "{what}: {} ({})",
             excepted.message, excepted.reason

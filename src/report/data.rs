@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use super::connections::{ConnectionReport, Histories, connection_reports};
 use crate::audit::gaps::{gaps, usual_interval};
 use crate::audit::{
-    Audit, AuditError, Basis, ChangeFilter, ConnectionRow, Gap, ToldChange, settled_by,
+    Audit, AuditError, Basis, ChangeFilter, ChangeWithRun, ConnectionRow, Gap, final_before,
 };
-use crate::compliance::check::Checked;
+use crate::compliance::check::CheckReport;
 use crate::compliance::evidence::Moment;
 use crate::compliance::rule::Rule;
 use crate::domain::attributes::NOT_REPORTED;
@@ -49,12 +49,12 @@ pub struct Report {
     /// account, name and ARN.
     pub connections: Vec<ConnectionReport>,
     /// The changes that were observed in the period, by account and time.
-    pub changes: Vec<ToldChange>,
+    pub changes: Vec<ChangeWithRun>,
     /// The runs that began in the period, by account and number.
     pub runs: Vec<RunRecord>,
     /// What the rules came to at the period's end. None if it was judged by
     /// none.
-    pub checked: Option<Checked>,
+    pub check_report: Option<CheckReport>,
 }
 
 /// What is known of an account, and what that rests on.
@@ -135,7 +135,7 @@ impl Report {
             connections: Vec::new(),
             changes: Vec::new(),
             runs: Vec::new(),
-            checked: None,
+            check_report: None,
         };
         for account in audit.accounts(request.account.as_ref()).await? {
             let runs = audit.runs_between(&account, since, until).await?;
@@ -168,8 +168,8 @@ impl Report {
             .await?;
         if !rules.is_empty() {
             let account = request.account.as_ref();
-            let checked = audit.check(rules, account, Moment::AsOf(until)).await?;
-            report.checked = Some(checked);
+            let check_report = audit.check(rules, account, Moment::AsOf(until)).await?;
+            report.check_report = Some(check_report);
         }
         Ok(report)
     }
@@ -200,7 +200,7 @@ impl Report {
 
     /// From when on what is told may still be added to.
     pub fn unsettled_from(&self) -> Option<Timestamp> {
-        let settled = settled_by(self.made_at);
+        let settled = final_before(self.made_at);
         (self.until > settled).then(|| settled.max(self.since))
     }
 

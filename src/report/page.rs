@@ -13,7 +13,7 @@ use super::compliance::ChecksView;
 use super::data::{AccountReport, Report};
 use super::view::{AccountView, ChangeView, ConnectionView, Count, Moment, RunView, counts};
 use crate::domain::Outcome;
-use crate::output::text::lasting;
+use crate::output::text::format_duration;
 
 const STYLE: &str = include_str!("../../templates/report.css");
 const SCRIPT: &str = include_str!("../../templates/report.js");
@@ -73,7 +73,7 @@ pub fn write_page(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         until: Moment(report.until),
         middle: Moment::between(report.since, report.until),
         made_at: Moment(report.made_at),
-        lasting: lasting(report.until.millis_since(report.since)),
+        lasting: format_duration(report.until.millis_since(report.since)),
         unsettled_from: report.unsettled_from().map(Moment),
         accounts: report.accounts.iter().map(AccountView::new).collect(),
         several_accounts: report.accounts.len() > 1,
@@ -83,16 +83,16 @@ pub fn write_page(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         by_status,
         present,
         gaps: gaps().count(),
-        unobserved: lasting(gaps().map(|gap| gap.until.millis_since(gap.from)).sum()),
+        unobserved: format_duration(gaps().map(|gap| gap.until.millis_since(gap.from)).sum()),
         gone: report
             .connections
             .iter()
             .filter(|c| c.row.deleted_at.is_some())
             .count(),
         checks: report
-            .checked
+            .check_report
             .as_ref()
-            .map(|checked| ChecksView::new(checked, row_of)),
+            .map(|check_report| ChecksView::new(check_report, row_of)),
         connections: report
             .connections
             .iter()

@@ -8,11 +8,13 @@ use askama::filters::HtmlSafe;
 use super::connections::ConnectionReport;
 use super::data::{AccountReport, Every};
 use crate::audit::timeline::{Segment, SegmentState};
-use crate::audit::{RunBasis, ToldChange};
+use crate::audit::{ChangeWithRun, RunBasis};
 use crate::domain::digest::canonical_json;
 use crate::domain::{ChangeKind, Outcome, RunRecord, Timestamp};
 use crate::output::escape::is_active;
-use crate::output::text::{count, lasting, or_dash, started_by, what_changed, why};
+use crate::output::text::{
+    count, describe_cause, describe_change, describe_trigger, format_duration, or_dash,
+};
 
 /// A time as the page shows it: to the second, in UTC, and to the millisecond
 /// for machines.
@@ -181,7 +183,7 @@ impl AccountView {
             complete: report.complete,
             partial: report.partial,
             failed: report.failed,
-            every: lasting(u64::try_from(every).unwrap_or(0)),
+            every: format_duration(u64::try_from(every).unwrap_or(0)),
             every_from,
             gaps: report
                 .gaps
@@ -190,11 +192,11 @@ impl AccountView {
                     from: Moment(gap.from),
                     until: Moment(gap.until),
                     open: gap.before.is_none(),
-                    lasted: lasting(gap.until.millis_since(gap.from)),
+                    lasted: format_duration(gap.until.millis_since(gap.from)),
                     missed: gap.missed,
                 })
                 .collect(),
-            unobserved: lasting(
+            unobserved: format_duration(
                 report
                     .gaps
                     .iter()
@@ -239,7 +241,7 @@ fn rests_on(complete: Option<&RunBasis>, last: Option<&RunBasis>) -> String {
             "run {} ({}), which began {} before the period's end",
             run.sequence,
             run.outcome,
-            lasting(run.age_ms)
+            format_duration(run.age_ms)
         )
     };
     match (complete, last) {
@@ -379,7 +381,7 @@ pub(super) struct ChangeView {
 }
 
 impl ChangeView {
-    pub(super) fn new(told: &ToldChange, row: Option<usize>) -> Self {
+    pub(super) fn new(told: &ChangeWithRun, row: Option<usize>) -> Self {
         let change = &told.change;
         let attributes = change.after.as_ref().or(change.before.as_ref());
         let name = attributes.and_then(|told| told.connection_name.as_deref());
@@ -391,9 +393,11 @@ impl ChangeView {
             name: name.map_or_else(|| "(no name)".to_owned(), seen),
             id: seen(change.arn.id()),
             row,
-            what: seen(&what_changed(change)),
+            what: seen(&describe_change(change)),
             run: told.run.as_ref().map(|run| run.sequence),
-            why: why(told).map(|why| seen(&why)).unwrap_or_default(),
+            why: describe_cause(told)
+                .map(|why| seen(&why))
+                .unwrap_or_default(),
         }
     }
 }
@@ -424,7 +428,7 @@ impl RunView {
             outcome: run.outcome.as_str(),
             outcome_class: outcome_class(run.outcome),
             filtered: !run.filter.is_empty(),
-            trigger: seen(&started_by(&run.trigger)),
+            trigger: seen(&describe_trigger(&run.trigger)),
             listed: format!("{complete} of {}", count(run.listings.len(), "region")),
             connections: run.connections.values().sum(),
             changes: run.changes.values().sum(),

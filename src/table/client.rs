@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
 use super::name::TableName;
-use crate::aws::{Fault, FaultKind, Meter};
+use crate::aws::{CallError, CallErrorKind, Meter};
 
 /// The inventory's table, as one run uses it.
 #[derive(Debug, Clone)]
@@ -53,15 +53,15 @@ impl Table {
     }
 
     /// What a failed request means. What is not found can only be the table.
-    pub(crate) fn fault<E>(&self, error: &SdkError<E, HttpResponse>) -> Fault
+    pub(crate) fn call_error<E>(&self, error: &SdkError<E, HttpResponse>) -> CallError
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
-        let mut fault = Fault::from(error);
-        if fault.kind == FaultKind::NotFound {
-            let told = &fault.message;
-            fault.message = format!("no table {} here ({told})", self.name).into();
+        let mut call_error = CallError::from(error);
+        if call_error.kind == CallErrorKind::NotFound {
+            let told = &call_error.message;
+            call_error.message = format!("no table {} here ({told})", self.name).into();
         }
-        fault
+        call_error
     }
 }

@@ -1,6 +1,6 @@
 //! What can go wrong with the table.
 
-use crate::aws::Fault;
+use crate::aws::CallError;
 use crate::aws::error::one_line;
 use crate::domain::text::cut;
 
@@ -16,11 +16,11 @@ pub enum TableError {
         subject: String,
         /// Why it failed.
         #[source]
-        fault: Fault,
+        call_error: CallError,
     },
     /// An item is not what this software writes.
     #[error(transparent)]
-    Corrupt(#[from] Corrupt),
+    CorruptItem(#[from] CorruptItem),
 }
 
 /// An item that this software did not write, or that was edited.
@@ -29,7 +29,7 @@ pub enum TableError {
     "item pk={:?} sk={:?}: attribute {attribute}: {problem}",
     cut(.pk, KEY_TOLD), cut(.sk, KEY_TOLD)
 )]
-pub struct Corrupt {
+pub struct CorruptItem {
     /// Its partition key.
     pub pk: String,
     /// Its sort key.
@@ -43,7 +43,7 @@ pub struct Corrupt {
 /// Bytes of a key that are told: all of those that this software writes.
 const KEY_TOLD: usize = 320;
 
-impl Corrupt {
+impl CorruptItem {
     /// What is wrong with an attribute, in one line that is not longer than
     /// people read, whatever the attribute holds.
     pub fn new(pk: String, sk: String, attribute: &str, problem: &str) -> Self {
@@ -64,19 +64,19 @@ impl Corrupt {
 
 impl TableError {
     /// A failed call.
-    pub fn call(operation: &'static str, subject: impl ToString, fault: Fault) -> Self {
+    pub fn call(operation: &'static str, subject: impl ToString, call_error: CallError) -> Self {
         Self::Call {
             operation,
             subject: subject.to_string(),
-            fault,
+            call_error,
         }
     }
 
     /// The fault, if a call failed.
-    pub fn fault(&self) -> Option<&Fault> {
+    pub fn call_error(&self) -> Option<&CallError> {
         match self {
-            Self::Call { fault, .. } => Some(fault),
-            Self::Corrupt(_) => None,
+            Self::Call { call_error, .. } => Some(call_error),
+            Self::CorruptItem(_) => None,
         }
     }
 }

@@ -25,9 +25,9 @@ pub mod schema;
 pub mod write;
 
 pub use client::Table;
-pub use error::{Corrupt, TableError};
+pub use error::{CorruptItem, TableError};
 pub use name::TableName;
 pub use read::account::AccountState;
 pub use read::previous_state::{PreviousState, SnapshotLine};
-pub use write::result::Write;
-pub use write::send_guard::TooLate;
+pub use write::result::WriteResult;
+pub use write::send_guard::StaleObservation;

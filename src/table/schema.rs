@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::types::{
 use super::error::TableError;
 use super::keys::{PK, SK, STATUS_PK, STATUS_SK, TIME_PK, TIME_SK};
 use super::name::TableName;
-use crate::aws::Fault;
+use crate::aws::CallError;
 
 /// An index of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +65,7 @@ pub const KEYS: (&str, &str) = (PK, SK);
 /// [`TableError`] if the table can't be created.
 pub async fn create(client: &Client, name: &TableName) -> Result<(), TableError> {
     let wrong = |error: &(dyn std::error::Error + 'static)| {
-        TableError::call("create table", name.as_str(), Fault::local(error))
+        TableError::call("create table", name.as_str(), CallError::local(error))
     };
     let mut request = client
         .create_table()

@@ -11,12 +11,12 @@ use aws_sdk_dynamodb::config::Builder;
 use aws_sdk_dynamodb::config::retry::RetryPartition;
 use aws_smithy_async::time::{SharedTimeSource, TimeSource};
 use codeconnections_inventory::audit::verify::verify;
-use codeconnections_inventory::aws::Patience;
+use codeconnections_inventory::aws::RetryPolicy;
 use codeconnections_inventory::domain::plan::TombstoneGuard;
 use codeconnections_inventory::domain::{Change, Clock, Outcome, RunId, Timestamp};
 use codeconnections_inventory::inventory::summary::Summary;
-use codeconnections_inventory::inventory::{Inventory, Policy};
-use codeconnections_inventory::lambda::handler::{Accounts, Handler, HandlerError};
+use codeconnections_inventory::inventory::{Inventory, RunOptions};
+use codeconnections_inventory::lambda::handler::{AllowedAccounts, Handler, HandlerError};
 use codeconnections_inventory::listing::{CodeConnections, Limits};
 use codeconnections_inventory::local::embedded::{TABLE, local_config};
 use codeconnections_inventory::table::{Table, schema};
@@ -28,7 +28,7 @@ use super::network::{Log, Network};
 use super::reference::{self, Lived, Record};
 use super::schedule::{Event, REGIONS, Run, Schedule, State, Step, Wait, listed_by};
 use super::stage::{SimClock, Stage, connection_arn};
-use super::support::lab::{self, ACCOUNT, account, region};
+use super::support::test_env::{self, ACCOUNT, account, region};
 
 pub const GUARD: f64 = 0.5;
 
@@ -346,7 +346,7 @@ fn changes_until(histories: &[Vec<Change>], until: Timestamp) -> usize {
 }
 
 fn call(number: usize, connection: usize) -> Value {
-    let mut event = lab::call_that_made(&connection_arn(connection));
+    let mut event = test_env::call_that_made(&connection_arn(connection));
     event["id"] = format!("call-{number}").into();
     event["detail"]["awsRegion"] = REGIONS[listed_by(connection)[0]].into();
     event
@@ -368,14 +368,14 @@ async fn run_once(
             source: CodeConnections::new(config.clone(), Some(account()), None),
             table: Table::new(client(&config), TABLE.parse().expect("a table name")),
             clock,
-            policy: Policy {
+            options: RunOptions {
                 guard: TombstoneGuard::Share(GUARD),
                 concurrency: 4,
-                patience: Patience::default(),
+                retry_policy: RetryPolicy::default(),
                 limits: Limits::default(),
             },
         },
-        accounts: Accounts::Listed(vec![account()]),
+        accounts: AllowedAccounts::Listed(vec![account()]),
         regions: REGIONS.map(region).to_vec(),
         retired_regions: Vec::new(),
         random: || NEXT.get(),

@@ -30,7 +30,7 @@ pub struct Record {
     pub snapshots: HashMap<ConnectionArn, Snapshot>,
 }
 
-type Checked = Result<(), String>;
+type CheckReport = Result<(), String>;
 
 macro_rules! must {
     ($holds:expr, $($told:tt)+) => {
@@ -41,7 +41,7 @@ macro_rules! must {
 }
 
 /// What must hold at any time.
-pub fn check(lived: &Lived, record: &Record) -> Checked {
+pub fn check(lived: &Lived, record: &Record) -> CheckReport {
     must!(record.findings.is_empty(), "verify: {:?}", record.findings);
     runs_are_chained_and_theirs(lived, record)?;
     for (connection, history) in record.histories.iter().enumerate() {
@@ -76,7 +76,7 @@ fn it_was_seen_when_it_was(
     run: &RunRecord,
     ran: &Ran,
     connection: usize,
-) -> Checked {
+) -> CheckReport {
     let saw = lived.view(ran, connection).iter().any(Option::is_some);
     let arn: ConnectionArn = connection_arn(connection).parse().map_err(|_| "an ARN")?;
     let snapshot = record.snapshots.get(&arn);
@@ -93,7 +93,7 @@ fn it_was_seen_when_it_was(
 }
 
 /// What must hold after two runs with nothing in their way.
-pub fn check_settled(lived: &Lived, record: &Record) -> Checked {
+pub fn check_settled(lived: &Lived, record: &Record) -> CheckReport {
     let [.., one, two] = lived.ran.as_slice() else {
         return Err("two runs".to_owned());
     };
@@ -134,7 +134,7 @@ pub fn check_settled(lived: &Lived, record: &Record) -> Checked {
 }
 
 /// Runs are numbered without gaps, each once, and say what was answered.
-fn runs_are_chained_and_theirs(lived: &Lived, record: &Record) -> Checked {
+fn runs_are_chained_and_theirs(lived: &Lived, record: &Record) -> CheckReport {
     let mut recorded = BTreeSet::new();
     for (i, run) in record.runs.iter().enumerate() {
         must!(
@@ -207,7 +207,7 @@ fn runs_are_chained_and_theirs(lived: &Lived, record: &Record) -> Checked {
 }
 
 /// Each recorded state was so within its window, after the one before it.
-fn a_history_is_true(lived: &Lived, connection: usize, history: &[Change]) -> Checked {
+fn a_history_is_true(lived: &Lived, connection: usize, history: &[Change]) -> CheckReport {
     let truth = &lived.truth[connection];
     let (mut at, mut before) = (Timestamp::from_millis(0), None);
     for (i, change) in history.iter().enumerate() {
@@ -279,7 +279,7 @@ fn nothing_is_lost(
     run: &RunRecord,
     ran: &Ran,
     connection: usize,
-) -> Checked {
+) -> CheckReport {
     let view = lived.view(ran, connection);
     let saw_otherwise = |other: &Ran| {
         let seen = lived.view(other, connection);
@@ -316,7 +316,7 @@ fn nothing_is_lost(
 }
 
 /// No run deletes more than it may.
-fn guard_holds(lived: &Lived, record: &Record) -> Checked {
+fn guard_holds(lived: &Lived, record: &Record) -> CheckReport {
     for ran in lived.ran.iter().filter(|ran| !ran.accepts_deletions()) {
         let changes = record.histories.iter().flatten();
         let deleted = changes
@@ -329,7 +329,7 @@ fn guard_holds(lived: &Lived, record: &Record) -> Checked {
 }
 
 /// A run that nothing and nobody disturbed ends as it must.
-fn outcome_is_right(lived: &Lived, record: &Record, ran: &Ran) -> Checked {
+fn outcome_is_right(lived: &Lived, record: &Record, ran: &Ran) -> CheckReport {
     let Some(summary) = &ran.summary else {
         let cause =
             ran.run.killed.is_some() || ran.run.line.slowest > 50 || ran.run.line.faults > 0;

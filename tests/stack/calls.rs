@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use crate::story::{creation, sample};
 use crate::support::aws::Aws;
 use crate::support::eventually;
-use crate::support::lab::REGION;
 use crate::support::stack::Stack;
 use crate::support::template::text;
+use crate::support::test_env::REGION;
 
 /// More than one batch has room for in the emulator, and less than on AWS.
 const BURST: usize = 60;
@@ -202,14 +202,14 @@ async fn a_burst_of_calls_leads_to_few_runs_and_the_last_one_is_not_lost() {
         creation(stack.account(), &arn, number).to_string()
     };
     // The first runs have begun, and get nowhere, while the others arrive.
-    stack.stand_in.set_faults(|_| Some(Fault::Throttle));
+    stack.codeconnections.set_faults(|_| Some(Fault::Throttle));
     let calls: Vec<String> = (1..BURST).map(call).collect();
     put(&stack.aws, &queue, &calls).await;
     eventually("runs are under way", async || {
         (waiting(&stack.aws, &queue).await.1 > 0).then_some(())
     })
     .await;
-    stack.stand_in.clear_faults();
+    stack.codeconnections.clear_faults();
     // The last one comes when a run has seen all that was there before it.
     eventually("a run ends", async || stack.runs().await.pop()).await;
     put(&stack.aws, &queue, &[call(BURST)]).await;
@@ -323,7 +323,7 @@ async fn a_call_whose_run_failed_comes_again_until_one_does_not() {
     let queue = stack.resource("EventQueue").await;
     hide_for(&stack, &queue, "5").await;
     let arn = stack.connect("payments-api");
-    stack.stand_in.set_faults(|_| Some(Fault::Deny));
+    stack.codeconnections.set_faults(|_| Some(Fault::Deny));
 
     let call = creation(stack.account(), &arn, 1).to_string();
     put(&stack.aws, &queue, &[call]).await;
@@ -331,7 +331,7 @@ async fn a_call_whose_run_failed_comes_again_until_one_does_not() {
     let run = eventually("a run fails", async || stack.runs().await.pop()).await;
     assert_eq!(run.outcome, Outcome::Failed);
     assert!(stack.connections().await.is_empty());
-    stack.stand_in.clear_faults();
+    stack.codeconnections.clear_faults();
     emptied(&stack.aws, &queue).await;
     let runs = stack.runs().await;
     let (last, before) = runs.split_last().expect("runs");

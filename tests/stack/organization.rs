@@ -68,7 +68,7 @@ fn outcomes(runs: &[RunRecord]) -> Vec<Outcome> {
 }
 
 fn deny(stack: &Stack, account: &str) {
-    let mut world = stack.stand_in.world();
+    let mut world = stack.codeconnections.state();
     let denied = &mut world.options_mut().deny_assume_role;
     denied.insert(account.to_owned());
 }

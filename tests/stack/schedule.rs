@@ -3,8 +3,8 @@
 use codeconnections_inventory::domain::{ChangeKind, Outcome};
 
 use crate::support::eventually;
-use crate::support::lab::REGION;
 use crate::support::stack::Stack;
+use crate::support::test_env::REGION;
 
 #[tokio::test]
 async fn the_schedule_runs_the_function_and_the_run_is_in_the_table() {

@@ -4,11 +4,11 @@ use std::path::Path;
 
 use codeconnections_inventory::domain::{Clock, SystemClock};
 use codeconnections_inventory::local::codeconnections::{
-    CreateConnectionInput, ProviderType, RegionAccess, Scope, StandIn,
+    CodeConnectionsEmulator, CreateConnectionInput, ProviderType, RegionAccess, Scope,
 };
 use serde_json::{Value, json};
 
-use crate::support::lab::REGION;
+use crate::support::test_env::REGION;
 
 /// Names that JSON, a template or a reader could stumble over, all allowed.
 pub const NAMES: [&str; 5] = [
@@ -34,27 +34,39 @@ const LENDER: &str = "999999999999";
 
 /// Lets it happen. `run` gives an event to the function, and comes back when it
 /// has been dealt with.
-pub async fn tell(stand_in: &StandIn, account: &str, mut run: impl AsyncFnMut(Value)) {
+pub async fn tell(
+    codeconnections: &CodeConnectionsEmulator,
+    account: &str,
+    mut run: impl AsyncFnMut(Value),
+) {
     let make = |account: &str, name: &str| {
         let input = CreateConnectionInput::new(name, ProviderType::GitHub);
         let scope = Scope::new(account, REGION);
-        let made = stand_in.world().create_connection(&scope, input);
+        let made = codeconnections.state().create_connection(&scope, input);
         made.expect("created").connection_arn
     };
     let arns = NAMES.map(|name| make(account, name));
     let shared = make(LENDER, "shared");
-    stand_in.world().share(&shared, account).expect("shared");
+    codeconnections
+        .state()
+        .share(&shared, account)
+        .expect("shared");
     // Somebody is known to have made the first one, and nobody the others.
     let call = creation(account, &arns[0], 1).to_string();
     run(json!({"Records": [{"messageId": "1", "eventSource": "aws:sqs", "body": call}]})).await;
     run(json!({})).await; // nothing happened
 
-    let set = |arn: &str, status: &str| stand_in.world().set_status(arn, status).expect("set");
+    let set = |arn: &str, status: &str| {
+        codeconnections
+            .state()
+            .set_status(arn, status)
+            .expect("set")
+    };
     set(&arns[0], "AVAILABLE");
     set(&arns[1], "ERROR");
     let alter = |arn: &str| {
         let host = format!("arn:aws:codeconnections:{REGION}:{account}:host/h-1a2b3c4d");
-        let moved = stand_in.world().set_connection_host(arn, Some(host));
+        let moved = codeconnections.state().set_connection_host(arn, Some(host));
         moved.expect("moved");
     };
     alter(&arns[2]);
@@ -64,22 +76,22 @@ pub async fn tell(stand_in: &StandIn, account: &str, mut run: impl AsyncFnMut(Va
     run(json!({})).await;
 
     set(&arns[1], "AVAILABLE");
-    stand_in.world().delete(&arns[3]).expect("deleted");
-    stand_in
-        .world()
+    codeconnections.state().delete(&arns[3]).expect("deleted");
+    codeconnections
+        .state()
         .unshare(&shared, account)
         .expect("taken back");
     run(json!({})).await;
 
-    stand_in
-        .world()
+    codeconnections
+        .state()
         .share(&shared, account)
         .expect("shared again");
     run(json!({})).await;
 
     let access = |region: &str, access: Option<RegionAccess>| {
         let place = (account.to_owned(), region.to_owned());
-        let mut world = stand_in.world();
+        let mut world = codeconnections.state();
         let refused = &mut world.options_mut().region_access;
         match access {
             Some(access) => refused.insert(place, access),

@@ -12,12 +12,12 @@ use crate::story::{self, CHANGES, NAMES, NOT_COMPLETE};
 use crate::support::aws::Aws;
 use crate::support::dynamodb_local::DynamoDbLocal;
 use crate::support::eventually;
-use crate::support::lab::REGION;
 use crate::support::pipes::Pipe;
 use crate::support::python::{fine, python};
 use crate::support::stack::Stack;
 use crate::support::streams::records_of;
 use crate::support::template::{resource, text};
+use crate::support::test_env::REGION;
 
 /// A queue that gets what a topic is sent, as it was sent.
 async fn inbox(aws: &Aws, topic: &str) -> String {
@@ -126,7 +126,7 @@ async fn a_status_change_goes_from_the_service_through_stream_and_pipe_to_a_noti
     let arn = stack.connect("payments-api");
     stack.invoke(&json!({})).await;
 
-    let set = stack.stand_in.world().set_status(&arn, "ERROR");
+    let set = stack.codeconnections.state().set_status(&arn, "ERROR");
     set.expect("set");
     stack.invoke(&json!({})).await;
 
@@ -318,7 +318,7 @@ async fn what_the_deployed_function_records_becomes_the_published_events_and_rea
     let streaming = Streaming::deployed_with(&topic, |_| {}).await;
     let stack = &streaming.stack;
     let mut runs = 0;
-    story::tell(&stack.stand_in, stack.account(), async |event| {
+    story::tell(&stack.codeconnections, stack.account(), async |event| {
         stack.invoke(&event).await;
         runs += 1;
     })

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use super::lab::{ACCOUNT, Lab, REGION};
+use super::test_env::{ACCOUNT, REGION, TestEnv};
 
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_ccinv");
 
@@ -42,14 +42,14 @@ impl Ccinv {
     }
 
     /// With the lab in the place of AWS.
-    pub fn at(lab: &Lab) -> Self {
+    pub fn at(env: &TestEnv) -> Self {
         Self::offline()
             .with("AWS_REGION", REGION)
             .with("AWS_ACCESS_KEY_ID", ACCOUNT)
             .with("AWS_SECRET_ACCESS_KEY", "secret")
-            .with("AWS_ENDPOINT_URL_CODECONNECTIONS", lab.service.endpoint())
-            .with("AWS_ENDPOINT_URL_STS", lab.service.endpoint())
-            .with("AWS_ENDPOINT_URL_DYNAMODB", &lab.table_endpoint)
+            .with("AWS_ENDPOINT_URL_CODECONNECTIONS", env.service.endpoint())
+            .with("AWS_ENDPOINT_URL_STS", env.service.endpoint())
+            .with("AWS_ENDPOINT_URL_DYNAMODB", &env.table_endpoint)
     }
 
     #[must_use]

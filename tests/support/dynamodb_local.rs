@@ -4,7 +4,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use super::lab::Lab;
+use super::test_env::TestEnv;
 use super::tools;
 
 /// DynamoDB Local, as long as this lives.
@@ -41,8 +41,8 @@ impl DynamoDbLocal {
     }
 
     /// A lab whose table is made there.
-    pub async fn lab(&self) -> Lab {
-        Lab::with_table_at(Some(self.endpoint.clone())).await
+    pub async fn env(&self) -> TestEnv {
+        TestEnv::with_table_at(Some(self.endpoint.clone())).await
     }
 }
 

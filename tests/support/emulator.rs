@@ -20,7 +20,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
-use super::lab::{self, ACCOUNT, Lab, REGION};
+use super::test_env::{self, ACCOUNT, REGION, TestEnv};
 use super::{tools, until};
 
 const BUILT: &str = env!("CARGO_BIN_EXE_codeconnections-inventory");
@@ -28,7 +28,7 @@ const INVOKE: &str = "2015-03-31/functions/function/invocations";
 
 /// The function's program.
 pub fn function() -> String {
-    lab::environment("TEST_FUNCTION").unwrap_or_else(|| BUILT.to_owned())
+    test_env::environment("TEST_FUNCTION").unwrap_or_else(|| BUILT.to_owned())
 }
 
 /// What the function must never say.
@@ -42,9 +42,9 @@ pub struct Environment(BTreeMap<String, String>);
 
 impl Environment {
     /// As the template sets it, with the lab's parts in the place of AWS.
-    pub fn of(lab: &Lab) -> Self {
+    pub fn of(env: &TestEnv) -> Self {
         let variables = [
-            ("TABLE_NAME", lab.table.name().as_str()),
+            ("TABLE_NAME", env.table.name().as_str()),
             ("REGIONS", REGION),
             // The emulator's function has an ARN of another account.
             ("AWS_ACCOUNT_ID", ACCOUNT),
@@ -53,8 +53,8 @@ impl Environment {
             ("AWS_ACCESS_KEY_ID", ACCOUNT),
             ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
             ("AWS_SESSION_TOKEN", SESSION_TOKEN),
-            ("AWS_ENDPOINT_URL_CODECONNECTIONS", lab.service.endpoint()),
-            ("AWS_ENDPOINT_URL_DYNAMODB", lab.table_endpoint.as_str()),
+            ("AWS_ENDPOINT_URL_CODECONNECTIONS", env.service.endpoint()),
+            ("AWS_ENDPOINT_URL_DYNAMODB", env.table_endpoint.as_str()),
             ("AWS_LAMBDA_FUNCTION_TIMEOUT", "60"),
         ];
         Self(variables.map(|(k, v)| (k.to_owned(), v.to_owned())).into())

@@ -9,7 +9,7 @@ use std::sync::{Arc, Weak};
 use tempfile::TempDir;
 use tokio::sync::Mutex;
 
-use super::lab::REGION;
+use super::test_env::REGION;
 use super::{tools, until};
 
 /// A running emulator. It ends, with every function that it started, when the

@@ -20,7 +20,6 @@ pub mod dynamodb_local;
 pub mod emulator;
 pub mod faults;
 pub mod hostile;
-pub mod lab;
 pub mod ministack;
 pub mod page;
 pub mod pipes;
@@ -31,12 +30,13 @@ pub mod stack;
 pub mod stage;
 pub mod streams;
 pub mod template;
+pub mod test_env;
 pub mod time;
 pub mod tls;
 pub mod tools;
 pub mod whole;
 
-pub use lab::Lab;
+pub use test_env::TestEnv;
 
 /// Asks again and again until there is an answer, and fails the test if that
 /// takes long beyond reason.

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
-use super::lab::{ACCOUNT, REGION};
+use super::test_env::{ACCOUNT, REGION};
 use super::tools;
 
 /// What a block is written in.

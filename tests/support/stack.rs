@@ -11,9 +11,9 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{Credentials, Region, SharedCredentialsProvider};
 use codeconnections_inventory::audit::{Audit, ConnectionFilter, ConnectionRow};
 use codeconnections_inventory::domain::{AccountId, Change, RunRecord};
-use codeconnections_inventory::local::StandInService;
+use codeconnections_inventory::local::EmulatorService;
 use codeconnections_inventory::local::codeconnections::{
-    CreateConnectionInput, Options, ProviderType, Quotas, Scope, StandIn,
+    CodeConnectionsEmulator, CreateConnectionInput, Options, ProviderType, Quotas, Scope,
 };
 use codeconnections_inventory::local::embedded::local_config;
 use codeconnections_inventory::table::Table;
@@ -21,9 +21,9 @@ use serde_json::{Value, json};
 
 use super::aws::Aws;
 use super::eventually;
-use super::lab::REGION;
 use super::ministack::Ministack;
 use super::template::{TEMPLATE, list, text};
+use super::test_env::REGION;
 
 const CODE: &str = "function.zip";
 
@@ -31,8 +31,8 @@ const CODE: &str = "function.zip";
 pub struct Stack {
     pub ministack: Arc<Ministack>,
     pub aws: Aws,
-    pub stand_in: StandIn,
-    pub service: StandInService,
+    pub codeconnections: CodeConnectionsEmulator,
+    pub service: EmulatorService,
     outputs: BTreeMap<String, String>,
 }
 
@@ -54,7 +54,7 @@ impl Stack {
         let ministack = Ministack::shared().await;
         let account = new_account();
         let aws = Aws::new(&ministack.endpoint, REGION, &account).await;
-        let stand_in = StandIn::new(Options {
+        let codeconnections = CodeConnectionsEmulator::new(Options {
             default_account: account.clone(),
             quotas: Quotas {
                 connections: 1_000_000,
@@ -62,11 +62,11 @@ impl Stack {
             },
             ..Options::default()
         });
-        let service = StandInService::start(stand_in.clone(), 0).await;
+        let service = EmulatorService::start(codeconnections.clone(), 0).await;
         Self {
             ministack,
             aws,
-            stand_in,
+            codeconnections,
             service: service.expect("a port"),
             outputs: BTreeMap::new(),
         }
@@ -233,7 +233,10 @@ impl Stack {
     pub fn connect_in(&self, account: &str, name: &str) -> String {
         let scope = Scope::new(account, REGION);
         let input = CreateConnectionInput::new(name, ProviderType::GitHub);
-        let made = self.stand_in.world().create_connection(&scope, input);
+        let made = self
+            .codeconnections
+            .state()
+            .create_connection(&scope, input);
         made.expect("created").connection_arn
     }
 

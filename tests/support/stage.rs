@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex};
 use codeconnections_inventory::table::Table;
 use serde_json::Value;
 
-use super::lab::Lab;
 use super::proxy::{Act, Proxy};
 use super::script::{Script, last};
+use super::test_env::TestEnv;
 
 /// A listing of one region that a test sets.
 pub struct Stage {
@@ -45,13 +45,13 @@ pub struct Held {
 
 impl Held {
     /// Until it is released, such requests are throttled: the run waits.
-    pub async fn before(lab: &Lab, operation: &'static str) -> Self {
+    pub async fn before(env: &TestEnv, operation: &'static str) -> Self {
         let reached = Arc::new(AtomicBool::new(false));
         let released = Arc::new(AtomicBool::new(false));
         let (was_reached, is_released) = (Arc::clone(&reached), Arc::clone(&released));
         let seen = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&seen);
-        let proxy = Proxy::start(&lab.table_endpoint, move |seen| {
+        let proxy = Proxy::start(&env.table_endpoint, move |seen| {
             count.fetch_add(1, Ordering::SeqCst);
             if seen.operation != operation || is_released.load(Ordering::SeqCst) {
                 return Act::Pass;
@@ -68,8 +68,8 @@ impl Held {
         }
     }
 
-    pub fn table(&self, lab: &Lab) -> Table {
-        lab.table_at(&self.proxy.endpoint)
+    pub fn table(&self, env: &TestEnv) -> Table {
+        env.table_at(&self.proxy.endpoint)
     }
 
     pub async fn reached(&self) {

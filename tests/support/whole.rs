@@ -5,17 +5,17 @@ use codeconnections_inventory::domain::Clock;
 use codeconnections_inventory::table::codec;
 use codeconnections_inventory::table::codec::Item;
 
-use super::lab::Lab;
+use super::test_env::TestEnv;
 
 /// Partition key and sort key.
 pub type Key = (String, String);
 
-pub async fn get(lab: &Lab, (pk, sk): &Key) -> Item {
-    let got = lab
+pub async fn get(env: &TestEnv, (pk, sk): &Key) -> Item {
+    let got = env
         .table
         .client()
         .get_item()
-        .table_name(lab.table.name().as_str())
+        .table_name(env.table.name().as_str())
         .key("pk", codec::s(pk))
         .key("sk", codec::s(sk))
         .consistent_read(true)
@@ -24,22 +24,22 @@ pub async fn get(lab: &Lab, (pk, sk): &Key) -> Item {
     got.expect("read").item.expect("it is there")
 }
 
-pub async fn put(lab: &Lab, item: Item) {
-    let put = lab
+pub async fn put(env: &TestEnv, item: Item) {
+    let put = env
         .table
         .client()
         .put_item()
-        .table_name(lab.table.name().as_str())
+        .table_name(env.table.name().as_str())
         .set_item(Some(item));
     put.send().await.expect("put in");
 }
 
-pub async fn remove(lab: &Lab, (pk, sk): &Key) {
-    let removed = lab
+pub async fn remove(env: &TestEnv, (pk, sk): &Key) {
+    let removed = env
         .table
         .client()
         .delete_item()
-        .table_name(lab.table.name().as_str())
+        .table_name(env.table.name().as_str())
         .key("pk", codec::s(pk))
         .key("sk", codec::s(sk))
         .send()
@@ -48,18 +48,18 @@ pub async fn remove(lab: &Lab, (pk, sk): &Key) {
 }
 
 /// The whole table, verified by the lab's clock.
-pub async fn verified(lab: &Lab) -> Verification {
-    let found = verify(&lab.table, None, lab.clock.now(), |_| {}).await;
+pub async fn verified(env: &TestEnv) -> Verification {
+    let found = verify(&env.table, None, env.clock.now(), |_| {}).await;
     found.expect("read")
 }
 
 /// What verification finds.
-pub async fn found(lab: &Lab) -> Vec<Finding> {
-    verified(lab).await.findings
+pub async fn found(env: &TestEnv) -> Vec<Finding> {
+    verified(env).await.findings
 }
 
 /// The findings, each with its key and problem in a line.
-pub async fn findings(lab: &Lab) -> Vec<String> {
+pub async fn findings(env: &TestEnv) -> Vec<String> {
     let line = |f: &Finding| format!("{} {}: {}", f.pk, f.sk, f.problem);
-    found(lab).await.iter().map(line).collect()
+    found(env).await.iter().map(line).collect()
 }

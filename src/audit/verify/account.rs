@@ -11,7 +11,7 @@ use super::findings::{Findings, account_key, run_key};
 use super::records::{Account, RunLink};
 use crate::domain::account::EVENTS_REMEMBERED;
 use crate::domain::listing::Window;
-use crate::domain::{AccountId, AccountRecord, Format};
+use crate::domain::{AccountId, AccountRecord, SchemaVersion};
 use crate::table::keys;
 
 impl Account {
@@ -106,9 +106,9 @@ impl Account {
             let covers = |run: &RunLink| {
                 // Earlier versions took other runs for such as wrote all.
                 let counts = match run.format {
-                    Format::One => true,
-                    Format::Two => run.unwritten == 0,
-                    Format::Three | Format::Four | Format::Five => run.wrote_all,
+                    SchemaVersion::V1 => true,
+                    SchemaVersion::V2 => run.unwritten == 0,
+                    SchemaVersion::V3 | SchemaVersion::V4 | SchemaVersion::V5 => run.wrote_all,
                 };
                 counts
                     && run

@@ -10,8 +10,8 @@ use crate::domain::account::RunReference;
 use crate::domain::listing::Window;
 use crate::domain::run::SnapshotsRecord;
 use crate::domain::{
-    AccountId, AccountRecord, Attributes, Change, ChangeKind, ConnectionArn, Digest, Format,
-    Outcome, Region, RunId, RunRecord, Snapshot, Timestamp,
+    AccountId, AccountRecord, Attributes, Change, ChangeKind, ConnectionArn, Digest, Outcome,
+    Region, RunId, RunRecord, SchemaVersion, Snapshot, Timestamp,
 };
 use crate::table::codec::{Item, snapshot};
 use crate::table::{codec, fast_path, keys};
@@ -41,7 +41,7 @@ pub(super) struct StatusId(u32);
 /// A snapshot and the format that it is stored in.
 pub(super) struct SnapshotRead {
     pub(super) snapshot: Snapshot,
-    pub(super) format: Format,
+    pub(super) format: SchemaVersion,
 }
 
 /// A connection's changes: of the last one all, of the others what their
@@ -65,12 +65,12 @@ pub(super) struct Link {
     pub(super) status: Option<StatusId>,
     /// For a connection that is there, or there again: when a listing lacked
     /// it.
-    pub(super) lacked_at: Option<Timestamp>,
+    pub(super) last_absent_at: Option<Timestamp>,
 }
 
 /// A run, as far as its chain and the account's record need it.
 pub(super) struct RunLink {
-    pub(super) format: Format,
+    pub(super) format: SchemaVersion,
     pub(super) this: RunReference,
     pub(super) event_id: Option<Box<str>>,
     /// The complete and unfiltered listings.
@@ -173,7 +173,7 @@ fn change(item: &Item) -> Read {
         digest,
         previous_digest: change.previous_digest,
         status: None,
-        lacked_at: match change.kind {
+        last_absent_at: match change.kind {
             ChangeKind::FirstSeen | ChangeKind::Reappeared => change.previously_seen_at,
             ChangeKind::StatusChanged | ChangeKind::AttributesChanged | ChangeKind::Deleted => None,
         },
@@ -279,7 +279,7 @@ impl RunLink {
     }
 }
 
-fn edited(corrupt: crate::table::Corrupt) -> String {
+fn edited(corrupt: crate::table::CorruptItem) -> String {
     format!("was edited: {} {}", corrupt.attribute, corrupt.problem)
 }
 

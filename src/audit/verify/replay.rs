@@ -153,8 +153,10 @@ impl Account {
             let mut gone_at = None;
             for link in &chain.links {
                 let key = change_key(id, arn, link.version.into());
-                let lacked_at = link.lacked_at.filter(|_| !findings.names(&key));
-                if lacked_at.is_some_and(|at| !covered.contains(&at) && gone_at != lacked_at) {
+                let last_absent_at = link.last_absent_at.filter(|_| !findings.names(&key));
+                if last_absent_at
+                    .is_some_and(|at| !covered.contains(&at) && gone_at != last_absent_at)
+                {
                     let problem = "was edited: its previously_seen_at is no listing of a run";
                     findings.add(key, problem);
                 }

@@ -9,7 +9,7 @@ use clap::Args as ClapArgs;
 use super::{parse_every, parse_provider, rules_file};
 use crate::cli::error::CliError;
 use crate::cli::suggestions::Asked;
-use crate::compliance::requirement::{Demand, Pattern, Span};
+use crate::compliance::requirement::{Pattern, Requirement, Span};
 use crate::compliance::rule::{Rule, RuleId, Scope, Severity};
 use crate::domain::{AccountId, ProviderType};
 
@@ -103,91 +103,95 @@ impl RuleFlags {
     /// The rules that were given.
     pub(crate) fn rules(&self) -> Result<Vec<Rule>, CliError> {
         let mut rules = Vec::new();
-        for (id, demand) in self.demands() {
-            rules.push(rule(id, demand)?);
+        for (id, requirement) in self.requirements() {
+            rules.push(rule(id, requirement)?);
         }
         Ok(rules)
     }
 
-    fn demands(&self) -> Vec<(&'static str, Demand)> {
-        let mut demands = Vec::new();
-        let mut add = |id, demand: Option<Demand>| demands.extend(demand.map(|d| (id, d)));
+    fn requirements(&self) -> Vec<(&'static str, Requirement)> {
+        let mut requirements = Vec::new();
+        let mut add = |id, requirement: Option<Requirement>| {
+            requirements.extend(requirement.map(|d| (id, d)))
+        };
         let boxed = |texts: &[String]| texts.iter().map(|t| t.as_str().into()).collect();
         add(
             "pending-longer-than",
             self.pending_longer_than
-                .map(|longer_than| Demand::Pending { longer_than }),
+                .map(|longer_than| Requirement::Pending { longer_than }),
         );
         add(
             "in-error",
-            self.in_error.then_some(Demand::Error { longer_than: None }),
+            self.in_error
+                .then_some(Requirement::Error { longer_than: None }),
         );
         add(
             "in-error-longer-than",
-            self.in_error_longer_than.map(|span| Demand::Error {
+            self.in_error_longer_than.map(|span| Requirement::Error {
                 longer_than: Some(span),
             }),
         );
         add(
             "allow-provider",
-            (!self.allow_provider.is_empty()).then(|| Demand::Provider {
+            (!self.allow_provider.is_empty()).then(|| Requirement::Provider {
                 allowed: self.allow_provider.iter().cloned().collect(),
             }),
         );
         add(
             "allow-host",
-            (!self.allow_host.is_empty()).then(|| Demand::Host {
+            (!self.allow_host.is_empty()).then(|| Requirement::Host {
                 allowed: boxed(&self.allow_host),
             }),
         );
         add(
             "allow-endpoint",
-            (!self.allow_endpoint.is_empty()).then(|| Demand::Endpoint {
+            (!self.allow_endpoint.is_empty()).then(|| Requirement::Endpoint {
                 allowed: boxed(&self.allow_endpoint),
             }),
         );
         add(
             "allow-owner",
-            (!self.allow_owner.is_empty()).then(|| Demand::Owner {
+            (!self.allow_owner.is_empty()).then(|| Requirement::Owner {
                 allowed: boxed(&self.allow_owner),
             }),
         );
         add(
             "allow-account",
-            (!self.allow_account.is_empty()).then(|| Demand::Account {
+            (!self.allow_account.is_empty()).then(|| Requirement::Account {
                 allowed: self.allow_account.iter().cloned().collect(),
             }),
         );
         let pattern = self.name_pattern.clone();
         add(
             "name-pattern",
-            pattern.map(|pattern| Demand::Name { pattern }),
+            pattern.map(|pattern| Requirement::Name { pattern }),
         );
         add(
             "not-seen-for",
             self.not_seen_for
-                .map(|longer_than| Demand::NotSeen { longer_than }),
+                .map(|longer_than| Requirement::NotSeen { longer_than }),
         );
         add(
             "max-run-age",
             self.max_run_age
-                .map(|longer_than| Demand::NoCompleteRun { longer_than }),
+                .map(|longer_than| Requirement::NoCompleteRun { longer_than }),
         );
         add(
             "deleted-within",
-            self.deleted_within.map(|within| Demand::Deleted { within }),
+            self.deleted_within
+                .map(|within| Requirement::Deleted { within }),
         );
         add(
             "max-status-changes",
             self.max_status_changes
-                .map(|(more_than, within)| Demand::StatusChanges { more_than, within }),
+                .map(|(more_than, within)| Requirement::StatusChanges { more_than, within }),
         );
-        add("no-shared", self.no_shared.then_some(Demand::Shared));
+        add("no-shared", self.no_shared.then_some(Requirement::Shared));
         add(
             "no-unknown-values",
-            self.no_unknown_values.then_some(Demand::UnknownValue),
+            self.no_unknown_values.then_some(Requirement::UnknownValue),
         );
-        demands
+        requirements
     }
 }
 
@@ -206,19 +210,19 @@ fn default_rules() -> Result<Vec<Rule>, CliError> {
     flags.rules()
 }
 
-fn rule(id: &str, demand: Demand) -> Result<Rule, CliError> {
-    let (severity, controls, remediation) = usual(&demand);
+fn rule(id: &str, requirement: Requirement) -> Result<Rule, CliError> {
+    let (severity, controls, remediation) = usual(&requirement);
     let controls = controls.iter().map(|control| control.parse());
     let id: RuleId = id.parse().map_err(CliError::failure)?;
     Ok(Rule {
         id,
         severity,
-        title: demand.to_string(),
+        title: requirement.to_string(),
         controls: controls
             .collect::<Result<_, _>>()
             .map_err(CliError::failure)?,
         remediation: remediation.map(str::to_owned),
-        demand,
+        requirement,
         scope: Scope::default(),
         except: Vec::new(),
     })
@@ -226,10 +230,10 @@ fn rule(id: &str, demand: Demand) -> Result<Rule, CliError> {
 
 type Usual = (Severity, &'static [&'static str], Option<&'static str>);
 
-fn usual(demand: &Demand) -> Usual {
+fn usual(requirement: &Requirement) -> Usual {
     use Severity::{High, Low, Medium};
-    match demand {
-        Demand::Pending { .. } => (
+    match requirement {
+        Requirement::Pending { .. } => (
             Medium,
             &[CM_8, CC6_1],
             Some(
@@ -237,7 +241,7 @@ fn usual(demand: &Demand) -> Usual {
                  it.",
             ),
         ),
-        Demand::Error { .. } => (
+        Requirement::Error { .. } => (
             High,
             &[CM_8, CC7_2],
             Some(
@@ -246,23 +250,23 @@ fn usual(demand: &Demand) -> Usual {
                  uses the old one before deleting it.",
             ),
         ),
-        Demand::Provider { .. }
-        | Demand::Host { .. }
-        | Demand::Endpoint { .. }
-        | Demand::Owner { .. } => (High, &[CM_8, CC6_1], None),
-        Demand::Account { .. } => (High, &[CM_8, PCI], None),
-        Demand::Name { .. } => (Low, &[CM_8, ISO], None),
-        Demand::NotSeen { .. } => (
+        Requirement::Provider { .. }
+        | Requirement::Host { .. }
+        | Requirement::Endpoint { .. }
+        | Requirement::Owner { .. } => (High, &[CM_8, CC6_1], None),
+        Requirement::Account { .. } => (High, &[CM_8, PCI], None),
+        Requirement::Name { .. } => (Low, &[CM_8, ISO], None),
+        Requirement::NotSeen { .. } => (
             Medium,
             &[CM_8, PCI, ISO],
             Some("See with `ccinv runs` what was not listed, and why."),
         ),
-        Demand::NoCompleteRun { .. } => (
+        Requirement::NoCompleteRun { .. } => (
             High,
             &[CM_8, PCI, ISO],
             Some("See with `ccinv runs --gaps` since when, and with `ccinv runs` why."),
         ),
-        Demand::Deleted { .. } => (
+        Requirement::Deleted { .. } => (
             Medium,
             &[CM_3, CC8_1],
             Some(
@@ -270,9 +274,9 @@ fn usual(demand: &Demand) -> Usual {
                  revoked: check the app's installation at the provider, and what used the connection.",
             ),
         ),
-        Demand::StatusChanges { .. } => (Low, &[CM_3, CC7_2, CC8_1], None),
-        Demand::Shared => (Medium, &[CM_8, CC6_1], None),
-        Demand::UnknownValue => (Medium, &[CM_8], None),
+        Requirement::StatusChanges { .. } => (Low, &[CM_3, CC7_2, CC8_1], None),
+        Requirement::Shared => (Medium, &[CM_8, CC6_1], None),
+        Requirement::UnknownValue => (Medium, &[CM_8], None),
     }
 }
 

@@ -13,7 +13,7 @@ use toml::Spanned;
 use super::parse_every;
 use crate::aws::error::one_line;
 use crate::cli::error::CliError;
-use crate::compliance::requirement::{Demand, Pattern, Span};
+use crate::compliance::requirement::{Pattern, Requirement, Span};
 use crate::compliance::rule::{Control, Exception, Rule, Scope};
 use crate::domain::ConnectionArn;
 use crate::domain::text::cut;
@@ -41,13 +41,13 @@ pub(crate) fn of_text(shown: &str, text: &str) -> Result<Vec<Rule>, String> {
 const MISTAKE: usize = 1000;
 
 /// Something that is wrong in a file.
-struct Mistake {
+struct RuleFileError {
     /// The offset at which it stands; none if it is about the whole file.
     at: Option<usize>,
     problem: String,
 }
 
-impl Mistake {
+impl RuleFileError {
     fn new(at: usize, problem: impl fmt::Display) -> Self {
         Self {
             at: Some(at),
@@ -105,10 +105,10 @@ struct ExceptionTable {
     reason: Spanned<String>,
 }
 
-fn rules(text: &str) -> Result<Vec<Rule>, Mistake> {
+fn rules(text: &str) -> Result<Vec<Rule>, RuleFileError> {
     let file: File = toml::from_str(text).map_err(|error| not_a_rule_file(text, &error))?;
     if file.rule.is_empty() {
-        return Err(Mistake {
+        return Err(RuleFileError {
             at: None,
             problem: "has no rule; should have a [[rule]] or more".to_owned(),
         });
@@ -123,7 +123,7 @@ fn rules(text: &str) -> Result<Vec<Rule>, Mistake> {
                 "id {:?} is that of an earlier rule; should be another one",
                 rule.id.as_str()
             );
-            return Err(Mistake::new(at, problem));
+            return Err(RuleFileError::new(at, problem));
         }
         rules.push(rule);
     }
@@ -131,11 +131,11 @@ fn rules(text: &str) -> Result<Vec<Rule>, Mistake> {
 }
 
 /// The parser does not always name the key that it is about: its line does.
-fn not_a_rule_file(text: &str, error: &toml::de::Error) -> Mistake {
+fn not_a_rule_file(text: &str, error: &toml::de::Error) -> RuleFileError {
     let at = error.span().map(|span| span.start);
     let line = at.and_then(|at| text.lines().nth(line_of(text, at) - 1));
     let message = error.message();
-    Mistake {
+    RuleFileError {
         at,
         problem: match line.map(str::trim) {
             Some(line) if !line.is_empty() => format!("{message}, in: {line}"),
@@ -144,99 +144,102 @@ fn not_a_rule_file(text: &str, error: &toml::de::Error) -> Mistake {
     }
 }
 
-fn rule(table: Spanned<RuleTable>) -> Result<Rule, Mistake> {
+fn rule(table: Spanned<RuleTable>) -> Result<Rule, RuleFileError> {
     let at = table.span().start;
     let mut table = table.into_inner();
-    let demand = demand(&mut table, at)?;
+    let requirement = requirement(&mut table, at)?;
     let scope_at = table.scope.as_ref().map_or(at, |scope| scope.span().start);
     let scope = match table.scope.take() {
         Some(scope) => self::scope(scope.into_inner())?,
         None => Scope::default(),
     };
     let narrower = scope.regions.is_some() || scope.providers.is_some() || scope.names.is_some();
-    if demand.is_about_accounts() && narrower {
+    if requirement.is_about_accounts() && narrower {
         let kind = table.kind.as_ref();
         let problem = format!("scope: kind {kind:?} is about accounts; should have accounts alone");
-        return Err(Mistake::new(scope_at, problem));
+        return Err(RuleFileError::new(scope_at, problem));
     }
-    if demand.is_about_accounts()
+    if requirement.is_about_accounts()
         && let Some(except) = table.except.first()
     {
         let kind = table.kind.as_ref();
         let problem = format!("except: kind {kind:?} is about accounts, not connections");
-        return Err(Mistake::new(except.span().start, problem));
+        return Err(RuleFileError::new(except.span().start, problem));
     }
     let except = table.except.into_iter().map(exception);
     Ok(Rule {
         id: parsed("id", &table.id)?,
         severity: parsed("severity", &table.severity)?,
-        title: table.title.unwrap_or_else(|| demand.to_string()),
+        title: table.title.unwrap_or_else(|| requirement.to_string()),
         controls: controls(&table.controls)?,
         remediation: table.remediation,
         scope,
         except: except.collect::<Result<_, _>>()?,
-        demand,
+        requirement,
     })
 }
 
-fn demand(table: &mut RuleTable, at: usize) -> Result<Demand, Mistake> {
+fn requirement(table: &mut RuleTable, at: usize) -> Result<Requirement, RuleFileError> {
     let kind = table.kind.as_ref().clone();
     let mut parameters = Parameters {
         kind: &kind,
         at,
         table,
     };
-    let demand = match kind.as_str() {
-        "pending" => Demand::Pending {
+    let requirement = match kind.as_str() {
+        "pending" => Requirement::Pending {
             longer_than: parameters.longer_than()?,
         },
-        "error" => Demand::Error {
+        "error" => Requirement::Error {
             longer_than: match parameters.table.longer_than {
                 Some(_) => Some(parameters.longer_than()?),
                 None => None,
             },
         },
-        "provider" => Demand::Provider {
+        "provider" => Requirement::Provider {
             allowed: parameters.words(crate::cli::args::parse_provider)?,
         },
-        "host" => Demand::Host {
+        "host" => Requirement::Host {
             allowed: parameters.maybe_no_words(|text| some(text, "a host's ARN"))?,
         },
-        "endpoint" => Demand::Endpoint {
+        "endpoint" => Requirement::Endpoint {
             allowed: parameters.maybe_no_words(|text| some(text, "a provider's endpoint"))?,
         },
-        "owner" => Demand::Owner {
+        "owner" => Requirement::Owner {
             allowed: parameters.words(|text| some(text, "an owner as the service calls it"))?,
         },
-        "account" => Demand::Account {
+        "account" => Requirement::Account {
             allowed: parameters.words(str::parse)?,
         },
-        "name" => Demand::Name {
+        "name" => Requirement::Name {
             pattern: parameters.pattern()?,
         },
-        "not-seen" => Demand::NotSeen {
+        "not-seen" => Requirement::NotSeen {
             longer_than: parameters.longer_than()?,
         },
-        "no-complete-run" => Demand::NoCompleteRun {
+        "no-complete-run" => Requirement::NoCompleteRun {
             longer_than: parameters.longer_than()?,
         },
-        "deleted" => Demand::Deleted {
+        "deleted" => Requirement::Deleted {
             within: parameters.within()?,
         },
-        "status-changes" => Demand::StatusChanges {
+        "status-changes" => Requirement::StatusChanges {
             more_than: parameters.more_than()?,
             within: parameters.within()?,
         },
-        "shared" => Demand::Shared,
-        "unknown-value" => Demand::UnknownValue,
+        "shared" => Requirement::Shared,
+        "unknown-value" => Requirement::UnknownValue,
         other => {
-            let kinds = Demand::KINDS.join(", ");
+            let kinds = Requirement::KINDS.join(", ");
             let problem = format!("kind: {other:?} is none; should be one of {kinds}");
-            return Err(Mistake::new(parameters.table.kind.span().start, problem));
+            return Err(RuleFileError::new(
+                parameters.table.kind.span().start,
+                problem,
+            ));
         }
     };
     parameters.none_left()?;
-    Ok(demand)
+    Ok(requirement)
 }
 
 /// The parameters of a rule's kind, each taken once.
@@ -247,27 +250,27 @@ struct Parameters<'a> {
 }
 
 impl Parameters<'_> {
-    fn missing(&self, key: &str, example: &str) -> Mistake {
+    fn missing(&self, key: &str, example: &str) -> RuleFileError {
         let problem = format!(
             "kind {:?} needs {key}; should have one such as {example}",
             self.kind
         );
-        Mistake::new(self.at, problem)
+        RuleFileError::new(self.at, problem)
     }
 
-    fn longer_than(&mut self) -> Result<Span, Mistake> {
+    fn longer_than(&mut self) -> Result<Span, RuleFileError> {
         let given = self.table.longer_than.take();
         let given = given.ok_or_else(|| self.missing("longer_than", "longer_than = \"7d\""))?;
         span("longer_than", &given)
     }
 
-    fn within(&mut self) -> Result<Span, Mistake> {
+    fn within(&mut self) -> Result<Span, RuleFileError> {
         let given = self.table.within.take();
         let given = given.ok_or_else(|| self.missing("within", "within = \"7d\""))?;
         span("within", &given)
     }
 
-    fn more_than(&mut self) -> Result<u32, Mistake> {
+    fn more_than(&mut self) -> Result<u32, RuleFileError> {
         let given = self.table.more_than.take();
         let given = given.ok_or_else(|| self.missing("more_than", "more_than = 3"))?;
         u32::try_from(*given.as_ref()).map_err(|_| {
@@ -275,11 +278,11 @@ impl Parameters<'_> {
                 "more_than: {} is not a number of changes such as 3",
                 given.as_ref()
             );
-            Mistake::new(given.span().start, problem)
+            RuleFileError::new(given.span().start, problem)
         })
     }
 
-    fn pattern(&mut self) -> Result<Pattern, Mistake> {
+    fn pattern(&mut self) -> Result<Pattern, RuleFileError> {
         let given = self.table.pattern.take();
         let given = given.ok_or_else(|| self.missing("pattern", "pattern = \"team-[a-z]+\""))?;
         parsed("pattern", &given)
@@ -288,7 +291,7 @@ impl Parameters<'_> {
     fn words<T: Ord, E: fmt::Display>(
         &mut self,
         parse: impl Fn(&str) -> Result<T, E>,
-    ) -> Result<BTreeSet<T>, Mistake> {
+    ) -> Result<BTreeSet<T>, RuleFileError> {
         let given = self.allowed()?;
         not_empty("allowed", &given)?;
         set("allowed", &given, parse)
@@ -298,17 +301,17 @@ impl Parameters<'_> {
     fn maybe_no_words<T: Ord, E: fmt::Display>(
         &mut self,
         parse: impl Fn(&str) -> Result<T, E>,
-    ) -> Result<BTreeSet<T>, Mistake> {
+    ) -> Result<BTreeSet<T>, RuleFileError> {
         set("allowed", &self.allowed()?, parse)
     }
 
-    fn allowed(&mut self) -> Result<Spanned<Vec<Spanned<String>>>, Mistake> {
+    fn allowed(&mut self) -> Result<Spanned<Vec<Spanned<String>>>, RuleFileError> {
         let given = self.table.allowed.take();
         given.ok_or_else(|| self.missing("allowed", "allowed = [\"…\"]"))
     }
 
     /// What this kind does not have must not look as if it did something.
-    fn none_left(&self) -> Result<(), Mistake> {
+    fn none_left(&self) -> Result<(), RuleFileError> {
         let table = &*self.table;
         let left = [
             ("longer_than", table.longer_than.as_ref().map(Spanned::span)),
@@ -320,14 +323,14 @@ impl Parameters<'_> {
         for (key, span) in left {
             if let Some(span) = span {
                 let problem = format!("kind {:?} has no {key}; should be without", self.kind);
-                return Err(Mistake::new(span.start, problem));
+                return Err(RuleFileError::new(span.start, problem));
             }
         }
         Ok(())
     }
 }
 
-fn scope(table: ScopeTable) -> Result<Scope, Mistake> {
+fn scope(table: ScopeTable) -> Result<Scope, RuleFileError> {
     Ok(Scope {
         accounts: maybe_set("accounts", table.accounts.as_ref(), str::parse)?,
         regions: maybe_set("regions", table.regions.as_ref(), str::parse)?,
@@ -343,12 +346,12 @@ fn scope(table: ScopeTable) -> Result<Scope, Mistake> {
     })
 }
 
-fn exception(table: Spanned<ExceptionTable>) -> Result<Exception, Mistake> {
+fn exception(table: Spanned<ExceptionTable>) -> Result<Exception, RuleFileError> {
     let table = table.into_inner();
     let connection = table.connection.as_ref();
     let wrong = |problem: String| {
         let at = table.connection.span().start;
-        Mistake::new(at, format!("connection: {problem}"))
+        RuleFileError::new(at, format!("connection: {problem}"))
     };
     some(connection, "a connection's ARN or name").map_err(wrong)?;
     // One with a slip in it would except nothing.
@@ -356,8 +359,9 @@ fn exception(table: Spanned<ExceptionTable>) -> Result<Exception, Mistake> {
         let arn: Result<ConnectionArn, _> = connection.parse();
         arn.map_err(|malformed| wrong(malformed.to_string()))?;
     }
-    let reason = some(table.reason.as_ref(), "why it may break the rule")
-        .map_err(|problem| Mistake::new(table.reason.span().start, format!("reason: {problem}")))?;
+    let reason = some(table.reason.as_ref(), "why it may break the rule").map_err(|problem| {
+        RuleFileError::new(table.reason.span().start, format!("reason: {problem}"))
+    })?;
     Ok(Exception {
         connection: connection.as_str().into(),
         reason,
@@ -372,18 +376,21 @@ fn some(text: &str, what: &str) -> Result<Box<str>, String> {
     Ok(text.into())
 }
 
-fn span(key: &str, given: &Spanned<String>) -> Result<Span, Mistake> {
-    let problem = |problem| Mistake::new(given.span().start, format!("{key}: {problem}"));
+fn span(key: &str, given: &Spanned<String>) -> Result<Span, RuleFileError> {
+    let problem = |problem| RuleFileError::new(given.span().start, format!("{key}: {problem}"));
     let millis = parse_every(given.as_ref()).map_err(problem)?;
     Span::from_millis(millis).ok_or_else(|| problem("is no time".to_owned()))
 }
 
-fn parsed<T: FromStr<Err: fmt::Display>>(key: &str, given: &Spanned<String>) -> Result<T, Mistake> {
+fn parsed<T: FromStr<Err: fmt::Display>>(
+    key: &str,
+    given: &Spanned<String>,
+) -> Result<T, RuleFileError> {
     let parsed = given.as_ref().parse();
-    parsed.map_err(|error| Mistake::new(given.span().start, format!("{key}: {error}")))
+    parsed.map_err(|error| RuleFileError::new(given.span().start, format!("{key}: {error}")))
 }
 
-fn controls(given: &[Spanned<String>]) -> Result<Vec<Control>, Mistake> {
+fn controls(given: &[Spanned<String>]) -> Result<Vec<Control>, RuleFileError> {
     given.iter().map(|text| parsed("controls", text)).collect()
 }
 
@@ -391,7 +398,7 @@ fn maybe_set<T: Ord, E: fmt::Display>(
     key: &str,
     given: Option<&Spanned<Vec<Spanned<String>>>>,
     parse: impl Fn(&str) -> Result<T, E>,
-) -> Result<Option<BTreeSet<T>>, Mistake> {
+) -> Result<Option<BTreeSet<T>>, RuleFileError> {
     let Some(given) = given else {
         return Ok(None);
     };
@@ -400,10 +407,10 @@ fn maybe_set<T: Ord, E: fmt::Display>(
 }
 
 /// An empty list is a slip: nothing would be allowed, or meant.
-fn not_empty(key: &str, given: &Spanned<Vec<Spanned<String>>>) -> Result<(), Mistake> {
+fn not_empty(key: &str, given: &Spanned<Vec<Spanned<String>>>) -> Result<(), RuleFileError> {
     if given.as_ref().is_empty() {
         let problem = format!("{key}: is empty; should have something on it");
-        return Err(Mistake::new(given.span().start, problem));
+        return Err(RuleFileError::new(given.span().start, problem));
     }
     Ok(())
 }
@@ -412,10 +419,10 @@ fn set<T: Ord, E: fmt::Display>(
     key: &str,
     given: &Spanned<Vec<Spanned<String>>>,
     parse: impl Fn(&str) -> Result<T, E>,
-) -> Result<BTreeSet<T>, Mistake> {
+) -> Result<BTreeSet<T>, RuleFileError> {
     let entry = |text: &Spanned<String>| {
         let parsed = parse(text.as_ref());
-        parsed.map_err(|error| Mistake::new(text.span().start, format!("{key}: {error}")))
+        parsed.map_err(|error| RuleFileError::new(text.span().start, format!("{key}: {error}")))
     };
     given.as_ref().iter().map(entry).collect()
 }

@@ -1,14 +1,14 @@
 //! Times as people give them: a date, a time, or how long ago.
 
 use crate::domain::Timestamp;
-use crate::domain::ids::Malformed;
+use crate::domain::ids::ParseError;
 
 const WHAT: &str = "a time such as 2026-10-01, 2026-10-01T09:00:00Z, or 30d, 12h, 45m ago";
 
 /// Reads a time in UTC: RFC 3339, a date (its midnight), `now`, or a span back
 /// from `now` in minutes, hours, days or weeks (`45m`, `12h`, `30d`, `2w`).
 pub(crate) fn parse(text: &str, now: Timestamp) -> Result<Timestamp, String> {
-    let wrong = || Malformed::new(text, WHAT).to_string();
+    let wrong = || ParseError::new(text, WHAT).to_string();
     if text == "now" {
         return Ok(now);
     }

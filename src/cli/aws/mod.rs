@@ -100,8 +100,8 @@ pub(crate) async fn config(args: &AwsArgs) -> Result<SdkConfig, CliError> {
     Ok(config.into_builder().credentials_provider(provider).build())
 }
 
-fn wrong(fault: InvalidSetting) -> CliError {
-    CliError::Usage(InvalidSettings(vec![fault]).to_string())
+fn wrong(call_error: InvalidSetting) -> CliError {
+    CliError::Usage(InvalidSettings(vec![call_error]).to_string())
 }
 
 /// The client's region, if one is set.

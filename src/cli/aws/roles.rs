@@ -19,7 +19,7 @@ use aws_sdk_sts::error::SdkError;
 use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 
 use super::provider_config::provider_config;
-use crate::aws::Fault;
+use crate::aws::CallError;
 use crate::aws::shared_config::SharedConfig;
 use crate::cli::error::CliError;
 use crate::domain::{Clock, SystemClock};
@@ -296,7 +296,7 @@ impl RoleError {
         let mut cause = Some(error);
         while let Some(error) = cause {
             if let Some(refused) = error.downcast_ref::<Self>() {
-                return Some(format!("{refused}: {}", Fault::from(&refused.cause)));
+                return Some(format!("{refused}: {}", CallError::from(&refused.cause)));
             }
             cause = error.source();
         }

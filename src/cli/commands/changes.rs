@@ -3,14 +3,14 @@
 use clap::Args as ClapArgs;
 use serde::Serialize;
 
-use crate::audit::{Basis, ChangeFilter, ToldChange};
+use crate::audit::{Basis, ChangeFilter, ChangeWithRun};
 use crate::cli::args::{
     StoreArgs, parse_connection, parse_kind, parse_provider, parse_status, parse_when,
 };
 use crate::cli::error::{CliError, Exit};
 use crate::cli::render::csv::field;
 use crate::cli::render::text_table::{Cut, TextTable};
-use crate::cli::render::{Answer, Format, FormatArgs, Row, print, print_rows, print_table};
+use crate::cli::render::{Format, FormatArgs, Row, RowAnswer, print, print_rows, print_table};
 use crate::cli::store::Store;
 use crate::cli::suggestions::Asked;
 use crate::cli::{evidence, suggestions};
@@ -18,7 +18,9 @@ use crate::domain::{
     AccountId, Attributes, Cause, Change, ChangeKind, Clock, ConnectionStatus, Digest,
     ProviderType, SystemClock, Timestamp,
 };
-use crate::output::text::{count, or_dash, short, span, what_changed, why};
+use crate::output::text::{
+    count, describe_cause, describe_change, format_time, format_window, or_dash,
+};
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct HistoryArgs {
@@ -84,21 +86,21 @@ pub(crate) async fn history(args: HistoryArgs) -> Result<Exit, CliError> {
             ))?;
             print_table(&history_table(&history.changes))?;
         }
-        return Ok(Exit::Fine);
+        return Ok(Exit::Success);
     }
-    let rows: Vec<ToldChange> = histories.iter().flat_map(|h| h.changes.clone()).collect();
-    let answer = Answer {
+    let rows: Vec<ChangeWithRun> = histories.iter().flat_map(|h| h.changes.clone()).collect();
+    let answer = RowAnswer {
         rows: &rows,
         document: &histories,
         table: |_: &[_]| TextTable::new([]),
         notes: Vec::new(),
     };
     answer.print(format)?;
-    Ok(Exit::Fine)
+    Ok(Exit::Success)
 }
 
 /// One connection's changes as a table.
-pub(crate) fn history_table(changes: &[ToldChange]) -> TextTable {
+pub(crate) fn history_table(changes: &[ChangeWithRun]) -> TextTable {
     let mut table = TextTable::new([
         ("#", Cut::Never),
         ("CHANGE", Cut::Never),
@@ -111,11 +113,11 @@ pub(crate) fn history_table(changes: &[ToldChange]) -> TextTable {
         let cells = [
             change.version.to_string().into(),
             change.kind.to_string().into(),
-            what_changed(change).into(),
-            span(change).into(),
+            describe_change(change).into(),
+            format_window(change).into(),
             run_number(told).into(),
         ];
-        table.add(cells, why(told).into_iter().collect());
+        table.add(cells, describe_cause(told).into_iter().collect());
     }
     table
 }
@@ -124,7 +126,7 @@ pub(crate) async fn changes(args: ChangesArgs) -> Result<Exit, CliError> {
     check_order(("--since", args.since), ("--until", args.until))?;
     let store = Store::open(&args.store).await?;
     let audit = store.audit();
-    evidence::of_now(&audit, args.account.as_ref()).await?;
+    evidence::current(&audit, args.account.as_ref()).await?;
     Asked::default()
         .status(args.status.as_ref())
         .provider(args.provider.as_ref())
@@ -145,14 +147,14 @@ pub(crate) async fn changes(args: ChangesArgs) -> Result<Exit, CliError> {
         let mut notes = vec![format!(
             "{} observed from {} to {}",
             count(number, "change"),
-            short(args.since),
-            short(args.until)
+            format_time(args.since),
+            format_time(args.until)
         )];
         notes.extend(evidence::lines(&rests_on));
-        notes.extend(evidence::unsettled(args.until));
+        notes.extend(evidence::not_final_note(args.until));
         notes
     };
-    let looked = evidence::looked(&rests_on, args.since);
+    let looked = evidence::require_complete_run_since(&rests_on, args.since);
     let format = args.format.get();
     let document = Changes {
         since: args.since,
@@ -160,26 +162,26 @@ pub(crate) async fn changes(args: ChangesArgs) -> Result<Exit, CliError> {
         rests_on: &rests_on,
         changes: [],
     };
-    let Some(mut sink) = format.sink::<ToldChange>(&document) else {
+    let Some(mut writer) = format.writer::<ChangeWithRun>(&document) else {
         let changes = audit.changes(&filter).await.map_err(CliError::failure)?;
         if looked.is_ok() || !changes.is_empty() {
             print_rows(&change_table(&changes), &notes(changes.len()))?;
         }
-        return looked.map(|()| Exit::Fine);
+        return looked.map(|()| Exit::Success);
     };
     let mut number = 0;
     let each = |change| {
-        sink.put(&change);
+        writer.write_row(&change);
         number += 1;
-        sink.is_open()
+        writer.wants_more()
     };
     let done = audit.each_change(&filter, each).await;
     done.map_err(CliError::failure)?;
     if looked.is_ok() || number > 0 {
-        sink.end()?;
+        writer.finish()?;
         format.note(&notes(number));
     }
-    looked.map(|()| Exit::Fine)
+    looked.map(|()| Exit::Success)
 }
 
 /// What a document of changes says, and at its end the list that they go into.
@@ -193,7 +195,7 @@ struct Changes<'a> {
 
 /// Changes of several connections as a table; who called what stands under
 /// the change.
-pub(crate) fn change_table(changes: &[ToldChange]) -> TextTable {
+pub(crate) fn change_table(changes: &[ChangeWithRun]) -> TextTable {
     let mut table = TextTable::new([
         ("HAPPENED BETWEEN", Cut::Never),
         ("CHANGE", Cut::Never),
@@ -207,21 +209,21 @@ pub(crate) fn change_table(changes: &[ToldChange]) -> TextTable {
         let change = &told.change;
         let now = change.after.as_ref().or(change.before.as_ref());
         let cells = [
-            span(change).into(),
+            format_window(change).into(),
             change.kind.to_string().into(),
             or_dash(now.and_then(|now| now.connection_name.as_deref())).into(),
-            what_changed(change).into(),
+            describe_change(change).into(),
             run_number(told).into(),
             change.account.to_string().into(),
             change.arn.to_string().into(),
         ];
-        table.add(cells, why(told).into_iter().collect());
+        table.add(cells, describe_cause(told).into_iter().collect());
     }
     table
 }
 
 /// The number of the run that saw a change.
-pub(crate) fn run_number(told: &ToldChange) -> String {
+pub(crate) fn run_number(told: &ChangeWithRun) -> String {
     match &told.run {
         Some(run) => run.sequence.to_string(),
         None => "not recorded".to_owned(),
@@ -238,8 +240,8 @@ pub(crate) fn check_order(
     }
     Err(CliError::Usage(format!(
         "{first} {} is not before {second} {}",
-        short(since),
-        short(until)
+        format_time(since),
+        format_time(until)
     )))
 }
 
@@ -335,7 +337,7 @@ pub(crate) fn change_fields(change: &Change, digest: Digest) -> Vec<String> {
     fields
 }
 
-impl Row for ToldChange {
+impl Row for ChangeWithRun {
     fn header() -> Vec<&'static str> {
         let mut header = change_header();
         header.extend([

@@ -13,7 +13,7 @@ use crate::cli::evidence;
 use crate::cli::render::check::CheckFormatArgs;
 use crate::cli::render::{check, print};
 use crate::cli::store::Store;
-use crate::compliance::check::{Checked, Verdict};
+use crate::compliance::check::{CheckReport, Verdict};
 use crate::compliance::evidence::Moment;
 use crate::domain::{AccountId, Clock, SystemClock, Timestamp};
 
@@ -48,10 +48,10 @@ pub(crate) struct CheckArgs {
 pub(crate) async fn run(args: CheckArgs) -> Result<Exit, CliError> {
     if args.print_sample_rules {
         print(SAMPLE)?;
-        return Ok(Exit::Fine);
+        return Ok(Exit::Success);
     }
     if let Some(at) = args.as_of {
-        evidence::not_in_the_future("--as-of", at)?;
+        evidence::require_past("--as-of", at)?;
     }
     let rules = args.flags.with_file(args.rules.as_deref())?;
     let store = Store::open(&args.store).await?;
@@ -60,34 +60,45 @@ pub(crate) async fn run(args: CheckArgs) -> Result<Exit, CliError> {
         Some(at) => Moment::AsOf(at),
         None => Moment::Now(SystemClock.now()),
     };
-    let checked = audit.check(&rules, args.account.as_ref(), moment).await;
-    let checked = checked.map_err(CliError::failure)?;
+    let check_report = audit.check(&rules, args.account.as_ref(), moment).await;
+    let check_report = check_report.map_err(CliError::failure)?;
     // An account that a rule names is judged whether or not it is recorded.
     let names_accounts = rules.iter().any(|rule| rule.scope.accounts.is_some());
-    if !names_accounts && !has_unreadable_basis(&checked) {
-        evidence::recorded(&audit, &checked.rests_on, args.account.as_ref(), args.as_of).await?;
+    if !names_accounts && !has_unreadable_basis(&check_report) {
+        evidence::require_runs(
+            &audit,
+            &check_report.rests_on,
+            args.account.as_ref(),
+            args.as_of,
+        )
+        .await?;
     }
     args.flags.asked(&rules).refuse_unknown(&audit).await?;
-    check::print(&checked, args.format.get(), args.as_of)?;
-    Ok(exit(&checked))
+    check::print(&check_report, args.format.get(), args.as_of)?;
+    Ok(exit(&check_report))
 }
 
 /// Whether the runs of an account can't be read: that is not as if there were
 /// none.
-fn has_unreadable_basis(checked: &Checked) -> bool {
-    let read: BTreeSet<&AccountId> = checked.rests_on.iter().map(|b| &b.account).collect();
-    let mut judgements = checked.rules.iter().flat_map(|rule| &rule.accounts);
-    judgements.any(|judgement| !read.contains(&judgement.account))
+fn has_unreadable_basis(check_report: &CheckReport) -> bool {
+    let read: BTreeSet<&AccountId> = check_report.rests_on.iter().map(|b| &b.account).collect();
+    let mut results = check_report.rules.iter().flat_map(|rule| &rule.accounts);
+    results.any(|result| !read.contains(&result.account))
 }
 
 /// A finding is one whatever else is not known.
-fn exit(checked: &Checked) -> Exit {
-    let any = |verdict| checked.rules.iter().any(|rule| rule.verdict == verdict);
+fn exit(check_report: &CheckReport) -> Exit {
+    let any = |verdict| {
+        check_report
+            .rules
+            .iter()
+            .any(|rule| rule.verdict == verdict)
+    };
     if any(Verdict::Fail) {
         Exit::Findings
-    } else if any(Verdict::NotJudged) {
+    } else if any(Verdict::InsufficientData) {
         Exit::NoEvidence
     } else {
-        Exit::Fine
+        Exit::Success
     }
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::cli::args::parse_every;
 use crate::cli::error::{CliError, Exit};
 use crate::cli::render::text_table::{Cell, Cut, TextTable};
-use crate::cli::render::{Answer, Format, FormatArgs, Row, print};
+use crate::cli::render::{Format, FormatArgs, Row, RowAnswer, print};
 use crate::cost::prices::{Item, PRICES};
 use crate::cost::{Bill, Line, Plan, PriceList};
 
@@ -78,7 +78,7 @@ struct Amount<'a> {
 pub(crate) fn run(args: CostArgs) -> Result<Exit, CliError> {
     if args.print_prices {
         print(PRICES)?;
-        return Ok(Exit::Fine);
+        return Ok(Exit::Success);
     }
     let prices = match &args.prices {
         None => PriceList::parse(PRICES),
@@ -115,14 +115,14 @@ pub(crate) fn run(args: CostArgs) -> Result<Exit, CliError> {
         free_tier: args.free_tier,
         months: &bills,
     };
-    Answer {
+    RowAnswer {
         rows: &amounts,
         document: &document,
         table: |_: &[_]| table,
         notes,
     }
     .print(format)?;
-    Ok(Exit::Fine)
+    Ok(Exit::Success)
 }
 
 impl CostArgs {

@@ -9,22 +9,22 @@ use super::changes::{change_table, history_table};
 use super::list::connection_table;
 use super::runs::run_table;
 use crate::audit::{Audit, ChangeFilter, ConnectionFilter};
-use crate::aws::Patience;
+use crate::aws::RetryPolicy;
 use crate::cli::error::{CliError, Exit};
 use crate::cli::render::{print, print_table};
 use crate::cli::store::open_file;
 use crate::domain::{AccountId, ChangeKind, Clock, Region, SystemClock, Timestamp};
 use crate::inventory::summary::Summary;
-use crate::inventory::{Inventory, Policy};
+use crate::inventory::{Inventory, RunOptions};
 use crate::lambda::config::{DEFAULT_CONCURRENCY, DEFAULT_GUARD};
-use crate::lambda::handler::{Accounts, Handler, HandlerError};
+use crate::lambda::handler::{AllowedAccounts, Handler, HandlerError};
 use crate::listing::{CodeConnections, Limits};
-use crate::local::codeconnections::StandIn;
+use crate::local::codeconnections::CodeConnectionsEmulator;
 use crate::local::demo_account::{ACCOUNT, REGIONS, Step};
 use crate::local::embedded::Open;
-use crate::local::{EmbeddedTable, ManualClock, StandInService, demo_account};
+use crate::local::{EmbeddedTable, EmulatorService, ManualClock, demo_account};
 use crate::output::escape::printable;
-use crate::output::text::{count, or_dash, short};
+use crate::output::text::{count, format_time, or_dash};
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct DemoArgs {
@@ -47,8 +47,8 @@ type DemoHandler = Handler<CodeConnections, Arc<ManualClock>>;
 
 pub(crate) async fn run(args: DemoArgs) -> Result<Exit, CliError> {
     // First the port: without it, no file is made.
-    let stand_in = demo_account::stand_in().map_err(CliError::failure)?;
-    let service = StandInService::start(stand_in.clone(), args.port)
+    let codeconnections = demo_account::codeconnections().map_err(CliError::failure)?;
+    let service = EmulatorService::start(codeconnections.clone(), args.port)
         .await
         .map_err(|error| CliError::Usage(format!("--port {}: {error}", args.port)))?;
     let (dir, temporary) = match &args.dir {
@@ -81,7 +81,7 @@ pub(crate) async fn run(args: DemoArgs) -> Result<Exit, CliError> {
     let handler = handler(&service, &embedded, Arc::clone(&clock))?;
     print(INTRODUCTION)?;
     for (number, step) in steps.iter().enumerate() {
-        take(number + 1, step, &stand_in, &handler, &clock).await?;
+        take(number + 1, step, &codeconnections, &handler, &clock).await?;
     }
     report(&Audit::new(embedded.table().clone())).await?;
     match &temporary {
@@ -94,7 +94,7 @@ pub(crate) async fn run(args: DemoArgs) -> Result<Exit, CliError> {
     if args.serve {
         serve(&service).await?;
     }
-    Ok(Exit::Fine)
+    Ok(Exit::Success)
 }
 
 const INTRODUCTION: &str = "\
@@ -105,7 +105,7 @@ the events that AWS would send.
 ";
 
 fn handler(
-    service: &StandInService,
+    service: &EmulatorService,
     embedded: &EmbeddedTable,
     clock: Arc<ManualClock>,
 ) -> Result<DemoHandler, CliError> {
@@ -116,14 +116,14 @@ fn handler(
             source: CodeConnections::new(service.config(), Some(account.clone()), None),
             table: embedded.table().clone(),
             clock,
-            policy: Policy {
+            options: RunOptions {
                 guard: DEFAULT_GUARD,
                 concurrency: DEFAULT_CONCURRENCY,
-                patience: Patience::default(),
+                retry_policy: RetryPolicy::default(),
                 limits: Limits::default(),
             },
         },
-        accounts: Accounts::Listed(vec![account]),
+        accounts: AllowedAccounts::Listed(vec![account]),
         regions: regions.map_err(CliError::failure)?,
         retired_regions: Vec::new(),
         random: || fastrand::u128(..),
@@ -133,19 +133,19 @@ fn handler(
 async fn take(
     number: usize,
     step: &Step,
-    stand_in: &StandIn,
+    codeconnections: &CodeConnectionsEmulator,
     handler: &DemoHandler,
     clock: &ManualClock,
 ) -> Result<(), CliError> {
     clock.advance(step.after);
-    let event = step.happen(stand_in).map_err(CliError::failure)?;
+    let event = step.happen(codeconnections).map_err(CliError::failure)?;
     let answer = match handler.handle(&event, REMAINING).await {
         Ok(answer) | Err(HandlerError::RunFailed(answer)) => answer,
         Err(error) => return Err(CliError::failure(error)),
     };
     print(&format!(
         "{number}. {}: {}\n",
-        short(clock.now()),
+        format_time(clock.now()),
         step.says
     ))?;
     for run in answer.runs() {
@@ -246,7 +246,7 @@ async fn report(audit: &Audit) -> Result<(), CliError> {
     print_table(&run_table(&runs))
 }
 
-async fn serve(service: &StandInService) -> Result<(), CliError> {
+async fn serve(service: &EmulatorService) -> Result<(), CliError> {
     let endpoint = service.endpoint();
     print(&format!(
         "

@@ -12,10 +12,13 @@ use crate::audit::{Basis, Difference, DifferenceKind};
 use crate::cli::error::{CliError, Exit};
 use crate::cli::evidence;
 use crate::cli::render::text_table::{Cut, TextTable};
-use crate::cli::render::{Answer, FormatArgs, Row};
+use crate::cli::render::{FormatArgs, Row, RowAnswer};
 use crate::cli::store::Store;
 use crate::domain::Timestamp;
-use crate::output::text::{count, differences, or_dash, short, span, what_changed, why};
+use crate::output::text::{
+    count, describe_cause, describe_change, describe_differences, format_time, format_window,
+    or_dash,
+};
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct DiffArgs {
@@ -43,7 +46,7 @@ struct Differences {
 
 pub(crate) async fn run(args: DiffArgs) -> Result<Exit, CliError> {
     check_order(("T1", args.first), ("T2", args.second))?;
-    evidence::not_in_the_future("T2", args.second)?;
+    evidence::require_past("T2", args.second)?;
     let store = Store::open(&args.store).await?;
     let audit = store.audit();
     let account = args.filter.account.clone();
@@ -54,8 +57,8 @@ pub(crate) async fn run(args: DiffArgs) -> Result<Exit, CliError> {
             .bases(account.as_ref(), at)
             .await
             .map_err(CliError::failure)?;
-        evidence::recorded(&audit, bases, account.as_ref(), Some(at)).await?;
-        evidence::covered(bases)?;
+        evidence::require_runs(&audit, bases, account.as_ref(), Some(at)).await?;
+        evidence::require_complete_run(bases)?;
     }
     Asked::of(&filter).refuse_unknown(&audit).await?;
     let found = audit.diff(&filter, (args.first, args.second)).await;
@@ -68,26 +71,26 @@ pub(crate) async fn run(args: DiffArgs) -> Result<Exit, CliError> {
     let mut notes = vec![format!(
         "{} different from {} to {}",
         count(found.differences.len(), "connection"),
-        short(args.first),
-        short(args.second)
+        format_time(args.first),
+        format_time(args.second)
     )];
     for (bases, at) in found.rests_on.iter().zip([args.first, args.second]) {
-        notes.push(format!("as of {}:", short(at)));
+        notes.push(format!("as of {}:", format_time(at)));
         notes.extend(
             evidence::lines(bases)
                 .iter()
                 .map(|line| format!("  {line}")),
         );
     }
-    notes.extend(evidence::unsettled(args.second));
-    let answer = Answer {
+    notes.extend(evidence::not_final_note(args.second));
+    let answer = RowAnswer {
         rows: &found.differences,
         document: &found,
         table: difference_table,
         notes,
     };
     answer.print(args.format.get())?;
-    Ok(Exit::Fine)
+    Ok(Exit::Success)
 }
 
 fn difference_table(found: &[Difference]) -> TextTable {
@@ -104,12 +107,12 @@ fn difference_table(found: &[Difference]) -> TextTable {
             let change = &told.change;
             let step = format!(
                 "{}: {} {}, run {}",
-                span(change),
+                format_window(change),
                 change.kind,
-                what_changed(change),
+                describe_change(change),
                 run_number(told)
             );
-            std::iter::once(step).chain(why(told))
+            std::iter::once(step).chain(describe_cause(told))
         });
         let cells = [
             difference.kind.as_str().to_owned().into(),
@@ -126,7 +129,7 @@ fn difference_table(found: &[Difference]) -> TextTable {
 fn net(difference: &Difference) -> String {
     match (difference.kind, &difference.before, &difference.after) {
         (DifferenceKind::Changed, Some(before), Some(after)) => {
-            differences(before, after).join(", ")
+            describe_differences(before, after).join(", ")
         }
         (DifferenceKind::Removed, Some(before), _) => format!("was {}", before.status_word()),
         (_, _, Some(after)) => after.status_word().to_owned(),

@@ -12,7 +12,7 @@ use crate::audit::{Audit, AuditError, ConnectionRow};
 use crate::aws::Meter;
 use crate::cli::args::StoreArgs;
 use crate::cli::error::{CliError, Exit};
-use crate::cli::render::row_writer::{Lines, Sink};
+use crate::cli::render::row_writer::{LineFormat, RowWriter};
 use crate::cli::render::{Row, csv};
 use crate::cli::store::Store;
 use crate::cli::{evidence, progress};
@@ -64,7 +64,7 @@ pub(crate) async fn run(args: ExportArgs) -> Result<Exit, CliError> {
     let store = Store::open(&args.store).await?;
     let meter = Arc::new(Meter::default());
     let audit = Audit::new(store.table().metered(Arc::clone(&meter)));
-    let bases = evidence::of_now(&audit, args.account.as_ref()).await?;
+    let bases = evidence::current(&audit, args.account.as_ref()).await?;
     let accounts: Vec<AccountId> = bases.into_iter().map(|basis| basis.account).collect();
     let header = match args.what {
         What::Connections => ExportedConnection::header(),
@@ -72,18 +72,18 @@ pub(crate) async fn run(args: ExportArgs) -> Result<Exit, CliError> {
         What::Runs => ExportedRun::header(),
     };
     let lines = match args.format {
-        Format::Csv => Lines::Csv,
-        Format::Jsonl | Format::Ocsf => Lines::Jsonl,
+        Format::Csv => LineFormat::Csv,
+        Format::Jsonl | Format::Ocsf => LineFormat::Jsonl,
     };
-    let mut sink = Sink::new(lines, &header);
+    let mut writer = RowWriter::new(lines, &header);
     let exported = async {
         match args.what {
             What::Connections => {
                 let ocsf = args.format == Format::Ocsf;
-                connections(&audit, &accounts, ocsf, &mut sink).await
+                connections(&audit, &accounts, ocsf, &mut writer).await
             }
-            What::Changes => changes(&audit, &accounts, &mut sink).await,
-            What::Runs => runs(&audit, &accounts, &mut sink).await,
+            What::Changes => changes(&audit, &accounts, &mut writer).await,
+            What::Runs => runs(&audit, &accounts, &mut writer).await,
         }
     };
     let exported = if io::stdout().is_terminal() {
@@ -94,61 +94,69 @@ pub(crate) async fn run(args: ExportArgs) -> Result<Exit, CliError> {
         progress::shown(exported, read).await
     };
     exported.map_err(CliError::failure)?;
-    sink.end()?;
-    Ok(Exit::Fine)
+    writer.finish()?;
+    Ok(Exit::Success)
 }
 
 async fn connections(
     audit: &Audit,
     accounts: &[AccountId],
     ocsf: bool,
-    sink: &mut Sink,
+    writer: &mut RowWriter,
 ) -> Result<(), AuditError> {
     for account in accounts {
         audit
             .table()
             .each_snapshot(account, |snapshot| {
                 if !ocsf {
-                    sink.put(&ExportedConnection::new(account, snapshot));
+                    writer.write_row(&ExportedConnection::new(account, snapshot));
                 } else if !snapshot.is_deleted() {
                     // The class has no word for what is gone.
                     let record = ConnectionRecord::of_snapshot(account, &snapshot);
-                    sink.put_json(&inventory_event(&record));
+                    writer.write_json(&inventory_event(&record));
                 }
-                sink.is_open()
+                writer.wants_more()
             })
             .await?;
     }
     Ok(())
 }
 
-async fn changes(audit: &Audit, accounts: &[AccountId], sink: &mut Sink) -> Result<(), AuditError> {
+async fn changes(
+    audit: &Audit,
+    accounts: &[AccountId],
+    writer: &mut RowWriter,
+) -> Result<(), AuditError> {
     let ever = Timestamp::from_millis(i64::MAX);
     for account in accounts {
         audit
             .table()
             .each_change_by(account, ever, |change| {
-                sink.put(&ExportedChange {
+                writer.write_row(&ExportedChange {
                     digest: change.digest(),
                     change,
                 });
-                sink.is_open()
+                writer.wants_more()
             })
             .await?;
     }
     Ok(())
 }
 
-async fn runs(audit: &Audit, accounts: &[AccountId], sink: &mut Sink) -> Result<(), AuditError> {
+async fn runs(
+    audit: &Audit,
+    accounts: &[AccountId],
+    writer: &mut RowWriter,
+) -> Result<(), AuditError> {
     for account in accounts {
         audit
             .table()
             .runs_from(account, 1, |run| {
-                sink.put(&ExportedRun {
+                writer.write_row(&ExportedRun {
                     digest: run.digest(),
                     run,
                 });
-                sink.is_open()
+                writer.wants_more()
             })
             .await?;
     }

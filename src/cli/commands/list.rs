@@ -15,7 +15,7 @@ use crate::cli::suggestions::Asked;
 use crate::domain::{
     AccountId, Clock, ConnectionStatus, ProviderType, Region, SystemClock, Timestamp,
 };
-use crate::output::text::{count, or_dash, short};
+use crate::output::text::{count, format_time, or_dash};
 
 /// Which connections are meant.
 #[derive(Debug, Clone, ClapArgs)]
@@ -69,7 +69,7 @@ pub(crate) struct ListArgs {
 /// What a document of connections says, and at its end the list that they go
 /// into.
 #[derive(Debug, Serialize)]
-struct Listed<'a> {
+struct ListDocument<'a> {
     as_of: Option<Timestamp>,
     rests_on: &'a [Basis],
     connections: [(); 0],
@@ -77,7 +77,7 @@ struct Listed<'a> {
 
 pub(crate) async fn run(args: ListArgs) -> Result<Exit, CliError> {
     if let Some(at) = args.as_of {
-        evidence::not_in_the_future("--as-of", at)?;
+        evidence::require_past("--as-of", at)?;
     }
     let store = Store::open(&args.store).await?;
     let audit = store.audit();
@@ -85,26 +85,26 @@ pub(crate) async fn run(args: ListArgs) -> Result<Exit, CliError> {
     let at = args.as_of.unwrap_or_else(|| SystemClock.now());
     let rests_on = audit.bases(filter.account.as_ref(), at).await;
     let rests_on = rests_on.map_err(CliError::failure)?;
-    evidence::recorded(&audit, &rests_on, filter.account.as_ref(), args.as_of).await?;
+    evidence::require_runs(&audit, &rests_on, filter.account.as_ref(), args.as_of).await?;
     Asked::of(&filter).refuse_unknown(&audit).await?;
     let notes = |number| {
         let number = count(number, "connection");
         let mut notes = match args.as_of {
-            Some(at) => vec![format!("{number} as of {}", short(at))],
+            Some(at) => vec![format!("{number} as of {}", format_time(at))],
             None => vec![number],
         };
         notes.extend(evidence::lines(&rests_on));
-        notes.extend(args.as_of.and_then(evidence::unsettled));
+        notes.extend(args.as_of.and_then(evidence::not_final_note));
         notes
     };
-    let covered = evidence::covered(&rests_on);
+    let covered = evidence::require_complete_run(&rests_on);
     let format = args.format.get();
-    let document = Listed {
+    let document = ListDocument {
         as_of: args.as_of,
         rests_on: &rests_on,
         connections: [],
     };
-    let Some(mut sink) = format.sink::<ConnectionRow>(&document) else {
+    let Some(mut writer) = format.writer::<ConnectionRow>(&document) else {
         let connections = match args.as_of {
             Some(at) => audit.connections_as_of(&filter, at).await,
             None => audit.connections(&filter).await,
@@ -113,13 +113,13 @@ pub(crate) async fn run(args: ListArgs) -> Result<Exit, CliError> {
         if covered.is_ok() || !connections.is_empty() {
             print_rows(&connection_table(&connections), &notes(connections.len()))?;
         }
-        return covered.map(|()| Exit::Fine);
+        return covered.map(|()| Exit::Success);
     };
     let mut number = 0;
     let mut each = |row| {
-        sink.put(&row);
+        writer.write_row(&row);
         number += 1;
-        sink.is_open()
+        writer.wants_more()
     };
     let done = match args.as_of {
         Some(at) => {
@@ -132,10 +132,10 @@ pub(crate) async fn run(args: ListArgs) -> Result<Exit, CliError> {
     };
     done.map_err(CliError::failure)?;
     if covered.is_ok() || number > 0 {
-        sink.end()?;
+        writer.finish()?;
         format.note(&notes(number));
     }
-    covered.map(|()| Exit::Fine)
+    covered.map(|()| Exit::Success)
 }
 
 /// Connections as a table.
@@ -156,7 +156,7 @@ pub(crate) fn connection_table(rows: &[ConnectionRow]) -> TextTable {
         let since = row.deleted_at.unwrap_or(row.status_since);
         let cells = [
             Cell::word(status),
-            short(since).into(),
+            format_time(since).into(),
             or_dash(row.connection_name.as_deref()).into(),
             or_dash(row.provider_type.as_ref().map(|p| p.as_str())).into(),
             row.account.to_string().into(),

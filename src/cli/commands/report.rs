@@ -14,7 +14,7 @@ use crate::cli::error::{CliError, Exit, say};
 use crate::cli::store::Store;
 use crate::cli::{evidence, progress};
 use crate::domain::{AccountId, Clock, SystemClock, Timestamp};
-use crate::output::text::{count, short};
+use crate::output::text::{count, format_time};
 use crate::report::{Report, ReportRequest, page};
 
 #[derive(Debug, ClapArgs)]
@@ -56,11 +56,11 @@ pub(crate) async fn run(args: ReportArgs) -> Result<Exit, CliError> {
     if args.since >= args.until {
         return Err(CliError::Usage(format!(
             "--since {} is not before --until {}",
-            short(args.since),
-            short(args.until)
+            format_time(args.since),
+            format_time(args.until)
         )));
     }
-    evidence::not_in_the_future("--until", args.until)?;
+    evidence::require_past("--until", args.until)?;
     let rules = match args.no_rules {
         true => Vec::new(),
         false => args.flags.with_file(args.rules.as_deref())?,
@@ -82,7 +82,7 @@ pub(crate) async fn run(args: ReportArgs) -> Result<Exit, CliError> {
     });
     let report = gathered.await.map_err(CliError::failure)?;
     let bases: Vec<_> = report.accounts.iter().map(|a| a.basis.clone()).collect();
-    evidence::recorded(&audit, &bases, args.account.as_ref(), Some(args.until)).await?;
+    evidence::require_runs(&audit, &bases, args.account.as_ref(), Some(args.until)).await?;
     args.flags.asked(&rules).refuse_unknown(&audit).await?;
     if !report.is_evidence() {
         return Err(CliError::NoEvidence(format!(
@@ -101,7 +101,7 @@ pub(crate) async fn run(args: ReportArgs) -> Result<Exit, CliError> {
         ));
     }
     if report.without_evidence().is_empty() {
-        return Ok(Exit::Fine);
+        return Ok(Exit::Success);
     }
     Err(CliError::NoEvidence(lacking(&report)))
 }
@@ -113,8 +113,8 @@ fn lacking(report: &Report) -> String {
     format!(
         "no complete run of account {} covers any of {} to {}: nothing can be said of its connections then",
         accounts.join(", "),
-        short(report.since),
-        short(report.until)
+        format_time(report.since),
+        format_time(report.until)
     )
 }
 

@@ -9,10 +9,10 @@ use crate::cli::error::{CliError, Exit};
 use crate::cli::evidence;
 use crate::cli::render::csv::field;
 use crate::cli::render::text_table::{Cell, Cut, TextTable};
-use crate::cli::render::{Answer, FormatArgs, Row};
+use crate::cli::render::{FormatArgs, Row, RowAnswer};
 use crate::cli::store::Store;
 use crate::domain::{AccountId, Clock, Outcome, RunRecord, SystemClock, Timestamp};
-use crate::output::text::{count, lasting, short};
+use crate::output::text::{count, format_duration, format_time};
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct RunsArgs {
@@ -53,13 +53,13 @@ pub(crate) async fn run(args: RunsArgs) -> Result<Exit, CliError> {
     {
         return Err(CliError::Usage(format!(
             "--since {} is not before --until {}",
-            short(since),
-            short(until)
+            format_time(since),
+            format_time(until)
         )));
     }
     let store = Store::open(&args.store).await?;
     let audit = store.audit();
-    let bases = evidence::of_now(&audit, args.account.as_ref()).await?;
+    let bases = evidence::current(&audit, args.account.as_ref()).await?;
     let accounts: Vec<AccountId> = bases.into_iter().map(|basis| basis.account).collect();
     if args.gaps {
         gaps(&audit, &accounts, &args).await
@@ -90,14 +90,14 @@ async fn runs(audit: &Audit, accounts: &[AccountId], args: &RunsArgs) -> Result<
         };
         found.extend(of_account.map_err(CliError::failure)?);
     }
-    let answer = Answer {
+    let answer = RowAnswer {
         rows: &found,
         document: &found,
         table: run_table,
         notes: Vec::new(),
     };
     answer.print(args.format.get())?;
-    Ok(Exit::Fine)
+    Ok(Exit::Success)
 }
 
 /// Runs as a table; what is missing of a run stands under it.
@@ -117,7 +117,7 @@ pub(crate) fn run_table(runs: &[RunRecord]) -> TextTable {
         let cells = [
             run.account.to_string().into(),
             run.sequence.to_string().into(),
-            short(run.started_at).into(),
+            format_time(run.started_at).into(),
             Cell::word(run.outcome.as_str()),
             run.trigger.word().to_owned().into(),
             format!("{}/{}", complete.count(), run.listings.len()).into(),
@@ -148,7 +148,7 @@ async fn gaps(audit: &Audit, accounts: &[AccountId], args: &RunsArgs) -> Result<
         let Some(since) = args.since.or(first) else {
             return Err(CliError::NoEvidence(format!(
                 "account {account} had no complete run before {}: all of it is one gap",
-                short(until)
+                format_time(until)
             )));
         };
         let Some(every) = args.every.or_else(|| usual_interval(&runs)) else {
@@ -163,21 +163,21 @@ async fn gaps(audit: &Audit, accounts: &[AccountId], args: &RunsArgs) -> Result<
         notes.push(format!(
             "account {account}: {} of more than {} from {} to {}, {} in all",
             count(of_account.len(), "gap"),
-            lasting(u64::try_from(every).unwrap_or(0)),
-            short(since),
-            short(until),
-            lasting(lasted)
+            format_duration(u64::try_from(every).unwrap_or(0)),
+            format_time(since),
+            format_time(until),
+            format_duration(lasted)
         ));
         found.extend(of_account);
     }
-    let answer = Answer {
+    let answer = RowAnswer {
         rows: &found,
         document: &found,
         table: gap_table,
         notes,
     };
     answer.print(args.format.get())?;
-    Ok(Exit::Fine)
+    Ok(Exit::Success)
 }
 
 fn gap_table(gaps: &[Gap]) -> TextTable {
@@ -188,13 +188,13 @@ fn gap_table(gaps: &[Gap]) -> TextTable {
         ("LASTED", Cut::Never),
         ("MISSED", Cut::Never),
     ]);
-    let or_none = |at: Option<Timestamp>| at.map_or("none".to_owned(), short);
+    let or_none = |at: Option<Timestamp>| at.map_or("none".to_owned(), format_time);
     for gap in gaps {
         let cells = [
             gap.account.to_string().into(),
             or_none(gap.after).into(),
             or_none(gap.before).into(),
-            lasting(gap.lasted_ms).into(),
+            format_duration(gap.lasted_ms).into(),
             gap.missed.to_string().into(),
         ];
         table.add(cells, Vec::new());
@@ -204,7 +204,7 @@ fn gap_table(gaps: &[Gap]) -> TextTable {
 
 fn parse_outcome(text: &str) -> Result<Outcome, String> {
     let outcome = text.to_ascii_uppercase().parse();
-    outcome.map_err(|malformed: crate::domain::ids::Malformed| malformed.to_string())
+    outcome.map_err(|malformed: crate::domain::ids::ParseError| malformed.to_string())
 }
 
 impl Row for RunRecord {

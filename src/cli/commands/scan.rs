@@ -14,19 +14,19 @@ use aws_credential_types::Credentials;
 use aws_sdk_sts::config::Region as SdkRegion;
 use serde_json::{Value, json};
 
-use crate::aws::error::Fault;
+use crate::aws::error::CallError;
 use crate::aws::observer::{Observer, Retry};
-use crate::aws::{Meter, Patience};
+use crate::aws::{Meter, RetryPolicy};
 use crate::cli::error::{CliError, Exit, say};
 use crate::cli::render::{print, print_json};
 use crate::cli::store::Store;
 use crate::cli::{aws, progress};
 use crate::domain::{AccountId, Outcome, Region, SystemClock};
-use crate::inventory::{Inventory, Policy};
+use crate::inventory::{Inventory, RunOptions};
 use crate::lambda::config::check_retired;
 use crate::lambda::event::Request;
-use crate::lambda::handler::{Accounts, Handler, HandlerError};
-use crate::lambda::response::Answer;
+use crate::lambda::handler::{AllowedAccounts, Handler, HandlerError};
+use crate::lambda::response::Response;
 use crate::listing::{CodeConnections, Limits};
 use crate::local::embedded::Open;
 use crate::output::text::summary;
@@ -117,14 +117,14 @@ pub(crate) async fn run(args: ScanArgs) -> Result<Exit, CliError> {
             source: CodeConnections::new(config, Some(account.clone()), None),
             table: store.table().clone(),
             clock: SystemClock,
-            policy: Policy {
+            options: RunOptions {
                 guard: args.tombstone_guard,
                 concurrency: args.max_concurrency,
-                patience: Patience::default(),
+                retry_policy: RetryPolicy::default(),
                 limits: Limits::default(),
             },
         },
-        accounts: Accounts::Listed(vec![account]),
+        accounts: AllowedAccounts::Listed(vec![account]),
         regions,
         retired_regions,
         random: || fastrand::u128(..),
@@ -185,7 +185,7 @@ impl Waits {
     }
 
     fn lines(&self) -> MutexGuard<'_, Vec<String>> {
-        // Lines that a panic left behind are still lines.
+        // LineFormat that a panic left behind are still lines.
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -196,11 +196,11 @@ impl Observer for Waits {
     }
 }
 
-fn tell(answer: &Answer, json: bool) -> Result<Exit, CliError> {
+fn tell(answer: &Response, json: bool) -> Result<Exit, CliError> {
     if json {
         print_json(answer)?;
     }
-    let mut exit = Exit::Fine;
+    let mut exit = Exit::Success;
     for run in answer.runs() {
         if !json {
             print(&summary(run))?;
@@ -272,7 +272,7 @@ async fn own_account(
     let sts = aws_sdk_sts::Client::from_conf(sts.build());
     let problem = match tokio::time::timeout(time, sts.get_caller_identity().send()).await {
         Ok(Ok(identity)) => return account_of(&identity.account.unwrap_or_default()),
-        Ok(Err(error)) => Fault::from(&error).to_string(),
+        Ok(Err(error)) => CallError::from(&error).to_string(),
         Err(_) => "no answer of STS within --timeout".to_owned(),
     };
     Err(CliError::Usage(format!(

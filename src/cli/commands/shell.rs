@@ -103,5 +103,5 @@ pub(crate) fn man(mut command: Command) -> Result<Exit, CliError> {
 
 fn printed(text: Vec<u8>) -> Result<Exit, CliError> {
     print(&String::from_utf8(text).map_err(CliError::failure)?)?;
-    Ok(Exit::Fine)
+    Ok(Exit::Success)
 }

@@ -6,17 +6,17 @@ use clap::Args as ClapArgs;
 
 use super::changes::history_table;
 use crate::audit::timeline::{Segment, SegmentState};
-use crate::audit::{ConnectionRow, Shown};
+use crate::audit::{ConnectionDetail, ConnectionRow};
 use crate::cli::args::{StoreArgs, parse_connection, parse_when};
 use crate::cli::error::{CliError, Exit};
 use crate::cli::render::text_table::TextTable;
-use crate::cli::render::{Answer, Format, FormatArgs, print, print_table};
+use crate::cli::render::{Format, FormatArgs, RowAnswer, print, print_table};
 use crate::cli::store::Store;
 use crate::cli::{evidence, suggestions};
 use crate::domain::digest::canonical_json;
 use crate::domain::{AccountId, Clock, SystemClock, Timestamp};
 use crate::output::escape::printable;
-use crate::output::text::{lasting, or_dash, short};
+use crate::output::text::{format_duration, format_time, or_dash};
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct ShowArgs {
@@ -64,17 +64,17 @@ pub(crate) async fn run(args: ShowArgs) -> Result<Exit, CliError> {
             let notes = evidence::lines(std::slice::from_ref(&shown.rests_on));
             print(&printable_lines(&notes))?;
         }
-        return Ok(Exit::Fine);
+        return Ok(Exit::Success);
     }
     let rows: Vec<ConnectionRow> = shown.iter().map(|s| s.connection.clone()).collect();
-    let answer = Answer {
+    let answer = RowAnswer {
         rows: &rows,
         document: &shown,
         table: |_: &[_]| TextTable::new([]),
         notes: Vec::new(),
     };
     answer.print(format)?;
-    Ok(Exit::Fine)
+    Ok(Exit::Success)
 }
 
 fn printable_lines(notes: &[String]) -> String {
@@ -82,7 +82,7 @@ fn printable_lines(notes: &[String]) -> String {
     format!("\n{lines}")
 }
 
-fn fields(shown: &Shown) -> String {
+fn fields(shown: &ConnectionDetail) -> String {
     let row = &shown.connection;
     let status = match row.deleted_at {
         Some(_) => "DELETED",
@@ -97,8 +97,8 @@ fn fields(shown: &Shown) -> String {
             "status",
             format!(
                 "{status}, for {} (since {})",
-                lasting(shown.in_status_ms),
-                short(since)
+                format_duration(shown.in_status_ms),
+                format_time(since)
             ),
         ),
         (
@@ -112,8 +112,11 @@ fn fields(shown: &Shown) -> String {
         ("lives in", row.region.clone()),
         ("listed in", listed_in.join(", ")),
         ("console", or_dash(row.console_url.as_deref())),
-        ("first seen", short(row.first_seen_at)),
-        ("last seen", row.last_seen_at.map_or("-".to_owned(), short)),
+        ("first seen", format_time(row.first_seen_at)),
+        (
+            "last seen",
+            row.last_seen_at.map_or("-".to_owned(), format_time),
+        ),
         ("changes", row.version.to_string()),
     ];
     let mut text = String::new();
@@ -145,7 +148,7 @@ fn time_line(segments: &[Segment]) -> String {
             meanings.push((sign, meaning));
         }
     }
-    let (from, until) = (short(first.from), short(last.until));
+    let (from, until) = (format_time(first.from), format_time(last.until));
     let apart = LINE.saturating_sub(from.len() + until.len());
     let meanings: Vec<String> = meanings
         .iter()

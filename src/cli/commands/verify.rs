@@ -13,7 +13,7 @@ use crate::cli::error::{CliError, Exit};
 use crate::cli::render::{print, print_json};
 use crate::cli::store::Store;
 use crate::cli::{progress, suggestions};
-use crate::domain::ids::Malformed;
+use crate::domain::ids::ParseError;
 use crate::domain::{AccountId, Clock, Digest, SystemClock};
 use crate::output::escape::printable;
 use crate::output::text::count;
@@ -79,7 +79,7 @@ pub(crate) async fn run(args: VerifyArgs) -> Result<Exit, CliError> {
         )));
     }
     if found.findings.is_empty() {
-        Ok(Exit::Fine)
+        Ok(Exit::Success)
     } else {
         Ok(Exit::Findings)
     }
@@ -119,8 +119,8 @@ fn head_of(line: &str) -> Result<(AccountId, Digest), String> {
     let [account, digest] = words.as_slice() else {
         return Err("should be an account and a digest, with a blank between".to_owned());
     };
-    let account: AccountId = account.parse().map_err(|e: Malformed| e.to_string())?;
-    let digest: Digest = digest.parse().map_err(|e: Malformed| e.to_string())?;
+    let account: AccountId = account.parse().map_err(|e: ParseError| e.to_string())?;
+    let digest: Digest = digest.parse().map_err(|e: ParseError| e.to_string())?;
     Ok((account, digest))
 }
 

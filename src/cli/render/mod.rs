@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::error::CliError;
 pub(crate) use print::{is_read, note, print, print_json, print_rows, print_table, print_with};
 pub(crate) use row::Row;
-use row_writer::{Lines, Sink};
+use row_writer::{LineFormat, RowWriter};
 use text_table::TextTable;
 
 /// How rows come out.
@@ -51,12 +51,12 @@ impl FormatArgs {
 impl Format {
     /// A sink for rows that are written as they come: lines, or in the
     /// list that the document `empty` ends with. A table takes all rows at once.
-    pub(crate) fn sink<R: Row>(self, empty: &impl Serialize) -> Option<Sink> {
+    pub(crate) fn writer<R: Row>(self, empty: &impl Serialize) -> Option<RowWriter> {
         match self {
             Self::Table => None,
-            Self::Json => Some(Sink::document(empty)),
-            Self::Jsonl => Some(Sink::new(Lines::Jsonl, &R::header())),
-            Self::Csv => Some(Sink::new(Lines::Csv, &R::header())),
+            Self::Json => Some(RowWriter::document(empty)),
+            Self::Jsonl => Some(RowWriter::new(LineFormat::Jsonl, &R::header())),
+            Self::Csv => Some(RowWriter::new(LineFormat::Csv, &R::header())),
         }
     }
 
@@ -69,17 +69,17 @@ impl Format {
     }
 
     /// How rows become lines, if they do.
-    pub(crate) fn lines(self) -> Option<Lines> {
+    pub(crate) fn lines(self) -> Option<LineFormat> {
         match self {
-            Self::Jsonl => Some(Lines::Jsonl),
-            Self::Csv => Some(Lines::Csv),
+            Self::Jsonl => Some(LineFormat::Jsonl),
+            Self::Csv => Some(LineFormat::Csv),
             Self::Table | Self::Json => None,
         }
     }
 }
 
 /// An answer: its rows, and the lines that say what it rests on.
-pub(crate) struct Answer<'a, R, D, T> {
+pub(crate) struct RowAnswer<'a, R, D, T> {
     /// The rows.
     pub(crate) rows: &'a [R],
     /// The whole of it as one JSON document.
@@ -90,7 +90,7 @@ pub(crate) struct Answer<'a, R, D, T> {
     pub(crate) notes: Vec<String>,
 }
 
-impl<R: Row, D: Serialize, T: FnOnce(&[R]) -> TextTable> Answer<'_, R, D, T> {
+impl<R: Row, D: Serialize, T: FnOnce(&[R]) -> TextTable> RowAnswer<'_, R, D, T> {
     /// Prints it.
     pub(crate) fn print(self, format: Format) -> Result<(), CliError> {
         let Some(lines) = format.lines() else {
@@ -99,9 +99,9 @@ impl<R: Row, D: Serialize, T: FnOnce(&[R]) -> TextTable> Answer<'_, R, D, T> {
             }
             return print_rows(&(self.table)(self.rows), &self.notes);
         };
-        let mut sink = Sink::new(lines, &R::header());
-        self.rows.iter().for_each(|row| sink.put(row));
-        sink.end()?;
+        let mut writer = RowWriter::new(lines, &R::header());
+        self.rows.iter().for_each(|row| writer.write_row(row));
+        writer.finish()?;
         note(&self.notes);
         Ok(())
     }

@@ -72,14 +72,14 @@ pub(crate) fn is_read(written: io::Result<()>) -> Result<bool, CliError> {
     match written {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
-        Err(error) => Err(CliError::failure(NotPrinted(error))),
+        Err(error) => Err(CliError::failure(StdoutError(error))),
     }
 }
 
 /// Standard output does not take it: a full disk, for one.
 #[derive(Debug, thiserror::Error)]
 #[error("standard output: can't be written")]
-struct NotPrinted(#[source] io::Error);
+struct StdoutError(#[source] io::Error);
 
 /// Writes a value as indented JSON.
 pub(crate) fn print_json(value: &impl Serialize) -> Result<(), CliError> {

@@ -10,7 +10,7 @@ use crate::output::escape::safe_json;
 
 /// How records become lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Lines {
+pub(crate) enum LineFormat {
     /// One JSON object a line.
     Jsonl,
     /// Comma-separated values under a header.
@@ -19,7 +19,7 @@ pub(crate) enum Lines {
 
 /// What records come out as.
 enum Shape {
-    Lines(Lines),
+    LineFormat(LineFormat),
     /// The elements of the list that a JSON document ends with.
     Document {
         is_empty: bool,
@@ -27,7 +27,7 @@ enum Shape {
 }
 
 /// Where records go.
-pub(crate) struct Sink {
+pub(crate) struct RowWriter {
     shape: Shape,
     /// What is not written yet: the header at first.
     text: String,
@@ -48,28 +48,28 @@ struct NoListAtTheEnd;
 /// So much text is written at once.
 const CHUNK: usize = 64 * 1024;
 
-impl Sink {
+impl RowWriter {
     /// A sink that has written nothing yet. The header comes with the first
     /// text, and is there even if there are no records.
-    pub(crate) fn new(lines: Lines, header: &[&str]) -> Self {
-        let mut sink = Self::of(Shape::Lines(lines));
+    pub(crate) fn new(lines: LineFormat, header: &[&str]) -> Self {
+        let mut writer = Self::of(Shape::LineFormat(lines));
         match lines {
-            Lines::Csv => sink.add(csv::header(header)),
-            Lines::Jsonl => {}
+            LineFormat::Csv => writer.add(csv::header(header)),
+            LineFormat::Jsonl => {}
         }
-        sink
+        writer
     }
 
     /// A sink of one JSON document, which is that of `empty` with the records in
     /// the list that it ends with. It has none yet.
     pub(crate) fn document(empty: &impl Serialize) -> Self {
-        let mut sink = Self::of(Shape::Document { is_empty: true });
-        sink.add(json(empty).and_then(|text| {
+        let mut writer = Self::of(Shape::Document { is_empty: true });
+        writer.add(json(empty).and_then(|text| {
             let opened = text.strip_suffix(EMPTY_LIST);
             let opened = opened.map(|before| format!("{before}["));
             opened.ok_or_else(|| CliError::failure(NoListAtTheEnd))
         }));
-        sink
+        writer
     }
 
     fn of(shape: Shape) -> Self {
@@ -82,10 +82,10 @@ impl Sink {
     }
 
     /// Adds a record.
-    pub(crate) fn put(&mut self, record: &impl Row) {
+    pub(crate) fn write_row(&mut self, record: &impl Row) {
         match &mut self.shape {
-            Shape::Lines(Lines::Csv) => self.add(csv::row(&record.csv())),
-            Shape::Lines(Lines::Jsonl) => self.put_json(record),
+            Shape::LineFormat(LineFormat::Csv) => self.add(csv::row(&record.csv())),
+            Shape::LineFormat(LineFormat::Jsonl) => self.write_json(record),
             Shape::Document { is_empty } => {
                 let separator = if std::mem::take(is_empty) { "" } else { "," };
                 self.add(json(record).map(|text| {
@@ -98,7 +98,7 @@ impl Sink {
     }
 
     /// Adds a record that is a line of JSON in any case.
-    pub(crate) fn put_json(&mut self, record: &impl Serialize) {
+    pub(crate) fn write_json(&mut self, record: &impl Serialize) {
         let line = serde_json::to_string(record);
         self.add(
             line.map(|line| safe_json(&line) + "\n")
@@ -107,12 +107,12 @@ impl Sink {
     }
 
     /// Whether there is any use in more records.
-    pub(crate) fn is_open(&self) -> bool {
+    pub(crate) fn wants_more(&self) -> bool {
         self.is_read && self.failed.is_none()
     }
 
     /// Writes what is left.
-    pub(crate) fn end(mut self) -> Result<(), CliError> {
+    pub(crate) fn finish(mut self) -> Result<(), CliError> {
         if let Shape::Document { is_empty } = self.shape {
             let indent = if is_empty { "" } else { "\n  " };
             self.add(Ok(format!("{indent}]\n}}\n")));
@@ -125,7 +125,7 @@ impl Sink {
     }
 
     fn add(&mut self, line: Result<String, CliError>) {
-        if !self.is_open() {
+        if !self.wants_more() {
             return;
         }
         match line {
@@ -138,7 +138,7 @@ impl Sink {
     }
 
     fn flush(&mut self) {
-        if !self.is_open() {
+        if !self.wants_more() {
             return;
         }
         match print_on(&std::mem::take(&mut self.text)) {

@@ -67,7 +67,7 @@ impl Cell {
         let text: String = text.into();
         let colour = match text.as_str() {
             "AVAILABLE" | "COMPLETE" | "PASS" => Some(AnsiColor::Green),
-            "PENDING" | "PARTIAL" | "NOT_JUDGED" => Some(AnsiColor::Yellow),
+            "PENDING" | "PARTIAL" | "INSUFFICIENT_DATA" => Some(AnsiColor::Yellow),
             "ERROR" | "FAILED" | "FAIL" => Some(AnsiColor::Red),
             _ => None,
         };

@@ -41,7 +41,7 @@ pub(super) fn request(event: &Fields<'_>) -> Result<Request, InvalidEvent> {
     Ok(Request {
         account: Some(event.parsed("account")?),
         regions: None,
-        also: vec![region],
+        extra_regions: vec![region],
         filter: Filter::default(),
         accept_deletions: false,
         trigger: Trigger::ApiCalls { calls: vec![call] },

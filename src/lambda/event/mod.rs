@@ -9,7 +9,7 @@ mod api_call;
 
 use serde_json::{Map, Value};
 
-use crate::domain::ids::Malformed;
+use crate::domain::ids::ParseError;
 use crate::domain::{AccountId, Filter, Region, Trigger};
 
 /// What a run is asked to do.
@@ -20,7 +20,7 @@ pub struct Request {
     /// The regions to list, sorted; none means the configured ones.
     pub regions: Option<Vec<Region>>,
     /// Regions to list besides those, sorted: where calls were made.
-    pub also: Vec<Region>,
+    pub extra_regions: Vec<Region>,
     /// What to restrict the listings to.
     pub filter: Filter,
     /// Whether the guard against mass deletion is set aside for this run.
@@ -107,7 +107,7 @@ fn scheduled(event: &Fields<'_>) -> Result<Request, InvalidEvent> {
     Ok(Request {
         account: None,
         regions: None,
-        also: Vec::new(),
+        extra_regions: Vec::new(),
         filter: Filter::default(),
         accept_deletions: false,
         trigger: Trigger::Schedule {
@@ -171,7 +171,7 @@ fn direct(event: &Fields<'_>) -> Result<Request, InvalidEvent> {
             None => None,
         },
         regions,
-        also: Vec::new(),
+        extra_regions: Vec::new(),
         filter,
         accept_deletions: event.flag("accept_deletions")?,
         trigger,
@@ -218,9 +218,9 @@ fn regions(event: &Fields<'_>) -> Result<Option<Vec<Region>>, InvalidEvent> {
     Ok(Some(regions))
 }
 
-fn region_of_host(arn: &str) -> Result<Region, Malformed> {
+fn region_of_host(arn: &str) -> Result<Region, ParseError> {
     let wrong = || {
-        Malformed::new(
+        ParseError::new(
             arn,
             "a host ARN such as arn:aws:codeconnections:eu-west-1:123456789012:host/name-1a2b3c4d",
         )

@@ -6,7 +6,7 @@ use super::arn::Arn;
 use super::credential::{Caller, Credential, root_arn};
 use super::errors::{ErrorKind, ServiceError};
 use super::sessions::{Session, TemporaryCredentials};
-use super::state::World;
+use super::state::ServiceState;
 
 /// What `AssumeRole` is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct RoleRequest<'a> {
     pub duration: Duration,
 }
 
-impl World {
+impl ServiceState {
     /// Who a request counts as made by: the account its access key names, the
     /// session its access key belongs to, or else the default account.
     ///

@@ -6,7 +6,7 @@ use serde_json::Map;
 
 use super::errors::{ErrorKind, ServiceError};
 use super::model::Operation;
-use super::state::{ConnectionRecord, Scope, World};
+use super::state::{ConnectionRecord, Scope, ServiceState};
 use super::tags::initial_tags;
 use super::types::{
     Connection, ConnectionArnInput, ConnectionStatus, CreateConnectionInput,
@@ -40,7 +40,7 @@ impl CreateConnectionInput {
     }
 }
 
-impl World {
+impl ServiceState {
     /// `CreateConnection`.
     ///
     /// # Errors

@@ -26,7 +26,7 @@ use axum::{
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
-use super::StandIn;
+use super::CodeConnectionsEmulator;
 use super::arn::is_account;
 use super::errors::{ErrorKind, ServiceError};
 use super::protocol::{Wire, answer, refuse};
@@ -61,38 +61,49 @@ pub(super) fn is_addressed(headers: &HeaderMap) -> bool {
 }
 
 /// `SetConnectionStatus`.
-pub(super) fn target(stand_in: &StandIn, body: &[u8]) -> Response<Body> {
+pub(super) fn target(codeconnections: &CodeConnectionsEmulator, body: &[u8]) -> Response<Body> {
     respond(body, |SetStatus { arn, status }| {
-        stand_in.world().set_status(&arn, &status)
+        codeconnections.state().set_status(&arn, &status)
     })
 }
 
 /// `POST /_standin/status`
-pub(super) async fn status(State(stand_in): State<StandIn>, body: Bytes) -> Response<Body> {
-    target(&stand_in, &body)
+pub(super) async fn status(
+    State(codeconnections): State<CodeConnectionsEmulator>,
+    body: Bytes,
+) -> Response<Body> {
+    target(&codeconnections, &body)
 }
 
 /// `POST /_standin/share`
-pub(super) async fn share(State(stand_in): State<StandIn>, body: Bytes) -> Response<Body> {
+pub(super) async fn share(
+    State(codeconnections): State<CodeConnectionsEmulator>,
+    body: Bytes,
+) -> Response<Body> {
     respond(&body, |Share { arn, account }| {
         if !is_account(&account) {
             let message = format!("{account} is not an account ID");
             return Err(ServiceError::validation(message));
         }
-        stand_in.world().share(&arn, &account)
+        codeconnections.state().share(&arn, &account)
     })
 }
 
 /// `POST /_standin/members`
-pub(super) async fn members(State(stand_in): State<StandIn>, body: Bytes) -> Response<Body> {
+pub(super) async fn members(
+    State(codeconnections): State<CodeConnectionsEmulator>,
+    body: Bytes,
+) -> Response<Body> {
     respond(&body, |Members { arn, members }| {
-        stand_in.world().set_members(&arn, members)
+        codeconnections.state().set_members(&arn, members)
     })
 }
 
 /// `GET /_standin/connections`
-pub(super) async fn connections(State(stand_in): State<StandIn>) -> Response<Body> {
-    answer(Wire::JSON, &stand_in.world().describe())
+pub(super) async fn connections(
+    State(codeconnections): State<CodeConnectionsEmulator>,
+) -> Response<Body> {
+    answer(Wire::JSON, &codeconnections.state().describe())
 }
 
 fn respond<I: DeserializeOwned>(

@@ -2,7 +2,7 @@
 //! region only.
 
 use super::errors::{ErrorKind, ServiceError};
-use super::state::{HostRecord, Scope, World};
+use super::state::{HostRecord, Scope, ServiceState};
 use super::tags::initial_tags;
 use super::types::{
     CreateHostInput, CreateHostOutput, Done, GetHostOutput, Host, HostArnInput, HostStatus,
@@ -23,7 +23,7 @@ impl CreateHostInput {
     }
 }
 
-impl World {
+impl ServiceState {
     /// `CreateHost`. The new host is pending, as after the real service has put
     /// up its VPC configuration, which takes no time here.
     ///

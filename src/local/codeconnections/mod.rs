@@ -9,19 +9,19 @@
 //! documentation, and where the service model (API version 2023-12-01) settles
 //! a thing, the model.
 //!
-//! * [`StandIn`] is the handle: cheap to clone, and the way for Rust code to
-//!   look at the [`World`] and change it.
+//! * [`CodeConnectionsEmulator`] is the handle: cheap to clone, and the way for Rust code to
+//!   look at the [`ServiceState`] and change it.
 //! * [`serve`] puts it on a listener, [`router`] into another server.
 //! * [`protocol`] reads requests and writes answers by itself, for tests that
 //!   script answers the service would never give.
 //!
 //! ```no_run
 //! use codeconnections_inventory::local::codeconnections::{
-//!     CreateConnectionInput, Options, ProviderType, Scope, StandIn, serve,
+//!     CreateConnectionInput, Options, ProviderType, Scope, CodeConnectionsEmulator, serve,
 //! };
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! let stand_in = StandIn::new(Options::default());
+//! let stand_in = CodeConnectionsEmulator::new(Options::default());
 //! let made = stand_in.world().create_connection(
 //!     &Scope::new("111122223333", "eu-west-1"),
 //!     CreateConnectionInput::new("storefront", ProviderType::GitHub),
@@ -70,30 +70,30 @@ pub use options::{OPT_IN_REGIONS, Options, Quotas, RegionAccess, Visibility};
 pub use registry::DEFAULT_PAGE;
 pub use server::{router, serve};
 pub use sessions::TemporaryCredentials;
-pub use state::{ConnectionRecord, HostRecord, Scope, World};
+pub use state::{ConnectionRecord, HostRecord, Scope, ServiceState};
 pub use types::*;
 
 /// The handle to a stand-in. Clones share the same world.
 #[derive(Clone)]
-pub struct StandIn {
+pub struct CodeConnectionsEmulator {
     shared: Arc<Shared>,
 }
 
 struct Shared {
-    world: Mutex<World>,
+    state: Mutex<ServiceState>,
     faults: Mutex<Option<FaultHook>>,
     request_ids: Mutex<Ids>,
     sequence: AtomicU64,
 }
 
-impl StandIn {
+impl CodeConnectionsEmulator {
     /// A stand-in with an empty world.
     #[must_use]
     pub fn new(options: Options) -> Self {
         Self {
             shared: Arc::new(Shared {
                 request_ids: Mutex::new(Ids::new(options.seed, 2)),
-                world: Mutex::new(World::new(options)),
+                state: Mutex::new(ServiceState::new(options)),
                 faults: Mutex::new(None),
                 sequence: AtomicU64::new(0),
             }),
@@ -102,8 +102,8 @@ impl StandIn {
 
     /// The world, to look at and to change. Requests wait while the guard
     /// lives, so it must not be held across an `await`.
-    pub fn world(&self) -> MutexGuard<'_, World> {
-        lock(&self.shared.world)
+    pub fn state(&self) -> MutexGuard<'_, ServiceState> {
+        lock(&self.shared.state)
     }
 
     /// Lets `hook` decide which requests go wrong from now on.
@@ -119,7 +119,7 @@ impl StandIn {
     /// Every connection there is, in the order they were made.
     #[must_use]
     pub fn connections(&self) -> Vec<ConnectionRecord> {
-        self.world().connections().cloned().collect()
+        self.state().connections().cloned().collect()
     }
 
     /// How many requests to the service there have been.
@@ -143,7 +143,7 @@ impl StandIn {
     }
 }
 
-impl std::fmt::Debug for StandIn {
+impl std::fmt::Debug for CodeConnectionsEmulator {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("StandIn").finish_non_exhaustive()
     }

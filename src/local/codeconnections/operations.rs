@@ -5,9 +5,9 @@ use serde_json::Value;
 
 use super::errors::{ErrorKind, ServiceError};
 use super::model::Operation;
-use super::state::{Scope, World};
+use super::state::{Scope, ServiceState};
 
-impl World {
+impl ServiceState {
     /// Performs `operation` for `scope`: checks the input against the service
     /// model, does the work, and gives the output as it goes on the wire.
     ///

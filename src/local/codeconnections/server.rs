@@ -19,7 +19,7 @@ use super::model::Operation;
 use super::options::RegionAccess;
 use super::protocol::Call;
 use super::state::Scope;
-use super::{StandIn, control, protocol, sts};
+use super::{CodeConnectionsEmulator, control, protocol, sts};
 
 /// The service's inputs are small; this is far more than any of them needs.
 const BODY_LIMIT: usize = 1024 * 1024;
@@ -33,16 +33,19 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 /// # Errors
 ///
 /// When the listener fails for good.
-pub async fn serve(listener: TcpListener, stand_in: StandIn) -> std::io::Result<()> {
+pub async fn serve(
+    listener: TcpListener,
+    codeconnections: CodeConnectionsEmulator,
+) -> std::io::Result<()> {
     // Answers are one small write each. Failing to say so costs time, not truth.
     let listener = listener.tap_io(|stream| {
         let _ = stream.set_nodelay(true);
     });
-    axum::serve(listener, router(stand_in)).await
+    axum::serve(listener, router(codeconnections)).await
 }
 
 /// The routes of the stand-in, for a server that has others besides.
-pub fn router(stand_in: StandIn) -> Router {
+pub fn router(codeconnections: CodeConnectionsEmulator) -> Router {
     Router::new()
         .route("/", post(root))
         .route("/service/{service}/operation/{operation}", post(service))
@@ -51,14 +54,17 @@ pub fn router(stand_in: StandIn) -> Router {
         .route("/_standin/share", post(control::share))
         .route("/_standin/members", post(control::members))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
-        .layer(map_response_with_state(stand_in.clone(), stamp))
-        .with_state(stand_in)
+        .layer(map_response_with_state(codeconnections.clone(), stamp))
+        .with_state(codeconnections)
 }
 
 /// Sees to it that every response has a request ID.
-async fn stamp(State(stand_in): State<StandIn>, mut response: Response<Body>) -> Response<Body> {
+async fn stamp(
+    State(codeconnections): State<CodeConnectionsEmulator>,
+    mut response: Response<Body>,
+) -> Response<Body> {
     if !response.headers().contains_key(REQUEST_ID) {
-        set_request_id(&mut response, &stand_in.next_request_id());
+        set_request_id(&mut response, &codeconnections.next_request_id());
     }
     response
 }
@@ -71,28 +77,34 @@ fn set_request_id(response: &mut Response<Body>, request_id: &str) {
 
 /// `POST /`: STS, the stand-in's own control call, or the service in JSON.
 async fn root(
-    State(stand_in): State<StandIn>,
+    State(codeconnections): State<CodeConnectionsEmulator>,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response<Body> {
     if sts::is_addressed(&headers) {
         // STS puts the ID in the body as well.
-        let request_id = stand_in.next_request_id();
+        let request_id = codeconnections.next_request_id();
         let now = now();
-        let mut response = sts::handle(&mut stand_in.world(), &headers, &body, &request_id, now);
+        let mut response = sts::handle(
+            &mut codeconnections.state(),
+            &headers,
+            &body,
+            &request_id,
+            now,
+        );
         set_request_id(&mut response, &request_id);
         return response;
     }
     if control::is_addressed(&headers) {
-        return control::target(&stand_in, &body);
+        return control::target(&codeconnections, &body);
     }
-    service(State(stand_in), uri, headers, body).await
+    service(State(codeconnections), uri, headers, body).await
 }
 
 /// A request to the service, in either protocol.
 async fn service(
-    State(stand_in): State<StandIn>,
+    State(codeconnections): State<CodeConnectionsEmulator>,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
@@ -102,7 +114,7 @@ async fn service(
         Err(refusal) => return refusal.into_response(),
     };
     let wire = call.wire;
-    match perform(&stand_in, call) {
+    match perform(&codeconnections, call) {
         Ok(output) => protocol::answer(wire, &output),
         Err(Trouble::Refused(error)) => protocol::refuse(wire, &error),
         Err(Trouble::Silent) => std::future::pending().await,
@@ -122,27 +134,30 @@ impl From<ServiceError> for Trouble {
     }
 }
 
-fn perform(stand_in: &StandIn, call: Call) -> Result<serde_json::Value, Trouble> {
-    let caller = stand_in.world().identify(&call.credential, now())?;
+fn perform(
+    codeconnections: &CodeConnectionsEmulator,
+    call: Call,
+) -> Result<serde_json::Value, Trouble> {
+    let caller = codeconnections.state().identify(&call.credential, now())?;
     let scope = Scope::of(&caller, call.wire.namespace);
     // The hook runs without the world's lock, so that it may look at the world.
     let request = RequestInfo {
         account: caller.account,
         region: caller.region,
         operation: call.operation.clone(),
-        sequence: stand_in.next_sequence(),
+        sequence: codeconnections.next_sequence(),
     };
-    if let Some(fault) = stand_in.fault(&request) {
+    if let Some(fault) = codeconnections.fault(&request) {
         return Err(fail(fault, &scope, &call));
     }
-    let mut world = stand_in.world();
-    match world.region_access(&scope) {
+    let mut state = codeconnections.state();
+    match state.region_access(&scope) {
         Some(RegionAccess::Denied) => return Err(fail(Fault::Deny, &scope, &call)),
         Some(RegionAccess::NotEnabled) => return Err(fail(Fault::NotEnabled, &scope, &call)),
         None => {}
     }
     let operation = Operation::find(&call.operation)?;
-    Ok(world.perform(&scope, operation, call.input)?)
+    Ok(state.perform(&scope, operation, call.input)?)
 }
 
 /// What a fault looks like from outside.

@@ -102,7 +102,7 @@ pub struct HostRecord {
 
 /// Every account's connections and hosts.
 #[derive(Debug, Clone)]
-pub struct World {
+pub struct ServiceState {
     pub(super) options: Options,
     pub(super) ids: Ids,
     pub(super) connections: Registry<ConnectionRecord>,
@@ -110,7 +110,7 @@ pub struct World {
     pub(super) sessions: Sessions,
 }
 
-impl World {
+impl ServiceState {
     /// An empty world.
     #[must_use]
     pub fn new(options: Options) -> Self {

@@ -18,7 +18,7 @@ use axum::{
 use super::assume_role::RoleRequest;
 use super::credential::Credential;
 use super::errors::{ErrorKind, ServiceError};
-use super::state::World;
+use super::state::ServiceState;
 
 const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 const DEFAULT_DURATION: u64 = 3600;
@@ -69,13 +69,13 @@ pub(super) fn is_addressed(headers: &HeaderMap) -> bool {
 
 /// Answers a request to STS.
 pub(super) fn handle(
-    world: &mut World,
+    state: &mut ServiceState,
     headers: &HeaderMap,
     body: &[u8],
     request_id: &str,
     now: SystemTime,
 ) -> Response<Body> {
-    let (status, xml) = match act(world, headers, body, now) {
+    let (status, xml) = match act(state, headers, body, now) {
         Ok((action, result)) => (
             StatusCode::OK,
             format!(
@@ -104,12 +104,12 @@ pub(super) fn handle(
 
 /// The action's name and the inside of its result.
 fn act(
-    world: &mut World,
+    state: &mut ServiceState,
     headers: &HeaderMap,
     body: &[u8],
     now: SystemTime,
 ) -> Result<(&'static str, String), StsError> {
-    let caller = world.identify(&Credential::from_headers(headers)?, now)?;
+    let caller = state.identify(&Credential::from_headers(headers)?, now)?;
     let form = read_form(body);
     let field = |name: &str| form.get(name).map(String::as_str);
     match field("Action").unwrap_or_default() {
@@ -129,7 +129,7 @@ fn act(
                 external_id: field("ExternalId"),
                 duration: duration(field("DurationSeconds"))?,
             };
-            let role = world.assume_role(&caller, &request, now)?;
+            let role = state.assume_role(&caller, &request, now)?;
             let credentials = [
                 element("AccessKeyId", &role.access_key),
                 element("SecretAccessKey", &role.secret_key),

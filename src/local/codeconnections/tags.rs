@@ -2,7 +2,7 @@
 
 use super::errors::ServiceError;
 use super::model::Operation;
-use super::state::{Scope, World};
+use super::state::{Scope, ServiceState};
 use super::types::{
     Done, ListTagsForResourceOutput, ResourceArnInput, Tag, TagResourceInput, Tags,
     UntagResourceInput, tag_list,
@@ -56,7 +56,7 @@ fn with_tags(mut tags: Tags, more: Tags, limit: usize) -> Result<Tags, ServiceEr
     Ok(tags)
 }
 
-impl World {
+impl ServiceState {
     /// `TagResource`.
     ///
     /// # Errors

@@ -29,7 +29,7 @@ pub enum Verdict {
     /// It is broken.
     Fail,
     /// What it needs to be judged is not recorded. That is never a pass.
-    NotJudged,
+    InsufficientData,
 }
 
 impl Verdict {
@@ -38,7 +38,7 @@ impl Verdict {
     fn id(self) -> u8 {
         match self {
             Self::Pass => 1,
-            Self::NotJudged => 2,
+            Self::InsufficientData => 2,
             Self::Fail => 3,
         }
     }
@@ -46,7 +46,7 @@ impl Verdict {
     fn caption(self) -> &'static str {
         match self {
             Self::Pass => "Pass",
-            Self::NotJudged => "Warning",
+            Self::InsufficientData => "Warning",
             Self::Fail => "Fail",
         }
     }
@@ -203,11 +203,13 @@ pub fn compliance_event<'a>(rule: &JudgedRule<'a>) -> ComplianceEvent<'a> {
     // A reader who sorts by severity looks for what is to be done.
     let severity = match rule.verdict {
         Verdict::Pass => Severity::Informational,
-        Verdict::Fail | Verdict::NotJudged => rule.severity,
+        Verdict::Fail | Verdict::InsufficientData => rule.severity,
     };
     let remediation = match rule.verdict {
         Verdict::Pass => None,
-        Verdict::Fail | Verdict::NotJudged => rule.remediation.map(|desc| Remediation { desc }),
+        Verdict::Fail | Verdict::InsufficientData => {
+            rule.remediation.map(|desc| Remediation { desc })
+        }
     };
     ComplianceEvent {
         classification: CREATED,

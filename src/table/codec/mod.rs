@@ -14,21 +14,23 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Number, Value};
 
-use super::error::Corrupt;
+use super::error::CorruptItem;
 use super::keys;
-use crate::domain::{AccountId, AccountRecord, Change, Digest, Format, Notice, RunRecord};
+use crate::domain::{
+    AccountId, AccountRecord, Change, Digest, EventSummary, RunRecord, SchemaVersion,
+};
 
 /// An item as DynamoDB gives it.
 pub type Item = HashMap<String, AttributeValue>;
 
-/// The attribute that holds the [`Format`] of its item.
+/// The attribute that holds the [`SchemaVersion`] of its item.
 pub const FORMAT_ATTRIBUTE: &str = "v";
 /// The attribute that holds the [`Digest`] of a record, or of a snapshot's
 /// last change.
 pub const DIGEST: &str = "digest";
 /// The attribute that holds a snapshot's [`Seal`](crate::domain::Seal).
 pub const SEAL: &str = "seal";
-/// The attribute that holds a change's [`Notice`]. It repeats the change, and
+/// The attribute that holds a change's [`EventSummary`]. It repeats the change, and
 /// is in no digest.
 pub const NOTICE: &str = "notice";
 
@@ -51,8 +53,8 @@ pub fn change_item_with(change: &Change, digest: Digest) -> Item {
         ),
         (DIGEST.into(), s(digest)),
     ]);
-    if change.format >= Format::Three
-        && let Ok(notice) = serde_json::to_value(Notice::of(change))
+    if change.format >= SchemaVersion::V3
+        && let Ok(notice) = serde_json::to_value(EventSummary::of(change))
     {
         item.insert(NOTICE.into(), to_attribute(notice));
     }
@@ -73,7 +75,7 @@ pub fn run_item(run: &RunRecord) -> Item {
 /// An account's record as an item.
 pub fn account_item(record: &AccountRecord) -> Item {
     let mut item = to_item(record, record.format);
-    if record.format != Format::One {
+    if record.format != SchemaVersion::V1 {
         item.insert(DIGEST.into(), s(record.digest()));
     }
     item.extend([
@@ -89,10 +91,10 @@ pub fn account_item(record: &AccountRecord) -> Item {
 /// is not believed: the next run would otherwise build on it.
 ///
 /// # Errors
-/// [`Corrupt`], if the item is no such record.
-pub fn read_account(item: &Item) -> Result<AccountRecord, Corrupt> {
+/// [`CorruptItem`], if the item is no such record.
+pub fn read_account(item: &Item) -> Result<AccountRecord, CorruptItem> {
     let record: AccountRecord = read_record(item)?;
-    if record.format != Format::One {
+    if record.format != SchemaVersion::V1 {
         let digest: Digest = match item.get(DIGEST) {
             None => return Err(wrong(item, DIGEST, &"is missing")),
             Some(AttributeValue::S(text)) => text
@@ -110,8 +112,8 @@ pub fn read_account(item: &Item) -> Result<AccountRecord, Corrupt> {
 /// Reads a change or a run, or an account's record whatever its digest.
 ///
 /// # Errors
-/// [`Corrupt`], if the item is no such record.
-pub fn read_record<T: DeserializeOwned>(item: impl Borrow<Item>) -> Result<T, Corrupt> {
+/// [`CorruptItem`], if the item is no such record.
+pub fn read_record<T: DeserializeOwned>(item: impl Borrow<Item>) -> Result<T, CorruptItem> {
     let item = item.borrow();
     format_of(item)?;
     let mut map = Map::new();
@@ -130,7 +132,7 @@ pub fn read_record<T: DeserializeOwned>(item: impl Borrow<Item>) -> Result<T, Co
     })
 }
 
-fn to_item(record: &impl Serialize, format: Format) -> Item {
+fn to_item(record: &impl Serialize, format: SchemaVersion) -> Item {
     let mut item = Item::from([(FORMAT_ATTRIBUTE.to_owned(), n(format))]);
     if let Ok(Value::Object(map)) = serde_json::to_value(record) {
         item.extend(
@@ -189,12 +191,12 @@ fn peek(item: &Item, name: &str) -> String {
     }
 }
 
-fn wrong(item: &Item, attribute: &str, problem: &impl ToString) -> Corrupt {
+fn wrong(item: &Item, attribute: &str, problem: &impl ToString) -> CorruptItem {
     let (pk, sk) = (peek(item, keys::PK), peek(item, keys::SK));
-    Corrupt::new(pk, sk, attribute, &problem.to_string())
+    CorruptItem::new(pk, sk, attribute, &problem.to_string())
 }
 
-fn format_of(item: &Item) -> Result<Format, Corrupt> {
+fn format_of(item: &Item) -> Result<SchemaVersion, CorruptItem> {
     let digits = match item.get(FORMAT_ATTRIBUTE) {
         Some(AttributeValue::N(digits)) => Some(digits.as_str()),
         _ => None,
@@ -203,17 +205,17 @@ fn format_of(item: &Item) -> Result<Format, Corrupt> {
 }
 
 /// The format that a number says, or what is wrong with it.
-pub(crate) fn known_format(digits: Option<&str>) -> Result<Format, String> {
+pub(crate) fn known_format(digits: Option<&str>) -> Result<SchemaVersion, String> {
     let Some(digits) = digits else {
         return Err("is missing: no item of this inventory".to_owned());
     };
     // As it is written, and in no other way.
     let known = match digits {
-        "1" => Some(Format::One),
-        "2" => Some(Format::Two),
-        "3" => Some(Format::Three),
-        "4" => Some(Format::Four),
-        "5" => Some(Format::Five),
+        "1" => Some(SchemaVersion::V1),
+        "2" => Some(SchemaVersion::V2),
+        "3" => Some(SchemaVersion::V3),
+        "4" => Some(SchemaVersion::V4),
+        "5" => Some(SchemaVersion::V5),
         _ => None,
     };
     known.ok_or_else(|| format!("is {digits}: this software reads formats 1 to 5"))

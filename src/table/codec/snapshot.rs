@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{DIGEST, FORMAT_ATTRIBUTE, Item, SEAL, n, s};
 use crate::domain::{
-    AccountId, Attributes, Format, Presence, Region, Seal, Snapshot, UnknownMembers,
+    AccountId, Attributes, Presence, Region, SchemaVersion, Seal, Snapshot, UnknownMembers,
 };
 use crate::table::{codec, keys};
 
@@ -58,8 +58,11 @@ pub fn snapshot_attributes(
         ("version", Some(n(snapshot.version))),
         ("listed_in", listed_in(&snapshot.listed_in)),
         (DIGEST, Some(s(snapshot.digest))),
-        (SEAL, Some(s(Seal::of(account, snapshot, Format::CURRENT)))),
-        (FORMAT_ATTRIBUTE, Some(n(Format::CURRENT))),
+        (
+            SEAL,
+            Some(s(Seal::of(account, snapshot, SchemaVersion::CURRENT))),
+        ),
+        (FORMAT_ATTRIBUTE, Some(n(SchemaVersion::CURRENT))),
         (
             keys::STATUS_PK,
             in_index.then(|| s(keys::status_pk(status))),
@@ -72,7 +75,7 @@ pub fn snapshot_attributes(
 }
 
 /// A snapshot as an item of `format`.
-pub fn snapshot_item(account: &AccountId, snapshot: &Snapshot, format: Format) -> Item {
+pub fn snapshot_item(account: &AccountId, snapshot: &Snapshot, format: SchemaVersion) -> Item {
     let mut item: Item = snapshot_attributes(account, snapshot)
         .into_iter()
         .filter_map(|(name, value)| Some((name.to_owned(), value?)))
@@ -82,7 +85,7 @@ pub fn snapshot_item(account: &AccountId, snapshot: &Snapshot, format: Format) -
         (keys::SK.to_owned(), s(keys::snapshot_sk(&snapshot.arn))),
         (FORMAT_ATTRIBUTE.to_owned(), n(format)),
     ]);
-    if format == Format::One {
+    if format == SchemaVersion::V1 {
         item.remove(SEAL);
     } else {
         let seal = Seal::of(account, snapshot, format);

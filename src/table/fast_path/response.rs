@@ -27,9 +27,9 @@ impl<T: DeserializeOwned + From<Item> + Debug + Send + 'static> Row for T {}
 
 /// The items of one answer.
 #[derive(Debug)]
-pub(crate) struct Rows<T>(Arc<Mutex<Option<Vec<T>>>>);
+pub(crate) struct PageRows<T>(Arc<Mutex<Option<Vec<T>>>>);
 
-impl<T: Row> Rows<T> {
+impl<T: Row> PageRows<T> {
     /// None yet.
     pub(crate) fn new() -> Self {
         Self(Arc::default())
@@ -82,7 +82,7 @@ struct Consumed {
 
 impl<T: Row> Answer<T> {
     /// The answer as the SDK has it, but for its items.
-    fn into_output(self, rows: &Rows<T>) -> QueryOutput {
+    fn into_output(self, rows: &PageRows<T>) -> QueryOutput {
         rows.put(self.items.map(|few| few.0));
         let consumed = self.consumed_capacity.map(|consumed| {
             ConsumedCapacity::builder()

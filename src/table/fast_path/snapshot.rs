@@ -11,10 +11,10 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use super::value::Value;
 use crate::domain::listing::Window;
 use crate::domain::snapshot::{DELETED, PRESENT};
-use crate::domain::{Attributes, Format, Presence, Region, Seal, Snapshot, UnknownMembers};
+use crate::domain::{Attributes, Presence, Region, SchemaVersion, Seal, Snapshot, UnknownMembers};
 use crate::table::codec::snapshot::UNKNOWN_MEMBERS;
 use crate::table::codec::{DIGEST, FORMAT_ATTRIBUTE, Item, SEAL};
-use crate::table::error::Corrupt;
+use crate::table::error::CorruptItem;
 use crate::table::{codec, keys};
 
 /// An item of an account's partition.
@@ -27,20 +27,20 @@ pub(crate) enum AccountRow {
     /// The account's record, or what stands in its place.
     Record(Item),
     /// A snapshot, or what is wrong with what should be one.
-    Snapshot(Result<Snapshot, Corrupt>),
+    Snapshot(Result<Snapshot, CorruptItem>),
 }
 
 impl From<Item> for AccountRow {
     fn from(item: Item) -> Self {
         match item.get(keys::SK) {
             Some(AttributeValue::S(sk)) if sk == keys::ACCOUNT_SK => Self::Record(item),
-            _ => Self::Snapshot(Stored::of(&item).snapshot()),
+            _ => Self::Snapshot(SnapshotItem::of(&item).snapshot()),
         }
     }
 }
 
-impl From<Stored<'_>> for AccountRow {
-    fn from(stored: Stored<'_>) -> Self {
+impl From<SnapshotItem<'_>> for AccountRow {
+    fn from(stored: SnapshotItem<'_>) -> Self {
         if stored.key(Attribute::Sk) == keys::ACCOUNT_SK {
             Self::Record(stored.into_item())
         } else {
@@ -51,7 +51,7 @@ impl From<Stored<'_>> for AccountRow {
 
 impl<'de> Deserialize<'de> for AccountRow {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Stored::deserialize(deserializer).map(Self::from)
+        SnapshotItem::deserialize(deserializer).map(Self::from)
     }
 }
 
@@ -101,7 +101,7 @@ names! {
     ListedIn = "listed_in",
     Digest = DIGEST,
     Seal = SEAL,
-    Format = FORMAT_ATTRIBUTE,
+    SchemaVersion = FORMAT_ATTRIBUTE,
     StatusPk = keys::STATUS_PK,
     StatusSk = keys::STATUS_SK,
 }
@@ -109,13 +109,13 @@ names! {
 /// An item taken apart, each attribute in a place of its own: to look into a
 /// map for each would hash each name.
 #[derive(Debug)]
-pub(crate) struct Stored<'a> {
+pub(crate) struct SnapshotItem<'a> {
     known: [Option<Value<'a>>; Attribute::NUMBER],
     /// Those that a snapshot does not have.
     others: Vec<(String, AttributeValue)>,
 }
 
-impl<'a> Stored<'a> {
+impl<'a> SnapshotItem<'a> {
     fn empty() -> Self {
         Self {
             known: [const { None }; Attribute::NUMBER],
@@ -143,9 +143,9 @@ impl<'a> Stored<'a> {
     }
 
     /// The snapshot, if its seal fits.
-    pub(crate) fn snapshot(mut self) -> Result<Snapshot, Corrupt> {
+    pub(crate) fn snapshot(mut self) -> Result<Snapshot, CorruptItem> {
         let (snapshot, format) = self.read()?;
-        if format != Format::One {
+        if format != SchemaVersion::V1 {
             let account = keys::account_in(self.key(Attribute::Pk))
                 .ok_or_else(|| self.wrong(Attribute::Pk, &"names no account"))?;
             let sealed: Seal = self.required(Attribute::Seal)?;
@@ -157,7 +157,7 @@ impl<'a> Stored<'a> {
     }
 
     /// The snapshot, whatever its seal.
-    pub(crate) fn unsealed(mut self) -> Result<(Snapshot, Format), Corrupt> {
+    pub(crate) fn unsealed(mut self) -> Result<(Snapshot, SchemaVersion), CorruptItem> {
         self.read()
     }
 
@@ -172,14 +172,14 @@ impl<'a> Stored<'a> {
         }
     }
 
-    fn wrong(&self, name: Attribute, problem: &impl ToString) -> Corrupt {
+    fn wrong(&self, name: Attribute, problem: &impl ToString) -> CorruptItem {
         let (pk, sk) = (self.key(Attribute::Pk), self.key(Attribute::Sk));
         let problem = problem.to_string();
-        Corrupt::new(pk.to_owned(), sk.to_owned(), name.as_str(), &problem)
+        CorruptItem::new(pk.to_owned(), sk.to_owned(), name.as_str(), &problem)
     }
 
     /// Takes all but the keys and the seal.
-    fn read(&mut self) -> Result<(Snapshot, Format), Corrupt> {
+    fn read(&mut self) -> Result<(Snapshot, SchemaVersion), CorruptItem> {
         let Some(arn) = self
             .key(Attribute::Sk)
             .strip_prefix(keys::CONNECTION_PREFIX)
@@ -190,12 +190,12 @@ impl<'a> Stored<'a> {
         let arn = arn
             .parse()
             .map_err(|malformed| self.wrong(Attribute::Sk, &malformed))?;
-        let digits = match self.get(Attribute::Format) {
+        let digits = match self.get(Attribute::SchemaVersion) {
             Some(Value::Number(digits)) => Some(&**digits),
             _ => None,
         };
         let format = codec::known_format(digits)
-            .map_err(|problem| self.wrong(Attribute::Format, &problem))?;
+            .map_err(|problem| self.wrong(Attribute::SchemaVersion, &problem))?;
         let last_seen = Window {
             began_at: self.required(Attribute::LastSeenAt)?,
             ended_at: self.required(Attribute::LastSeenUntil)?,
@@ -239,7 +239,7 @@ impl<'a> Stored<'a> {
         Ok((snapshot, format))
     }
 
-    fn text(&mut self, name: Attribute) -> Result<Option<Cow<'a, str>>, Corrupt> {
+    fn text(&mut self, name: Attribute) -> Result<Option<Cow<'a, str>>, CorruptItem> {
         match self.known[name as usize].take() {
             None => Ok(None),
             Some(Value::Text(text)) => Ok(Some(text)),
@@ -247,12 +247,12 @@ impl<'a> Stored<'a> {
         }
     }
 
-    fn some_text(&mut self, name: Attribute) -> Result<Cow<'a, str>, Corrupt> {
+    fn some_text(&mut self, name: Attribute) -> Result<Cow<'a, str>, CorruptItem> {
         let text = self.text(name)?;
         text.ok_or_else(|| self.wrong(name, &"is missing"))
     }
 
-    fn required<T>(&mut self, name: Attribute) -> Result<T, Corrupt>
+    fn required<T>(&mut self, name: Attribute) -> Result<T, CorruptItem>
     where
         T: FromStr<Err: ToString>,
     {
@@ -261,7 +261,7 @@ impl<'a> Stored<'a> {
             .map_err(|malformed| self.wrong(name, &malformed))
     }
 
-    fn number(&self, name: Attribute) -> Result<u32, Corrupt> {
+    fn number(&self, name: Attribute) -> Result<u32, CorruptItem> {
         match self.get(name) {
             Some(Value::Number(digits)) => digits
                 .parse()
@@ -270,7 +270,7 @@ impl<'a> Stored<'a> {
         }
     }
 
-    fn members(&mut self, name: Attribute) -> Result<UnknownMembers, Corrupt> {
+    fn members(&mut self, name: Attribute) -> Result<UnknownMembers, CorruptItem> {
         let Some(value) = self.known[name as usize].take() else {
             return Ok(UnknownMembers::default());
         };
@@ -279,7 +279,7 @@ impl<'a> Stored<'a> {
         members.ok_or_else(|| self.wrong(name, &"is not a map of values that are written"))
     }
 
-    fn regions(&mut self, name: Attribute) -> Result<Vec<Region>, Corrupt> {
+    fn regions(&mut self, name: Attribute) -> Result<Vec<Region>, CorruptItem> {
         let names = match self.known[name as usize].take() {
             None => return Ok(Vec::new()),
             Some(Value::Texts(names)) => names,
@@ -325,19 +325,19 @@ impl<'de> Deserialize<'de> for Name {
     }
 }
 
-impl<'de> Deserialize<'de> for Stored<'de> {
+impl<'de> Deserialize<'de> for SnapshotItem<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Names;
 
         impl<'de> Visitor<'de> for Names {
-            type Value = Stored<'de>;
+            type Value = SnapshotItem<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an item")
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut stored = Stored::empty();
+                let mut stored = SnapshotItem::empty();
                 while let Some(name) = map.next_key()? {
                     let value: Value<'de> = map.next_value()?;
                     match name {
@@ -357,15 +357,15 @@ impl<'de> Deserialize<'de> for Stored<'de> {
 /// believed: the next run would otherwise put a seal of its own on the edit.
 ///
 /// # Errors
-/// [`Corrupt`] names the attribute that is wrong.
-pub fn read_snapshot(item: &Item) -> Result<Snapshot, Corrupt> {
-    Stored::of(item).snapshot()
+/// [`CorruptItem`] names the attribute that is wrong.
+pub fn read_snapshot(item: &Item) -> Result<Snapshot, CorruptItem> {
+    SnapshotItem::of(item).snapshot()
 }
 
 /// Reads a snapshot whatever its seal.
 ///
 /// # Errors
-/// [`Corrupt`] names the attribute that is wrong.
-pub fn read_unsealed(item: &Item) -> Result<(Snapshot, Format), Corrupt> {
-    Stored::of(item).unsealed()
+/// [`CorruptItem`] names the attribute that is wrong.
+pub fn read_unsealed(item: &Item) -> Result<(Snapshot, SchemaVersion), CorruptItem> {
+    SnapshotItem::of(item).unsealed()
 }

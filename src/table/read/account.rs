@@ -6,7 +6,7 @@ use super::READ_AT_ONCE;
 use super::query::Query;
 use crate::domain::{AccountId, AccountRecord, Change, ConnectionArn, RunRecord, Snapshot};
 use crate::table::client::Table;
-use crate::table::error::{Corrupt, TableError};
+use crate::table::error::{CorruptItem, TableError};
 use crate::table::fast_path::snapshot::{AccountRow, read_snapshot};
 use crate::table::{codec, keys};
 
@@ -18,7 +18,7 @@ pub struct AccountState {
     /// Its snapshots, tombstones too.
     pub snapshots: HashMap<ConnectionArn, Snapshot>,
     /// Items that can't be read: somebody else wrote them.
-    pub corrupt: Vec<Corrupt>,
+    pub corrupt: Vec<CorruptItem>,
 }
 
 impl Table {

@@ -4,14 +4,14 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 
 use super::query::Query;
 use crate::aws::meter::Use;
-use crate::aws::{Fault, FaultKind};
+use crate::aws::{CallError, CallErrorKind};
 use crate::domain::{
     AccountId, Attributes, Change, ConnectionArn, ConnectionStatus, RunRecord, Snapshot, Timestamp,
     UnknownMembers,
 };
 use crate::table::client::Table;
 use crate::table::codec::Item;
-use crate::table::error::{Corrupt, TableError};
+use crate::table::error::{CorruptItem, TableError};
 use crate::table::fast_path::snapshot::read_snapshot;
 use crate::table::schema::{BY_STATUS, BY_TIME};
 use crate::table::{codec, keys};
@@ -22,7 +22,7 @@ const LAST_RUN: u64 = 999_999_999_999;
 /// A connection as the index by status tells it: all but what differs from
 /// run to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InStatus {
+pub struct StatusIndexEntry {
     /// The account that was asked.
     pub account: AccountId,
     /// Its identity.
@@ -67,18 +67,18 @@ impl Pages<'_> {
             .interceptor(table.meter().counts(Use::Read))
             .send()
             .await
-            .map_err(|error| TableError::call("scan", table.name(), table.fault(&error)))?;
+            .map_err(|error| TableError::call("scan", table.name(), table.call_error(&error)))?;
         table.meter().count_read_units(answer.consumed_capacity());
         // An empty page has an empty list.
         let items = answer.items.ok_or_else(|| {
-            let fault = Fault::unreadable("an answer without items");
-            TableError::call("scan", table.name(), fault)
+            let call_error = CallError::unreadable("an answer without items");
+            TableError::call("scan", table.name(), call_error)
         })?;
         // A table is in no order that could be checked.
         if start.is_some() && start == answer.last_evaluated_key {
             let problem = "a page ends where it began: this would never end";
-            let fault = Fault::new(FaultKind::Service, "KeyRepeated", problem);
-            return Err(TableError::call("scan", table.name(), fault));
+            let call_error = CallError::new(CallErrorKind::Service, "KeyRepeated", problem);
+            return Err(TableError::call("scan", table.name(), call_error));
         }
         self.done = answer.last_evaluated_key.is_none();
         self.start = answer.last_evaluated_key;
@@ -99,7 +99,7 @@ impl ChangePages<'_> {
         let Some(page) = self.0.next().await? else {
             return Ok(None);
         };
-        let changes: Result<_, Corrupt> = page.into_iter().map(codec::read_record).collect();
+        let changes: Result<_, CorruptItem> = page.into_iter().map(codec::read_record).collect();
         Ok(Some(changes?))
     }
 
@@ -136,11 +136,17 @@ impl Table {
     ///
     /// # Errors
     /// [`TableError`] if the query fails or an item can't be read.
-    pub async fn in_status(&self, status: &ConnectionStatus) -> Result<Vec<InStatus>, TableError> {
+    pub async fn connections_by_status(
+        &self,
+        status: &ConnectionStatus,
+    ) -> Result<Vec<StatusIndexEntry>, TableError> {
         let pk = keys::status_pk(Some(status));
         let query = Query::index(self, "list connections by status", status, BY_STATUS, pk);
         let items = query.collect(None).await?;
-        Ok(items.into_iter().map(in_status).collect::<Result<_, _>>()?)
+        Ok(items
+            .into_iter()
+            .map(connections_by_status)
+            .collect::<Result<_, _>>()?)
     }
 
     /// Every item of the table once, strongly consistent, a page at a time. Only
@@ -312,7 +318,7 @@ async fn runs_until_enough(
     Ok(())
 }
 
-fn in_status(item: Item) -> Result<InStatus, Corrupt> {
+fn connections_by_status(item: Item) -> Result<StatusIndexEntry, CorruptItem> {
     let text = |name: &str| match item.get(name) {
         None => Ok(None),
         Some(AttributeValue::S(text)) => Ok(Some(text.as_str())),
@@ -323,7 +329,7 @@ fn in_status(item: Item) -> Result<InStatus, Corrupt> {
         parsed.ok_or_else(|| wrong(&item, name, "is missing or not a time"))
     };
     let arn = text(keys::SK)?.and_then(|sk| sk.strip_prefix(keys::CONNECTION_PREFIX)?.parse().ok());
-    Ok(InStatus {
+    Ok(StatusIndexEntry {
         account: codec::account_of(&item)
             .ok_or_else(|| wrong(&item, keys::PK, "names no account"))?,
         arn: arn.ok_or_else(|| wrong(&item, keys::SK, "names no connection"))?,
@@ -347,10 +353,10 @@ fn in_status(item: Item) -> Result<InStatus, Corrupt> {
     })
 }
 
-fn wrong(item: &Item, attribute: &str, problem: &str) -> Corrupt {
+fn wrong(item: &Item, attribute: &str, problem: &str) -> CorruptItem {
     let key = |name: &str| match item.get(name) {
         Some(AttributeValue::S(text)) => text.clone(),
         _ => String::new(),
     };
-    Corrupt::new(key(keys::PK), key(keys::SK), attribute, problem)
+    CorruptItem::new(key(keys::PK), key(keys::SK), attribute, problem)
 }

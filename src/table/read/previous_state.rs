@@ -5,11 +5,11 @@ use std::collections::{HashMap, HashSet};
 
 use super::READ_AT_ONCE;
 use super::query::Query;
-use crate::aws::{Fault, FaultKind};
+use crate::aws::{CallError, CallErrorKind};
 use crate::domain::run::SnapshotsRecord;
 use crate::domain::{AccountId, AccountRecord, ConnectionArn, Digest, Snapshot, Timestamp};
 use crate::table::client::Table;
-use crate::table::error::{Corrupt, TableError};
+use crate::table::error::{CorruptItem, TableError};
 use crate::table::fast_path::snapshot::AccountRow;
 use crate::table::{codec, keys};
 
@@ -28,7 +28,7 @@ pub struct PreviousState {
     /// What stands for all snapshots, tombstones too, as they were read.
     pub recorded: SnapshotsRecord,
     /// Items that can't be read: somebody else wrote them.
-    pub corrupt: Vec<Corrupt>,
+    pub corrupt: Vec<CorruptItem>,
 }
 
 /// A snapshot, as far as a run's record stands for it.
@@ -137,8 +137,8 @@ impl Table {
 fn too_many(account: &AccountId, most: u64) -> TableError {
     let problem =
         format!("more than {most} connections are on record, which is what the memory is for");
-    let fault = Fault::new(FaultKind::Refused, "ConnectionLimit", problem);
-    TableError::call("read account", account, fault)
+    let call_error = CallError::new(CallErrorKind::Refused, "ConnectionLimit", problem);
+    TableError::call("read account", account, call_error)
 }
 
 /// Snapshots for which room is made before they are read: what grows as they

@@ -1,11 +1,11 @@
 //! Queries: the pages of one partition of the table or of an index.
 
 use crate::aws::meter::Use;
-use crate::aws::{Fault, FaultKind};
+use crate::aws::{CallError, CallErrorKind};
 use crate::table::client::Table;
 use crate::table::codec::{Item, s};
 use crate::table::error::TableError;
-use crate::table::fast_path::response::{Row, Rows};
+use crate::table::fast_path::response::{PageRows, Row};
 use crate::table::fast_path::value::Attributes;
 use crate::table::keys;
 use crate::table::schema::Index;
@@ -148,7 +148,7 @@ impl<'a> Query<'a> {
                     .expression_attribute_values(":last", s(last))
             }
         };
-        let rows = Rows::new();
+        let rows = PageRows::new();
         let mut answer = request
             .key_condition_expression(condition)
             .consistent_read(self.index.is_none())
@@ -162,7 +162,7 @@ impl<'a> Query<'a> {
             .send()
             .await
             .map_err(|error| {
-                TableError::call(self.operation, &self.subject, self.table.fault(&error))
+                TableError::call(self.operation, &self.subject, self.table.call_error(&error))
             })?;
         meter.count_read_units(answer.consumed_capacity());
         if let Some(key) = answer.last_evaluated_key.take() {
@@ -170,16 +170,16 @@ impl<'a> Query<'a> {
                 && !self.advances(&start, &key)
             {
                 let problem = "a page ends where it began, or before: this would never end";
-                let fault = Fault::new(FaultKind::Service, "KeyRepeated", problem);
-                return Err(TableError::call(self.operation, &self.subject, fault));
+                let call_error = CallError::new(CallErrorKind::Service, "KeyRepeated", problem);
+                return Err(TableError::call(self.operation, &self.subject, call_error));
             }
             self.start = Start::After(key);
         }
         // An empty page has an empty list. An answer without one must not be
         // taken for "nothing is there".
         let rows = rows.of(&mut answer).ok_or_else(|| {
-            let fault = Fault::unreadable("an answer without items");
-            TableError::call(self.operation, &self.subject, fault)
+            let call_error = CallError::unreadable("an answer without items");
+            TableError::call(self.operation, &self.subject, call_error)
         })?;
         Ok(Some(rows))
     }

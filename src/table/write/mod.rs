@@ -16,12 +16,12 @@ use aws_sdk_dynamodb::types::{
 
 use super::client::Table;
 use crate::aws::meter::Use;
-use crate::aws::{Fault, FaultKind};
-use crate::domain::diff::Step;
+use crate::aws::{CallError, CallErrorKind};
+use crate::domain::diff::Transition;
 use crate::domain::plan::Touch;
 use crate::domain::{AccountId, AccountRecord, Clock, RunRecord, Snapshot};
-use result::{Write, of_fault, of_statement, of_transaction, written};
-use send_guard::{TooLate, Tries};
+use result::{WriteResult, of_call_error, of_statement, of_transaction, written};
+use send_guard::{AttemptTracker, StaleObservation};
 use statements::Statement;
 
 /// Statements in one request, at most.
@@ -31,7 +31,7 @@ pub const BATCH: usize = 25;
 impl Table {
     /// Notes when connections were seen, at most [`BATCH`] in one request.
     /// One result for each.
-    pub async fn touch(&self, account: &AccountId, touches: &[Touch<'_>]) -> Vec<Write> {
+    pub async fn touch(&self, account: &AccountId, touches: &[Touch<'_>]) -> Vec<WriteResult> {
         let requests: Result<Vec<_>, _> = touches
             .iter()
             .map(|touch| statements::touch(self.name(), account, touch))
@@ -42,10 +42,10 @@ impl Table {
                     .build()
             })
             .collect();
-        let all = |write: Write| vec![write; touches.len()];
+        let all = |write: WriteResult| vec![write; touches.len()];
         let requests = match requests {
             Ok(requests) => requests,
-            Err(error) => return all(Write::Failed(Fault::local(&error))),
+            Err(error) => return all(WriteResult::Failed(CallError::local(&error))),
         };
         let answer = self
             .client()
@@ -58,19 +58,19 @@ impl Table {
             .await;
         let answer = match answer {
             Ok(answer) => answer,
-            Err(error) => return all(Write::Failed(self.fault(&error))),
+            Err(error) => return all(WriteResult::Failed(self.call_error(&error))),
         };
         self.meter().count_write_units(answer.consumed_capacity());
-        let results: Vec<Write> = answer
+        let results: Vec<WriteResult> = answer
             .responses()
             .iter()
-            .map(|response| response.error().map_or(Write::Written, of_statement))
+            .map(|response| response.error().map_or(WriteResult::Written, of_statement))
             .collect();
         if results.len() == touches.len() {
             results
         } else {
-            all(Write::Failed(Fault::new(
-                FaultKind::Service,
+            all(WriteResult::Failed(CallError::new(
+                CallErrorKind::Service,
                 "UnreadableAnswer",
                 format!("{} results for {} statements", results.len(), touches.len()),
             )))
@@ -81,36 +81,42 @@ impl Table {
     /// neither.
     ///
     /// # Errors
-    /// [`TooLate`] if by `clock` the change was observed too long ago when it
+    /// [`StaleObservation`] if by `clock` the change was observed too long ago when it
     /// was to be sent.
     pub async fn record(
         &self,
         account: &AccountId,
         known: Option<&Snapshot>,
-        step: &Step,
+        transition: &Transition,
         clock: &Arc<dyn Clock>,
-    ) -> Result<Write, TooLate> {
+    ) -> Result<WriteResult, StaleObservation> {
         let mut request = self.client().execute_transaction();
-        for Statement { text, parameters } in statements::step(self.name(), account, known, step) {
+        for Statement { text, parameters } in
+            statements::transition(self.name(), account, known, transition)
+        {
             let statement = ParameterizedStatement::builder()
                 .statement(text)
                 .set_parameters(Some(parameters))
                 .build();
             match statement {
                 Ok(statement) => request = request.transact_statements(statement),
-                Err(error) => return Ok(Write::Failed(Fault::local(&error))),
+                Err(error) => return Ok(WriteResult::Failed(CallError::local(&error))),
             }
         }
-        let tries = Tries::new(clock, step.change.observed_at);
+        let attempts = AttemptTracker::new(clock, transition.change.observed_at);
         let answer = request
             .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
             .customize()
             .interceptor(self.meter().counts(Use::Write))
-            .interceptor(tries.clone())
+            .interceptor(attempts.clone())
             .send()
             .await;
-        if let Some(too_late) = answer.as_ref().err().and_then(|e| TooLate::in_causes_of(e)) {
-            return Err(too_late);
+        if let Some(stale) = answer
+            .as_ref()
+            .err()
+            .and_then(|e| StaleObservation::in_causes_of(e))
+        {
+            return Err(stale);
         }
         let mut write = match answer {
             Ok(answer) => {
@@ -122,18 +128,18 @@ impl Table {
                 Some(ExecuteTransactionError::TransactionCanceledException(cancelled)) => {
                     of_transaction(cancelled.cancellation_reasons(), cancelled.message())
                 }
-                _ => of_fault(self.fault(&error)),
+                _ => of_call_error(self.call_error(&error)),
             },
         };
-        if let Write::Failed(fault) = &mut write {
+        if let WriteResult::Failed(call_error) = &mut write {
             // The last try alone does not say it.
-            fault.is_open = tries.are_open();
+            call_error.is_indeterminate = attempts.is_indeterminate();
         }
         Ok(write)
     }
 
-    /// Records a run. [`Write::Conflict`] if its number is taken.
-    pub async fn record_run(&self, run: &RunRecord) -> Write {
+    /// Records a run. [`WriteResult::Conflict`] if its number is taken.
+    pub async fn record_run(&self, run: &RunRecord) -> WriteResult {
         self.execute(statements::run(self.name(), run)).await
     }
 
@@ -142,12 +148,12 @@ impl Table {
         &self,
         known: Option<&AccountRecord>,
         record: &AccountRecord,
-    ) -> Write {
+    ) -> WriteResult {
         self.execute(statements::account(self.name(), known, record))
             .await
     }
 
-    async fn execute(&self, Statement { text, parameters }: Statement) -> Write {
+    async fn execute(&self, Statement { text, parameters }: Statement) -> WriteResult {
         let answer = self
             .client()
             .execute_statement()
@@ -163,7 +169,7 @@ impl Table {
                 self.meter().count_write_units(answer.consumed_capacity());
                 written(answer.items.is_some() || answer.consumed_capacity.is_some())
             }
-            Err(error) => of_fault(self.fault(&error)),
+            Err(error) => of_call_error(self.call_error(&error)),
         }
     }
 }

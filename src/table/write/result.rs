@@ -4,81 +4,84 @@
 use aws_sdk_dynamodb::types::{BatchStatementError, CancellationReason};
 
 use crate::aws::error::kind_of;
-use crate::aws::{Fault, FaultKind};
+use crate::aws::{CallError, CallErrorKind};
 
 /// What became of a write with a condition. That the condition did not hold
 /// is an answer, not an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Write {
+pub enum WriteResult {
     /// It is written.
     Written,
     /// What it was worked out from is no longer so.
     Conflict,
     /// It failed.
-    Failed(Fault),
+    Failed(CallError),
 }
 
 /// What became of a write whose answer is good, if it says anything at all. A
 /// good answer with nothing in it (an empty body reads as one) is no proof:
 /// the write is made again, and finds itself if it was made.
-pub(crate) fn written(says_something: bool) -> Write {
+pub(crate) fn written(says_something: bool) -> WriteResult {
     if says_something {
-        Write::Written
+        WriteResult::Written
     } else {
-        Write::Failed(Fault::unreadable("an answer with nothing in it"))
+        WriteResult::Failed(CallError::unreadable("an answer with nothing in it"))
     }
 }
 
-pub(crate) fn of_statement(error: &BatchStatementError) -> Write {
+pub(crate) fn of_statement(error: &BatchStatementError) -> WriteResult {
     let code = error.code().map_or("UnknownError", |code| code.as_str());
     of_code(code, error.message())
 }
 
 /// What became of a transaction that was cancelled. Some emulators give no
 /// reasons but in the message.
-pub(crate) fn of_transaction(reasons: &[CancellationReason], message: Option<&str>) -> Write {
-    let telling = reasons
+pub(crate) fn of_transaction(reasons: &[CancellationReason], message: Option<&str>) -> WriteResult {
+    let more_telling_error = reasons
         .iter()
         .map(|reason| (reason.code().unwrap_or("None"), reason.message()))
         .filter(|(code, _)| *code != "None");
     let mut failure = None;
-    for (code, message) in telling {
+    for (code, message) in more_telling_error {
         match of_code(code, message) {
             // A condition that fails decides, whatever else went wrong.
-            Write::Conflict => return Write::Conflict,
+            WriteResult::Conflict => return WriteResult::Conflict,
             other => failure = failure.or(Some(other)),
         }
     }
     failure.unwrap_or_else(|| {
-        Write::Failed(Fault::new(
-            FaultKind::Service,
+        WriteResult::Failed(CallError::new(
+            CallErrorKind::Service,
             "TransactionCanceledException",
             message.unwrap_or("cancelled without a reason"),
         ))
     })
 }
 
-fn of_code(code: &str, message: Option<&str>) -> Write {
+fn of_code(code: &str, message: Option<&str>) -> WriteResult {
     let kind = match code {
-        "AccessDenied" => FaultKind::Denied,
+        "AccessDenied" => CallErrorKind::Denied,
         _ => kind_of(code, None),
     };
-    of_fault(Fault::new(kind, code, message.unwrap_or("no message")))
+    of_call_error(CallError::new(kind, code, message.unwrap_or("no message")))
 }
 
 /// A condition that did not hold, by any of the names it goes by: batches and
 /// transactions leave out "Exception", and an `INSERT` of an item that is
 /// there is told by its message alone in a transaction of DynamoDB Local.
-pub(crate) fn of_fault(fault: Fault) -> Write {
-    let stem = fault.code.strip_suffix("Exception").unwrap_or(&fault.code);
+pub(crate) fn of_call_error(call_error: CallError) -> WriteResult {
+    let stem = call_error
+        .code
+        .strip_suffix("Exception")
+        .unwrap_or(&call_error.code);
     let is_there = stem.starts_with("Validation")
-        && fault
+        && call_error
             .message
             .contains("Duplicate primary key exists in table");
     if is_there || matches!(stem, "ConditionalCheckFailed" | "DuplicateItem") {
-        Write::Conflict
+        WriteResult::Conflict
     } else {
-        Write::Failed(fault)
+        WriteResult::Failed(call_error)
     }
 }
 
@@ -101,12 +104,16 @@ mod tests {
             "DuplicateItem",
             "DuplicateItemException",
         ] {
-            assert_eq!(of_code(code, None), Write::Conflict, "{code}");
+            assert_eq!(of_code(code, None), WriteResult::Conflict, "{code}");
             let reasons = [reason("None", ""), reason(code, "x")];
-            assert_eq!(of_transaction(&reasons, None), Write::Conflict, "{code}");
+            assert_eq!(
+                of_transaction(&reasons, None),
+                WriteResult::Conflict,
+                "{code}"
+            );
         }
         let local = reason("ValidationError", "Duplicate primary key exists in table");
-        assert_eq!(of_transaction(&[local], None), Write::Conflict);
+        assert_eq!(of_transaction(&[local], None), WriteResult::Conflict);
     }
 
     #[test]
@@ -115,13 +122,13 @@ mod tests {
             reason("ThrottlingError", "slow down"),
             reason("ConditionalCheckFailed", "x"),
         ];
-        assert_eq!(of_transaction(&reasons, None), Write::Conflict);
+        assert_eq!(of_transaction(&reasons, None), WriteResult::Conflict);
     }
 
     #[test]
     fn other_reasons_say_whether_they_pass() {
-        let passes = |write: Write| match write {
-            Write::Failed(fault) => fault.kind.is_passing(),
+        let passes = |write: WriteResult| match write {
+            WriteResult::Failed(call_error) => call_error.kind.is_retryable(),
             other => panic!("a fault, not {other:?}"),
         };
         assert!(passes(of_transaction(

@@ -13,26 +13,26 @@ use aws_sdk_dynamodb::config::interceptors::{
 use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::error::BoxError;
 
-use crate::domain::listing::{MAX_OBSERVATION_AGE, is_too_late};
+use crate::domain::listing::{MAX_OBSERVATION_AGE, is_stale};
 use crate::domain::{Clock, Timestamp};
 
 /// A change that was not sent, or not again: it was observed more than
 /// [`MAX_OBSERVATION_AGE`] ago.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("observed more than {} minutes ago", MAX_OBSERVATION_AGE.as_secs() / 60)]
-pub struct TooLate {
+pub struct StaleObservation {
     /// Whether it was sent before and nobody said that it was refused: it may
     /// have been recorded then.
     pub was_sent: bool,
 }
 
-impl TooLate {
+impl StaleObservation {
     /// This, if it is why a request failed.
     pub(crate) fn in_causes_of(error: &(dyn Error + 'static)) -> Option<Self> {
         let mut cause = Some(error);
         while let Some(error) = cause {
-            if let Some(too_late) = error.downcast_ref() {
-                return Some(*too_late);
+            if let Some(stale) = error.downcast_ref() {
+                return Some(*stale);
             }
             cause = error.source();
         }
@@ -45,32 +45,32 @@ impl TooLate {
 /// The clock and not a deadline: the SDK may wait between two tries, and a
 /// machine that slept meanwhile wakes up with its timers where they were.
 #[derive(Debug, Clone)]
-pub(crate) struct Tries {
+pub(crate) struct AttemptTracker {
     clock: Arc<dyn Clock>,
     observed_at: Timestamp,
     /// A try was sent, and nobody has said yet that it was refused.
-    is_open: Arc<AtomicBool>,
+    is_indeterminate: Arc<AtomicBool>,
     /// The same of a try that is over.
-    was_open: Arc<AtomicBool>,
+    was_indeterminate: Arc<AtomicBool>,
 }
 
-impl Tries {
+impl AttemptTracker {
     pub(crate) fn new(clock: &Arc<dyn Clock>, observed_at: Timestamp) -> Self {
         Self {
             clock: Arc::clone(clock),
             observed_at,
-            is_open: Arc::default(),
-            was_open: Arc::default(),
+            is_indeterminate: Arc::default(),
+            was_indeterminate: Arc::default(),
         }
     }
 
     /// Whether one of them may have arrived, or may arrive yet.
-    pub(crate) fn are_open(&self) -> bool {
-        self.is_open.load(Ordering::Relaxed)
+    pub(crate) fn is_indeterminate(&self) -> bool {
+        self.is_indeterminate.load(Ordering::Relaxed)
     }
 }
 
-impl Intercept for Tries {
+impl Intercept for AttemptTracker {
     fn name(&self) -> &'static str {
         "Tries"
     }
@@ -82,11 +82,11 @@ impl Intercept for Tries {
         _components: &RuntimeComponents,
         _config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        if is_too_late(self.observed_at, self.clock.now()) {
-            let was_sent = self.are_open();
-            return Err(TooLate { was_sent }.into());
+        if is_stale(self.observed_at, self.clock.now()) {
+            let was_sent = self.is_indeterminate();
+            return Err(StaleObservation { was_sent }.into());
         }
-        self.is_open.store(true, Ordering::Relaxed);
+        self.is_indeterminate.store(true, Ordering::Relaxed);
         Ok(())
     }
 
@@ -99,10 +99,11 @@ impl Intercept for Tries {
     ) -> Result<(), BoxError> {
         let refused = |answer: &HttpResponse| answer.status().is_client_error();
         if !context.response().is_some_and(refused) {
-            self.was_open.store(true, Ordering::Relaxed);
+            self.was_indeterminate.store(true, Ordering::Relaxed);
         }
-        let was_open = self.was_open.load(Ordering::Relaxed);
-        self.is_open.store(was_open, Ordering::Relaxed);
+        let was_indeterminate = self.was_indeterminate.load(Ordering::Relaxed);
+        self.is_indeterminate
+            .store(was_indeterminate, Ordering::Relaxed);
         Ok(())
     }
 }

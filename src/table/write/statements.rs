@@ -4,9 +4,9 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use crate::domain::diff::Step;
+use crate::domain::diff::Transition;
 use crate::domain::plan::Touch;
-use crate::domain::{AccountId, AccountRecord, Format, RunRecord, Seal, Snapshot};
+use crate::domain::{AccountId, AccountRecord, RunRecord, SchemaVersion, Seal, Snapshot};
 use crate::table::codec::{Item, n, s, snapshot};
 use crate::table::name::TableName;
 use crate::table::{codec, keys};
@@ -48,7 +48,7 @@ pub fn touch(table: &TableName, account: &AccountId, touch: &Touch<'_>) -> State
     let regions = listed_in.as_ref().unwrap_or(&snapshot.listed_in);
     let seal = Seal::touched(account, snapshot, *window, regions);
     update.set(codec::SEAL, s(seal));
-    update.set(codec::FORMAT_ATTRIBUTE, n(Format::CURRENT));
+    update.set(codec::FORMAT_ATTRIBUTE, n(SchemaVersion::CURRENT));
     update
         .of(account, &keys::snapshot_sk(&snapshot.arn))
         .when("version", "=", n(snapshot.version))
@@ -66,33 +66,37 @@ pub fn touch(table: &TableName, account: &AccountId, touch: &Touch<'_>) -> State
 /// is written now, and listed in the same regions, because they decide whether
 /// it is gone. Nor may it have been seen by a listing that was not over when
 /// this one began.
-pub fn step(
+pub fn transition(
     table: &TableName,
     account: &AccountId,
     known: Option<&Snapshot>,
-    step: &Step,
+    transition: &Transition,
 ) -> [Statement; 2] {
-    let sk = keys::snapshot_sk(&step.snapshot.arn);
+    let sk = keys::snapshot_sk(&transition.snapshot.arn);
     let snapshot = match known {
         None => {
-            let item = snapshot::snapshot_item(account, &step.snapshot, Format::CURRENT);
+            let item =
+                snapshot::snapshot_item(account, &transition.snapshot, SchemaVersion::CURRENT);
             insert(table, item)
         }
         Some(known) => {
             let mut update = Update::new(table);
-            for (name, value) in snapshot::snapshot_attributes(account, &step.snapshot) {
+            for (name, value) in snapshot::snapshot_attributes(account, &transition.snapshot) {
                 update.put(name, value);
             }
             update
                 .of(account, &sk)
                 .when("version", "=", n(known.version))
-                .when("last_seen_until", "<=", s(step.change.observed_at))
+                .when("last_seen_until", "<=", s(transition.change.observed_at))
                 .when("last_seen_at", "=", s(known.last_seen.began_at))
                 .when_is("listed_in", snapshot::listed_in(&known.listed_in))
                 .statement
         }
     };
-    [snapshot, insert(table, codec::change_item(&step.change))]
+    [
+        snapshot,
+        insert(table, codec::change_item(&transition.change)),
+    ]
 }
 
 /// A run's record. Fails if its number is taken.
@@ -125,8 +129,8 @@ pub fn account(
             .when("sequence", "=", n(known.sequence));
     // By its number alone, what a run before that one adds could be lost.
     let update = match known.format {
-        Format::One => update.when(codec::FORMAT_ATTRIBUTE, "=", n(known.format)),
-        Format::Two | Format::Three | Format::Four | Format::Five => {
+        SchemaVersion::V1 => update.when(codec::FORMAT_ATTRIBUTE, "=", n(known.format)),
+        SchemaVersion::V2 | SchemaVersion::V3 | SchemaVersion::V4 | SchemaVersion::V5 => {
             update.when(codec::DIGEST, "=", s(known.digest()))
         }
     };

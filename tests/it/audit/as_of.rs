@@ -15,8 +15,8 @@ use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use serde_json::{Value, json};
 use support::ccinv::{Ccinv, Done};
-use support::lab::{HOUR, Lab, REGION, account, call_that_made, run};
 use support::script::{Reply, Script, arn, entry};
+use support::test_env::{HOUR, REGION, TestEnv, account, call_that_made, run};
 
 const OPT_IN: &str = "eu-south-1";
 
@@ -26,26 +26,26 @@ fn time(text: &str) -> Timestamp {
 
 /// A lab, and the command line that reads its table.
 struct Told {
-    lab: Lab,
+    env: TestEnv,
     ccinv: Ccinv,
 }
 
 impl Told {
     async fn new() -> Self {
-        let lab = Lab::new().await;
-        let ccinv = Ccinv::at(&lab);
-        Self { lab, ccinv }
+        let env = TestEnv::new().await;
+        let ccinv = Ccinv::at(&env);
+        Self { env, ccinv }
     }
 
     /// A run of both regions, an hour after the last.
     async fn run(&self) -> Outcome {
-        self.lab.clock.advance(HOUR);
+        self.env.clock.advance(HOUR);
         let event = json!({"regions": [REGION, OPT_IN]});
-        run(&self.lab.handler(), &event).await.outcome
+        run(&self.env.handler(), &event).await.outcome
     }
 
     async fn ask(&self, arguments: &[&str]) -> Done {
-        let table = self.lab.table.name().as_str();
+        let table = self.env.table.name().as_str();
         self.ccinv
             .run(&[arguments, &["--table", table]].concat())
             .await
@@ -76,11 +76,11 @@ fn statuses(document: &str) -> BTreeMap<String, String> {
 #[tokio::test]
 async fn each_day_is_as_it_was_whatever_came_after() {
     let told = Told::new().await;
-    let (api, ui) = (told.lab.create("api"), told.lab.create("ui"));
+    let (api, ui) = (told.env.create("api"), told.env.create("ui"));
     told.run().await; // 10:00
-    told.lab.set_status(&api, "AVAILABLE");
+    told.env.set_status(&api, "AVAILABLE");
     told.run().await; // 11:00
-    told.lab.delete(&ui);
+    told.env.delete(&ui);
     told.run().await; // 12:00
     let expected = [
         (
@@ -136,11 +136,11 @@ async fn each_day_is_as_it_was_whatever_came_after() {
 #[tokio::test]
 async fn an_answer_says_on_which_run_it_rests_and_what_was_not_observed() {
     let told = Told::new().await;
-    told.lab.create("api");
-    let kept = told.lab.create_in(OPT_IN, "kept");
+    told.env.create("api");
+    let kept = told.env.create_in(OPT_IN, "kept");
     assert_eq!(told.run().await, Outcome::Complete); // 10:00
-    told.lab.deny(OPT_IN);
-    told.lab.delete(&kept);
+    told.env.deny(OPT_IN);
+    told.env.delete(&kept);
     assert_eq!(told.run().await, Outcome::Partial); // 11:00
 
     let at = ["list", "--as-of", "2026-10-01T11:30:00Z"];
@@ -176,11 +176,11 @@ async fn an_answer_says_on_which_run_it_rests_and_what_was_not_observed() {
 #[tokio::test]
 async fn a_region_that_nobody_asked_any_more_is_told() {
     let told = Told::new().await;
-    told.lab.create_in(OPT_IN, "kept");
+    told.env.create_in(OPT_IN, "kept");
     told.run().await; // 10:00, both
-    told.lab.run().await; // 11:00, one
+    told.env.run().await; // 11:00, one
     let basis = told
-        .lab
+        .env
         .audit()
         .basis(&account(), time("2026-10-01T11:30:00Z"))
         .await;
@@ -197,10 +197,10 @@ async fn a_region_that_nobody_asked_any_more_is_told() {
 #[tokio::test]
 async fn where_nobody_had_looked_to_the_end_nothing_is_said_to_be_missing() {
     let told = Told::new().await;
-    told.lab.create("api");
+    told.env.create("api");
     let before = told.ask(&["list", "--as-of", "2026-09-01"]).await;
     assert_eq!(before.code, 4, "no account at all: {before:?}");
-    told.lab.deny(OPT_IN);
+    told.env.deny(OPT_IN);
     assert_eq!(told.run().await, Outcome::Partial); // 10:00
 
     for format in ["table", "json", "jsonl", "csv"] {
@@ -260,10 +260,10 @@ async fn where_nobody_had_looked_to_the_end_nothing_is_said_to_be_missing() {
 
 #[tokio::test]
 async fn what_was_being_observed_at_the_time_was_not_known_yet() {
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     let (first, second) = (arn(REGION, "first"), arn(REGION, "second"));
     // Each page takes five minutes.
-    let clock = Arc::clone(&lab.clock);
+    let clock = Arc::clone(&env.clock);
     let slow = Script::start(move |asked| {
         clock.advance(Duration::from_secs(300));
         match &asked.token {
@@ -273,19 +273,19 @@ async fn what_was_being_observed_at_the_time_was_not_known_yet() {
     })
     .await;
     run(
-        &lab.handler_of(lab.source_at(&slow.endpoint), lab.table.clone()),
+        &env.handler_of(env.source_at(&slow.endpoint), env.table.clone()),
         &json!({}),
     )
     .await;
-    let began = lab.runs().await[0].listings[0].began_at;
-    let ended = lab.runs().await[0].listings[0].ended_at;
+    let began = env.runs().await[0].listings[0].began_at;
+    let ended = env.runs().await[0].listings[0].ended_at;
     assert_eq!(ended.millis_since(began), 600_000);
     let there = async |at: Timestamp| {
-        let found = lab
+        let found = env
             .audit()
             .connections_as_of(&ConnectionFilter::default(), at)
             .await;
-        let basis = lab.audit().basis(&account(), at).await.expect("read");
+        let basis = env.audit().basis(&account(), at).await.expect("read");
         (found.expect("read").len(), basis.is_evidence())
     };
     let almost = Timestamp::from_millis(ended.millis() - 1);
@@ -296,10 +296,10 @@ async fn what_was_being_observed_at_the_time_was_not_known_yet() {
 #[tokio::test]
 async fn a_span_in_which_nobody_looked_to_the_end_is_no_quiet_one() {
     let told = Told::new().await;
-    let api = told.lab.create("api");
+    let api = told.env.create("api");
     told.run().await; // 10:00
-    told.lab.deny(OPT_IN);
-    told.lab.set_status(&api, "ERROR");
+    told.env.deny(OPT_IN);
+    told.env.set_status(&api, "ERROR");
     told.run().await; // 11:00, PARTIAL
     let changes = async |since: &str, until: &str| {
         let range = [
@@ -333,18 +333,18 @@ async fn a_span_in_which_nobody_looked_to_the_end_is_no_quiet_one() {
 async fn two_times_differ_by_what_is_other_at_the_end_and_the_steps_between_are_told() {
     let told = Told::new().await;
     let names = ["stays", "breaks", "goes", "flaps"];
-    let [_, breaks, goes, flaps] = names.map(|name| told.lab.create(name));
+    let [_, breaks, goes, flaps] = names.map(|name| told.env.create(name));
     told.run().await; // 10:00
-    told.lab.set_status(&breaks, "ERROR");
-    told.lab.set_status(&flaps, "AVAILABLE");
-    told.lab.delete(&goes);
+    told.env.set_status(&breaks, "ERROR");
+    told.env.set_status(&flaps, "AVAILABLE");
+    told.env.delete(&goes);
     told.run().await; // 11:00
-    told.lab.set_status(&flaps, "PENDING");
-    let comes = told.lab.create("comes");
+    told.env.set_status(&flaps, "PENDING");
+    let comes = told.env.create("comes");
     told.run().await; // 12:00
     let (ten, noon) = (time("2026-10-01T10:00:00Z"), time("2026-10-01T12:00:00Z"));
     let found = told
-        .lab
+        .env
         .audit()
         .diff(&ConnectionFilter::default(), (ten, noon))
         .await;
@@ -459,12 +459,12 @@ async fn lives(ops: Vec<Op>) {
         match op {
             Op::Create(opt_in) => {
                 let region = if opt_in { OPT_IN } else { REGION };
-                let arn = told.lab.create_in(region, "c");
+                let arn = told.env.create_in(region, "c");
                 reference.world.insert(arn, (opt_in, "PENDING"));
             }
             Op::Status(which, status) => {
                 if let Some(arn) = nth(which) {
-                    told.lab.set_status(&arn, STATUSES[status]);
+                    told.env.set_status(&arn, STATUSES[status]);
                     reference
                         .world
                         .entry(arn)
@@ -473,21 +473,21 @@ async fn lives(ops: Vec<Op>) {
             }
             Op::Delete(which) => {
                 if let Some(arn) = nth(which) {
-                    told.lab.delete(&arn);
+                    told.env.delete(&arn);
                     reference.world.remove(&arn);
                 }
             }
             Op::Access(allowed) => {
                 reference.denied = !allowed;
                 if allowed {
-                    told.lab.allow(OPT_IN);
+                    told.env.allow(OPT_IN);
                 } else {
-                    told.lab.deny(OPT_IN);
+                    told.env.deny(OPT_IN);
                 }
             }
             Op::Run => {
                 told.run().await;
-                reference.observe(told.lab.clock.now());
+                reference.observe(told.env.clock.now());
             }
         }
     }
@@ -509,14 +509,14 @@ async fn lives(ops: Vec<Op>) {
         }
     }
     // What the changes say is what the snapshots say.
-    let now = told.lab.connections().await;
-    let end = told.lab.clock.now();
+    let now = told.env.connections().await;
+    let end = told.env.clock.now();
     let all = ConnectionFilter {
         include_deleted: true,
         ..ConnectionFilter::default()
     };
     let replayed = told
-        .lab
+        .env
         .audit()
         .connections_as_of(&all, end)
         .await
@@ -551,9 +551,9 @@ proptest! {
 async fn who_called_what_is_told_with_the_changes_that_the_run_after_it_saw() {
     let told = Told::new().await;
     told.run().await;
-    told.lab.clock.advance(HOUR);
-    let made = told.lab.create("made");
-    run(&told.lab.handler(), &call_that_made(&made)).await;
+    told.env.clock.advance(HOUR);
+    let made = told.env.create("made");
+    run(&told.env.handler(), &call_that_made(&made)).await;
     let all = ChangeFilter {
         since: time("2026-10-01T00:00:00Z"),
         until: time("2026-10-02T00:00:00Z"),
@@ -563,7 +563,7 @@ async fn who_called_what_is_told_with_the_changes_that_the_run_after_it_saw() {
         account: None,
     };
     let [change] = told
-        .lab
+        .env
         .audit()
         .changes(&all)
         .await
@@ -593,9 +593,9 @@ async fn who_called_what_is_told_with_the_changes_that_the_run_after_it_saw() {
     assert!(csv.contains(caller), "{csv}");
     // It looked at all that is configured, not only where the call was made.
     let basis = told
-        .lab
+        .env
         .audit()
-        .basis(&account(), told.lab.clock.now())
+        .basis(&account(), told.env.clock.now())
         .await
         .expect("read");
     assert_eq!(basis.last_run.map(|run| run.sequence), Some(2));

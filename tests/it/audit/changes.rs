@@ -10,7 +10,7 @@ use std::sync::Arc;
 use codeconnections_inventory::audit::{Audit, ChangeFilter};
 use codeconnections_inventory::aws::Meter;
 use codeconnections_inventory::domain::{ChangeKind, Timestamp};
-use support::lab::Lab;
+use support::test_env::TestEnv;
 
 fn time(text: &str) -> Timestamp {
     text.parse().expect("a time")
@@ -29,16 +29,16 @@ fn between(since: &str, until: &str) -> ChangeFilter {
 
 #[tokio::test]
 async fn a_span_has_its_beginning_and_not_its_end_and_is_in_order() {
-    let lab = Lab::new().await;
-    let arn = lab.create("c");
-    lab.run().await; // 10:00
-    lab.set_status(&arn, "AVAILABLE");
-    lab.create("d");
-    lab.run().await; // 11:00
-    lab.delete(&arn);
-    lab.run().await; // 12:00
+    let env = TestEnv::new().await;
+    let arn = env.create("c");
+    env.run().await; // 10:00
+    env.set_status(&arn, "AVAILABLE");
+    env.create("d");
+    env.run().await; // 11:00
+    env.delete(&arn);
+    env.run().await; // 12:00
     let kinds = async |filter: ChangeFilter| {
-        let changes = lab.audit().changes(&filter).await.expect("read");
+        let changes = env.audit().changes(&filter).await.expect("read");
         changes
             .iter()
             .map(|told| told.change.kind)
@@ -94,13 +94,13 @@ async fn a_span_has_its_beginning_and_not_its_end_and_is_in_order() {
 
 #[tokio::test]
 async fn the_changes_of_one_hour_cost_what_that_hour_holds() {
-    let lab = Lab::new().await;
-    let arns: Vec<String> = (0..300).map(|n| lab.create(&format!("c{n}"))).collect();
-    lab.run().await; // 10:00, 300 changes
-    lab.set_status(&arns[7], "ERROR");
-    lab.run().await; // 11:00, one
+    let env = TestEnv::new().await;
+    let arns: Vec<String> = (0..300).map(|n| env.create(&format!("c{n}"))).collect();
+    env.run().await; // 10:00, 300 changes
+    env.set_status(&arns[7], "ERROR");
+    env.run().await; // 11:00, one
     let meter = Arc::new(Meter::default());
-    let audit = Audit::new(lab.table.metered(Arc::clone(&meter)));
+    let audit = Audit::new(env.table.metered(Arc::clone(&meter)));
     let hour = between("2026-10-01T11:00:00Z", "2026-10-01T12:00:00Z");
     assert_eq!(audit.changes(&hour).await.expect("read").len(), 1);
     let read = "the accounts, the hour, and the run that saw it";
@@ -118,16 +118,16 @@ async fn the_changes_of_one_hour_cost_what_that_hour_holds() {
 
 #[tokio::test]
 async fn who_has_seen_enough_changes_has_no_more_read() {
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     // More than one page of a query.
     (0..1_200).for_each(|n| {
-        lab.create(&format!("c{n}"));
+        env.create(&format!("c{n}"));
     });
-    lab.run().await;
+    env.run().await;
     let whole = between("2026-10-01T00:00:00Z", "2026-10-02T00:00:00Z");
     let reads = async |enough: usize| {
         let meter = Arc::new(Meter::default());
-        let audit = Audit::new(lab.table.metered(Arc::clone(&meter)));
+        let audit = Audit::new(env.table.metered(Arc::clone(&meter)));
         let mut seen = 0;
         let each = |_| {
             seen += 1;

@@ -13,29 +13,29 @@ use codeconnections_inventory::audit::Audit;
 use codeconnections_inventory::aws::Meter;
 use codeconnections_inventory::compliance::check::Verdict;
 use codeconnections_inventory::compliance::evidence::Moment;
-use codeconnections_inventory::compliance::requirement::{Demand, Span};
+use codeconnections_inventory::compliance::requirement::{Requirement, Span};
 use codeconnections_inventory::compliance::rule::{Rule, Scope, Severity};
 use codeconnections_inventory::domain::{AccountId, Timestamp};
 use codeconnections_inventory::table::{codec, keys};
 use serde_json::{Value, json};
 use support::ccinv::{Ccinv, Done};
-use support::lab::{ACCOUNT, HOUR, Lab, REGION, account, run};
 use support::script::{Reply, Script, arn, entry, last};
+use support::test_env::{ACCOUNT, HOUR, REGION, TestEnv, account, run};
 
 const OPT_IN: &str = "eu-south-1";
 const OTHER_ACCOUNT: &str = "222222222222";
 
 /// A lab, and the command line that judges its table.
-struct Judged {
-    lab: Lab,
+struct Evaluated {
+    env: TestEnv,
     ccinv: Ccinv,
 }
 
-impl Judged {
+impl Evaluated {
     async fn new() -> Self {
-        let lab = Lab::new().await;
-        let ccinv = Ccinv::at(&lab);
-        Self { lab, ccinv }
+        let env = TestEnv::new().await;
+        let ccinv = Ccinv::at(&env);
+        Self { env, ccinv }
     }
 
     /// One run of these entries, an hour after the last.
@@ -47,20 +47,20 @@ impl Judged {
 
     /// A run of what a script says, an hour after the last.
     async fn list(&self, lines: impl Fn(&support::script::Asked) -> Reply + Send + Sync + 'static) {
-        self.lab.clock.advance(HOUR);
+        self.env.clock.advance(HOUR);
         let script = Script::start(lines).await;
-        self.lab.run_with(&script.endpoint, &json!({})).await;
+        self.env.run_with(&script.endpoint, &json!({})).await;
     }
 
     /// A run of both regions, an hour after the last.
     async fn run_both(&self) {
-        self.lab.clock.advance(HOUR);
+        self.env.clock.advance(HOUR);
         let event = json!({"regions": [REGION, OPT_IN]});
-        run(&self.lab.handler(), &event).await;
+        run(&self.env.handler(), &event).await;
     }
 
     async fn ask(&self, arguments: &[&str]) -> Done {
-        let table = ["--table", self.lab.table.name().as_str()];
+        let table = ["--table", self.env.table.name().as_str()];
         self.ccinv
             .run(&[&["check"], arguments, &table].concat())
             .await
@@ -88,7 +88,7 @@ impl Judged {
             let expected = match one.verdict.as_str() {
                 "PASS" => 0,
                 "FAIL" => 3,
-                "NOT_JUDGED" => 4,
+                "INSUFFICIENT_DATA" => 4,
                 other => panic!("{caller}: {other}"),
             };
             assert_eq!(code, expected, "{caller}: {result}");
@@ -118,14 +118,14 @@ struct One {
 impl One {
     fn new(rule: &Value) -> Self {
         let accounts = rule["accounts"].as_array().expect("accounts");
-        let [judgement] = accounts.as_slice() else {
+        let [result] = accounts.as_slice() else {
             panic!("one account: {rule}");
         };
-        assert_eq!(judgement["verdict"], rule["verdict"]);
-        let list = |name: &str| judgement[name].as_array().expect("a list").clone();
+        assert_eq!(result["verdict"], rule["verdict"]);
+        let list = |name: &str| result[name].as_array().expect("a list").clone();
         Self {
             verdict: rule["verdict"].as_str().expect("a verdict").to_owned(),
-            judged: judgement["judged"].as_u64().expect("a number"),
+            judged: result["judged"].as_u64().expect("a number"),
             findings: list("findings"),
             not_judged: list("not_judged"),
             excepted: list("excepted"),
@@ -180,10 +180,10 @@ fn at(time: &str) -> String {
 
 #[tokio::test]
 async fn pending_too_long_is_judged_by_the_window_in_which_it_became_so() {
-    let judged = Judged::new().await;
-    judged.lab.run().await; // 10:00
-    let arn = judged.lab.create("api");
-    judged.lab.run().await; // 11:00: made between 10:00 and 11:00
+    let judged = Evaluated::new().await;
+    judged.env.run().await; // 10:00
+    let arn = judged.env.create("api");
+    judged.env.run().await; // 11:00: made between 10:00 and 11:00
     let two_hours = async |time: &str| {
         judged
             .one(&["--pending-longer-than", "2h", "--as-of", &at(time)])
@@ -194,8 +194,8 @@ async fn pending_too_long_is_judged_by_the_window_in_which_it_became_so() {
     // At most 2 h; between 1 and 2 h and a moment; exactly 2 h at least; more.
     two_hours("12:00:00").await.is("PASS", "");
     let unknown = "became PENDING between 2026-10-01T10:00:00.000Z and 2026-10-01T11:00:00.000Z";
-    two_hours("12:00:00.001").await.is("NOT_JUDGED", unknown);
-    two_hours("13:00:00").await.is("NOT_JUDGED", unknown);
+    two_hours("12:00:00.001").await.is("INSUFFICIENT_DATA", unknown);
+    two_hours("13:00:00").await.is("INSUFFICIENT_DATA", unknown);
     let broken = two_hours("13:00:00.001").await;
     broken.is(
         "FAIL",
@@ -207,12 +207,12 @@ async fn pending_too_long_is_judged_by_the_window_in_which_it_became_so() {
     assert_eq!(finding["since"], "2026-10-01T11:00:00.000Z");
     assert_eq!(finding["evidence"], json!([change_key(&arn, 1)]));
 
-    judged.lab.set_status(&arn, "AVAILABLE");
-    judged.lab.run().await; // 12:00
+    judged.env.set_status(&arn, "AVAILABLE");
+    judged.env.run().await; // 12:00
     two_hours("20:00:00").await.is("PASS", "");
     // As it is now, the snapshot shows it too.
-    judged.lab.set_status(&arn, "PENDING");
-    judged.lab.run().await; // 13:00
+    judged.env.set_status(&arn, "PENDING");
+    judged.env.run().await; // 13:00
     let now = judged.one(&["--pending-longer-than", "1m"]).await;
     now.is("FAIL", "is PENDING since 2026-10-01T13:00:00.000Z");
     let evidence = json!([snapshot_key(&arn), change_key(&arn, 3)]);
@@ -221,7 +221,7 @@ async fn pending_too_long_is_judged_by_the_window_in_which_it_became_so() {
 
 #[tokio::test]
 async fn pending_since_before_anybody_looked_is_not_known_to_be_short() {
-    let judged = Judged::of(vec![entry(&arn(REGION, "a"), "a", "PENDING")]).await; // 10:00
+    let judged = Evaluated::of(vec![entry(&arn(REGION, "a"), "a", "PENDING")]).await; // 10:00
     let as_of = [
         "--pending-longer-than",
         "7d",
@@ -229,25 +229,25 @@ async fn pending_since_before_anybody_looked_is_not_known_to_be_short() {
         "2026-10-01T11:00:00Z",
     ];
     let one = judged.one(&as_of).await;
-    one.is("NOT_JUDGED", "was PENDING when it was first looked for");
+    one.is("INSUFFICIENT_DATA", "was PENDING when it was first looked for");
     assert_eq!(one.ids(), (vec![], vec!["a".to_owned()]));
 }
 
 #[tokio::test]
 async fn error_is_a_finding_at_once_or_after_a_span() {
-    let judged = Judged::new().await;
-    judged.lab.run().await; // 10:00
-    let arn = judged.lab.create("api");
-    judged.lab.run().await; // 11:00
+    let judged = Evaluated::new().await;
+    judged.env.run().await; // 10:00
+    let arn = judged.env.create("api");
+    judged.env.run().await; // 11:00
     let in_error = ["--in-error", "--as-of", "2026-10-01T11:30:00Z"];
     assert_eq!(judged.one(&in_error).await.is("PASS", "").judged, 1);
-    judged.lab.set_status(&arn, "ERROR");
-    judged.lab.run().await; // 12:00
+    judged.env.set_status(&arn, "ERROR");
+    judged.env.run().await; // 12:00
     let as_of = |time: &str| ["--as-of".to_owned(), at(time)];
     for (time, verdict) in [
         ("13:00:00", "PASS"), // since 11:00 at the earliest
-        ("13:00:00.001", "NOT_JUDGED"),
-        ("14:00:00", "NOT_JUDGED"),
+        ("13:00:00.001", "INSUFFICIENT_DATA"),
+        ("14:00:00", "INSUFFICIENT_DATA"),
         ("14:00:00.001", "FAIL"),
     ] {
         let [option, time] = as_of(time);
@@ -264,13 +264,13 @@ async fn error_is_a_finding_at_once_or_after_a_span() {
         })
         .await; // 13:00
     let one = judged.one(&["--in-error"]).await;
-    one.is("NOT_JUDGED", "no status is reported");
+    one.is("INSUFFICIENT_DATA", "no status is reported");
 }
 
 // ------------------------------------------------------------ what it is
 
 /// Connections with every kind of value, one run of them.
-async fn every_kind() -> Judged {
+async fn every_kind() -> Evaluated {
     let whole = |id: &str| entry(&arn(REGION, id), &format!("{id}-name"), "AVAILABLE");
     let with = |id: &str, field: &str, value: Value| {
         let mut entry = whole(id);
@@ -282,7 +282,7 @@ async fn every_kind() -> Judged {
     let mut no_host = with("no-host", "ProviderType", "GitHubEnterpriseServer".into());
     no_host["OwnerAccountId"] = "acme-org".into();
     let shared = format!("arn:aws:codeconnections:{REGION}:{OTHER_ACCOUNT}:connection/other-arn");
-    Judged::of(vec![
+    Evaluated::of(vec![
         whole("a"),
         with("b-owner", "OwnerAccountId", OTHER_ACCOUNT.into()),
         json!({"ConnectionArn": arn(REGION, "c-bare")}),
@@ -386,7 +386,7 @@ async fn values_are_judged_and_a_missing_one_is_dealt_with_as_each_rule_says() {
     let fine = judged
         .rule("kind = \"shared\"\nscope = { names = \"a-name\" }", &[])
         .await;
-    assert_eq!(fine.is("NOT_JUDGED", "its name is not reported").judged, 1);
+    assert_eq!(fine.is("INSUFFICIENT_DATA", "its name is not reported").judged, 1);
     let fine = judged
         .rule(
             "kind = \"unknown-value\"\nscope = { providers = [\"GitLabSelfManaged\"] }",
@@ -405,7 +405,7 @@ fn sorted(mut ids: Vec<String>) -> Vec<String> {
 
 #[tokio::test]
 async fn a_value_that_every_connection_has_passes() {
-    let judged = Judged::of(vec![entry(&arn(REGION, "a"), "a", "AVAILABLE")]).await;
+    let judged = Evaluated::of(vec![entry(&arn(REGION, "a"), "a", "AVAILABLE")]).await;
     for option in [
         &["--allow-provider", "GitHub"][..],
         &["--allow-host", "x"],
@@ -424,7 +424,7 @@ async fn a_value_that_every_connection_has_passes() {
 
 #[tokio::test]
 async fn since_when_a_value_breaks_a_rule_is_told_by_the_change_that_brought_it() {
-    let judged = Judged::new().await;
+    let judged = Evaluated::new().await;
     let a = arn(REGION, "a");
     let steps = [
         (ACCOUNT, "PENDING"),
@@ -495,8 +495,8 @@ async fn exceptions_are_told_and_are_no_findings() {
 
 #[tokio::test]
 async fn accounts_are_judged_one_by_one_and_one_that_is_not_recorded_never_passes() {
-    let judged = Judged::new().await;
-    judged.lab.run().await; // 10:00
+    let judged = Evaluated::new().await;
+    judged.env.run().await; // 10:00
     let allow = ["--allow-account", OTHER_ACCOUNT];
     let one = judged.one(&allow).await;
     one.is(
@@ -515,7 +515,7 @@ async fn accounts_are_judged_one_by_one_and_one_that_is_not_recorded_never_passe
     ];
     for rule in not_recorded {
         let one = judged.rule(&format!("{rule}\n{scope}"), &[]).await;
-        one.is("NOT_JUDGED", "no run of it had ended by");
+        one.is("INSUFFICIENT_DATA", "no run of it had ended by");
     }
     let rule = format!("kind = \"no-complete-run\"\nlonger_than = \"26h\"\n{scope}");
     judged
@@ -528,7 +528,7 @@ async fn accounts_are_judged_one_by_one_and_one_that_is_not_recorded_never_passe
         .await;
     assert_eq!(
         (code, &result["rules"][0]["verdict"]),
-        (4, &json!("NOT_JUDGED"))
+        (4, &json!("INSUFFICIENT_DATA"))
     );
     // Nothing recorded at all is no result.
     let done = judged.ask(&["--account", OTHER_ACCOUNT]).await;
@@ -541,15 +541,15 @@ async fn accounts_are_judged_one_by_one_and_one_that_is_not_recorded_never_passe
 
 #[tokio::test]
 async fn a_rule_is_judged_in_every_account_that_it_is_about() {
-    let judged = Judged::new().await;
-    let other = Ccinv::at(&judged.lab).with("AWS_ACCESS_KEY_ID", OTHER_ACCOUNT);
-    let table = judged.lab.table.name().as_str();
+    let judged = Evaluated::new().await;
+    let other = Ccinv::at(&judged.env).with("AWS_ACCESS_KEY_ID", OTHER_ACCOUNT);
+    let table = judged.env.table.name().as_str();
     other.fine(&["scan", "--table", table]).await;
-    judged.lab.create("api");
-    judged.lab.run().await;
-    let broken = judged.lab.create("broken");
-    judged.lab.set_status(&broken, "ERROR");
-    judged.lab.run().await;
+    judged.env.create("api");
+    judged.env.run().await;
+    let broken = judged.env.create("broken");
+    judged.env.set_status(&broken, "ERROR");
+    judged.env.run().await;
     let (code, result) = judged
         .check(&["--in-error", "--allow-account", ACCOUNT])
         .await;
@@ -580,9 +580,9 @@ async fn a_rule_is_judged_in_every_account_that_it_is_about() {
 
 #[tokio::test]
 async fn a_complete_run_that_is_too_old_or_never_was_is_a_finding() {
-    let judged = Judged::new().await;
-    judged.lab.deny(REGION);
-    judged.lab.run().await; // 10:00, FAILED
+    let judged = Evaluated::new().await;
+    judged.env.deny(REGION);
+    judged.env.run().await; // 10:00, FAILED
     let age = async |time: &str| {
         judged
             .one(&["--max-run-age", "2h", "--as-of", &at(time)])
@@ -594,8 +594,8 @@ async fn a_complete_run_that_is_too_old_or_never_was_is_a_finding() {
         "no complete run had ended by 2026-10-01T10:30:00.000Z",
     );
     assert_eq!(never.findings[0]["evidence"], json!([run_key(1)]));
-    judged.lab.allow(REGION);
-    judged.lab.run().await; // 11:00
+    judged.env.allow(REGION);
+    judged.env.run().await; // 11:00
     age("13:00:00").await.is("PASS", "");
     let old = age("13:00:00.001").await;
     old.is(
@@ -604,8 +604,8 @@ async fn a_complete_run_that_is_too_old_or_never_was_is_a_finding() {
     );
     assert_eq!(old.findings[0]["evidence"], json!([run_key(2)]));
     assert_eq!(old.findings[0]["since"], "2026-10-01T11:00:00.000Z");
-    judged.lab.deny(REGION);
-    judged.lab.run().await; // 12:00: a run, but no complete one
+    judged.env.deny(REGION);
+    judged.env.run().await; // 12:00: a run, but no complete one
     let old = age("14:00:00").await;
     assert_eq!(old.findings[0]["evidence"], json!([run_key(2), run_key(3)]));
 }
@@ -614,11 +614,11 @@ async fn a_complete_run_that_is_too_old_or_never_was_is_a_finding() {
 
 #[tokio::test]
 async fn what_was_not_seen_lately_is_judged_by_the_runs_of_the_time() {
-    let judged = Judged::new().await;
-    let arn = judged.lab.create("api");
-    judged.lab.run().await; // 10:00
-    judged.lab.deny(REGION);
-    judged.lab.run().await; // 11:00: not a page
+    let judged = Evaluated::new().await;
+    let arn = judged.env.create("api");
+    judged.env.run().await; // 10:00
+    judged.env.deny(REGION);
+    judged.env.run().await; // 11:00: not a page
     let seen = async |time: &str| {
         judged
             .one(&["--not-seen-for", "2h", "--as-of", &at(time)])
@@ -637,9 +637,9 @@ async fn what_was_not_seen_lately_is_judged_by_the_runs_of_the_time() {
         .await; // 12:00
     seen("13:00:00")
         .await
-        .is("NOT_JUDGED", "run 3 may have seen it");
-    judged.lab.allow(REGION);
-    judged.lab.run().await; // 13:00
+        .is("INSUFFICIENT_DATA", "run 3 may have seen it");
+    judged.env.allow(REGION);
+    judged.env.run().await; // 13:00
     seen("15:00:00").await.is("PASS", "");
     // Now is long after.
     let now = judged.one(&["--not-seen-for", "2h"]).await;
@@ -651,53 +651,53 @@ fn hours(hours: i64) -> Span {
     Span::from_millis(hours * 3_600_000).expect("a span")
 }
 
-fn rule(demand: Demand) -> Rule {
+fn rule(requirement: Requirement) -> Rule {
     Rule {
         id: "it".parse().expect("an id"),
         severity: Severity::Low,
-        title: demand.to_string(),
+        title: requirement.to_string(),
         controls: Vec::new(),
         remediation: None,
-        demand,
+        requirement,
         scope: Scope::default(),
         except: Vec::new(),
     }
 }
 
-async fn verdict_now(audit: &Audit, demand: Demand, now: &str) -> Verdict {
+async fn verdict_now(audit: &Audit, requirement: Requirement, now: &str) -> Verdict {
     let moment = Moment::Now(now.parse().expect("a time"));
-    let checked = audit
-        .check(&[rule(demand)], None, moment)
+    let check_report = audit
+        .check(&[rule(requirement)], None, moment)
         .await
         .expect("read");
-    checked.rules[0].verdict
+    check_report.rules[0].verdict
 }
 
 #[tokio::test]
 async fn now_is_judged_by_the_snapshots_to_the_millisecond() {
-    let judged = Judged::new().await;
-    judged.lab.run().await; // 10:00
-    judged.lab.create("api");
-    judged.lab.run().await; // 11:00
-    judged.lab.run().await; // 12:00
-    let audit = judged.lab.audit();
-    let not_seen = || Demand::NotSeen {
+    let judged = Evaluated::new().await;
+    judged.env.run().await; // 10:00
+    judged.env.create("api");
+    judged.env.run().await; // 11:00
+    judged.env.run().await; // 12:00
+    let audit = judged.env.audit();
+    let not_seen = || Requirement::NotSeen {
         longer_than: hours(2),
     };
-    let pending = || Demand::Pending {
+    let pending = || Requirement::Pending {
         longer_than: hours(2),
     };
-    for (demand, now, verdict) in [
+    for (requirement, now, verdict) in [
         (not_seen(), "14:00:00", Verdict::Pass),
         (not_seen(), "14:00:00.001", Verdict::Fail),
         (pending(), "12:00:00", Verdict::Pass),
-        (pending(), "12:00:00.001", Verdict::NotJudged),
-        (pending(), "13:00:00", Verdict::NotJudged),
+        (pending(), "12:00:00.001", Verdict::InsufficientData),
+        (pending(), "13:00:00", Verdict::InsufficientData),
         (pending(), "13:00:00.001", Verdict::Fail),
     ] {
-        let told = format!("{demand:?} at {now}");
+        let told = format!("{requirement:?} at {now}");
         assert_eq!(
-            verdict_now(&audit, demand, &at(now)).await,
+            verdict_now(&audit, requirement, &at(now)).await,
             verdict,
             "{told}"
         );
@@ -708,7 +708,7 @@ async fn now_is_judged_by_the_snapshots_to_the_millisecond() {
 
 #[tokio::test]
 async fn what_was_deleted_lately_is_a_finding_even_if_it_is_there_again() {
-    let judged = Judged::new().await;
+    let judged = Evaluated::new().await;
     let both = || {
         vec![
             entry(&arn(REGION, "a"), "a", "AVAILABLE"),
@@ -737,17 +737,17 @@ async fn what_was_deleted_lately_is_a_finding_even_if_it_is_there_again() {
     deleted("1h", "12:00:00.001").await.is("PASS", "");
     // Before the first run, and while nobody looked, nothing is known.
     deleted("1h", "10:59:59").await.is(
-        "NOT_JUDGED",
+        "INSUFFICIENT_DATA",
         "the record begins at 2026-10-01T10:00:00.000Z",
     );
     deleted("1h", "13:00:00.001")
         .await
-        .is("NOT_JUDGED", "no complete run began from");
+        .is("INSUFFICIENT_DATA", "no complete run began from");
 }
 
 #[tokio::test]
 async fn deletions_that_were_held_back_are_not_none() {
-    let judged = Judged::new().await;
+    let judged = Evaluated::new().await;
     let many: Vec<Value> = (0..12)
         .map(|n| entry(&arn(REGION, &format!("c{n}")), "c", "AVAILABLE"))
         .collect();
@@ -758,18 +758,18 @@ async fn deletions_that_were_held_back_are_not_none() {
     let one = judged
         .one(&["--deleted-within", "1h", "--as-of", "2026-10-01T12:00:00Z"])
         .await;
-    one.is("NOT_JUDGED", "run 3 held 12 deletions back");
+    one.is("INSUFFICIENT_DATA", "run 3 held 12 deletions back");
     assert_eq!(one.not_judged[0]["evidence"], json!([run_key(3)]));
 }
 
 #[tokio::test]
 async fn often_is_more_than_so_many_changes_of_status_in_a_span() {
-    let judged = Judged::new().await;
-    let arn = judged.lab.create("api");
-    judged.lab.run().await; // 10:00
+    let judged = Evaluated::new().await;
+    let arn = judged.env.create("api");
+    judged.env.run().await; // 10:00
     for status in ["AVAILABLE", "ERROR", "AVAILABLE"] {
-        judged.lab.set_status(&arn, status);
-        judged.lab.run().await; // 11:00, 12:00, 13:00
+        judged.env.set_status(&arn, status);
+        judged.env.run().await; // 11:00, 12:00, 13:00
     }
     let changes = async |rate: &str, time: &str| {
         let as_of = at(time);
@@ -787,7 +787,7 @@ async fn often_is_more_than_so_many_changes_of_status_in_a_span() {
     changes("2/2h", "13:00:00.001").await.is("PASS", "");
     changes("3/4h", "13:00:00")
         .await
-        .is("NOT_JUDGED", "the record begins at");
+        .is("INSUFFICIENT_DATA", "the record begins at");
     changes("0/4h", "13:00:00")
         .await
         .is("FAIL", "the record begins at");
@@ -797,11 +797,11 @@ async fn often_is_more_than_so_many_changes_of_status_in_a_span() {
 
 #[tokio::test]
 async fn a_region_that_was_not_observed_is_a_reason_unless_the_rule_is_not_about_it() {
-    let judged = Judged::new().await;
-    judged.lab.create("api");
-    let broken = judged.lab.create_in(OPT_IN, "jobs");
+    let judged = Evaluated::new().await;
+    judged.env.create("api");
+    let broken = judged.env.create_in(OPT_IN, "jobs");
     judged.run_both().await; // 10:00
-    judged.lab.deny(OPT_IN);
+    judged.env.deny(OPT_IN);
     judged.run_both().await; // 11:00
     let as_of = ["--as-of", "2026-10-01T11:30:00Z"];
     for option in [
@@ -817,7 +817,7 @@ async fn a_region_that_was_not_observed_is_a_reason_unless_the_rule_is_not_about
     ] {
         let one = judged.one(&[option, &as_of].concat()).await;
         one.is(
-            "NOT_JUDGED",
+            "INSUFFICIENT_DATA",
             "eu-south-1 was not observed by run 2: page 1: AccessDeniedException",
         );
         let reasons = one.not_judged.iter();
@@ -836,15 +836,15 @@ async fn a_region_that_was_not_observed_is_a_reason_unless_the_rule_is_not_about
     let scoped = |regions: &str| format!("kind = \"shared\"\nscope = {{ regions = [{regions}] }}");
     for (regions, verdict) in [
         ("\"eu-west-1\"", "PASS"),
-        ("\"eu-south-1\"", "NOT_JUDGED"),
-        ("\"eu-west-1\", \"eu-south-1\"", "NOT_JUDGED"),
+        ("\"eu-south-1\"", "INSUFFICIENT_DATA"),
+        ("\"eu-west-1\", \"eu-south-1\"", "INSUFFICIENT_DATA"),
         // Not asked itself: the one that failed may have listed it.
-        ("\"us-east-1\"", "NOT_JUDGED"),
+        ("\"us-east-1\"", "INSUFFICIENT_DATA"),
     ] {
         judged.rule(&scoped(regions), &as_of).await.is(verdict, "");
     }
-    judged.lab.allow(OPT_IN);
-    judged.lab.delete(&broken);
+    judged.env.allow(OPT_IN);
+    judged.env.delete(&broken);
     judged.run_both().await; // 12:00
     let later = ["--as-of", "2026-10-01T12:30:00Z"];
     judged
@@ -852,12 +852,12 @@ async fn a_region_that_was_not_observed_is_a_reason_unless_the_rule_is_not_about
         .await
         .is("PASS", "");
     let never = judged.rule(&scoped("\"us-east-1\""), &later).await;
-    never.is("NOT_JUDGED", "us-east-1 was not asked");
+    never.is("INSUFFICIENT_DATA", "us-east-1 was not asked");
 }
 
 #[tokio::test]
 async fn without_a_complete_run_only_what_is_broken_is_certain() {
-    let judged = Judged::new().await;
+    let judged = Evaluated::new().await;
     judged
         .list(|asked| match asked.token {
             None => {
@@ -883,7 +883,7 @@ async fn without_a_complete_run_only_what_is_broken_is_certain() {
     ];
     for option in others {
         let one = judged.one(&[option, &as_of].concat()).await;
-        one.is("NOT_JUDGED", "no complete run had ended by");
+        one.is("INSUFFICIENT_DATA", "no complete run had ended by");
     }
     let before = judged
         .ask(&["--in-error", "--as-of", "2026-10-01T09:30:00Z"])
@@ -896,31 +896,31 @@ async fn without_a_complete_run_only_what_is_broken_is_certain() {
 }
 
 /// Puts an item in place of the one with its keys.
-async fn put(lab: &Lab, item: HashMap<String, AttributeValue>) {
-    let put = lab.table.client().put_item();
+async fn put(env: &TestEnv, item: HashMap<String, AttributeValue>) {
+    let put = env.table.client().put_item();
     let put = put
-        .table_name(lab.table.name().as_str())
+        .table_name(env.table.name().as_str())
         .set_item(Some(item));
     put.send().await.expect("put");
 }
 
 #[tokio::test]
 async fn a_record_that_cannot_be_read_is_a_reason_and_no_failure() {
-    let judged = Judged::new().await;
-    let (api, ui) = (judged.lab.create("api"), judged.lab.create("ui"));
-    judged.lab.run().await; // 10:00
-    judged.lab.set_status(&ui, "AVAILABLE");
-    judged.lab.run().await; // 11:00
-    let changes = judged.lab.changes(&api).await;
+    let judged = Evaluated::new().await;
+    let (api, ui) = (judged.env.create("api"), judged.env.create("ui"));
+    judged.env.run().await; // 10:00
+    judged.env.set_status(&ui, "AVAILABLE");
+    judged.env.run().await; // 11:00
+    let changes = judged.env.changes(&api).await;
     let text = |text: &str| AttributeValue::S(text.to_owned());
     let keys_of = |key: &Value| {
         let part = |name: &str| (name.to_owned(), text(key[name].as_str().expect("text")));
         HashMap::from([part("pk"), part("sk")])
     };
     // A snapshot that somebody put in.
-    put(&judged.lab, keys_of(&snapshot_key(&api))).await;
+    put(&judged.env, keys_of(&snapshot_key(&api))).await;
     let one = judged.one(&["--no-shared"]).await;
-    one.is("NOT_JUDGED", "attribute");
+    one.is("INSUFFICIENT_DATA", "attribute");
     assert_eq!(
         (one.judged, &one.not_judged[0]["evidence"]),
         (1, &json!([snapshot_key(&api)]))
@@ -934,24 +934,24 @@ async fn a_record_that_cannot_be_read_is_a_reason_and_no_failure() {
     // A change that can't be read: nothing is known from the changes.
     let mut item = codec::change_item(&changes[0]);
     item.insert("kind".to_owned(), text("NOTHING"));
-    put(&judged.lab, item).await;
+    put(&judged.env, item).await;
     for option in [
         &["--no-shared"][..],
         &["--deleted-within", "2h"],
         &["--max-status-changes", "1/2h"],
     ] {
         let one = judged.one(&[option, &as_of].concat()).await;
-        one.is("NOT_JUDGED", "kind");
+        one.is("INSUFFICIENT_DATA", "kind");
     }
     // Nor of the account at all, if its runs can't be read.
-    put(&judged.lab, keys_of(&run_key(2))).await;
+    put(&judged.env, keys_of(&run_key(2))).await;
     for option in [
         &["--max-run-age", "2h"][..],
         &["--in-error"],
         &["--not-seen-for", "2h"],
     ] {
         let one = judged.one(&[option, &as_of].concat()).await;
-        one.is("NOT_JUDGED", "RUN#000000000002");
+        one.is("INSUFFICIENT_DATA", "RUN#000000000002");
     }
     judged
         .one(&["--allow-account", ACCOUNT])
@@ -963,48 +963,51 @@ async fn a_record_that_cannot_be_read_is_a_reason_and_no_failure() {
 
 #[tokio::test]
 async fn only_what_the_rules_need_is_read_and_nothing_is_scanned() {
-    let judged = Judged::new().await;
-    judged.lab.run().await; // 10:00
-    judged.lab.create("api");
-    judged.lab.run().await; // 11:00
-    let requests = async |demands: Vec<Demand>, moment: fn(Timestamp) -> Moment| {
+    let judged = Evaluated::new().await;
+    judged.env.run().await; // 10:00
+    judged.env.create("api");
+    judged.env.run().await; // 11:00
+    let requests = async |requirements: Vec<Requirement>, moment: fn(Timestamp) -> Moment| {
         let meter = Arc::new(Meter::default());
-        let audit = Audit::new(judged.lab.table.metered(Arc::clone(&meter)));
-        let rules: Vec<Rule> = demands.into_iter().map(rule).collect();
+        let audit = Audit::new(judged.env.table.metered(Arc::clone(&meter)));
+        let rules: Vec<Rule> = requirements.into_iter().map(rule).collect();
         let time = at("11:30:00").parse().expect("a time");
-        let checked = audit.check(&rules, None, moment(time)).await.expect("read");
-        assert_eq!(checked.rules.len(), rules.len());
+        let check_report = audit.check(&rules, None, moment(time)).await.expect("read");
+        assert_eq!(check_report.rules.len(), rules.len());
         meter.requests().read
     };
-    let runs = || Demand::NoCompleteRun {
+    let runs = || Requirement::NoCompleteRun {
         longer_than: hours(2),
     };
     let basis = requests(vec![runs()], Moment::Now).await;
     // The connections, once for however many rules.
-    assert_eq!(requests(vec![Demand::Shared], Moment::Now).await, basis + 1);
+    assert_eq!(
+        requests(vec![Requirement::Shared], Moment::Now).await,
+        basis + 1
+    );
     let several = vec![
         runs(),
-        Demand::Shared,
-        Demand::UnknownValue,
-        Demand::Error { longer_than: None },
+        Requirement::Shared,
+        Requirement::UnknownValue,
+        Requirement::Error { longer_than: None },
     ];
     assert_eq!(requests(several, Moment::Now).await, basis + 1);
-    let seen = || Demand::NotSeen {
+    let seen = || Requirement::NotSeen {
         longer_than: hours(2),
     };
     assert_eq!(requests(vec![seen()], Moment::Now).await, basis + 1);
     // The changes, only if it is not clear without them.
-    let pending = |n| Demand::Pending {
+    let pending = |n| Requirement::Pending {
         longer_than: hours(n),
     };
     assert_eq!(requests(vec![pending(2)], Moment::Now).await, basis + 2);
-    let minute = Demand::Pending {
+    let minute = Requirement::Pending {
         longer_than: Span::from_millis(60_000).expect("a span"),
     };
     assert_eq!(requests(vec![minute], Moment::Now).await, basis + 1);
     // Once, and the first run, for what reaches back.
-    let back = || Demand::Deleted { within: hours(1) };
-    let often = Demand::StatusChanges {
+    let back = || Requirement::Deleted { within: hours(1) };
+    let often = Requirement::StatusChanges {
         more_than: 1,
         within: hours(2),
     };
@@ -1013,7 +1016,7 @@ async fn only_what_the_rules_need_is_read_and_nothing_is_scanned() {
         basis + 3
     );
     assert_eq!(
-        requests(vec![Demand::Shared], Moment::AsOf).await,
+        requests(vec![Requirement::Shared], Moment::AsOf).await,
         basis + 1
     );
     // A rule about no account that is there reads nothing of it.
@@ -1022,10 +1025,10 @@ async fn only_what_the_rules_need_is_read_and_nothing_is_scanned() {
             accounts: Some([OTHER_ACCOUNT.parse::<AccountId>().expect("an id")].into()),
             ..Scope::default()
         },
-        ..rule(Demand::Shared)
+        ..rule(Requirement::Shared)
     };
     let meter = Arc::new(Meter::default());
-    let audit = Audit::new(judged.lab.table.metered(Arc::clone(&meter)));
+    let audit = Audit::new(judged.env.table.metered(Arc::clone(&meter)));
     let now = Moment::Now(at("11:30:00").parse().expect("a time"));
     let account = account();
     audit

@@ -13,9 +13,9 @@ use codeconnections_inventory::output::ocsf::{
 use codeconnections_inventory::table::keys;
 use serde_json::{Value, json};
 use support::ccinv::Ccinv;
-use support::lab::{ACCOUNT, HOUR, Lab, account};
 use support::python::{fine, python};
 use support::script::{Script, arn, last};
+use support::test_env::{ACCOUNT, HOUR, TestEnv, account};
 use tempfile::TempDir;
 
 const INVENTORY: &str = "cloud_resources_inventory_info";
@@ -40,7 +40,7 @@ struct Recorded {
 
 impl Recorded {
     async fn by_two_runs() -> Self {
-        let lab = Lab::new().await;
+        let env = TestEnv::new().await;
         let whole = |id: &str, status: &str| {
             json!({
                 "ConnectionArn": arn("eu-west-1", id),
@@ -69,15 +69,15 @@ impl Recorded {
         before[1]["ConnectionStatus"] = "PENDING".into();
         before.push(whole("c-gone", "AVAILABLE"));
         for entries in [before, after] {
-            lab.clock.advance(HOUR);
+            env.clock.advance(HOUR);
             let script = Script::start(move |_| last(entries.clone())).await;
-            lab.run_with(&script.endpoint, &json!({})).await;
+            env.run_with(&script.endpoint, &json!({})).await;
         }
-        let state = lab.table.read_account(&account()).await.expect("read");
+        let state = env.table.read_account(&account()).await.expect("read");
         assert_eq!(state.corrupt, []);
         let mut snapshots: Vec<Snapshot> = state.snapshots.into_values().collect();
         snapshots.sort_by(|a, b| a.arn.cmp(&b.arn));
-        let runs = lab.runs().await;
+        let runs = env.runs().await;
         assert_eq!((snapshots.len(), runs.len()), (7, 2));
         Self { snapshots, runs }
     }
@@ -161,7 +161,7 @@ fn judged_barely() -> Value {
         title: "",
         severity: Severity::Low,
         controls: &[],
-        verdict: Verdict::NotJudged,
+        verdict: Verdict::InsufficientData,
         message: MARKUP,
         remediation: None,
         account: &account(),
@@ -198,7 +198,7 @@ async fn findings_of_every_verdict_and_severity_follow_the_published_schema() {
         Severity::Critical,
     ];
     let mut events = vec![judged_barely()];
-    for verdict in [Verdict::Pass, Verdict::Fail, Verdict::NotJudged] {
+    for verdict in [Verdict::Pass, Verdict::Fail, Verdict::InsufficientData] {
         for severity in severities {
             events.push(judged(verdict, severity, None));
             for snapshot in &recorded.snapshots {
@@ -214,14 +214,14 @@ async fn findings_of_every_verdict_and_severity_follow_the_published_schema() {
 
 #[tokio::test]
 async fn what_the_command_line_exports_follows_the_published_schema() {
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     for name in ["api", MARKUP] {
-        lab.create(name);
+        env.create(name);
     }
-    lab.run().await;
-    let table = lab.table.name().as_str();
+    env.run().await;
+    let table = env.table.name().as_str();
     let export = ["export", "--format", "ocsf", "--table", table];
-    let lines = Ccinv::at(&lab).fine(&export).await;
+    let lines = Ccinv::at(&env).fine(&export).await;
     let events: Vec<Value> = lines
         .lines()
         .map(|line| serde_json::from_str(line).expect("JSON"))
@@ -544,7 +544,7 @@ async fn a_finding_tells_what_was_judged_and_what_that_rests_on() {
     assert_eq!(fail["resources"][0]["uid"], arn.as_str());
     assert_eq!(fail["severity"], "High");
 
-    let of_account = judged(Verdict::NotJudged, Severity::High, None);
+    let of_account = judged(Verdict::InsufficientData, Severity::High, None);
     assert_eq!(
         of_account["compliance"]["status"], "Warning",
         "never a pass"

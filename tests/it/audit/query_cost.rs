@@ -13,29 +13,29 @@ use codeconnections_inventory::aws::Meter;
 use codeconnections_inventory::domain::Clock;
 use serde_json::json;
 use support::ccinv::Ccinv;
-use support::lab::{HOUR, Lab, account, long_run};
 use support::proxy::{Act, Proxy};
+use support::test_env::{HOUR, TestEnv, account, long_run};
 
 /// Read units and requests of one question.
-async fn cost<T>(lab: &Lab, question: impl AsyncFnOnce(Audit) -> T) -> (T, f64, u64) {
+async fn cost<T>(env: &TestEnv, question: impl AsyncFnOnce(Audit) -> T) -> (T, f64, u64) {
     let meter = Arc::new(Meter::default());
-    let audit = Audit::new(lab.table.metered(Arc::clone(&meter)));
+    let audit = Audit::new(env.table.metered(Arc::clone(&meter)));
     let answer = question(audit).await;
     (answer, meter.capacity().read_units, meter.requests().read)
 }
 
 /// A lab with this many connections, three of them PENDING for longer.
-async fn lab_with(connections: usize) -> (Lab, Vec<String>) {
-    let lab = Lab::new().await;
+async fn lab_with(connections: usize) -> (TestEnv, Vec<String>) {
+    let env = TestEnv::new().await;
     let arns: Vec<String> = (0..connections)
-        .map(|n| lab.create(&format!("c{n}")))
+        .map(|n| env.create(&format!("c{n}")))
         .collect();
     for arn in &arns[3..] {
-        lab.set_status(arn, "AVAILABLE");
+        env.set_status(arn, "AVAILABLE");
     }
-    lab.clock.advance(HOUR);
-    long_run(&lab.handler(), &json!({})).await;
-    (lab, arns)
+    env.clock.advance(HOUR);
+    long_run(&env.handler(), &json!({})).await;
+    (env, arns)
 }
 
 fn pending() -> ConnectionFilter {
@@ -49,15 +49,15 @@ fn pending() -> ConnectionFilter {
 async fn a_status_costs_what_is_in_it_however_large_the_account_is() {
     let mut costs = Vec::new();
     for connections in [50, 1_000] {
-        let (lab, _) = lab_with(connections).await;
-        let (rows, units, requests) = cost(&lab, async |audit| {
+        let (env, _) = lab_with(connections).await;
+        let (rows, units, requests) = cost(&env, async |audit| {
             audit.connections(&pending()).await.expect("read")
         })
         .await;
         assert_eq!(rows.len(), 3);
         costs.push((units.to_string(), requests));
-        let at = lab.clock.now();
-        let (basis, units, _) = cost(&lab, async |audit| {
+        let at = env.clock.now();
+        let (basis, units, _) = cost(&env, async |audit| {
             audit.basis(&account(), at).await.expect("read")
         })
         .await;
@@ -74,16 +74,16 @@ async fn a_status_costs_what_is_in_it_however_large_the_account_is() {
 
 #[tokio::test]
 async fn a_history_costs_its_own_partition_and_the_runs_that_saw_it() {
-    let (lab, arns) = lab_with(60).await;
+    let (env, arns) = lab_with(60).await;
     for status in ["ERROR", "AVAILABLE"] {
-        lab.set_status(&arns[7], status);
-        lab.run().await;
+        env.set_status(&arns[7], status);
+        env.run().await;
     }
     for _ in 0..30 {
-        lab.run().await;
+        env.run().await;
     }
     let of_account = Some(account());
-    let (history, units, requests) = cost(&lab, async |audit| {
+    let (history, units, requests) = cost(&env, async |audit| {
         audit
             .history(&arns[7], of_account.as_ref())
             .await
@@ -99,26 +99,26 @@ async fn a_history_costs_its_own_partition_and_the_runs_that_saw_it() {
 
 #[tokio::test]
 async fn as_of_reads_the_changes_up_to_then_and_no_snapshot() {
-    let (lab, arns) = lab_with(60).await;
-    let then = lab.clock.now();
+    let (env, arns) = lab_with(60).await;
+    let then = env.clock.now();
     for _ in 0..4 {
         for arn in &arns {
-            lab.set_status(arn, "ERROR");
+            env.set_status(arn, "ERROR");
         }
-        lab.run().await;
+        env.run().await;
         for arn in &arns {
-            lab.set_status(arn, "AVAILABLE");
+            env.set_status(arn, "AVAILABLE");
         }
-        lab.run().await;
+        env.run().await;
     }
     let everything = ConnectionFilter::default();
     let at = async |time| {
         let asked = async |audit: Audit| audit.connections_as_of(&everything, time).await;
-        let (rows, units, _) = cost(&lab, asked).await;
+        let (rows, units, _) = cost(&env, asked).await;
         assert_eq!(rows.expect("read").len(), 60);
         units
     };
-    let (early, late) = (at(then).await, at(lab.clock.now()).await);
+    let (early, late) = (at(then).await, at(env.clock.now()).await);
     assert!(
         early * 6.0 < late,
         "{early} units for the first run, {late} for nine"
@@ -127,18 +127,18 @@ async fn as_of_reads_the_changes_up_to_then_and_no_snapshot() {
 
 #[tokio::test]
 async fn no_question_scans_but_verify() {
-    let (lab, arns) = lab_with(20).await;
+    let (env, arns) = lab_with(20).await;
     let seen = Arc::new(Mutex::new(BTreeSet::new()));
     let kept = Arc::clone(&seen);
-    let proxy = Proxy::start(&lab.table_endpoint, move |request| {
+    let proxy = Proxy::start(&env.table_endpoint, move |request| {
         kept.lock()
             .expect("whole")
             .insert(request.operation.clone());
         Act::Pass
     })
     .await;
-    let ccinv = Ccinv::at(&lab).with("AWS_ENDPOINT_URL_DYNAMODB", &proxy.endpoint);
-    let table = lab.table.name().as_str();
+    let ccinv = Ccinv::at(&env).with("AWS_ENDPOINT_URL_DYNAMODB", &proxy.endpoint);
+    let table = env.table.name().as_str();
     let commands: [&[&str]; 12] = [
         &["list"],
         &["list", "--status", "PENDING"],

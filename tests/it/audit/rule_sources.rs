@@ -7,28 +7,28 @@ use crate::support;
 
 use std::collections::BTreeSet;
 
-use codeconnections_inventory::compliance::requirement::Demand;
+use codeconnections_inventory::compliance::requirement::Requirement;
 use codeconnections_inventory::output::ocsf::SCHEMA_VERSION;
 use serde_json::{Value, json};
 use support::ccinv::{Ccinv, Done};
-use support::lab::{ACCOUNT, HOUR, Lab, REGION, run};
 use support::python::{fine, python};
 use support::script::{Script, arn, entry, last};
+use support::test_env::{ACCOUNT, HOUR, REGION, TestEnv, run};
 
 const SAMPLE: &str = include_str!("../../../docs/rules.sample.toml");
 /// Acts on a terminal, ends an element, and is no character of XML.
 const HOSTILE: &str = "</failure><x y=\"&\u{1b}[2J\u{0}\u{202e}]]>\n'";
 
-struct Judged {
-    lab: Lab,
+struct Evaluated {
+    env: TestEnv,
     ccinv: Ccinv,
 }
 
-impl Judged {
+impl Evaluated {
     /// One run, at 10:00, of a connection that is fine, one in ERROR and one
     /// with a hostile name, owner and status.
     async fn new() -> Self {
-        let lab = Lab::new().await;
+        let env = TestEnv::new().await;
         let mut hostile = entry(&arn(REGION, "c-hostile"), HOSTILE, HOSTILE);
         hostile["OwnerAccountId"] = HOSTILE.into();
         let entries = vec![
@@ -37,16 +37,16 @@ impl Judged {
             hostile,
         ];
         let script = Script::start(move |_| last(entries.clone())).await;
-        lab.clock.advance(HOUR);
-        lab.run_with(&script.endpoint, &json!({})).await;
+        env.clock.advance(HOUR);
+        env.run_with(&script.endpoint, &json!({})).await;
         Self {
-            ccinv: Ccinv::at(&lab),
-            lab,
+            ccinv: Ccinv::at(&env),
+            env,
         }
     }
 
     async fn ask(&self, arguments: &[&str]) -> Done {
-        let table = ["--table", self.lab.table.name().as_str()];
+        let table = ["--table", self.env.table.name().as_str()];
         let as_of = ["--as-of", "2026-10-01T10:30:00Z"];
         self.ccinv
             .run(&[&["check"], arguments, &table, &as_of].concat())
@@ -78,7 +78,7 @@ const SHARED: &str = "[[rule]]\nid = \"ours\"\nkind = \"shared\"\nseverity = \"l
 
 #[tokio::test]
 async fn rules_come_from_a_file_from_options_from_both_or_are_the_default_ones() {
-    let judged = Judged::new().await;
+    let judged = Evaluated::new().await;
     judged.file(SHARED);
     let file = ["--rules", "rules.toml"];
     let of_file = judged.verdicts(&file).await;
@@ -103,7 +103,7 @@ async fn rules_come_from_a_file_from_options_from_both_or_are_the_default_ones()
     let (code, told) = judged
         .verdicts(&["--in-error", "--deleted-within", "1h"])
         .await;
-    assert_eq!((code, told[1].1.as_str()), (3, "NOT_JUDGED"));
+    assert_eq!((code, told[1].1.as_str()), (3, "INSUFFICIENT_DATA"));
     let (code, _) = judged
         .verdicts(&["--no-shared", "--deleted-within", "1h"])
         .await;
@@ -112,7 +112,7 @@ async fn rules_come_from_a_file_from_options_from_both_or_are_the_default_ones()
 
 #[tokio::test]
 async fn the_sample_is_printed_loads_and_has_every_kind() {
-    let judged = Judged::new().await;
+    let judged = Evaluated::new().await;
     let printed = judged.ccinv.fine(&["check", "--print-sample-rules"]).await;
     assert_eq!(printed, SAMPLE);
     judged.file(SAMPLE);
@@ -123,7 +123,7 @@ async fn the_sample_is_printed_loads_and_has_every_kind() {
         .iter()
         .map(|rule| rule["demand"]["kind"].as_str().expect("a kind"))
         .collect();
-    assert_eq!(kinds, BTreeSet::from(Demand::KINDS));
+    assert_eq!(kinds, BTreeSet::from(Requirement::KINDS));
     let names = rules
         .iter()
         .find(|rule| rule["id"] == "names")
@@ -135,7 +135,7 @@ async fn the_sample_is_printed_loads_and_has_every_kind() {
 
 #[tokio::test]
 async fn remediation_of_an_error_says_what_awss_guides_say_and_to_look_before_deleting() {
-    let judged = Judged::new().await;
+    let judged = Evaluated::new().await;
     judged.file(SAMPLE);
     let arguments: [&[&str]; 2] = [
         &["--in-error", "--json"],
@@ -156,7 +156,7 @@ async fn remediation_of_an_error_says_what_awss_guides_say_and_to_look_before_de
 
 #[tokio::test]
 async fn a_mistake_in_a_file_is_told_with_its_line_and_what_would_be_right() {
-    let judged = Judged::new().await;
+    let judged = Evaluated::new().await;
     let head = "[[rule]]\nid = \"a\"\nseverity = \"low\"\n";
     let cases: [(&str, &str); 30] = [
         (
@@ -298,7 +298,7 @@ async fn a_mistake_in_a_file_is_told_with_its_line_and_what_would_be_right() {
 
 #[tokio::test]
 async fn a_mistake_in_an_option_is_wrong_usage() {
-    let judged = Judged::new().await;
+    let judged = Evaluated::new().await;
     for (arguments, says) in [
         (&["--pending-longer-than", "7"][..], "is not a span of time"),
         (
@@ -318,7 +318,7 @@ async fn a_mistake_in_an_option_is_wrong_usage() {
         assert_eq!(done.code, 2, "{arguments:?}: {done:?}");
         assert!(done.complaint().contains(says), "{says:?}: {done:?}");
     }
-    let table = judged.lab.table.name().as_str();
+    let table = judged.env.table.name().as_str();
     let future = ["check", "--as-of", "2999-01-01", "--table", table];
     let done = judged.ccinv.run(&future).await;
     assert_eq!(done.code, 2);
@@ -339,7 +339,7 @@ const THREE: [&str; 8] = [
 
 #[tokio::test]
 async fn junit_is_read_by_others_whatever_names_say() {
-    let judged = Judged::new().await;
+    let judged = Evaluated::new().await;
     let done = judged
         .ask(&[&THREE[..], &["--format", "junit"]].concat())
         .await;
@@ -353,14 +353,14 @@ async fn junit_is_read_by_others_whatever_names_say() {
     assert_eq!(read.as_object().expect("suites").len(), 1);
     assert_eq!(cases.as_object().expect("cases").len(), 5);
     assert_eq!(cases["no-shared"], Value::Null);
-    let unjudged = &cases["deleted-within"];
+    let insufficient = &cases["deleted-within"];
     assert_eq!(
-        (&unjudged["outcome"], &unjudged["type"]),
+        (&insufficient["outcome"], &insufficient["type"]),
         (&json!("error"), &json!("medium"))
     );
-    let text = unjudged["text"].as_str().expect("text");
+    let text = insufficient["text"].as_str().expect("text");
     assert!(
-        text.contains("NOT_JUDGED 123456789012: the record begins at"),
+        text.contains("INSUFFICIENT_DATA 123456789012: the record begins at"),
         "{text}"
     );
     let failed = &cases["allow-owner"];
@@ -386,7 +386,7 @@ async fn junit_is_read_by_others_whatever_names_say() {
 
 #[tokio::test]
 async fn json_and_text_say_the_same_and_do_nothing_to_a_terminal() {
-    let judged = Judged::new().await;
+    let judged = Evaluated::new().await;
     let done = judged.ask(&[&THREE[..], &["--json"]].concat()).await;
     let result: Value = serde_json::from_str(&done.stdout).expect("JSON");
     assert_eq!(result["at"], "2026-10-01T10:30:00.000Z");
@@ -401,9 +401,9 @@ async fn json_and_text_say_the_same_and_do_nothing_to_a_terminal() {
     assert_eq!(text.code, 3);
     for says in [
         "FAIL        low       name-pattern       3       1 ",
-        "NOT_JUDGED  medium    deleted-within     3       0 ",
+        "INSUFFICIENT_DATA  medium    deleted-within     3       0 ",
         "PASS        medium    no-shared          3       0 ",
-        "5 rules as of 2026-10-01T10:30:00Z: 1 PASS, 3 FAIL, 1 NOT_JUDGED; 3 findings, 1 reason not to judge all",
+        "5 rules as of 2026-10-01T10:30:00Z: 1 PASS, 3 FAIL, 1 INSUFFICIENT_DATA; 3 findings, 1 reason not to judge all",
         "   not judged: account 123456789012: the record begins at 2026-10-01T10:00:00.000Z",
         "account 123456789012: rests on run 1 (COMPLETE, 1 region)",
     ] {
@@ -417,11 +417,11 @@ async fn json_and_text_say_the_same_and_do_nothing_to_a_terminal() {
 
 #[tokio::test]
 async fn ocsf_events_hold_against_the_schema() {
-    let judged = Judged::new().await;
-    judged.lab.deny(REGION);
-    judged.lab.clock.advance(HOUR);
-    run(&judged.lab.handler(), &json!({})).await; // 11:00, FAILED
-    let table = judged.lab.table.name().as_str();
+    let judged = Evaluated::new().await;
+    judged.env.deny(REGION);
+    judged.env.clock.advance(HOUR);
+    run(&judged.env.handler(), &json!({})).await; // 11:00, FAILED
+    let table = judged.env.table.name().as_str();
     let as_of = ["check", "--table", table, "--as-of", "2026-10-01T11:30:00Z"];
     let done = judged
         .ccinv

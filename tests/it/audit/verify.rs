@@ -11,39 +11,39 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use codeconnections_inventory::audit::verify::{Finding, Verification, verify};
 use codeconnections_inventory::domain::listing::Window;
 use codeconnections_inventory::domain::{
-    AccountRecord, Change, Clock, Digest, Format, Outcome, RunRecord, Timestamp,
+    AccountRecord, Change, Clock, Digest, Outcome, RunRecord, SchemaVersion, Timestamp,
 };
 use codeconnections_inventory::table::codec::snapshot;
 use codeconnections_inventory::table::{codec, keys};
 use serde_json::json;
-use support::lab::{self, Lab, account};
 use support::proxy::{Act, Proxy};
+use support::test_env::{self, TestEnv, account};
 
 /// A lab with three connections, changes of each usual kind, and four runs.
 struct Told {
-    lab: Lab,
+    env: TestEnv,
     arns: Vec<String>,
 }
 
 impl Told {
     async fn new() -> Self {
-        let lab = Lab::new().await;
-        let arns: Vec<String> = (0..3).map(|n| lab.create(&format!("c{n}"))).collect();
-        lab.run().await;
-        lab.set_status(&arns[0], "AVAILABLE");
-        lab.delete(&arns[2]);
-        lab.run().await;
-        lab.set_status(&arns[0], "ERROR");
-        lab.run().await;
-        lab.run().await;
-        let told = Self { lab, arns };
+        let env = TestEnv::new().await;
+        let arns: Vec<String> = (0..3).map(|n| env.create(&format!("c{n}"))).collect();
+        env.run().await;
+        env.set_status(&arns[0], "AVAILABLE");
+        env.delete(&arns[2]);
+        env.run().await;
+        env.set_status(&arns[0], "ERROR");
+        env.run().await;
+        env.run().await;
+        let told = Self { env, arns };
         let found = told.verify().await;
         assert_eq!(found.findings, []);
         told
     }
 
     async fn verify(&self) -> Verification {
-        verify(&self.lab.table, None, self.lab.clock.now(), |_| {})
+        verify(&self.env.table, None, self.env.clock.now(), |_| {})
             .await
             .expect("read")
     }
@@ -70,10 +70,10 @@ impl Told {
     }
 
     async fn get(&self, (pk, sk): &(String, String)) -> codec::Item {
-        let client = self.lab.table.client();
+        let client = self.env.table.client();
         let got = client
             .get_item()
-            .table_name(self.lab.table.name().as_str())
+            .table_name(self.env.table.name().as_str())
             .key("pk", codec::s(pk))
             .key("sk", codec::s(sk))
             .send()
@@ -82,17 +82,17 @@ impl Told {
     }
 
     async fn put(&self, item: codec::Item) {
-        let client = self.lab.table.client();
-        let table = self.lab.table.name().as_str();
+        let client = self.env.table.client();
+        let table = self.env.table.name().as_str();
         let put = client.put_item().table_name(table).set_item(Some(item));
         put.send().await.expect("put in");
     }
 
     async fn remove(&self, (pk, sk): &(String, String)) {
-        let client = self.lab.table.client();
+        let client = self.env.table.client();
         let removed = client
             .delete_item()
-            .table_name(self.lab.table.name().as_str())
+            .table_name(self.env.table.name().as_str())
             .key("pk", codec::s(pk))
             .key("sk", codec::s(sk))
             .send()
@@ -128,10 +128,10 @@ async fn a_record_that_is_whole_is_said_to_be_and_counted() {
         (verified.connections, verified.changes, verified.runs),
         (3, 6, 4)
     );
-    let runs = told.lab.runs().await;
+    let runs = told.env.runs().await;
     assert_eq!(verified.head, runs.last().map(RunRecord::digest));
     let other = "999999999999".parse().expect("an account");
-    let none = verify(&told.lab.table, Some(&other), told.lab.clock.now(), |_| {})
+    let none = verify(&told.env.table, Some(&other), told.env.clock.now(), |_| {})
         .await
         .expect("read");
     assert!(none.accounts.is_empty());
@@ -303,17 +303,19 @@ async fn an_account_record_with_a_right_digest_that_claims_what_no_run_says_is_n
         ("connections", &|r| r.connections.clear()),
         ("last_complete", &|r| r.last_complete = None),
         ("coverage", &|r| {
-            r.coverage.insert(lab::region(lab::REGION), later);
+            r.coverage.insert(test_env::region(test_env::REGION), later);
         }),
         ("coverage", &|r| {
-            r.coverage.insert(lab::region("us-east-1"), later);
+            r.coverage.insert(test_env::region("us-east-1"), later);
         }),
         ("coverage", &|r| r.coverage.clear()),
         ("coverage", &|r| {
-            r.coverage_until.insert(lab::region(lab::REGION), later);
+            r.coverage_until
+                .insert(test_env::region(test_env::REGION), later);
         }),
         ("coverage_until", &|r| {
-            r.coverage_until.insert(lab::region("ap-east-1"), later);
+            r.coverage_until
+                .insert(test_env::region("ap-east-1"), later);
         }),
         ("recent_events", &|r| {
             r.recent_events.insert("forged".into(), 3);
@@ -338,8 +340,8 @@ async fn an_account_record_that_is_removed_or_set_back_is_named() {
     let told = Told::new().await;
     let before = told.get(&account_key()).await;
     // Two runs: the second one's record says how far the first one was known.
-    told.lab.run().await;
-    told.lab.run().await;
+    told.env.run().await;
+    told.env.run().await;
     told.put(before).await;
     assert_names(&told.findings().await, &account_key(), "was set back");
     told.remove(&account_key()).await;
@@ -366,13 +368,13 @@ async fn a_snapshot_with_a_right_seal_that_was_seen_when_it_can_t_have_been_is_n
     ] {
         let told = Told::new().await;
         let arn = told.arns[0].parse().expect("an ARN");
-        let read = told.lab.table.read_snapshot(&account(), &arn).await;
+        let read = told.env.table.read_snapshot(&account(), &arn).await;
         let mut snapshot = read.expect("read").expect("a snapshot");
         snapshot.last_seen = Window {
             began_at: began.parse().expect("a time"),
             ended_at: ended.parse().expect("a time"),
         };
-        let forged = snapshot::snapshot_item(&account(), &snapshot, Format::CURRENT);
+        let forged = snapshot::snapshot_item(&account(), &snapshot, SchemaVersion::CURRENT);
         told.put(forged).await;
         assert_names(&told.findings().await, &told.snapshot_key(0), says);
     }
@@ -382,8 +384,8 @@ async fn a_snapshot_with_a_right_seal_that_was_seen_when_it_can_t_have_been_is_n
 async fn progress_is_told_page_by_page_to_the_last_record() {
     let told = Told::new().await;
     let mut read = Vec::new();
-    let table = &told.lab.table;
-    let now = told.lab.clock.now();
+    let table = &told.env.table;
+    let now = told.env.clock.now();
     let found = verify(table, None, now, |items| read.push(items)).await;
     let account = &found.expect("read").accounts[0];
     let records = account.connections + account.changes + account.runs + 1;
@@ -407,18 +409,18 @@ async fn what_is_no_record_of_the_inventory_is_named() {
 #[tokio::test]
 async fn a_run_that_crashed_after_it_recorded_changes_is_no_finding() {
     let told = Told::new().await;
-    let lab = &told.lab;
-    lab.set_status(&told.arns[1], "ERROR");
-    lab.create("new");
+    let env = &told.env;
+    env.set_status(&told.arns[1], "ERROR");
+    env.create("new");
     // It ends before it records itself.
-    let proxy = Proxy::start(&lab.table_endpoint, |seen| match seen.operation.as_str() {
+    let proxy = Proxy::start(&env.table_endpoint, |seen| match seen.operation.as_str() {
         "ExecuteStatement" => Act::Hang,
         _ => Act::Pass,
     })
     .await;
-    lab.clock.advance(lab::HOUR);
-    let source = lab.source_at(lab.service.endpoint());
-    let handler = lab.handler_of(source, lab.table_at(&proxy.endpoint));
+    env.clock.advance(test_env::HOUR);
+    let source = env.source_at(env.service.endpoint());
+    let handler = env.handler_of(source, env.table_at(&proxy.endpoint));
     let event = json!({});
     tokio::select! {
         done = handler.handle(&event, Duration::from_secs(60)) => panic!("it hangs: {done:?}"),
@@ -426,7 +428,7 @@ async fn a_run_that_crashed_after_it_recorded_changes_is_no_finding() {
     }
     assert_eq!(told.verify().await.findings, []);
     // And the next run stands for what the crashed one left.
-    lab.run().await;
+    env.run().await;
     let found = told.verify().await;
     assert_eq!(found.findings, []);
     assert_eq!(found.accounts[0].runs, 5);
@@ -435,14 +437,16 @@ async fn a_run_that_crashed_after_it_recorded_changes_is_no_finding() {
 #[tokio::test]
 async fn runs_at_the_same_time_leave_a_record_that_is_whole() {
     let told = Told::new().await;
-    let lab = &told.lab;
+    let env = &told.env;
     for n in 0..20 {
-        lab.create(&format!("n{n}"));
+        env.create(&format!("n{n}"));
     }
-    lab.clock.advance(lab::HOUR);
-    let handlers = [lab.handler(), lab.handler(), lab.handler()];
+    env.clock.advance(test_env::HOUR);
+    let handlers = [env.handler(), env.handler(), env.handler()];
     let event = json!({});
-    let runs = handlers.iter().map(|handler| lab::run(handler, &event));
+    let runs = handlers
+        .iter()
+        .map(|handler| test_env::run(handler, &event));
     futures_util::future::join_all(runs).await;
     let found = told.verify().await;
     assert_eq!(found.findings, []);

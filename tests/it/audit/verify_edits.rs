@@ -12,15 +12,15 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use codeconnections_inventory::domain::{Outcome, Timestamp};
 use codeconnections_inventory::table::codec::Item;
 use serde_json::{Value, json};
-use support::lab::{self, ACCOUNT, Lab, REGION};
 use support::script::{arn, entry};
 use support::stage::Stage;
+use support::test_env::{self, ACCOUNT, REGION, TestEnv};
 use support::whole::{Key, found, put, remove};
 
 /// A lab with a change of each kind, a tombstone, events, two regions, a run
 /// that was filtered and one that was not complete.
-async fn told() -> Lab {
-    let lab = Lab::new().await;
+async fn told() -> TestEnv {
+    let env = TestEnv::new().await;
     let e = |id: &str, status: &str| entry(&arn(REGION, id), id, status);
     let event = |n: u32| {
         json!({
@@ -39,8 +39,8 @@ async fn told() -> Lab {
     .await;
     let run = async |shown: Vec<Value>, event: Value| {
         stage.show(shown);
-        lab.clock.advance(lab::HOUR);
-        let summary = lab.run_with(&stage.endpoint, &event).await;
+        env.clock.advance(test_env::HOUR);
+        let summary = env.run_with(&stage.endpoint, &event).await;
         assert_ne!(summary.outcome, Outcome::Failed);
     };
     let first = vec![e("a", "PENDING"), e("b", "PENDING"), e("c", "PENDING")];
@@ -57,12 +57,12 @@ async fn told() -> Lab {
     run(without_d.clone(), both.clone()).await;
     run(without_d.clone(), json!({"ProviderTypeFilter": "GitHub"})).await;
     run(without_d, event(3)).await;
-    lab
+    env
 }
 
-async fn items_of(lab: &Lab) -> Vec<Item> {
-    let scan = lab.table.client().scan();
-    let scan = scan.table_name(lab.table.name().as_str()).send().await;
+async fn items_of(env: &TestEnv) -> Vec<Item> {
+    let scan = env.table.client().scan();
+    let scan = scan.table_name(env.table.name().as_str()).send().await;
     scan.expect("read").items.expect("items")
 }
 
@@ -263,18 +263,18 @@ fn edits(item: &Item) -> Vec<(String, Item)> {
     all
 }
 
-async fn named(lab: &Lab) -> BTreeSet<Key> {
-    let found = found(lab).await;
+async fn named(env: &TestEnv) -> BTreeSet<Key> {
+    let found = found(env).await;
     found.into_iter().map(|f| (f.pk, f.sk)).collect()
 }
 
 #[tokio::test]
 async fn every_edit_of_every_attribute_of_every_record_is_found_and_no_other_record_is_blamed() {
-    let lab = told().await;
-    assert!(named(&lab).await.is_empty());
+    let env = told().await;
+    assert!(named(&env).await.is_empty());
     let mut kinds = BTreeMap::new();
     let mut count = 0;
-    for item in items_of(&lab).await {
+    for item in items_of(&env).await {
         let key = key(&item);
         // One of each kind will do, but the last run is the head.
         let change = item.get("kind").or(item.get("presence"));
@@ -286,8 +286,8 @@ async fn every_edit_of_every_attribute_of_every_record_is_found_and_no_other_rec
             continue;
         }
         for (what, edited) in edits(&item) {
-            put(&lab, edited).await;
-            let found = named(&lab).await;
+            put(&env, edited).await;
+            let found = named(&env).await;
             assert_eq!(
                 found,
                 BTreeSet::from([key.clone()]),
@@ -296,9 +296,9 @@ async fn every_edit_of_every_attribute_of_every_record_is_found_and_no_other_rec
             );
             count += 1;
         }
-        put(&lab, item).await;
+        put(&env, item).await;
     }
-    assert!(named(&lab).await.is_empty());
+    assert!(named(&env).await.is_empty());
     // Five of changes, two of snapshots, runs, and the account's record.
     assert_eq!(kinds.len(), 9, "every kind of record was edited: {kinds:?}");
     println!("{count} edits");
@@ -307,11 +307,11 @@ async fn every_edit_of_every_attribute_of_every_record_is_found_and_no_other_rec
 
 #[tokio::test]
 async fn every_record_that_is_removed_is_missed() {
-    let lab = told().await;
-    for item in items_of(&lab).await {
+    let env = told().await;
+    for item in items_of(&env).await {
         let (pk, sk) = key(&item);
-        remove(&lab, &(pk.clone(), sk.clone())).await;
-        let found = named(&lab).await;
+        remove(&env, &(pk.clone(), sk.clone())).await;
+        let found = named(&env).await;
         // A chain shows a gap at the record after it; a connection's only
         // change is missed by its snapshot.
         let mut places = vec![(pk.clone(), sk.clone())];
@@ -324,15 +324,15 @@ async fn every_record_that_is_removed_is_missed() {
             places.iter().any(|place| found.contains(place)),
             "{pk} {sk}: {found:?}"
         );
-        put(&lab, item).await;
-        assert!(named(&lab).await.is_empty());
+        put(&env, item).await;
+        assert!(named(&env).await.is_empty());
     }
 }
 
 #[tokio::test]
 async fn every_record_that_is_put_in_as_a_copy_is_found() {
-    let lab = told().await;
-    for item in items_of(&lab).await {
+    let env = told().await;
+    for item in items_of(&env).await {
         let (pk, sk) = key(&item);
         let number = |by: u64| {
             let (word, number) = sk.split_once('#')?;
@@ -348,24 +348,24 @@ async fn every_record_that_is_put_in_as_a_copy_is_found() {
             Some((format!("{pk}0"), sk.clone())),
             Some(("SOMEWHERE".to_owned(), sk.clone())),
         ];
-        let taken: BTreeSet<Key> = items_of(&lab).await.iter().map(key).collect();
+        let taken: BTreeSet<Key> = items_of(&env).await.iter().map(key).collect();
         for place in places
             .into_iter()
             .flatten()
             .filter(|place| !taken.contains(place))
         {
-            put(&lab, keyed(item.clone(), &place)).await;
-            let found = named(&lab).await;
+            put(&env, keyed(item.clone(), &place)).await;
+            let found = named(&env).await;
             assert!(found.contains(&place), "{pk} {sk} at {place:?}: {found:?}");
-            remove(&lab, &place).await;
+            remove(&env, &place).await;
         }
     }
 }
 
 #[tokio::test]
 async fn records_that_are_exchanged_are_found_both() {
-    let lab = told().await;
-    let items = items_of(&lab).await;
+    let env = told().await;
+    let items = items_of(&env).await;
     let mut count = 0;
     for (i, one) in items.iter().enumerate() {
         for other in &items[i + 1..] {
@@ -373,18 +373,18 @@ async fn records_that_are_exchanged_are_found_both() {
             if kind(&a) != kind(&b) {
                 continue;
             }
-            put(&lab, keyed(one.clone(), &b)).await;
-            put(&lab, keyed(other.clone(), &a)).await;
-            let found = named(&lab).await;
+            put(&env, keyed(one.clone(), &b)).await;
+            put(&env, keyed(other.clone(), &a)).await;
+            let found = named(&env).await;
             assert!(
                 found.contains(&a) && found.contains(&b),
                 "{a:?} {b:?}: {found:?}"
             );
-            put(&lab, one.clone()).await;
-            put(&lab, other.clone()).await;
+            put(&env, one.clone()).await;
+            put(&env, other.clone()).await;
             count += 1;
         }
     }
     assert!(count > 30, "{count}");
-    assert!(named(&lab).await.is_empty());
+    assert!(named(&env).await.is_empty());
 }

@@ -8,39 +8,39 @@ use crate::support;
 
 use codeconnections_inventory::domain::listing::Window;
 use codeconnections_inventory::domain::{
-    AccountRecord, Attributes, Change, ChangeKind, Clock, Digest, Format, Outcome, Presence, RunId,
-    RunRecord, Seal, Snapshot,
+    AccountRecord, Attributes, Change, ChangeKind, Clock, Digest, Outcome, Presence, RunId,
+    RunRecord, SchemaVersion, Seal, Snapshot,
 };
 use codeconnections_inventory::inventory::summary::Summary;
 use codeconnections_inventory::table::codec::snapshot;
 use codeconnections_inventory::table::{codec, fast_path, keys};
-use support::lab::{Lab, account};
+use support::test_env::{TestEnv, account};
 use support::whole::{Key, findings, get, put, remove};
 
 /// An account with a history, written by seven runs.
 struct Told {
-    lab: Lab,
+    env: TestEnv,
     /// The third one was deleted.
     arns: Vec<String>,
 }
 
 impl Told {
     async fn new() -> Self {
-        let lab = Lab::new().await;
-        let mut arns: Vec<String> = (0..3).map(|n| lab.create(&format!("c{n}"))).collect();
-        lab.run().await;
-        lab.set_status(&arns[0], "AVAILABLE");
-        lab.run().await;
-        lab.delete(&arns[2]);
-        lab.run().await;
-        arns.push(lab.create("late"));
-        lab.run().await;
-        lab.set_status(&arns[0], "ERROR");
-        lab.run().await;
-        lab.run().await;
-        lab.run().await;
-        let told = Self { lab, arns };
-        assert_eq!(findings(&told.lab).await, [""; 0]);
+        let env = TestEnv::new().await;
+        let mut arns: Vec<String> = (0..3).map(|n| env.create(&format!("c{n}"))).collect();
+        env.run().await;
+        env.set_status(&arns[0], "AVAILABLE");
+        env.run().await;
+        env.delete(&arns[2]);
+        env.run().await;
+        arns.push(env.create("late"));
+        env.run().await;
+        env.set_status(&arns[0], "ERROR");
+        env.run().await;
+        env.run().await;
+        env.run().await;
+        let told = Self { env, arns };
+        assert_eq!(findings(&told.env).await, [""; 0]);
         told
     }
 
@@ -55,33 +55,33 @@ impl Told {
     }
 
     async fn change(&self, connection: usize, version: u32) -> Change {
-        let item = get(&self.lab, &self.change_key(connection, version)).await;
+        let item = get(&self.env, &self.change_key(connection, version)).await;
         codec::read_record(item).expect("a change")
     }
 
     async fn snapshot(&self, connection: usize) -> Snapshot {
-        let item = get(&self.lab, &self.snapshot_key(connection)).await;
+        let item = get(&self.env, &self.snapshot_key(connection)).await;
         fast_path::snapshot::read_snapshot(&item).expect("a snapshot")
     }
 
     async fn run_record(&self, sequence: u64) -> RunRecord {
-        let item = get(&self.lab, &run_key(sequence)).await;
+        let item = get(&self.env, &run_key(sequence)).await;
         codec::read_record(item).expect("a run")
     }
 
     async fn put_change(&self, change: &Change) {
-        put(&self.lab, codec::change_item_with(change, change.digest())).await;
+        put(&self.env, codec::change_item_with(change, change.digest())).await;
     }
 
     async fn put_snapshot(&self, snapshot: &Snapshot) {
-        let item = snapshot::snapshot_item(&account(), snapshot, Format::CURRENT);
-        put(&self.lab, item).await;
+        let item = snapshot::snapshot_item(&account(), snapshot, SchemaVersion::CURRENT);
+        put(&self.env, item).await;
     }
 
     async fn erase(&self, connection: usize, changes: u32) {
-        remove(&self.lab, &self.snapshot_key(connection)).await;
+        remove(&self.env, &self.snapshot_key(connection)).await;
         for version in 1..=changes {
-            remove(&self.lab, &self.change_key(connection, version)).await;
+            remove(&self.env, &self.change_key(connection, version)).await;
         }
     }
 
@@ -143,27 +143,27 @@ impl Told {
     async fn edit_account(&self, edit: impl FnOnce(&mut AccountRecord)) {
         let key = (keys::account_pk(&account()), keys::ACCOUNT_SK.to_owned());
         let mut record: AccountRecord =
-            codec::read_record(get(&self.lab, &key).await).expect("a record");
+            codec::read_record(get(&self.env, &key).await).expect("a record");
         edit(&mut record);
-        put(&self.lab, codec::account_item(&record)).await;
+        put(&self.env, codec::account_item(&record)).await;
     }
 
     /// Whether what was altered is found right away, after the next run, and
     /// after ten.
     async fn assert_found(&self, what: &str) {
-        assert_ne!(findings(&self.lab).await, [""; 0], "{what}: at once");
-        self.lab.run().await;
-        assert_ne!(findings(&self.lab).await, [""; 0], "{what}: after a run");
+        assert_ne!(findings(&self.env).await, [""; 0], "{what}: at once");
+        self.env.run().await;
+        assert_ne!(findings(&self.env).await, [""; 0], "{what}: after a run");
         for _ in 0..9 {
-            self.lab.run().await;
+            self.env.run().await;
         }
-        assert_ne!(findings(&self.lab).await, [""; 0], "{what}: after ten runs");
+        assert_ne!(findings(&self.env).await, [""; 0], "{what}: after ten runs");
     }
 
     /// Whether the next run says that what it read is not what the last one
     /// left, and the one after that is complete again.
     async fn assert_next_run_says(&self, says: &str) {
-        let told: Summary = self.lab.run().await;
+        let told: Summary = self.env.run().await;
         assert_eq!(told.outcome, Outcome::Partial, "{says}");
         assert!(
             told.problems.iter().any(|problem| problem.contains(says)),
@@ -179,7 +179,7 @@ fn run_key(sequence: u64) -> Key {
 
 /// A run that is nowhere on record.
 fn unrecorded(told: &Told) -> RunId {
-    RunId::new(told.lab.clock.now(), 1)
+    RunId::new(told.env.clock.now(), 1)
 }
 
 const ALTERED: &str = "altered, removed or put in";
@@ -192,7 +192,7 @@ async fn erased_tombstone_is_found() {
     let told = Told::new().await;
     told.erase(2, 2).await;
     told.assert_next_run_says(ALTERED).await;
-    assert_eq!(told.lab.run().await.outcome, Outcome::Complete);
+    assert_eq!(told.env.run().await.outcome, Outcome::Complete);
 }
 
 #[tokio::test]
@@ -229,7 +229,7 @@ async fn changes_put_in_as_those_of_a_run_that_is_not_recorded_are_found() {
     let run = unrecorded(&told);
     told.put_in_a_deletion([run.clone(), run]).await;
     told.assert_found("changes of no run").await;
-    let findings = findings(&told.lab).await;
+    let findings = findings(&told.env).await;
     assert!(
         findings.iter().any(|f| f.contains("put in afterwards")),
         "{findings:#?}"
@@ -272,7 +272,7 @@ async fn connection_set_back_is_found_although_its_change_is_recorded_again() {
         status_since: before.observed_at,
         ..told.snapshot(0).await
     };
-    remove(&told.lab, &told.change_key(0, 3)).await;
+    remove(&told.env, &told.change_key(0, 3)).await;
     told.put_snapshot(&set_back).await;
     told.assert_found("a connection set back").await;
 }
@@ -319,23 +319,23 @@ async fn run_edited_or_removed_is_found() {
     let told = Told::new().await;
     let mut run = told.run_record(7).await;
     run.problems = vec!["forged".to_owned()];
-    put(&told.lab, codec::run_item(&run)).await;
+    put(&told.env, codec::run_item(&run)).await;
     told.assert_next_run_says("run 7 is not the one").await;
     told.assert_found("the last run edited").await;
 
     let told = Told::new().await;
-    remove(&told.lab, &run_key(7)).await;
+    remove(&told.env, &run_key(7)).await;
     told.assert_next_run_says("run 7 was removed").await;
     told.assert_found("the last run removed").await;
 
     for sequence in [1, 4] {
         let told = Told::new().await;
-        remove(&told.lab, &run_key(sequence)).await;
+        remove(&told.env, &run_key(sequence)).await;
         told.assert_found("a run removed").await;
         let told = Told::new().await;
         let mut run = told.run_record(sequence).await;
         run.unwritten = 1;
-        put(&told.lab, codec::run_item(&run)).await;
+        put(&told.env, codec::run_item(&run)).await;
         told.assert_found("a run edited").await;
     }
 }
@@ -358,13 +358,13 @@ async fn account_record_that_does_not_repeat_the_last_run_is_said_by_the_next() 
     for (says, edit) in edits {
         let told = Told::new().await;
         told.edit_account(edit).await;
-        assert_ne!(findings(&told.lab).await, [""; 0], "{says}: at once");
+        assert_ne!(findings(&told.env).await, [""; 0], "{says}: at once");
         told.assert_next_run_says(says).await;
     }
     let told = Told::new().await;
     let key = (keys::account_pk(&account()), keys::ACCOUNT_SK.to_owned());
-    remove(&told.lab, &key).await;
-    assert_ne!(findings(&told.lab).await, [""; 0]);
+    remove(&told.env, &key).await;
+    assert_ne!(findings(&told.env).await, [""; 0]);
     told.assert_next_run_says("the account's record was removed")
         .await;
 }
@@ -383,7 +383,7 @@ async fn window_of_a_first_sighting_that_no_listing_bears_out_is_found() {
     })
     .await;
     told.assert_found("a window").await;
-    let findings = findings(&told.lab).await;
+    let findings = findings(&told.env).await;
     assert!(
         findings.iter().any(|f| f.contains("previously_seen_at")),
         "{findings:#?}"
@@ -406,9 +406,9 @@ async fn time_of_a_last_sighting_with_a_right_seal_is_not_found() {
         ..snapshot
     };
     assert_ne!(
-        Seal::of(&account(), &edited, Format::CURRENT),
-        Seal::of(&account(), &told.snapshot(1).await, Format::CURRENT)
+        Seal::of(&account(), &edited, SchemaVersion::CURRENT),
+        Seal::of(&account(), &told.snapshot(1).await, SchemaVersion::CURRENT)
     );
     told.put_snapshot(&edited).await;
-    assert_eq!(findings(&told.lab).await, [""; 0]);
+    assert_eq!(findings(&told.env).await, [""; 0]);
 }

@@ -15,10 +15,10 @@ use std::time::Duration;
 use codeconnections_inventory::domain::listing::MAX_OBSERVATION_AGE;
 use codeconnections_inventory::domain::plan::TombstoneGuard;
 use serde_json::{Value, json};
-use support::lab::{self, ACCOUNT, Lab, LabHandler, Place, REGION};
 use support::proxy::{Act, Proxy};
 use support::script::{arn, entry};
 use support::stage::Stage;
+use support::test_env::{self, ACCOUNT, LabHandler, Place, REGION, TestEnv};
 use support::whole::verified;
 
 const TABLES: u64 = 1_000;
@@ -26,7 +26,7 @@ const WORKERS: usize = 3;
 const REGIONS: [&str; 3] = ["eu-south-1", "eu-west-1", "us-east-1"];
 
 struct Life {
-    lab: Lab,
+    env: TestEnv,
     stage: Stage,
     shown: Vec<Option<(&'static str, bool)>>,
     rng: fastrand::Rng,
@@ -36,7 +36,7 @@ struct Life {
 impl Life {
     async fn new(endpoint: &str, seed: u64) -> Self {
         Self {
-            lab: Lab::with_table_at(Some(endpoint.to_owned())).await,
+            env: TestEnv::with_table_at(Some(endpoint.to_owned())).await,
             stage: Stage::new(vec![]).await,
             shown: vec![None; 3],
             rng: fastrand::Rng::with_seed(seed),
@@ -66,7 +66,7 @@ impl Life {
         });
         self.stage.show(entries.collect());
         let seconds = [1, 60, 3_600][self.rng.usize(..3)];
-        self.lab.clock.advance(Duration::from_secs(seconds));
+        self.env.clock.advance(Duration::from_secs(seconds));
     }
 
     fn event(&mut self) -> Value {
@@ -88,9 +88,9 @@ impl Life {
     }
 
     fn handler(&self, table: &str) -> LabHandler {
-        let source = self.lab.source_at(&self.stage.endpoint);
-        let mut handler = self.lab.handler_of(source, self.lab.table_at(table));
-        handler.inventory.policy.guard = TombstoneGuard::Off;
+        let source = self.env.source_at(&self.stage.endpoint);
+        let mut handler = self.env.handler_of(source, self.env.table_at(table));
+        handler.inventory.options.guard = TombstoneGuard::Off;
         handler
     }
 
@@ -104,15 +104,15 @@ impl Life {
             3 => self.overlap(&event).await,
             4 => self.late(&event).await,
             _ => {
-                let handler = self.handler(&self.lab.table_endpoint);
-                lab::run(&handler, &event).await;
+                let handler = self.handler(&self.env.table_endpoint);
+                test_env::run(&handler, &event).await;
             }
         }
     }
 
     async fn throttled(&mut self, event: &Value) {
         let (every, lost) = (self.rng.usize(2..4), self.rng.bool());
-        let proxy = Proxy::start(&self.lab.table_endpoint, move |seen| {
+        let proxy = Proxy::start(&self.env.table_endpoint, move |seen| {
             match (seen.number % every, lost) {
                 (0, true) => Act::fault_after(500, "InternalServerError"),
                 (0, false) => Act::fault(400, "ThrottlingException"),
@@ -120,14 +120,14 @@ impl Life {
             }
         });
         let handler = self.handler(&proxy.await.endpoint);
-        lab::run(&handler, event).await;
+        test_env::run(&handler, event).await;
     }
 
     /// A run that ends at a request, and nobody comes after it; the next step
     /// may be another one, or none.
     async fn crash(&mut self, event: &Value) {
         let (at, after) = (self.rng.usize(1..9), self.rng.bool());
-        let proxy = Proxy::start(&self.lab.table_endpoint, move |seen| match after {
+        let proxy = Proxy::start(&self.env.table_endpoint, move |seen| match after {
             _ if seen.number != at => Act::Pass,
             false => Act::Hang,
             true => Act::PassThenHang,
@@ -135,15 +135,18 @@ impl Life {
         .await;
         let handler = self.handler(&proxy.endpoint);
         tokio::select! {
-            _ = lab::run(&handler, event) => {}
+            _ = test_env::run(&handler, event) => {}
             () = proxy.hangs() => {}
         }
     }
 
     async fn overlap(&mut self, event: &Value) {
         let other = self.event();
-        let handler = self.handler(&self.lab.table_endpoint);
-        tokio::join!(lab::run(&handler, event), lab::run(&handler, &other));
+        let handler = self.handler(&self.env.table_endpoint);
+        tokio::join!(
+            test_env::run(&handler, event),
+            test_env::run(&handler, &other)
+        );
     }
 
     /// A run that is held up before it writes, while a newer one is made.
@@ -151,7 +154,7 @@ impl Life {
         let reached = Arc::new(AtomicBool::new(false));
         let released = Arc::new(AtomicBool::new(false));
         let (was_reached, is_released) = (Arc::clone(&reached), Arc::clone(&released));
-        let proxy = Proxy::start(&self.lab.table_endpoint, move |seen| {
+        let proxy = Proxy::start(&self.env.table_endpoint, move |seen| {
             if seen.operation == "Query" || is_released.load(Ordering::SeqCst) {
                 return Act::Pass;
             }
@@ -161,11 +164,11 @@ impl Life {
         .await;
         let (older, newer) = (
             self.handler(&proxy.endpoint),
-            self.handler(&self.lab.table_endpoint),
+            self.handler(&self.env.table_endpoint),
         );
         let done = AtomicBool::new(false);
         let older = async {
-            lab::run(&older, event).await;
+            test_env::run(&older, event).await;
             done.store(true, Ordering::SeqCst);
         };
         let other = async {
@@ -175,9 +178,9 @@ impl Life {
             }
             self.happen();
             let event = self.event();
-            lab::run(&newer, &event).await;
+            test_env::run(&newer, &event).await;
             if self.rng.bool() {
-                self.lab.clock.advance(MAX_OBSERVATION_AGE);
+                self.env.clock.advance(MAX_OBSERVATION_AGE);
             }
             released.store(true, Ordering::SeqCst);
         };
@@ -199,7 +202,7 @@ async fn make(next: &AtomicU64, wanted: u64) -> u64 {
         for _ in 0..life.rng.usize(1..4) {
             life.step().await;
         }
-        let found = verified(&life.lab).await;
+        let found = verified(&life.env).await;
         assert_eq!(found.findings, [], "{seed}: {:#?}", life.told);
         runs += found
             .accounts

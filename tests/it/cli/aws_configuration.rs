@@ -17,9 +17,9 @@ use axum::routing::get;
 use serde_json::Value;
 use support::ccinv::{Ccinv, PROGRAM};
 use support::emulator::{Emulator, Environment};
-use support::lab::{ACCOUNT, Lab, REGION};
 use support::proxy::{Act, Proxy, Reply};
 use support::python::{fine, python};
+use support::test_env::{ACCOUNT, REGION, TestEnv};
 use support::tls::TlsFront;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
@@ -36,8 +36,8 @@ struct Setup {
 
 impl Setup {
     /// At the lab, with nothing but its endpoints.
-    fn at(lab: &Lab) -> Self {
-        let ccinv = Ccinv::at(lab)
+    fn at(env: &TestEnv) -> Self {
+        let ccinv = Ccinv::at(env)
             .without("AWS_REGION")
             .without("AWS_ACCESS_KEY_ID")
             .without("AWS_SECRET_ACCESS_KEY");
@@ -101,13 +101,13 @@ fn keys(account: &str) -> String {
 
 #[tokio::test]
 async fn a_profile_gives_credentials_and_a_region_and_options_go_before_it() {
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     let named = format!(
         "[profile other]\nregion = eu-central-1\naws_access_key_id = {OTHER}\n\
          aws_secret_access_key = s\n"
     );
     let config = format!("{}{named}", keys(ACCOUNT));
-    let at = || Setup::at(&lab).config(&config);
+    let at = || Setup::at(&env).config(&config);
     let own = [
         ("AWS_ACCESS_KEY_ID", ACCOUNT),
         ("AWS_SECRET_ACCESS_KEY", "s"),
@@ -163,7 +163,7 @@ async fn a_profile_gives_credentials_and_a_region_and_options_go_before_it() {
     // Options of AWS stand before the command's name, too.
     let before = ["--profile", "other", "scan", "--json"];
     assert_eq!(at().ccinv.json(&before).await["account"], OTHER);
-    let files = Setup::at(&lab);
+    let files = Setup::at(&env);
     std::fs::write(files.ccinv.folder().join("c"), &config).expect("written");
     std::fs::write(files.ccinv.folder().join("k"), keys(OTHER)).expect("written");
     let files = files.with(&[
@@ -176,10 +176,10 @@ async fn a_profile_gives_credentials_and_a_region_and_options_go_before_it() {
 
 #[tokio::test]
 async fn settings_of_endpoints_are_honoured_by_the_client_of_the_table() {
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     let at = |profile: &str, variables: &[(&str, &str)]| {
         let config = format!("{}{profile}\n", keys(ACCOUNT));
-        let setup = Setup::at(&lab).config(&config);
+        let setup = Setup::at(&env).config(&config);
         let ccinv = setup.ccinv.without("AWS_ENDPOINT_URL_DYNAMODB");
         Setup { ccinv }.with(variables)
     };
@@ -266,7 +266,7 @@ async fn settings_of_endpoints_are_honoured_by_the_client_of_the_table() {
 
 #[tokio::test]
 async fn a_role_is_assumed_as_its_profile_says() {
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     let sts = Sts::start().await;
     let base = format!(
         "[profile base]\naws_access_key_id = {ACCOUNT}\naws_secret_access_key = s\n\
@@ -296,14 +296,14 @@ async fn a_role_is_assumed_as_its_profile_says() {
             "DurationSeconds=900",
         ),
     ] {
-        let setup = Setup::at(&lab).config(&format!("{base}{profile}\n"));
+        let setup = Setup::at(&env).config(&format!("{base}{profile}\n"));
         let setup = setup.with(&endpoint).with(variables);
         assert_eq!(setup.scanned(&[]).await.0, OTHER, "{profile}");
         let asked = sts.take("AssumeRole");
         assert_eq!(asked.len(), 1, "{profile}: once a command");
         assert!(asked[0].contains(sent), "{profile}: {asked:?}");
     }
-    let named = Setup::at(&lab)
+    let named = Setup::at(&env)
         .config(&format!("{base}credential_source = Environment\n"))
         .with(&endpoint)
         .with(&environment[1..]);
@@ -314,7 +314,7 @@ async fn a_role_is_assumed_as_its_profile_says() {
          source_profile = base\n"
     );
     sts.take("AssumeRole");
-    let chained = Setup::at(&lab).config(&chained).with(&endpoint);
+    let chained = Setup::at(&env).config(&chained).with(&endpoint);
     assert_eq!(chained.scanned(&[]).await.0, OTHER);
     let asked = sts.take("AssumeRole");
     assert_eq!(asked.len(), 2, "{asked:?}");
@@ -323,7 +323,7 @@ async fn a_role_is_assumed_as_its_profile_says() {
         "the inner one first: {asked:?}"
     );
     let itself = format!("{base}source_profile = default\naws_access_key_id = {ACCOUNT}\n");
-    let itself = Setup::at(&lab)
+    let itself = Setup::at(&env)
         .config(&format!("{itself}aws_secret_access_key = s\n"))
         .with(&endpoint);
     assert_eq!(itself.scanned(&[]).await.0, OTHER);
@@ -331,14 +331,14 @@ async fn a_role_is_assumed_as_its_profile_says() {
 
 #[tokio::test]
 async fn a_code_of_mfa_is_asked_for_at_a_terminal_once() {
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     let sts = Sts::start().await;
     let profile = format!(
         "[profile base]\naws_access_key_id = {ACCOUNT}\naws_secret_access_key = s\n[default]\n\
          region = {REGION}\nrole_arn = {ROLE}\nsource_profile = base\n\
          mfa_serial = arn:aws:iam::123456789012:mfa/me\n"
     );
-    let setup = Setup::at(&lab).config(&profile);
+    let setup = Setup::at(&env).config(&profile);
     let elsewhere = setup.ccinv.run(&["scan"]).await;
     assert_eq!(elsewhere.code, 2, "{elsewhere:?}");
     let told = elsewhere.complaint();
@@ -361,7 +361,7 @@ async fn a_code_of_mfa_is_asked_for_at_a_terminal_once() {
         &format!("AWS_ENDPOINT_URL_STS={}", sts.endpoint),
         &format!(
             "AWS_ENDPOINT_URL_CODECONNECTIONS={}",
-            lab.service.endpoint()
+            env.service.endpoint()
         ),
         PROGRAM,
         "scan",
@@ -380,11 +380,11 @@ async fn a_code_of_mfa_is_asked_for_at_a_terminal_once() {
 
 #[tokio::test]
 async fn credentials_of_processes_containers_and_instances_are_found() {
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     let others = Others::start().await;
     let json =
         format!("{{\"Version\": 1, \"AccessKeyId\": \"{OTHER}\", \"SecretAccessKey\": \"s\"}}");
-    let setup = Setup::at(&lab);
+    let setup = Setup::at(&env);
     let counted = setup.ccinv.folder().join("count");
     let script = setup.ccinv.folder().join("p.sh");
     let text = format!(
@@ -402,14 +402,14 @@ async fn credentials_of_processes_containers_and_instances_are_found() {
     let region = ("AWS_REGION", REGION);
     let uri = format!("{}/container", others.endpoint);
     let container = [region, ("AWS_CONTAINER_CREDENTIALS_FULL_URI", uri.as_str())];
-    assert_eq!(Setup::at(&lab).with(&container).scanned(&[]).await.0, OTHER);
+    assert_eq!(Setup::at(&env).with(&container).scanned(&[]).await.0, OTHER);
     let guarded = format!("{}/guarded", others.endpoint);
     let guarded = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", guarded.as_str());
     for token in [
         ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "Basic t"),
         ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", ".aws/container"),
     ] {
-        let setup = Setup::at(&lab).file("container", "Basic t");
+        let setup = Setup::at(&env).file("container", "Basic t");
         let setup = setup.with(&[region, guarded, token]);
         assert_eq!(setup.scanned(&[]).await.0, OTHER, "{token:?}");
     }
@@ -421,27 +421,27 @@ async fn credentials_of_processes_containers_and_instances_are_found() {
             others.endpoint.as_str(),
         ),
     ];
-    assert_eq!(Setup::at(&lab).with(&instance).scanned(&[]).await.0, OTHER);
+    assert_eq!(Setup::at(&env).with(&instance).scanned(&[]).await.0, OTHER);
     let profile = format!(
         "[default]\nregion = {REGION}\nec2_metadata_service_endpoint = {}\n\
          ec2_metadata_service_endpoint_mode = IPv4\n",
         others.endpoint
     );
     let mode = ("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "IPv4");
-    let instance = Setup::at(&lab).config(&profile).with(&[instance[1], mode]);
+    let instance = Setup::at(&env).config(&profile).with(&[instance[1], mode]);
     assert_eq!(instance.scanned(&[]).await.0, OTHER);
     // A profile without credentials leaves them to what else there is.
-    let bare = Setup::at(&lab).config("[profile bare]\nregion = eu-west-1\n");
+    let bare = Setup::at(&env).config("[profile bare]\nregion = eu-west-1\n");
     let bare = bare.with(&container);
     assert_eq!(bare.scanned(&["--profile", "bare"]).await.0, OTHER);
 }
 
 #[tokio::test]
 async fn tokens_of_web_identities_sessions_and_single_sign_on_are_used() {
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     let sts = Sts::start().await;
     let others = Others::start().await;
-    let at = || Setup::at(&lab).file("token", "a-token");
+    let at = || Setup::at(&env).file("token", "a-token");
     let endpoints = [
         ("AWS_REGION", REGION),
         ("AWS_ENDPOINT_URL_STS", sts.endpoint.as_str()),
@@ -494,7 +494,7 @@ async fn tokens_of_web_identities_sessions_and_single_sign_on_are_used() {
 
 #[tokio::test]
 async fn retries_are_as_many_as_are_set() {
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     for (profile, variables, requests) in [
         ("", &[] as &[(&str, &str)], 3),
         ("max_attempts = 1", &[], 1),
@@ -505,11 +505,11 @@ async fn retries_are_as_many_as_are_set() {
             1,
         ),
     ] {
-        let sts = Proxy::start(lab.service.endpoint(), |_| {
+        let sts = Proxy::start(env.service.endpoint(), |_| {
             Act::Reply(Reply::new(500, "text/xml", "<ErrorResponse/>"))
         });
         let sts = sts.await;
-        let setup = Setup::at(&lab).config(&format!("{}{profile}\n", keys(ACCOUNT)));
+        let setup = Setup::at(&env).config(&format!("{}{profile}\n", keys(ACCOUNT)));
         let setup = setup.with(&[("AWS_ENDPOINT_URL_STS", sts.endpoint.as_str())]);
         let done = setup.with(variables).ccinv.run(&["scan"]).await;
         assert_eq!(done.code, 2, "{done:?}");
@@ -519,23 +519,23 @@ async fn retries_are_as_many_as_are_set() {
 
 #[tokio::test]
 async fn a_bundle_of_certificates_is_trusted_by_every_client_and_by_the_function() {
-    let lab = Lab::new().await;
-    lab.create("storefront");
-    let service = TlsFront::start(lab.service.endpoint()).await;
-    let table = TlsFront::start(&lab.table_endpoint).await;
+    let env = TestEnv::new().await;
+    env.create("storefront");
+    let service = TlsFront::start(env.service.endpoint()).await;
+    let table = TlsFront::start(&env.table_endpoint).await;
     let bundle = service.folder.path().join("bundle.pem");
     let both = format!("# two\n{}{}", service.certificate(), table.certificate());
     std::fs::write(&bundle, both).expect("written");
     let bundle = bundle.to_str().expect("UTF-8");
     let at = |profile: &str| {
         let config = format!("{}{profile}\n", keys(ACCOUNT));
-        Setup::at(&lab).config(&config).with(&[
+        Setup::at(&env).config(&config).with(&[
             ("AWS_ENDPOINT_URL_CODECONNECTIONS", &service.endpoint),
             ("AWS_ENDPOINT_URL_STS", &service.endpoint),
             ("AWS_ENDPOINT_URL_DYNAMODB", &table.endpoint),
         ])
     };
-    let scan = ["--table", lab.table.name().as_str()];
+    let scan = ["--table", env.table.name().as_str()];
     let variable = at("").with(&[("AWS_CA_BUNDLE", bundle)]);
     assert_eq!(variable.scanned(&scan).await.0, ACCOUNT);
     let profile = at(&format!("ca_bundle = {bundle}"));
@@ -544,7 +544,7 @@ async fn a_bundle_of_certificates_is_trusted_by_every_client_and_by_the_function
     assert_eq!(untrusted.code, 2, "{untrusted:?}");
     assert!(untrusted.stderr.contains("certificate"), "{untrusted:?}");
 
-    let environment = Environment::of(&lab)
+    let environment = Environment::of(&env)
         .with("AWS_ENDPOINT_URL_CODECONNECTIONS", &service.endpoint)
         .with("AWS_ENDPOINT_URL_DYNAMODB", &table.endpoint)
         .with("AWS_CA_BUNDLE", bundle);
@@ -560,7 +560,7 @@ type Refused<'a> = (String, Vec<(&'a str, &'a str)>, Vec<&'a str>);
 
 #[tokio::test]
 async fn what_can_not_be_used_is_told_by_name_before_anything_is_asked_or_made() {
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     let others = Others::start().await;
     let uri = format!("{}/container", others.endpoint);
     let role = format!("role_arn = {ROLE}\n");
@@ -763,7 +763,7 @@ async fn what_can_not_be_used_is_told_by_name_before_anything_is_asked_or_made()
     for (config, variables, parts) in cases {
         // A container's role lies around, of another account.
         let around = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", uri.as_str());
-        let mut setup = Setup::at(&lab).with(&[around]).with(&variables);
+        let mut setup = Setup::at(&env).with(&[around]).with(&variables);
         if !config.is_empty() {
             setup = setup.config(&config);
         }
@@ -784,21 +784,21 @@ async fn what_can_not_be_used_is_told_by_name_before_anything_is_asked_or_made()
         }
         assert_eq!(setup.ccinv.files(), before, "nothing is made");
     }
-    assert_eq!(lab.stand_in.requests(), 0, "nothing is asked");
+    assert_eq!(env.codeconnections.requests(), 0, "nothing is asked");
     assert_eq!(others.asked(), 0, "not even for other credentials");
 }
 
 #[tokio::test]
 async fn a_file_that_can_not_be_read_is_not_taken_for_an_empty_one() {
-    let lab = Lab::new().await;
-    let garbled = Setup::at(&lab).with(&[("AWS_REGION", REGION)]);
+    let env = TestEnv::new().await;
+    let garbled = Setup::at(&env).with(&[("AWS_REGION", REGION)]);
     let folder = garbled.ccinv.folder().join(".aws");
     std::fs::create_dir(&folder).expect("a folder");
     std::fs::write(folder.join("credentials"), b"[default]\n\xff").expect("written");
     let done = garbled.ccinv.run(&["scan"]).await;
     assert_eq!(done.code, 2, "{done:?}");
     assert!(done.complaint().contains("is not UTF-8"), "{done:?}");
-    let a_folder = Setup::at(&lab).with(&[("AWS_CONFIG_FILE", "/")]);
+    let a_folder = Setup::at(&env).with(&[("AWS_CONFIG_FILE", "/")]);
     let done = a_folder.ccinv.run(&["scan"]).await;
     assert_eq!(done.code, 2, "{done:?}");
     assert!(
@@ -953,14 +953,14 @@ const WITHOUT_MEANING: [(&str, &str, &str); 33] = [
 
 #[tokio::test]
 async fn settings_of_other_things_change_nothing() {
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     let expected = (ACCOUNT.to_owned(), REGION.to_owned());
     for (key, variable, value) in WITHOUT_MEANING {
         let mut config = keys(ACCOUNT);
         if !key.is_empty() {
             config = format!("{config}{key} = {value}\n");
         }
-        let mut setup = Setup::at(&lab).config(&config);
+        let mut setup = Setup::at(&env).config(&config);
         if !variable.is_empty() {
             setup = setup.with(&[(variable, value)]);
         }
@@ -974,7 +974,8 @@ async fn settings_of_other_things_change_nothing() {
 fn the_page_names_each_setting_that_is_tried_and_no_other() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let page = std::fs::read_to_string(root.join("docs/aws-configuration.md")).expect("a page");
-    let here = std::fs::read_to_string(root.join("tests/it/cli/aws_configuration.rs")).expect("a test");
+    let here =
+        std::fs::read_to_string(root.join("tests/it/cli/aws_configuration.rs")).expect("a test");
     let name = regex_lite::Regex::new("`([A-Za-z0-9_]+)`").expect("a pattern");
     let rows = page.lines().filter(|line| line.starts_with("| "));
     let first = |row: &str| -> Vec<String> {

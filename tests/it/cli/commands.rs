@@ -15,8 +15,8 @@ use codeconnections_inventory::local::codeconnections::{
 use codeconnections_inventory::table::codec;
 use serde_json::{Value, json};
 use support::ccinv::{Ccinv, Done};
-use support::lab::{ACCOUNT, Lab, REGION};
 use support::script::{Script, arn, last};
+use support::test_env::{ACCOUNT, REGION, TestEnv};
 
 const OTHER_ACCOUNT: &str = "222222222222";
 const OPT_IN: &str = "eu-south-1";
@@ -112,14 +112,14 @@ async fn demo_dir_keeps_a_database_that_the_other_commands_read_and_no_second_de
 
 /// Two accounts, scanned; one connection is gone since.
 struct Scanned {
-    lab: Lab,
+    env: TestEnv,
     ccinv: Ccinv,
     arns: Vec<String>,
 }
 
 impl Scanned {
     async fn new() -> Self {
-        let lab = Lab::new().await;
+        let env = TestEnv::new().await;
         let arns = [
             (ACCOUNT, REGION, "api", ProviderType::GitHub, "AVAILABLE"),
             (ACCOUNT, REGION, "ui", ProviderType::GitLab, "PENDING"),
@@ -134,7 +134,7 @@ impl Scanned {
             ),
         ]
         .map(|(account, region, name, provider, status)| {
-            let mut world = lab.stand_in.world();
+            let mut world = env.codeconnections.state();
             let input = CreateConnectionInput::new(name, provider);
             let made = world.create_connection(&Scope::new(account, region), input);
             let arn = made.expect("made").connection_arn;
@@ -143,21 +143,21 @@ impl Scanned {
         })
         .to_vec();
         let this = Self {
-            ccinv: Ccinv::at(&lab),
-            lab,
+            ccinv: Ccinv::at(&env),
+            env,
             arns,
         };
         let regions = format!("{REGION},{OPT_IN}");
         this.fine(&["scan", "--regions", &regions]).await;
-        this.lab.delete(&this.arns[3]);
+        this.env.delete(&this.arns[3]);
         this.fine(&["scan", "--regions", &regions]).await;
-        let other = Ccinv::at(&this.lab).with("AWS_ACCESS_KEY_ID", OTHER_ACCOUNT);
+        let other = Ccinv::at(&this.env).with("AWS_ACCESS_KEY_ID", OTHER_ACCOUNT);
         other.fine(&["scan", "--table", this.table()]).await;
         this
     }
 
     fn table(&self) -> &str {
-        self.lab.table.name().as_str()
+        self.env.table.name().as_str()
     }
 
     fn of_table<'a>(&'a self, arguments: &[&'a str]) -> Vec<&'a str> {
@@ -436,7 +436,7 @@ async fn what_is_not_recorded_is_no_empty_answer() {
             assert!(complaint.contains("recorded"), "{arguments:?}: {complaint}");
         }
     }
-    let never_run = Lab::new().await;
+    let never_run = TestEnv::new().await;
     let ccinv = Ccinv::at(&never_run);
     let table = never_run.table.name().as_str();
     for command in ["list", "runs", "changes"] {
@@ -449,8 +449,8 @@ async fn what_is_not_recorded_is_no_empty_answer() {
 
 /// A connection with a status and a provider that this version does not know,
 /// and a change to another such status.
-async fn newer_values() -> (Lab, Ccinv) {
-    let lab = Lab::new().await;
+async fn newer_values() -> (TestEnv, Ccinv) {
+    let env = TestEnv::new().await;
     let odd = |status: &'static str| {
         Script::start(move |_| {
             last(vec![json!({
@@ -464,16 +464,16 @@ async fn newer_values() -> (Lab, Ccinv) {
     };
     for status in ["EXPIRED", "REVOKED"] {
         let script = odd(status).await;
-        lab.run_with(&script.endpoint, &json!({})).await;
+        env.run_with(&script.endpoint, &json!({})).await;
     }
-    let ccinv = Ccinv::at(&lab);
-    (lab, ccinv)
+    let ccinv = Ccinv::at(&env);
+    (env, ccinv)
 }
 
 #[tokio::test]
 async fn filter_value_that_nothing_knows_is_refused_with_a_suggestion() {
-    let (lab, ccinv) = newer_values().await;
-    let table = ["--table", lab.table.name().as_str()];
+    let (env, ccinv) = newer_values().await;
+    let table = ["--table", env.table.name().as_str()];
     let page = "report.html";
     let wrong: [(&[&str], &str); 11] = [
         (&["list", "--status", "AVALABLE"], "did you mean AVAILABLE?"),
@@ -673,7 +673,7 @@ async fn verify_tells_a_record_that_is_whole_from_one_that_is_not() {
         )),
         "{told}"
     );
-    let runs = scanned.lab.runs().await;
+    let runs = scanned.env.runs().await;
     let [first, last] = [&runs[0], &runs[1]].map(|run| run.digest().to_string());
     assert!(told.contains(&format!("head {last}")), "{told}");
     assert!(
@@ -699,7 +699,7 @@ async fn verify_tells_a_record_that_is_whole_from_one_that_is_not() {
     assert_eq!(nobody.code, 4, "{nobody:?}");
     assert!(nobody.complaint().contains("999999999999"), "{nobody:?}");
 
-    let client = scanned.lab.table.client();
+    let client = scanned.env.table.client();
     client
         .delete_item()
         .table_name(scanned.table())
@@ -722,9 +722,9 @@ async fn verify_tells_a_record_that_is_whole_from_one_that_is_not() {
 
 #[tokio::test]
 async fn a_complete_scan_makes_a_private_database_and_ends_with_0() {
-    let lab = Lab::new().await;
-    lab.create("storefront");
-    let ccinv = Ccinv::at(&lab);
+    let env = TestEnv::new().await;
+    env.create("storefront");
+    let ccinv = Ccinv::at(&env);
 
     let done = ccinv.run(&["scan"]).await;
 
@@ -748,16 +748,16 @@ async fn a_complete_scan_makes_a_private_database_and_ends_with_0() {
 
 #[tokio::test]
 async fn scan_prints_the_documented_summary_as_json_and_nothing_else() {
-    let lab = Lab::new().await;
-    let arn = lab.create("storefront");
-    lab.create("second");
-    lab.set_status(&arn, "AVAILABLE");
-    let ccinv = Ccinv::at(&lab);
+    let env = TestEnv::new().await;
+    let arn = env.create("storefront");
+    env.create("second");
+    env.set_status(&arn, "AVAILABLE");
+    let ccinv = Ccinv::at(&env);
 
-    let table = lab.table.name().as_str();
+    let table = env.table.name().as_str();
     let summary = ccinv.json(&["scan", "--json", "--table", table]).await;
 
-    let runs = lab.runs().await;
+    let runs = env.runs().await;
     assert_eq!(summary["run_id"], runs[0].run_id.as_str());
     assert_eq!(summary["outcome"], "COMPLETE");
     assert_eq!(summary["account"], ACCOUNT);
@@ -782,7 +782,7 @@ async fn scan_prints_the_documented_summary_as_json_and_nothing_else() {
     for (of, what, is_told) in [
         ("requests", "write", true),
         ("requests", "read", true),
-        ("capacity", "write_units", lab.reports_written_units()),
+        ("capacity", "write_units", env.reports_written_units()),
     ] {
         let number = summary[of][what].as_f64().expect("a number");
         assert_eq!(number > 0.0, is_told, "{of}.{what}: {summary}");
@@ -793,11 +793,11 @@ async fn scan_prints_the_documented_summary_as_json_and_nothing_else() {
 
 #[tokio::test]
 async fn a_partial_scan_ends_with_4_and_a_failed_one_with_1_and_both_are_recorded() {
-    let lab = Lab::new().await;
-    lab.create("storefront");
-    lab.deny(OPT_IN);
-    let ccinv = Ccinv::at(&lab);
-    let table = ["--table", lab.table.name().as_str()];
+    let env = TestEnv::new().await;
+    env.create("storefront");
+    env.deny(OPT_IN);
+    let ccinv = Ccinv::at(&env);
+    let table = ["--table", env.table.name().as_str()];
 
     let partial = [
         "scan",
@@ -834,27 +834,27 @@ async fn a_partial_scan_ends_with_4_and_a_failed_one_with_1_and_both_are_recorde
         "AccessDeniedException"
     );
 
-    let outcomes: Vec<Outcome> = lab.runs().await.iter().map(|run| run.outcome).collect();
+    let outcomes: Vec<Outcome> = env.runs().await.iter().map(|run| run.outcome).collect();
     assert_eq!(outcomes, [Outcome::Partial, Outcome::Failed]);
 }
 
 #[tokio::test]
 async fn the_account_is_the_one_that_the_credentials_belong_to() {
-    let lab = Lab::new().await;
-    let table = ["--table", lab.table.name().as_str(), "--json"];
+    let env = TestEnv::new().await;
+    let table = ["--table", env.table.name().as_str(), "--json"];
     let scan = ["scan", table[0], table[1], table[2]];
 
-    let asked = Ccinv::at(&lab).with("AWS_ACCESS_KEY_ID", OTHER_ACCOUNT);
+    let asked = Ccinv::at(&env).with("AWS_ACCESS_KEY_ID", OTHER_ACCOUNT);
     assert_eq!(asked.json(&scan).await["account"], OTHER_ACCOUNT);
 
     // Where the credentials say so themselves, nobody need be asked.
     let nowhere = "http://127.0.0.1:9";
-    let unasked = Ccinv::at(&lab)
+    let unasked = Ccinv::at(&env)
         .with("AWS_ENDPOINT_URL_STS", nowhere)
         .with("AWS_ACCOUNT_ID", ACCOUNT);
     assert_eq!(unasked.json(&scan).await["account"], ACCOUNT);
     let named = [&scan[..], &["--account", ACCOUNT]].concat();
-    let told = Ccinv::at(&lab).with("AWS_ENDPOINT_URL_STS", nowhere);
+    let told = Ccinv::at(&env).with("AWS_ENDPOINT_URL_STS", nowhere);
     assert_eq!(told.json(&named).await["account"], ACCOUNT);
 
     let lost = told.run(&["scan"]).await;
@@ -865,12 +865,12 @@ async fn the_account_is_the_one_that_the_credentials_belong_to() {
 
 #[tokio::test]
 async fn deletions_that_the_guard_holds_back_are_made_when_they_are_accepted() {
-    let lab = Lab::new().await;
-    let arns: Vec<String> = (0..12).map(|n| lab.create(&format!("c{n}"))).collect();
-    let ccinv = Ccinv::at(&lab);
+    let env = TestEnv::new().await;
+    let arns: Vec<String> = (0..12).map(|n| env.create(&format!("c{n}"))).collect();
+    let ccinv = Ccinv::at(&env);
     ccinv.fine(&["scan"]).await;
     for arn in &arns {
-        lab.delete(arn);
+        env.delete(arn);
     }
 
     let held = ccinv.run(&["scan"]).await;
@@ -884,8 +884,8 @@ async fn deletions_that_the_guard_holds_back_are_made_when_they_are_accepted() {
 
 #[tokio::test]
 async fn wrong_usage_is_one_line_that_says_what_would_be_right_and_writes_nothing() {
-    let lab = Lab::new().await;
-    let ccinv = Ccinv::at(&lab);
+    let env = TestEnv::new().await;
+    let ccinv = Ccinv::at(&env);
     let cases: [(&[&str], &[&str]); 22] = [
         (&["bogus"], &["bogus"]),
         (&["list", "--bogus"], &["--bogus"]),
@@ -955,7 +955,7 @@ async fn wrong_usage_is_one_line_that_says_what_would_be_right_and_writes_nothin
         }
         assert_eq!(ccinv.files(), [] as [&Path; 0], "{arguments:?}");
     }
-    assert_eq!(lab.stand_in.requests(), 0);
+    assert_eq!(env.codeconnections.requests(), 0);
 }
 
 #[tokio::test]
@@ -982,8 +982,8 @@ async fn help_is_no_error_and_tells_the_exit_codes() {
 
 #[tokio::test]
 async fn a_file_that_is_no_database_of_ours_is_refused_and_left_as_it_is() {
-    let lab = Lab::new().await;
-    let ccinv = Ccinv::at(&lab);
+    let env = TestEnv::new().await;
+    let ccinv = Ccinv::at(&env);
     let path = |name: &str| ccinv.folder().join(name);
     std::fs::write(path("notes.txt"), "not a database, but dear to somebody\n").expect("written");
     std::fs::write(path("empty.db"), "").expect("written");
@@ -1031,13 +1031,13 @@ async fn a_file_that_is_no_database_of_ours_is_refused_and_left_as_it_is() {
         }
     }
     assert_eq!(ccinv.files(), files, "nothing was put beside them");
-    assert_eq!(lab.stand_in.requests(), 0);
+    assert_eq!(env.codeconnections.requests(), 0);
 }
 
 #[tokio::test]
 async fn a_place_where_no_file_can_be_made_is_refused() {
-    let lab = Lab::new().await;
-    let ccinv = Ccinv::at(&lab);
+    let env = TestEnv::new().await;
+    let ccinv = Ccinv::at(&env);
     std::fs::write(ccinv.folder().join("file"), "").expect("written");
     for (arguments, place) in [
         (["scan", "--db", "nowhere/x.db"], "nowhere/x.db"),
@@ -1055,7 +1055,7 @@ async fn a_place_where_no_file_can_be_made_is_refused() {
         assert!(complaint.starts_with(place), "{arguments:?}: {complaint}");
     }
     assert_eq!(ccinv.files(), [ccinv.folder().join("file")]);
-    assert_eq!(lab.stand_in.requests(), 0);
+    assert_eq!(env.codeconnections.requests(), 0);
 }
 
 #[tokio::test]
@@ -1074,12 +1074,12 @@ async fn a_demo_whose_port_is_taken_makes_nothing() {
 
 #[tokio::test]
 async fn without_a_region_or_credentials_one_line_says_so_and_nothing_is_made() {
-    let lab = Lab::new().await;
-    let no_region = Ccinv::at(&lab).without("AWS_REGION");
-    let no_credentials = Ccinv::at(&lab)
+    let env = TestEnv::new().await;
+    let no_region = Ccinv::at(&env).without("AWS_REGION");
+    let no_credentials = Ccinv::at(&env)
         .without("AWS_ACCESS_KEY_ID")
         .without("AWS_SECRET_ACCESS_KEY");
-    let table = lab.table.name().as_str();
+    let table = env.table.name().as_str();
     for (ccinv, arguments, word) in [
         (&no_region, &["scan"] as &[&str], "--regions"),
         (&no_region, &["list", "--table", table], "AWS_REGION"),
@@ -1106,15 +1106,15 @@ async fn without_a_region_or_credentials_one_line_says_so_and_nothing_is_made() 
         assert!(complaint.contains(word), "{arguments:?}: {complaint}");
         assert_eq!(ccinv.files(), [] as [&Path; 0], "{arguments:?}");
     }
-    assert_eq!(lab.stand_in.requests(), 0);
-    assert_eq!(lab.runs().await, []);
+    assert_eq!(env.codeconnections.requests(), 0);
+    assert_eq!(env.runs().await, []);
 }
 
 #[tokio::test]
 async fn a_table_that_does_not_exist_is_a_failure_that_names_it() {
-    let lab = Lab::new().await;
-    lab.create("storefront");
-    let ccinv = Ccinv::at(&lab);
+    let env = TestEnv::new().await;
+    env.create("storefront");
+    let ccinv = Ccinv::at(&env);
     for command in [
         &["list"] as &[&str],
         &["runs"],
@@ -1142,18 +1142,18 @@ async fn a_table_that_does_not_exist_is_a_failure_that_names_it() {
 
 #[tokio::test]
 async fn what_a_name_says_can_not_reach_the_terminal_raw() {
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     // Colour, title, bell, a C1 control sequence, a forged line, and text
     // that runs backwards.
     let evil = "x\u{1b}[31m\u{1b}]0;t\u{7}\u{9b}2J\r\nACTIVE\u{85}\u{2028}\u{202e}y\u{7f}";
-    let arn = lab.create("plain");
+    let arn = env.create("plain");
     let rename = |name: &str| {
-        lab.stand_in
-            .world()
+        env.codeconnections
+            .state()
             .rename_connection(&arn, name)
             .expect("renamed");
     };
-    let ccinv = Ccinv::at(&lab);
+    let ccinv = Ccinv::at(&env);
     ccinv.fine(&["scan"]).await;
     rename(evil);
     let scanned = ccinv.fine(&["scan"]).await;
@@ -1197,9 +1197,9 @@ async fn what_a_name_says_can_not_reach_the_terminal_raw() {
 
 #[tokio::test]
 async fn a_reader_that_has_seen_enough_is_no_failure() {
-    let lab = Lab::new().await;
-    lab.create("storefront");
-    let ccinv = Ccinv::at(&lab);
+    let env = TestEnv::new().await;
+    env.create("storefront");
+    let ccinv = Ccinv::at(&env);
     ccinv.fine(&["scan"]).await;
     let cases: [(&[&str], i32); 6] = [
         (&["demo"], 0),
@@ -1226,9 +1226,9 @@ async fn a_reader_that_has_seen_enough_is_no_failure() {
 /// An answer that is not all there must not look like one.
 #[tokio::test]
 async fn a_full_disk_under_standard_output_is_told() {
-    let lab = Lab::new().await;
-    lab.create("storefront");
-    let ccinv = Ccinv::at(&lab);
+    let env = TestEnv::new().await;
+    env.create("storefront");
+    let ccinv = Ccinv::at(&env);
     ccinv.fine(&["scan"]).await;
     let cases: [&[&str]; 8] = [
         &["--help"],

@@ -22,25 +22,25 @@ use codeconnections_inventory::table::schema::INDEXES;
 use serde_json::{Value, json};
 use support::ccinv::Ccinv;
 use support::emulator::{Emulator, Environment};
-use support::lab::{ACCOUNT, HOUR, Lab, REGION, long_run};
 use support::template::{TEMPLATE, resource, resources_of, text};
+use support::test_env::{ACCOUNT, HOUR, REGION, TestEnv, long_run};
 
 const CONNECTIONS: u64 = 130;
 
 /// A lab with connections that are all known. The table is always the embedded
 /// one: what others say of capacity differs.
-async fn lab() -> (Lab, Vec<String>) {
-    let lab = Lab::with_table_at(None).await;
-    let arns = (0..CONNECTIONS).map(|n| lab.create(&format!("a-connection-with-a-name-{n}")));
+async fn env() -> (TestEnv, Vec<String>) {
+    let env = TestEnv::with_table_at(None).await;
+    let arns = (0..CONNECTIONS).map(|n| env.create(&format!("a-connection-with-a-name-{n}")));
     let arns = arns.collect();
-    run(&lab).await;
-    (lab, arns)
+    run(&env).await;
+    (env, arns)
 }
 
 /// A run as the schedule starts it: its event has an id, which is remembered.
-async fn run(lab: &Lab) -> Summary {
-    lab.clock.advance(HOUR);
-    let at = lab.clock.now();
+async fn run(env: &TestEnv) -> Summary {
+    env.clock.advance(HOUR);
+    let at = env.clock.now();
     let event = json!({
         "id": format!("53dc4d37-cffa-4f76-80c9-{:012x}", at.millis()),
         "detail-type": "Scheduled Event",
@@ -51,7 +51,7 @@ async fn run(lab: &Lab) -> Summary {
         "resources": ["arn:aws:events:eu-west-1:123456789012:rule/inventory-Schedule-1A2B3C4D5E6F7"],
         "detail": {},
     });
-    long_run(&lab.handler(), &event).await
+    long_run(&env.handler(), &event).await
 }
 
 /// At least what is, and at most so much more.
@@ -69,8 +69,8 @@ fn covers(what: &str, counted: f64, found: f64, most: f64) {
 
 #[tokio::test]
 async fn a_run_sends_and_writes_what_is_counted() {
-    let (lab, _) = lab().await;
-    let unchanged = run(&lab).await;
+    let (env, _) = env().await;
+    let unchanged = run(&env).await;
     let (requests, capacity) = (unchanged.requests, unchanged.capacity);
     assert_eq!(requests.listing, counts::listing_requests(CONNECTIONS));
     assert_eq!(requests.read, counts::read_requests(CONNECTIONS));
@@ -84,11 +84,11 @@ async fn a_run_sends_and_writes_what_is_counted() {
 #[tokio::test]
 async fn a_change_writes_what_is_counted() {
     const CHANGES: u64 = 10;
-    let (lab, arns) = lab().await;
+    let (env, arns) = env().await;
     for arn in &arns[..10] {
-        lab.set_status(arn, "ERROR");
+        env.set_status(arn, "ERROR");
     }
-    let summary = run(&lab).await;
+    let summary = run(&env).await;
     assert_eq!(summary.changes.values().sum::<u64>(), CHANGES);
     let touched = CONNECTIONS - CHANGES;
     let others = counts::write_units(&plan(1, CONNECTIONS)) - CONNECTIONS + touched;
@@ -98,20 +98,20 @@ async fn a_change_writes_what_is_counted() {
 
 #[tokio::test]
 async fn items_are_as_large_as_is_counted() {
-    let (lab, arns) = lab().await;
+    let (env, arns) = env().await;
     for arn in &arns[..10] {
-        lab.set_status(arn, "ERROR");
+        env.set_status(arn, "ERROR");
     }
     // More often than events are remembered.
     for _ in 0..9 {
-        run(&lab).await;
+        run(&env).await;
     }
     let mut largest: BTreeMap<(&str, &str), u64> = BTreeMap::new();
     let mut note = |place: (&'static str, &'static str), size: u64| {
         let noted = largest.entry(place).or_default();
         *noted = (*noted).max(size);
     };
-    for item in everything(&lab).await {
+    for item in everything(&env).await {
         let kind = kind(&item);
         note((kind, "table"), size(&item, None));
         for index in INDEXES {
@@ -142,12 +142,12 @@ async fn items_are_as_large_as_is_counted() {
 
 #[tokio::test]
 async fn the_records_of_an_organization_are_as_large_as_is_counted() {
-    let lab = Lab::with_table_at(None).await;
-    lab.create("a-connection");
+    let env = TestEnv::with_table_at(None).await;
+    env.create("a-connection");
     let mut summary = None;
     // More often than executions are remembered.
     for number in 0..9 {
-        lab.clock.advance(HOUR);
+        env.clock.advance(HOUR);
         let event = json!({
             "account": ACCOUNT,
             // An execution that EventBridge starts has a name of two UUIDs.
@@ -157,9 +157,9 @@ async fn the_records_of_an_organization_are_as_large_as_is_counted() {
             ),
             "schedule_arn": "arn:aws:states:eu-west-1:999999999999:stateMachine:inventory-StateMachine-1A2B3C4D5E6F",
         });
-        summary = Some(long_run(&lab.handler(), &event).await);
+        summary = Some(long_run(&env.handler(), &event).await);
     }
-    let sizes = everything(&lab).await.into_iter();
+    let sizes = everything(&env).await.into_iter();
     let sizes: Vec<(&str, u64)> = sizes.map(|item| (kind(&item), size(&item, None))).collect();
     for (name, counted) in [
         ("run", counts::RUN),
@@ -176,9 +176,9 @@ async fn the_records_of_an_organization_are_as_large_as_is_counted() {
     );
 }
 
-async fn everything(lab: &Lab) -> Vec<Item> {
-    let scan = lab.table.client().scan();
-    let pages = scan.table_name(lab.table.name().as_str()).into_paginator();
+async fn everything(env: &TestEnv) -> Vec<Item> {
+    let scan = env.table.client().scan();
+    let pages = scan.table_name(env.table.name().as_str()).into_paginator();
     let items: Result<Vec<Item>, _> = pages.items().send().collect().await;
     items.expect("read")
 }
@@ -222,9 +222,9 @@ fn value_size(value: &AttributeValue) -> u64 {
 
 #[tokio::test]
 async fn a_run_logs_as_much_as_is_counted() {
-    let (lab, _) = lab().await;
+    let (env, _) = env().await;
     let emulator = Emulator::start(
-        Environment::of(&lab).with("METRICS_NAMESPACE", "CodeConnectionsInventory"),
+        Environment::of(&env).with("METRICS_NAMESPACE", "CodeConnectionsInventory"),
     )
     .await;
     emulator

@@ -14,7 +14,7 @@ use codeconnections_inventory::local::codeconnections::RegionAccess;
 use serde_json::{Value, json};
 use support::ccinv::Ccinv;
 use support::chromium::Chromium;
-use support::lab::{self, ACCOUNT, HOUR, Lab, REGION};
+use support::test_env::{self, ACCOUNT, HOUR, REGION, TestEnv};
 use support::tools;
 
 const OPT_IN: &str = "eu-south-1";
@@ -28,44 +28,44 @@ const TURNED: &str = "jobs\u{202e}lmth.ipa";
 /// Five connections and what happened to them in ten hours; and one that was
 /// gone before.
 struct Story {
-    lab: Lab,
+    env: TestEnv,
     ccinv: Ccinv,
     arns: Vec<String>,
 }
 
 impl Story {
     async fn new() -> Self {
-        let lab = Lab::new().await;
-        let gone_before = lab.create("gone-before");
+        let env = TestEnv::new().await;
+        let gone_before = env.create("gone-before");
         let mut arns = vec![
-            lab.create("payments-api"),
-            lab.create_in(OPT_IN, SCRIPT),
-            lab.create(IMAGE),
-            lab.create(TITLE),
+            env.create("payments-api"),
+            env.create_in(OPT_IN, SCRIPT),
+            env.create(IMAGE),
+            env.create(TITLE),
         ];
-        look(&lab, HOUR, &json!({})).await; // 10:00
-        lab.delete(&gone_before);
-        look(&lab, HOUR, &json!({})).await; // 11:00
-        lab.set_status(&arns[0], "AVAILABLE");
-        lab.set_status(&arns[3], "AVAILABLE");
-        look(&lab, HOUR, &json!({})).await; // 12:00
-        access(&lab, Some(RegionAccess::Denied));
-        lab.delete(&arns[2]);
-        let denied = look(&lab, HOUR, &json!({})).await; // 13:00
+        look(&env, HOUR, &json!({})).await; // 10:00
+        env.delete(&gone_before);
+        look(&env, HOUR, &json!({})).await; // 11:00
+        env.set_status(&arns[0], "AVAILABLE");
+        env.set_status(&arns[3], "AVAILABLE");
+        look(&env, HOUR, &json!({})).await; // 12:00
+        access(&env, Some(RegionAccess::Denied));
+        env.delete(&arns[2]);
+        let denied = look(&env, HOUR, &json!({})).await; // 13:00
         assert_eq!(denied.outcome, Outcome::Partial);
-        look(&lab, HOUR, &json!({})).await; // 14:00
-        access(&lab, None);
-        look(&lab, HOUR, &json!({})).await; // 15:00
-        lab.set_status(&arns[0], "ERROR");
+        look(&env, HOUR, &json!({})).await; // 14:00
+        access(&env, None);
+        look(&env, HOUR, &json!({})).await; // 15:00
+        env.set_status(&arns[0], "ERROR");
         // Nobody looks for four hours.
-        look(&lab, 4 * HOUR, &json!({})).await; // 19:00
-        arns.push(lab.create(TURNED));
-        let call = lab::call_that_made(&arns[arns.len() - 1]);
-        look(&lab, HOUR / 2, &call).await; // 19:30
-        look(&lab, HOUR / 2, &json!({})).await; // 20:00
+        look(&env, 4 * HOUR, &json!({})).await; // 19:00
+        arns.push(env.create(TURNED));
+        let call = test_env::call_that_made(&arns[arns.len() - 1]);
+        look(&env, HOUR / 2, &call).await; // 19:30
+        look(&env, HOUR / 2, &json!({})).await; // 20:00
         Self {
-            ccinv: Ccinv::at(&lab),
-            lab,
+            ccinv: Ccinv::at(&env),
+            env,
             arns,
         }
     }
@@ -79,7 +79,7 @@ impl Story {
             "2026-10-01T21:00:00Z",
         ];
         let made = ["--made-at", "2026-10-02T09:00:00Z", "--every", "1h"];
-        let table = ["--table", self.lab.table.name().as_str()];
+        let table = ["--table", self.env.table.name().as_str()];
         let mut arguments = vec!["report", "--out", out];
         arguments.extend(period.iter().chain(&made).chain(&table));
         arguments
@@ -94,24 +94,24 @@ impl Story {
 }
 
 /// A run in both regions, so much later.
-async fn look(lab: &Lab, after: Duration, event: &Value) -> Summary {
-    lab.clock.advance(after);
-    let mut handler = lab.handler();
-    handler.regions = vec![lab::region(REGION), lab::region(OPT_IN)];
-    lab::run(&handler, event).await
+async fn look(env: &TestEnv, after: Duration, event: &Value) -> Summary {
+    env.clock.advance(after);
+    let mut handler = env.handler();
+    handler.regions = vec![test_env::region(REGION), test_env::region(OPT_IN)];
+    test_env::run(&handler, event).await
 }
 
 /// A run of thousands of connections, an hour later.
-async fn look_long(lab: &Lab) {
-    lab.clock.advance(HOUR);
-    let mut handler = lab.handler();
-    handler.regions = vec![lab::region(REGION), lab::region(OPT_IN)];
-    lab::long_run(&handler, &json!({})).await;
+async fn look_long(env: &TestEnv) {
+    env.clock.advance(HOUR);
+    let mut handler = env.handler();
+    handler.regions = vec![test_env::region(REGION), test_env::region(OPT_IN)];
+    test_env::long_run(&handler, &json!({})).await;
 }
 
-fn access(lab: &Lab, access: Option<RegionAccess>) {
+fn access(env: &TestEnv, access: Option<RegionAccess>) {
     let place = (ACCOUNT.to_owned(), OPT_IN.to_owned());
-    let mut world = lab.stand_in.world();
+    let mut world = env.codeconnections.state();
     let accesses = &mut world.options_mut().region_access;
     match access {
         Some(access) => accesses.insert(place, access),
@@ -213,7 +213,7 @@ async fn it_says_what_happened_and_when_nobody_looked() {
     let text = browser.eval("document.body.innerText").await;
     let text = text.as_str().expect("text");
     let head = story
-        .lab
+        .env
         .runs()
         .await
         .last()
@@ -432,23 +432,23 @@ async fn it_is_plain_tables_without_its_script() {
 #[tokio::test]
 async fn five_thousand_connections_stay_usable() {
     const MANY: usize = 5_000;
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     let arns: Vec<String> = (0..MANY)
-        .map(|n| lab.create(&format!("team-{:02}-service-{n:04}", n % 40)))
+        .map(|n| env.create(&format!("team-{:02}-service-{n:04}", n % 40)))
         .collect();
-    look_long(&lab).await;
+    look_long(&env).await;
     for (i, arn) in arns.iter().enumerate() {
         match i % 50 {
-            7 => lab.delete(arn),
-            8 => lab.set_status(arn, "ERROR"),
-            0..40 => lab.set_status(arn, "AVAILABLE"),
+            7 => env.delete(arn),
+            8 => env.set_status(arn, "ERROR"),
+            0..40 => env.set_status(arn, "AVAILABLE"),
             _ => {}
         }
     }
-    look_long(&lab).await;
-    look_long(&lab).await;
-    let ccinv = Ccinv::at(&lab);
-    let table = lab.table.name().as_str();
+    look_long(&env).await;
+    look_long(&env).await;
+    let ccinv = Ccinv::at(&env);
+    let table = env.table.name().as_str();
     let period = [
         "--since",
         "2026-10-01T09:30:00Z",
@@ -553,7 +553,7 @@ async fn what_the_rules_came_to_is_told_and_what_was_not_judged_is_no_pass() {
     story.ccinv.fine(&arguments).await;
     browser.open(&page).await;
     let verdicts = column(&mut browser, "t-rules", 0).await;
-    assert_eq!(verdicts, ["FAIL", "PASS", "NOT JUDGED"]);
+    assert_eq!(verdicts, ["FAIL", "PASS", "INSUFFICIENT DATA"]);
     let titles = column(&mut browser, "t-rules", 2).await;
     assert!(titles[0].contains(IMAGE), "it is text: {titles:?}");
     assert!(titles[2].contains("not judged:"), "{titles:?}");
@@ -577,8 +577,8 @@ async fn the_same_record_gives_the_same_bytes_but_for_when_it_was_made() {
     let story = Story::new().await;
     let first = std::fs::read_to_string(story.page().await).expect("the page");
     // Later runs are not of this period.
-    story.lab.set_status(&story.arns[1], "AVAILABLE");
-    look(&story.lab, 24 * HOUR, &json!({})).await;
+    story.env.set_status(&story.arns[1], "AVAILABLE");
+    look(&story.env, 24 * HOUR, &json!({})).await;
     assert_eq!(story.ccinv.fine(&story.arguments("-")).await, first);
     let mut arguments = story.arguments("-");
     for argument in &mut arguments {
@@ -595,9 +595,9 @@ async fn the_same_record_gives_the_same_bytes_but_for_when_it_was_made() {
 
 #[tokio::test]
 async fn without_evidence_nothing_is_written() {
-    let lab = Lab::new().await;
-    let ccinv = Ccinv::at(&lab);
-    let table = lab.table.name().as_str();
+    let env = TestEnv::new().await;
+    let ccinv = Ccinv::at(&env);
+    let table = env.table.name().as_str();
     let report = |since: &'static str, until: &'static str| {
         let period = ["--since", since, "--until", until];
         [
@@ -613,17 +613,17 @@ async fn without_evidence_nothing_is_written() {
     assert_eq!(nothing.code, 4);
     assert!(nothing.complaint().contains("no run"), "{nothing:?}");
 
-    access(&lab, Some(RegionAccess::Denied));
-    lab.create("a");
-    look(&lab, HOUR, &json!({})).await; // 10:00
+    access(&env, Some(RegionAccess::Denied));
+    env.create("a");
+    look(&env, HOUR, &json!({})).await; // 10:00
     let partial = ccinv.run(&october).await;
     assert_eq!(partial.code, 4);
     let complaint = partial.complaint();
     assert!(complaint.contains("no complete run"), "{complaint}");
     assert!(complaint.contains("nothing was written"), "{complaint}");
 
-    access(&lab, None);
-    look(&lab, HOUR, &json!({})).await; // 11:00
+    access(&env, None);
+    look(&env, HOUR, &json!({})).await; // 11:00
     ccinv.fine(&october).await;
     std::fs::remove_file(ccinv.folder().join("r.html")).expect("written");
     let uncovered = ccinv

@@ -10,14 +10,14 @@ use std::process::Stdio;
 
 use codeconnections_inventory::audit::runs::Runs;
 use codeconnections_inventory::domain::{Clock, RunId, RunRecord, Timestamp};
-use codeconnections_inventory::table::{Write, codec, keys};
+use codeconnections_inventory::table::{WriteResult, codec, keys};
 use serde_json::{Value, json};
 use support::ccinv::{Ccinv, Done};
-use support::lab::{ACCOUNT, HOUR, Lab, account, long_run};
+use support::test_env::{ACCOUNT, HOUR, TestEnv, account, long_run};
 use tokio::process::Command;
 
 struct Told {
-    lab: Lab,
+    env: TestEnv,
     ccinv: Ccinv,
     arns: [String; 3],
 }
@@ -30,26 +30,26 @@ impl Told {
     /// Three connections; three complete runs at 10:00, 11:00 and 14:00, and
     /// one of 12:00 that was denied.
     async fn new() -> Self {
-        let lab = Lab::new().await;
-        let arns = ["api", "ui", HOSTILE].map(|name| lab.create(name));
-        lab.run().await;
-        lab.set_status(&arns[0], "AVAILABLE");
-        lab.run().await;
-        lab.deny("eu-west-1");
-        lab.run().await;
-        lab.allow("eu-west-1");
-        lab.clock.advance(HOUR);
-        lab.delete(&arns[1]);
-        lab.run().await;
+        let env = TestEnv::new().await;
+        let arns = ["api", "ui", HOSTILE].map(|name| env.create(name));
+        env.run().await;
+        env.set_status(&arns[0], "AVAILABLE");
+        env.run().await;
+        env.deny("eu-west-1");
+        env.run().await;
+        env.allow("eu-west-1");
+        env.clock.advance(HOUR);
+        env.delete(&arns[1]);
+        env.run().await;
         Self {
-            ccinv: Ccinv::at(&lab),
-            lab,
+            ccinv: Ccinv::at(&env),
+            env,
             arns,
         }
     }
 
     async fn ask(&self, arguments: &[&str]) -> Done {
-        let table = ["--table", self.lab.table.name().as_str()];
+        let table = ["--table", self.env.table.name().as_str()];
         self.ccinv.run(&[arguments, &table].concat()).await
     }
 
@@ -331,14 +331,14 @@ async fn gaps_are_the_times_between_complete_runs_that_are_too_long() {
 
 #[tokio::test]
 async fn a_run_is_found_by_time_and_by_id_among_many() {
-    let lab = Lab::new().await;
-    lab.create("api");
+    let env = TestEnv::new().await;
+    env.create("api");
     let mut began = Vec::new();
     for _ in 0..40 {
-        lab.run().await;
-        began.push(lab.clock.now());
+        env.run().await;
+        began.push(env.clock.now());
     }
-    let audit = lab.audit();
+    let audit = env.audit();
     let account = account();
     for (i, at) in began.iter().enumerate() {
         for (later, expected) in [(0, i + 1), (1_000, i + 1), (-1, i)] {
@@ -354,13 +354,13 @@ async fn a_run_is_found_by_time_and_by_id_among_many() {
         .expect("read");
     let numbers: Vec<u64> = some.iter().map(|run| run.sequence).collect();
     assert_eq!(numbers, [11, 12, 13], "half-open");
-    let whole = lab.runs().await;
+    let whole = env.runs().await;
     for run in &whole {
-        let mut runs = Runs::of(&lab.table, &account);
+        let mut runs = Runs::of(&env.table, &account);
         let found = runs.by_id(&run.run_id).await.expect("read");
         assert_eq!(found, Some(run));
     }
-    let mut runs = Runs::of(&lab.table, &account);
+    let mut runs = Runs::of(&env.table, &account);
     let other = RunId::new(began[20], 7);
     assert_eq!(
         runs.by_id(&other).await.expect("read"),
@@ -371,10 +371,10 @@ async fn a_run_is_found_by_time_and_by_id_among_many() {
 
 #[tokio::test]
 async fn runs_at_the_same_time_are_found_whatever_their_numbers() {
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     let account = account();
-    lab.run().await;
-    let first = lab.runs().await.remove(0);
+    env.run().await;
+    let first = env.runs().await.remove(0);
     let minute = |minute: i64| Timestamp::from_millis(first.started_at.millis() + minute * 60_000);
     // Begun and ended, in minutes after the first, in the order of recording.
     let times = [(10, 12), (5, 11), (9, 14), (14, 26), (20, 24), (30, 31)];
@@ -386,13 +386,13 @@ async fn runs_at_the_same_time_are_found_whatever_their_numbers() {
             finished_at: minute(ended),
             ..first.clone()
         };
-        assert_eq!(lab.table.record_run(&run).await, Write::Written);
+        assert_eq!(env.table.record_run(&run).await, WriteResult::Written);
     }
-    let runs = lab.table.runs_of(&account, 100).await.expect("read");
+    let runs = env.table.runs_of(&account, 100).await.expect("read");
     for at in 0..40 {
         let had_ended = |run: &&RunRecord| run.finished_at <= minute(at);
         let expected = runs.iter().filter(had_ended).map(|run| run.sequence).max();
-        let mut found = Runs::of(&lab.table, &account);
+        let mut found = Runs::of(&env.table, &account);
         assert_eq!(
             found.ended_by(minute(at)).await.expect("read"),
             expected,
@@ -407,7 +407,7 @@ async fn runs_at_the_same_time_are_found_whatever_their_numbers() {
         assert_eq!(between.len(), expected, "{at}");
     }
     for run in &runs {
-        let mut found = Runs::of(&lab.table, &account);
+        let mut found = Runs::of(&env.table, &account);
         assert_eq!(found.by_id(&run.run_id).await.expect("read"), Some(run));
     }
 }
@@ -416,9 +416,9 @@ async fn runs_at_the_same_time_are_found_whatever_their_numbers() {
 async fn a_run_that_was_removed_is_named_and_not_passed_over() {
     let told = Told::new().await;
     let (pk, sk) = (keys::runs_pk(&account()), keys::run_sk(2));
-    let removed = told.lab.table.client().delete_item();
+    let removed = told.env.table.client().delete_item();
     let removed = removed
-        .table_name(told.lab.table.name().as_str())
+        .table_name(told.env.table.name().as_str())
         .key("pk", codec::s(pk))
         .key("sk", codec::s(sk));
     removed.send().await.expect("removed");
@@ -483,20 +483,20 @@ async fn an_ocsf_export_has_an_event_for_each_connection_that_is_there() {
 
 #[tokio::test]
 async fn an_export_of_many_pages_is_whole() {
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     for n in 0..1_500 {
-        lab.create(&format!("c{n}"));
+        env.create(&format!("c{n}"));
     }
     assert_eq!(
-        long_run(&lab.handler(), &json!({}))
+        long_run(&env.handler(), &json!({}))
             .await
             .changes
             .values()
             .sum::<u64>(),
         1_500
     );
-    let table = lab.table.name().as_str();
-    let ccinv = Ccinv::at(&lab);
+    let table = env.table.name().as_str();
+    let ccinv = Ccinv::at(&env);
     for what in ["connections", "changes"] {
         let lines = ccinv.fine(&["export", what, "--table", table]).await;
         let arns: BTreeSet<String> = lines

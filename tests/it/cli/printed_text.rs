@@ -8,48 +8,48 @@ use crate::support;
 use insta::assert_snapshot;
 use regex_lite::Regex;
 use support::ccinv::Ccinv;
-use support::lab::{HOUR, Lab, REGION, call_that_made, run};
+use support::test_env::{HOUR, REGION, TestEnv, call_that_made, run};
 
 /// A small story: made, completed, broken, removed; a region that was denied;
 /// who made one.
 struct Told {
-    lab: Lab,
+    env: TestEnv,
     ccinv: Ccinv,
 }
 
 impl Told {
     async fn new() -> Self {
-        let lab = Lab::new().await;
+        let env = TestEnv::new().await;
         let regions = serde_json::json!({"regions": [REGION, "eu-south-1"]});
         let both = async || {
-            lab.clock.advance(HOUR);
-            run(&lab.handler(), &regions).await;
+            env.clock.advance(HOUR);
+            run(&env.handler(), &regions).await;
         };
-        let api = lab.create("payments-api");
-        let ui = lab.create("payments-ui");
-        lab.create_in("eu-south-1", "ledger");
+        let api = env.create("payments-api");
+        let ui = env.create("payments-ui");
+        env.create_in("eu-south-1", "ledger");
         both().await; // 10:00
-        lab.set_status(&api, "AVAILABLE");
+        env.set_status(&api, "AVAILABLE");
         both().await; // 11:00
-        lab.deny("eu-south-1");
+        env.deny("eu-south-1");
         both().await; // 12:00
-        lab.allow("eu-south-1");
-        lab.clock.advance(HOUR);
-        let event = call_that_made(&lab.create("billing"));
-        run(&lab.handler(), &event).await; // 13:00
-        lab.set_status(&api, "ERROR");
-        lab.delete(&ui);
+        env.allow("eu-south-1");
+        env.clock.advance(HOUR);
+        let event = call_that_made(&env.create("billing"));
+        run(&env.handler(), &event).await; // 13:00
+        env.set_status(&api, "ERROR");
+        env.delete(&ui);
         both().await; // 14:00
         Self {
-            ccinv: Ccinv::at(&lab),
-            lab,
+            ccinv: Ccinv::at(&env),
+            env,
         }
     }
 
     /// What a command prints, and how it ends, without what differs from time
     /// to time.
     async fn says(&self, arguments: &[&str]) -> String {
-        let table = ["--table", self.lab.table.name().as_str()];
+        let table = ["--table", self.env.table.name().as_str()];
         let done = self.ccinv.run(&[arguments, &table].concat()).await;
         let mut text = format!("exit {}\n{}", done.code, done.stdout);
         if !done.stderr.is_empty() {

@@ -11,16 +11,16 @@ use std::path::Path;
 use std::process::Stdio;
 
 use support::ccinv::{Ccinv, Done, PROGRAM};
-use support::lab::{Lab, REGION};
+use support::test_env::{REGION, TestEnv};
 use tokio::process::Command;
 
 const DB: &str = "codeconnections-inventory.db";
 
 #[tokio::test]
 async fn first_scans_at_once_leave_one_whole_file() {
-    let lab = Lab::new().await;
-    lab.create("api");
-    let ccinv = Ccinv::at(&lab);
+    let env = TestEnv::new().await;
+    env.create("api");
+    let ccinv = Ccinv::at(&env);
     let scans: Vec<_> = (0..4)
         .map(|_| {
             let mut scan = ccinv.command(&["scan", "--regions", REGION]);
@@ -83,9 +83,9 @@ fn set_mode(path: &Path, mode: u32) {
 
 #[tokio::test]
 async fn file_that_cannot_be_written_answers_every_question_and_stays_as_it_is() {
-    let lab = Lab::new().await;
-    lab.create("api");
-    let ccinv = Ccinv::at(&lab);
+    let env = TestEnv::new().await;
+    env.create("api");
+    let ccinv = Ccinv::at(&env);
     ccinv.fine(&["scan", "--db", "scanned.db"]).await;
     let folder = tempfile::tempdir().expect("a folder");
     set_mode(folder.path(), 0o755);
@@ -103,7 +103,7 @@ async fn file_that_cannot_be_written_answers_every_question_and_stays_as_it_is()
     reader
         .query_row("SELECT count(*) FROM _tables", [], |_| Ok(()))
         .expect("read");
-    lab.create("later");
+    env.create("later");
     ccinv.fine(&["scan", "--db", "held.db"]).await;
     for end in ["", "-wal"] {
         let from = ccinv.folder().join(format!("held.db{end}"));

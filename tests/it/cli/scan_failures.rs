@@ -12,10 +12,10 @@ use codeconnections_inventory::domain::Outcome;
 use serde_json::Value;
 use support::ccinv::{Ccinv, Done, PROGRAM};
 use support::hostile::{Hostile, Raw};
-use support::lab::{ACCOUNT, Lab, REGION};
 use support::proxy::{Act, Proxy, Reply as Answer};
 use support::python::python;
 use support::script::{Reply, Script, arn, entry};
+use support::test_env::{ACCOUNT, REGION, TestEnv};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
@@ -35,8 +35,8 @@ fn page(id: &str, next: &str) -> Reply {
 }
 
 /// `ccinv` that lists from `endpoint`; what it sends is sent once.
-fn listing_from(lab: &Lab, endpoint: &str) -> Ccinv {
-    Ccinv::at(lab)
+fn listing_from(env: &TestEnv, endpoint: &str) -> Ccinv {
+    Ccinv::at(env)
         .with("AWS_ENDPOINT_URL_CODECONNECTIONS", endpoint)
         .with("AWS_MAX_ATTEMPTS", "1")
 }
@@ -51,10 +51,10 @@ fn retries(stderr: &str) -> Vec<&str> {
 
 #[tokio::test]
 async fn each_retry_is_told_until_the_time_is_over_and_what_is_known_is_recorded() {
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     let script = two_pages_and(Reply::Error(500, "InternalServerError")).await;
-    let ccinv = listing_from(&lab, &script.endpoint);
-    let table = lab.table.name().as_str();
+    let ccinv = listing_from(&env, &script.endpoint);
+    let table = env.table.name().as_str();
 
     let done = ccinv
         .run(&["scan", "--timeout", "3s", "--table", table])
@@ -78,14 +78,14 @@ async fn each_retry_is_told_until_the_time_is_over_and_what_is_known_is_recorded
         done.stdout.contains("page 3: InternalServerError"),
         "{done:?}"
     );
-    let runs = lab.runs().await;
+    let runs = env.runs().await;
     assert_eq!(runs[0].outcome, Outcome::Partial);
     assert_eq!(runs[0].listings[0].pages, 2);
 }
 
 #[tokio::test]
 async fn retries_are_told_on_a_terminal_past_the_spinner() {
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     let script = two_pages_and(Reply::Error(500, "InternalServerError")).await;
     let home = Ccinv::offline();
     let db = home.folder().join("t.db");
@@ -99,7 +99,7 @@ async fn retries_are_told_on_a_terminal_past_the_spinner() {
         &format!("AWS_ACCESS_KEY_ID={ACCOUNT}"),
         "AWS_SECRET_ACCESS_KEY=s",
         "AWS_MAX_ATTEMPTS=1",
-        &format!("AWS_ENDPOINT_URL_STS={}", lab.service.endpoint()),
+        &format!("AWS_ENDPOINT_URL_STS={}", env.service.endpoint()),
         &format!("AWS_ENDPOINT_URL_CODECONNECTIONS={}", script.endpoint),
         PROGRAM,
         "scan",
@@ -166,20 +166,20 @@ async fn answers_of_something_else_than_the_service_are_not_waited_for() {
             "a compressed body where CBOR is due",
         ),
     ] {
-        let lab = Lab::new().await;
+        let env = TestEnv::new().await;
         let hostile = Hostile::always(answer).await;
         // With the SDK's own retries, which would not help either.
-        let ccinv = Ccinv::at(&lab)
+        let ccinv = Ccinv::at(&env)
             .with("AWS_ENDPOINT_URL_CODECONNECTIONS", &hostile.endpoint)
             .with("AWS_ACCOUNT_ID", ACCOUNT);
         let done = ccinv
-            .run(&["scan", "--table", lab.table.name().as_str()])
+            .run(&["scan", "--table", env.table.name().as_str()])
             .await;
         assert_eq!(done.code, 1, "{done:?}");
         assert_few(&done, part);
         assert_eq!(hostile.count(), 4, "{part}");
         assert!(done.stdout.contains(part), "{done:?}");
-        let runs = lab.runs().await;
+        let runs = env.runs().await;
         assert_eq!(runs[0].outcome, Outcome::Failed);
         assert_eq!(
             runs[0].listings[0]
@@ -195,10 +195,10 @@ async fn answers_of_something_else_than_the_service_are_not_waited_for() {
 
 #[tokio::test]
 async fn a_table_in_whose_place_something_else_answers_is_not_waited_for_either() {
-    let lab = Lab::new().await;
-    lab.create("storefront");
+    let env = TestEnv::new().await;
+    env.create("storefront");
     let html = "<html>Sign in</html>";
-    let table = Proxy::start(&lab.table_endpoint, move |seen| {
+    let table = Proxy::start(&env.table_endpoint, move |seen| {
         if seen.operation == "ExecuteTransaction" {
             Act::PassThenReply(Answer::new(200, "text/html", html))
         } else {
@@ -206,22 +206,22 @@ async fn a_table_in_whose_place_something_else_answers_is_not_waited_for_either(
         }
     })
     .await;
-    let ccinv = Ccinv::at(&lab).with("AWS_ENDPOINT_URL_DYNAMODB", &table.endpoint);
+    let ccinv = Ccinv::at(&env).with("AWS_ENDPOINT_URL_DYNAMODB", &table.endpoint);
     let done = ccinv
-        .run(&["scan", "--table", lab.table.name().as_str()])
+        .run(&["scan", "--table", env.table.name().as_str()])
         .await;
     // The first one was carried out; that is found out afterwards.
     assert_eq!(done.code, 0, "{done:?}");
-    assert_eq!(lab.connections().await.len(), 1);
+    assert_eq!(env.connections().await.len(), 1);
 }
 
 #[tokio::test]
 async fn a_disk_that_takes_no_more_ends_a_scan_at_once() {
-    let lab = Lab::new().await;
-    let ccinv = Ccinv::at(&lab);
+    let env = TestEnv::new().await;
+    let ccinv = Ccinv::at(&env);
     ccinv.fine(&["scan", "--db", "full.db"]).await;
     for n in 0..400 {
-        lab.create(&format!("a-connection-{n}"));
+        env.create(&format!("a-connection-{n}"));
     }
     // Files may not grow beyond this; what is written past it fails, as it
     // does where a disk is full.
@@ -280,10 +280,10 @@ fn interrupt(pid: u32) {
 
 #[tokio::test]
 async fn control_c_ends_a_listing_and_what_it_saw_is_recorded() {
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     let script = two_pages_and(Reply::Error(500, "InternalServerError")).await;
-    let ccinv = listing_from(&lab, &script.endpoint);
-    let table = lab.table.name().as_str();
+    let ccinv = listing_from(&env, &script.endpoint);
+    let table = env.table.name().as_str();
     let scan = ccinv.command(&["scan", "--timeout", "15m", "--json", "--table", table]);
 
     let (code, stdout, stderr) = interrupted_at(scan, "page 3").await;
@@ -293,17 +293,17 @@ async fn control_c_ends_a_listing_and_what_it_saw_is_recorded() {
     let summary: Value = serde_json::from_str(&stdout).expect("JSON");
     assert_eq!(summary["outcome"], "PARTIAL");
     assert_eq!(summary["listings"][0]["error"]["code"], "Interrupted");
-    let runs = lab.runs().await;
+    let runs = env.runs().await;
     assert_eq!(runs[0].outcome, Outcome::Partial);
     assert_eq!(runs[0].listings[0].pages, 2);
-    assert_eq!(lab.connections().await.len(), 2);
+    assert_eq!(env.connections().await.len(), 2);
 }
 
 #[tokio::test]
 async fn control_c_ends_the_writing_and_the_run_is_recorded() {
-    let lab = Lab::new().await;
-    lab.create("storefront");
-    let throttled = Proxy::start(&lab.table_endpoint, |seen| {
+    let env = TestEnv::new().await;
+    env.create("storefront");
+    let throttled = Proxy::start(&env.table_endpoint, |seen| {
         if seen.operation == "ExecuteTransaction" {
             Act::fault(400, "ThrottlingException")
         } else {
@@ -311,10 +311,10 @@ async fn control_c_ends_the_writing_and_the_run_is_recorded() {
         }
     })
     .await;
-    let ccinv = Ccinv::at(&lab)
+    let ccinv = Ccinv::at(&env)
         .with("AWS_ENDPOINT_URL_DYNAMODB", &throttled.endpoint)
         .with("AWS_MAX_ATTEMPTS", "1");
-    let table = lab.table.name().as_str();
+    let table = env.table.name().as_str();
     let scan = ccinv.command(&["scan", "--timeout", "15m", "--table", table]);
 
     let (code, stdout, stderr) = interrupted_at(scan, "write arn:aws:").await;
@@ -323,20 +323,20 @@ async fn control_c_ends_the_writing_and_the_run_is_recorded() {
     assert!(stdout.contains("PARTIAL"), "{stdout}");
     let told = retries(&stderr);
     assert!(told[0].contains("ThrottlingException"), "{told:?}");
-    let runs = lab.runs().await;
+    let runs = env.runs().await;
     assert_eq!((runs[0].outcome, runs[0].unwritten), (Outcome::Partial, 1));
-    assert_eq!(lab.connections().await.len(), 0);
+    assert_eq!(env.connections().await.len(), 0);
 }
 
 #[tokio::test]
 async fn a_second_control_c_ends_it_at_once() {
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     let script = two_pages_and(Reply::Error(500, "InternalServerError")).await;
     // The table says nothing, so the first one can't be carried out.
-    let silent = Proxy::start(&lab.table_endpoint, |_| Act::Hang).await;
-    let ccinv = listing_from(&lab, &script.endpoint);
+    let silent = Proxy::start(&env.table_endpoint, |_| Act::Hang).await;
+    let ccinv = listing_from(&env, &script.endpoint);
     let ccinv = ccinv.with("AWS_ENDPOINT_URL_DYNAMODB", &silent.endpoint);
-    let table = lab.table.name().as_str();
+    let table = env.table.name().as_str();
     let mut scan = ccinv
         .command(&["scan", "--timeout", "15m", "--table", table])
         .stderr(Stdio::piped())

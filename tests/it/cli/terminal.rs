@@ -5,8 +5,8 @@
 use crate::support;
 
 use support::ccinv::{Ccinv, PROGRAM};
-use support::lab::Lab;
 use support::python::{fine, python};
+use support::test_env::TestEnv;
 
 /// So many connections are listed.
 const LISTED: usize = 8;
@@ -18,12 +18,12 @@ struct Terminal {
 
 impl Terminal {
     async fn new() -> Self {
-        let lab = Lab::new().await;
+        let env = TestEnv::new().await;
         for n in 0..LISTED {
-            let arn = lab.create(&format!("a-name-of-some-length-{n}"));
-            lab.set_status(&arn, ["PENDING", "AVAILABLE", "ERROR"][n % 3]);
+            let arn = env.create(&format!("a-name-of-some-length-{n}"));
+            env.set_status(&arn, ["PENDING", "AVAILABLE", "ERROR"][n % 3]);
         }
-        let ccinv = Ccinv::at(&lab);
+        let ccinv = Ccinv::at(&env);
         ccinv.fine(&["scan", "--db", "scanned.db"]).await;
         let db = ccinv.folder().join("scanned.db");
         Self {

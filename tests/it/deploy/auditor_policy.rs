@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use support::ccinv::Ccinv;
-use support::lab::{ACCOUNT, Lab};
 use support::proxy::{Act, Proxy, Seen};
 use support::template::{TEMPLATE, deployed, list, one_or_more, resources_of, text};
+use support::test_env::{ACCOUNT, TestEnv};
 
 /// An action, and the part of the table that it is on: empty for the table
 /// itself, or an index.
@@ -81,24 +81,24 @@ fn reading(help: &str) -> BTreeSet<String> {
 
 #[tokio::test]
 async fn the_policy_grants_what_the_reading_commands_ask_for_and_nothing_else() {
-    let lab = Lab::new().await;
-    let arn = lab.create("payments-api");
-    lab.create("storefront");
-    lab.run().await;
-    lab.set_status(&arn, "AVAILABLE");
-    lab.run().await;
-    let head = lab.runs().await[0].digest().to_string();
+    let env = TestEnv::new().await;
+    let arn = env.create("payments-api");
+    env.create("storefront");
+    env.run().await;
+    env.set_status(&arn, "AVAILABLE");
+    env.run().await;
+    let head = env.runs().await[0].digest().to_string();
     let wire: Arc<Mutex<Vec<Seen>>> = Arc::default();
     let table = {
         let wire = Arc::clone(&wire);
-        Proxy::start(&lab.table_endpoint, move |seen| {
+        Proxy::start(&env.table_endpoint, move |seen| {
             wire.lock().expect("a wire").push(seen.clone());
             Act::Pass
         })
         .await
     };
-    let elsewhere = Proxy::start(lab.service.endpoint(), |_| Act::Pass).await;
-    let ccinv = Ccinv::at(&lab)
+    let elsewhere = Proxy::start(env.service.endpoint(), |_| Act::Pass).await;
+    let ccinv = Ccinv::at(&env)
         .with("AWS_ENDPOINT_URL_DYNAMODB", &table.endpoint)
         .with("AWS_ENDPOINT_URL", &elsewhere.endpoint)
         .without("AWS_ENDPOINT_URL_CODECONNECTIONS")
@@ -151,7 +151,7 @@ async fn the_policy_grants_what_the_reading_commands_ask_for_and_nothing_else() 
         &["verify", "--account", ACCOUNT],
         &["verify", "--head", &head],
     ];
-    let name = lab.table.name().as_str();
+    let name = env.table.name().as_str();
     for command in commands {
         ccinv.fine(&[command, &["--table", name]].concat()).await;
     }

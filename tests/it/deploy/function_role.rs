@@ -17,11 +17,11 @@ use codeconnections_inventory::domain::{ChangeKind, Outcome};
 use codeconnections_inventory::inventory::summary::Summary;
 use codeconnections_inventory::table::name::TableName;
 use serde_json::{Value, json};
-use support::Lab;
-use support::lab::{self, HOUR};
+use support::TestEnv;
 use support::proxy::{Act, Proxy, Seen};
 use support::script::{self, Reply, Script};
 use support::template::{Grant, deployed, grant, granted, list, resource, resources_of, text};
+use support::test_env::{self, HOUR};
 use tokio::sync::Notify;
 
 // --- What it grants ---------------------------------------------------------
@@ -255,7 +255,7 @@ async fn what_goes_over_the_wire_is_what_the_role_allows() {
         })
         .await
     };
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     let gate = Arc::new(Gate::default());
     let lose_answer = Arc::new(AtomicBool::new(false));
     let wire: Arc<Mutex<Vec<Seen>>> = Arc::default();
@@ -265,7 +265,7 @@ async fn what_goes_over_the_wire_is_what_the_role_allows() {
             Arc::clone(&wire),
             Arc::clone(&lose_answer),
         );
-        Proxy::start(&lab.table_endpoint, move |seen| {
+        Proxy::start(&env.table_endpoint, move |seen| {
             wire.lock().expect("a wire").push(seen.clone());
             gate.pass(seen);
             let writes = seen.operation != "Query";
@@ -276,11 +276,11 @@ async fn what_goes_over_the_wire_is_what_the_role_allows() {
         })
         .await
     };
-    let table = lab.table_at(&proxy.endpoint);
-    let handler = lab.handler_of(lab.source_at(&script.endpoint), table);
-    let direct = lab.handler_of(lab.source_at(&script.endpoint), lab.table.clone());
+    let table = env.table_at(&proxy.endpoint);
+    let handler = env.handler_of(env.source_at(&script.endpoint), table);
+    let direct = env.handler_of(env.source_at(&script.endpoint), env.table.clone());
 
-    let arn = |number: usize| script::arn(lab::REGION, &format!("c{number}"));
+    let arn = |number: usize| script::arn(test_env::REGION, &format!("c{number}"));
     let entry = |number: usize, status: &str| {
         script::entry(&arn(number), &format!("connection-{number}"), status)
     };
@@ -288,8 +288,8 @@ async fn what_goes_over_the_wire_is_what_the_role_allows() {
     let mut kinds = BTreeSet::new();
     let mut note = |summary: &Summary| kinds.extend(summary.changes.keys().copied());
     let run = async || {
-        lab.clock.advance(HOUR);
-        lab::run(&handler, &json!({})).await
+        env.clock.advance(HOUR);
+        test_env::run(&handler, &json!({})).await
     };
 
     // Every kind of change, one after the other, and connections that stay.
@@ -317,7 +317,7 @@ async fn what_goes_over_the_wire_is_what_the_role_allows() {
             one[7]["ConnectionStatus"] = json!("AVAILABLE");
             set(one);
         }
-        lab.clock.advance(HOUR);
+        env.clock.advance(HOUR);
         let read_again = || {
             let wire = wire.lock().expect("a wire");
             wire.iter().filter(|seen| reads_one_snapshot(seen)).count()
@@ -326,13 +326,13 @@ async fn what_goes_over_the_wire_is_what_the_role_allows() {
         let open = gate.close(operation);
         let other = async {
             gate.reached.notified().await;
-            lab.clock.advance(HOUR);
-            let other = lab::run(&direct, &json!({})).await;
+            env.clock.advance(HOUR);
+            let other = test_env::run(&direct, &json!({})).await;
             drop(open);
             other
         };
         let event = json!({});
-        let (overtaken, other) = tokio::join!(lab::run(&handler, &event), other);
+        let (overtaken, other) = tokio::join!(test_env::run(&handler, &event), other);
         assert_eq!(other.outcome, Outcome::Complete);
         assert!(
             read_again() > before,
@@ -362,8 +362,8 @@ async fn what_goes_over_the_wire_is_what_the_role_allows() {
     broken.store(false, Ordering::SeqCst);
     let event = include_str!("../../../events/scheduled-rule.json");
     let event: Value = serde_json::from_str(event).expect("JSON");
-    assert!(!lab::run(&handler, &event).await.already_recorded);
-    assert!(lab::run(&handler, &event).await.already_recorded);
+    assert!(!test_env::run(&handler, &event).await.already_recorded);
+    assert!(test_env::run(&handler, &event).await.already_recorded);
 
     let wire = wire.lock().expect("a wire");
     let operations: BTreeSet<&str> = wire.iter().map(|seen| seen.operation.as_str()).collect();
@@ -376,7 +376,7 @@ async fn what_goes_over_the_wire_is_what_the_role_allows() {
             "ExecuteStatement"
         ])
     );
-    let name = lab.table.name();
+    let name = env.table.name();
     let mut used = BTreeSet::new();
     for seen in wire.iter() {
         if seen.operation == "Query" {

@@ -19,8 +19,8 @@ use codeconnections_inventory::lambda::logging;
 use codeconnections_inventory::lambda::logging::parse_level;
 use regex_lite::Regex;
 use serde_json::{Map, Value, json};
-use support::lab;
 use support::template::{MEMBER, TEMPLATE, deployed, list, parameter, text};
+use support::test_env;
 use tracing::level_filters::LevelFilter;
 
 const ORGANIZATION: &[(&str, &str)] = &[("Mode", "organization")];
@@ -140,7 +140,7 @@ fn settings(parameters: &[(&str, &str)]) -> Settings {
 #[test]
 fn the_templates_defaults_are_settings_that_the_function_takes() {
     let alone = settings(&[]);
-    assert_eq!(alone.regions, [lab::region("eu-west-1")], "its own");
+    assert_eq!(alone.regions, [test_env::region("eu-west-1")], "its own");
     assert_eq!(alone.member_role, None);
     let role = settings(ORGANIZATION).member_role.expect("a role");
     assert_eq!(&*role.name, "codeconnections-inventory-read");

@@ -15,7 +15,7 @@ use aws_sdk_dynamodb::types::{
 };
 use codeconnections_inventory::table::schema::{INDEXES, KEYS};
 use serde_json::{Value, json};
-use support::Lab;
+use support::TestEnv;
 use support::template::{deployed, list, resource, text};
 
 /// A table's definition, whoever gives it.
@@ -173,9 +173,9 @@ fn the_template_defines_the_table_as_the_code_does() {
 
 #[tokio::test]
 async fn a_table_made_locally_is_the_one_that_the_template_deploys() {
-    let lab = Lab::new().await;
-    let request = lab.table.client().describe_table();
-    let answer = request.table_name(lab.table.name().as_str()).send().await;
+    let env = TestEnv::new().await;
+    let request = env.table.client().describe_table();
+    let answer = request.table_name(env.table.name().as_str()).send().await;
     let table = answer.expect("described").table.expect("a table");
     assert_eq!(described(&table), defined_by_template());
 }

@@ -11,33 +11,33 @@ use codeconnections_inventory::local::ManualClock;
 use regex_lite::Regex;
 use serde_json::json;
 use support::ccinv::Ccinv;
-use support::lab::{HOUR, Lab, run};
+use support::test_env::{HOUR, TestEnv, run};
 
 const PAGE: &str = include_str!("../../../docs/controls.md");
 
 #[tokio::test]
 async fn every_command_of_the_page_answers() {
-    let mut lab = Lab::new().await;
+    let mut env = TestEnv::new().await;
     // From before the times that the page asks about to after them.
     let september = "2026-09-29T00:00:00Z".parse().expect("a time");
-    lab.clock = Arc::new(ManualClock::at(september));
-    lab.create("payments-api");
+    env.clock = Arc::new(ManualClock::at(september));
+    env.create("payments-api");
     for _ in 0..40 {
-        lab.clock.advance(HOUR * 24);
-        run(&lab.handler(), &json!({})).await;
+        env.clock.advance(HOUR * 24);
+        run(&env.handler(), &json!({})).await;
     }
-    let head = lab.runs().await.last().expect("a run").digest().to_string();
+    let head = env.runs().await.last().expect("a run").digest().to_string();
     let command = Regex::new("`ccinv ([^`]+)`").expect("a pattern");
     let commands: BTreeSet<&str> = command
         .captures_iter(PAGE)
         .map(|found| found.get(1).expect("a command").as_str())
         .collect();
     assert!(commands.len() > 15, "{commands:?}");
-    let ccinv = Ccinv::at(&lab);
+    let ccinv = Ccinv::at(&env);
     for command in commands {
         let command = command.replace("DIGEST", &head);
         let mut arguments: Vec<&str> = command.split(' ').collect();
-        arguments.extend(["--table", lab.table.name().as_str()]);
+        arguments.extend(["--table", env.table.name().as_str()]);
         let done = ccinv.run(&arguments).await;
         // The record ends weeks ago: of the last 30 days, or of now, that is
         // said, too. Wrong usage and failures would be 2 and 1.

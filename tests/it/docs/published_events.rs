@@ -27,7 +27,7 @@ fn read(name: &str) -> Value {
     serde_json::from_str(&text).expect("JSON")
 }
 
-async fn judge(name: &str, event: &Value) -> Result<String, String> {
+async fn evaluate(name: &str, event: &Value) -> Result<String, String> {
     let events = NamedTempFile::new().expect("a file");
     std::fs::write(&events, event.to_string()).expect("written");
     let schema = file(&format!("{name}.schema.json"));
@@ -38,7 +38,7 @@ async fn judge(name: &str, event: &Value) -> Result<String, String> {
 #[tokio::test]
 async fn every_sample_holds_against_its_schema() {
     for (name, _) in PUBLISHED {
-        fine(judge(name, &read(&format!("{name}.json"))).await);
+        fine(evaluate(name, &read(&format!("{name}.json"))).await);
     }
     let there = std::fs::read_dir(file("")).expect("events/out").count();
     assert_eq!(there, 2 * PUBLISHED.len(), "a sample and a schema of each");
@@ -50,13 +50,13 @@ async fn a_field_more_is_still_version_1_but_none_may_be_missing_or_another_thin
         let sample = read(&format!("{name}.json"));
         let mut more = sample.clone();
         more["detail"]["added"] = json!({"later": 1});
-        fine(judge(name, &more).await);
+        fine(evaluate(name, &more).await);
 
         let fields = sample["detail"].as_object().expect("a map");
         for field in fields.keys() {
             let mut less = sample.clone();
             less["detail"].as_object_mut().expect("a map").remove(field);
-            let fault = judge(name, &less).await.expect_err(field);
+            let fault = evaluate(name, &less).await.expect_err(field);
             assert!(
                 fault.contains(&format!("'{field}' is a required")),
                 "{fault}"
@@ -65,7 +65,7 @@ async fn a_field_more_is_still_version_1_but_none_may_be_missing_or_another_thin
         for wrong in [json!("2"), json!(1)] {
             let mut other = sample.clone();
             other["detail"]["version"] = wrong;
-            judge(name, &other).await.expect_err("another version");
+            evaluate(name, &other).await.expect_err("another version");
         }
     }
 }

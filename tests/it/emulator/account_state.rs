@@ -6,12 +6,12 @@ use codeconnections_inventory::local::codeconnections::*;
 const A: &str = "111122223333";
 const B: &str = "444455556666";
 
-fn world() -> World {
-    World::new(Options::default())
+fn state() -> ServiceState {
+    ServiceState::new(Options::default())
 }
 
-fn connect(world: &mut World, scope: &Scope, name: &str) -> String {
-    world
+fn connect(state: &mut ServiceState, scope: &Scope, name: &str) -> String {
+    state
         .create_connection(
             scope,
             CreateConnectionInput::new(name, ProviderType::GitHub),
@@ -20,9 +20,9 @@ fn connect(world: &mut World, scope: &Scope, name: &str) -> String {
         .connection_arn
 }
 
-fn host(world: &mut World, scope: &Scope) -> String {
+fn host(state: &mut ServiceState, scope: &Scope) -> String {
     let input = CreateHostInput::new("h", ProviderType::GitHubEnterpriseServer, "https://h");
-    world.create_host(scope, input).expect("a host").host_arn
+    state.create_host(scope, input).expect("a host").host_arn
 }
 
 const EVERYTHING: ListConnectionsInput = ListConnectionsInput {
@@ -32,8 +32,8 @@ const EVERYTHING: ListConnectionsInput = ListConnectionsInput {
     next_token: None,
 };
 
-fn names(world: &World, scope: &Scope) -> Vec<String> {
-    let page = world.list_connections(scope, &EVERYTHING).expect("a page");
+fn names(state: &ServiceState, scope: &Scope) -> Vec<String> {
+    let page = state.list_connections(scope, &EVERYTHING).expect("a page");
     page.connections
         .into_iter()
         .map(|c| c.connection_name)
@@ -55,12 +55,12 @@ fn host_input(arn: &str) -> HostArnInput {
 #[test]
 fn the_same_seed_gives_the_same_arns_in_the_regions_partition() {
     let scope = Scope::new(A, "us-gov-west-1");
-    let first = connect(&mut world(), &scope, "x");
-    assert_eq!(first, connect(&mut world(), &scope, "x"));
+    let first = connect(&mut state(), &scope, "x");
+    assert_eq!(first, connect(&mut state(), &scope, "x"));
     assert!(
         first.starts_with("arn:aws-us-gov:codeconnections:us-gov-west-1:111122223333:connection/")
     );
-    let mut other = World::new(Options {
+    let mut other = ServiceState::new(Options {
         seed: 1,
         ..Options::default()
     });
@@ -71,8 +71,8 @@ fn the_same_seed_gives_the_same_arns_in_the_regions_partition() {
 fn old_arns_are_for_the_old_api_only_and_only_on_request() {
     let mut old = Scope::new(A, "eu-west-1");
     old.namespace = Namespace::CodestarConnections;
-    assert!(connect(&mut world(), &old, "x").contains(":codeconnections:"));
-    let mut legacy = World::new(Options {
+    assert!(connect(&mut state(), &old, "x").contains(":codeconnections:"));
+    let mut legacy = ServiceState::new(Options {
         legacy_arns: true,
         ..Options::default()
     });
@@ -84,32 +84,32 @@ fn old_arns_are_for_the_old_api_only_and_only_on_request() {
 
 #[test]
 fn a_listing_shows_all_regions_but_the_opt_in_ones() {
-    let mut world = world();
+    let mut state = state();
     for region in ["eu-west-1", "us-east-1", "eu-south-1", "us-gov-west-1"] {
-        connect(&mut world, &Scope::new(A, region), region);
+        connect(&mut state, &Scope::new(A, region), region);
     }
-    connect(&mut world, &Scope::new(B, "eu-west-1"), "theirs");
-    let seen = |region: &str| names(&world, &Scope::new(A, region));
+    connect(&mut state, &Scope::new(B, "eu-west-1"), "theirs");
+    let seen = |region: &str| names(&state, &Scope::new(A, region));
     assert_eq!(seen("ap-northeast-1"), ["eu-west-1", "us-east-1"]);
     assert_eq!(seen("eu-south-1"), ["eu-west-1", "us-east-1", "eu-south-1"]);
     assert_eq!(seen("us-gov-west-1"), ["us-gov-west-1"]);
-    world.options_mut().visibility = Visibility::PerRegion;
-    assert_eq!(names(&world, &Scope::new(A, "eu-west-1")), ["eu-west-1"]);
+    state.options_mut().visibility = Visibility::PerRegion;
+    assert_eq!(names(&state, &Scope::new(A, "eu-west-1")), ["eu-west-1"]);
 }
 
 #[test]
 fn a_shared_connection_is_seen_but_not_changed() {
-    let mut world = world();
+    let mut state = state();
     let (owner, other) = (Scope::new(A, "eu-west-1"), Scope::new(B, "us-east-1"));
-    let arn = connect(&mut world, &owner, "x");
-    let error = world
+    let arn = connect(&mut state, &owner, "x");
+    let error = state
         .get_connection(&other, &arn_input(&arn))
         .expect_err("not shared");
     assert_eq!(error.kind, ErrorKind::ResourceNotFound);
 
-    world.share(&arn, B).expect("shared");
-    assert_eq!(names(&world, &other), ["x"]);
-    let seen = world
+    state.share(&arn, B).expect("shared");
+    assert_eq!(names(&state, &other), ["x"]);
+    let seen = state
         .get_connection(&other, &arn_input(&arn))
         .expect("shared")
         .connection;
@@ -117,37 +117,37 @@ fn a_shared_connection_is_seen_but_not_changed() {
         (seen.connection_arn.as_str(), seen.owner_account_id.as_str()),
         (arn.as_str(), A)
     );
-    let error = world
+    let error = state
         .delete_connection(&other, &arn_input(&arn))
         .expect_err("not theirs");
     assert_eq!(error.kind, ErrorKind::AccessDenied);
 
-    world.unshare(&arn, B).expect("taken back");
-    assert!(names(&world, &other).is_empty());
-    world
+    state.unshare(&arn, B).expect("taken back");
+    assert!(names(&state, &other).is_empty());
+    state
         .delete_connection(&owner, &arn_input(&arn))
         .expect("deleted");
-    assert!(world.share(&arn, B).is_err());
+    assert!(state.share(&arn, B).is_err());
 }
 
 #[test]
 fn names_are_unique_in_an_account_unless_told_otherwise() {
-    let mut world = world();
-    connect(&mut world, &Scope::new(A, "eu-west-1"), "x");
-    connect(&mut world, &Scope::new(B, "eu-west-1"), "x");
+    let mut state = state();
+    connect(&mut state, &Scope::new(A, "eu-west-1"), "x");
+    connect(&mut state, &Scope::new(B, "eu-west-1"), "x");
     let elsewhere = Scope::new(A, "us-east-1");
     let again = CreateConnectionInput::new("x", ProviderType::GitLab);
-    let error = world
+    let error = state
         .create_connection(&elsewhere, again)
         .expect_err("taken");
     assert_eq!(error.kind, ErrorKind::Validation);
-    world.options_mut().unique_names = false;
-    connect(&mut world, &elsewhere, "x");
+    state.options_mut().unique_names = false;
+    connect(&mut state, &elsewhere, "x");
 }
 
 #[test]
 fn quotas_hold_over_all_regions() {
-    let mut world = World::new(Options {
+    let mut state = ServiceState::new(Options {
         quotas: Quotas {
             connections: 1,
             hosts: 1,
@@ -157,16 +157,16 @@ fn quotas_hold_over_all_regions() {
     });
     let scope = Scope::new(A, "eu-west-1");
     let elsewhere = Scope::new(A, "us-east-1");
-    let arn = connect(&mut world, &scope, "x");
+    let arn = connect(&mut state, &scope, "x");
     let more = CreateConnectionInput::new("y", ProviderType::GitHub);
-    let error = world
+    let error = state
         .create_connection(&elsewhere, more)
         .expect_err("too many");
     assert_eq!(error.kind, ErrorKind::LimitExceeded);
 
-    host(&mut world, &scope);
+    host(&mut state, &scope);
     let more = CreateHostInput::new("i", ProviderType::GitLabSelfManaged, "https://i");
-    let error = world.create_host(&elsewhere, more).expect_err("too many");
+    let error = state.create_host(&elsewhere, more).expect_err("too many");
     assert_eq!(error.kind, ErrorKind::LimitExceeded);
 
     let tag = |key: &str| TagResourceInput {
@@ -176,11 +176,11 @@ fn quotas_hold_over_all_regions() {
             value: String::new(),
         }],
     };
-    world.tag_resource(&scope, tag("a")).expect("the first");
-    world.tag_resource(&scope, tag("a")).expect("the same");
-    let error = world.tag_resource(&scope, tag("b")).expect_err("too many");
+    state.tag_resource(&scope, tag("a")).expect("the first");
+    state.tag_resource(&scope, tag("a")).expect("the same");
+    let error = state.tag_resource(&scope, tag("b")).expect_err("too many");
     assert_eq!(error.kind, ErrorKind::LimitExceeded);
-    let error = world
+    let error = state
         .tag_resource(&scope, tag("AWS:x"))
         .expect_err("reserved");
     assert_eq!(error.kind, ErrorKind::Validation);
@@ -188,22 +188,22 @@ fn quotas_hold_over_all_regions() {
 
 #[test]
 fn hosts_are_regional_and_guard_their_connections() {
-    let mut world = world();
+    let mut state = state();
     let scope = Scope::new(A, "eu-west-1");
     let elsewhere = Scope::new(A, "us-east-1");
-    let host = host(&mut world, &scope);
-    assert!(world.get_host(&scope, &host_input(&host)).is_ok());
-    assert!(world.get_host(&elsewhere, &host_input(&host)).is_err());
+    let host = host(&mut state, &scope);
+    assert!(state.get_host(&scope, &host_input(&host)).is_ok());
+    assert!(state.get_host(&elsewhere, &host_input(&host)).is_err());
 
     let through = || CreateConnectionInput::through_host("x", &host);
-    let error = world
+    let error = state
         .create_connection(&elsewhere, through())
         .expect_err("elsewhere");
     assert_eq!(error.kind, ErrorKind::ResourceNotFound);
-    world
+    state
         .set_status(&host, "VPC_CONFIG_INITIALIZING")
         .expect("a status");
-    let error = world
+    let error = state
         .create_connection(&scope, through())
         .expect_err("busy");
     assert_eq!(error.kind, ErrorKind::ResourceUnavailable);
@@ -212,25 +212,25 @@ fn hosts_are_regional_and_guard_their_connections() {
         provider_endpoint: Some("https://new".to_owned()),
         vpc_configuration: None,
     };
-    let error = world.update_host(&scope, update.clone()).expect_err("busy");
+    let error = state.update_host(&scope, update.clone()).expect_err("busy");
     assert_eq!(error.kind, ErrorKind::Conflict);
-    world.set_status(&host, "AVAILABLE").expect("a status");
-    world.update_host(&scope, update).expect("updated");
-    let shown = world
+    state.set_status(&host, "AVAILABLE").expect("a status");
+    state.update_host(&scope, update).expect("updated");
+    let shown = state
         .get_host(&scope, &host_input(&host))
         .expect("the host");
     assert_eq!(shown.provider_endpoint, "https://new");
 
-    let connection = world
+    let connection = state
         .create_connection(&scope, through())
         .expect("made")
         .connection_arn;
-    let shown = world
+    let shown = state
         .get_connection(&scope, &arn_input(&connection))
         .expect("shown")
         .connection;
     assert_eq!(shown.provider_type, ProviderType::GitHubEnterpriseServer);
-    let error = world
+    let error = state
         .delete_host(&scope, &host_input(&host))
         .expect_err("in use");
     assert_eq!(error.kind, ErrorKind::ResourceUnavailable);
@@ -240,13 +240,13 @@ fn hosts_are_regional_and_guard_their_connections() {
         host_arn_filter: Some(host.clone()),
         ..EVERYTHING
     };
-    let found = world.list_connections(&elsewhere, &filter).expect("a page");
+    let found = state.list_connections(&elsewhere, &filter).expect("a page");
     assert_eq!(found.connections.len(), 1);
-    world.delete(&connection).expect("deleted");
-    world
+    state.delete(&connection).expect("deleted");
+    state
         .delete_host(&scope, &host_input(&host))
         .expect("deleted");
-    let error = world
+    let error = state
         .list_connections(&scope, &filter)
         .expect_err("no host");
     assert_eq!(error.kind, ErrorKind::ResourceNotFound);
@@ -254,18 +254,18 @@ fn hosts_are_regional_and_guard_their_connections() {
 
 #[test]
 fn the_console_can_do_what_no_call_can() {
-    let mut world = world();
+    let mut state = state();
     let scope = Scope::new(A, "eu-west-1");
-    let arn = connect(&mut world, &scope, "x");
-    world.set_status(&arn, "AVAILABLE").expect("a status");
-    world.rename_connection(&arn, "y").expect("a name");
-    world
+    let arn = connect(&mut state, &scope, "x");
+    state.set_status(&arn, "AVAILABLE").expect("a status");
+    state.rename_connection(&arn, "y").expect("a name");
+    state
         .set_provider(&arn, ProviderType::GitLabSelfManaged)
         .expect("a provider");
-    world
+    state
         .set_connection_host(&arn, Some("gone".to_owned()))
         .expect("a host");
-    let record = world.connections().next().expect("a record");
+    let record = state.connections().next().expect("a record");
     assert_eq!(
         record.connection.connection_status,
         ConnectionStatus::Available
@@ -276,9 +276,9 @@ fn the_console_can_do_what_no_call_can() {
         ProviderType::GitLabSelfManaged
     );
     assert_eq!(record.connection.host_arn.as_deref(), Some("gone"));
-    let error = world
+    let error = state
         .set_status(&arn, "VPC_CONFIG_DELETING")
         .expect_err("a host's status");
     assert_eq!(error.kind, ErrorKind::Validation);
-    assert!(world.set_status("nothing", "AVAILABLE").is_err());
+    assert!(state.set_status("nothing", "AVAILABLE").is_err());
 }

@@ -9,14 +9,14 @@ use std::collections::BTreeSet;
 use codeconnections_inventory::domain::{
     Attributes, ChangeKind, ConnectionStatus, ProviderType, UnknownMembers,
 };
-use codeconnections_inventory::local::StandInService;
+use codeconnections_inventory::local::EmulatorService;
 use codeconnections_inventory::local::codeconnections::{
-    Connection, Options, RegionAccess, StandIn,
+    CodeConnectionsEmulator, Connection, Options, RegionAccess,
 };
 use serde_json::{Value, json};
 use support::ccinv::Ccinv;
-use support::lab::{ACCOUNT, Lab};
 use support::python::{fine, python};
+use support::test_env::{ACCOUNT, TestEnv};
 use tempfile::TempDir;
 
 /// The stand-in with everything that `standin_client.py` can be told of.
@@ -24,7 +24,7 @@ async fn held_against_the_model(legacy_arns: bool) -> String {
     let (account, denied, not_enabled) = ("444455556666", "eu-west-3", "ap-east-1");
     let nobody = "999999999999";
     let place = |region: &str| (account.to_owned(), region.to_owned());
-    let stand_in = StandIn::new(Options {
+    let codeconnections = CodeConnectionsEmulator::new(Options {
         legacy_arns,
         deny_assume_role: [nobody.to_owned()].into(),
         region_access: [
@@ -34,7 +34,9 @@ async fn held_against_the_model(legacy_arns: bool) -> String {
         .into(),
         ..Options::default()
     });
-    let service = StandInService::start(stand_in, 0).await.expect("a port");
+    let service = EmulatorService::start(codeconnections, 0)
+        .await
+        .expect("a port");
     let (denied, not_enabled) = (
         format!("{account}/{denied}"),
         format!("{account}/{not_enabled}"),
@@ -80,8 +82,8 @@ async fn members_of_a_connection_are_those_of_botocores_model() {
     assert!(members.values().all(|of_type| of_type == "string"));
     let theirs = sorted(&mut members.keys().cloned());
 
-    let stand_in = sorted(&mut Connection::MEMBERS.iter().map(ToString::to_string));
-    assert_eq!(stand_in, theirs);
+    let codeconnections = sorted(&mut Connection::MEMBERS.iter().map(ToString::to_string));
+    assert_eq!(codeconnections, theirs);
     // Ours are named as the API names them, in snake case; the ARN is the key.
     let whole = Attributes {
         connection_name: Some("".into()),
@@ -111,18 +113,18 @@ fn capitalized(word: &str) -> String {
 
 /// An account that boto3 made and changed, with a scan after each.
 struct Story {
-    lab: Lab,
+    env: TestEnv,
     folder: TempDir,
 }
 
 impl Story {
     async fn happened() -> Self {
         let this = Self {
-            lab: Lab::new().await,
+            env: TestEnv::new().await,
             folder: TempDir::new().expect("a folder"),
         };
-        let ccinv = Ccinv::at(&this.lab);
-        let table = this.lab.table.name().as_str();
+        let ccinv = Ccinv::at(&this.env);
+        let table = this.env.table.name().as_str();
         let scan = [
             "scan",
             "--json",
@@ -144,14 +146,14 @@ impl Story {
     }
 
     async fn at_the_service(&self, step: &str) {
-        let url = self.lab.service.endpoint();
+        let url = self.env.service.endpoint();
         let done = self.step(step, &["--service", url]).await;
         fine(done);
     }
 
     async fn check(&self) -> Result<String, String> {
-        let table = self.lab.table.name().as_str();
-        let endpoint = self.lab.table_endpoint.as_str();
+        let table = self.env.table.name().as_str();
+        let endpoint = self.env.table_endpoint.as_str();
         self.step("check", &["--table-endpoint", endpoint, "--table", table])
             .await
     }
@@ -177,16 +179,16 @@ async fn what_boto3_did_to_an_account_boto3_finds_in_the_table_and_can_verify() 
 #[tokio::test]
 async fn a_record_that_somebody_edits_no_longer_verifies() {
     let story = Story::happened().await;
-    let name = story.lab.table.name().as_str();
-    let client = story.lab.table.client();
-    let connections = story.lab.connections().await;
+    let name = story.env.table.name().as_str();
+    let client = story.env.table.client();
+    let connections = story.env.connections().await;
     let doomed = connections
         .iter()
         .find(|row| row.deleted_at.is_some())
         .expect("the one that is gone");
     let arn = doomed.connection_arn.as_str();
     assert_eq!(
-        story.lab.story(arn).await.last(),
+        story.env.story(arn).await.last(),
         Some(&(ChangeKind::Deleted, None))
     );
     let edited = client

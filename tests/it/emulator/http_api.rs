@@ -35,7 +35,7 @@ impl Reply {
 }
 
 struct Server {
-    stand_in: StandIn,
+    codeconnections: CodeConnectionsEmulator,
     address: std::net::SocketAddr,
 }
 
@@ -43,9 +43,12 @@ impl Server {
     async fn start(options: Options) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let stand_in = StandIn::new(options);
-        tokio::spawn(serve(listener, stand_in.clone()));
-        Self { stand_in, address }
+        let codeconnections = CodeConnectionsEmulator::new(options);
+        tokio::spawn(serve(listener, codeconnections.clone()));
+        Self {
+            codeconnections,
+            address,
+        }
     }
 
     async fn send(&self, line: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
@@ -336,7 +339,7 @@ async fn requests_go_wrong_on_demand() {
          the codeconnections:ListConnections action"
     );
 
-    server.stand_in.set_faults(|request| {
+    server.codeconnections.set_faults(|request| {
         assert_eq!(
             (request.account.as_str(), request.region.as_str()),
             (ACCOUNT, "eu-west-1")
@@ -366,7 +369,7 @@ async fn requests_go_wrong_on_demand() {
         server.call("ListHosts", json!({})).await.cbor(),
         json!({"Hosts": []})
     );
-    assert_eq!(server.stand_in.requests(), 6);
+    assert_eq!(server.codeconnections.requests(), 6);
 }
 
 #[tokio::test]
@@ -408,7 +411,7 @@ async fn the_stand_ins_own_calls_need_no_signature() {
             .status,
         200
     );
-    let record = &server.stand_in.connections()[0];
+    let record = &server.codeconnections.connections()[0];
     assert_eq!(
         record.connection.connection_status,
         ConnectionStatus::Available

@@ -6,12 +6,12 @@ use crate::support;
 
 use codeconnections_inventory::domain::cause::Changed;
 use codeconnections_inventory::domain::{
-    ApiCall, Attributes, Cause, Change, ChangeKind, Format, Notice,
+    ApiCall, Attributes, Cause, Change, ChangeKind, EventSummary, SchemaVersion,
 };
 use serde_json::json;
-use support::lab::{ACCOUNT, REGION};
 use support::script::arn;
 use support::template::{TEMPLATE, list, text};
+use support::test_env::{ACCOUNT, REGION};
 
 const HOST: &str = "arn:aws:codeconnections:eu-west-1:123456789012:host/ghes-1a2b3c4d";
 const OTHER_HOST: &str = "arn:aws:codeconnections:eu-west-1:123456789012:host/other-1a2b3c4d";
@@ -240,7 +240,7 @@ fn of_several_calls_the_one_whose_name_fits_is_taken_and_else_the_last() {
 }
 
 /// A change that no call explains, as this format has it.
-fn unexplained(kind: ChangeKind, format: Format) -> Change {
+fn unexplained(kind: ChangeKind, format: SchemaVersion) -> Change {
     let before = matches!(
         kind,
         ChangeKind::StatusChanged | ChangeKind::AttributesChanged | ChangeKind::Deleted
@@ -271,8 +271,8 @@ fn notice_of_an_earlier_format_keeps_its_words() {
             kind,
             ChangeKind::StatusChanged | ChangeKind::AttributesChanged
         );
-        for format in [Format::Three, Format::Four] {
-            let notice = Notice::of(&unexplained(kind, format));
+        for format in [SchemaVersion::V3, SchemaVersion::V4] {
+            let notice = EventSummary::of(&unexplained(kind, format));
             let expected = match altered {
                 true => "provider side, no AWS call seen",
                 false => "no AWS call seen",
@@ -281,7 +281,7 @@ fn notice_of_an_earlier_format_keeps_its_words() {
             let deleted = notice.summary.contains(", was deleted by");
             assert_eq!(deleted, kind == ChangeKind::Deleted, "{}", notice.summary);
         }
-        let notice = Notice::of(&unexplained(kind, Format::Five));
+        let notice = EventSummary::of(&unexplained(kind, SchemaVersion::V5));
         assert_eq!(notice.cause, "no matching AWS call observed", "{kind}");
         let unlisted = notice.summary.contains(", stopped being listed by");
         assert_eq!(unlisted, kind == ChangeKind::Deleted, "{}", notice.summary);

@@ -16,9 +16,9 @@ use codeconnections_inventory::domain::{Clock, Outcome, Timestamp};
 use codeconnections_inventory::inventory::summary::Summary;
 use codeconnections_inventory::local::ManualClock;
 use serde_json::json;
-use support::lab::{self, Lab, REGION};
 use support::proxy::{Act, Proxy};
 use support::script::{Reply, Script, arn, entry, last};
+use support::test_env::{self, REGION, TestEnv};
 
 const MINUTE: i64 = 60_000;
 
@@ -29,7 +29,7 @@ fn set(clock: &ManualClock, right: Timestamp, wrong_by: i64) {
 
 /// An account that goes on changing, and the right time.
 struct Life {
-    lab: Lab,
+    env: TestEnv,
     right: Timestamp,
     steady: String,
     turning: String,
@@ -41,14 +41,14 @@ struct Life {
 
 impl Life {
     async fn new() -> Self {
-        let lab = Lab::new().await;
-        let [steady, turning, mortal] = ["steady", "turning", "mortal"].map(|n| lab.create(n));
-        let right = lab.clock.now();
+        let env = TestEnv::new().await;
+        let [steady, turning, mortal] = ["steady", "turning", "mortal"].map(|n| env.create(n));
+        let right = env.clock.now();
         let arns = [&steady, &turning, &mortal].into_iter().cloned();
         let mut life = Self {
             right,
             truth: arns.map(|arn| (arn, Some("PENDING"))).collect(),
-            lab,
+            env,
             steady,
             turning,
             mortal,
@@ -61,27 +61,27 @@ impl Life {
     fn change(&mut self) {
         self.steps += 1;
         let status = ["AVAILABLE", "ERROR"][self.steps % 2];
-        self.lab.set_status(&self.turning, status);
+        self.env.set_status(&self.turning, status);
         self.truth.insert(self.turning.clone(), Some(status));
-        self.lab.delete(&self.mortal);
+        self.env.delete(&self.mortal);
         self.truth.insert(self.mortal.clone(), None);
-        self.mortal = self.lab.create(&format!("mortal-{}", self.steps));
+        self.mortal = self.env.create(&format!("mortal-{}", self.steps));
         self.truth.insert(self.mortal.clone(), Some("PENDING"));
     }
 
     /// A run so many minutes later, by a clock that is wrong by so much.
     async fn run(&mut self, minutes: i64, wrong_by: i64) -> Summary {
         self.right = Timestamp::from_millis(self.right.millis() + minutes * MINUTE);
-        set(&self.lab.clock, self.right, wrong_by * MINUTE);
-        lab::run(&self.lab.handler(), &json!({})).await
+        set(&self.env.clock, self.right, wrong_by * MINUTE);
+        test_env::run(&self.env.handler(), &json!({})).await
     }
 
     /// What must hold of any record, whatever is in it.
     async fn assert_consistent(&self, context: &str) {
-        self.lab.runs().await;
+        self.env.runs().await;
         let mut recorded = 0;
-        for row in self.lab.connections().await {
-            let changes = self.lab.changes(row.connection_arn.as_str()).await;
+        for row in self.env.connections().await {
+            let changes = self.env.changes(row.connection_arn.as_str()).await;
             recorded += changes.len();
             let steps = changes.iter().map(|c| (c.observed_at, c.observed_until));
             let steps: Vec<_> = steps.collect();
@@ -98,17 +98,17 @@ impl Life {
     async fn assert_up_to_date(&self, context: &str) {
         self.assert_consistent(context).await;
         for (arn, truth) in &self.truth {
-            let changes = self.lab.changes(arn).await;
+            let changes = self.env.changes(arn).await;
             let last = changes.last().and_then(|change| change.after.as_ref());
             let status = last.map(|attributes| attributes.status_word().to_owned());
             // What came and went in the meantime was not seen by any run.
             let missed = changes.is_empty() && truth.is_none();
             assert!(missed || status.as_deref() == *truth, "{context}: {arn}");
         }
-        let steady = self.lab.changes(&self.steady).await;
+        let steady = self.env.changes(&self.steady).await;
         assert_eq!(steady.len(), 1, "{context}: nothing happened to it");
-        let now = self.lab.clock.now();
-        let found = verify(&self.lab.table, None, now, |_| {}).await;
+        let now = self.env.clock.now();
+        let found = verify(&self.env.table, None, now, |_| {}).await;
         assert_eq!(found.expect("read").findings, [], "{context}");
     }
 }
@@ -154,10 +154,10 @@ async fn after_a_clock_was_wrong_the_runs_with_a_right_one_bring_the_record_up()
 #[tokio::test]
 async fn a_clock_that_is_set_back_within_a_listing_leaves_windows_that_can_be() {
     for back_by in [1, 20, 300] {
-        let lab = Lab::new().await;
+        let env = TestEnv::new().await;
         let id = arn(REGION, "c");
-        let began = lab.clock.now();
-        let (clock, told) = (Arc::clone(&lab.clock), id.clone());
+        let began = env.clock.now();
+        let (clock, told) = (Arc::clone(&env.clock), id.clone());
         let script = Script::start(move |asked| match asked.token {
             None => Reply::Page(vec![], Some("2".into())),
             Some(_) => {
@@ -166,16 +166,16 @@ async fn a_clock_that_is_set_back_within_a_listing_leaves_windows_that_can_be() 
             }
         })
         .await;
-        let summary = lab.run_with(&script.endpoint, &json!({})).await;
+        let summary = env.run_with(&script.endpoint, &json!({})).await;
         assert_eq!(summary.outcome, Outcome::Complete, "{:?}", summary.problems);
-        let run = &lab.runs().await[0];
+        let run = &env.runs().await[0];
         assert!(run.started_at <= run.finished_at, "{run:?}");
         let listing = &run.listings[0];
         assert!(listing.began_at <= listing.ended_at, "{listing:?}");
-        let change = &lab.changes(&id).await[0];
+        let change = &env.changes(&id).await[0];
         assert!(change.observed_at <= change.observed_until, "{change:?}");
-        set(&lab.clock, began, 60 * MINUTE);
-        let found = verify(&lab.table, None, lab.clock.now(), |_| {}).await;
+        set(&env.clock, began, 60 * MINUTE);
+        let found = verify(&env.table, None, env.clock.now(), |_| {}).await;
         assert_eq!(found.expect("read").findings, []);
     }
 }
@@ -186,9 +186,9 @@ async fn a_clock_that_is_set_within_a_run_loses_nothing() {
         let mut life = Life::new().await;
         life.change();
         // When the first change is to be written.
-        let (clock, right) = (Arc::clone(&life.lab.clock), life.right);
+        let (clock, right) = (Arc::clone(&life.env.clock), life.right);
         let is_set = AtomicBool::new(false);
-        let proxy = Proxy::start(&life.lab.table_endpoint, move |seen| {
+        let proxy = Proxy::start(&life.env.table_endpoint, move |seen| {
             let writes = seen.operation == "ExecuteTransaction";
             if writes && !is_set.swap(true, Ordering::SeqCst) {
                 set(&clock, right, (60 + by) * MINUTE);
@@ -197,20 +197,20 @@ async fn a_clock_that_is_set_within_a_run_loses_nothing() {
             Act::Pass
         })
         .await;
-        set(&life.lab.clock, life.right, 60 * MINUTE);
-        let source = life.lab.source_at(life.lab.service.endpoint());
+        set(&life.env.clock, life.right, 60 * MINUTE);
+        let source = life.env.source_at(life.env.service.endpoint());
         let handler = life
-            .lab
-            .handler_of(source, life.lab.table_at(&proxy.endpoint));
-        lab::run(&handler, &json!({})).await;
+            .env
+            .handler_of(source, life.env.table_at(&proxy.endpoint));
+        test_env::run(&handler, &json!({})).await;
         let context = format!("set by {by} minutes within a run");
         life.assert_consistent(&context).await;
-        let run = &life.lab.runs().await[1];
+        let run = &life.env.runs().await[1];
         assert!(run.started_at <= run.finished_at, "{context}: {run:?}");
         let next = life.run(720, 0).await;
         assert_eq!(next.outcome, Outcome::Complete, "{context}: {next:?}");
         life.assert_up_to_date(&context).await;
-        assert_eq!(life.lab.story(&life.turning).await.len(), 2, "{context}");
+        assert_eq!(life.env.story(&life.turning).await.len(), 2, "{context}");
     }
 }
 
@@ -228,11 +228,11 @@ async fn answers_about_a_time_survive_a_run_whose_clock_was_wrong() {
             life.change();
             life.run(60, 0).await;
         }
-        let runs = life.lab.runs().await;
-        let account = lab::account();
+        let runs = life.env.runs().await;
+        let account = test_env::account();
         for run in &runs {
             let mut found =
-                codeconnections_inventory::audit::runs::Runs::of(&life.lab.table, &account);
+                codeconnections_inventory::audit::runs::Runs::of(&life.env.table, &account);
             let found = found.by_id(&run.run_id).await.expect("read");
             let found = found.map(|run| run.sequence);
             assert_eq!(found, Some(run.sequence), "wrong by {wrong_by}: {run:?}");
@@ -253,8 +253,8 @@ async fn failed_run_with_a_future_clock_hides_no_later_run() {
         }
         let refuses = Script::start(|_| Reply::Error(403, "AccessDeniedException")).await;
         life.right = Timestamp::from_millis(life.right.millis() + 60 * MINUTE);
-        set(&life.lab.clock, life.right, DAYS * MINUTE);
-        let failed = life.lab.run_with(&refuses.endpoint, &json!({})).await;
+        set(&life.env.clock, life.right, DAYS * MINUTE);
+        let failed = life.env.run_with(&refuses.endpoint, &json!({})).await;
         assert_eq!(failed.outcome, Outcome::Failed, "{context}");
         let mut ends = Vec::new();
         for _ in 0..after {
@@ -263,8 +263,8 @@ async fn failed_run_with_a_future_clock_hides_no_later_run() {
             assert_eq!(run.outcome, Outcome::Complete, "{context}: {run:?}");
             ends.push(life.right);
         }
-        let audit = Audit::new(life.lab.table.clone());
-        let account = lab::account();
+        let audit = Audit::new(life.env.table.clone());
+        let account = test_env::account();
         // At once, and when the time that the failed run told is over.
         for later in [1, 2 * DAYS] {
             let now = Timestamp::from_millis(life.right.millis() + later * MINUTE);
@@ -274,7 +274,7 @@ async fn failed_run_with_a_future_clock_hides_no_later_run() {
         }
         let now = Timestamp::from_millis(life.right.millis() + MINUTE);
         let every = 60 * MINUTE;
-        let first = life.lab.runs().await[0].started_at;
+        let first = life.env.runs().await[0].started_at;
         let gaps = audit.gaps(&account, first, now, every).await.expect("read");
         let missed: Vec<u64> = gaps.iter().map(|gap| gap.missed).collect();
         assert_eq!(missed, [1], "{context}: the failed one alone: {gaps:?}");
@@ -288,8 +288,8 @@ async fn failed_run_with_a_future_clock_hides_no_later_run() {
         }
         // What rests on a run before it says so.
         life.right = Timestamp::from_millis(life.right.millis() + 60 * MINUTE);
-        set(&life.lab.clock, life.right, 0);
-        life.lab.run_with(&refuses.endpoint, &json!({})).await;
+        set(&life.env.clock, life.right, 0);
+        life.env.run_with(&refuses.endpoint, &json!({})).await;
         let now = Timestamp::from_millis(life.right.millis() + MINUTE);
         let basis = audit.basis(&account, now).await.expect("read");
         let complete = basis.last_complete_run.expect("a run");
@@ -303,12 +303,12 @@ async fn run_with_an_impossible_time_is_named_in_the_basis() {
     let refuses = Script::start(|_| Reply::Error(403, "AccessDeniedException")).await;
     for wrong_by in [3 * 24 * 60, 0] {
         life.right = Timestamp::from_millis(life.right.millis() + 60 * MINUTE);
-        set(&life.lab.clock, life.right, wrong_by * MINUTE);
-        life.lab.run_with(&refuses.endpoint, &json!({})).await;
+        set(&life.env.clock, life.right, wrong_by * MINUTE);
+        life.env.run_with(&refuses.endpoint, &json!({})).await;
     }
     let now = Timestamp::from_millis(life.right.millis() + MINUTE);
-    let audit = Audit::new(life.lab.table.clone());
-    let basis = audit.basis(&lab::account(), now).await.expect("read");
+    let audit = Audit::new(life.env.table.clone());
+    let basis = audit.basis(&test_env::account(), now).await.expect("read");
     let sequence = |run: &RunBasis| run.sequence;
     assert_eq!(basis.last_run.as_ref().map(sequence), Some(3));
     assert_eq!(basis.last_complete_run.as_ref().map(sequence), Some(1));

@@ -7,15 +7,15 @@ use crate::support;
 
 use std::collections::HashMap;
 
-use codeconnections_inventory::domain::diff::{Comparison, Step};
-use codeconnections_inventory::domain::listing::Observation;
-use codeconnections_inventory::domain::plan::{Known, Plan, TombstoneGuard, plan};
+use codeconnections_inventory::domain::diff::{DiffContext, Transition};
+use codeconnections_inventory::domain::listing::AccountListing;
+use codeconnections_inventory::domain::plan::{Plan, PreviousSnapshots, TombstoneGuard, plan};
 use codeconnections_inventory::domain::{
     Attributes, ChangeKind, ConnectionArn, ConnectionStatus, Filter, Listing, ListingEnd, Region,
     RunId, Timestamp,
 };
 use proptest::prelude::*;
-use support::lab::{account, region};
+use support::test_env::{account, region};
 
 const REGIONS: [&str; 3] = ["eu-south-1", "eu-west-1", "us-east-1"];
 
@@ -75,7 +75,7 @@ fn look() -> impl Strategy<Value = Look> {
     })
 }
 
-fn observation(look: &Look) -> Observation {
+fn observation(look: &Look) -> AccountListing {
     let filter = Filter {
         provider_type: look.filtered.then(|| "GitHub".into()),
         host_arn: None,
@@ -111,12 +111,16 @@ fn observation(look: &Look) -> Observation {
             })
             .collect(),
     };
-    Observation::new(filter, look.listings.iter().map(listing).collect())
+    AccountListing::new(filter, look.listings.iter().map(listing).collect())
 }
 
-fn compare<'a>(known: &'a Known, observation: &Observation, guard: TombstoneGuard) -> Plan<'a> {
+fn compare<'a>(
+    known: &'a PreviousSnapshots,
+    observation: &AccountListing,
+    guard: TombstoneGuard,
+) -> Plan<'a> {
     let (account, run_id) = (account(), run_id());
-    let comparison = Comparison {
+    let comparison = DiffContext {
         account: &account,
         run_id: &run_id,
         event_id: None,
@@ -126,7 +130,7 @@ fn compare<'a>(known: &'a Known, observation: &Observation, guard: TombstoneGuar
 }
 
 /// What is known once the plan is written.
-fn written(known: &Known, observation: &Observation) -> Known {
+fn written(known: &PreviousSnapshots, observation: &AccountListing) -> PreviousSnapshots {
     let plan = compare(known, observation, TombstoneGuard::Off);
     let mut snapshots = known.snapshots.clone();
     for touch in &plan.touches {
@@ -136,7 +140,7 @@ fn written(known: &Known, observation: &Observation) -> Known {
             snapshot.listed_in.clone_from(regions);
         }
     }
-    for Step { snapshot, .. } in plan.changes {
+    for Transition { snapshot, .. } in plan.changes {
         snapshots.insert(snapshot.arn.clone(), snapshot);
     }
     let mut coverage = known.coverage.clone();
@@ -146,17 +150,17 @@ fn written(known: &Known, observation: &Observation) -> Known {
             *latest = window;
         }
     }
-    Known {
+    PreviousSnapshots {
         snapshots,
         coverage,
     }
 }
 
 /// What is known after some looks.
-fn after(looks: &[Look]) -> Known {
-    let mut known = Known {
+fn after(looks: &[Look]) -> PreviousSnapshots {
+    let mut known = PreviousSnapshots {
         snapshots: HashMap::new(),
-        ..Known::default()
+        ..PreviousSnapshots::default()
     };
     for look in looks {
         known = written(&known, &observation(look));

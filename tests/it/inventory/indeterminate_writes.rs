@@ -15,45 +15,45 @@ use codeconnections_inventory::audit::verify::verify;
 use codeconnections_inventory::domain::{ChangeKind, Clock, Outcome, RunRecord};
 use codeconnections_inventory::inventory::summary::Summary;
 use serde_json::json;
-use support::lab::{self, Lab, LabHandler, changes};
 use support::proxy::{Act, Proxy, Seen};
+use support::test_env::{self, LabHandler, TestEnv, changes};
 
-async fn whole(lab: &Lab) {
-    let found = verify(&lab.table, None, lab.clock.now(), |_| {}).await;
+async fn whole(env: &TestEnv) {
+    let found = verify(&env.table, None, env.clock.now(), |_| {}).await;
     assert_eq!(found.expect("read").findings, []);
 }
 
 /// A run over a table that does this with each transaction, by its number.
 async fn run_where(
-    lab: &Lab,
+    env: &TestEnv,
     act: impl Fn(usize, &Seen) -> Act + Send + Sync + 'static,
 ) -> Summary {
     let transactions = AtomicUsize::new(0);
-    let proxy = Proxy::start(&lab.table_endpoint, move |seen| {
+    let proxy = Proxy::start(&env.table_endpoint, move |seen| {
         match seen.operation.as_str() {
             "ExecuteTransaction" => act(transactions.fetch_add(1, Ordering::SeqCst) + 1, seen),
             _ => Act::Pass,
         }
     })
     .await;
-    lab.clock.advance(lab::HOUR);
-    lab::run(&handler(lab, &proxy), &json!({})).await
+    env.clock.advance(test_env::HOUR);
+    test_env::run(&handler(env, &proxy), &json!({})).await
 }
 
-fn handler(lab: &Lab, proxy: &Proxy) -> LabHandler {
-    let source = lab.source_at(lab.service.endpoint());
-    lab.handler_of(source, lab.table_at(&proxy.endpoint))
+fn handler(env: &TestEnv, proxy: &Proxy) -> LabHandler {
+    let source = env.source_at(env.service.endpoint());
+    env.handler_of(source, env.table_at(&proxy.endpoint))
 }
 
-async fn last_run(lab: &Lab) -> RunRecord {
-    lab.runs().await.pop().expect("a run")
+async fn last_run(env: &TestEnv) -> RunRecord {
+    env.runs().await.pop().expect("a run")
 }
 
 #[tokio::test]
 async fn what_was_written_though_nobody_said_so_is_found_before_the_run_is_recorded() {
-    let lab = Lab::new().await;
-    let arn = lab.create("c");
-    let summary = run_where(&lab, |number, _| match number {
+    let env = TestEnv::new().await;
+    let arn = env.create("c");
+    let summary = run_where(&env, |number, _| match number {
         1 => Act::fault_after(500, "InternalServerError"),
         _ => Act::fault(400, "AccessDeniedException"),
     })
@@ -62,24 +62,24 @@ async fn what_was_written_though_nobody_said_so_is_found_before_the_run_is_recor
     assert_eq!(changes(&summary), [(ChangeKind::FirstSeen, 1)]);
     assert_eq!(summary.unwritten, 0);
     assert_eq!(summary.connections["PENDING"], 1);
-    assert!(last_run(&lab).await.snapshots.is_some());
-    whole(&lab).await;
+    assert!(last_run(&env).await.snapshots.is_some());
+    whole(&env).await;
 
-    let next = lab.run().await;
+    let next = env.run().await;
     assert_eq!(next.outcome, Outcome::Complete);
     assert_eq!(changes(&next), []);
-    assert_eq!(lab.story(&arn).await.len(), 1);
+    assert_eq!(env.story(&arn).await.len(), 1);
 }
 
 #[tokio::test]
 async fn a_run_whose_change_may_still_arrive_does_not_stand_for_what_is_there() {
-    let lab = Lab::new().await;
-    lab.create("before");
-    assert_eq!(lab.run().await.outcome, Outcome::Complete);
-    let arn = lab.create("c");
+    let env = TestEnv::new().await;
+    env.create("before");
+    assert_eq!(env.run().await.outcome, Outcome::Complete);
+    let arn = env.create("c");
     let sent: Arc<Mutex<Option<_>>> = Arc::default();
     let kept = Arc::clone(&sent);
-    let summary = run_where(&lab, move |number, seen| match number {
+    let summary = run_where(&env, move |number, seen| match number {
         1 => {
             *kept.lock().expect("no panic") = Some(seen.body.clone());
             Act::Cut
@@ -90,42 +90,42 @@ async fn a_run_whose_change_may_still_arrive_does_not_stand_for_what_is_there() 
     // The other one's sighting is not noted either.
     assert_eq!((summary.unwritten, changes(&summary)), (2, vec![]));
     assert_eq!(summary.connections["PENDING"], 1, "what is known is told");
-    assert_eq!(last_run(&lab).await.snapshots, None);
-    whole(&lab).await;
+    assert_eq!(last_run(&env).await.snapshots, None);
+    whole(&env).await;
 
     // It was on its way all the time.
     let late = sent.lock().expect("no panic").take().expect("it was sent");
-    let proxy = Proxy::start(&lab.table_endpoint, move |_| Act::PassAs(late.clone())).await;
-    let client = Client::new(&lab::quick(&proxy.endpoint));
+    let proxy = Proxy::start(&env.table_endpoint, move |_| Act::PassAs(late.clone())).await;
+    let client = Client::new(&test_env::quick(&proxy.endpoint));
     let other = ParameterizedStatement::builder().statement("SELECT * FROM \"other\"");
     let request = client
         .execute_transaction()
         .transact_statements(other.build().expect("a statement"));
     request.send().await.expect("it arrives");
-    assert_eq!(lab.story(&arn).await.len(), 1);
-    whole(&lab).await;
+    assert_eq!(env.story(&arn).await.len(), 1);
+    whole(&env).await;
 
-    let next = lab.run().await;
+    let next = env.run().await;
     assert_eq!(next.outcome, Outcome::Complete);
     assert_eq!(changes(&next), []);
-    assert!(last_run(&lab).await.snapshots.is_some());
-    whole(&lab).await;
+    assert!(last_run(&env).await.snapshots.is_some());
+    whole(&env).await;
 }
 
 #[tokio::test]
 async fn a_change_that_another_runs_change_followed_on_is_counted_by_the_run_that_made_it() {
     followed_on(Duration::from_mins(1)).await;
     // By then it may not be sent any more.
-    followed_on(lab::HOUR).await;
+    followed_on(test_env::HOUR).await;
 }
 
 async fn followed_on(after: Duration) {
-    let lab = Lab::new().await;
-    let arn = lab.create("c");
+    let env = TestEnv::new().await;
+    let arn = env.create("c");
     let written = Arc::new(AtomicBool::new(false));
     let released = Arc::new(AtomicBool::new(false));
     let (was_written, is_released) = (Arc::clone(&written), Arc::clone(&released));
-    let first = run_where(&lab, move |number, _| {
+    let first = run_where(&env, move |number, _| {
         if number == 1 {
             return Act::fault_after(500, "InternalServerError");
         }
@@ -141,9 +141,9 @@ async fn followed_on(after: Duration) {
             written.load(Ordering::SeqCst)
         })
         .await;
-        lab.set_status(&arn, "AVAILABLE");
-        lab.clock.advance(after);
-        let second = lab::run(&lab.handler(), &json!({})).await;
+        env.set_status(&arn, "AVAILABLE");
+        env.clock.advance(after);
+        let second = test_env::run(&env.handler(), &json!({})).await;
         released.store(true, Ordering::SeqCst);
         second
     };
@@ -151,42 +151,42 @@ async fn followed_on(after: Duration) {
     assert_eq!(changes(&second), [(ChangeKind::StatusChanged, 1)]);
     assert_eq!(first.outcome, Outcome::Complete, "{:?}", first.problems);
     assert_eq!(changes(&first), [(ChangeKind::FirstSeen, 1)]);
-    assert_eq!(lab.story(&arn).await.len(), 2);
-    whole(&lab).await;
+    assert_eq!(env.story(&arn).await.len(), 2);
+    whole(&env).await;
 }
 
 /// What is seen and not written must not be said to have been lacking.
-async fn first_sighting_has_no_beginning(lab: &Lab, arn: &str) {
-    let next = lab.run().await;
+async fn first_sighting_has_no_beginning(env: &TestEnv, arn: &str) {
+    let next = env.run().await;
     assert_eq!(next.outcome, Outcome::Complete);
-    let [first] = lab.changes(arn).await.try_into().expect("one change");
+    let [first] = env.changes(arn).await.try_into().expect("one change");
     assert_eq!(first.kind, ChangeKind::FirstSeen);
     assert_eq!(first.previously_seen_at, None);
-    whole(lab).await;
+    whole(env).await;
 }
 
 #[tokio::test]
 async fn a_run_that_could_not_read_the_table_does_not_say_what_was_lacking() {
-    let lab = Lab::new().await;
-    let arn = lab.create("c");
-    let proxy = Proxy::start(&lab.table_endpoint, |seen| match seen.operation.as_str() {
+    let env = TestEnv::new().await;
+    let arn = env.create("c");
+    let proxy = Proxy::start(&env.table_endpoint, |seen| match seen.operation.as_str() {
         "Query" => Act::fault(400, "AccessDeniedException"),
         _ => Act::Pass,
     })
     .await;
-    let summary = lab::run(&handler(&lab, &proxy), &json!({})).await;
+    let summary = test_env::run(&handler(&env, &proxy), &json!({})).await;
     assert_eq!(summary.outcome, Outcome::Failed);
     assert_eq!(summary.sequence, Some(1), "{:?}", summary.problems);
-    first_sighting_has_no_beginning(&lab, &arn).await;
+    first_sighting_has_no_beginning(&env, &arn).await;
 }
 
 #[tokio::test]
 async fn a_run_whose_change_was_refused_does_not_say_that_it_was_lacking() {
-    let lab = Lab::new().await;
-    let arn = lab.create("c");
+    let env = TestEnv::new().await;
+    let arn = env.create("c");
     let refused = |_, _: &Seen| Act::fault(400, "ValidationException");
-    let summary = run_where(&lab, refused).await;
+    let summary = run_where(&env, refused).await;
     assert_eq!(summary.outcome, Outcome::Partial);
     assert_eq!(summary.unwritten, 1);
-    first_sighting_has_no_beginning(&lab, &arn).await;
+    first_sighting_has_no_beginning(&env, &arn).await;
 }

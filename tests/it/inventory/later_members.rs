@@ -9,42 +9,42 @@ use codeconnections_inventory::domain::{ChangeKind, Outcome};
 use codeconnections_inventory::local::codeconnections::ProviderType;
 use serde_json::{Value, json};
 use support::ccinv::Ccinv;
-use support::lab::{Lab, changes};
+use support::test_env::{TestEnv, changes};
 use support::whole::findings;
 
 const FIRST: &str = "https://acme.ghe.com";
 const SECOND: &str = "https://elsewhere.ghe.com";
 
 /// A lab with one connection to a tenant of ghe.com.
-async fn tenant() -> (Lab, String) {
-    let lab = Lab::new().await;
-    let arn = lab.create("tenant");
+async fn tenant() -> (TestEnv, String) {
+    let env = TestEnv::new().await;
+    let arn = env.create("tenant");
     let provider = ProviderType::GitHubEnterpriseCloudDataResidency;
-    let mut world = lab.stand_in.world();
+    let mut world = env.codeconnections.state();
     world.set_provider(&arn, provider).expect("set");
     drop(world);
-    set(&lab, &arn, json!({"ProviderEndpoint": FIRST}));
-    (lab, arn)
+    set(&env, &arn, json!({"ProviderEndpoint": FIRST}));
+    (env, arn)
 }
 
-fn set(lab: &Lab, arn: &str, members: Value) {
+fn set(env: &TestEnv, arn: &str, members: Value) {
     let members = serde_json::from_value(members).expect("an object");
-    let done = lab.stand_in.world().set_members(arn, members);
+    let done = env.codeconnections.state().set_members(arn, members);
     done.expect("set");
 }
 
 /// A run that finds one change of `kind`; the table is whole after it.
-async fn finds(lab: &Lab, kind: ChangeKind) {
-    let summary = lab.run().await;
+async fn finds(env: &TestEnv, kind: ChangeKind) {
+    let summary = env.run().await;
     assert_eq!(summary.outcome, Outcome::Complete, "{:?}", summary.problems);
     assert_eq!(changes(&summary), [(kind, 1)]);
-    assert_eq!(findings(lab).await, [] as [String; 0]);
+    assert_eq!(findings(env).await, [] as [String; 0]);
 }
 
 #[tokio::test]
 async fn another_endpoint_or_unknown_member_is_a_change_of_attributes() {
-    let (lab, arn) = tenant().await;
-    finds(&lab, ChangeKind::FirstSeen).await;
+    let (env, arn) = tenant().await;
+    finds(&env, ChangeKind::FirstSeen).await;
     for members in [
         json!({"ProviderEndpoint": SECOND}),
         json!({"NetworkType": {"Vpc": "vpc-1", "Ports": [443, null]}}),
@@ -54,12 +54,12 @@ async fn another_endpoint_or_unknown_member_is_a_change_of_attributes() {
         json!({"Long": null, "NetworkType": null}),
         json!({"ProviderEndpoint": null}),
     ] {
-        set(&lab, &arn, members);
-        finds(&lab, ChangeKind::AttributesChanged).await;
-        let summary = lab.run().await;
+        set(&env, &arn, members);
+        finds(&env, ChangeKind::AttributesChanged).await;
+        let summary = env.run().await;
         assert_eq!(changes(&summary), [], "it is told once");
     }
-    let told = lab.changes(&arn).await;
+    let told = env.changes(&arn).await;
     let after = |i: usize| serde_json::to_value(told[i].after.as_ref()).expect("JSON");
     assert_eq!(after(1)["provider_endpoint"], SECOND);
     assert_eq!(after(1).get("unknown_members"), None);
@@ -83,13 +83,13 @@ fn cells(csv: &str, row: usize, columns: &[&str]) -> Vec<String> {
 
 #[tokio::test]
 async fn every_answer_tells_endpoint_and_unknown_members() {
-    let (lab, arn) = tenant().await;
-    finds(&lab, ChangeKind::FirstSeen).await;
+    let (env, arn) = tenant().await;
+    finds(&env, ChangeKind::FirstSeen).await;
     let members = json!({"ProviderEndpoint": SECOND, "Tier": "gold"});
-    set(&lab, &arn, members);
-    finds(&lab, ChangeKind::AttributesChanged).await;
-    let ccinv = Ccinv::at(&lab);
-    let table = ["--table", lab.table.name().as_str()];
+    set(&env, &arn, members);
+    finds(&env, ChangeKind::AttributesChanged).await;
+    let ccinv = Ccinv::at(&env);
+    let table = ["--table", env.table.name().as_str()];
     let says = async |arguments: &[&str]| {
         let done = ccinv.run(&[arguments, &table].concat()).await;
         assert_eq!(done.code, 0, "{arguments:?}: {}", done.stderr);
@@ -157,12 +157,12 @@ async fn every_answer_tells_endpoint_and_unknown_members() {
 
 #[tokio::test]
 async fn rules_judge_endpoints_and_name_unknown_members() {
-    let (lab, arn) = tenant().await;
-    lab.create("plain");
-    lab.run().await;
-    let ccinv = Ccinv::at(&lab);
+    let (env, arn) = tenant().await;
+    env.create("plain");
+    env.run().await;
+    let ccinv = Ccinv::at(&env);
     let check = async |flag: &str, code: i32| {
-        let table = lab.table.name().as_str();
+        let table = env.table.name().as_str();
         let done = ccinv.run(&["check", flag, "--table", table]).await;
         assert_eq!(done.code, code, "{flag}: {}{}", done.stdout, done.stderr);
         done.stdout
@@ -175,11 +175,11 @@ async fn rules_judge_endpoints_and_name_unknown_members() {
     check("--no-unknown-values", 0).await;
 
     set(
-        &lab,
+        &env,
         &arn,
         json!({"ProviderEndpoint": null, "Tier": "gold", "Zone": 1}),
     );
-    lab.run().await;
+    env.run().await;
     let told = check(&format!("--allow-endpoint={FIRST}"), 4).await;
     assert!(told.contains("no endpoint is reported"), "{told}");
     let told = check("--no-unknown-values", 3).await;

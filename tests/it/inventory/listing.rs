@@ -9,27 +9,27 @@ use std::time::Duration;
 
 use codeconnections_inventory::domain::{ChangeKind, Outcome};
 use codeconnections_inventory::inventory::summary::Summary;
-use codeconnections_inventory::lambda::handler::{Accounts, Handler, HandlerError};
-use codeconnections_inventory::lambda::response::Answer;
+use codeconnections_inventory::lambda::handler::{AllowedAccounts, Handler, HandlerError};
+use codeconnections_inventory::lambda::response::Response;
 use codeconnections_inventory::listing::{CodeConnections, Limits, MemberRole};
 use codeconnections_inventory::local::codeconnections::{
     CreateConnectionInput, Fault, ProviderType, RegionAccess, Scope,
 };
 use codeconnections_inventory::local::embedded::local_config;
 use serde_json::{Value, json};
-use support::lab::{self, ACCOUNT, Lab, REGION, account, changes, region};
 use support::script::{Asked, Reply, Script, arn, entry, last};
+use support::test_env::{self, ACCOUNT, REGION, TestEnv, account, changes, region};
 
 /// A run against a script, over the lab's table.
 async fn scripted(
-    lab: &Lab,
+    env: &TestEnv,
     event: &Value,
     lines: impl Fn(&Asked) -> Reply + Send + Sync + 'static,
 ) -> Summary {
-    lab.clock.advance(lab::HOUR);
+    env.clock.advance(test_env::HOUR);
     let script = Script::start(lines).await;
-    let handler = lab.handler_of(lab.source_at(&script.endpoint), lab.table.clone());
-    lab::run(&handler, event).await
+    let handler = env.handler_of(env.source_at(&script.endpoint), env.table.clone());
+    test_env::run(&handler, event).await
 }
 
 /// The only listing's error code.
@@ -43,17 +43,17 @@ fn error_code(summary: &Summary) -> &str {
 
 /// What a run that must not believe in deletions left: connection `kept` is
 /// still there.
-async fn assert_still_there(lab: &Lab, kept: &str) {
-    assert_eq!(lab.connection(kept).await.deleted_at, None);
+async fn assert_still_there(env: &TestEnv, kept: &str) {
+    assert_eq!(env.connection(kept).await.deleted_at, None);
 }
 
 #[tokio::test]
 async fn every_page_is_listed_with_a_hundred_entries_a_page() {
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     for number in 0..250 {
-        lab.create(&format!("c{number}"));
+        env.create(&format!("c{number}"));
     }
-    let summary = lab.run().await;
+    let summary = env.run().await;
     assert_eq!(summary.outcome, Outcome::Complete);
     assert_eq!(summary.listings[0].pages, 3);
     assert_eq!(summary.listings[0].connections, 250);
@@ -63,8 +63,8 @@ async fn every_page_is_listed_with_a_hundred_entries_a_page() {
 
 #[tokio::test]
 async fn max_results_is_always_sent() {
-    let lab = Lab::new().await;
-    let summary = scripted(&lab, &json!({}), |asked| {
+    let env = TestEnv::new().await;
+    let summary = scripted(&env, &json!({}), |asked| {
         assert_eq!(asked.input["MaxResults"], 100);
         last(vec![])
     })
@@ -74,8 +74,8 @@ async fn max_results_is_always_sent() {
 
 #[tokio::test]
 async fn empty_pages_and_short_pages_with_a_token_are_not_the_end() {
-    let lab = Lab::new().await;
-    let summary = scripted(&lab, &json!({}), |asked| {
+    let env = TestEnv::new().await;
+    let summary = scripted(&env, &json!({}), |asked| {
         let token = |t: &str| Some(t.to_owned());
         match asked.token.as_deref() {
             None => Reply::Page(vec![], token("1")),
@@ -94,8 +94,8 @@ async fn empty_pages_and_short_pages_with_a_token_are_not_the_end() {
 
 #[tokio::test]
 async fn an_empty_token_is_the_end() {
-    let lab = Lab::new().await;
-    let summary = scripted(&lab, &json!({}), |asked| {
+    let env = TestEnv::new().await;
+    let summary = scripted(&env, &json!({}), |asked| {
         assert_eq!(asked.token, None);
         Reply::Page(vec![], Some(String::new()))
     })
@@ -105,32 +105,32 @@ async fn an_empty_token_is_the_end() {
 
 #[tokio::test]
 async fn the_same_arn_on_two_pages_is_one_connection_as_the_later_page_tells_it() {
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     let twice = arn(REGION, "twice");
     let told = twice.clone();
-    let summary = scripted(&lab, &json!({}), move |asked| match asked.token {
+    let summary = scripted(&env, &json!({}), move |asked| match asked.token {
         None => Reply::Page(vec![entry(&told, "n", "PENDING")], Some("1".into())),
         Some(_) => last(vec![entry(&told, "n", "AVAILABLE")]),
     })
     .await;
     assert_eq!(summary.listings[0].connections, 1);
     let status = Some("AVAILABLE".to_owned());
-    assert_eq!(lab.story(&twice).await, [(ChangeKind::FirstSeen, status)]);
+    assert_eq!(env.story(&twice).await, [(ChangeKind::FirstSeen, status)]);
 }
 
 #[tokio::test]
 async fn a_connection_that_two_regions_list_is_one_and_both_are_remembered() {
-    let lab = Lab::new().await;
-    let shared = lab.create_in("us-east-1", "shared");
-    lab.clock.advance(lab::HOUR);
+    let env = TestEnv::new().await;
+    let shared = env.create_in("us-east-1", "shared");
+    env.clock.advance(test_env::HOUR);
     let event = json!({"regions": ["us-east-1", "eu-west-1"]});
-    let summary = lab::run(&lab.handler(), &event).await;
+    let summary = test_env::run(&env.handler(), &event).await;
     assert_eq!(summary.outcome, Outcome::Complete);
     assert_eq!(changes(&summary), [(ChangeKind::FirstSeen, 1)]);
     assert_eq!(summary.listings.len(), 2);
-    let row = lab.connection(&shared).await;
+    let row = env.connection(&shared).await;
     assert_eq!(row.region, "us-east-1", "the region is the one in the ARN");
-    let state = lab.table.read_account(&account()).await.expect("read");
+    let state = env.table.read_account(&account()).await.expect("read");
     let snapshot = &state.snapshots[&shared.parse().expect("an ARN")];
     assert_eq!(
         snapshot.listed_in,
@@ -140,11 +140,11 @@ async fn a_connection_that_two_regions_list_is_one_and_both_are_remembered() {
 
 #[tokio::test]
 async fn missing_fields_and_unknown_values_are_kept_as_they_are() {
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     let bare = arn(REGION, "bare");
     let odd = arn(REGION, "odd");
     let (one, two) = (bare.clone(), odd.clone());
-    let summary = scripted(&lab, &json!({}), move |_| {
+    let summary = scripted(&env, &json!({}), move |_| {
         last(vec![
             json!({"ConnectionArn": one}),
             json!({
@@ -161,10 +161,10 @@ async fn missing_fields_and_unknown_values_are_kept_as_they_are() {
     assert_eq!(summary.outcome, Outcome::Complete);
     assert_eq!(summary.connections["NOT_REPORTED"], 2);
     assert_eq!(summary.connections["HIBERNATING"], 1);
-    let row = lab.connection(&bare).await;
+    let row = env.connection(&bare).await;
     assert_eq!(row.connection_name, None);
     assert_eq!(row.connection_status, None);
-    let row = lab.connection(&odd).await;
+    let row = env.connection(&odd).await;
     assert_eq!(row.connection_name.as_deref(), Some("nämé \u{1F980}"));
     assert_eq!(
         row.provider_type.map(|p| p.to_string()).as_deref(),
@@ -174,13 +174,13 @@ async fn missing_fields_and_unknown_values_are_kept_as_they_are() {
 
 #[tokio::test]
 async fn both_prefixes_and_other_partitions_and_shared_connections_are_listed() {
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     let arns = [
         "arn:aws:codestar-connections:eu-west-1:123456789012:connection/old",
         "arn:aws-us-gov:codeconnections:us-gov-west-1:123456789012:connection/gov",
         "arn:aws:codeconnections:eu-west-1:999999999999:connection/of-another-account",
     ];
-    let summary = scripted(&lab, &json!({}), move |_| {
+    let summary = scripted(&env, &json!({}), move |_| {
         last(
             arns.iter()
                 .map(|arn| entry(arn, "n", "AVAILABLE"))
@@ -190,33 +190,33 @@ async fn both_prefixes_and_other_partitions_and_shared_connections_are_listed() 
     .await;
     assert_eq!(summary.outcome, Outcome::Complete);
     for arn in arns {
-        let row = lab.connection(arn).await;
+        let row = env.connection(arn).await;
         assert_eq!(row.account.as_str(), ACCOUNT, "the account that was asked");
-        assert_eq!(lab.story(arn).await.len(), 1);
+        assert_eq!(env.story(arn).await.len(), 1);
     }
 }
 
 #[tokio::test]
 async fn a_token_that_repeats_makes_the_listing_incomplete() {
-    let lab = Lab::new().await;
-    let kept = lab.create("kept");
-    lab.run().await;
-    let summary = scripted(&lab, &json!({}), |_| {
+    let env = TestEnv::new().await;
+    let kept = env.create("kept");
+    env.run().await;
+    let summary = scripted(&env, &json!({}), |_| {
         Reply::Page(vec![], Some("same".into()))
     })
     .await;
     assert_eq!(summary.outcome, Outcome::Partial);
     assert_eq!(error_code(&summary), "TokenRepeated");
     assert_eq!(summary.listings[0].pages, 2);
-    assert_still_there(&lab, &kept).await;
+    assert_still_there(&env, &kept).await;
 }
 
 #[tokio::test]
 async fn a_cycle_of_tokens_makes_the_listing_incomplete() {
-    let lab = Lab::new().await;
-    let kept = lab.create("kept");
-    lab.run().await;
-    let summary = scripted(&lab, &json!({}), |asked| {
+    let env = TestEnv::new().await;
+    let kept = env.create("kept");
+    env.run().await;
+    let summary = scripted(&env, &json!({}), |asked| {
         let next = match asked.token.as_deref() {
             Some("A") => "B",
             Some("B") => "C",
@@ -227,26 +227,26 @@ async fn a_cycle_of_tokens_makes_the_listing_incomplete() {
     .await;
     assert_eq!(error_code(&summary), "TokenRepeated");
     assert_eq!(summary.listings[0].pages, 4);
-    assert_still_there(&lab, &kept).await;
+    assert_still_there(&env, &kept).await;
 }
 
 #[tokio::test]
 async fn a_listing_that_never_ends_is_given_up_at_the_page_limit() {
-    let lab = Lab::new().await;
-    let kept = lab.create("kept");
-    lab.run().await;
-    lab.clock.advance(lab::HOUR);
+    let env = TestEnv::new().await;
+    let kept = env.create("kept");
+    env.run().await;
+    env.clock.advance(test_env::HOUR);
     let script = Script::start(|asked| {
         let id = format!("n{}", asked.number);
         Reply::Page(vec![entry(&arn(REGION, &id), &id, "PENDING")], Some(id))
     })
     .await;
-    let mut handler = lab.handler_of(lab.source_at(&script.endpoint), lab.table.clone());
-    handler.inventory.policy.limits = Limits {
+    let mut handler = env.handler_of(env.source_at(&script.endpoint), env.table.clone());
+    handler.inventory.options.limits = Limits {
         pages: 7,
         ..Limits::default()
     };
-    let summary = lab::run(&handler, &json!({})).await;
+    let summary = test_env::run(&handler, &json!({})).await;
     assert_eq!(summary.outcome, Outcome::Partial);
     assert_eq!(error_code(&summary), "PageLimit");
     assert_eq!(script.count(), 7);
@@ -255,7 +255,7 @@ async fn a_listing_that_never_ends_is_given_up_at_the_page_limit() {
         [(ChangeKind::FirstSeen, 7)],
         "what was seen is recorded"
     );
-    assert_still_there(&lab, &kept).await;
+    assert_still_there(&env, &kept).await;
 }
 
 #[tokio::test]
@@ -268,10 +268,10 @@ async fn an_entry_without_an_arn_makes_the_listing_incomplete_and_the_rest_is_re
         ),
         (json!({"ConnectionArn": ""}), "UnreadableArn"),
     ] {
-        let lab = Lab::new().await;
-        let kept = lab.create("kept");
-        lab.run().await;
-        let summary = scripted(&lab, &json!({}), move |asked| match asked.token {
+        let env = TestEnv::new().await;
+        let kept = env.create("kept");
+        env.run().await;
+        let summary = scripted(&env, &json!({}), move |asked| match asked.token {
             None => Reply::Page(vec![wrong.clone()], Some("next".into())),
             Some(_) => last(vec![entry(&arn(REGION, "new"), "new", "PENDING")]),
         })
@@ -284,7 +284,7 @@ async fn an_entry_without_an_arn_makes_the_listing_incomplete_and_the_rest_is_re
             summary.problems
         );
         assert_eq!(changes(&summary), [(ChangeKind::FirstSeen, 1)]);
-        assert_still_there(&lab, &kept).await;
+        assert_still_there(&env, &kept).await;
     }
 }
 
@@ -296,10 +296,10 @@ async fn a_page_token_that_has_expired_makes_the_listing_incomplete_and_the_next
         "ExpiredNextTokenException",
         "ValidationException",
     ] {
-        let lab = Lab::new().await;
-        let kept = lab.create("kept");
-        lab.run().await;
-        let summary = scripted(&lab, &json!({}), move |asked| match asked.token {
+        let env = TestEnv::new().await;
+        let kept = env.create("kept");
+        env.run().await;
+        let summary = scripted(&env, &json!({}), move |asked| match asked.token {
             None => {
                 let seen = entry(&arn(REGION, "new"), "new", "PENDING");
                 Reply::Page(vec![seen], Some("until-noon".into()))
@@ -312,8 +312,8 @@ async fn a_page_token_that_has_expired_makes_the_listing_incomplete_and_the_next
         assert!(summary.problems[0].contains("page 2"), "{summary:?}");
         assert_eq!(summary.requests.listing, 2, "it is not asked for again");
         assert_eq!(changes(&summary), [(ChangeKind::FirstSeen, 1)]);
-        assert_still_there(&lab, &kept).await;
-        let next = lab.run().await;
+        assert_still_there(&env, &kept).await;
+        let next = env.run().await;
         assert_eq!(next.outcome, Outcome::Complete);
         assert!(next.listings[0].complete);
     }
@@ -321,33 +321,33 @@ async fn a_page_token_that_has_expired_makes_the_listing_incomplete_and_the_next
 
 #[tokio::test]
 async fn an_answer_without_a_list_is_not_taken_for_an_empty_one() {
-    let lab = Lab::new().await;
-    let kept = lab.create("kept");
-    lab.run().await;
-    lab.clock.advance(lab::HOUR);
+    let env = TestEnv::new().await;
+    let kept = env.create("kept");
+    env.run().await;
+    env.clock.advance(test_env::HOUR);
     // An empty map; and one whose list is null.
     for nothing in [&b"\xa0"[..], &b"\xa1\x6bConnections\xf6"[..]] {
         let script = Script::start(move |_| Reply::Garbage(200, nothing)).await;
-        let handler = lab.handler_of(lab.source_at(&script.endpoint), lab.table.clone());
+        let handler = env.handler_of(env.source_at(&script.endpoint), env.table.clone());
         let answer = handler.handle(&json!({}), Duration::from_secs(1)).await;
         let Err(HandlerError::RunFailed(answer)) = answer else {
             panic!("no page was received: {answer:?}");
         };
         assert_eq!(error_code(&answer.runs()[0]), "UnreadableAnswer");
-        assert_still_there(&lab, &kept).await;
+        assert_still_there(&env, &kept).await;
     }
 }
 
 #[tokio::test]
 async fn a_listing_survives_four_of_ten_calls_throttled() {
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     for number in 0..1_000 {
-        lab.create(&format!("c{number}"));
+        env.create(&format!("c{number}"));
     }
-    lab.stand_in.set_faults(|request| {
+    env.codeconnections.set_faults(|request| {
         matches!(request.sequence % 10, 1 | 3 | 4 | 5).then_some(Fault::Throttle)
     });
-    let summary = lab::long_run(&lab.handler(), &json!({})).await;
+    let summary = test_env::long_run(&env.handler(), &json!({})).await;
     assert_eq!(summary.listings[0].connections, 1_000);
     assert!(
         summary.requests.listing > 10,
@@ -358,8 +358,8 @@ async fn a_listing_survives_four_of_ten_calls_throttled() {
 
 #[tokio::test]
 async fn faults_that_pass_are_waited_out() {
-    let lab = Lab::new().await;
-    let summary = scripted(&lab, &json!({}), |asked| match asked.number {
+    let env = TestEnv::new().await;
+    let summary = scripted(&env, &json!({}), |asked| match asked.number {
         1..=8 => Reply::Error(400, "ThrottlingException"),
         9..=16 => Reply::Error(500, "InternalFailure"),
         17..=24 => Reply::Error(503, "ServiceUnavailableException"),
@@ -374,9 +374,9 @@ async fn faults_that_pass_are_waited_out() {
 
 #[tokio::test]
 async fn a_throttle_that_outlasts_the_time_for_listing_makes_it_incomplete() {
-    let lab = Lab::new().await;
-    let kept = lab.create("kept");
-    lab.run().await;
+    let env = TestEnv::new().await;
+    let kept = env.create("kept");
+    env.run().await;
     let script = Script::start(|asked| match asked.token {
         None => Reply::Page(
             vec![entry(&arn(REGION, "new"), "new", "PENDING")],
@@ -385,18 +385,18 @@ async fn a_throttle_that_outlasts_the_time_for_listing_makes_it_incomplete() {
         Some(_) => Reply::Error(400, "ThrottlingException"),
     })
     .await;
-    lab.clock.advance(lab::HOUR);
-    let handler = lab.handler_of(lab.source_at(&script.endpoint), lab.table.clone());
+    env.clock.advance(test_env::HOUR);
+    let handler = env.handler_of(env.source_at(&script.endpoint), env.table.clone());
     let answer = handler.handle(&json!({}), Duration::from_secs(6)).await;
-    let Ok(Answer::One(summary)) = answer else {
+    let Ok(Response::One(summary)) = answer else {
         panic!("PARTIAL answers normally: {answer:?}");
     };
     assert_eq!(summary.outcome, Outcome::Partial);
     assert_eq!(error_code(&summary), "ThrottlingException");
     assert_eq!(changes(&summary), [(ChangeKind::FirstSeen, 1)]);
-    assert_still_there(&lab, &kept).await;
+    assert_still_there(&env, &kept).await;
     assert_eq!(
-        lab.runs().await.len(),
+        env.runs().await.len(),
         2,
         "there was time left to record the run"
     );
@@ -404,13 +404,13 @@ async fn a_throttle_that_outlasts_the_time_for_listing_makes_it_incomplete() {
 
 #[tokio::test]
 async fn a_region_that_never_answers_does_not_keep_the_others() {
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     let script = Script::start(|asked| match asked.region.as_str() {
         "us-east-1" => Reply::Hang,
         region => last(vec![entry(&arn(region, "a"), "a", "PENDING")]),
     })
     .await;
-    let handler = lab.handler_of(lab.source_at(&script.endpoint), lab.table.clone());
+    let handler = env.handler_of(env.source_at(&script.endpoint), env.table.clone());
     let event = json!({"regions": ["us-east-1", "eu-west-1"]});
     let answer = handler.handle(&event, Duration::from_secs(6)).await;
     let summary = &answer.as_ref().expect("PARTIAL answers normally").runs()[0];
@@ -429,29 +429,29 @@ async fn a_region_that_denies_or_is_not_enabled_is_incomplete_and_the_others_go_
         (RegionAccess::Denied, "AccessDeniedException"),
         (RegionAccess::NotEnabled, "UnrecognizedClientException"),
     ] {
-        let lab = Lab::new().await;
-        let kept = lab.create_in("eu-south-1", "kept");
+        let env = TestEnv::new().await;
+        let kept = env.create_in("eu-south-1", "kept");
         let event = json!({"regions": ["eu-south-1", "eu-west-1"]});
-        lab::run(&lab.handler(), &event).await;
-        lab.delete(&kept);
-        let there = lab.create("there");
+        test_env::run(&env.handler(), &event).await;
+        env.delete(&kept);
+        let there = env.create("there");
         let place = (ACCOUNT.to_owned(), "eu-south-1".to_owned());
-        lab.stand_in
-            .world()
+        env.codeconnections
+            .state()
             .options_mut()
             .region_access
             .insert(place, access);
-        lab.clock.advance(lab::HOUR);
-        let summary = lab::run(&lab.handler(), &event).await;
+        env.clock.advance(test_env::HOUR);
+        let summary = test_env::run(&env.handler(), &event).await;
         assert_eq!(summary.outcome, Outcome::Partial);
         assert_eq!(
             &*summary.listings[0].error.as_ref().expect("a reason").code,
             code
         );
         assert!(summary.listings[1].complete);
-        assert_eq!(lab.story(&there).await.len(), 1);
-        assert_still_there(&lab, &kept).await;
-        let recorded = lab.runs().await;
+        assert_eq!(env.story(&there).await.len(), 1);
+        assert_still_there(&env, &kept).await;
+        let recorded = env.runs().await;
         assert_eq!(recorded[1].outcome, Outcome::Partial);
         assert_eq!(recorded[1].listings, summary.listings);
     }
@@ -459,10 +459,10 @@ async fn a_region_that_denies_or_is_not_enabled_is_incomplete_and_the_others_go_
 
 #[tokio::test]
 async fn a_run_in_which_no_region_answers_failed_and_says_so_in_its_record() {
-    let lab = Lab::new().await;
-    lab.stand_in.set_faults(|_| Some(Fault::Deny));
-    lab.clock.advance(lab::HOUR);
-    let answer = lab
+    let env = TestEnv::new().await;
+    env.codeconnections.set_faults(|_| Some(Fault::Deny));
+    env.clock.advance(test_env::HOUR);
+    let answer = env
         .handler()
         .handle(&json!({}), Duration::from_secs(60))
         .await;
@@ -474,40 +474,43 @@ async fn a_run_in_which_no_region_answers_failed_and_says_so_in_its_record() {
         error.to_string().contains("AccessDeniedException"),
         "{error}"
     );
-    let runs = lab.runs().await;
+    let runs = env.runs().await;
     assert_eq!(runs[0].outcome, Outcome::Failed);
     assert!(!runs[0].listings[0].complete);
 }
 
 #[tokio::test]
 async fn filters_are_sent_and_a_filtered_run_records_but_never_tombstones() {
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     let scope = Scope::new(ACCOUNT, REGION);
     let gitlab = CreateConnectionInput::new("gl", ProviderType::GitLab);
-    let made = lab.stand_in.world().create_connection(&scope, gitlab);
+    let made = env
+        .codeconnections
+        .state()
+        .create_connection(&scope, gitlab);
     let gitlab = made.expect("created").connection_arn;
-    let github = lab.create("gh");
-    let gone = lab.create("gone");
-    lab.run().await;
-    lab.delete(&gone);
-    lab.set_status(&github, "ERROR");
-    lab.set_status(&gitlab, "ERROR");
+    let github = env.create("gh");
+    let gone = env.create("gone");
+    env.run().await;
+    env.delete(&gone);
+    env.set_status(&github, "ERROR");
+    env.set_status(&gitlab, "ERROR");
     let filtered = json!({"ProviderTypeFilter": "GitHub"});
-    lab.clock.advance(lab::HOUR);
-    let summary = lab::run(&lab.handler(), &filtered).await;
+    env.clock.advance(test_env::HOUR);
+    let summary = test_env::run(&env.handler(), &filtered).await;
     assert_eq!(summary.outcome, Outcome::Complete);
     assert_eq!(summary.listings[0].connections, 1);
     assert_eq!(changes(&summary), [(ChangeKind::StatusChanged, 1)]);
-    assert_still_there(&lab, &gone).await;
-    assert_eq!(lab.story(&gitlab).await.len(), 1, "it was not listed");
-    let record = &lab.runs().await[1];
+    assert_still_there(&env, &gone).await;
+    assert_eq!(env.story(&gitlab).await.len(), 1, "it was not listed");
+    let record = &env.runs().await[1];
     assert_eq!(
         record.filter.provider_type.as_ref().map(|p| p.as_str()),
         Some("GitHub")
     );
     // A filtered run shows nothing about absence later either: the next full
     // run does, and its window begins where the connection was last seen.
-    let summary = lab.run().await;
+    let summary = env.run().await;
     assert_eq!(
         changes(&summary),
         [(ChangeKind::StatusChanged, 1), (ChangeKind::Deleted, 1)]
@@ -516,9 +519,9 @@ async fn filters_are_sent_and_a_filtered_run_records_but_never_tombstones() {
 
 #[tokio::test]
 async fn a_host_filter_lists_the_hosts_region_and_says_plainly_when_there_is_no_such_host() {
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     let host = "arn:aws:codeconnections:us-west-2:123456789012:host/ghes-1a2b3c4d";
-    let summary = lab::run(&lab.handler(), &json!({"HostArnFilter": host})).await;
+    let summary = test_env::run(&env.handler(), &json!({"HostArnFilter": host})).await;
     assert_eq!(summary.outcome, Outcome::Failed, "nothing was observed");
     assert_eq!(summary.listings[0].region, region("us-west-2"));
     let error = summary.listings[0].error.as_ref().expect("a reason");
@@ -528,13 +531,13 @@ async fn a_host_filter_lists_the_hosts_region_and_says_plainly_when_there_is_no_
         "{}",
         error.message
     );
-    assert!(lab.connections().await.is_empty());
+    assert!(env.connections().await.is_empty());
 }
 
 #[tokio::test]
 async fn all_regions_are_asked_at_the_same_time() {
     // Each region answers only once all of them have asked.
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     let regions = [
         "ap-south-1",
         "eu-west-1",
@@ -554,26 +557,26 @@ async fn all_regions_are_asked_at_the_same_time() {
         }
     })
     .await;
-    let handler = lab.handler_of(lab.source_at(&script.endpoint), lab.table.clone());
-    let summary = lab::run(&handler, &json!({"regions": regions})).await;
+    let handler = env.handler_of(env.source_at(&script.endpoint), env.table.clone());
+    let summary = test_env::run(&handler, &json!({"regions": regions})).await;
     assert_eq!(summary.outcome, Outcome::Complete, "{:?}", summary.problems);
     assert_eq!(summary.listings.len(), regions.len());
 }
 
 #[tokio::test]
 async fn several_accounts_give_a_run_each_through_the_member_role() {
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     let other = "222222222222";
     let denied = "333333333333";
-    lab.create("mine");
+    env.create("mine");
     let scope = Scope::new(other, REGION);
     let input = CreateConnectionInput::new("theirs", ProviderType::GitHub);
-    lab.stand_in
-        .world()
+    env.codeconnections
+        .state()
         .create_connection(&scope, input)
         .expect("created");
-    lab.stand_in
-        .world()
+    env.codeconnections
+        .state()
         .options_mut()
         .deny_assume_role
         .insert(denied.to_owned());
@@ -581,15 +584,15 @@ async fn several_accounts_give_a_run_each_through_the_member_role() {
         name: "inventory".into(),
         external_id: Some("xid".into()),
     };
-    let config = local_config(lab.service.endpoint());
+    let config = local_config(env.service.endpoint());
     let source = CodeConnections::new(config, Some(account()), Some(role));
     let handler = Handler {
-        accounts: Accounts::Listed(
+        accounts: AllowedAccounts::Listed(
             [ACCOUNT, other]
                 .map(|id| id.parse().expect("an account"))
                 .to_vec(),
         ),
-        ..lab.handler_of(source, lab.table.clone())
+        ..env.handler_of(source, env.table.clone())
     };
     let answer = handler
         .handle(&json!({}), Duration::from_secs(60))
@@ -603,14 +606,14 @@ async fn several_accounts_give_a_run_each_through_the_member_role() {
     }
     // An account whose role can't be assumed fails alone; the others go on.
     let handler = Handler {
-        accounts: Accounts::Listed(
+        accounts: AllowedAccounts::Listed(
             [ACCOUNT, denied]
                 .map(|id| id.parse().expect("an account"))
                 .to_vec(),
         ),
         ..handler
     };
-    lab.clock.advance(lab::HOUR);
+    env.clock.advance(test_env::HOUR);
     let answer = handler.handle(&json!({}), Duration::from_secs(60)).await;
     let Err(HandlerError::RunFailed(answer)) = answer else {
         panic!("one run failed: {answer:?}");

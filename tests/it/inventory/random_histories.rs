@@ -19,9 +19,9 @@ use codeconnections_inventory::domain::{ChangeKind, Clock, Outcome, Timestamp};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use serde_json::{Value, json};
-use support::lab::{self, Lab, LabHandler};
 use support::proxy::{Act, Proxy};
 use support::script::{Reply, Script, arn, entry};
+use support::test_env::{self, LabHandler, TestEnv};
 
 const REGIONS: [&str; 3] = ["eu-south-1", "eu-west-1", "us-east-1"];
 /// Keeps its connections to itself.
@@ -147,7 +147,7 @@ impl Reference {
 }
 
 struct Life {
-    lab: Lab,
+    env: TestEnv,
     script: Script,
     world: Arc<Mutex<World>>,
     failing: Arc<Mutex<Vec<bool>>>,
@@ -158,10 +158,10 @@ struct Life {
 
 impl Life {
     async fn new() -> Self {
-        let lab = Lab::new().await;
+        let env = TestEnv::new().await;
         let never = Truth {
             shown: None,
-            changed_at: lab.clock.now(),
+            changed_at: env.clock.now(),
         };
         let world = Arc::new(Mutex::new(vec![never; CONNECTIONS]));
         let failing = Arc::new(Mutex::new(vec![false; REGIONS.len()]));
@@ -183,7 +183,7 @@ impl Life {
         })
         .await;
         Self {
-            lab,
+            env,
             script,
             world,
             failing,
@@ -200,7 +200,7 @@ impl Life {
         let before = truth.shown;
         change(&mut truth.shown);
         if truth.shown != before {
-            truth.changed_at = self.lab.clock.now();
+            truth.changed_at = self.env.clock.now();
         }
     }
 
@@ -211,14 +211,14 @@ impl Life {
     }
 
     fn tick(&self) {
-        self.lab.clock.advance(Duration::from_secs(60));
+        self.env.clock.advance(Duration::from_secs(60));
     }
 
     async fn handler(&self, table: &str) -> LabHandler {
-        let source = self.lab.source_at(&self.script.endpoint);
-        let mut handler = self.lab.handler_of(source, self.lab.table_at(table));
-        handler.inventory.policy.guard = TombstoneGuard::Off;
-        handler.regions = REGIONS.map(lab::region).to_vec();
+        let source = self.env.source_at(&self.script.endpoint);
+        let mut handler = self.env.handler_of(source, self.env.table_at(table));
+        handler.inventory.options.guard = TombstoneGuard::Off;
+        handler.regions = REGIONS.map(test_env::region).to_vec();
         handler
     }
 
@@ -268,9 +268,9 @@ impl Life {
             }
             Op::Overlap(number) => {
                 self.tick();
-                let handler = self.handler(&self.lab.table_endpoint).await;
+                let handler = self.handler(&self.env.table_endpoint).await;
                 let event = json!({});
-                let runs = (0..*number).map(|_| lab::run(&handler, &event));
+                let runs = (0..*number).map(|_| test_env::run(&handler, &event));
                 for summary in futures_util::future::join_all(runs).await {
                     assert_eq!(summary.outcome, Outcome::Complete, "{:?}", summary.problems);
                     self.runs += 1;
@@ -292,7 +292,7 @@ impl Life {
         self.tick();
         *self.failing.lock().expect("fails") = failing.to_vec();
         let answering: Vec<usize> = asked.iter().copied().filter(|r| !failing[*r]).collect();
-        let proxy = Proxy::start(&self.lab.table_endpoint, move |seen| {
+        let proxy = Proxy::start(&self.env.table_endpoint, move |seen| {
             if throttled > 0 && seen.number.is_multiple_of(throttled + 1) {
                 Act::fault(400, "ThrottlingException")
             } else {
@@ -305,7 +305,7 @@ impl Life {
         if filtered {
             event["ProviderTypeFilter"] = "GitLab".into();
         }
-        let summary = lab::run(&self.handler(&proxy.endpoint).await, &event).await;
+        let summary = test_env::run(&self.handler(&proxy.endpoint).await, &event).await;
         *self.failing.lock().expect("fails") = vec![false; REGIONS.len()];
         let evidence = if filtered { &[][..] } else { &answering };
         let unconfirmed = self.observed(&self.world(), &answering, evidence, filtered);
@@ -321,16 +321,16 @@ impl Life {
 
     async fn repeat(&mut self) {
         self.tick();
-        let handler = self.handler(&self.lab.table_endpoint).await;
+        let handler = self.handler(&self.env.table_endpoint).await;
         let repeated = self.last_event.is_some();
         let id = format!("event-{}", self.runs);
         let event = self.last_event.take().unwrap_or_else(|| {
             json!({
                 "id": id, "detail-type": "Scheduled Event", "source": "aws.events",
-                "account": lab::ACCOUNT, "detail": {}, "resources": [],
+                "account": test_env::ACCOUNT, "detail": {}, "resources": [],
             })
         });
-        let summary = lab::run(&handler, &event).await;
+        let summary = test_env::run(&handler, &event).await;
         assert_eq!(summary.already_recorded, repeated);
         if repeated {
             assert_eq!(summary.requests.write, 0);
@@ -344,7 +344,7 @@ impl Life {
 
     async fn crash(&mut self, at: usize, after: bool) {
         self.tick();
-        let proxy = Proxy::start(&self.lab.table_endpoint, move |seen| match after {
+        let proxy = Proxy::start(&self.env.table_endpoint, move |seen| match after {
             _ if seen.number != at => Act::Pass,
             false => Act::Hang,
             true => Act::PassThenHang,
@@ -353,7 +353,7 @@ impl Life {
         let handler = self.handler(&proxy.endpoint).await;
         let event = json!({});
         tokio::select! {
-            done = lab::run(&handler, &event) => {
+            done = test_env::run(&handler, &event) => {
                 // It ended before that request.
                 assert_eq!(done.outcome, Outcome::Complete);
             }
@@ -361,8 +361,8 @@ impl Life {
         }
         drop(handler);
         self.tick();
-        let handler = self.handler(&self.lab.table_endpoint).await;
-        let summary = lab::run(&handler, &event).await;
+        let handler = self.handler(&self.env.table_endpoint).await;
+        let summary = test_env::run(&handler, &event).await;
         assert_eq!(summary.outcome, Outcome::Complete, "{:?}", summary.problems);
         // How many runs there are now depends on where the first one ended.
         self.runs = summary.sequence.expect("recorded");
@@ -377,7 +377,7 @@ impl Life {
         // Requests that were held against the clock before it went on, and
         // had not come here by then: more than are ever under way at once.
         let under_way = AtomicUsize::new(if too_late { 8 } else { 0 });
-        let proxy = Proxy::start(&self.lab.table_endpoint, move |seen| {
+        let proxy = Proxy::start(&self.env.table_endpoint, move |seen| {
             if seen.operation == "Query" {
                 return Act::Pass;
             }
@@ -394,7 +394,7 @@ impl Life {
         .await;
         let old_world = self.world();
         let older_handler = self.handler(&proxy.endpoint).await;
-        let newer_handler = self.handler(&self.lab.table_endpoint).await;
+        let newer_handler = self.handler(&self.env.table_endpoint).await;
         let event = json!({});
         let newer = async {
             while !reached.load(Ordering::SeqCst) {
@@ -404,14 +404,14 @@ impl Life {
                 self.show(*connection, *status);
             }
             self.tick();
-            let summary = lab::run(&newer_handler, &event).await;
+            let summary = test_env::run(&newer_handler, &event).await;
             if too_late {
-                self.lab.clock.advance(MAX_OBSERVATION_AGE);
+                self.env.clock.advance(MAX_OBSERVATION_AGE);
             }
             released.store(true, Ordering::SeqCst);
             summary
         };
-        let (older, newer) = tokio::join!(lab::run(&older_handler, &event), newer);
+        let (older, newer) = tokio::join!(test_env::run(&older_handler, &event), newer);
         assert_eq!(newer.outcome, Outcome::Complete, "{:?}", newer.problems);
         // What it would have changed, and it alone, it has not written.
         let expected = match older.unwritten {
@@ -443,8 +443,8 @@ impl Life {
         let world = self.world();
         for (connection, reference) in self.references.iter().enumerate() {
             let arn = connection_arn(connection);
-            let changes = self.lab.changes(&arn).await;
-            assert_eq!(lab::story(&changes), reference.history, "{arn}");
+            let changes = self.env.changes(&arn).await;
+            assert_eq!(test_env::story(&changes), reference.history, "{arn}");
             let Some(last) = changes.last() else { continue };
             // The truth last changed within the last change's window, unless
             // it has changed since.
@@ -462,8 +462,8 @@ impl Life {
                 );
             }
         }
-        assert_eq!(self.lab.runs().await.len() as u64, self.runs);
-        let rows = self.lab.connections().await;
+        assert_eq!(self.env.runs().await.len() as u64, self.runs);
+        let rows = self.env.connections().await;
         let present: BTreeMap<String, bool> = rows
             .iter()
             .map(|row| (row.connection_arn.to_string(), row.deleted_at.is_none()))
@@ -564,7 +564,7 @@ proptest! {
                 life.apply(op).await;
                 life.check().await;
             }
-            let found = verify(&life.lab.table, None, life.lab.clock.now(), |_| {}).await.expect("read");
+            let found = verify(&life.env.table, None, life.env.clock.now(), |_| {}).await.expect("read");
             assert_eq!(found.findings, []);
         });
     }

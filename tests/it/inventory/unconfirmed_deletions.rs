@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex};
 use codeconnections_inventory::domain::{ChangeKind, Clock, Outcome};
 use codeconnections_inventory::inventory::summary::Summary;
 use serde_json::json;
-use support::lab::{self, Lab, region};
 use support::script::{Reply, Script, arn, entry, last};
+use support::test_env::{self, TestEnv, region};
 
 const HOME: &str = "us-east-1";
 const OTHER: &str = "eu-west-1";
@@ -22,7 +22,7 @@ const OPT_IN: &str = "eu-south-1";
 /// An account whose default regions list each other's connections, and whose
 /// opt-in region its own.
 struct Account {
-    lab: Lab,
+    env: TestEnv,
     script: Script,
     shown: Arc<Mutex<BTreeSet<(String, String)>>>,
 }
@@ -44,8 +44,8 @@ impl Account {
             )
         })
         .await;
-        let lab = Lab::new().await;
-        Self { lab, script, shown }
+        let env = TestEnv::new().await;
+        Self { env, script, shown }
     }
 
     fn delete(&self, id: &str) {
@@ -54,11 +54,11 @@ impl Account {
     }
 
     async fn run(&self, regions: &[&str], retired: &[&str]) -> Summary {
-        self.lab.clock.advance(lab::HOUR);
-        let source = self.lab.source_at(&self.script.endpoint);
-        let mut handler = self.lab.handler_of(source, self.lab.table.clone());
+        self.env.clock.advance(test_env::HOUR);
+        let source = self.env.source_at(&self.script.endpoint);
+        let mut handler = self.env.handler_of(source, self.env.table.clone());
         handler.retired_regions = retired.iter().map(|name| region(name)).collect();
-        lab::run(&handler, &json!({"regions": regions})).await
+        test_env::run(&handler, &json!({"regions": regions})).await
     }
 }
 
@@ -97,7 +97,7 @@ async fn deletion_while_the_listed_region_is_replaced_is_not_confirmed_until_it_
 async fn connection_of_an_opt_in_region_that_is_not_listed_any_more_is_not_confirmed() {
     let account = Account::new(&[(HOME, "a"), (OPT_IN, "b"), (OPT_IN, "c")]).await;
     account.run(&[HOME, OPT_IN], &[]).await;
-    let seen = account.lab.clock.now();
+    let seen = account.env.clock.now();
     account.delete("b");
     let run = account.run(&[HOME], &[]).await;
     assert_eq!((run.outcome, deleted(&run)), (Outcome::Partial, 0));
@@ -113,7 +113,7 @@ async fn connection_of_an_opt_in_region_that_is_not_listed_any_more_is_not_confi
     ] {
         assert!(problem.contains(said), "{said}: {problem}");
     }
-    let record = account.lab.runs().await.pop().expect("a run");
+    let record = account.env.runs().await.pop().expect("a run");
     assert_eq!(record.unconfirmed, 2);
     // It shows once the region is listed again.
     let run = account.run(&[HOME, OPT_IN], &[]).await;
@@ -128,16 +128,16 @@ async fn retired_region_leaves_runs_complete_and_its_connections_on_record() {
     let run = account.run(&[HOME], &[OPT_IN]).await;
     assert_eq!((run.outcome, deleted(&run)), (Outcome::Complete, 0));
     assert_eq!(run.unconfirmed, 1);
-    let record = account.lab.runs().await.pop().expect("a run");
+    let record = account.env.runs().await.pop().expect("a run");
     assert_eq!(record.unconfirmed, 1);
     assert_eq!(record.retired_regions, [region(OPT_IN)]);
-    assert_eq!(account.lab.connections().await.len(), 2);
+    assert_eq!(account.env.connections().await.len(), 2);
 }
 
 #[tokio::test]
 async fn region_that_never_listed_a_connection_does_not_show_that_it_is_gone() {
     // As if listings were regional: each region lists its own alone.
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     let script = Script::start(|asked| {
         let shown = [(HOME, "a"), (OTHER, "b")];
         let own = shown.iter().filter(|(home, _)| *home == asked.region);
@@ -148,9 +148,9 @@ async fn region_that_never_listed_a_connection_does_not_show_that_it_is_gone() {
     })
     .await;
     let run = async |regions: &[&str]| {
-        lab.clock.advance(lab::HOUR);
-        let handler = lab.handler_of(lab.source_at(&script.endpoint), lab.table.clone());
-        lab::run(&handler, &json!({"regions": regions})).await
+        env.clock.advance(test_env::HOUR);
+        let handler = env.handler_of(env.source_at(&script.endpoint), env.table.clone());
+        test_env::run(&handler, &json!({"regions": regions})).await
     };
     run(&[HOME, OTHER]).await;
     run(&[HOME, OTHER]).await;
@@ -163,7 +163,7 @@ async fn region_that_never_listed_a_connection_does_not_show_that_it_is_gone() {
 
 #[tokio::test]
 async fn region_that_did_not_answer_is_waited_for() {
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     let script = Script::start(|asked| match asked.region.as_str() {
         HOME => Reply::Error(400, "AccessDeniedException"),
         _ => last(vec![]),
@@ -171,9 +171,9 @@ async fn region_that_did_not_answer_is_waited_for() {
     .await;
     let lists = Script::start(|_| last(vec![entry(&arn(HOME, "a"), "a", "PENDING")])).await;
     let run = async |script: &Script, regions: &[&str]| {
-        lab.clock.advance(lab::HOUR);
-        let handler = lab.handler_of(lab.source_at(&script.endpoint), lab.table.clone());
-        lab::run(&handler, &json!({"regions": regions})).await
+        env.clock.advance(test_env::HOUR);
+        let handler = env.handler_of(env.source_at(&script.endpoint), env.table.clone());
+        test_env::run(&handler, &json!({"regions": regions})).await
     };
     run(&lists, &[HOME]).await;
     let waiting = run(&script, &[HOME, OTHER]).await;

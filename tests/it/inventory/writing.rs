@@ -1,4 +1,4 @@
-//! Comparison and writes: what a run records, exactly once, whatever races,
+//! DiffContext and writes: what a run records, exactly once, whatever races,
 //! repeats or throttles.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
@@ -12,15 +12,15 @@ use std::time::Duration;
 use codeconnections_inventory::domain::plan::TombstoneGuard;
 use codeconnections_inventory::domain::{ChangeKind, Outcome, Timestamp};
 use codeconnections_inventory::lambda::handler::HandlerError;
-use codeconnections_inventory::lambda::response::Answer;
+use codeconnections_inventory::lambda::response::Response;
 use codeconnections_inventory::local::codeconnections::RegionAccess;
 use codeconnections_inventory::table::codec;
 use codeconnections_inventory::table::read::READ_AT_ONCE;
 use serde_json::{Value, json};
-use support::lab::{self, ACCOUNT, HOUR, Lab, REGION, START, account, changes};
 use support::proxy::{Act, Proxy};
 use support::script::{Reply, Script, arn, entry, last};
 use support::stage::{Held, Stage};
+use support::test_env::{self, ACCOUNT, HOUR, REGION, START, TestEnv, account, changes};
 
 fn time(text: &str) -> Timestamp {
     text.parse().expect("a time")
@@ -43,25 +43,25 @@ fn status(word: &str) -> Option<String> {
 
 #[tokio::test]
 async fn the_life_of_a_connection_is_recorded_step_by_step_with_its_windows() {
-    let lab = Lab::new().await;
-    lab.run().await; // 10:00, nothing there yet
-    let arn = lab.create("c");
-    lab.run().await; // 11:00
-    lab.set_status(&arn, "AVAILABLE");
-    lab.run().await; // 12:00
-    lab.run().await; // 13:00, as it was
+    let env = TestEnv::new().await;
+    env.run().await; // 10:00, nothing there yet
+    let arn = env.create("c");
+    env.run().await; // 11:00
+    env.set_status(&arn, "AVAILABLE");
+    env.run().await; // 12:00
+    env.run().await; // 13:00, as it was
     let host = "arn:aws:codeconnections:eu-west-1:123456789012:host/h-1a2b3c4d";
-    let moved = lab
-        .stand_in
-        .world()
+    let moved = env
+        .codeconnections
+        .state()
         .set_connection_host(&arn, Some(host.to_owned()));
     moved.expect("moved");
-    lab.run().await; // 14:00
-    lab.delete(&arn);
-    lab.run().await; // 15:00
-    lab.run().await; // 16:00, still gone
+    env.run().await; // 14:00
+    env.delete(&arn);
+    env.run().await; // 15:00
+    env.run().await; // 16:00, still gone
 
-    let changes = lab.changes(&arn).await;
+    let changes = env.changes(&arn).await;
     let steps: Vec<_> = changes
         .iter()
         .map(|c| {
@@ -94,7 +94,7 @@ async fn the_life_of_a_connection_is_recorded_step_by_step_with_its_windows() {
         Some("AVAILABLE")
     );
     assert_eq!(changes[3].after, None);
-    let row = lab.connection(&arn).await;
+    let row = env.connection(&arn).await;
     assert_eq!(row.deleted_at, Some(time("2026-10-01T15:00:00Z")));
     assert_eq!(row.first_seen_at, time("2026-10-01T11:00:00Z"));
     assert_eq!(
@@ -103,12 +103,12 @@ async fn the_life_of_a_connection_is_recorded_step_by_step_with_its_windows() {
         "a new host is no new status"
     );
     assert_eq!(row.last_seen_at, Some(time("2026-10-01T14:00:00Z")));
-    assert_eq!(lab.runs().await.len(), 7);
+    assert_eq!(env.runs().await.len(), 7);
 }
 
 #[tokio::test]
 async fn what_is_listed_again_after_it_was_gone_reappears() {
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     let id = arn(REGION, "c");
     let mut states = Vec::new();
     for there in [true, false, false, true] {
@@ -121,9 +121,9 @@ async fn what_is_listed_again_after_it_was_gone_reappears() {
             })
         })
         .await;
-        lab.clock.advance(lab::HOUR);
-        let handler = lab.handler_of(lab.source_at(&script.endpoint), lab.table.clone());
-        states.push(changes(&lab::run(&handler, &json!({})).await));
+        env.clock.advance(test_env::HOUR);
+        let handler = env.handler_of(env.source_at(&script.endpoint), env.table.clone());
+        states.push(changes(&test_env::run(&handler, &json!({})).await));
     }
     assert_eq!(
         states,
@@ -134,18 +134,18 @@ async fn what_is_listed_again_after_it_was_gone_reappears() {
             vec![(ChangeKind::Reappeared, 1)],
         ]
     );
-    let history = lab.changes(&id).await;
+    let history = env.changes(&id).await;
     assert_eq!(
         history[2].previously_seen_at,
         Some(time("2026-10-01T12:00:00Z")),
         "a complete listing lacked it then"
     );
-    let row = lab.connection(&id).await;
+    let row = env.connection(&id).await;
     assert_eq!(row.deleted_at, None);
     assert_eq!(row.first_seen_at, time("2026-10-01T10:00:00Z"));
-    let available = lab
+    let available = env
         .table
-        .in_status(&"AVAILABLE".into())
+        .connections_by_status(&"AVAILABLE".into())
         .await
         .expect("read");
     assert_eq!(available.len(), 1, "it is in the index again");
@@ -155,9 +155,9 @@ async fn what_is_listed_again_after_it_was_gone_reappears() {
 async fn a_change_lies_before_the_end_of_the_listing_that_saw_it() {
     // The connection changes between two pages of one listing: after the
     // listing began, so "observed at its beginning" alone would be a lie.
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     let id = arn(REGION, "c");
-    let (clock, told) = (Arc::clone(&lab.clock), id.clone());
+    let (clock, told) = (Arc::clone(&env.clock), id.clone());
     let script = Script::start(move |asked| {
         clock.advance(Duration::from_secs(30));
         match asked.token {
@@ -166,9 +166,9 @@ async fn a_change_lies_before_the_end_of_the_listing_that_saw_it() {
         }
     })
     .await;
-    let handler = lab.handler_of(lab.source_at(&script.endpoint), lab.table.clone());
-    lab::run(&handler, &json!({})).await;
-    let change = &lab.changes(&id).await[0];
+    let handler = env.handler_of(env.source_at(&script.endpoint), env.table.clone());
+    test_env::run(&handler, &json!({})).await;
+    let change = &env.changes(&id).await[0];
     assert_eq!(change.observed_at, time(START));
     assert_eq!(change.observed_until, time("2026-10-01T09:01:00Z"));
 }
@@ -176,13 +176,13 @@ async fn a_change_lies_before_the_end_of_the_listing_that_saw_it() {
 #[tokio::test]
 async fn an_unchanged_run_writes_one_unit_a_connection_no_index_and_25_to_a_request() {
     const N: u64 = 1_000;
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     for number in 0..N {
-        lab.create(&format!("c{number}"));
+        env.create(&format!("c{number}"));
     }
     let run = async || {
-        lab.clock.advance(HOUR);
-        lab::long_run(&lab.handler(), &json!({})).await
+        env.clock.advance(HOUR);
+        test_env::long_run(&env.handler(), &json!({})).await
     };
     run().await;
     let summary = run().await;
@@ -194,14 +194,14 @@ async fn an_unchanged_run_writes_one_unit_a_connection_no_index_and_25_to_a_requ
     // and the run that left them.
     let pages = (N + 1).div_ceil(READ_AT_ONCE.into());
     assert_eq!(requests.read, pages + 1, "{requests:?}");
-    if lab.reports_written_units() {
+    if env.reports_written_units() {
         #[expect(clippy::cast_precision_loss, reason = "a small number")]
         let most = N as f64 + 3.0;
         assert!(capacity.write_units <= most, "{capacity:?}");
         assert!(capacity.write_units >= 1.0, "{capacity:?}");
         assert_eq!(capacity.index_write_units.to_string(), "0");
     }
-    let seen = lab.connections().await;
+    let seen = env.connections().await;
     assert!(
         seen.iter()
             .all(|row| row.last_seen_at == Some(time("2026-10-01T11:00:00Z")))
@@ -210,66 +210,66 @@ async fn an_unchanged_run_writes_one_unit_a_connection_no_index_and_25_to_a_requ
 
 #[tokio::test]
 async fn the_second_delivery_of_an_event_writes_nothing() {
-    let lab = Lab::new().await;
-    let arn = lab.create("c");
-    let first = lab::run(&lab.handler(), &scheduled("e1")).await;
-    lab.set_status(&arn, "ERROR");
-    lab.clock.advance(Duration::from_secs(5));
-    let second = lab::run(&lab.handler(), &scheduled("e1")).await;
+    let env = TestEnv::new().await;
+    let arn = env.create("c");
+    let first = test_env::run(&env.handler(), &scheduled("e1")).await;
+    env.set_status(&arn, "ERROR");
+    env.clock.advance(Duration::from_secs(5));
+    let second = test_env::run(&env.handler(), &scheduled("e1")).await;
     assert!(second.already_recorded);
     assert_eq!(second.run_id, first.run_id);
     assert_eq!(second.digest, first.digest);
     assert_eq!(second.requests.write, 0);
-    assert_eq!(lab.runs().await.len(), 1);
-    assert_eq!(lab.connection(&arn).await.last_seen_at, Some(time(START)));
+    assert_eq!(env.runs().await.len(), 1);
+    assert_eq!(env.connection(&arn).await.last_seen_at, Some(time(START)));
     // Another event is another run.
-    lab::run(&lab.handler(), &scheduled("e2")).await;
-    assert_eq!(lab.story(&arn).await.len(), 2);
+    test_env::run(&env.handler(), &scheduled("e2")).await;
+    assert_eq!(env.story(&arn).await.len(), 2);
 }
 
 #[tokio::test]
 async fn an_event_whose_run_was_not_complete_is_dealt_with_again() {
-    let lab = Lab::new().await;
-    lab.create("c");
+    let env = TestEnv::new().await;
+    env.create("c");
     let denied = (ACCOUNT.to_owned(), REGION.to_owned());
-    lab.stand_in
-        .world()
+    env.codeconnections
+        .state()
         .options_mut()
         .region_access
         .insert(denied.clone(), RegionAccess::Denied);
-    let failed = lab::run(&lab.handler(), &scheduled("e1")).await;
+    let failed = test_env::run(&env.handler(), &scheduled("e1")).await;
     assert_eq!(failed.outcome, Outcome::Failed);
-    lab.stand_in
-        .world()
+    env.codeconnections
+        .state()
         .options_mut()
         .region_access
         .remove(&denied);
-    let retried = lab::run(&lab.handler(), &scheduled("e1")).await;
+    let retried = test_env::run(&env.handler(), &scheduled("e1")).await;
     assert_eq!(retried.outcome, Outcome::Complete);
     assert!(!retried.already_recorded);
-    assert_eq!(lab.runs().await.len(), 2);
+    assert_eq!(env.runs().await.len(), 2);
 }
 
 #[tokio::test]
 async fn an_older_observation_that_comes_late_changes_nothing() {
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     let id = arn(REGION, "c");
     let stage = Stage::new(vec![entry(&id, "c", "PENDING")]).await;
-    lab.run_with(&stage.endpoint, &json!({})).await;
+    env.run_with(&stage.endpoint, &json!({})).await;
 
     // The older one lists AVAILABLE, and is then held up before it writes.
     stage.show(vec![entry(&id, "c", "AVAILABLE")]);
-    let held = Held::before(&lab, "ExecuteTransaction").await;
-    lab.clock.advance(lab::HOUR);
-    let older_handler = lab.handler_of(lab.source_at(&stage.endpoint), held.table(&lab));
-    let newer_handler = lab.handler_of(lab.source_at(&stage.endpoint), lab.table.clone());
+    let held = Held::before(&env, "ExecuteTransaction").await;
+    env.clock.advance(test_env::HOUR);
+    let older_handler = env.handler_of(env.source_at(&stage.endpoint), held.table(&env));
+    let newer_handler = env.handler_of(env.source_at(&stage.endpoint), env.table.clone());
     let event = json!({});
-    let older = lab::run(&older_handler, &event);
+    let older = test_env::run(&older_handler, &event);
     let newer = async {
         held.reached().await;
         stage.show(vec![entry(&id, "c", "ERROR")]);
-        lab.clock.advance(MINUTES);
-        let newer = lab::run(&newer_handler, &event).await;
+        env.clock.advance(MINUTES);
+        let newer = test_env::run(&newer_handler, &event).await;
         held.release();
         newer
     };
@@ -278,73 +278,73 @@ async fn an_older_observation_that_comes_late_changes_nothing() {
     assert_eq!(changes(&older), []);
     assert_eq!(older.outcome, Outcome::Complete);
     assert_eq!(
-        lab.story(&id).await,
+        env.story(&id).await,
         [
             (ChangeKind::FirstSeen, status("PENDING")),
             (ChangeKind::StatusChanged, status("ERROR")),
         ]
     );
-    let row = lab.connection(&id).await;
+    let row = env.connection(&id).await;
     assert_eq!(
         row.last_seen_at,
         Some(time("2026-10-01T10:10:00Z")),
         "never backwards"
     );
-    assert_eq!(lab.runs().await.len(), 3);
+    assert_eq!(env.runs().await.len(), 3);
 }
 
 #[tokio::test]
 async fn what_only_an_older_observation_saw_is_recorded_and_the_next_run_says_that_it_is_gone() {
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     let id = arn(REGION, "c");
     let stage = Stage::new(vec![entry(&id, "c", "PENDING")]).await;
     let event = json!({});
-    lab.run_with(&stage.endpoint, &event).await; // 09:00
+    env.run_with(&stage.endpoint, &event).await; // 09:00
     stage.show(vec![]);
-    lab.clock.advance(lab::HOUR);
-    lab.run_with(&stage.endpoint, &event).await; // 10:00, gone
+    env.clock.advance(test_env::HOUR);
+    env.run_with(&stage.endpoint, &event).await; // 10:00, gone
 
     // It is back when the older one looks, and gone when the newer one does,
     // which writes nothing about it.
     stage.show(vec![entry(&id, "c", "PENDING")]);
-    let held = Held::before(&lab, "ExecuteTransaction").await;
-    lab.clock.advance(lab::HOUR);
-    let older_handler = lab.handler_of(lab.source_at(&stage.endpoint), held.table(&lab));
-    let older = lab::run(&older_handler, &event);
+    let held = Held::before(&env, "ExecuteTransaction").await;
+    env.clock.advance(test_env::HOUR);
+    let older_handler = env.handler_of(env.source_at(&stage.endpoint), held.table(&env));
+    let older = test_env::run(&older_handler, &event);
     let newer = async {
         held.reached().await;
         stage.show(vec![]);
-        lab.clock.advance(MINUTES);
-        let newer = lab.run_with(&stage.endpoint, &event).await;
+        env.clock.advance(MINUTES);
+        let newer = env.run_with(&stage.endpoint, &event).await;
         held.release();
         newer
     };
     let (older, newer) = tokio::join!(older, newer);
     assert_eq!(changes(&newer), []);
     assert_eq!(changes(&older), [(ChangeKind::Reappeared, 1)]);
-    lab.clock.advance(lab::HOUR);
-    let next = lab.run_with(&stage.endpoint, &event).await;
+    env.clock.advance(test_env::HOUR);
+    let next = env.run_with(&stage.endpoint, &event).await;
     assert_eq!(changes(&next), [(ChangeKind::Deleted, 1)]);
-    let last = &lab.changes(&id).await[3];
+    let last = &env.changes(&id).await[3];
     assert_eq!(last.previously_seen_at, Some(time("2026-10-01T11:00:00Z")));
     assert_eq!(last.observed_at, time("2026-10-01T12:10:00Z"));
 }
 
 #[tokio::test]
 async fn an_older_touch_that_comes_late_does_not_move_last_seen_back() {
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     let id = arn(REGION, "c");
     let stage = Stage::new(vec![entry(&id, "c", "PENDING")]).await;
-    lab.run_with(&stage.endpoint, &json!({})).await;
-    let held = Held::before(&lab, "BatchExecuteStatement").await;
-    lab.clock.advance(lab::HOUR);
+    env.run_with(&stage.endpoint, &json!({})).await;
+    let held = Held::before(&env, "BatchExecuteStatement").await;
+    env.clock.advance(test_env::HOUR);
     let event = json!({});
-    let older_handler = lab.handler_of(lab.source_at(&stage.endpoint), held.table(&lab));
-    let older = lab::run(&older_handler, &event);
+    let older_handler = env.handler_of(env.source_at(&stage.endpoint), held.table(&env));
+    let older = test_env::run(&older_handler, &event);
     let newer = async {
         held.reached().await;
-        lab.clock.advance(lab::HOUR);
-        let newer = lab.run_with(&stage.endpoint, &event).await;
+        env.clock.advance(test_env::HOUR);
+        let newer = env.run_with(&stage.endpoint, &event).await;
         held.release();
         newer
     };
@@ -353,27 +353,29 @@ async fn an_older_touch_that_comes_late_does_not_move_last_seen_back() {
         (older.outcome, newer.outcome),
         (Outcome::Complete, Outcome::Complete)
     );
-    let row = lab.connection(&id).await;
+    let row = env.connection(&id).await;
     assert_eq!(row.last_seen_at, Some(time("2026-10-01T11:00:00Z")));
 }
 
 #[tokio::test]
 async fn two_runs_at_the_same_time_record_each_change_once_and_both_runs() {
-    let lab = Lab::new().await;
-    let arns: Vec<String> = (0..30).map(|n| lab.create(&format!("c{n}"))).collect();
-    lab.run().await;
+    let env = TestEnv::new().await;
+    let arns: Vec<String> = (0..30).map(|n| env.create(&format!("c{n}"))).collect();
+    env.run().await;
     for (n, arn) in arns.iter().enumerate() {
         match n % 3 {
-            0 => lab.set_status(arn, "AVAILABLE"),
-            1 => lab.set_status(arn, "ERROR"),
+            0 => env.set_status(arn, "AVAILABLE"),
+            1 => env.set_status(arn, "ERROR"),
             _ => {}
         }
     }
-    lab.create("new");
-    lab.clock.advance(lab::HOUR);
-    let handlers = [lab.handler(), lab.handler(), lab.handler()];
+    env.create("new");
+    env.clock.advance(test_env::HOUR);
+    let handlers = [env.handler(), env.handler(), env.handler()];
     let event = json!({});
-    let runs = handlers.iter().map(|handler| lab::run(handler, &event));
+    let runs = handlers
+        .iter()
+        .map(|handler| test_env::run(handler, &event));
     let summaries = futures_util::future::join_all(runs).await;
     let recorded: u64 = summaries.iter().flat_map(|s| s.changes.values()).sum();
     assert_eq!(
@@ -381,14 +383,14 @@ async fn two_runs_at_the_same_time_record_each_change_once_and_both_runs() {
         "20 changes of status and a new one, each by one run"
     );
     for (n, arn) in arns.iter().enumerate() {
-        assert_eq!(lab.story(arn).await.len(), if n % 3 == 2 { 1 } else { 2 });
+        assert_eq!(env.story(arn).await.len(), if n % 3 == 2 { 1 } else { 2 });
     }
     assert!(
         summaries.iter().all(|s| s.outcome == Outcome::Complete),
         "{summaries:?}"
     );
     assert_eq!(
-        lab.runs().await.len(),
+        env.runs().await.len(),
         4,
         "the chain has no fork and no gap"
     );
@@ -400,13 +402,13 @@ async fn an_observation_that_overlaps_the_one_on_record_and_contradicts_it_is_le
     // A began first and saw AVAILABLE at its end; B was inside of A and saw
     // PENDING. By the times at which they began, B is newer: PENDING would be
     // recorded after AVAILABLE, a step that never happened.
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     let id = arn(REGION, "c");
     let stage = Stage::new(vec![entry(&id, "c", "PENDING")]).await;
-    lab.run_with(&stage.endpoint, &json!({})).await;
-    lab.clock.advance(lab::HOUR);
+    env.run_with(&stage.endpoint, &json!({})).await;
+    env.clock.advance(test_env::HOUR);
     let inner_done = Arc::new(AtomicBool::new(false));
-    let (done, clock, told) = (Arc::clone(&inner_done), Arc::clone(&lab.clock), id.clone());
+    let (done, clock, told) = (Arc::clone(&inner_done), Arc::clone(&env.clock), id.clone());
     let outer = Script::start(move |_| {
         if done.load(Ordering::SeqCst) {
             clock.advance(Duration::from_secs(10));
@@ -417,36 +419,36 @@ async fn an_observation_that_overlaps_the_one_on_record_and_contradicts_it_is_le
     })
     .await;
     let event = json!({});
-    let outer_handler = lab.handler_of(lab.source_at(&outer.endpoint), lab.table.clone());
-    let outer_run = lab::run(&outer_handler, &event);
+    let outer_handler = env.handler_of(env.source_at(&outer.endpoint), env.table.clone());
+    let outer_run = test_env::run(&outer_handler, &event);
     let inner_run = async {
         // The outer listing has begun.
         while outer.count() == 0 {
             tokio::task::yield_now().await;
         }
-        lab.clock.advance(Duration::from_secs(1));
-        let inner = lab.run_with(&stage.endpoint, &event).await;
+        env.clock.advance(Duration::from_secs(1));
+        let inner = env.run_with(&stage.endpoint, &event).await;
         inner_done.store(true, Ordering::SeqCst);
         inner
     };
     let (outer_summary, inner_summary) = tokio::join!(outer_run, inner_run);
     assert_eq!(changes(&inner_summary), []);
     assert_eq!(changes(&outer_summary), []);
-    assert_eq!(lab.story(&id).await.len(), 1);
+    assert_eq!(env.story(&id).await.len(), 1);
     stage.show(vec![entry(&id, "c", "AVAILABLE")]);
-    lab.clock.advance(lab::HOUR);
-    let next = lab.run_with(&stage.endpoint, &event).await;
+    env.clock.advance(test_env::HOUR);
+    let next = env.run_with(&stage.endpoint, &event).await;
     assert_eq!(changes(&next), [(ChangeKind::StatusChanged, 1)]);
 }
 
 #[tokio::test]
 async fn a_write_whose_answer_is_lost_is_recorded_once_and_counted() {
-    let lab = Lab::new().await;
-    lab.create("c");
+    let env = TestEnv::new().await;
+    env.create("c");
     // Each first answer is lost; the SDK's own retry has the same token, and
     // ours, when the SDK gives up, finds its own write.
     let lost = AtomicUsize::new(0);
-    let proxy = Proxy::start(&lab.table_endpoint, move |seen| {
+    let proxy = Proxy::start(&env.table_endpoint, move |seen| {
         if seen.operation == "ExecuteTransaction" && lost.fetch_add(1, Ordering::SeqCst) < 4 {
             Act::fault_after(500, "InternalServerError")
         } else {
@@ -454,21 +456,21 @@ async fn a_write_whose_answer_is_lost_is_recorded_once_and_counted() {
         }
     })
     .await;
-    let handler = lab.handler_of(
-        lab.source_at(lab.service.endpoint()),
-        lab.table_at(&proxy.endpoint),
+    let handler = env.handler_of(
+        env.source_at(env.service.endpoint()),
+        env.table_at(&proxy.endpoint),
     );
-    let summary = lab::run(&handler, &json!({})).await;
+    let summary = test_env::run(&handler, &json!({})).await;
     assert_eq!(summary.outcome, Outcome::Complete, "{:?}", summary.problems);
     assert_eq!(changes(&summary), [(ChangeKind::FirstSeen, 1)]);
 }
 
 #[tokio::test]
 async fn a_run_whose_records_answer_is_lost_is_recorded_once() {
-    let lab = Lab::new().await;
-    lab.create("c");
+    let env = TestEnv::new().await;
+    env.create("c");
     let lost = AtomicUsize::new(0);
-    let proxy = Proxy::start(&lab.table_endpoint, move |seen| {
+    let proxy = Proxy::start(&env.table_endpoint, move |seen| {
         if seen.operation == "ExecuteStatement" && lost.fetch_add(1, Ordering::SeqCst) < 7 {
             Act::fault_after(500, "InternalServerError")
         } else {
@@ -476,38 +478,38 @@ async fn a_run_whose_records_answer_is_lost_is_recorded_once() {
         }
     })
     .await;
-    let source = lab.source_at(lab.service.endpoint());
-    let handler = lab.handler_of(source, lab.table_at(&proxy.endpoint));
-    let summary = lab::run(&handler, &json!({})).await;
+    let source = env.source_at(env.service.endpoint());
+    let handler = env.handler_of(source, env.table_at(&proxy.endpoint));
+    let summary = test_env::run(&handler, &json!({})).await;
     assert_eq!(summary.outcome, Outcome::Complete, "{:?}", summary.problems);
-    let runs = lab.runs().await;
+    let runs = env.runs().await;
     assert_eq!(runs.len(), 1);
     assert_eq!(Some(runs[0].digest()), summary.digest);
-    let next = lab.run().await;
+    let next = env.run().await;
     assert_eq!(next.sequence, Some(2));
-    lab.runs().await;
+    env.runs().await;
 }
 
 #[tokio::test]
 async fn throttled_requests_are_sent_again_until_they_pass() {
-    let lab = Lab::new().await;
-    let arns: Vec<String> = (0..60).map(|n| lab.create(&format!("c{n}"))).collect();
-    lab.run().await;
-    lab.set_status(&arns[7], "ERROR");
-    let proxy = Proxy::start(&lab.table_endpoint, |seen| match seen.number % 10 {
+    let env = TestEnv::new().await;
+    let arns: Vec<String> = (0..60).map(|n| env.create(&format!("c{n}"))).collect();
+    env.run().await;
+    env.set_status(&arns[7], "ERROR");
+    let proxy = Proxy::start(&env.table_endpoint, |seen| match seen.number % 10 {
         0 | 3 => Act::fault(400, "ProvisionedThroughputExceededException"),
         5 => Act::fault(400, "ThrottlingException"),
         7 => Act::fault(500, "InternalServerError"),
         _ => Act::Pass,
     })
     .await;
-    lab.clock.advance(lab::HOUR);
-    let source = lab.source_at(lab.service.endpoint());
-    let handler = lab.handler_of(source, lab.table_at(&proxy.endpoint));
-    let summary = lab::run(&handler, &json!({})).await;
+    env.clock.advance(test_env::HOUR);
+    let source = env.source_at(env.service.endpoint());
+    let handler = env.handler_of(source, env.table_at(&proxy.endpoint));
+    let summary = test_env::run(&handler, &json!({})).await;
     assert_eq!(summary.outcome, Outcome::Complete, "{:?}", summary.problems);
     assert_eq!(changes(&summary), [(ChangeKind::StatusChanged, 1)]);
-    let seen = lab.connections().await;
+    let seen = env.connections().await;
     assert!(
         seen.iter()
             .all(|row| row.last_seen_at == Some(time("2026-10-01T11:00:00Z")))
@@ -516,15 +518,15 @@ async fn throttled_requests_are_sent_again_until_they_pass() {
 
 #[tokio::test]
 async fn statements_that_fail_alone_in_a_batch_are_sent_again_alone() {
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     for n in 0..30 {
-        lab.create(&format!("c{n}"));
+        env.create(&format!("c{n}"));
     }
-    lab.run().await;
+    env.run().await;
     // The first batch is not carried out; its answer says so for each of its
     // statements, half of them throttled, half met by a transaction.
     let batches = AtomicUsize::new(0);
-    let proxy = Proxy::start(&lab.table_endpoint, move |seen| {
+    let proxy = Proxy::start(&env.table_endpoint, move |seen| {
         if seen.operation != "BatchExecuteStatement" || batches.fetch_add(1, Ordering::SeqCst) > 0 {
             return Act::Pass;
         }
@@ -541,12 +543,12 @@ async fn statements_that_fail_alone_in_a_batch_are_sent_again_alone() {
         Act::Answer(200, json!({"Responses": responses}).to_string())
     })
     .await;
-    lab.clock.advance(lab::HOUR);
-    let source = lab.source_at(lab.service.endpoint());
-    let handler = lab.handler_of(source, lab.table_at(&proxy.endpoint));
-    let summary = lab::run(&handler, &json!({})).await;
+    env.clock.advance(test_env::HOUR);
+    let source = env.source_at(env.service.endpoint());
+    let handler = env.handler_of(source, env.table_at(&proxy.endpoint));
+    let summary = test_env::run(&handler, &json!({})).await;
     assert_eq!(summary.outcome, Outcome::Complete, "{:?}", summary.problems);
-    let seen = lab.connections().await;
+    let seen = env.connections().await;
     assert!(
         seen.iter()
             .all(|row| row.last_seen_at == Some(time("2026-10-01T11:00:00Z")))
@@ -555,10 +557,10 @@ async fn statements_that_fail_alone_in_a_batch_are_sent_again_alone() {
 
 #[tokio::test]
 async fn a_transaction_that_meets_another_is_sent_again() {
-    let lab = Lab::new().await;
-    lab.create("c");
+    let env = TestEnv::new().await;
+    env.create("c");
     let met = AtomicUsize::new(0);
-    let proxy = Proxy::start(&lab.table_endpoint, move |seen| {
+    let proxy = Proxy::start(&env.table_endpoint, move |seen| {
         if seen.operation != "ExecuteTransaction" || met.fetch_add(1, Ordering::SeqCst) > 5 {
             return Act::Pass;
         }
@@ -570,19 +572,19 @@ async fn a_transaction_that_meets_another_is_sent_again() {
         Act::Answer(400, body.to_string())
     })
     .await;
-    let source = lab.source_at(lab.service.endpoint());
-    let handler = lab.handler_of(source, lab.table_at(&proxy.endpoint));
-    let summary = lab::run(&handler, &json!({})).await;
+    let source = env.source_at(env.service.endpoint());
+    let handler = env.handler_of(source, env.table_at(&proxy.endpoint));
+    let summary = test_env::run(&handler, &json!({})).await;
     assert_eq!(summary.outcome, Outcome::Complete, "{:?}", summary.problems);
     assert_eq!(changes(&summary), [(ChangeKind::FirstSeen, 1)]);
 }
 
 #[tokio::test]
 async fn with_too_little_time_the_run_ends_partial_and_the_next_one_takes_up_the_rest() {
-    let lab = Lab::new().await;
-    let arns: Vec<String> = (0..80).map(|n| lab.create(&format!("c{n}"))).collect();
+    let env = TestEnv::new().await;
+    let arns: Vec<String> = (0..80).map(|n| env.create(&format!("c{n}"))).collect();
     // Twenty writes pass; then the table takes no changes any more.
-    let proxy = Proxy::start(&lab.table_endpoint, |seen| {
+    let proxy = Proxy::start(&env.table_endpoint, |seen| {
         if seen.operation == "ExecuteTransaction" && seen.number > 20 {
             Act::fault(400, "ThrottlingException")
         } else {
@@ -590,10 +592,10 @@ async fn with_too_little_time_the_run_ends_partial_and_the_next_one_takes_up_the
         }
     })
     .await;
-    let source = lab.source_at(lab.service.endpoint());
-    let handler = lab.handler_of(source, lab.table_at(&proxy.endpoint));
+    let source = env.source_at(env.service.endpoint());
+    let handler = env.handler_of(source, env.table_at(&proxy.endpoint));
     let answer = handler.handle(&json!({}), Duration::from_secs(5)).await;
-    let Ok(Answer::One(summary)) = answer else {
+    let Ok(Response::One(summary)) = answer else {
         panic!("PARTIAL answers normally: {answer:?}");
     };
     assert_eq!(summary.outcome, Outcome::Partial);
@@ -605,13 +607,13 @@ async fn with_too_little_time_the_run_ends_partial_and_the_next_one_takes_up_the
     let recorded = summary.changes[&ChangeKind::FirstSeen];
     assert!(0 < recorded && recorded < 80, "{recorded}");
     assert_eq!(summary.unwritten, 80 - recorded);
-    let runs = lab.runs().await;
+    let runs = env.runs().await;
     assert_eq!(runs[0].unwritten, summary.unwritten);
-    let next = lab.run().await;
+    let next = env.run().await;
     assert_eq!(next.outcome, Outcome::Complete);
     assert_eq!(changes(&next), [(ChangeKind::FirstSeen, summary.unwritten)]);
     for arn in &arns {
-        assert_eq!(lab.story(arn).await.len(), 1);
+        assert_eq!(env.story(arn).await.len(), 1);
     }
 }
 
@@ -621,13 +623,13 @@ async fn a_table_that_denies_or_is_not_there_fails_the_run_at_once() {
         ("AccessDeniedException", "AccessDeniedException"),
         ("ResourceNotFoundException", "ResourceNotFoundException"),
     ] {
-        let lab = Lab::new().await;
+        let env = TestEnv::new().await;
         for n in 0..40 {
-            lab.create(&format!("c{n}"));
+            env.create(&format!("c{n}"));
         }
-        let proxy = Proxy::start(&lab.table_endpoint, move |_| Act::fault(400, code)).await;
-        let source = lab.source_at(lab.service.endpoint());
-        let handler = lab.handler_of(source, lab.table_at(&proxy.endpoint));
+        let proxy = Proxy::start(&env.table_endpoint, move |_| Act::fault(400, code)).await;
+        let source = env.source_at(env.service.endpoint());
+        let handler = env.handler_of(source, env.table_at(&proxy.endpoint));
         let answer = handler.handle(&json!({}), Duration::from_secs(60)).await;
         let Err(error @ HandlerError::RunFailed(_)) = answer else {
             panic!("FAILED is the function's error: {answer:?}");
@@ -639,18 +641,18 @@ async fn a_table_that_denies_or_is_not_there_fails_the_run_at_once() {
 
 #[tokio::test]
 async fn a_table_that_can_be_read_but_not_written_fails_the_run_with_few_requests() {
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     for n in 0..200 {
-        lab.create(&format!("c{n}"));
+        env.create(&format!("c{n}"));
     }
-    let proxy = Proxy::start(&lab.table_endpoint, |seen| match seen.operation.as_str() {
+    let proxy = Proxy::start(&env.table_endpoint, |seen| match seen.operation.as_str() {
         "Query" => Act::Pass,
         _ => Act::fault(400, "AccessDeniedException"),
     })
     .await;
-    let source = lab.source_at(lab.service.endpoint());
-    let handler = lab.handler_of(source, lab.table_at(&proxy.endpoint));
-    let summary = lab::run(&handler, &json!({})).await;
+    let source = env.source_at(env.service.endpoint());
+    let handler = env.handler_of(source, env.table_at(&proxy.endpoint));
+    let summary = test_env::run(&handler, &json!({})).await;
     assert_eq!(summary.outcome, Outcome::Failed);
     assert_eq!(summary.digest, None, "it could not be recorded");
     assert!(proxy.count() < 20, "{} requests", proxy.count());
@@ -658,7 +660,7 @@ async fn a_table_that_can_be_read_but_not_written_fails_the_run_with_few_request
 
 #[tokio::test]
 async fn a_connection_is_gone_only_when_every_region_that_listed_it_says_so() {
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     let both = ["eu-west-1", "us-east-1"];
     // It lives in a region whose connections the others need not list.
     let id = arn("eu-south-1", "c");
@@ -675,10 +677,10 @@ async fn a_connection_is_gone_only_when_every_region_that_listed_it_says_so() {
     };
     let run = async |lines: Box<dyn Fn(&support::script::Asked) -> Reply + Send + Sync>,
                      regions: &[&str]| {
-        lab.clock.advance(lab::HOUR);
+        env.clock.advance(test_env::HOUR);
         let script = Script::start(lines).await;
-        let handler = lab.handler_of(lab.source_at(&script.endpoint), lab.table.clone());
-        changes(&lab::run(&handler, &json!({"regions": regions})).await)
+        let handler = env.handler_of(env.source_at(&script.endpoint), env.table.clone());
+        changes(&test_env::run(&handler, &json!({"regions": regions})).await)
     };
     let everywhere: &'static [&'static str] = &["eu-west-1", "us-east-1"];
     assert_eq!(run(Box::new(show(everywhere)), &both).await.len(), 1);
@@ -696,14 +698,14 @@ async fn a_connection_is_gone_only_when_every_region_that_listed_it_says_so() {
 
 #[tokio::test]
 async fn a_mass_deletion_is_held_back_until_somebody_accepts_it() {
-    let lab = Lab::new().await;
-    let arns: Vec<String> = (0..30).map(|n| lab.create(&format!("c{n}"))).collect();
-    lab.run().await;
+    let env = TestEnv::new().await;
+    let arns: Vec<String> = (0..30).map(|n| env.create(&format!("c{n}"))).collect();
+    env.run().await;
     for arn in &arns[..20] {
-        lab.delete(arn);
+        env.delete(arn);
     }
-    lab.set_status(&arns[25], "ERROR");
-    let held = lab.run().await;
+    env.set_status(&arns[25], "ERROR");
+    let held = env.run().await;
     assert_eq!(held.outcome, Outcome::Partial);
     assert_eq!(held.tombstones_held_back, 20);
     assert!(
@@ -716,14 +718,14 @@ async fn a_mass_deletion_is_held_back_until_somebody_accepts_it() {
         [(ChangeKind::StatusChanged, 1)],
         "the rest is recorded"
     );
-    assert_eq!(lab.runs().await[1].tombstones_held_back, 20);
+    assert_eq!(env.runs().await[1].tombstones_held_back, 20);
     // Again: it stays held back.
-    assert_eq!(lab.run().await.tombstones_held_back, 20);
-    lab.clock.advance(lab::HOUR);
-    let accepted = lab::run(&lab.handler(), &json!({"accept_deletions": true})).await;
+    assert_eq!(env.run().await.tombstones_held_back, 20);
+    env.clock.advance(test_env::HOUR);
+    let accepted = test_env::run(&env.handler(), &json!({"accept_deletions": true})).await;
     assert_eq!(accepted.outcome, Outcome::Complete);
     assert_eq!(changes(&accepted), [(ChangeKind::Deleted, 20)]);
-    let deleted = &lab.changes(&arns[0]).await[1];
+    let deleted = &env.changes(&arns[0]).await[1];
     assert_eq!(
         deleted.previously_seen_at,
         Some(time("2026-10-01T10:00:00Z"))
@@ -740,14 +742,14 @@ async fn the_guard_lets_few_deletions_pass_whatever_their_share_and_can_be_set()
         (TombstoneGuard::Share(1.0), 20, 20, 0),
         (TombstoneGuard::Off, 20, 20, 0),
     ] {
-        let lab = Lab::new().await;
-        let arns: Vec<String> = (0..there).map(|n| lab.create(&format!("c{n}"))).collect();
-        let mut handler = lab.handler();
-        handler.inventory.policy.guard = guard;
-        lab::run(&handler, &json!({})).await;
-        arns[..gone].iter().for_each(|arn| lab.delete(arn));
-        lab.clock.advance(lab::HOUR);
-        let summary = lab::run(&handler, &json!({})).await;
+        let env = TestEnv::new().await;
+        let arns: Vec<String> = (0..there).map(|n| env.create(&format!("c{n}"))).collect();
+        let mut handler = env.handler();
+        handler.inventory.options.guard = guard;
+        test_env::run(&handler, &json!({})).await;
+        arns[..gone].iter().for_each(|arn| env.delete(arn));
+        env.clock.advance(test_env::HOUR);
+        let summary = test_env::run(&handler, &json!({})).await;
         assert_eq!(
             summary.tombstones_held_back, held_back,
             "{guard:?} {there} {gone}"
@@ -757,20 +759,20 @@ async fn the_guard_lets_few_deletions_pass_whatever_their_share_and_can_be_set()
 
 #[tokio::test]
 async fn a_change_whose_snapshot_was_removed_by_hand_is_told_and_the_rest_goes_on() {
-    let lab = Lab::new().await;
-    let arns: Vec<String> = (0..3).map(|n| lab.create(&format!("c{n}"))).collect();
-    lab.run().await;
-    let client = lab.table.client();
+    let env = TestEnv::new().await;
+    let arns: Vec<String> = (0..3).map(|n| env.create(&format!("c{n}"))).collect();
+    env.run().await;
+    let client = env.table.client();
     client
         .delete_item()
-        .table_name(lab.table.name().as_str())
+        .table_name(env.table.name().as_str())
         .key("pk", codec::s(format!("ACCOUNT#{ACCOUNT}")))
         .key("sk", codec::s(format!("CONNECTION#{}", arns[1])))
         .send()
         .await
         .expect("removed");
-    lab.set_status(&arns[2], "ERROR");
-    let summary = lab.run().await;
+    env.set_status(&arns[2], "ERROR");
+    let summary = env.run().await;
     assert_eq!(summary.outcome, Outcome::Partial);
     assert!(
         summary.problems[0].contains(&arns[1]) && summary.problems[0].contains("altered"),
@@ -779,7 +781,7 @@ async fn a_change_whose_snapshot_was_removed_by_hand_is_told_and_the_rest_goes_o
     );
     assert_eq!(changes(&summary), [(ChangeKind::StatusChanged, 1)]);
     assert_eq!(
-        lab.story(&arns[1]).await.len(),
+        env.story(&arns[1]).await.len(),
         1,
         "nothing is written over it"
     );
@@ -787,21 +789,21 @@ async fn a_change_whose_snapshot_was_removed_by_hand_is_told_and_the_rest_goes_o
 
 #[tokio::test]
 async fn a_change_that_was_put_in_by_hand_is_told_and_the_rest_goes_on() {
-    let lab = Lab::new().await;
-    let arns: Vec<String> = (0..3).map(|n| lab.create(&format!("c{n}"))).collect();
-    lab.run().await;
-    let mut forged = codec::change_item(&lab.changes(&arns[1]).await[0]);
+    let env = TestEnv::new().await;
+    let arns: Vec<String> = (0..3).map(|n| env.create(&format!("c{n}"))).collect();
+    env.run().await;
+    let mut forged = codec::change_item(&env.changes(&arns[1]).await[0]);
     forged.insert("sk".to_owned(), codec::s("CHANGE#0000000002"));
-    let client = lab.table.client();
+    let client = env.table.client();
     let put = client
         .put_item()
-        .table_name(lab.table.name().as_str())
+        .table_name(env.table.name().as_str())
         .set_item(Some(forged));
     put.send().await.expect("put in");
     for arn in &arns {
-        lab.set_status(arn, "ERROR");
+        env.set_status(arn, "ERROR");
     }
-    let summary = lab.run().await;
+    let summary = env.run().await;
     assert_eq!(summary.outcome, Outcome::Partial);
     assert!(
         summary.problems[0].contains(&arns[1]) && summary.problems[0].contains("a change 2"),
@@ -813,22 +815,22 @@ async fn a_change_that_was_put_in_by_hand_is_told_and_the_rest_goes_on() {
 
 #[tokio::test]
 async fn a_run_records_how_each_listing_went_and_the_account_knows_the_last_runs() {
-    let lab = Lab::new().await;
-    lab.create("c");
-    let first = lab.run().await;
+    let env = TestEnv::new().await;
+    env.create("c");
+    let first = env.run().await;
     let denied = (ACCOUNT.to_owned(), REGION.to_owned());
-    lab.stand_in
-        .world()
+    env.codeconnections
+        .state()
         .options_mut()
         .region_access
         .insert(denied, RegionAccess::Denied);
-    lab.clock.advance(lab::HOUR);
+    env.clock.advance(test_env::HOUR);
     let event = json!({"regions": [REGION, "us-east-1"]});
-    let second = lab::run(&lab.handler(), &event).await;
-    let runs = lab.runs().await;
+    let second = test_env::run(&env.handler(), &event).await;
+    let runs = env.runs().await;
     assert_eq!(runs[1].listings, second.listings);
     assert_eq!(runs[1].outcome, Outcome::Partial);
-    let record = lab
+    let record = env
         .table
         .read_record(&account())
         .await
@@ -839,8 +841,8 @@ async fn a_run_records_how_each_listing_went_and_the_account_knows_the_last_runs
     assert_eq!(record.last_attempt.run_id, second.run_id);
     let complete = record.last_complete.expect("one was complete");
     assert_eq!(complete.run_id, first.run_id);
-    assert_eq!(lab.table.accounts().await.expect("read"), [account()]);
-    let state = lab.table.read_account(&account()).await.expect("read");
+    assert_eq!(env.table.accounts().await.expect("read"), [account()]);
+    let state = env.table.read_account(&account()).await.expect("read");
     let snapshots = codeconnections_inventory::domain::run::SnapshotsRecord::of(&state.snapshots);
     assert_eq!(runs[1].snapshots, Some(snapshots));
 }

@@ -97,7 +97,7 @@ fn a_rules_tick_means_what_is_configured() {
         Request {
             account: None,
             regions: None,
-            also: Vec::new(),
+            extra_regions: Vec::new(),
             filter: Filter::default(),
             accept_deletions: false,
             trigger: Trigger::Schedule {
@@ -171,7 +171,7 @@ fn a_scheduler_with_an_empty_object_asks_for_what_is_configured() {
         Request {
             account: None,
             regions: None,
-            also: Vec::new(),
+            extra_regions: Vec::new(),
             filter: Filter::default(),
             accept_deletions: false,
             trigger: Trigger::Request,
@@ -192,7 +192,7 @@ fn a_connection_that_was_made_is_looked_for_in_its_own_region_too() {
     let request = read(&sample("cloudtrail-create-connection.json"));
     assert_eq!(request.account.as_ref().map(|a| a.as_str()), Some(ACCOUNT));
     assert_eq!(request.regions, None, "and in the configured ones");
-    assert_eq!(request.also, ["eu-west-1".parse().unwrap()]);
+    assert_eq!(request.extra_regions, ["eu-west-1".parse().unwrap()]);
     assert!(!request.accept_deletions);
     assert_eq!(
         *call(&request),
@@ -491,7 +491,10 @@ fn an_account_of_an_organization_is_listed_for_the_execution_that_asks_for_it() 
     let request = read(&sample("organization-account.json"));
     let account = request.account.as_ref().map(|account| account.as_str());
     assert_eq!(account, Some("210987654321"));
-    assert_eq!((&request.regions, &request.also), (&None, &Vec::new()));
+    assert_eq!(
+        (&request.regions, &request.extra_regions),
+        (&None, &Vec::new())
+    );
     let execution = "arn:aws:states:eu-west-1:123456789012:execution:codeconnections-inventory:\
                      2f8c1a6e-3b0d-4c59-8a72-0e5d9b7f1c34";
     assert_eq!(request.trigger.event_id(), Some(execution));

@@ -12,8 +12,8 @@ use codeconnections_inventory::domain::{ChangeKind, Outcome, RunRecord};
 use codeconnections_inventory::local::codeconnections::RegionAccess;
 use serde_json::{Value, json};
 use support::emulator::{Emulator, Environment, Invoked, SECRET_KEY, SESSION_TOKEN};
-use support::lab::{ACCOUNT, Lab, REGION};
 use support::proxy::{Act, Proxy};
+use support::test_env::{ACCOUNT, REGION, TestEnv};
 
 /// What a sample event must lead to.
 struct Expected {
@@ -173,10 +173,10 @@ fn tick(id: &str) -> Value {
 }
 
 /// The account and region of each listing request from now on.
-fn listings_of(lab: &Lab) -> Arc<Mutex<BTreeSet<(String, String)>>> {
+fn listings_of(env: &TestEnv) -> Arc<Mutex<BTreeSet<(String, String)>>> {
     let asked = Arc::new(Mutex::new(BTreeSet::new()));
     let noted = Arc::clone(&asked);
-    lab.stand_in.set_faults(move |request| {
+    env.codeconnections.set_faults(move |request| {
         assert_eq!(request.operation, "ListConnections");
         let place = (request.account.clone(), request.region.clone());
         noted.lock().expect("no panic").insert(place);
@@ -201,10 +201,10 @@ async fn every_sample_event_lists_what_it_names_and_is_recorded_with_what_trigge
             continue;
         }
         let expected = expected(&name);
-        let lab = Lab::new().await;
-        let arn = lab.create("storefront");
-        let asked = listings_of(&lab);
-        let environment = Environment::of(&lab).with("REGIONS", "eu-west-1, eu-central-1");
+        let env = TestEnv::new().await;
+        let arn = env.create("storefront");
+        let asked = listings_of(&env);
+        let environment = Environment::of(&env).with("REGIONS", "eu-west-1, eu-central-1");
         let emulator = Emulator::start(environment).await;
 
         let answer = emulator.invoke(&event).await.answer();
@@ -218,7 +218,7 @@ async fn every_sample_event_lists_what_it_names_and_is_recorded_with_what_trigge
             .map(|region| (ACCOUNT.to_owned(), (*region).to_owned()))
             .collect();
         assert_eq!(*asked.lock().expect("no panic"), places, "{name}");
-        let runs = lab.runs().await;
+        let runs = env.runs().await;
         let [run] = runs.as_slice() else {
             panic!("{name}: one run, not {runs:?}");
         };
@@ -228,7 +228,7 @@ async fn every_sample_event_lists_what_it_names_and_is_recorded_with_what_trigge
         assert_eq!(regions_of(run), expected.regions, "{name}");
         let trigger = serde_json::to_value(&run.trigger).expect("JSON");
         assert_eq!(trigger, expected.trigger, "{name}");
-        let changes = lab.changes(&arn).await;
+        let changes = env.changes(&arn).await;
         let event_id = changes[0].event_id.as_deref();
         let trigger = &expected.trigger;
         let expected_id = trigger["event_id"].as_str();
@@ -238,18 +238,18 @@ async fn every_sample_event_lists_what_it_names_and_is_recorded_with_what_trigge
         let again = emulator.invoke(&event).await.answer();
 
         assert_eq!(again["already_recorded"], expected.has_id, "{name}");
-        let runs = lab.runs().await.len();
+        let runs = env.runs().await.len();
         assert_eq!(runs, if expected.has_id { 1 } else { 2 }, "{name}");
-        assert_eq!(lab.changes(&arn).await.len(), 1, "{name}");
+        assert_eq!(env.changes(&arn).await.len(), 1, "{name}");
     }
 }
 
 #[tokio::test]
 async fn an_event_that_is_not_known_is_an_error_that_names_the_field_and_nothing_is_written() {
-    let lab = Lab::new().await;
-    lab.create("storefront");
-    let table = Proxy::start(&lab.table_endpoint, |_| Act::Pass).await;
-    let environment = Environment::of(&lab).with("AWS_ENDPOINT_URL_DYNAMODB", &table.endpoint);
+    let env = TestEnv::new().await;
+    env.create("storefront");
+    let table = Proxy::start(&env.table_endpoint, |_| Act::Pass).await;
+    let environment = Environment::of(&env).with("AWS_ENDPOINT_URL_DYNAMODB", &table.endpoint);
     let emulator = Emulator::start(environment).await;
     let mut foreign = tick("1");
     foreign["account"] = "999999999999".into();
@@ -293,7 +293,7 @@ async fn an_event_that_is_not_known_is_an_error_that_names_the_field_and_nothing
         assert_eq!(message.lines().count(), 1, "{message}");
     }
     assert_eq!(table.count(), 0, "the table was not even asked");
-    assert_eq!(lab.stand_in.requests(), 0, "and nothing was listed");
+    assert_eq!(env.codeconnections.requests(), 0, "and nothing was listed");
 
     // The same process goes on to deal with what it knows.
     let answer = emulator.invoke(&json!({})).await.answer();
@@ -302,15 +302,15 @@ async fn an_event_that_is_not_known_is_an_error_that_names_the_field_and_nothing
 
 #[tokio::test]
 async fn a_failed_run_is_a_function_error_and_is_recorded_nevertheless() {
-    let lab = Lab::new().await;
-    lab.create("storefront");
-    deny(&lab, REGION);
-    let emulator = Emulator::start(Environment::of(&lab)).await;
+    let env = TestEnv::new().await;
+    env.create("storefront");
+    deny(&env, REGION);
+    let emulator = Emulator::start(Environment::of(&env)).await;
 
     let (error_type, message) = emulator.invoke(&tick("1")).await.error();
 
     assert_eq!(error_type, "RunFailed");
-    let runs = lab.runs().await;
+    let runs = env.runs().await;
     let [run] = runs.as_slice() else {
         panic!("one run, not {runs:?}");
     };
@@ -325,37 +325,41 @@ async fn a_failed_run_is_a_function_error_and_is_recorded_nevertheless() {
     ] {
         assert!(message.contains(named), "{named}: {message}");
     }
-    assert_eq!(lab.connections().await, []);
+    assert_eq!(env.connections().await, []);
 
     // A FAILED run is tried again by EventBridge: the same event must not
     // count as dealt with.
-    lab.stand_in.world().options_mut().region_access.clear();
+    env.codeconnections
+        .state()
+        .options_mut()
+        .region_access
+        .clear();
     let answer = emulator.invoke(&tick("1")).await.answer();
     assert_eq!(answer["outcome"], "COMPLETE");
     assert_eq!(answer["changes"], json!({"FIRST_SEEN": 1}));
-    assert_eq!(lab.runs().await.len(), 2);
+    assert_eq!(env.runs().await.len(), 2);
 }
 
 #[tokio::test]
 async fn an_account_that_the_function_has_no_credentials_for_is_refused() {
-    let lab = Lab::new().await;
-    let emulator = Emulator::start(Environment::of(&lab).with("ACCOUNTS", "999999999999")).await;
+    let env = TestEnv::new().await;
+    let emulator = Emulator::start(Environment::of(&env).with("ACCOUNTS", "999999999999")).await;
     let (error_type, message) = emulator.invoke(&json!({})).await.error();
     assert_eq!(error_type, "NoRoleFor");
     assert!(
         message.contains("999999999999") && message.contains("MEMBER_ROLE_NAME"),
         "{message}"
     );
-    assert_eq!(lab.stand_in.requests(), 0, "nothing was listed");
-    assert!(lab.table.accounts().await.unwrap().is_empty());
+    assert_eq!(env.codeconnections.requests(), 0, "nothing was listed");
+    assert!(env.table.accounts().await.unwrap().is_empty());
 }
 
 #[tokio::test]
 async fn a_partial_run_answers_with_what_it_lacks() {
-    let lab = Lab::new().await;
-    lab.create("storefront");
-    deny(&lab, "eu-south-1");
-    let environment = Environment::of(&lab).with("REGIONS", "eu-south-1,eu-west-1");
+    let env = TestEnv::new().await;
+    env.create("storefront");
+    deny(&env, "eu-south-1");
+    let environment = Environment::of(&env).with("REGIONS", "eu-south-1,eu-west-1");
     let emulator = Emulator::start(environment).await;
 
     let answer = emulator.invoke(&tick("1")).await.answer();
@@ -373,7 +377,7 @@ async fn a_partial_run_answers_with_what_it_lacks() {
     assert_eq!(listing(1), (&json!("eu-west-1"), &json!(true)));
     let error = &answer["listings"][0]["error"];
     assert_eq!(error["code"], "AccessDeniedException");
-    let runs = lab.runs().await;
+    let runs = env.runs().await;
     assert_eq!(runs.len(), 1);
     assert_eq!(runs[0].outcome, Outcome::Partial);
     assert_eq!(answer["digest"], runs[0].digest().to_string());
@@ -381,8 +385,8 @@ async fn a_partial_run_answers_with_what_it_lacks() {
 
 #[tokio::test]
 async fn invalid_settings_end_the_process_with_one_line_that_names_them_all() {
-    let lab = Lab::new().await;
-    let table = Proxy::start(&lab.table_endpoint, |_| Act::Pass).await;
+    let env = TestEnv::new().await;
+    let table = Proxy::start(&env.table_endpoint, |_| Act::Pass).await;
     let wrong = [
         ("TABLE_NAME", ""),
         ("REGIONS", "eu-west-1,Ireland"),
@@ -392,7 +396,7 @@ async fn invalid_settings_end_the_process_with_one_line_that_names_them_all() {
         ("AWS_ACCOUNT_ID", "me"),
         ("LOG_LEVEL", "loud"),
     ];
-    let environment = Environment::of(&lab).with("AWS_ENDPOINT_URL_DYNAMODB", &table.endpoint);
+    let environment = Environment::of(&env).with("AWS_ENDPOINT_URL_DYNAMODB", &table.endpoint);
     let environment = wrong
         .iter()
         .fold(environment, |all, (name, value)| all.with(name, value));
@@ -413,7 +417,7 @@ async fn invalid_settings_end_the_process_with_one_line_that_names_them_all() {
         let rejected = value.rsplit(',').next().expect("a value");
         assert!(error.contains(rejected), "{value}: {error}");
     }
-    assert_eq!((table.count(), lab.stand_in.requests()), (0, 0));
+    assert_eq!((table.count(), env.codeconnections.requests()), (0, 0));
 }
 
 /// The request at which something happens to the function.
@@ -429,7 +433,7 @@ struct Trap {
 /// Both services behind proxies that hold the request which a trap is set
 /// for.
 struct Trapped {
-    lab: Lab,
+    env: TestEnv,
     trap: Arc<Mutex<Option<Trap>>>,
     table: Proxy,
     service: Proxy,
@@ -440,7 +444,7 @@ struct Trapped {
 
 impl Trapped {
     async fn new() -> Self {
-        let lab = Lab::new().await;
+        let env = TestEnv::new().await;
         let trap: Arc<Mutex<Option<Trap>>> = Arc::default();
         let policy = |trap: Arc<Mutex<Option<Trap>>>| {
             move |seen: &support::proxy::Seen| {
@@ -458,18 +462,18 @@ impl Trapped {
             }
         };
         Self {
-            table: Proxy::start(&lab.table_endpoint, policy(Arc::clone(&trap))).await,
-            service: Proxy::start(lab.service.endpoint(), policy(Arc::clone(&trap))).await,
-            steady: lab.create("steady"),
-            changing: ["one", "two", "three"].map(|name| lab.create(name)),
+            table: Proxy::start(&env.table_endpoint, policy(Arc::clone(&trap))).await,
+            service: Proxy::start(env.service.endpoint(), policy(Arc::clone(&trap))).await,
+            steady: env.create("steady"),
+            changing: ["one", "two", "three"].map(|name| env.create(name)),
             statuses: vec!["PENDING"],
             trap,
-            lab,
+            env,
         }
     }
 
     fn environment(&self) -> Environment {
-        Environment::of(&self.lab)
+        Environment::of(&self.env)
             .with("MAX_CONCURRENCY", "1")
             .with("AWS_ENDPOINT_URL_DYNAMODB", &self.table.endpoint)
             .with("AWS_ENDPOINT_URL_CODECONNECTIONS", &self.service.endpoint)
@@ -482,7 +486,7 @@ impl Trapped {
             _ => "AVAILABLE",
         };
         for arn in &self.changing {
-            self.lab.set_status(arn, next);
+            self.env.set_status(arn, next);
         }
         self.statuses.push(next);
     }
@@ -514,7 +518,7 @@ impl Trapped {
     async fn assert_each_change_recorded_once(&self, when: &str) {
         let first = |status: &str| (ChangeKind::FirstSeen, Some(status.to_owned()));
         assert_eq!(
-            self.lab.story(&self.steady).await,
+            self.env.story(&self.steady).await,
             [first("PENDING")],
             "{when}"
         );
@@ -524,7 +528,7 @@ impl Trapped {
         });
         let happened: Vec<_> = steps.collect();
         for arn in &self.changing {
-            assert_eq!(self.lab.story(arn).await, happened, "{when}");
+            assert_eq!(self.env.story(arn).await, happened, "{when}");
         }
     }
 }
@@ -554,7 +558,7 @@ async fn after_a_run_that_lambda_ends_at_its_timeout_the_next_one_carries_on() {
 
     assert_eq!(ended, Invoked::TimedOut);
     assert_eq!(
-        trapped.lab.runs().await.len(),
+        trapped.env.runs().await.len(),
         1,
         "the second left no record"
     );
@@ -573,15 +577,15 @@ async fn after_a_run_that_lambda_ends_at_its_timeout_the_next_one_carries_on() {
     let answer = emulator.invoke(&tick("third")).await.answer();
     assert_eq!(answer["changes"], json!({}));
     trapped.assert_each_change_recorded_once("in the end").await;
-    assert_eq!(trapped.lab.runs().await.len(), 3);
+    assert_eq!(trapped.env.runs().await.len(), 3);
 }
 
 #[tokio::test]
 async fn without_credentials_in_its_environment_the_function_says_so_and_asks_nobody() {
-    let lab = Lab::new().await;
-    lab.create("storefront");
-    let elsewhere = Proxy::start(lab.service.endpoint(), |_| Act::Pass).await;
-    let environment = Environment::of(&lab)
+    let env = TestEnv::new().await;
+    env.create("storefront");
+    let elsewhere = Proxy::start(env.service.endpoint(), |_| Act::Pass).await;
+    let environment = Environment::of(&env)
         .without("AWS_ACCESS_KEY_ID")
         .without("AWS_SECRET_ACCESS_KEY")
         // Where the SDK's own chain would look.
@@ -598,15 +602,15 @@ async fn without_credentials_in_its_environment_the_function_says_so_and_asks_no
 
 #[tokio::test]
 async fn connections_that_were_closed_while_lambda_froze_the_function_cost_no_run() {
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     // More touches than one request takes, so that requests are under way at
     // the same time.
     for number in 0..60 {
-        lab.create(&format!("connection-{number}"));
+        env.create(&format!("connection-{number}"));
     }
-    let service = Proxy::start(lab.service.endpoint(), |_| Act::Pass).await;
-    let table = Proxy::start(&lab.table_endpoint, |_| Act::Pass).await;
-    let environment = Environment::of(&lab)
+    let service = Proxy::start(env.service.endpoint(), |_| Act::Pass).await;
+    let table = Proxy::start(&env.table_endpoint, |_| Act::Pass).await;
+    let environment = Environment::of(&env)
         .with("AWS_ENDPOINT_URL_CODECONNECTIONS", &service.endpoint)
         .with("AWS_ENDPOINT_URL_DYNAMODB", &table.endpoint);
     let emulator = Emulator::start(environment).await;
@@ -634,9 +638,9 @@ async fn connections_that_were_closed_while_lambda_froze_the_function_cost_no_ru
 
 #[tokio::test]
 async fn a_service_that_never_answers_leaves_the_time_to_record_that() {
-    let lab = Lab::new().await;
-    let service = Proxy::start(lab.service.endpoint(), |_| Act::Hang).await;
-    let environment = Environment::of(&lab)
+    let env = TestEnv::new().await;
+    let service = Proxy::start(env.service.endpoint(), |_| Act::Hang).await;
+    let environment = Environment::of(&env)
         .with("AWS_ENDPOINT_URL_CODECONNECTIONS", &service.endpoint)
         .with("AWS_LAMBDA_FUNCTION_TIMEOUT", "5");
     let emulator = Emulator::start(environment).await;
@@ -645,25 +649,25 @@ async fn a_service_that_never_answers_leaves_the_time_to_record_that() {
 
     assert_eq!(error_type, "RunFailed");
     assert!(message.contains("TimedOut"), "{message}");
-    let runs = lab.runs().await;
+    let runs = env.runs().await;
     assert_eq!(runs.len(), 1);
     assert_eq!(runs[0].outcome, Outcome::Failed);
 }
 
 #[tokio::test]
 async fn a_table_that_throttles_all_changes_ends_in_a_partial_run_before_the_timeout() {
-    let lab = Lab::new().await;
-    let arn = lab.create("storefront");
+    let env = TestEnv::new().await;
+    let arn = env.create("storefront");
     let throttled = Arc::new(Mutex::new(true));
     let still = Arc::clone(&throttled);
-    let table = Proxy::start(&lab.table_endpoint, move |seen| {
+    let table = Proxy::start(&env.table_endpoint, move |seen| {
         match seen.operation.as_str() {
             "ExecuteTransaction" if *still.lock().expect("no panic") => throttle(),
             _ => Act::Pass,
         }
     })
     .await;
-    let environment = Environment::of(&lab)
+    let environment = Environment::of(&env)
         .with("AWS_ENDPOINT_URL_DYNAMODB", &table.endpoint)
         .with("AWS_LAMBDA_FUNCTION_TIMEOUT", "10");
     let emulator = Emulator::start(environment).await;
@@ -674,24 +678,24 @@ async fn a_table_that_throttles_all_changes_ends_in_a_partial_run_before_the_tim
     assert_eq!(answer["unwritten"], 1);
     assert_eq!(answer["changes"], json!({}));
     assert_eq!(answer["connections"], json!({}));
-    let runs = lab.runs().await;
+    let runs = env.runs().await;
     assert_eq!(runs.len(), 1);
     assert_eq!((runs[0].outcome, runs[0].unwritten), (Outcome::Partial, 1));
-    assert_eq!(lab.changes(&arn).await, []);
+    assert_eq!(env.changes(&arn).await, []);
 
     *throttled.lock().expect("no panic") = false;
     let answer = emulator.invoke(&tick("1")).await.answer();
     assert_eq!(answer["outcome"], "COMPLETE");
     let first = (ChangeKind::FirstSeen, Some("PENDING".to_owned()));
-    assert_eq!(lab.story(&arn).await, [first]);
+    assert_eq!(env.story(&arn).await, [first]);
 }
 
 #[tokio::test]
 async fn a_table_that_throttles_everything_ends_in_a_failed_run_before_the_timeout() {
-    let lab = Lab::new().await;
-    lab.create("storefront");
-    let table = Proxy::start(&lab.table_endpoint, |_| throttle()).await;
-    let environment = Environment::of(&lab)
+    let env = TestEnv::new().await;
+    env.create("storefront");
+    let table = Proxy::start(&env.table_endpoint, |_| throttle()).await;
+    let environment = Environment::of(&env)
         .with("AWS_ENDPOINT_URL_DYNAMODB", &table.endpoint)
         .with("AWS_LAMBDA_FUNCTION_TIMEOUT", "15");
     let emulator = Emulator::start(environment).await;
@@ -703,26 +707,26 @@ async fn a_table_that_throttles_everything_ends_in_a_failed_run_before_the_timeo
         message.contains("ProvisionedThroughputExceededException"),
         "{message}"
     );
-    assert_eq!(lab.runs().await, []);
+    assert_eq!(env.runs().await, []);
 }
 
 #[tokio::test]
 async fn log_lines_are_json_name_their_run_and_hold_no_credentials_at_any_level() {
-    let lab = Lab::new().await;
-    lab.create("storefront");
+    let env = TestEnv::new().await;
+    env.create("storefront");
     // More faults than the SDK tells nobody of.
-    let service = Proxy::start(lab.service.endpoint(), |seen| match seen.number {
+    let service = Proxy::start(env.service.endpoint(), |seen| match seen.number {
         1..=4 => Act::Answer(503, String::new()),
         _ => Act::Pass,
     })
     .await;
-    let environment = Environment::of(&lab)
+    let environment = Environment::of(&env)
         .with("AWS_ENDPOINT_URL_CODECONNECTIONS", &service.endpoint)
         .with("LOG_LEVEL", "trace");
     let emulator = Emulator::start(environment).await;
 
     let complete = emulator.invoke(&tick("1")).await.answer();
-    deny(&lab, REGION);
+    deny(&env, REGION);
     let (_, failed) = emulator.invoke(&tick("2")).await.error();
     let (refused, _) = emulator.invoke(&json!({"region": REGION})).await.error();
     assert_eq!(refused, "InvalidEvent");
@@ -772,17 +776,17 @@ async fn log_lines_are_json_name_their_run_and_hold_no_credentials_at_any_level(
 #[tokio::test]
 async fn head_of_the_chain_is_logged_at_every_log_level() {
     for level in ["info", "warn", "error", "off"] {
-        let lab = Lab::new().await;
-        lab.create("storefront");
-        let environment = Environment::of(&lab)
+        let env = TestEnv::new().await;
+        env.create("storefront");
+        let environment = Environment::of(&env)
             .with("REGIONS", "eu-south-1,eu-west-1")
             .with("LOG_LEVEL", level);
         let emulator = Emulator::start(environment).await;
 
         let complete = emulator.invoke(&tick("1")).await.answer();
-        deny(&lab, "eu-south-1");
+        deny(&env, "eu-south-1");
         let partial = emulator.invoke(&tick("2")).await.answer();
-        deny(&lab, REGION);
+        deny(&env, REGION);
         emulator.invoke(&tick("3")).await.error();
 
         let ended = |line: &str| {
@@ -812,9 +816,9 @@ async fn head_of_the_chain_is_logged_at_every_log_level() {
     }
 }
 
-fn deny(lab: &Lab, region: &str) {
+fn deny(env: &TestEnv, region: &str) {
     let place = (ACCOUNT.to_owned(), region.to_owned());
-    let mut world = lab.stand_in.world();
+    let mut world = env.codeconnections.state();
     world
         .options_mut()
         .region_access

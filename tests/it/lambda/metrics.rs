@@ -9,14 +9,14 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use support::emulator::{Emulator, Environment};
-use support::lab::{ACCOUNT, Lab, REGION};
 use support::script;
 use support::stage::Stage;
+use support::test_env::{ACCOUNT, REGION, TestEnv};
 
 const NAMESPACE: &str = "CodeConnectionsInventory";
 
-fn environment(lab: &Lab) -> Environment {
-    Environment::of(lab)
+fn environment(env: &TestEnv) -> Environment {
+    Environment::of(env)
         .with("METRICS_NAMESPACE", NAMESPACE)
         .with("AWS_LAMBDA_FUNCTION_NAME", "inventory")
         .with("REGIONS", "eu-west-1,eu-south-1")
@@ -95,7 +95,7 @@ const RUN: [&str; 2] = ["IncompleteListings", "CompleteRuns"];
 
 #[tokio::test]
 async fn each_run_writes_one_line_that_says_what_is_there_and_what_changed() {
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     let entry = |id: &str, status: &str| script::entry(&script::arn(REGION, id), id, status);
     let stage = Stage::new(vec![
         entry("a", "AVAILABLE"),
@@ -104,7 +104,7 @@ async fn each_run_writes_one_line_that_says_what_is_there_and_what_changed() {
         entry("d", "PENDING"),
     ])
     .await;
-    let environment = environment(&lab).with("AWS_ENDPOINT_URL_CODECONNECTIONS", &stage.endpoint);
+    let environment = environment(&env).with("AWS_ENDPOINT_URL_CODECONNECTIONS", &stage.endpoint);
     let emulator = Emulator::start(environment).await;
 
     let first = emulator.invoke(&json!({})).await.answer();
@@ -133,16 +133,16 @@ async fn each_run_writes_one_line_that_says_what_is_there_and_what_changed() {
 
 #[tokio::test]
 async fn a_run_that_is_not_complete_says_how_old_the_last_complete_one_is() {
-    let lab = Lab::new().await;
-    lab.create("a");
-    lab.deny(REGION);
-    lab.deny("eu-south-1");
-    let emulator = Emulator::start(environment(&lab)).await;
+    let env = TestEnv::new().await;
+    env.create("a");
+    env.deny(REGION);
+    env.deny("eu-south-1");
+    let emulator = Emulator::start(environment(&env)).await;
     emulator.invoke(&json!({})).await.error();
-    lab.allow(REGION);
-    lab.allow("eu-south-1");
+    env.allow(REGION);
+    env.allow("eu-south-1");
     emulator.invoke(&json!({})).await.answer();
-    lab.deny("eu-south-1");
+    env.deny("eu-south-1");
     let partial = emulator.invoke(&json!({})).await.answer();
     assert_eq!(partial["outcome"], "PARTIAL");
 
@@ -161,9 +161,9 @@ async fn a_run_that_is_not_complete_says_how_old_the_last_complete_one_is() {
 
 #[tokio::test]
 async fn where_the_table_cannot_be_read_nothing_is_said_of_connections() {
-    let lab = Lab::new().await;
-    lab.create("a");
-    let environment = environment(&lab).with("TABLE_NAME", "not-there");
+    let env = TestEnv::new().await;
+    env.create("a");
+    let environment = environment(&env).with("TABLE_NAME", "not-there");
     let emulator = Emulator::start(environment).await;
     emulator.invoke(&json!({})).await.error();
     let lines = lines(&emulator, 1).await;
@@ -176,26 +176,26 @@ async fn where_the_table_cannot_be_read_nothing_is_said_of_connections() {
 
 #[tokio::test]
 async fn what_was_dealt_with_before_is_not_counted_again_and_without_a_namespace_nothing_is() {
-    let lab = Lab::new().await;
-    lab.create("a");
+    let env = TestEnv::new().await;
+    env.create("a");
     let tick = include_str!("../../../events/scheduled-rule.json");
     let tick: Value = serde_json::from_str(tick).expect("JSON");
-    let emulator = Emulator::start(environment(&lab)).await;
+    let emulator = Emulator::start(environment(&env)).await;
     emulator.invoke(&tick).await.answer();
     let again = emulator.invoke(&tick).await.answer();
     assert_eq!(again["already_recorded"], true);
     assert_eq!(understood(&emulator.end()).len(), 1);
 
-    let silent = Emulator::start(Environment::of(&lab)).await;
+    let silent = Emulator::start(Environment::of(&env)).await;
     silent.invoke(&json!({})).await.answer();
     assert_eq!(understood(&silent.end()), [] as [Value; 0]);
 }
 
 #[tokio::test]
 async fn only_unfiltered_runs_of_all_configured_regions_count_as_complete() {
-    let lab = Lab::new().await;
-    lab.create("a");
-    let emulator = Emulator::start(environment(&lab)).await;
+    let env = TestEnv::new().await;
+    env.create("a");
+    let emulator = Emulator::start(environment(&env)).await;
     let events = [
         json!({"regions": ["eu-west-1"]}),
         json!({}),

@@ -15,8 +15,8 @@ use codeconnections_inventory::local::codeconnections::{
 };
 use serde_json::{Value, json};
 use support::emulator::{Emulator, Environment};
-use support::lab::{ACCOUNT, Lab, REGION};
 use support::proxy::{Act, Proxy};
+use support::test_env::{ACCOUNT, REGION, TestEnv};
 
 const MEMBER: &str = "210987654321";
 const OTHER: &str = "345678901234";
@@ -25,7 +25,7 @@ const EXTERNAL_ID: &str = "inventory-of-example";
 /// A function that lists any account of the organization, and what it said
 /// to STS.
 struct Organization {
-    lab: Lab,
+    env: TestEnv,
     emulator: Emulator,
     assumed: Arc<Mutex<Vec<String>>>,
     _sts: Proxy,
@@ -33,51 +33,51 @@ struct Organization {
 
 impl Organization {
     async fn new() -> Self {
-        let lab = Lab::new().await;
-        lab.stand_in.world().options_mut().external_id = Some(EXTERNAL_ID.to_owned());
+        let env = TestEnv::new().await;
+        env.codeconnections.state().options_mut().external_id = Some(EXTERNAL_ID.to_owned());
         for account in [ACCOUNT, MEMBER, OTHER] {
             let input = CreateConnectionInput::new(&format!("of-{account}"), ProviderType::GitHub);
-            let made = lab
-                .stand_in
-                .world()
+            let made = env
+                .codeconnections
+                .state()
                 .create_connection(&Scope::new(account, REGION), input);
             made.expect("created");
         }
         let assumed = Arc::new(Mutex::new(Vec::new()));
         let noted = Arc::clone(&assumed);
-        let sts = Proxy::start(lab.service.endpoint(), move |seen| {
+        let sts = Proxy::start(env.service.endpoint(), move |seen| {
             let form = String::from_utf8_lossy(&seen.body).into_owned();
             noted.lock().expect("no panic").push(form);
             Act::Pass
         })
         .await;
-        let environment = Environment::of(&lab)
+        let environment = Environment::of(&env)
             .with("ACCOUNTS", "any")
             .with("MEMBER_ROLE_NAME", "readers/inventory")
             .with("EXTERNAL_ID", EXTERNAL_ID)
             .with("AWS_ENDPOINT_URL_STS", &sts.endpoint);
         Self {
             emulator: Emulator::start(environment).await,
-            lab,
+            env,
             assumed,
             _sts: sts,
         }
     }
 
     fn deny(&self, account: &str) {
-        let mut world = self.lab.stand_in.world();
+        let mut world = self.env.codeconnections.state();
         let denied = &mut world.options_mut().deny_assume_role;
         denied.insert(account.to_owned());
     }
 
     fn allow_all(&self) {
-        let mut world = self.lab.stand_in.world();
+        let mut world = self.env.codeconnections.state();
         world.options_mut().deny_assume_role.clear();
     }
 
     async fn runs(&self, account: &str) -> Vec<RunRecord> {
         let account: AccountId = account.parse().expect("an account");
-        let runs = self.lab.table.runs_of(&account, 100).await;
+        let runs = self.env.table.runs_of(&account, 100).await;
         runs.expect("read")
     }
 
@@ -137,7 +137,7 @@ async fn a_member_is_listed_through_its_role_in_a_session_named_as_the_run() {
 
 #[tokio::test]
 async fn role_of_a_member_is_one_of_the_partition_that_the_function_is_in() {
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     for (region, partition) in [
         ("eu-central-1", "aws"),
         ("us-gov-west-1", "aws-us-gov"),
@@ -149,13 +149,13 @@ async fn role_of_a_member_is_one_of_the_partition_that_the_function_is_in() {
         ("us-isof-south-1", "aws-iso-f"),
     ] {
         let (sender, mut asked) = tokio::sync::mpsc::unbounded_channel();
-        let sts = Proxy::start(lab.service.endpoint(), move |seen| {
+        let sts = Proxy::start(env.service.endpoint(), move |seen| {
             // The receiver is only gone when the test has failed.
             let _ = sender.send(String::from_utf8_lossy(&seen.body).into_owned());
             Act::Answer(403, String::new())
         })
         .await;
-        let environment = Environment::of(&lab)
+        let environment = Environment::of(&env)
             .with("AWS_REGION", region)
             .with("REGIONS", region)
             .with("ACCOUNTS", "any")
@@ -218,7 +218,12 @@ async fn an_account_that_denies_is_recorded_as_failed_with_the_reason_and_loses_
 #[tokio::test]
 async fn a_wrong_external_id_opens_no_account() {
     let organization = Organization::new().await;
-    organization.lab.stand_in.world().options_mut().external_id = Some("another".to_owned());
+    organization
+        .env
+        .codeconnections
+        .state()
+        .options_mut()
+        .external_id = Some("another".to_owned());
     let event = account(MEMBER, "first");
     let (error_type, _) = organization.emulator.invoke(&event).await.error();
     assert_eq!(error_type, "RunFailed");
@@ -259,6 +264,6 @@ async fn hundreds_of_accounts_pass_through_one_function() {
     }
     // One session each, whatever came before it in the same process.
     assert_eq!(organization.assumed().len(), 200);
-    let accounts = organization.lab.table.accounts().await.expect("read");
+    let accounts = organization.env.table.accounts().await.expect("read");
     assert_eq!(accounts.len(), 200);
 }

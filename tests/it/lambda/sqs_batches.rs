@@ -7,11 +7,11 @@ use crate::support;
 
 use std::time::Duration;
 
-use codeconnections_inventory::domain::{Cause, ChangeKind, Notice, Outcome, Trigger};
-use codeconnections_inventory::lambda::response::Answer;
+use codeconnections_inventory::domain::{Cause, ChangeKind, EventSummary, Outcome, Trigger};
+use codeconnections_inventory::lambda::response::Response;
 use codeconnections_inventory::lambda::sqs_batch::Batch;
 use serde_json::{Value, json};
-use support::lab::{ACCOUNT, HOUR, Lab, REGION};
+use support::test_env::{ACCOUNT, HOUR, REGION, TestEnv};
 
 const CREATED: &str = include_str!("../../../events/cloudtrail-create-connection.json");
 const TAGGED: &str = include_str!("../../../events/cloudtrail-tag-resource.json");
@@ -51,10 +51,10 @@ fn batch(events: &[Value]) -> Value {
 }
 
 /// What comes of an event, as Lambda is told.
-async fn answer(lab: &Lab, event: &Value) -> Value {
-    let answer = lab.handler().handle(event, Duration::from_secs(60)).await;
+async fn answer(env: &TestEnv, event: &Value) -> Value {
+    let answer = env.handler().handle(event, Duration::from_secs(60)).await;
     let answer = answer.expect("answered");
-    assert!(matches!(answer, Answer::Batch { .. }));
+    assert!(matches!(answer, Response::Batch { .. }));
     serde_json::to_value(&answer).expect("JSON")
 }
 
@@ -69,29 +69,29 @@ fn failed(answer: &Value) -> Vec<&str> {
 
 #[tokio::test]
 async fn a_burst_of_calls_leads_to_one_run_which_says_of_each_change_who_called_what() {
-    let lab = Lab::new().await;
-    let doomed = lab.create("doomed");
-    let steady = lab.create("steady");
-    let broken = lab.create("broken");
-    lab.run().await;
-    lab.clock.advance(HOUR);
+    let env = TestEnv::new().await;
+    let doomed = env.create("doomed");
+    let steady = env.create("steady");
+    let broken = env.create("broken");
+    env.run().await;
+    env.clock.advance(HOUR);
     let mut events = Vec::new();
     let mut made = Vec::new();
     for i in 0..30 {
-        let arn = lab.create(&format!("made-{i}"));
+        let arn = env.create(&format!("made-{i}"));
         events.push(call(CREATED, "CreateConnection", &format!("e{i}"), &arn));
         made.push(arn);
     }
-    lab.delete(&doomed);
-    lab.set_status(&broken, "ERROR");
+    env.delete(&doomed);
+    env.set_status(&broken, "ERROR");
     events.push(call(CREATED, "DeleteConnection", "deleted", &doomed));
     events.push(call(TAGGED, "TagResource", "tagged", &broken));
 
-    let answer = answer(&lab, &batch(&events)).await;
+    let answer = answer(&env, &batch(&events)).await;
 
     assert_eq!(failed(&answer), [] as [&str; 0]);
     assert_eq!(answer["runs"].as_array().map(Vec::len), Some(1));
-    let runs = lab.runs().await;
+    let runs = env.runs().await;
     let [_, run] = runs.as_slice() else {
         panic!("two runs: {runs:?}");
     };
@@ -99,7 +99,7 @@ async fn a_burst_of_calls_leads_to_one_run_which_says_of_each_change_who_called_
     assert!(run.is_evidence(), "it listed all that is configured");
     assert_eq!(run.trigger.calls().len(), 32);
     for (i, arn) in made.iter().enumerate() {
-        let changes = lab.changes(arn).await;
+        let changes = env.changes(arn).await;
         let Some(Cause::ApiCall(call)) = &changes[0].cause else {
             panic!("{arn} was made by a call: {changes:?}");
         };
@@ -109,32 +109,32 @@ async fn a_burst_of_calls_leads_to_one_run_which_says_of_each_change_who_called_
         assert_eq!(call.principal_arn.as_deref(), Some(maria));
         assert_eq!(call.source_ip.as_deref(), Some("203.0.113.24"));
     }
-    let gone = lab.changes(&doomed).await;
+    let gone = env.changes(&doomed).await;
     let Some(Cause::ApiCall(call)) = &gone[1].cause else {
         panic!("{doomed} was deleted by a call: {gone:?}");
     };
     assert_eq!(&*call.event_id, "deleted");
     // A tag is no reason for a connection to break.
-    let changes = lab.changes(&broken).await;
+    let changes = env.changes(&broken).await;
     assert_eq!(changes[1].kind, ChangeKind::StatusChanged);
     assert_eq!(changes[1].cause, Some(Cause::NoCallSeen));
-    assert_eq!(lab.changes(&steady).await.len(), 1);
+    assert_eq!(env.changes(&steady).await.len(), 1);
 }
 
 #[tokio::test]
 async fn a_change_without_a_matching_call_names_no_side() {
-    let lab = Lab::new().await;
-    let arn = lab.create("storefront");
-    lab.run().await;
-    lab.set_status(&arn, "AVAILABLE");
-    lab.run().await;
-    lab.delete(&arn);
-    lab.run().await;
-    let changes = lab.changes(&arn).await;
+    let env = TestEnv::new().await;
+    let arn = env.create("storefront");
+    env.run().await;
+    env.set_status(&arn, "AVAILABLE");
+    env.run().await;
+    env.delete(&arn);
+    env.run().await;
+    let changes = env.changes(&arn).await;
     assert_eq!(changes.len(), 3);
     for change in changes {
         assert_eq!(change.cause, Some(Cause::NoCallSeen));
-        let notice = Notice::of(&change);
+        let notice = EventSummary::of(&change);
         assert_eq!(notice.cause, "no matching AWS call observed");
         assert!(notice.summary.contains(&notice.cause), "{}", notice.summary);
     }
@@ -142,14 +142,14 @@ async fn a_change_without_a_matching_call_names_no_side() {
 
 #[tokio::test]
 async fn completing_a_pending_connection_in_the_console_explains_its_status() {
-    let lab = Lab::new().await;
-    let arn = lab.create("storefront");
-    lab.run().await;
-    lab.clock.advance(HOUR);
-    lab.set_status(&arn, "AVAILABLE");
+    let env = TestEnv::new().await;
+    let arn = env.create("storefront");
+    env.run().await;
+    env.clock.advance(HOUR);
+    env.set_status(&arn, "AVAILABLE");
     let completed = call(COMPLETED, "UpdateConnectionInstallation", "completed", &arn);
-    answer(&lab, &batch(&[completed])).await;
-    let changes = lab.changes(&arn).await;
+    answer(&env, &batch(&[completed])).await;
+    let changes = env.changes(&arn).await;
     assert_eq!(changes[1].kind, ChangeKind::StatusChanged);
     let Some(Cause::ApiCall(call)) = &changes[1].cause else {
         panic!("explained: {changes:?}");
@@ -159,27 +159,27 @@ async fn completing_a_pending_connection_in_the_console_explains_its_status() {
 
 #[tokio::test]
 async fn a_call_of_an_unknown_name_about_nothing_that_is_named_leads_to_a_run() {
-    let lab = Lab::new().await;
-    let arn = lab.create("storefront");
+    let env = TestEnv::new().await;
+    let arn = env.create("storefront");
     let mut event = call(CREATED, "StartFutureHandshake", "unknown", &arn);
     event["detail"]["requestParameters"] = Value::Null;
     event["detail"]["responseElements"] = Value::Null;
-    let answer = answer(&lab, &batch(&[event])).await;
+    let answer = answer(&env, &batch(&[event])).await;
     assert_eq!(failed(&answer), [] as [&str; 0]);
-    let runs = lab.runs().await;
+    let runs = env.runs().await;
     let [run] = runs.as_slice() else {
         panic!("one run: {runs:?}");
     };
     assert_eq!(&*run.trigger.calls()[0].event_name, "StartFutureHandshake");
     assert_eq!(run.trigger.calls()[0].resource_arn, None);
-    let changes = lab.changes(&arn).await;
+    let changes = env.changes(&arn).await;
     assert_eq!(changes[0].cause, Some(Cause::NoCallSeen));
 }
 
 #[tokio::test]
 async fn a_call_about_a_host_explains_what_happens_to_its_connections_and_no_others() {
     let host = "arn:aws:codeconnections:eu-west-1:123456789012:host/ghes-1a2b3c4d";
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     let of_host = |status: &str| {
         let arn = support::script::arn(REGION, "behind");
         let mut entry = support::script::entry(&arn, "behind", status);
@@ -191,14 +191,14 @@ async fn a_call_about_a_host_explains_what_happens_to_its_connections_and_no_oth
         support::script::entry(&arn, "other", status)
     };
     let stage = support::stage::Stage::new(vec![of_host("AVAILABLE"), other("AVAILABLE")]).await;
-    lab.run_with(&stage.endpoint, &json!({})).await;
-    lab.clock.advance(HOUR);
+    env.run_with(&stage.endpoint, &json!({})).await;
+    env.clock.advance(HOUR);
     stage.show(vec![of_host("ERROR"), other("ERROR")]);
     let event = call(HOST_UPDATED, "UpdateHost", "updated", host);
-    lab.run_with(&stage.endpoint, &event).await;
+    env.run_with(&stage.endpoint, &event).await;
 
     let cause = async |id: &str| {
-        let changes = lab.changes(&support::script::arn(REGION, id)).await;
+        let changes = env.changes(&support::script::arn(REGION, id)).await;
         changes[1].cause.clone().expect("a cause")
     };
     let Cause::ApiCall(call) = cause("behind").await else {
@@ -210,22 +210,22 @@ async fn a_call_about_a_host_explains_what_happens_to_its_connections_and_no_oth
 
 #[tokio::test]
 async fn a_call_that_was_refused_explains_nothing() {
-    let lab = Lab::new().await;
-    let arn = lab.create("storefront");
-    lab.run().await;
-    lab.clock.advance(HOUR);
-    lab.delete(&arn);
+    let env = TestEnv::new().await;
+    let arn = env.create("storefront");
+    env.run().await;
+    env.clock.advance(HOUR);
+    env.delete(&arn);
     let mut event = call(CREATED, "DeleteConnection", "refused", &arn);
     event["detail"]["errorCode"] = "AccessDenied".into();
-    answer(&lab, &batch(&[event])).await;
-    let changes = lab.changes(&arn).await;
+    answer(&env, &batch(&[event])).await;
+    let changes = env.changes(&arn).await;
     assert_eq!(changes[1].cause, Some(Cause::NoCallSeen));
 }
 
 #[tokio::test]
 async fn messages_that_cannot_be_used_are_told_as_failed_and_hold_up_no_others() {
-    let lab = Lab::new().await;
-    let arn = lab.create("storefront");
+    let env = TestEnv::new().await;
+    let arn = env.create("storefront");
     let good = call(CREATED, "CreateConnection", "good", &arn).to_string();
     let mut foreign: Value = serde_json::from_str(&good).expect("JSON");
     foreign["account"] = "999999999999".into();
@@ -239,31 +239,31 @@ async fn messages_that_cannot_be_used_are_told_as_failed_and_hold_up_no_others()
         message("foreign", &foreign.to_string()),
         {"messageId": "bodiless", "eventSource": "aws:sqs"},
     ]});
-    let answer = answer(&lab, &event).await;
+    let answer = answer(&env, &event).await;
     let mut refused = failed(&answer);
     refused.sort_unstable();
     let wrong = [
         "bodiless", "foreign", "nothing", "poison", "request", "rule",
     ];
     assert_eq!(refused, wrong);
-    assert_eq!(lab.runs().await.len(), 1);
-    assert_eq!(lab.changes(&arn).await.len(), 1);
+    assert_eq!(env.runs().await.len(), 1);
+    assert_eq!(env.changes(&arn).await.len(), 1);
 }
 
 #[tokio::test]
 async fn the_messages_of_a_run_that_failed_come_again() {
-    let lab = Lab::new().await;
-    let arn = lab.create("storefront");
+    let env = TestEnv::new().await;
+    let arn = env.create("storefront");
     let event = batch(&[
         call(CREATED, "CreateConnection", "one", &arn),
         call(TAGGED, "TagResource", "two", &arn),
     ]);
-    lab.deny(REGION);
-    assert_eq!(failed(&answer(&lab, &event).await), ["m0", "m1"]);
-    lab.allow(REGION);
-    lab.clock.advance(HOUR);
-    assert_eq!(failed(&answer(&lab, &event).await), [] as [&str; 0]);
-    let changes = lab.changes(&arn).await;
+    env.deny(REGION);
+    assert_eq!(failed(&answer(&env, &event).await), ["m0", "m1"]);
+    env.allow(REGION);
+    env.clock.advance(HOUR);
+    assert_eq!(failed(&answer(&env, &event).await), [] as [&str; 0]);
+    let changes = env.changes(&arn).await;
     let [change] = changes.as_slice() else {
         panic!("one change: {changes:?}");
     };
@@ -272,26 +272,26 @@ async fn the_messages_of_a_run_that_failed_come_again() {
 
 #[tokio::test]
 async fn a_single_message_that_comes_twice_writes_nothing_the_second_time() {
-    let lab = Lab::new().await;
-    let arn = lab.create("storefront");
+    let env = TestEnv::new().await;
+    let arn = env.create("storefront");
     let event = batch(&[call(CREATED, "CreateConnection", "one", &arn)]);
-    answer(&lab, &event).await;
-    let again = answer(&lab, &event).await;
+    answer(&env, &event).await;
+    let again = answer(&env, &event).await;
     assert_eq!(again["runs"][0]["already_recorded"], true);
-    assert_eq!(lab.runs().await.len(), 1);
+    assert_eq!(env.runs().await.len(), 1);
 }
 
 #[tokio::test]
 async fn a_batch_lists_what_is_configured_and_where_the_calls_were_made() {
-    let lab = Lab::new().await;
-    let arn = lab.create_in("eu-south-1", "elsewhere");
+    let env = TestEnv::new().await;
+    let arn = env.create_in("eu-south-1", "elsewhere");
     let mut event = call(CREATED, "CreateConnection", "one", &arn);
     event["detail"]["awsRegion"] = "eu-south-1".into();
-    answer(&lab, &batch(&[event])).await;
-    let runs = lab.runs().await;
+    answer(&env, &batch(&[event])).await;
+    let runs = env.runs().await;
     let regions: Vec<&str> = runs[0].listings.iter().map(|l| l.region.as_str()).collect();
     assert_eq!(regions, ["eu-south-1", REGION]);
-    assert_eq!(lab.changes(&arn).await.len(), 1);
+    assert_eq!(env.changes(&arn).await.len(), 1);
 }
 
 #[test]
@@ -354,8 +354,8 @@ fn a_batch_whose_messages_cannot_be_named_is_refused_as_a_whole() {
 
 #[tokio::test]
 async fn a_batch_of_nothing_is_answered_with_nothing() {
-    let lab = Lab::new().await;
-    let answer = answer(&lab, &json!({"Records": []})).await;
+    let env = TestEnv::new().await;
+    let answer = answer(&env, &json!({"Records": []})).await;
     assert_eq!(answer, json!({"batchItemFailures": [], "runs": []}));
-    assert_eq!(lab.stand_in.requests(), 0);
+    assert_eq!(env.codeconnections.requests(), 0);
 }

@@ -15,14 +15,14 @@ use codeconnections_inventory::audit::verify::verify;
 use codeconnections_inventory::domain::{Change, ChangeKind, Clock, Outcome};
 use codeconnections_inventory::inventory::summary::Summary;
 use codeconnections_inventory::lambda::handler::HandlerError;
-use codeconnections_inventory::lambda::response::Answer;
+use codeconnections_inventory::lambda::response::Response;
 use codeconnections_inventory::listing::{CodeConnections, MemberRole};
 use codeconnections_inventory::table::codec::Item;
 use codeconnections_inventory::table::{Table, codec, keys};
 use serde_json::json;
 use support::faults::{ATTEMPT, FAULTS, Fault, Means};
-use support::lab::{self, Lab, LabHandler, account};
 use support::proxy::{Act, Proxy, Seen};
+use support::test_env::{self, LabHandler, TestEnv, account};
 use support::time::Time;
 
 /// What a run asks for, in the order in which it does.
@@ -137,7 +137,7 @@ type Story = Vec<(ChangeKind, Option<String>)>;
 
 /// An account that changes before each run, behind proxies that have a trap.
 struct World {
-    lab: Lab,
+    env: TestEnv,
     trap: Arc<Mutex<Option<Trap>>>,
     _proxies: [Proxy; 2],
     handler: LabHandler,
@@ -149,7 +149,7 @@ struct World {
 
 impl World {
     async fn new(time: Time, assumes_a_role: bool) -> Self {
-        let lab = Lab::new().await;
+        let env = TestEnv::new().await;
         let trap: Arc<Mutex<Option<Trap>>> = Arc::default();
         let policy = || {
             let (trap, time) = (Arc::clone(&trap), time.clone());
@@ -162,13 +162,13 @@ impl World {
                 _ => Act::Pass,
             }
         };
-        let service = Proxy::start(lab.service.endpoint(), policy()).await;
-        let table = Proxy::start(&lab.table_endpoint, policy()).await;
+        let service = Proxy::start(env.service.endpoint(), policy()).await;
+        let table = Proxy::start(&env.table_endpoint, policy()).await;
         let timeouts = TimeoutConfig::builder()
             .operation_attempt_timeout(ATTEMPT)
             .build();
         let impatient = |endpoint: &str| {
-            let config = lab::quick(endpoint).into_builder();
+            let config = test_env::quick(endpoint).into_builder();
             config.timeout_config(timeouts.clone()).build()
         };
         let role = assumes_a_role.then(|| MemberRole {
@@ -182,24 +182,24 @@ impl World {
         };
         let source = CodeConnections::new(impatient(&service.endpoint), Some(own), role);
         let client = aws_sdk_dynamodb::Client::new(&impatient(&table.endpoint));
-        let table_there = Table::new(client, lab.table.name().clone());
-        let turning = lab.create("turning");
-        let mortal = lab.create("mortal-0");
+        let table_there = Table::new(client, env.table.name().clone());
+        let turning = env.create("turning");
+        let mortal = env.create("mortal-0");
         let mut told = BTreeMap::new();
         let first = vec![(ChangeKind::FirstSeen, Some("PENDING".to_owned()))];
         for n in 0..3 {
-            told.insert(lab.create(&format!("steady-{n}")), first.clone());
+            told.insert(env.create(&format!("steady-{n}")), first.clone());
         }
         for arn in [&turning, &mortal] {
             told.insert(arn.clone(), first.clone());
         }
-        assert_eq!(lab.run().await.outcome, Outcome::Complete);
-        let mut handler = lab.handler_of(source, table_there);
+        assert_eq!(env.run().await.outcome, Outcome::Complete);
+        let mut handler = env.handler_of(source, table_there);
         // As many as for any other fault: how long it lasts is the test's.
-        handler.inventory.policy.patience.unreachable_tries = u32::MAX;
+        handler.inventory.options.retry_policy.unreachable_tries = u32::MAX;
         Self {
             handler,
-            lab,
+            env,
             trap,
             _proxies: [service, table],
             told,
@@ -213,14 +213,14 @@ impl World {
     fn change(&mut self) {
         self.rounds += 1;
         let status = ["AVAILABLE", "ERROR"][self.rounds % 2];
-        self.lab.set_status(&self.turning, status);
+        self.env.set_status(&self.turning, status);
         let turned = (ChangeKind::StatusChanged, Some(status.to_owned()));
-        self.lab.delete(&self.mortal);
+        self.env.delete(&self.mortal);
         let gone = (ChangeKind::Deleted, None);
         for (arn, step) in [(&self.turning, turned), (&self.mortal, gone)] {
             self.told.get_mut(arn).expect("known").push(step);
         }
-        self.mortal = self.lab.create(&format!("mortal-{}", self.rounds));
+        self.mortal = self.env.create(&format!("mortal-{}", self.rounds));
         let first = (ChangeKind::FirstSeen, Some("PENDING".to_owned()));
         self.told.insert(self.mortal.clone(), vec![first]);
     }
@@ -239,7 +239,7 @@ impl World {
                 _ => Duration::ZERO,
             },
         });
-        self.lab.clock.advance(lab::HOUR);
+        self.env.clock.advance(test_env::HOUR);
         let summary = self.run().await;
 
         let expected = expected(place, fault.means, lasts);
@@ -255,7 +255,7 @@ impl World {
         let left = trap.expect("it is set").left;
         assert!(left < lasts.requests(), "{cell}: it did not happen");
 
-        self.lab.clock.advance(lab::HOUR);
+        self.env.clock.advance(test_env::HOUR);
         let next = self.run().await;
         assert_eq!(
             next.outcome,
@@ -266,11 +266,11 @@ impl World {
         assert_eq!(next.connections.values().sum::<u64>(), 5, "{cell}");
         self.assert_told(&cell).await;
         assert_eq!(
-            self.lab.runs().await.len() as u64,
+            self.env.runs().await.len() as u64,
             next.sequence.expect("recorded")
         );
-        let now = self.lab.clock.now();
-        let verified = verify(&self.lab.table, None, now, |_| {}).await;
+        let now = self.env.clock.now();
+        let verified = verify(&self.env.table, None, now, |_| {}).await;
         assert_eq!(verified.expect("read").findings, [], "{cell}");
     }
 
@@ -280,7 +280,7 @@ impl World {
             .handle(&json!({}), Duration::from_secs(60))
             .await
         {
-            Ok(Answer::One(run)) | Err(HandlerError::RunFailed(Answer::One(run))) => *run,
+            Ok(Response::One(run)) | Err(HandlerError::RunFailed(Response::One(run))) => *run,
             other => panic!("one run, not {other:?}"),
         }
     }
@@ -288,7 +288,7 @@ impl World {
     /// Every connection's history is what happened to it, each step once.
     async fn assert_told(&self, cell: &str) {
         let mut recorded: BTreeMap<String, Vec<Change>> = BTreeMap::new();
-        let mut pages = self.lab.table.pages();
+        let mut pages = self.env.table.pages();
         while let Some(page) = pages.next().await.expect("read") {
             let changes = page.into_iter().filter(items_of_changes);
             for item in changes {
@@ -299,8 +299,8 @@ impl World {
         }
         let stories = recorded.into_iter().map(|(arn, mut changes)| {
             changes.sort_by_key(|change| change.version);
-            lab::assert_chained(&changes);
-            (arn, lab::story(&changes))
+            test_env::assert_chained(&changes);
+            (arn, test_env::story(&changes))
         });
         let stories: BTreeMap<String, Story> = stories.collect();
         assert_eq!(stories, self.told, "{cell}");

@@ -14,10 +14,10 @@ use std::time::Duration;
 use codeconnections_inventory::domain::Outcome;
 use codeconnections_inventory::inventory::summary::Summary;
 use serde_json::json;
-use support::Lab;
+use support::TestEnv;
 use support::emulator::{Emulator, Environment};
 use support::hostile::{Hostile, Raw};
-use support::lab::{self, ACCOUNT, LabHandler, REGION};
+use support::test_env::{self, ACCOUNT, LabHandler, REGION};
 
 /// For answers that never come to an end.
 const SHORT: Duration = Duration::from_secs(4);
@@ -26,21 +26,21 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// Faults that would pass are not waited out: these never do.
 fn impatient<S>(mut handler: LabHandler<S>) -> LabHandler<S> {
     let century = Duration::from_secs(100 * 365 * 24 * 3_600);
-    let patience = &mut handler.inventory.policy.patience;
-    (patience.first, patience.longest) = (century, century);
+    let retry_policy = &mut handler.inventory.options.retry_policy;
+    (retry_policy.initial_backoff, retry_policy.max_backoff) = (century, century);
     handler
 }
 
 /// A run that lists from a server that answers so.
-async fn listed(lab: &Lab, answer: Raw) -> Summary {
-    listed_in(MINUTE, lab, answer).await
+async fn listed(env: &TestEnv, answer: Raw) -> Summary {
+    listed_in(MINUTE, env, answer).await
 }
 
-async fn listed_in(time: Duration, lab: &Lab, answer: Raw) -> Summary {
+async fn listed_in(time: Duration, env: &TestEnv, answer: Raw) -> Summary {
     let hostile = Hostile::always(answer).await;
-    lab.clock.advance(lab::HOUR);
-    let handler = lab.handler_of(lab.source_at(&hostile.endpoint), lab.table.clone());
-    let summary = lab::run_for(&impatient(handler), &json!({}), time).await;
+    env.clock.advance(test_env::HOUR);
+    let handler = env.handler_of(env.source_at(&hostile.endpoint), env.table.clone());
+    let summary = test_env::run_for(&impatient(handler), &json!({}), time).await;
     assert!(hostile.count() > 0, "the server was asked");
     summary
 }
@@ -67,21 +67,21 @@ fn assert_told(summary: &Summary, code: &str, words: &str) {
     assert_eq!(summary.connections.values().sum::<u64>(), 1);
 }
 
-async fn lab_with_one() -> Lab {
-    let lab = Lab::new().await;
-    lab.create("kept");
-    assert_eq!(lab.run().await.outcome, Outcome::Complete);
-    lab
+async fn lab_with_one() -> TestEnv {
+    let env = TestEnv::new().await;
+    env.create("kept");
+    assert_eq!(env.run().await.outcome, Outcome::Complete);
+    env
 }
 
 #[tokio::test]
 async fn no_more_is_read_of_an_answer_than_a_right_one_has() {
-    let lab = lab_with_one().await;
+    let env = lab_with_one().await;
     let long = "more than 262144 bytes came";
-    let hundred = listed(&lab, Raw::announced(100 << 20)).await;
+    let hundred = listed(&env, Raw::announced(100 << 20)).await;
     assert_told(&hundred, "AnswerTooLong", "(104857600 were announced)");
     assert_told(&hundred, "AnswerTooLong", long);
-    let endless = listed(&lab, Raw::endless(&[0; 10_000])).await;
+    let endless = listed(&env, Raw::endless(&[0; 10_000])).await;
     assert_told(&endless, "AnswerTooLong", long);
     // Refusals too are read no further.
     let mut refusal = Raw::announced(100 << 20);
@@ -89,17 +89,17 @@ async fn no_more_is_read_of_an_answer_than_a_right_one_has() {
         .expect("text")
         .replace("200 OK", "503 Slow Down")
         .into();
-    let refused = listed(&lab, refusal).await;
+    let refused = listed(&env, refusal).await;
     assert_told(&refused, "AnswerTooLong", "HTTP status 503");
 }
 
 #[tokio::test]
 async fn most_of_an_endless_answer_is_never_sent() {
-    let lab = lab_with_one().await;
+    let env = lab_with_one().await;
     let hostile = Hostile::always(Raw::endless(&[0; 10_000])).await;
-    let handler = lab.handler_of(lab.source_at(&hostile.endpoint), lab.table.clone());
-    lab.clock.advance(lab::HOUR);
-    lab::run_for(&impatient(handler), &json!({}), MINUTE).await;
+    let handler = env.handler_of(env.source_at(&hostile.endpoint), env.table.clone());
+    env.clock.advance(test_env::HOUR);
+    test_env::run_for(&impatient(handler), &json!({}), MINUTE).await;
     // What was read, and what the buffers between the two sides take up.
     let each = hostile.sent() / hostile.count() as u64;
     assert!(each < 16 << 20, "{each} bytes an answer");
@@ -107,13 +107,13 @@ async fn most_of_an_endless_answer_is_never_sent() {
 
 #[tokio::test]
 async fn answers_that_never_come_to_an_end_cost_no_more_than_their_time() {
-    let lab = lab_with_one().await;
+    let env = lab_with_one().await;
     assert_told(
-        &listed_in(SHORT, &lab, Raw::drip()).await,
+        &listed_in(SHORT, &env, Raw::drip()).await,
         "TimedOut",
         "no answer",
     );
-    let headers = listed(&lab, Raw::endless_headers()).await;
+    let headers = listed(&env, Raw::endless_headers()).await;
     let [problem] = headers.problems.as_slice() else {
         panic!("one problem: {:?}", headers.problems);
     };
@@ -126,7 +126,7 @@ async fn answers_that_never_come_to_an_end_cost_no_more_than_their_time() {
 
 #[tokio::test]
 async fn what_is_packed_is_not_unpacked() {
-    let lab = lab_with_one().await;
+    let env = lab_with_one().await;
     // A whole and right listing, packed: it would be read if anything unpacked.
     let packed = gzip(
         &[0xa1, 0x6b]
@@ -136,7 +136,7 @@ async fn what_is_packed_is_not_unpacked() {
             .collect::<Vec<u8>>(),
     );
     let headers = "smithy-protocol: rpc-v2-cbor\r\ncontent-encoding: gzip\r\n";
-    let summary = listed(&lab, Raw::with(headers, packed)).await;
+    let summary = listed(&env, Raw::with(headers, packed)).await;
     assert_told(&summary, "ForeignAnswer", "a compressed body");
 }
 
@@ -167,7 +167,7 @@ fn connections(value: &[u8]) -> Vec<u8> {
 
 #[tokio::test]
 async fn what_is_no_listing_is_told_and_nothing_of_it_believed() {
-    let lab = lab_with_one().await;
+    let env = lab_with_one().await;
     let mut deep = connections(&[0x81; 100_000]);
     deep.push(0x80);
     let cases: [(&str, Vec<u8>); 12] = [
@@ -197,7 +197,7 @@ async fn what_is_no_listing_is_told_and_nothing_of_it_believed() {
         ("nothing", Vec::new()),
     ];
     for (what, body) in cases {
-        let summary = listed(&lab, Raw::cbor(body)).await;
+        let summary = listed(&env, Raw::cbor(body)).await;
         eprintln!("{what}: {:?}", summary.problems);
         assert_told(&summary, "UnreadableAnswer", "");
     }
@@ -205,14 +205,14 @@ async fn what_is_no_listing_is_told_and_nothing_of_it_believed() {
 
 #[tokio::test]
 async fn entries_that_say_nothing_are_told_and_do_not_fill_the_memory() {
-    let lab = lab_with_one().await;
+    let env = lab_with_one().await;
     let mut many = connections(&[0x9a, 0, 3, 0, 0]);
     many.extend([0xa0; 3 << 16]);
-    let summary = listed(&lab, Raw::cbor(many)).await;
+    let summary = listed(&env, Raw::cbor(many)).await;
     assert_told(&summary, "UnreadableAnswer", "more than 10000 connections");
     let mut empty = connections(&[0x98, 200]);
     empty.extend([0xa0; 200]);
-    let summary = listed(&lab, Raw::cbor(empty)).await;
+    let summary = listed(&env, Raw::cbor(empty)).await;
     assert_eq!(summary.outcome, Outcome::Partial);
     assert_eq!(
         summary.problems,
@@ -224,7 +224,7 @@ async fn entries_that_say_nothing_are_told_and_do_not_fill_the_memory() {
     beside.extend([0x81; 100_000]);
     beside.push(0x80);
     beside.extend(&connections(&[0x80])[1..]);
-    let summary = listed(&lab, Raw::cbor(beside)).await;
+    let summary = listed(&env, Raw::cbor(beside)).await;
     assert_eq!(summary.outcome, Outcome::Complete, "{:?}", summary.problems);
 }
 
@@ -232,12 +232,12 @@ async fn entries_that_say_nothing_are_told_and_do_not_fill_the_memory() {
 
 /// A run whose table is a server that answers so.
 async fn with_table(time: Duration, answer: Raw) -> Summary {
-    let lab = Lab::new().await;
-    lab.create("kept");
+    let env = TestEnv::new().await;
+    env.create("kept");
     let hostile = Hostile::always(answer).await;
-    let table = lab.table_at(&hostile.endpoint);
-    let handler = lab.handler_of(lab.source_at(lab.service.endpoint()), table);
-    let summary = lab::run_for(&impatient(handler), &json!({}), time).await;
+    let table = env.table_at(&hostile.endpoint);
+    let handler = env.handler_of(env.source_at(env.service.endpoint()), table);
+    let summary = test_env::run_for(&impatient(handler), &json!({}), time).await;
     assert!(hostile.count() > 0, "the server was asked");
     summary
 }
@@ -309,7 +309,7 @@ const LEAST_MEMORY: u64 = 128 << 20;
 
 #[tokio::test]
 async fn the_function_ends_its_run_within_the_least_memory_that_lambda_gives() {
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     // What takes long to read comes once.
     let service = Hostile::start(|number| match number {
         5 => {
@@ -333,7 +333,7 @@ async fn the_function_ends_its_run_within_the_least_memory_that_lambda_gives() {
         _ => Raw::announced(100 << 20),
     })
     .await;
-    let environment = Environment::of(&lab)
+    let environment = Environment::of(&env)
         .with("AWS_ENDPOINT_URL_CODECONNECTIONS", &service.endpoint)
         .with("AWS_ENDPOINT_URL_DYNAMODB", &table.endpoint)
         // All at the same time.

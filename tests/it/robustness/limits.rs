@@ -19,16 +19,16 @@ use codeconnections_inventory::domain::run::OTHER_STATUSES;
 use codeconnections_inventory::domain::{ChangeKind, Outcome};
 use codeconnections_inventory::inventory::summary::Summary;
 use codeconnections_inventory::lambda::handler::HandlerError;
-use codeconnections_inventory::lambda::response::Answer;
+use codeconnections_inventory::lambda::response::Response;
 use codeconnections_inventory::listing::Limits;
 use codeconnections_inventory::table::codec::snapshot;
 use codeconnections_inventory::table::fast_path;
 use serde_json::{Value, json};
-use support::Lab;
+use support::TestEnv;
 use support::hostile::{Hostile, Raw};
-use support::lab::{self, ACCOUNT, HOUR, REGION, changes};
 use support::proxy::{Act, Proxy};
 use support::script::{Reply, Script, arn, entry, last};
+use support::test_env::{self, ACCOUNT, HOUR, REGION, changes};
 use support::whole::{get, put};
 
 /// The most that an item may have.
@@ -37,22 +37,22 @@ const ITEM: usize = 400 * 1024;
 
 /// At least what DynamoDB counts of a run's record: its JSON, whose names and
 /// values are those of the item.
-async fn largest_run(lab: &Lab) -> usize {
-    let runs = lab.runs().await;
+async fn largest_run(env: &TestEnv) -> usize {
+    let runs = env.runs().await;
     let sizes = runs
         .iter()
         .map(|run| serde_json::to_string(run).expect("JSON").len());
     sizes.max().expect("a run")
 }
 
-async fn scripted(lab: &Lab, script: &Script) -> Summary {
-    lab.clock.advance(HOUR);
-    lab.run_with(&script.endpoint, &json!({})).await
+async fn scripted(env: &TestEnv, script: &Script) -> Summary {
+    env.clock.advance(HOUR);
+    env.run_with(&script.endpoint, &json!({})).await
 }
 
 #[tokio::test]
 async fn values_of_the_greatest_length_are_recorded_and_longer_ones_told() {
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     // The longest of the service's model, in characters of four bytes.
     let longest = arn(REGION, &"x".repeat(256 - arn(REGION, "").len()));
     let name = "🦀".repeat(32);
@@ -63,10 +63,10 @@ async fn values_of_the_greatest_length_are_recorded_and_longer_ones_told() {
         last(vec![entry(&whole, &known, "AVAILABLE"), fits])
     })
     .await;
-    let summary = scripted(&lab, &script).await;
+    let summary = scripted(&env, &script).await;
     assert_eq!(summary.outcome, Outcome::Complete, "{:?}", summary.problems);
     assert_eq!(changes(&summary), [(ChangeKind::FirstSeen, 2)]);
-    let row = lab.connection(&longest).await;
+    let row = env.connection(&longest).await;
     assert_eq!(row.attributes().connection_name.as_deref(), Some(&*name));
 
     for (field, code) in [
@@ -88,7 +88,7 @@ async fn values_of_the_greatest_length_are_recorded_and_longer_ones_told() {
             last(vec![long, entry(&arn(REGION, &id), "beside", "PENDING")])
         })
         .await;
-        let summary = scripted(&lab, &script).await;
+        let summary = scripted(&env, &script).await;
         assert_eq!(summary.outcome, Outcome::Partial);
         let error = summary.listings[0].error.as_ref().expect("an error");
         assert_eq!(&*error.code, code);
@@ -101,7 +101,7 @@ async fn values_of_the_greatest_length_are_recorded_and_longer_ones_told() {
 
 #[tokio::test]
 async fn statuses_without_number_are_counted_in_what_fits_a_record() {
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     let script = Script::start(|asked| {
         let from: usize = asked
             .token
@@ -121,19 +121,19 @@ async fn statuses_without_number_are_counted_in_what_fits_a_record() {
     })
     .await;
     for _ in 0..2 {
-        let summary = scripted(&lab, &script).await;
+        let summary = scripted(&env, &script).await;
         assert_eq!(summary.outcome, Outcome::Complete, "{:?}", summary.problems);
         assert_eq!(summary.connections["AVAILABLE"], 20);
         assert_eq!(summary.connections[OTHER_STATUSES], 280 - 49);
         assert_eq!(summary.connections.values().sum::<u64>(), 300);
     }
-    assert!(largest_run(&lab).await < ITEM);
-    assert_eq!(support::whole::findings(&lab).await, [] as [String; 0]);
+    assert!(largest_run(&env).await < ITEM);
+    assert_eq!(support::whole::findings(&env).await, [] as [String; 0]);
 }
 
 #[tokio::test]
 async fn what_a_service_says_for_itself_is_cut_before_it_is_recorded() {
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     // {"__type": "x#Odd", "message": 100,000 bytes}, in CBOR.
     let mut body = b"\xa2\x66__type\x65x#Odd\x67message\x7a\x00\x01\x86\xa0".to_vec();
     body.extend([b'm'; 100_000]);
@@ -144,8 +144,8 @@ async fn what_a_service_says_for_itself_is_cut_before_it_is_recorded() {
         .into();
     let hostile = Hostile::always(refusal).await;
     let regions: Vec<String> = (1..=64).map(|number| format!("eu-west-{number}")).collect();
-    lab.clock.advance(HOUR);
-    let summary = lab
+    env.clock.advance(HOUR);
+    let summary = env
         .run_with(&hostile.endpoint, &json!({"regions": regions}))
         .await;
     assert_eq!(summary.outcome, Outcome::Failed);
@@ -159,22 +159,22 @@ async fn what_a_service_says_for_itself_is_cut_before_it_is_recorded() {
         "{:?}",
         summary.problems
     );
-    assert!(largest_run(&lab).await < ITEM);
+    assert!(largest_run(&env).await < ITEM);
 }
 
 #[tokio::test]
 async fn items_edited_to_the_greatest_size_keep_no_run_from_its_record() {
-    let lab = Lab::new().await;
-    let arns: Vec<String> = (0..3).map(|n| lab.create(&format!("c{n}"))).collect();
-    lab.run().await;
+    let env = TestEnv::new().await;
+    let arns: Vec<String> = (0..3).map(|n| env.create(&format!("c{n}"))).collect();
+    env.run().await;
     for (arn, attribute) in arns.iter().zip(["presence", "first_seen_at", "digest"]) {
         let key = (format!("ACCOUNT#{ACCOUNT}"), format!("CONNECTION#{arn}"));
-        let mut item = get(&lab, &key).await;
+        let mut item = get(&env, &key).await;
         let huge = AttributeValue::S("\"\n".repeat(190_000));
         item.insert(attribute.to_owned(), huge);
-        put(&lab, item).await;
+        put(&env, item).await;
     }
-    let summary = lab.run().await;
+    let summary = env.run().await;
     assert_eq!(summary.outcome, Outcome::Partial, "{:?}", summary.problems);
     assert!(summary.sequence.is_some(), "the run is recorded");
     for attribute in ["presence", "first_seen_at", "digest"] {
@@ -186,14 +186,14 @@ async fn items_edited_to_the_greatest_size_keep_no_run_from_its_record() {
             "{problem}"
         );
     }
-    assert!(largest_run(&lab).await < ITEM);
+    assert!(largest_run(&env).await < ITEM);
 }
 
 // --- Events -----------------------------------------------------------------
 
 #[tokio::test]
 async fn an_event_that_no_record_could_hold_is_refused_by_its_field() {
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     let sample = include_str!("../../../events/cloudtrail-create-connection.json");
     let mut call: Value = serde_json::from_str(sample).expect("JSON");
     call["detail"]["userIdentity"]["arn"] = "a".repeat(2_049).into();
@@ -212,22 +212,22 @@ async fn an_event_that_no_record_could_hold_is_refused_by_its_field() {
             "regions: has 65 entries; at most 64",
         ),
     ] {
-        let refused = lab.handler().handle(&event, HOUR).await;
+        let refused = env.handler().handle(&event, HOUR).await;
         let Err(HandlerError::InvalidEvent(error)) = refused else {
             panic!("refused: {refused:?}");
         };
         assert_eq!(error.to_string(), format!("invalid event: {told}"));
     }
-    assert_eq!(lab.runs().await, [], "nothing was written");
+    assert_eq!(env.runs().await, [], "nothing was written");
 }
 
 #[tokio::test]
 async fn a_batch_of_more_calls_than_a_record_holds_is_recorded_by_several_runs() {
-    let lab = Lab::new().await;
-    let arn = lab.create("made");
+    let env = TestEnv::new().await;
+    let arn = env.create("made");
     let messages: Vec<Value> = (0..150)
         .map(|number| {
-            let mut event = lab::call_that_made(&arn);
+            let mut event = test_env::call_that_made(&arn);
             event["id"] = format!("{number}").into();
             event["detail"]["userIdentity"]["arn"] = "p".repeat(2_048).into();
             event["detail"]["sourceIPAddress"] = "s".repeat(2_048).into();
@@ -235,16 +235,16 @@ async fn a_batch_of_more_calls_than_a_record_holds_is_recorded_by_several_runs()
             json!({"messageId": id, "body": event.to_string(), "eventSource": "aws:sqs"})
         })
         .collect();
-    let answer = lab
+    let answer = env
         .handler()
         .handle(&json!({"Records": messages}), Duration::from_secs(300))
         .await;
-    let Ok(Answer::Batch { failures, runs }) = answer else {
+    let Ok(Response::Batch { failures, runs }) = answer else {
         panic!("an answer to a batch: {answer:?}");
     };
     assert_eq!(failures, [], "no message has to come again");
     assert!(runs.iter().all(|run| run.outcome == Outcome::Complete));
-    let recorded = lab.runs().await;
+    let recorded = env.runs().await;
     assert_eq!(recorded.len(), runs.len());
     let mut calls: Vec<String> = recorded
         .iter()
@@ -254,25 +254,25 @@ async fn a_batch_of_more_calls_than_a_record_holds_is_recorded_by_several_runs()
     calls.sort_by_key(|id| id.parse::<u32>().expect("a number"));
     let all: Vec<String> = (0..150).map(|number| number.to_string()).collect();
     assert_eq!(calls, all, "each call is recorded once");
-    assert!(largest_run(&lab).await < ITEM / 2);
-    assert_eq!(lab.changes(&arn).await.len(), 1);
+    assert!(largest_run(&env).await < ITEM / 2);
+    assert_eq!(env.changes(&arn).await.len(), 1);
 }
 
 // --- A source and a table without end ---------------------------------------
 
 #[tokio::test]
 async fn a_listing_of_more_than_the_memory_is_for_is_given_up() {
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     let script = Script::start(|asked| {
         let id = |n: usize| format!("{}-{}-{n}", asked.region, asked.number);
         let entries = (0..100).map(|n| entry(&arn(&asked.region, &id(n)), "c", "PENDING"));
         Reply::Page(entries.collect(), Some(id(0)))
     })
     .await;
-    let mut handler = lab.handler_of(lab.source_at(&script.endpoint), lab.table.clone());
-    handler.inventory.policy.limits.connections = 350;
+    let mut handler = env.handler_of(env.source_at(&script.endpoint), env.table.clone());
+    handler.inventory.options.limits.connections = 350;
     let regions = ["eu-west-1", "eu-west-2", "eu-west-3"];
-    let summary = lab::run(&handler, &json!({"regions": regions})).await;
+    let summary = test_env::run(&handler, &json!({"regions": regions})).await;
     assert_eq!(summary.outcome, Outcome::Partial);
     for listing in &summary.listings {
         let error = listing.error.as_ref().expect("an error");
@@ -304,13 +304,13 @@ async fn a_thousand_pages_are_one_listing_to_the_last() {
     };
     let number =
         |token: Option<&str>| token.map_or(1, |token| token.parse().map_or(0, |n: usize| n + 1));
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     let whole = Script::start(move |asked| page(number(asked.token.as_deref()))).await;
-    let summary = scripted(&lab, &whole).await;
+    let summary = scripted(&env, &whole).await;
     assert_eq!(summary.outcome, Outcome::Complete, "{:?}", summary.problems);
     assert_eq!(changes(&summary), [(ChangeKind::FirstSeen, 100)]);
     assert_eq!(whole.count(), PAGES);
-    let summary = scripted(&lab, &whole).await;
+    let summary = scripted(&env, &whole).await;
     assert_eq!(
         (summary.outcome, changes(&summary)),
         (Outcome::Complete, vec![])
@@ -322,7 +322,7 @@ async fn a_thousand_pages_are_one_listing_to_the_last() {
         number => page(number),
     })
     .await;
-    let summary = scripted(&lab, &broken).await;
+    let summary = scripted(&env, &broken).await;
     assert_eq!(
         (summary.outcome, changes(&summary)),
         (Outcome::Partial, vec![])
@@ -333,24 +333,24 @@ async fn a_thousand_pages_are_one_listing_to_the_last() {
 
 #[tokio::test]
 async fn a_table_whose_pages_never_end_is_given_up() {
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     let page = json!({
         "Items": [],
         "LastEvaluatedKey": {"pk": {"S": format!("ACCOUNT#{ACCOUNT}")}, "sk": {"S": "CONNECTION#x"}},
     });
     let hostile = Hostile::always(Raw::json(page.to_string())).await;
-    let table = lab.table_at(&hostile.endpoint);
+    let table = env.table_at(&hostile.endpoint);
     let error = table
-        .read_account(&lab::account())
+        .read_account(&test_env::account())
         .await
         .expect_err("refused");
-    let fault = error.fault().expect("a fault");
+    let fault = error.call_error().expect("a fault");
     assert_eq!(&*fault.code, "KeyRepeated");
     assert_eq!(hostile.count(), 2);
     let mut pages = table.pages();
     assert!(pages.next().await.expect("a page").is_some());
     let error = pages.next().await.expect_err("refused");
-    assert_eq!(&*error.fault().expect("a fault").code, "KeyRepeated");
+    assert_eq!(&*error.call_error().expect("a fault").code, "KeyRepeated");
 }
 
 // --- Time -------------------------------------------------------------------
@@ -388,12 +388,12 @@ fn units(operation: &str, body: &[u8]) -> f64 {
 #[tokio::test]
 async fn a_table_of_fifty_write_units_a_second_is_filled_by_run_after_run() {
     const CONNECTIONS: usize = 60;
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     let arns: Vec<String> = (0..CONNECTIONS)
-        .map(|n| lab.create(&format!("c{n}")))
+        .map(|n| env.create(&format!("c{n}")))
         .collect();
     let bucket = Mutex::new(Bucket::new(50.0));
-    let proxy = Proxy::start(&lab.table_endpoint, move |seen| {
+    let proxy = Proxy::start(&env.table_endpoint, move |seen| {
         let cost = units(&seen.operation, &seen.body);
         if cost == 0.0 || bucket.lock().expect("whole").takes(cost) {
             Act::Pass
@@ -402,12 +402,12 @@ async fn a_table_of_fifty_write_units_a_second_is_filled_by_run_after_run() {
         }
     })
     .await;
-    let table = lab.table_at(&proxy.endpoint);
-    let handler = lab.handler_of(lab.source_at(lab.service.endpoint()), table);
+    let table = env.table_at(&proxy.endpoint);
+    let handler = env.handler_of(env.source_at(env.service.endpoint()), table);
     let mut partial = 0;
     loop {
-        lab.clock.advance(HOUR);
-        let summary = lab::run_for(&handler, &json!({}), Duration::from_secs(4)).await;
+        env.clock.advance(HOUR);
+        let summary = test_env::run_for(&handler, &json!({}), Duration::from_secs(4)).await;
         assert!(
             summary.sequence.is_some(),
             "it is recorded: {:?}",
@@ -423,15 +423,19 @@ async fn a_table_of_fifty_write_units_a_second_is_filled_by_run_after_run() {
     }
     assert!(partial > 0, "it was too slow for one run");
     for arn in &arns {
-        let story = lab.story(arn).await;
+        let story = env.story(arn).await;
         assert_eq!(story, [(ChangeKind::FirstSeen, Some("PENDING".to_owned()))]);
     }
-    assert_eq!(support::whole::findings(&lab).await, [] as [String; 0]);
+    assert_eq!(support::whole::findings(&env).await, [] as [String; 0]);
     // What it wrote is what the format says.
-    let read = lab.table.read_account(&lab::account()).await.expect("read");
+    let read = env
+        .table
+        .read_account(&test_env::account())
+        .await
+        .expect("read");
     for snapshot in read.snapshots.values() {
-        let format = codeconnections_inventory::domain::Format::CURRENT;
-        let item = snapshot::snapshot_item(&lab::account(), snapshot, format);
+        let format = codeconnections_inventory::domain::SchemaVersion::CURRENT;
+        let item = snapshot::snapshot_item(&test_env::account(), snapshot, format);
         assert_eq!(
             fast_path::snapshot::read_snapshot(&item).as_ref(),
             Ok(snapshot)

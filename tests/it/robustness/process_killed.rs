@@ -22,8 +22,8 @@ use codeconnections_inventory::local::codeconnections::{
 };
 use serde_json::{Value, json};
 use support::emulator::{Emulator, Environment, Invoked};
-use support::lab::{ACCOUNT, Lab, REGION, assert_chained, story};
 use support::proxy::{Act, Proxy, Seen};
+use support::test_env::{ACCOUNT, REGION, TestEnv, assert_chained, story};
 
 const MEMBER: &str = "210987654321";
 const OPT_IN: &str = "eu-south-1";
@@ -86,7 +86,7 @@ type Told = BTreeMap<String, (Vec<(ChangeKind, Option<String>)>, bool)>;
 /// One emulator, and one world after another behind its proxies.
 struct Theatre {
     scenario: Scenario,
-    lab: Lab,
+    env: TestEnv,
     emulator: Emulator,
     watch: Arc<Mutex<Watch>>,
     service: Proxy,
@@ -96,15 +96,15 @@ struct Theatre {
 
 impl Theatre {
     async fn new(scenario: Scenario) -> Self {
-        let lab = Lab::new().await;
+        let env = TestEnv::new().await;
         let watch: Arc<Mutex<Watch>> = Arc::default();
         let policy = || {
             let watch = Arc::clone(&watch);
             move |seen: &Seen| watch.lock().expect("no panic").act(seen)
         };
-        let service = Proxy::start(lab.service.endpoint(), policy()).await;
-        let table = Proxy::start(&lab.table_endpoint, policy()).await;
-        let environment = Environment::of(&lab)
+        let service = Proxy::start(env.service.endpoint(), policy()).await;
+        let table = Proxy::start(&env.table_endpoint, policy()).await;
+        let environment = Environment::of(&env)
             .with("MAX_CONCURRENCY", "1")
             .with("AWS_ENDPOINT_URL_DYNAMODB", &table.endpoint)
             .with("AWS_ENDPOINT_URL_CODECONNECTIONS", &service.endpoint)
@@ -119,7 +119,7 @@ impl Theatre {
         Self {
             scenario,
             emulator: Emulator::start(environment).await,
-            lab,
+            env,
             watch,
             service,
             table,
@@ -150,7 +150,11 @@ impl Theatre {
     fn create(&self, name: &str) -> String {
         let scope = Scope::new(self.account(), REGION);
         let input = CreateConnectionInput::new(name, ProviderType::GitHub);
-        let made = self.lab.stand_in.world().create_connection(&scope, input);
+        let made = self
+            .env
+            .codeconnections
+            .state()
+            .create_connection(&scope, input);
         made.expect("created").connection_arn
     }
 
@@ -158,9 +162,9 @@ impl Theatre {
     /// then all that has happened before. Gives the event of the run that is
     /// to be ended.
     async fn set(&mut self) -> Value {
-        self.lab = Lab::new().await;
-        self.service.lead_to(self.lab.service.endpoint());
-        self.table.lead_to(&self.lab.table_endpoint);
+        self.env = TestEnv::new().await;
+        self.service.lead_to(self.env.service.endpoint());
+        self.table.lead_to(&self.env.table_endpoint);
         let unchanged = match self.scenario {
             EachKind => 26,
             _ => 3,
@@ -177,34 +181,42 @@ impl Theatre {
         // Shared by another account, no longer, and again.
         let scope = Scope::new("999999999999", REGION);
         let input = CreateConnectionInput::new("shared", ProviderType::GitHub);
-        let shared = self.lab.stand_in.world().create_connection(&scope, input);
+        let shared = self
+            .env
+            .codeconnections
+            .state()
+            .create_connection(&scope, input);
         let shared = shared.expect("created").connection_arn;
         let account = self.account();
-        let share = |lab: &Lab, shares: bool| {
-            let mut world = lab.stand_in.world();
+        let share = |env: &TestEnv, shares: bool| {
+            let mut world = env.codeconnections.state();
             let shared = match shares {
                 true => world.share(&shared, account),
                 false => world.unshare(&shared, account),
             };
             shared.expect("shared, or not");
         };
-        share(&self.lab, true);
+        share(&self.env, true);
         self.complete().await;
-        share(&self.lab, false);
+        share(&self.env, false);
         self.complete().await;
 
-        self.lab.set_status(&broken, "ERROR");
+        self.env.set_status(&broken, "ERROR");
         let host = "arn:aws:codeconnections:eu-west-1:123456789012:host/h-1a2b3c4d";
         let to = Some(host.to_owned());
-        let is_moved = self.lab.stand_in.world().set_connection_host(&moved, to);
+        let is_moved = self
+            .env
+            .codeconnections
+            .state()
+            .set_connection_host(&moved, to);
         is_moved.expect("moved");
-        self.lab.delete(&doomed);
-        share(&self.lab, true);
+        self.env.delete(&doomed);
+        share(&self.env, true);
         let new = self.create("new");
         let crash = match self.scenario {
             FirstRun | EachKind | Member => None,
             RegionDenied => {
-                self.lab.deny(OPT_IN);
+                self.env.deny(OPT_IN);
                 None
             }
             Batch => return batch(&[("CreateConnection", &new), ("DeleteConnection", &doomed)]),
@@ -258,7 +270,7 @@ impl Theatre {
     /// What the table tells, all of it checked.
     async fn told(&self) -> Told {
         let account: AccountId = self.account().parse().expect("an account");
-        let table = &self.lab.table;
+        let table = &self.env.table;
         let found = verify(table, None, SystemClock.now(), |_| {}).await;
         assert_eq!(found.expect("read").findings, []);
         let all = ConnectionFilter {
@@ -266,7 +278,7 @@ impl Theatre {
             ..ConnectionFilter::default()
         };
         let mut told = Told::new();
-        for row in self.lab.audit().connections(&all).await.expect("read") {
+        for row in self.env.audit().connections(&all).await.expect("read") {
             let changes = table.changes_of(&account, &row.connection_arn).await;
             let changes = changes.expect("read");
             assert_chained(&changes);

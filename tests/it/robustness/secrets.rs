@@ -19,8 +19,8 @@ use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 use support::ccinv::Ccinv;
 use support::emulator::{Emulator, Environment, SECRET_KEY, SESSION_TOKEN};
-use support::lab::{ACCOUNT, Lab, REGION};
 use support::script::{Reply, Script, arn, entry};
+use support::test_env::{ACCOUNT, REGION, TestEnv};
 
 const MEMBER: &str = "210987654321";
 const EXTERNAL_ID: &str = "ExternalIdThatIsForStsAlone";
@@ -247,12 +247,12 @@ fn cases() -> Vec<(At, &'static str, Answer)> {
 }
 
 /// Everything that is in the lab's table.
-async fn stored(lab: &Lab) -> String {
-    let all = lab
+async fn stored(env: &TestEnv) -> String {
+    let all = env
         .table
         .client()
         .scan()
-        .table_name(lab.table.name().as_str());
+        .table_name(env.table.name().as_str());
     format!("{:?}", all.send().await.expect("read").items)
 }
 
@@ -271,12 +271,12 @@ async fn pages() -> Script {
 
 async fn function_says_nothing(at: At, name: &str, answer: Answer) {
     let name = &format!("{at:?}, {name}");
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     let service = Service::start(answer).await;
     let listing = pages().await;
-    let environment = Environment::of(&lab)
+    let environment = Environment::of(&env)
         .with("AWS_ENDPOINT_URL_CODECONNECTIONS", &listing.endpoint)
-        .with("AWS_ENDPOINT_URL_STS", lab.service.endpoint())
+        .with("AWS_ENDPOINT_URL_STS", env.service.endpoint())
         .with("ACCOUNTS", "any")
         .with("MEMBER_ROLE_NAME", "inventory")
         .with("EXTERNAL_ID", EXTERNAL_ID)
@@ -296,7 +296,7 @@ async fn function_says_nothing(at: At, name: &str, answer: Answer) {
 
     assert!(service.asked.load(Ordering::SeqCst) > 0, "{name}: asked");
     assert_untold(name, &format!("{invoked:?}"));
-    assert_untold(name, &stored(&lab).await);
+    assert_untold(name, &stored(&env).await);
     let lines = emulator.end();
     assert!(
         lines.iter().any(|line| line.contains("run began")),
@@ -311,18 +311,18 @@ async fn function_says_nothing(at: At, name: &str, answer: Answer) {
 async fn the_function_tells_no_secret_and_no_body_whatever_it_is_answered() {
     let cases = cases();
     let count = cases.len();
-    let checked = stream::iter(cases)
+    let check_report = stream::iter(cases)
         .map(|(at, name, answer)| function_says_nothing(at, name, answer))
         .buffer_unordered(8)
         .count()
         .await;
-    assert_eq!(checked, count);
+    assert_eq!(check_report, count);
 }
 
 #[tokio::test]
 async fn the_command_line_tells_none_either() {
-    let lab = Lab::new().await;
-    let table = lab.table.name().as_str();
+    let env = TestEnv::new().await;
+    let table = env.table.name().as_str();
     for (at, name, answer) in cases() {
         let service = Service::start(answer).await;
         let command: &[&str] = match at {
@@ -332,7 +332,7 @@ async fn the_command_line_tells_none_either() {
             At::Table => &["list", "--table", table],
             At::Sts => &["scan", "--json"],
         };
-        let ccinv = Ccinv::at(&lab)
+        let ccinv = Ccinv::at(&env)
             .with("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
             .with("AWS_SESSION_TOKEN", SESSION_TOKEN)
             .with("LOG_LEVEL", "trace")

@@ -17,7 +17,7 @@ use axum::Router;
 use axum::http::{StatusCode, header};
 use serde_json::Value;
 use support::ccinv::{Ccinv, PROGRAM};
-use support::lab::{ACCOUNT, Lab, REGION};
+use support::test_env::{ACCOUNT, REGION, TestEnv};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
 
@@ -59,8 +59,8 @@ const ENDPOINTS: [&str; 4] = [
 #[tokio::test]
 async fn the_command_line_sends_nothing_where_it_would_go_in_the_clear() {
     let elsewhere = Elsewhere::new();
-    let lab = Lab::new().await;
-    let table = lab.table.name().as_str();
+    let env = TestEnv::new().await;
+    let table = env.table.name().as_str();
     let commands: [&[&str]; 4] = [
         &["scan"],
         &["scan", "--table", table],
@@ -69,7 +69,7 @@ async fn the_command_line_sends_nothing_where_it_would_go_in_the_clear() {
     ];
     for command in commands {
         for variable in ENDPOINTS {
-            let ccinv = Ccinv::at(&lab).with(variable, &elsewhere.url);
+            let ccinv = Ccinv::at(&env).with(variable, &elsewhere.url);
             let done = ccinv.run(command).await;
             assert_eq!(done.code, 2, "{command:?} {variable}: {done:?}");
             let complaint = done.complaint();
@@ -79,13 +79,13 @@ async fn the_command_line_sends_nothing_where_it_would_go_in_the_clear() {
         }
     }
     elsewhere.assert_nothing_came();
-    assert_eq!(lab.stand_in.requests(), 0, "not even where it may");
+    assert_eq!(env.codeconnections.requests(), 0, "not even where it may");
 }
 
 #[tokio::test]
 async fn a_profile_can_not_send_it_there_either() {
     let elsewhere = Elsewhere::new();
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     let url = &elsewhere.url;
     let profiles = [
         (
@@ -100,7 +100,7 @@ async fn a_profile_can_not_send_it_there_either() {
         ),
     ];
     for (variable, profile) in profiles {
-        let ccinv = Ccinv::at(&lab).without("AWS_ENDPOINT_URL_DYNAMODB");
+        let ccinv = Ccinv::at(&env).without("AWS_ENDPOINT_URL_DYNAMODB");
         let folder = ccinv.folder().join(".aws");
         std::fs::create_dir(&folder).expect("a folder");
         std::fs::write(folder.join("config"), profile).expect("a profile");
@@ -116,10 +116,10 @@ async fn a_profile_can_not_send_it_there_either() {
 #[tokio::test]
 async fn what_is_on_this_machine_is_not_asked_through_a_proxy_that_reads_it() {
     let proxy = Elsewhere::new();
-    let lab = Lab::new().await;
-    let table = lab.table.name().as_str();
+    let env = TestEnv::new().await;
+    let table = env.table.name().as_str();
     for variable in ["HTTP_PROXY", "http_proxy", "ALL_PROXY"] {
-        let ccinv = Ccinv::at(&lab).with(variable, &proxy.url);
+        let ccinv = Ccinv::at(&env).with(variable, &proxy.url);
         let done = ccinv.run(&["list", "--table", table]).await;
         assert_eq!(done.code, 2, "{variable}: {done:?}");
         let complaint = done.complaint();
@@ -202,7 +202,7 @@ async fn the_function_does_not_start_where_it_would_send_in_the_clear() {
 #[tokio::test]
 async fn nothing_is_sent_on_to_where_an_answer_points() {
     let elsewhere = Elsewhere::new();
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     for status in [301, 302, 307, 308] {
         let status = StatusCode::from_u16(status).expect("a status");
         let location = elsewhere.url.clone();
@@ -212,7 +212,7 @@ async fn nothing_is_sent_on_to_where_an_answer_points() {
             .expect("a port");
         let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
         let server = tokio::spawn(async move { axum::serve(listener, app).await });
-        let at = |variable| Ccinv::at(&lab).with(variable, &endpoint);
+        let at = |variable| Ccinv::at(&env).with(variable, &endpoint);
         for (variable, command) in [
             (ENDPOINTS[1], &["scan", "--account", ACCOUNT][..]),
             (ENDPOINTS[2], &["list", "--table", "inventory"]),
@@ -302,9 +302,9 @@ fn listening(pid: u32) -> BTreeSet<String> {
 
 #[tokio::test]
 async fn a_database_that_others_can_open_is_told_and_left_as_it_is() {
-    let lab = Lab::new().await;
-    lab.create("storefront");
-    let ccinv = Ccinv::at(&lab);
+    let env = TestEnv::new().await;
+    env.create("storefront");
+    let ccinv = Ccinv::at(&env);
     ccinv.fine(&["scan", "--db", "mine.db"]).await;
     let file = ccinv.folder().join("mine.db");
     let ask = async || ccinv.run(&["list", "--db", "mine.db"]).await;

@@ -16,24 +16,24 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use aws_sdk_dynamodb::types::AttributeValue;
 use codeconnections_inventory::aws::Meter;
 use codeconnections_inventory::domain::account::RunReference;
-use codeconnections_inventory::domain::diff::Step;
-use codeconnections_inventory::domain::event_summary::harmless;
+use codeconnections_inventory::domain::diff::Transition;
+use codeconnections_inventory::domain::event_summary::json_safe;
 use codeconnections_inventory::domain::listing::{Filter, Window};
 use codeconnections_inventory::domain::plan::Touch;
 use codeconnections_inventory::domain::run::{ListingError, ListingReport, SnapshotsRecord};
 use codeconnections_inventory::domain::{
     AccountId, AccountRecord, ApiCall, Attributes, Cause, Change, ChangeKind, Clock, ConnectionArn,
-    Digest, Format, Outcome, Presence, Region, RunId, RunRecord, Snapshot, Timestamp, Trigger,
-    UnknownMembers,
+    Digest, Outcome, Presence, Region, RunId, RunRecord, SchemaVersion, Snapshot, Timestamp,
+    Trigger, UnknownMembers,
 };
 use codeconnections_inventory::local::ManualClock;
-use codeconnections_inventory::table::{Corrupt, TableError, Write, keys};
+use codeconnections_inventory::table::{CorruptItem, TableError, WriteResult, keys};
 use proptest::prelude::*;
 use proptest::test_runner::{TestRunner, contextualize_config};
 use serde_json::{Value, json};
-use support::Lab;
-use support::lab::{self, account, changes};
+use support::TestEnv;
 use support::script::{self, Script};
+use support::test_env::{self, account, changes};
 
 type Item = HashMap<String, AttributeValue>;
 
@@ -172,7 +172,7 @@ fn presence() -> impl Strategy<Value = Presence> {
 }
 
 /// A snapshot and a change with its version, of any connection.
-fn step() -> impl Strategy<Value = Step> {
+fn step() -> impl Strategy<Value = Transition> {
     let snapshot = (
         attributes(),
         presence(),
@@ -198,7 +198,7 @@ fn step() -> impl Strategy<Value = Step> {
         let (attributes, presence, times, version, listed_in, digest) = snapshot;
         let (first_seen_at, last_seen, status_since) = times;
         let (kind, before, after, previously_seen_at, observed, run_id, last) = change;
-        Step {
+        Transition {
             snapshot: Snapshot {
                 arn: arn.clone(),
                 attributes,
@@ -211,7 +211,7 @@ fn step() -> impl Strategy<Value = Step> {
                 digest,
             },
             change: Change {
-                format: Format::CURRENT,
+                format: SchemaVersion::CURRENT,
                 account: account(),
                 arn,
                 version,
@@ -330,7 +330,7 @@ fn run_record() -> impl Strategy<Value = RunRecord> {
         let (unwritten, unsettled) = left;
         let (account_sequence, previous_digest) = last;
         RunRecord {
-            format: Format::CURRENT,
+            format: SchemaVersion::CURRENT,
             account: account(),
             sequence,
             run_id,
@@ -378,7 +378,7 @@ fn account_record() -> impl Strategy<Value = AccountRecord> {
         |(sequence, head, (last_attempt, last_complete), coverage, events, connections)| {
             let events = events.into_iter();
             AccountRecord {
-                format: Format::CURRENT,
+                format: SchemaVersion::CURRENT,
                 account: account(),
                 sequence,
                 head,
@@ -394,25 +394,30 @@ fn account_record() -> impl Strategy<Value = AccountRecord> {
 }
 
 /// Records a step; by the clock that is passed, nothing is ever too late.
-async fn record(lab: &Lab, account: &AccountId, known: Option<&Snapshot>, step: &Step) -> Write {
+async fn record(
+    env: &TestEnv,
+    account: &AccountId,
+    known: Option<&Snapshot>,
+    step: &Transition,
+) -> WriteResult {
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Timestamp::from_millis(i64::MIN)));
-    let written = lab.table.record(account, known, step, &clock).await;
+    let written = env.table.record(account, known, step, &clock).await;
     written.expect("in time")
 }
 
 /// Runs `case` on many values, against one table.
 fn for_many<S: Strategy>(
     strategy: &S,
-    case: impl AsyncFn(&Lab, S::Value) -> Result<(), TestCaseError>,
+    case: impl AsyncFn(&TestEnv, S::Value) -> Result<(), TestCaseError>,
 ) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let lab = runtime.block_on(Lab::new());
+    let env = runtime.block_on(TestEnv::new());
     // Nothing is kept on disk: a failure shows its values.
     let config = contextualize_config(ProptestConfig {
         failure_persistence: None,
         ..ProptestConfig::with_cases(96)
     });
-    let result = TestRunner::new(config).run(strategy, |value| runtime.block_on(case(&lab, value)));
+    let result = TestRunner::new(config).run(strategy, |value| runtime.block_on(case(&env, value)));
     if let Err(failure) = result {
         panic!("{failure}");
     }
@@ -420,14 +425,14 @@ fn for_many<S: Strategy>(
 
 #[test]
 fn a_snapshot_and_its_change_are_read_back_as_they_were_written() {
-    for_many(&(step(), step()), async |lab, (first, second)| {
+    for_many(&(step(), step()), async |env, (first, second)| {
         let account = fresh_account();
-        let of_account = |step: Step| {
+        let of_account = |step: Transition| {
             let change = Change {
                 account: account.clone(),
                 ..step.change
             };
-            Step { change, ..step }
+            Transition { change, ..step }
         };
         let (first, mut second) = (of_account(first), of_account(second));
         // The second is a later step of the same connection.
@@ -444,21 +449,21 @@ fn a_snapshot_and_its_change_are_read_back_as_they_were_written() {
         let mut expected = Vec::new();
         let mut known = None;
         for step in [&first, &second] {
-            let written = record(lab, &account, known, step).await;
-            prop_assert_eq!(written, Write::Written);
+            let written = record(env, &account, known, step).await;
+            prop_assert_eq!(written, WriteResult::Written);
             expected.push(step.change.clone());
             known = Some(&step.snapshot);
 
-            let read = lab.table.read_snapshot(&account, &arn).await;
+            let read = env.table.read_snapshot(&account, &arn).await;
             prop_assert_eq!(read, Ok(Some(step.snapshot.clone())));
-            let state = lab.table.read_account(&account).await.expect("read");
+            let state = env.table.read_account(&account).await.expect("read");
             prop_assert_eq!(&state.corrupt, &[]);
             prop_assert_eq!(state.snapshots.len(), 1);
             prop_assert_eq!(&state.snapshots[&arn], &step.snapshot);
 
             let mut sorted = expected.clone();
             sorted.sort_by_key(|change| change.version);
-            let changes = lab.table.changes_of(&account, &arn).await.expect("read");
+            let changes = env.table.changes_of(&account, &arn).await.expect("read");
             prop_assert_eq!(&changes, &sorted);
             let digests = |changes: &[Change]| changes.iter().map(Change::digest).collect();
             let (read, made): (Vec<_>, Vec<_>) = (digests(&changes), digests(&sorted));
@@ -470,14 +475,14 @@ fn a_snapshot_and_its_change_are_read_back_as_they_were_written() {
 
 #[test]
 fn the_index_by_status_tells_a_present_connection_and_no_tombstone() {
-    for_many(&step(), async |lab, step| {
+    for_many(&step(), async |env, step| {
         let account = fresh_account();
-        let written = record(lab, &account, None, &step).await;
-        prop_assert_eq!(written, Write::Written);
+        let written = record(env, &account, None, &step).await;
+        prop_assert_eq!(written, WriteResult::Written);
         let Some(status) = &step.snapshot.attributes.connection_status else {
             return Ok(());
         };
-        let rows = lab.table.in_status(status).await.expect("read");
+        let rows = env.table.connections_by_status(status).await.expect("read");
         let row = rows.into_iter().find(|row| row.account == account);
         if step.snapshot.is_deleted() {
             prop_assert_eq!(row, None);
@@ -503,10 +508,10 @@ fn a_touched_snapshot_differs_only_in_when_and_where_it_was_seen() {
     let regions = prop::option::of(prop::collection::btree_set(a_region(), 0..5));
     for_many(
         &(step(), window(), regions),
-        async |lab, (step, window, regions)| {
+        async |env, (step, window, regions)| {
             let account = fresh_account();
-            let written = record(lab, &account, None, &step).await;
-            prop_assert_eq!(written, Write::Written);
+            let written = record(env, &account, None, &step).await;
+            prop_assert_eq!(written, WriteResult::Written);
             let listed_in: Option<Vec<Region>> =
                 regions.map(BTreeSet::into_iter).map(Iterator::collect);
             let touch = Touch {
@@ -514,23 +519,23 @@ fn a_touched_snapshot_differs_only_in_when_and_where_it_was_seen() {
                 window,
                 listed_in: listed_in.clone(),
             };
-            let written = lab.table.touch(&account, &[touch]).await;
+            let written = env.table.touch(&account, &[touch]).await;
 
             let before = step.snapshot.last_seen;
             let newer = window.began_at > before.began_at && window.ended_at >= before.ended_at;
             let expected = if newer {
-                prop_assert_eq!(written, [Write::Written]);
+                prop_assert_eq!(written, [WriteResult::Written]);
                 Snapshot {
                     last_seen: window,
                     listed_in: listed_in.unwrap_or(step.snapshot.listed_in.clone()),
                     ..step.snapshot.clone()
                 }
             } else {
-                prop_assert_eq!(written, [Write::Conflict]);
+                prop_assert_eq!(written, [WriteResult::Conflict]);
                 step.snapshot.clone()
             };
             let arn = &step.snapshot.arn;
-            let read = lab.table.read_snapshot(&account, arn).await;
+            let read = env.table.read_snapshot(&account, arn).await;
             prop_assert_eq!(read, Ok(Some(expected)));
             Ok(())
         },
@@ -539,19 +544,19 @@ fn a_touched_snapshot_differs_only_in_when_and_where_it_was_seen() {
 
 #[test]
 fn a_run_is_read_back_as_it_was_written() {
-    for_many(&run_record(), async |lab, run| {
+    for_many(&run_record(), async |env, run| {
         let run = RunRecord {
             account: fresh_account(),
             ..run
         };
-        prop_assert_eq!(lab.table.record_run(&run).await, Write::Written);
-        let read = lab.table.read_run(&run.account, run.sequence).await;
+        prop_assert_eq!(env.table.record_run(&run).await, WriteResult::Written);
+        let read = env.table.read_run(&run.account, run.sequence).await;
         let read = read.expect("read").expect("a run");
         prop_assert_eq!(read.digest(), run.digest());
         prop_assert_eq!(&read, &run);
-        let last = lab.table.read_last_run(&run.account).await.expect("read");
+        let last = env.table.read_last_run(&run.account).await.expect("read");
         prop_assert_eq!(last.as_ref(), Some(&run));
-        let runs = lab.table.runs_of(&run.account, 10).await.expect("read");
+        let runs = env.table.runs_of(&run.account, 10).await.expect("read");
         prop_assert_eq!(runs, [run]);
         Ok(())
     });
@@ -561,7 +566,7 @@ fn a_run_is_read_back_as_it_was_written() {
 fn an_accounts_record_is_read_back_as_it_was_written() {
     for_many(
         &(account_record(), account_record()),
-        async |lab, (first, mut second)| {
+        async |env, (first, mut second)| {
             let account = fresh_account();
             let first = AccountRecord {
                 account: account.clone(),
@@ -576,16 +581,16 @@ fn an_accounts_record_is_read_back_as_it_was_written() {
 
             let mut known = None;
             for record in [&first, &second] {
-                let written = lab.table.write_account(known, record).await;
-                prop_assert_eq!(written, Write::Written);
+                let written = env.table.write_account(known, record).await;
+                prop_assert_eq!(written, WriteResult::Written);
                 known = Some(record);
-                let read = lab.table.read_record(&account).await;
+                let read = env.table.read_record(&account).await;
                 prop_assert_eq!(read, Ok(Some(record.clone())));
-                let state = lab.table.read_account(&account).await.expect("read");
+                let state = env.table.read_account(&account).await.expect("read");
                 prop_assert_eq!(state.record.as_ref(), Some(record));
                 prop_assert_eq!(&state.corrupt, &[]);
             }
-            let accounts = lab.table.accounts().await.expect("read");
+            let accounts = env.table.accounts().await.expect("read");
             prop_assert!(accounts.contains(&account));
             Ok(())
         },
@@ -692,16 +697,16 @@ async fn the_largest_usual_snapshot_costs_one_write_unit_when_nothing_changed() 
         "HostArn": host,
     });
     let script = Script::start(move |_| script::last(vec![entry.clone()])).await;
-    let lab = Lab::new().await;
-    let source = lab.source_at(&script.endpoint);
-    let handler = lab.handler_of(source, lab.table.clone());
-    let summary = lab::run(&handler, &json!({"regions": REGIONS})).await;
+    let env = TestEnv::new().await;
+    let source = env.source_at(&script.endpoint);
+    let handler = env.handler_of(source, env.table.clone());
+    let summary = test_env::run(&handler, &json!({"regions": REGIONS})).await;
     assert_eq!(summary.outcome, Outcome::Complete);
 
     let arn: ConnectionArn = arn.parse().expect("an ARN");
     let sk = keys::snapshot_sk(&arn);
-    let item = item(&lab, &sk).await.expect("a snapshot");
-    let snapshot = lab.table.read_snapshot(&account(), &arn).await;
+    let item = item(&env, &sk).await.expect("a snapshot");
+    let snapshot = env.table.read_snapshot(&account(), &arn).await;
     let snapshot = snapshot.expect("read").expect("a snapshot");
     assert_eq!(snapshot.listed_in.len(), REGIONS.len());
     let size = size(&item);
@@ -717,9 +722,12 @@ async fn the_largest_usual_snapshot_costs_one_write_unit_when_nothing_changed() 
         },
         listed_in: None,
     };
-    let table = lab.table.metered(Arc::clone(&meter));
-    assert_eq!(table.touch(&account(), &[touch]).await, [Write::Written]);
-    if lab.reports_written_units() {
+    let table = env.table.metered(Arc::clone(&meter));
+    assert_eq!(
+        table.touch(&account(), &[touch]).await,
+        [WriteResult::Written]
+    );
+    if env.reports_written_units() {
         assert_eq!(meter.capacity().write_units.to_string(), "1");
         assert_eq!(meter.capacity().index_write_units.to_string(), "0");
     }
@@ -727,16 +735,16 @@ async fn the_largest_usual_snapshot_costs_one_write_unit_when_nothing_changed() 
 
 // --- Edited by hand ---------------------------------------------------------
 
-async fn item(lab: &Lab, sk: &str) -> Option<Item> {
-    item_at(lab, &keys::account_pk(&account()), sk).await
+async fn item(env: &TestEnv, sk: &str) -> Option<Item> {
+    item_at(env, &keys::account_pk(&account()), sk).await
 }
 
-async fn item_at(lab: &Lab, pk: &str, sk: &str) -> Option<Item> {
-    let request = lab
+async fn item_at(env: &TestEnv, pk: &str, sk: &str) -> Option<Item> {
+    let request = env
         .table
         .client()
         .get_item()
-        .table_name(lab.table.name().as_str());
+        .table_name(env.table.name().as_str());
     let request = request
         .key(keys::PK, AttributeValue::S(pk.to_owned()))
         .key(keys::SK, AttributeValue::S(sk.to_owned()))
@@ -744,25 +752,25 @@ async fn item_at(lab: &Lab, pk: &str, sk: &str) -> Option<Item> {
     request.send().await.expect("read").item
 }
 
-async fn put(lab: &Lab, item: Item) {
-    let request = lab
+async fn put(env: &TestEnv, item: Item) {
+    let request = env
         .table
         .client()
         .put_item()
-        .table_name(lab.table.name().as_str());
+        .table_name(env.table.name().as_str());
     request.set_item(Some(item)).send().await.expect("put");
 }
 
 /// What is done to an item: an attribute set, or removed.
 type Edit = (&'static str, Option<AttributeValue>);
 
-async fn edit(lab: &Lab, pk: &str, sk: &str, (attribute, value): &Edit) -> Item {
-    let mut item = item_at(lab, pk, sk).await.expect("an item to edit");
+async fn edit(env: &TestEnv, pk: &str, sk: &str, (attribute, value): &Edit) -> Item {
+    let mut item = item_at(env, pk, sk).await.expect("an item to edit");
     match value {
         Some(value) => item.insert((*attribute).to_owned(), value.clone()),
         None => Some(item.remove(*attribute).expect("an attribute to remove")),
     };
-    put(lab, item.clone()).await;
+    put(env, item.clone()).await;
     item
 }
 
@@ -825,21 +833,21 @@ fn snapshot_edits() -> Vec<(Edit, &'static str)> {
 #[tokio::test]
 async fn an_edited_snapshot_is_told_left_alone_and_holds_up_no_other() {
     for (what, said) in snapshot_edits() {
-        let lab = Lab::new().await;
-        let edited = lab.create("edited");
-        let broken = lab.create("broken");
-        let usual = lab.create("usual");
-        lab.run().await;
-        lab.set_status(&broken, "ERROR");
+        let env = TestEnv::new().await;
+        let edited = env.create("edited");
+        let broken = env.create("broken");
+        let usual = env.create("usual");
+        env.run().await;
+        env.set_status(&broken, "ERROR");
         let pk = keys::account_pk(&account());
         let sk = format!("CONNECTION#{edited}");
-        let left = edit(&lab, &pk, &sk, &what).await;
-        let before = lab
+        let left = edit(&env, &pk, &sk, &what).await;
+        let before = env
             .table
             .changes_of(&account(), &edited.parse().expect("an ARN"))
             .await;
 
-        let summary = lab.run().await;
+        let summary = env.run().await;
         assert_eq!(summary.outcome, Outcome::Partial, "{what:?}");
         assert_eq!(
             summary.problems.len(),
@@ -850,13 +858,13 @@ async fn an_edited_snapshot_is_told_left_alone_and_holds_up_no_other() {
         let problem = &summary.problems[0];
         let place = format!("item pk={pk:?} sk={sk:?}: attribute {}: ", what.0);
         assert!(
-            problem.starts_with(&harmless(&place)),
+            problem.starts_with(&json_safe(&place)),
             "{what:?}: {problem}"
         );
-        assert!(problem.contains(&harmless(said)), "{what:?}: {problem}");
+        assert!(problem.contains(&json_safe(said)), "{what:?}: {problem}");
 
-        assert_eq!(item(&lab, &sk).await, Some(left), "{what:?}");
-        let after = lab
+        assert_eq!(item(&env, &sk).await, Some(left), "{what:?}");
+        let after = env
             .table
             .changes_of(&account(), &edited.parse().expect("an ARN"))
             .await;
@@ -866,13 +874,13 @@ async fn an_edited_snapshot_is_told_left_alone_and_holds_up_no_other() {
             [(ChangeKind::StatusChanged, 1)],
             "{what:?}"
         );
-        assert_eq!(lab.story(&broken).await.len(), 2, "{what:?}");
-        let seen = lab
+        assert_eq!(env.story(&broken).await.len(), 2, "{what:?}");
+        let seen = env
             .table
             .read_snapshot(&account(), &usual.parse().expect("an ARN"))
             .await;
         let seen = seen.expect("read").expect("a snapshot").last_seen.began_at;
-        let run = lab.runs().await.pop().expect("a run");
+        let run = env.runs().await.pop().expect("a run");
         assert_eq!(seen, run.listings[0].began_at, "{what:?}");
         assert_eq!(run.problems, summary.problems, "{what:?}");
     }
@@ -880,16 +888,16 @@ async fn an_edited_snapshot_is_told_left_alone_and_holds_up_no_other() {
 
 #[tokio::test]
 async fn a_tombstone_that_does_not_say_when_it_was_gone_is_told() {
-    let lab = Lab::new().await;
-    let gone = lab.create("gone");
-    lab.run().await;
-    lab.delete(&gone);
-    lab.run().await;
+    let env = TestEnv::new().await;
+    let gone = env.create("gone");
+    env.run().await;
+    env.delete(&gone);
+    env.run().await;
     let sk = format!("CONNECTION#{gone}");
     for attribute in ["deleted_at", "deleted_until"] {
-        let whole = item(&lab, &sk).await.expect("a tombstone");
-        edit(&lab, &keys::account_pk(&account()), &sk, &(attribute, None)).await;
-        let summary = lab.run().await;
+        let whole = item(&env, &sk).await.expect("a tombstone");
+        edit(&env, &keys::account_pk(&account()), &sk, &(attribute, None)).await;
+        let summary = env.run().await;
         assert_eq!(summary.outcome, Outcome::Partial);
         let told = format!("attribute {attribute}: is missing");
         assert!(
@@ -897,9 +905,9 @@ async fn a_tombstone_that_does_not_say_when_it_was_gone_is_told() {
             "{:?}",
             summary.problems
         );
-        put(&lab, whole).await;
+        put(&env, whole).await;
         assert_eq!(
-            lab.run().await.outcome,
+            env.run().await.outcome,
             Outcome::Complete,
             "it is as it was"
         );
@@ -908,10 +916,10 @@ async fn a_tombstone_that_does_not_say_when_it_was_gone_is_told() {
 
 #[tokio::test]
 async fn an_item_whose_key_names_no_connection_is_told_and_holds_up_no_other() {
-    let lab = Lab::new().await;
-    let real = lab.create("real");
-    lab.run().await;
-    let whole = item(&lab, &format!("CONNECTION#{real}"))
+    let env = TestEnv::new().await;
+    let real = env.create("real");
+    env.run().await;
+    let whole = item(&env, &format!("CONNECTION#{real}"))
         .await
         .expect("a snapshot");
     for (sk, said) in [
@@ -931,12 +939,12 @@ async fn an_item_whose_key_names_no_connection_is_told_and_holds_up_no_other() {
             "connection_name".to_owned(),
             AttributeValue::S("stray".to_owned()),
         );
-        put(&lab, stray.clone()).await;
+        put(&env, stray.clone()).await;
 
-        let summary = lab.run().await;
+        let summary = env.run().await;
         assert_eq!(summary.outcome, Outcome::Partial, "{sk}");
         let pk = keys::account_pk(&account());
-        let place = harmless(&format!("item pk={pk:?} sk={sk:?}: attribute sk: "));
+        let place = json_safe(&format!("item pk={pk:?} sk={sk:?}: attribute sk: "));
         assert_eq!(summary.problems.len(), 1, "{:?}", summary.problems);
         assert!(
             summary.problems[0].starts_with(&place),
@@ -944,24 +952,24 @@ async fn an_item_whose_key_names_no_connection_is_told_and_holds_up_no_other() {
             summary.problems
         );
         assert!(
-            summary.problems[0].contains(&harmless(said)),
+            summary.problems[0].contains(&json_safe(said)),
             "{:?}",
             summary.problems
         );
         assert!(summary.changes.is_empty(), "{sk}: {:?}", summary.changes);
-        assert_eq!(item(&lab, &sk).await, Some(stray), "{sk}");
+        assert_eq!(item(&env, &sk).await, Some(stray), "{sk}");
 
-        let request = lab
+        let request = env
             .table
             .client()
             .delete_item()
-            .table_name(lab.table.name().as_str());
+            .table_name(env.table.name().as_str());
         let request = request
             .key(keys::PK, AttributeValue::S(pk))
             .key(keys::SK, AttributeValue::S(sk));
         request.send().await.expect("deleted");
     }
-    assert_eq!(lab.run().await.outcome, Outcome::Complete);
+    assert_eq!(env.run().await.outcome, Outcome::Complete);
 }
 
 #[tokio::test]
@@ -974,18 +982,18 @@ async fn an_edited_account_record_is_told_and_the_chain_of_runs_goes_on() {
         ("coverage", Some(AttributeValue::L(Vec::new()))),
         ("v", n("9")),
     ] {
-        let lab = Lab::new().await;
-        let arn = lab.create("one");
-        lab.run().await;
-        lab.run().await;
+        let env = TestEnv::new().await;
+        let arn = env.create("one");
+        env.run().await;
+        env.run().await;
         let pk = keys::account_pk(&account());
-        let left = edit(&lab, &pk, keys::ACCOUNT_SK, &what).await;
-        lab.set_status(&arn, "ERROR");
+        let left = edit(&env, &pk, keys::ACCOUNT_SK, &what).await;
+        env.set_status(&arn, "ERROR");
 
-        let summary = lab.run().await;
+        let summary = env.run().await;
         assert_eq!(summary.outcome, Outcome::Partial, "{what:?}");
         let place = format!("item pk={pk:?} sk={:?}: attribute ", keys::ACCOUNT_SK);
-        let place = harmless(&place);
+        let place = json_safe(&place);
         let problem = &summary.problems[0];
         assert!(problem.starts_with(&place), "{what:?}: {problem}");
         assert!(problem.contains(what.0), "{what:?}: {problem}");
@@ -994,16 +1002,16 @@ async fn an_edited_account_record_is_told_and_the_chain_of_runs_goes_on() {
             [(ChangeKind::StatusChanged, 1)],
             "{what:?}"
         );
-        assert_eq!(lab.runs().await.len(), 3, "{what:?}");
+        assert_eq!(env.runs().await.len(), 3, "{what:?}");
         assert_eq!(summary.sequence, Some(3), "{what:?}");
-        assert_eq!(item(&lab, keys::ACCOUNT_SK).await, Some(left), "{what:?}");
+        assert_eq!(item(&env, keys::ACCOUNT_SK).await, Some(left), "{what:?}");
     }
 }
 
 /// The one item that can't be read.
-fn corrupt<T: std::fmt::Debug>(read: Result<T, TableError>) -> Corrupt {
+fn corrupt<T: std::fmt::Debug>(read: Result<T, TableError>) -> CorruptItem {
     match read {
-        Err(TableError::Corrupt(corrupt)) => corrupt,
+        Err(TableError::CorruptItem(corrupt)) => corrupt,
         other => panic!("a corrupt item, not {other:?}"),
     }
 }
@@ -1017,15 +1025,15 @@ async fn an_edited_change_or_run_is_refused_by_key_and_attribute() {
         "connection_status".to_owned(),
         AttributeValue::N("1".to_owned()),
     )]));
-    let lab = Lab::new().await;
-    let arn = lab.create("one");
-    lab.run().await;
+    let env = TestEnv::new().await;
+    let arn = env.create("one");
+    env.run().await;
 
     let (pk, sk) = (
         format!("CONNECTION#{}#{arn}", account()),
         keys::change_sk(1),
     );
-    let whole = item_at(&lab, &pk, &sk).await.expect("a change");
+    let whole = item_at(&env, &pk, &sk).await.expect("a change");
     for (what, attribute, said) in [
         (("version", s("1")), "version", "invalid type: string"),
         (("version", n("1.5")), "version", "invalid type"),
@@ -1054,20 +1062,20 @@ async fn an_edited_change_or_run_is_refused_by_key_and_attribute() {
         ),
         (("v", None), "v", "is missing"),
     ] {
-        edit(&lab, &pk, &sk, &what).await;
+        edit(&env, &pk, &sk, &what).await;
         let found = corrupt(
-            lab.table
+            env.table
                 .changes_of(&account(), &arn.parse().expect("an ARN"))
                 .await,
         );
         assert_eq!((&found.pk, &found.sk), (&pk, &sk), "{what:?}");
         assert_eq!(found.attribute, attribute, "{what:?}: {found}");
         assert!(found.problem.contains(said), "{what:?}: {found}");
-        put(&lab, whole.clone()).await;
+        put(&env, whole.clone()).await;
     }
 
     let (pk, sk) = (keys::runs_pk(&account()), keys::run_sk(1));
-    let whole = item_at(&lab, &pk, &sk).await.expect("a run");
+    let whole = item_at(&env, &pk, &sk).await.expect("a run");
     for (what, attribute, said) in [
         (("sequence", s("1")), "sequence", "invalid type: string"),
         (("outcome", s("FINE")), "outcome", "FINE"),
@@ -1084,44 +1092,44 @@ async fn an_edited_change_or_run_is_refused_by_key_and_attribute() {
             "is 0: this software reads formats 1 to 5",
         ),
     ] {
-        edit(&lab, &pk, &sk, &what).await;
+        edit(&env, &pk, &sk, &what).await;
         for found in [
-            corrupt(lab.table.read_run(&account(), 1).await),
-            corrupt(lab.table.runs_of(&account(), 1).await),
+            corrupt(env.table.read_run(&account(), 1).await),
+            corrupt(env.table.runs_of(&account(), 1).await),
         ] {
             assert_eq!((&found.pk, &found.sk), (&pk, &sk), "{what:?}");
             assert_eq!(found.attribute, attribute, "{what:?}: {found}");
             assert!(found.problem.contains(said), "{what:?}: {found}");
         }
-        put(&lab, whole.clone()).await;
+        put(&env, whole.clone()).await;
     }
-    assert_eq!(lab.runs().await.len(), 1, "what is whole is read");
+    assert_eq!(env.runs().await.len(), 1, "what is whole is read");
 }
 
 #[tokio::test]
 async fn an_edited_item_in_the_index_by_status_is_refused_by_key_and_attribute() {
-    let lab = Lab::new().await;
-    let arn = lab.create("one");
-    lab.set_status(&arn, "AVAILABLE");
-    lab.run().await;
+    let env = TestEnv::new().await;
+    let arn = env.create("one");
+    env.set_status(&arn, "AVAILABLE");
+    env.run().await;
     let (pk, sk) = (keys::account_pk(&account()), format!("CONNECTION#{arn}"));
-    let whole = item(&lab, &sk).await.expect("a snapshot");
+    let whole = item(&env, &sk).await.expect("a snapshot");
     for (what, said) in [
         (("connection_name", n("1")), "is not a text"),
         (("provider_type", n("1")), "is not a text"),
         (("first_seen_at", s("noon")), "is missing or not a time"),
         (("status_since", None), "is missing or not a time"),
     ] {
-        edit(&lab, &pk, &sk, &what).await;
-        let found = corrupt(lab.table.in_status(&"AVAILABLE".into()).await);
+        edit(&env, &pk, &sk, &what).await;
+        let found = corrupt(env.table.connections_by_status(&"AVAILABLE".into()).await);
         assert_eq!((&found.pk, &found.sk), (&pk, &sk), "{what:?}");
         assert_eq!(found.attribute, what.0, "{what:?}");
         assert!(found.problem.contains(said), "{what:?}: {found}");
-        put(&lab, whole.clone()).await;
+        put(&env, whole.clone()).await;
     }
     assert_eq!(
-        lab.table
-            .in_status(&"AVAILABLE".into())
+        env.table
+            .connections_by_status(&"AVAILABLE".into())
             .await
             .expect("read")
             .len(),

@@ -7,13 +7,13 @@ use crate::support;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use codeconnections_inventory::audit::ChangeFilter;
-use codeconnections_inventory::domain::{ChangeKind, Format, Outcome};
+use codeconnections_inventory::domain::{ChangeKind, Outcome, SchemaVersion};
 use codeconnections_inventory::table::codec;
 use codeconnections_inventory::table::codec::Item;
 use serde_json::{Value, json};
-use support::lab::{self, Lab, REGION, account, changes};
 use support::script::{arn, entry};
 use support::stage::Stage;
+use support::test_env::{self, REGION, TestEnv, account, changes};
 use support::whole::{findings, get, put};
 
 /// Every item of a table as the first format has it, in DynamoDB's own JSON:
@@ -58,19 +58,19 @@ fn earlier() -> [(u32, &'static str); 4] {
     [(1, FORMAT_1), (2, FORMAT_2), (3, FORMAT_3), (4, FORMAT_4)]
 }
 
-async fn lab_of_format_1() -> Lab {
+async fn lab_of_format_1() -> TestEnv {
     lab_of(FORMAT_1).await
 }
 
 /// A lab over such a table, an hour after its last run.
-async fn lab_of(table: &str) -> Lab {
-    let lab = Lab::new().await;
+async fn lab_of(table: &str) -> TestEnv {
+    let env = TestEnv::new().await;
     let items: Vec<Value> = serde_json::from_str(table).expect("JSON");
     for json in &items {
-        put(&lab, item(json)).await;
+        put(&env, item(json)).await;
     }
-    lab.clock.advance(lab::HOUR * 5);
-    lab
+    env.clock.advance(test_env::HOUR * 5);
+    env
 }
 
 fn snapshot_key(id: &str) -> (String, String) {
@@ -92,9 +92,9 @@ fn format_of(item: &Item) -> Option<&AttributeValue> {
 #[tokio::test]
 async fn a_table_of_an_earlier_format_is_read_and_whole() {
     for (_, table) in earlier() {
-        let lab = lab_of(table).await;
-        assert_eq!(findings(&lab).await, [] as [String; 0]);
-        let rows = lab.connections().await;
+        let env = lab_of(table).await;
+        assert_eq!(findings(&env).await, [] as [String; 0]);
+        let rows = env.connections().await;
         assert_eq!(rows.len(), 4);
         let filter = ChangeFilter {
             since: "2026-10-01T00:00:00Z".parse().expect("a time"),
@@ -104,18 +104,18 @@ async fn a_table_of_an_earlier_format_is_read_and_whole() {
             provider: None,
             account: None,
         };
-        let told = lab.audit().changes(&filter).await.expect("read");
+        let told = env.audit().changes(&filter).await.expect("read");
         let kinds: Vec<ChangeKind> = told.iter().map(|told| told.change.kind).collect();
         assert_eq!(kinds.len(), 9);
         assert!(ChangeKind::ALL.iter().all(|kind| kinds.contains(kind)));
-        assert_eq!(lab.runs().await.len(), 5);
+        assert_eq!(env.runs().await.len(), 5);
     }
 }
 
 #[tokio::test]
 async fn runs_over_a_table_of_an_earlier_format_write_the_current_one() {
     for (format, table) in earlier() {
-        let lab = lab_of(table).await;
+        let env = lab_of(table).await;
         // As they are: a and b. Another status: c. Gone, and still so: d.
         let host = "arn:aws:codeconnections:eu-west-1:123456789012:host/h-1a2b3c4d";
         let mut b = entry(&arn(REGION, "b"), "b", "PENDING");
@@ -127,41 +127,41 @@ async fn runs_over_a_table_of_an_earlier_format_write_the_current_one() {
         ])
         .await;
         let both = json!({"regions": [REGION, "us-east-1"]});
-        let summary = lab.run_with(&stage.endpoint, &both).await;
+        let summary = env.run_with(&stage.endpoint, &both).await;
         assert_eq!(summary.outcome, Outcome::Complete, "{:?}", summary.problems);
         assert_eq!(changes(&summary), [(ChangeKind::StatusChanged, 1)]);
         assert_eq!(summary.sequence, Some(6));
-        assert_eq!(findings(&lab).await, [] as [String; 0]);
+        assert_eq!(findings(&env).await, [] as [String; 0]);
 
         // What was written is of the current format, touched or changed.
-        let current = codec::n(Format::CURRENT);
+        let current = codec::n(SchemaVersion::CURRENT);
         for id in ["a", "b", "c"] {
-            let written = get(&lab, &snapshot_key(id)).await;
+            let written = get(&env, &snapshot_key(id)).await;
             assert_eq!(format_of(&written), Some(&current), "{id}");
             assert!(written.contains_key("seal"), "{id}");
         }
-        let record = get(&lab, &account_key()).await;
+        let record = get(&env, &account_key()).await;
         assert_eq!(format_of(&record), Some(&current));
         assert!(record.contains_key("digest"));
         // What was not is as it was.
-        let tombstone = get(&lab, &snapshot_key("d")).await;
+        let tombstone = get(&env, &snapshot_key("d")).await;
         assert_eq!(format_of(&tombstone), Some(&codec::n(format)));
 
         // One region of two, and back: what is noted is sealed again.
         for event in [json!({}), both] {
-            lab.clock.advance(lab::HOUR);
-            let summary = lab.run_with(&stage.endpoint, &event).await;
+            env.clock.advance(test_env::HOUR);
+            let summary = env.run_with(&stage.endpoint, &event).await;
             assert_eq!(summary.outcome, Outcome::Complete, "{:?}", summary.problems);
             assert!(summary.changes.is_empty());
-            assert_eq!(findings(&lab).await, [] as [String; 0]);
+            assert_eq!(findings(&env).await, [] as [String; 0]);
         }
-        assert_eq!(lab.runs().await.len(), 8);
+        assert_eq!(env.runs().await.len(), 8);
     }
 }
 
 #[tokio::test]
 async fn an_endpoint_that_was_not_recorded_before_is_one_change_of_attributes() {
-    let lab = lab_of(FORMAT_4).await;
+    let env = lab_of(FORMAT_4).await;
     let mut a = entry(&arn(REGION, "a"), "a", "AVAILABLE");
     a["ProviderEndpoint"] = "https://acme.ghe.com".into();
     let mut b = entry(&arn(REGION, "b"), "b", "PENDING");
@@ -169,20 +169,20 @@ async fn an_endpoint_that_was_not_recorded_before_is_one_change_of_attributes() 
     let stage = Stage::new(vec![a, b, entry(&arn(REGION, "c"), "c", "ERROR")]).await;
     let both = json!({"regions": [REGION, "us-east-1"]});
     for expected in [&[(ChangeKind::AttributesChanged, 1)][..], &[]] {
-        let summary = lab.run_with(&stage.endpoint, &both).await;
+        let summary = env.run_with(&stage.endpoint, &both).await;
         assert_eq!(summary.outcome, Outcome::Complete, "{:?}", summary.problems);
         assert_eq!(changes(&summary), expected);
-        assert_eq!(findings(&lab).await, [] as [String; 0]);
-        lab.clock.advance(lab::HOUR);
+        assert_eq!(findings(&env).await, [] as [String; 0]);
+        env.clock.advance(test_env::HOUR);
     }
 }
 
 #[tokio::test]
 async fn what_earlier_formats_know_of_calls_is_told_and_nothing_more() {
-    let lab = lab_of(FORMAT_2).await;
-    let changes = lab.changes(&arn(REGION, "a")).await;
+    let env = lab_of(FORMAT_2).await;
+    let changes = env.changes(&arn(REGION, "a")).await;
     assert!(changes.iter().all(|change| change.cause.is_none()));
-    let runs = lab.runs().await;
+    let runs = env.runs().await;
     let told = runs[1].trigger.calls_in_words().expect("a call");
     assert!(
         told.starts_with("DeleteConnection by arn:aws:sts::"),
@@ -216,11 +216,11 @@ async fn an_edit_of_a_table_of_the_first_format_is_named() {
         (&account_key(), "sequence", &codec::n(4)),
         (&account_key(), "v", &codec::n(2)),
     ] {
-        let lab = lab_of_format_1().await;
-        let mut edited = get(&lab, key).await;
+        let env = lab_of_format_1().await;
+        let mut edited = get(&env, key).await;
         edited.insert(attribute.to_owned(), value.clone());
-        put(&lab, edited).await;
-        let found = findings(&lab).await;
+        put(&env, edited).await;
+        let found = findings(&env).await;
         let named = format!("{} {}: ", key.0, key.1);
         assert!(
             found.iter().any(|f| f.starts_with(&named)),
@@ -238,29 +238,29 @@ async fn a_format_that_is_not_known_is_refused_by_record() {
         (run, Outcome::Failed),
     ] {
         for number in [0, 6, 17] {
-            let lab = lab_of_format_1().await;
-            let mut other = get(&lab, &key).await;
+            let env = lab_of_format_1().await;
+            let mut other = get(&env, &key).await;
             other.insert("v".to_owned(), codec::n(number));
-            put(&lab, other.clone()).await;
+            put(&env, other.clone()).await;
             // Where the account's record is unknown, too, a run has to look
             // at the last run.
             if outcome == Outcome::Failed {
-                let mut record = get(&lab, &account_key()).await;
+                let mut record = get(&env, &account_key()).await;
                 record.insert("v".to_owned(), codec::n(number));
-                put(&lab, record).await;
+                put(&env, record).await;
             }
             let says = format!("attribute v: is {number}: this software reads formats 1 to 5");
             let place = format!("item pk='{}' sk='{}': {says}", key.0, key.1);
             let stage = Stage::new(vec![entry(&arn(REGION, "a"), "a", "AVAILABLE")]).await;
-            let summary = lab.run_with(&stage.endpoint, &json!({})).await;
+            let summary = env.run_with(&stage.endpoint, &json!({})).await;
             assert_eq!(summary.outcome, outcome, "{:?}", summary.problems);
             assert!(
                 summary.problems.contains(&place),
                 "{place}: {:?}",
                 summary.problems
             );
-            assert_eq!(get(&lab, &key).await, other, "it is left alone");
-            let found = findings(&lab).await;
+            assert_eq!(get(&env, &key).await, other, "it is left alone");
+            let found = findings(&env).await;
             let named = format!("{} {}: ", key.0, key.1);
             assert!(
                 found

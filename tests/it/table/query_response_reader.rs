@@ -8,12 +8,12 @@ use crate::support;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use codeconnections_inventory::table::{codec, keys};
-use support::lab::{Lab, account};
+use support::test_env::{TestEnv, account};
 use support::whole::{Key, get, put};
 
 #[tokio::test]
 async fn an_account_is_the_same_by_either_reader() {
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     let names = [
         "api",
         "gone",
@@ -21,28 +21,28 @@ async fn an_account_is_the_same_by_either_reader() {
         "\"\\ \u{e9}\u{1f511}\n\u{1b}",
         "marked",
     ];
-    let arns = names.map(|name| lab.create(name));
-    lab.run().await;
-    lab.delete(&arns[1]);
-    lab.set_status(&arns[3], "ERROR");
-    lab.run().await;
+    let arns = names.map(|name| env.create(name));
+    env.run().await;
+    env.delete(&arns[1]);
+    env.set_status(&arns[3], "ERROR");
+    env.run().await;
     let key = |arn: &str| -> Key {
         let arn = arn.parse().expect("an ARN");
         (keys::account_pk(&account()), keys::snapshot_sk(&arn))
     };
-    let mut edited = get(&lab, &key(&arns[2])).await;
+    let mut edited = get(&env, &key(&arns[2])).await;
     edited.insert("connection_name".into(), codec::s("another"));
-    put(&lab, edited).await;
+    put(&env, edited).await;
 
-    let ours = lab.table.read_account(&account()).await.expect("read");
+    let ours = env.table.read_account(&account()).await.expect("read");
     assert!(ours.record.is_some());
     assert_eq!((ours.snapshots.len(), ours.corrupt.len()), (4, 1));
 
     // A type that is never written, in a place that nobody looks at.
-    let mut marked = get(&lab, &key(&arns[4])).await;
+    let mut marked = get(&env, &key(&arns[4])).await;
     marked.insert("mark".into(), AttributeValue::B(Blob::new("x")));
-    put(&lab, marked).await;
-    let of_sdk = lab.table.read_account(&account()).await.expect("read");
+    put(&env, marked).await;
+    let of_sdk = env.table.read_account(&account()).await.expect("read");
     assert_eq!(of_sdk.record, ours.record);
     assert_eq!(of_sdk.snapshots, ours.snapshots);
     assert_eq!(of_sdk.corrupt, ours.corrupt);

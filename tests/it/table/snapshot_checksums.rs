@@ -9,25 +9,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use codeconnections_inventory::domain::diff::{Comparison, Decision};
-use codeconnections_inventory::domain::listing::{Sighting, Window};
+use codeconnections_inventory::domain::diff::{Decision, DiffContext};
+use codeconnections_inventory::domain::listing::{Observation, Window};
 use codeconnections_inventory::domain::plan::Touch;
 use codeconnections_inventory::domain::{
     Attributes, Clock, ConnectionArn, Outcome, Region, RunId, Snapshot, Timestamp,
 };
 use codeconnections_inventory::local::ManualClock;
-use codeconnections_inventory::table::{Write, codec};
+use codeconnections_inventory::table::{WriteResult, codec};
 use serde_json::json;
-use support::Lab;
-use support::lab::{self, REGION, account, region};
+use support::TestEnv;
 use support::script::{arn, entry};
 use support::stage::{Held, Stage};
+use support::test_env::{self, REGION, account, region};
 
 const REGIONS: [&str; 3] = ["eu-south-1", "eu-west-1", "us-east-1"];
 
 /// What was read of a snapshot. One whose seal does not fit is not read.
-async fn read(lab: &Lab, arn: &ConnectionArn) -> Option<Snapshot> {
-    let read = lab.table.read_snapshot(&account(), arn).await;
+async fn read(env: &TestEnv, arn: &ConnectionArn) -> Option<Snapshot> {
+    let read = env.table.read_snapshot(&account(), arn).await;
     read.expect("it is sealed")
 }
 
@@ -41,7 +41,7 @@ struct Counts {
 }
 
 /// Three writers, each of which reads and writes when it likes.
-async fn life(lab: &Lab, rng: &mut fastrand::Rng, counts: &mut Counts) {
+async fn life(env: &TestEnv, rng: &mut fastrand::Rng, counts: &mut Counts) {
     let arn: ConnectionArn = arn(REGION, &format!("c{}", rng.u64(..)))
         .parse()
         .expect("an ARN");
@@ -51,7 +51,7 @@ async fn life(lab: &Lab, rng: &mut fastrand::Rng, counts: &mut Counts) {
     for step in 0..24 {
         let writer = rng.usize(..known.len());
         if rng.bool() {
-            known[writer] = read(lab, &arn).await;
+            known[writer] = read(env, &arn).await;
             continue;
         }
         let began_at = Timestamp::from_millis(step * 2 + rng.i64(0..12));
@@ -68,26 +68,26 @@ async fn life(lab: &Lab, rng: &mut fastrand::Rng, counts: &mut Counts) {
             connection_status: Some(["PENDING", "ERROR"][usize::from(rng.u8(..8) == 0)].into()),
             ..Attributes::default()
         };
-        let sighting = match rng.u8(..12) {
-            0 => Sighting::Absent { window },
-            _ => Sighting::Seen {
+        let observation_of = match rng.u8(..12) {
+            0 => Observation::Absent { window },
+            _ => Observation::Present {
                 attributes: &attributes,
                 window,
                 listed_in,
             },
         };
         let run_id = RunId::new(began_at, rng.u128(..));
-        let comparison = Comparison {
+        let comparison = DiffContext {
             account: &account,
             run_id: &run_id,
             event_id: None,
             calls: &[],
         };
         let known = known[writer].as_ref();
-        let written = match comparison.decide(&arn, known, &sighting, None) {
+        let written = match comparison.decide(&arn, known, &observation_of, None) {
             Decision::Nothing(_) => continue,
             Decision::Change(step) => {
-                let written = lab.table.record(&account, known, &step, &clock).await;
+                let written = env.table.record(&account, known, &step, &clock).await;
                 counts.changed += 1;
                 written.expect("in time")
             }
@@ -102,25 +102,25 @@ async fn life(lab: &Lab, rng: &mut fastrand::Rng, counts: &mut Counts) {
                     window,
                     listed_in,
                 };
-                let written = lab.table.touch(&account, &[touch]).await;
+                let written = env.table.touch(&account, &[touch]).await;
                 written.into_iter().next().expect("one")
             }
         };
         match written {
-            Write::Written => {}
-            Write::Conflict => counts.conflicts += 1,
-            Write::Failed(fault) => panic!("{fault}"),
+            WriteResult::Written => {}
+            WriteResult::Conflict => counts.conflicts += 1,
+            WriteResult::Failed(fault) => panic!("{fault}"),
         }
-        read(lab, &arn).await;
+        read(env, &arn).await;
     }
 }
 
 #[tokio::test]
 async fn of_writers_that_know_different_things_each_leaves_the_right_seal() {
-    let lab = Lab::new().await;
+    let env = TestEnv::new().await;
     let mut counts = Counts::default();
     for seed in 0..40 {
-        life(&lab, &mut fastrand::Rng::with_seed(seed), &mut counts).await;
+        life(&env, &mut fastrand::Rng::with_seed(seed), &mut counts).await;
     }
     let enough = counts.touched > 20 && counts.moved > 20 && counts.changed > 20;
     assert!(enough && counts.conflicts > 20, "{counts:?}");
@@ -128,28 +128,28 @@ async fn of_writers_that_know_different_things_each_leaves_the_right_seal() {
 
 /// Two runs at the same time, the older one held up before it notes what it
 /// saw: the older one's regions, and the newer one's.
-async fn overlapping_touches(lab: &Lab, older: &[&str], newer: &[&str]) -> Snapshot {
+async fn overlapping_touches(env: &TestEnv, older: &[&str], newer: &[&str]) -> Snapshot {
     let id = arn(REGION, "c");
     let stage = Stage::new(vec![entry(&id, "c", "PENDING")]).await;
-    lab.run_with(&stage.endpoint, &json!({})).await;
-    lab.clock.advance(lab::HOUR);
-    let held = Held::before(lab, "BatchExecuteStatement").await;
-    let handler = lab.handler_of(lab.source_at(&stage.endpoint), held.table(lab));
+    env.run_with(&stage.endpoint, &json!({})).await;
+    env.clock.advance(test_env::HOUR);
+    let held = Held::before(env, "BatchExecuteStatement").await;
+    let handler = env.handler_of(env.source_at(&stage.endpoint), held.table(env));
     let event = json!({"regions": older});
     let other = async {
         held.reached().await;
-        lab.clock.advance(Duration::from_secs(1));
-        let other = lab
+        env.clock.advance(Duration::from_secs(1));
+        let other = env
             .run_with(&stage.endpoint, &json!({"regions": newer}))
             .await;
         held.release();
         other
     };
-    let (older, newer) = tokio::join!(lab::run(&handler, &event), other);
+    let (older, newer) = tokio::join!(test_env::run(&handler, &event), other);
     for summary in [&older, &newer] {
         assert_eq!(summary.outcome, Outcome::Complete, "{:?}", summary.problems);
     }
-    let snapshot = read(lab, &id.parse().expect("an ARN")).await;
+    let snapshot = read(env, &id.parse().expect("an ARN")).await;
     snapshot.expect("it is there")
 }
 
@@ -161,13 +161,13 @@ async fn of_two_runs_at_the_same_time_the_newer_ones_note_stays_whole() {
         (&["eu-west-1"], &["eu-west-1", "us-east-1"]),
         (&["eu-south-1", "eu-west-1"], &["eu-west-1", "us-east-1"]),
     ] {
-        let lab = Lab::new().await;
-        let snapshot = overlapping_touches(&lab, older, newer).await;
+        let env = TestEnv::new().await;
+        let snapshot = overlapping_touches(&env, older, newer).await;
         let at = "2026-10-01T10:00:01Z".parse().expect("a time");
         assert_eq!(snapshot.last_seen.began_at, at);
         let newer: Vec<Region> = newer.iter().copied().map(region).collect();
         assert_eq!(snapshot.listed_in, newer);
-        assert!(lab.run().await.problems.is_empty());
+        assert!(env.run().await.problems.is_empty());
     }
 }
 
@@ -182,11 +182,11 @@ async fn a_run_puts_no_seal_of_its_own_on_what_somebody_edited() {
         ),
     ];
     for (name, value) in edits {
-        let lab = Lab::new().await;
-        let id = lab.create("c");
-        lab.run().await;
-        let client = lab.table.client();
-        let table = lab.table.name().as_str();
+        let env = TestEnv::new().await;
+        let id = env.create("c");
+        env.run().await;
+        let client = env.table.client();
+        let table = env.table.name().as_str();
         let edit = client
             .update_item()
             .table_name(table)
@@ -196,13 +196,13 @@ async fn a_run_puts_no_seal_of_its_own_on_what_somebody_edited() {
             .expression_attribute_names("#name", name)
             .expression_attribute_values(":value", value);
         edit.send().await.expect("edited");
-        let summary = lab.run().await;
+        let summary = env.run().await;
         assert_eq!(summary.outcome, Outcome::Partial, "{name}");
         let problem = summary.problems.join("\n");
         let says = "attribute seal: is not that of what the snapshot says";
         assert!(problem.contains(&id) && problem.contains(says), "{problem}");
         let arn = id.parse().expect("an ARN");
-        let left = lab.table.read_snapshot(&account(), &arn).await;
+        let left = env.table.read_snapshot(&account(), &arn).await;
         assert!(left.is_err(), "{name}: it was left as it is");
     }
 }

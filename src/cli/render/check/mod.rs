@@ -8,7 +8,7 @@ use clap::{Args as ClapArgs, ValueEnum};
 
 use crate::cli::error::CliError;
 use crate::cli::render;
-use crate::compliance::check::Checked;
+use crate::compliance::check::CheckReport;
 use crate::domain::Timestamp;
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -48,14 +48,14 @@ impl CheckFormatArgs {
 
 /// Prints what a check came to.
 pub(crate) fn print(
-    checked: &Checked,
+    check_report: &CheckReport,
     format: CheckFormat,
     as_of: Option<Timestamp>,
 ) -> Result<(), CliError> {
     match format {
-        CheckFormat::Table => text::print(checked, as_of),
-        CheckFormat::Json => render::print_json(checked),
-        CheckFormat::Junit => render::print(&junit::written(checked)?),
-        CheckFormat::Ocsf => render::print(&ocsf::written(checked)?),
+        CheckFormat::Table => text::print(check_report, as_of),
+        CheckFormat::Json => render::print_json(check_report),
+        CheckFormat::Junit => render::print(&junit::written(check_report)?),
+        CheckFormat::Ocsf => render::print(&ocsf::written(check_report)?),
     }
 }

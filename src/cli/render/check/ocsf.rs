@@ -3,19 +3,19 @@
 //! of which something is not known, or by which the rule is kept.
 
 use crate::cli::error::CliError;
-use crate::compliance::check::{Checked, CheckedRule, Judgement, Verdict};
+use crate::compliance::check::{AccountResult, CheckReport, CheckedRule, Verdict};
 use crate::compliance::{evidence, rule};
 use crate::domain::{AccountId, ConnectionArn, Timestamp};
 use crate::output::escape::safe_json;
 use crate::output::ocsf;
 use crate::output::ocsf::{Control, JudgedConnection, JudgedRule, RecordKey, compliance_event};
 
-pub(crate) fn written(checked: &Checked) -> Result<String, CliError> {
+pub(crate) fn written(check_report: &CheckReport) -> Result<String, CliError> {
     let mut text = String::new();
-    for rule in &checked.rules {
-        for judgement in &rule.accounts {
-            for told in events(judgement) {
-                text.push_str(&line(rule, &judgement.account, &told, checked.at)?);
+    for rule in &check_report.rules {
+        for result in &rule.accounts {
+            for told in events(result) {
+                text.push_str(&line(rule, &result.account, &told, check_report.at)?);
                 text.push('\n');
             }
         }
@@ -32,9 +32,9 @@ struct Told<'a> {
     evidence: Vec<RecordKey<'a>>,
 }
 
-fn events(judgement: &Judgement) -> Vec<Told<'_>> {
+fn events(result: &AccountResult) -> Vec<Told<'_>> {
     let mut events = Vec::new();
-    for finding in &judgement.findings {
+    for finding in &result.findings {
         let name = finding.connection_name.as_deref();
         events.push(Told {
             verdict: ocsf::Verdict::Fail,
@@ -44,12 +44,12 @@ fn events(judgement: &Judgement) -> Vec<Told<'_>> {
             evidence: keys(&finding.evidence),
         });
     }
-    for not_judged in &judgement.not_judged {
+    for not_judged in &result.insufficient_data {
         let name = not_judged.connection_name.as_deref();
         let arn = not_judged.connection_arn.as_ref();
         if arn.is_some() {
             events.push(Told {
-                verdict: ocsf::Verdict::NotJudged,
+                verdict: ocsf::Verdict::InsufficientData,
                 connection: connection(arn, name),
                 message: not_judged.reason.clone(),
                 since: None,
@@ -60,24 +60,24 @@ fn events(judgement: &Judgement) -> Vec<Told<'_>> {
     // An event's id is the rule, the account and the connection: what is not
     // known of an account is one event.
     let of_account = || {
-        let reasons = judgement.not_judged.iter();
+        let reasons = result.insufficient_data.iter();
         reasons.filter(|not_judged| not_judged.connection_arn.is_none())
     };
     let reasons: Vec<&str> = of_account().map(|reason| reason.reason.as_str()).collect();
     if !reasons.is_empty() {
         events.push(Told {
-            verdict: ocsf::Verdict::NotJudged,
+            verdict: ocsf::Verdict::InsufficientData,
             connection: None,
             message: reasons.join("; "),
             since: None,
             evidence: of_account().flat_map(|n| keys(&n.evidence)).collect(),
         });
     }
-    if judgement.verdict == Verdict::Pass {
+    if result.verdict == Verdict::Pass {
         events.push(Told {
             verdict: ocsf::Verdict::Pass,
             connection: None,
-            message: format!("is kept; judged: {}", judgement.judged),
+            message: format!("is kept; judged: {}", result.evaluated),
             since: None,
             evidence: Vec::new(),
         });
@@ -109,12 +109,12 @@ fn controls(rule: &rule::Rule) -> Vec<Control<'_>> {
 }
 
 fn line(
-    checked: &CheckedRule,
+    check_report: &CheckedRule,
     account: &AccountId,
     told: &Told<'_>,
     at: Timestamp,
 ) -> Result<String, CliError> {
-    let rule = &checked.rule;
+    let rule = &check_report.rule;
     let controls = controls(rule);
     let event = compliance_event(&JudgedRule {
         rule_id: rule.id.as_str(),

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use codeconnections_inventory::audit::{Audit, ChangeFilter, ConnectionFilter, ConnectionRow};
 use codeconnections_inventory::domain::{
-    Attributes, Cause, Change, ChangeKind, ConnectionStatus, Notice, Outcome, RunRecord, Timestamp,
+    Attributes, Cause, Change, ChangeKind, ConnectionStatus, EventSummary, Outcome, RunRecord,
+    Timestamp,
 };
 use serde_json::{Value, json};
 
-use crate::support::lab::account;
+use crate::support::test_env::account;
 
 /// What the audit says, by heading of the page.
 pub type Expected = BTreeMap<&'static str, Value>;
@@ -285,7 +286,7 @@ fn explained(change: &Change) -> Value {
         "call": call.map(|call| &call.event_name),
         "principal": call.and_then(|call| call.principal_arn.as_ref().or(call.principal_id.as_ref())),
         "source": call.and_then(|call| call.source_ip.as_ref()),
-        "told": Notice::of(change).summary,
+        "told": EventSummary::of(change).summary,
     })
 }
 

@@ -16,9 +16,9 @@ use expected::{PYTHON_ONLY, expected, of_times};
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use story::Story;
-use support::lab::{ACCOUNT, Lab};
 use support::page::{Language, Name, Page, Reader};
 use support::proxy::{Act, Proxy, Seen};
+use support::test_env::{ACCOUNT, TestEnv};
 
 fn page() -> Page {
     Page::read("docs/queries.md", "Before you ask")
@@ -28,12 +28,12 @@ fn page() -> Page {
 async fn every_command_and_every_piece_of_python_answers_as_the_audit_does() {
     let story = Story::happened().await;
     let variables = story.variables().await;
-    let expected = expected(&story.lab.audit(), &variables).await;
+    let expected = expected(&story.env.audit(), &variables).await;
     for (heading, answer) in &expected {
         let empty = [json!([]), json!({}), Value::Null];
         assert!(!empty.contains(answer), "{heading}: the story has one");
     }
-    let wire = Wire::of(&story.lab).await;
+    let wire = Wire::of(&story.env).await;
     let page = page();
     let reader = Reader {
         page: &page,
@@ -74,10 +74,10 @@ struct Wire {
 }
 
 impl Wire {
-    async fn of(lab: &Lab) -> Self {
+    async fn of(env: &TestEnv) -> Self {
         let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
         let noted = Arc::clone(&seen);
-        let proxy = Proxy::start(&lab.table_endpoint, move |seen| {
+        let proxy = Proxy::start(&env.table_endpoint, move |seen| {
             noted.lock().expect("a wire").push(seen.clone());
             let mut body: Value = serde_json::from_slice(&seen.body).expect("JSON");
             let limit = body["Limit"].as_u64().unwrap_or(u64::MAX);
@@ -111,7 +111,7 @@ impl Wire {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_state_at_a_time_is_what_had_been_observed_by_then() {
     let story = Story::happened().await;
-    let changes = story.lab.changes(&story.arn).await;
+    let changes = story.env.changes(&story.arn).await;
     let (one, all) = (
         "What was the state of one connection at a time?",
         "What was the state of an account at a time?",
@@ -127,10 +127,10 @@ async fn the_state_at_a_time_is_what_had_been_observed_by_then() {
     ] {
         let mut variables = story.variables().await;
         variables.insert("AT", at.to_string());
-        let expected = of_times(&story.lab.audit(), &variables).await;
+        let expected = of_times(&story.env.audit(), &variables).await;
         let reader = Reader {
             page: &page,
-            endpoint: &story.lab.table_endpoint,
+            endpoint: &story.env.table_endpoint,
             variables,
         };
         let answers = reader.python([one, all]).await;
@@ -145,18 +145,18 @@ async fn the_state_at_a_time_is_what_had_been_observed_by_then() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_that_somebody_edited_is_not_as_it_was_recorded() {
     let story = Story::happened().await;
-    let (lab, arn) = (&story.lab, &story.arn);
-    let edited = lab.table.client().execute_statement().statement(format!(
+    let (env, arn) = (&story.env, &story.arn);
+    let edited = env.table.client().execute_statement().statement(format!(
         "UPDATE \"{}\" SET \"run_id\" = 'another' \
          WHERE \"pk\" = 'CONNECTION#{ACCOUNT}#{arn}' AND \"sk\" = 'CHANGE#0000000002'",
-        lab.table.name(),
+        env.table.name(),
     ));
     let variables = story.variables().await;
     edited.send().await.expect("edited");
     let page = page();
     let reader = Reader {
         page: &page,
-        endpoint: &lab.table_endpoint,
+        endpoint: &env.table_endpoint,
         variables,
     };
     let [heading] = PYTHON_ONLY;

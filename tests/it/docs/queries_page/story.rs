@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use codeconnections_inventory::domain::Outcome;
-use codeconnections_inventory::lambda::handler::{Accounts, Handler};
+use codeconnections_inventory::lambda::handler::{AllowedAccounts, Handler};
 use codeconnections_inventory::listing::CodeConnections;
 use codeconnections_inventory::listing::codeconnections::MemberRole;
 use codeconnections_inventory::local::codeconnections::{
@@ -13,8 +13,8 @@ use codeconnections_inventory::local::codeconnections::{
 };
 use serde_json::{Value, json};
 
-use crate::support::lab::{self, ACCOUNT, HOUR, Lab, LabHandler, REGION, account};
 use crate::support::proxy::{Act, Proxy};
+use crate::support::test_env::{self, ACCOUNT, HOUR, LabHandler, REGION, TestEnv, account};
 
 const OTHER: &str = "222222222222";
 /// It keeps its connections to itself.
@@ -23,7 +23,7 @@ const OPT_IN: &str = "eu-south-1";
 /// Two accounts. In the first, connections came, changed and went, a call started
 /// one of the runs, and a region did not answer the last.
 pub struct Story {
-    pub lab: Lab,
+    pub env: TestEnv,
     /// The connection that the page asks about; it has four changes.
     pub arn: String,
     /// Between the lab and the service. A listing takes time: a second a page.
@@ -33,28 +33,34 @@ pub struct Story {
 impl Story {
     pub async fn happened() -> Self {
         let story = Self::begun().await;
-        let lab = &story.lab;
+        let env = &story.env;
         let theirs = CreateConnectionInput::new("theirs", ProviderType::GitLab);
         let scope = Scope::new(OTHER, REGION);
-        let made = lab.stand_in.world().create_connection(&scope, theirs);
+        let made = env
+            .codeconnections
+            .state()
+            .create_connection(&scope, theirs);
         made.expect("created");
         story.run(OTHER, &json!({})).await;
 
-        let doomed = lab.create("doomed");
-        let made = lab.create("made by a call");
-        lab.set_status(&story.arn, "AVAILABLE");
-        story.run(ACCOUNT, &lab::call_that_made(&made)).await;
-        lab.set_status(&story.arn, "ERROR");
-        lab.delete(&doomed);
+        let doomed = env.create("doomed");
+        let made = env.create("made by a call");
+        env.set_status(&story.arn, "AVAILABLE");
+        story.run(ACCOUNT, &test_env::call_that_made(&made)).await;
+        env.set_status(&story.arn, "ERROR");
+        env.delete(&doomed);
         story.run(ACCOUNT, &json!({})).await;
         let name = "$(payments) 'api'";
-        let renamed = lab.stand_in.world().rename_connection(&story.arn, name);
+        let renamed = env
+            .codeconnections
+            .state()
+            .rename_connection(&story.arn, name);
         renamed.expect("renamed");
         story.run(ACCOUNT, &json!({})).await;
         // The opt-in region no longer answers.
         let place = (ACCOUNT.to_owned(), OPT_IN.to_owned());
-        lab.stand_in
-            .world()
+        env.codeconnections
+            .state()
             .options_mut()
             .region_access
             .insert(place, RegionAccess::Denied);
@@ -64,26 +70,26 @@ impl Story {
 
     /// Only the first run.
     async fn begun() -> Self {
-        let lab = Lab::new().await;
-        let clock = Arc::clone(&lab.clock);
-        let service = Proxy::start(lab.service.endpoint(), move |seen| {
+        let env = TestEnv::new().await;
+        let clock = Arc::clone(&env.clock);
+        let service = Proxy::start(env.service.endpoint(), move |seen| {
             if seen.operation == "ListConnections" {
                 clock.advance(Duration::from_secs(1));
             }
             Act::Pass
         })
         .await;
-        let arn = lab.create("payments-api");
-        lab.create("storefront");
-        lab.create_in(OPT_IN, "opt-in");
-        let story = Self { lab, arn, service };
+        let arn = env.create("payments-api");
+        env.create("storefront");
+        env.create_in(OPT_IN, "opt-in");
+        let story = Self { env, arn, service };
         story.run(ACCOUNT, &json!({})).await;
         story
     }
 
     async fn run(&self, account: &str, event: &Value) {
-        self.lab.clock.advance(HOUR);
-        let summary = lab::run(&self.handler(account), event).await;
+        self.env.clock.advance(HOUR);
+        let summary = test_env::run(&self.handler(account), event).await;
         assert_ne!(summary.outcome, Outcome::Failed, "{:?}", summary.problems);
     }
 
@@ -92,22 +98,22 @@ impl Story {
             name: "inventory".into(),
             external_id: None,
         };
-        let config = lab::quick(&self.service.endpoint);
+        let config = test_env::quick(&self.service.endpoint);
         let source = CodeConnections::new(config, Some(account()), Some(role));
         Handler {
-            accounts: Accounts::Listed(vec![of.parse().expect("an account")]),
-            regions: [OPT_IN, REGION].map(lab::region).to_vec(),
+            accounts: AllowedAccounts::Listed(vec![of.parse().expect("an account")]),
+            regions: [OPT_IN, REGION].map(test_env::region).to_vec(),
             retired_regions: Vec::new(),
-            ..self.lab.handler_of(source, self.lab.table.clone())
+            ..self.env.handler_of(source, self.env.table.clone())
         }
     }
 
     /// What the page asks about.
     pub async fn variables(&self) -> BTreeMap<&'static str, String> {
-        let told = self.lab.changes(&self.arn).await;
+        let told = self.env.changes(&self.arn).await;
         let observed = |version: usize| told[version - 1].observed_at.to_string();
         BTreeMap::from([
-            ("TABLE", self.lab.table.name().to_string()),
+            ("TABLE", self.env.table.name().to_string()),
             ("ACCOUNT", ACCOUNT.to_owned()),
             ("ARN", self.arn.clone()),
             // From one change on, and up to another.

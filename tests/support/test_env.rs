@@ -12,21 +12,22 @@ use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_sdk_dynamodb::Client;
 use codeconnections_inventory::audit::{Audit, ConnectionFilter, ConnectionRow};
-use codeconnections_inventory::aws::{Meter, Patience};
+use codeconnections_inventory::aws::{Meter, RetryPolicy};
 use codeconnections_inventory::domain::plan::TombstoneGuard;
 use codeconnections_inventory::domain::{
     AccountId, Change, ChangeKind, Outcome, Region, RunRecord, Timestamp,
 };
 use codeconnections_inventory::inventory::summary::Summary;
-use codeconnections_inventory::inventory::{Inventory, Policy};
-use codeconnections_inventory::lambda::handler::{Accounts, Handler, HandlerError};
-use codeconnections_inventory::lambda::response::Answer;
+use codeconnections_inventory::inventory::{Inventory, RunOptions};
+use codeconnections_inventory::lambda::handler::{AllowedAccounts, Handler, HandlerError};
+use codeconnections_inventory::lambda::response::Response;
 use codeconnections_inventory::listing::{CodeConnections, ConnectionSource, Limits};
 use codeconnections_inventory::local::codeconnections::{
-    CreateConnectionInput, Options, ProviderType, Quotas, RegionAccess, Scope, StandIn,
+    CodeConnectionsEmulator, CreateConnectionInput, Options, ProviderType, Quotas, RegionAccess,
+    Scope,
 };
 use codeconnections_inventory::local::embedded::local_config;
-use codeconnections_inventory::local::{EmbeddedTable, ManualClock, StandInService};
+use codeconnections_inventory::local::{EmbeddedTable, EmulatorService, ManualClock};
 use codeconnections_inventory::table::{Table, schema};
 use serde_json::{Value, json};
 
@@ -35,9 +36,9 @@ pub const REGION: &str = "eu-west-1";
 pub const START: &str = "2026-10-01T09:00:00Z";
 pub const HOUR: Duration = Duration::from_secs(3600);
 
-pub struct Lab {
-    pub stand_in: StandIn,
-    pub service: StandInService,
+pub struct TestEnv {
+    pub codeconnections: CodeConnectionsEmulator,
+    pub service: EmulatorService,
     pub table: Table,
     pub clock: Arc<ManualClock>,
     pub table_endpoint: String,
@@ -48,14 +49,14 @@ pub type LabHandler<S = CodeConnections> = Handler<S, Arc<ManualClock>>;
 
 static TABLES: AtomicU32 = AtomicU32::new(0);
 
-impl Lab {
+impl TestEnv {
     pub async fn new() -> Self {
         Self::with_table_at(environment("TEST_DYNAMODB_ENDPOINT")).await
     }
 
     /// A lab whose table is made at `endpoint`; embedded if there is none.
     pub async fn with_table_at(endpoint: Option<String>) -> Self {
-        let stand_in = StandIn::new(Options {
+        let codeconnections = CodeConnectionsEmulator::new(Options {
             default_account: ACCOUNT.to_owned(),
             quotas: Quotas {
                 connections: 1_000_000,
@@ -64,12 +65,12 @@ impl Lab {
             unique_names: false,
             ..Options::default()
         });
-        let service = StandInService::start(stand_in.clone(), 0)
+        let service = EmulatorService::start(codeconnections.clone(), 0)
             .await
             .expect("a port");
         let (table, table_endpoint, embedded) = table(endpoint).await;
         Self {
-            stand_in,
+            codeconnections,
             service,
             table,
             clock: Arc::new(ManualClock::at(START.parse().expect("a time"))),
@@ -97,9 +98,9 @@ impl Lab {
                 source,
                 table,
                 clock: Arc::clone(&self.clock),
-                policy: policy(),
+                options: options(),
             },
-            accounts: Accounts::Listed(vec![account()]),
+            accounts: AllowedAccounts::Listed(vec![account()]),
             regions: vec![region(REGION)],
             retired_regions: Vec::new(),
             random: || fastrand::u128(..),
@@ -135,22 +136,28 @@ impl Lab {
     pub fn create_in(&self, region: &str, name: &str) -> String {
         let scope = Scope::new(ACCOUNT, region);
         let input = CreateConnectionInput::new(name, ProviderType::GitHub);
-        let made = self.stand_in.world().create_connection(&scope, input);
+        let made = self
+            .codeconnections
+            .state()
+            .create_connection(&scope, input);
         made.expect("created").connection_arn
     }
 
     pub fn set_status(&self, arn: &str, status: &str) {
-        self.stand_in.world().set_status(arn, status).expect("set");
+        self.codeconnections
+            .state()
+            .set_status(arn, status)
+            .expect("set");
     }
 
     pub fn delete(&self, arn: &str) {
-        self.stand_in.world().delete(arn).expect("deleted");
+        self.codeconnections.state().delete(arn).expect("deleted");
     }
 
     /// The account may no longer list this region.
     pub fn deny(&self, region: &str) {
         let place = (ACCOUNT.to_owned(), region.to_owned());
-        let mut world = self.stand_in.world();
+        let mut world = self.codeconnections.state();
         let access = &mut world.options_mut().region_access;
         access.insert(place, RegionAccess::Denied);
     }
@@ -158,7 +165,7 @@ impl Lab {
     /// It may again.
     pub fn allow(&self, region: &str) {
         let place = (ACCOUNT.to_owned(), region.to_owned());
-        let mut world = self.stand_in.world();
+        let mut world = self.codeconnections.state();
         world.options_mut().region_access.remove(&place);
     }
 
@@ -266,7 +273,9 @@ pub async fn run_for<S: ConnectionSource>(
         None => time,
     };
     match handler.handle(event, time).await {
-        Ok(Answer::One(summary)) | Err(HandlerError::RunFailed(Answer::One(summary))) => *summary,
+        Ok(Response::One(summary)) | Err(HandlerError::RunFailed(Response::One(summary))) => {
+            *summary
+        }
         other => panic!("one run, not {other:?}"),
     }
 }
@@ -299,13 +308,13 @@ pub fn quick(endpoint: &str) -> SdkConfig {
 }
 
 /// The usual rules, with waits that tests can wait for.
-pub fn policy() -> Policy {
-    Policy {
+pub fn options() -> RunOptions {
+    RunOptions {
         guard: TombstoneGuard::Share(0.5),
         concurrency: 4,
-        patience: Patience {
-            first: Duration::from_millis(1),
-            longest: Duration::from_millis(5),
+        retry_policy: RetryPolicy {
+            initial_backoff: Duration::from_millis(1),
+            max_backoff: Duration::from_millis(5),
             unreachable_tries: 3,
         },
         limits: Limits::default(),

@@ -4,7 +4,7 @@ use crate::domain::{AccountId, Filter, Region, RunId, Trigger};
 
 /// What one run is to do.
 #[derive(Debug, Clone)]
-pub struct Order {
+pub struct RunSpec {
     /// The run's id.
     pub run_id: RunId,
     /// The account to list.
