@@ -14,8 +14,15 @@ use crate::support::test_env::account;
 /// What the audit says, by heading of the page.
 pub type Expected = BTreeMap<&'static str, Value>;
 
-/// The headings that have no command for the shell.
-pub const PYTHON_ONLY: [&str; 1] = ["Is a change as it was recorded?"];
+/// The heading that has no command for the shell.
+pub const PYTHON_ONLY: [&str; 1] = ["Was a change altered?"];
+
+/// The headings that have Python code.
+pub const IN_PYTHON: [&str; 3] = [
+    "Which connections are PENDING, in all accounts?",
+    "What was the state of an account at a time?",
+    PYTHON_ONLY[0],
+];
 
 fn status(attributes: Option<&Attributes>) -> Option<&ConnectionStatus> {
     attributes.and_then(|told| told.connection_status.as_ref())
@@ -125,8 +132,8 @@ async fn of_changes(audit: &Audit, asked: &BTreeMap<&str, String>) -> Expected {
         let refers = change.previous_digest == before;
         before = Some(change.digest());
         json!({
-            "version": change.version, "digest": change.digest(), "as_recorded": true,
-            "refers_to_the_one_before": refers,
+            "version": change.version, "digest": change.digest(), "digest_matches": true,
+            "chained": refers,
         })
     });
     BTreeMap::from([
@@ -161,7 +168,7 @@ async fn of_changes(audit: &Audit, asked: &BTreeMap<&str, String>) -> Expected {
                 })
             }),
         ),
-        ("Is a change as it was recorded?", recorded),
+        (PYTHON_ONLY[0], recorded),
     ])
 }
 
@@ -227,11 +234,11 @@ async fn of_runs(audit: &Audit, asked: &BTreeMap<&str, String>) -> Expected {
             json!({"run": complete.sequence, "started": complete.started_at}),
         ),
         (
-            "What did a run look at?",
+            "What did a run cover?",
             looked_at(numbered.expect("that run")),
         ),
         (
-            "What is missing of the last run?",
+            "What did the last run miss?",
             json!({
                 "outcome": last.outcome, "problems": problems,
                 "incomplete": array(incomplete, |listing| {
@@ -249,7 +256,7 @@ async fn of_runs(audit: &Audit, asked: &BTreeMap<&str, String>) -> Expected {
                 })
             }),
         ),
-        ("Why did a change come about?", explained(&change)),
+        ("Which call explains a change?", explained(&change)),
         (
             "Which calls started the run that saw a change?",
             called(saw.expect("the run that saw it")),
@@ -286,7 +293,7 @@ fn explained(change: &Change) -> Value {
         "call": call.map(|call| &call.event_name),
         "principal": call.and_then(|call| call.principal_arn.as_ref().or(call.principal_id.as_ref())),
         "source": call.and_then(|call| call.source_ip.as_ref()),
-        "told": EventSummary::of(change).summary,
+        "summary": EventSummary::of(change).summary,
     })
 }
 
