@@ -96,7 +96,7 @@ impl Serialize for Pattern {
     }
 }
 
-/// What a rule demands. `docs/rules.sample.toml` says of each what is a
+/// What a rule demands. `docs/compliance.md` says of each what is a
 /// finding, what is not, and what is not judged.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]

@@ -2,7 +2,7 @@
 //! ([OCSF](https://schema.ocsf.io)), which security data lakes and SIEMs read.
 //!
 //! Pure functions from what is known to what such a reader expects: no table,
-//! no clock, no output. `docs/ocsf.md` says which field goes where; a test
+//! no clock, no output. `docs/compliance.md` says which field goes where; a test
 //! holds every kind of event against the published schema.
 
 pub mod compliance;

@@ -1,5 +1,5 @@
 //! The pages and samples that users copy from.
 
-mod controls_page;
+mod compliance_page;
 mod published_events;
 mod queries_page;
