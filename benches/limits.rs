@@ -33,8 +33,8 @@ use futures_util::stream::{self, StreamExt};
 use group::Group;
 use serde_json::{Value, json};
 use support::TestEnv;
-use support::emulator::{Emulator, Environment, Invoked};
-use support::script::{Reply, Script, arn, entry};
+use support::runtime_emulator::{Emulator, Environment, Invoked};
+use support::scripted_service::{Reply, Script, arn, entry};
 use support::test_env::{REGION, account, region};
 
 /// The longest that Lambda lets a function run.
@@ -233,7 +233,7 @@ impl Held {
         let script = std::env::temp_dir().join(format!("ccinv-limits-{}", std::process::id()));
         let text = format!(
             "#!/bin/sh\necho $$ > \"$GROUP\"\nexec {}\n",
-            support::emulator::function()
+            support::runtime_emulator::function()
         );
         std::fs::write(&script, text).expect("a script");
         std::fs::set_permissions(&script, PermissionsExt::from_mode(0o700)).expect("a mode");

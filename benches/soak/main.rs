@@ -30,9 +30,9 @@ use codeconnections_inventory::table::codec;
 use fastrand::Rng;
 use process::{Course, Held};
 use serde_json::{Value, json};
-use support::emulator::{Emulator, Environment, Invoked};
 use support::faults::FAULTS;
 use support::proxy::{Act, Proxy, Seen};
+use support::runtime_emulator::{Emulator, Environment, Invoked};
 use support::test_env::{ACCOUNT, REGION, TestEnv};
 
 /// Listed through its role; more than a page of connections.

@@ -16,7 +16,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::schedule::{REGIONS, STATUSES, State, listed_by, passes_filter};
-use super::support::script::{arn, entry};
+use super::support::scripted_service::{arn, entry};
 use super::support::test_env::ACCOUNT;
 
 /// Virtual time: it passes only while everybody waits.

@@ -15,7 +15,7 @@
 //!   not shown.
 //! - The streams of its tables tell nothing of what PartiQL writes, as all that the
 //!   function writes is. Where a stream matters the function writes into Amazon's
-//!   DynamoDB Local (`told.rs`).
+//!   DynamoDB Local (`notifications.rs`).
 //! - Its pipes have neither filter nor input template, and deliver to topics
 //!   only. Filters and templates are applied to DynamoDB Local's records by the
 //!   test, and what they make is put onto the bus.
@@ -35,7 +35,7 @@
 mod support;
 
 mod calls;
+mod notifications;
 mod organization;
 mod schedule;
 mod story;
-mod told;

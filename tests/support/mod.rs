@@ -1,4 +1,4 @@
-//! What tests share: a laboratory with a table and a service on loopback, a
+//! What tests share: an environment with a table and a service on loopback, a
 //! proxy that interferes, and a service that says what a test wants.
 //!
 //! Nothing here knows how the code under test does its work: it is reached
@@ -10,31 +10,31 @@
     missing_docs,
     clippy::expect_used,
     clippy::unwrap_used,
-    reason = "every test file compiles this module and uses a part of it"
+    reason = "every test program compiles this module and uses a part of it"
 )]
 
 pub mod aws;
 pub mod ccinv;
 pub mod chromium;
+pub mod doc_page;
 pub mod dynamodb_local;
-pub mod emulator;
 pub mod faults;
-pub mod hostile;
 pub mod ministack;
-pub mod page;
 pub mod pipes;
 pub mod proxy;
 pub mod python;
-pub mod script;
+pub mod raw_http_server;
+pub mod raw_items;
+pub mod runtime_emulator;
+pub mod scripted_listing;
+pub mod scripted_service;
 pub mod stack;
-pub mod stage;
-pub mod streams;
+pub mod stream_records;
 pub mod template;
 pub mod test_env;
-pub mod time;
 pub mod tls;
 pub mod tools;
-pub mod whole;
+pub mod virtual_time;
 
 pub use test_env::TestEnv;
 

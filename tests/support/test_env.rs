@@ -1,4 +1,4 @@
-//! The laboratory: an embedded table, a stand-in account, and a clock.
+//! The environment of a test: an embedded table, a stand-in account, and a clock.
 //!
 //! With `TEST_DYNAMODB_ENDPOINT` set, the table is made there instead: any
 //! implementation of DynamoDB will do.

@@ -15,7 +15,7 @@
 
 #![allow(
     dead_code,
-    reason = "every test file compiles this module and uses a part of it"
+    reason = "every test program compiles this module and uses a part of it"
 )]
 
 use std::ffi::OsStr;

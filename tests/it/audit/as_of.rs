@@ -15,7 +15,7 @@ use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use serde_json::{Value, json};
 use support::ccinv::{Ccinv, Done};
-use support::script::{Reply, Script, arn, entry};
+use support::scripted_service::{Reply, Script, arn, entry};
 use support::test_env::{HOUR, REGION, TestEnv, account, call_that_made, run};
 
 const OPT_IN: &str = "eu-south-1";

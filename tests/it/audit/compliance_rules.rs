@@ -19,7 +19,7 @@ use codeconnections_inventory::domain::{AccountId, Timestamp};
 use codeconnections_inventory::table::{codec, keys};
 use serde_json::{Value, json};
 use support::ccinv::{Ccinv, Done};
-use support::script::{Reply, Script, arn, entry, last};
+use support::scripted_service::{Reply, Script, arn, entry, last};
 use support::test_env::{ACCOUNT, HOUR, REGION, TestEnv, account, run};
 
 const OPT_IN: &str = "eu-south-1";
@@ -46,7 +46,10 @@ impl Evaluated {
     }
 
     /// A run of what a script says, an hour after the last.
-    async fn list(&self, lines: impl Fn(&support::script::Asked) -> Reply + Send + Sync + 'static) {
+    async fn list(
+        &self,
+        lines: impl Fn(&support::scripted_service::Asked) -> Reply + Send + Sync + 'static,
+    ) {
         self.env.clock.advance(HOUR);
         let script = Script::start(lines).await;
         self.env.run_with(&script.endpoint, &json!({})).await;
@@ -194,7 +197,9 @@ async fn pending_too_long_is_judged_by_the_window_in_which_it_became_so() {
     // At most 2 h; between 1 and 2 h and a moment; exactly 2 h at least; more.
     two_hours("12:00:00").await.is("PASS", "");
     let unknown = "became PENDING between 2026-10-01T10:00:00.000Z and 2026-10-01T11:00:00.000Z";
-    two_hours("12:00:00.001").await.is("INSUFFICIENT_DATA", unknown);
+    two_hours("12:00:00.001")
+        .await
+        .is("INSUFFICIENT_DATA", unknown);
     two_hours("13:00:00").await.is("INSUFFICIENT_DATA", unknown);
     let broken = two_hours("13:00:00.001").await;
     broken.is(
@@ -229,7 +234,10 @@ async fn pending_since_before_anybody_looked_is_not_known_to_be_short() {
         "2026-10-01T11:00:00Z",
     ];
     let one = judged.one(&as_of).await;
-    one.is("INSUFFICIENT_DATA", "was PENDING when it was first looked for");
+    one.is(
+        "INSUFFICIENT_DATA",
+        "was PENDING when it was first looked for",
+    );
     assert_eq!(one.ids(), (vec![], vec!["a".to_owned()]));
 }
 
@@ -386,7 +394,11 @@ async fn values_are_judged_and_a_missing_one_is_dealt_with_as_each_rule_says() {
     let fine = judged
         .rule("kind = \"shared\"\nscope = { names = \"a-name\" }", &[])
         .await;
-    assert_eq!(fine.is("INSUFFICIENT_DATA", "its name is not reported").judged, 1);
+    assert_eq!(
+        fine.is("INSUFFICIENT_DATA", "its name is not reported")
+            .judged,
+        1
+    );
     let fine = judged
         .rule(
             "kind = \"unknown-value\"\nscope = { providers = [\"GitLabSelfManaged\"] }",

@@ -14,7 +14,7 @@ use codeconnections_inventory::table::keys;
 use serde_json::{Value, json};
 use support::ccinv::Ccinv;
 use support::python::{fine, python};
-use support::script::{Script, arn, last};
+use support::scripted_service::{Script, arn, last};
 use support::test_env::{ACCOUNT, HOUR, TestEnv, account};
 use tempfile::TempDir;
 

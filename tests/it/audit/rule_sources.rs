@@ -12,7 +12,7 @@ use codeconnections_inventory::output::ocsf::SCHEMA_VERSION;
 use serde_json::{Value, json};
 use support::ccinv::{Ccinv, Done};
 use support::python::{fine, python};
-use support::script::{Script, arn, entry, last};
+use support::scripted_service::{Script, arn, entry, last};
 use support::test_env::{ACCOUNT, HOUR, REGION, TestEnv, run};
 
 const SAMPLE: &str = include_str!("../../../docs/rules.sample.toml");

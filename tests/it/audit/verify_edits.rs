@@ -12,10 +12,10 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use codeconnections_inventory::domain::{Outcome, Timestamp};
 use codeconnections_inventory::table::codec::Item;
 use serde_json::{Value, json};
-use support::script::{arn, entry};
-use support::stage::Stage;
+use support::raw_items::{Key, found, put, remove};
+use support::scripted_listing::Stage;
+use support::scripted_service::{arn, entry};
 use support::test_env::{self, ACCOUNT, REGION, TestEnv};
-use support::whole::{Key, found, put, remove};
 
 /// A lab with a change of each kind, a tombstone, events, two regions, a run
 /// that was filtered and one that was not complete.

@@ -13,9 +13,10 @@ use codeconnections_inventory::domain::{
 };
 use codeconnections_inventory::inventory::summary::Summary;
 use codeconnections_inventory::table::codec::snapshot;
-use codeconnections_inventory::table::{codec, fast_path, keys};
+use codeconnections_inventory::table::fast_path;
+use codeconnections_inventory::table::{codec, keys};
+use support::raw_items::{Key, findings, get, put, remove};
 use support::test_env::{TestEnv, account};
-use support::whole::{Key, findings, get, put, remove};
 
 /// An account with a history, written by seven runs.
 struct Told {

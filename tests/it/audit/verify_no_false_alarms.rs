@@ -16,10 +16,10 @@ use codeconnections_inventory::domain::listing::MAX_OBSERVATION_AGE;
 use codeconnections_inventory::domain::plan::TombstoneGuard;
 use serde_json::{Value, json};
 use support::proxy::{Act, Proxy};
-use support::script::{arn, entry};
-use support::stage::Stage;
+use support::raw_items::verified;
+use support::scripted_listing::Stage;
+use support::scripted_service::{arn, entry};
 use support::test_env::{self, ACCOUNT, LabHandler, Place, REGION, TestEnv};
-use support::whole::verified;
 
 const TABLES: u64 = 1_000;
 const WORKERS: usize = 3;

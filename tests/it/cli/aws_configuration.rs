@@ -16,9 +16,9 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::get;
 use serde_json::Value;
 use support::ccinv::{Ccinv, PROGRAM};
-use support::emulator::{Emulator, Environment};
 use support::proxy::{Act, Proxy, Reply};
 use support::python::{fine, python};
+use support::runtime_emulator::{Emulator, Environment};
 use support::test_env::{ACCOUNT, REGION, TestEnv};
 use support::tls::TlsFront;
 use tokio::io::AsyncReadExt;
@@ -833,7 +833,7 @@ async fn the_function_tells_what_it_can_not_use_in_its_one_line() {
         ("AWS_CA_BUNDLE", "/nowhere.pem", "can't be read"),
         ("AWS_PROFILE", "prod", "no profile \"prod\""),
     ] {
-        let output = Command::new(support::emulator::function())
+        let output = Command::new(support::runtime_emulator::function())
             .env_clear()
             .env("TOMBSTONE_GUARD", "2")
             .env("TABLE_NAME", "inventory")

@@ -15,7 +15,7 @@ use codeconnections_inventory::local::codeconnections::{
 use codeconnections_inventory::table::codec;
 use serde_json::{Value, json};
 use support::ccinv::{Ccinv, Done};
-use support::script::{Script, arn, last};
+use support::scripted_service::{Script, arn, last};
 use support::test_env::{ACCOUNT, REGION, TestEnv};
 
 const OTHER_ACCOUNT: &str = "222222222222";

@@ -13,15 +13,16 @@ use crate::support;
 use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use codeconnections_inventory::cost::counts;
 use codeconnections_inventory::cost::prices::PRICES;
-use codeconnections_inventory::cost::{Bill, Plan, PriceList, counts};
+use codeconnections_inventory::cost::{Bill, Plan, PriceList};
 use codeconnections_inventory::domain::Clock;
 use codeconnections_inventory::inventory::summary::Summary;
 use codeconnections_inventory::table::codec::Item;
 use codeconnections_inventory::table::schema::INDEXES;
 use serde_json::{Value, json};
 use support::ccinv::Ccinv;
-use support::emulator::{Emulator, Environment};
+use support::runtime_emulator::{Emulator, Environment};
 use support::template::{TEMPLATE, resource, resources_of, text};
 use support::test_env::{ACCOUNT, HOUR, REGION, TestEnv, long_run};
 

@@ -19,7 +19,7 @@ use codeconnections_inventory::table::name::TableName;
 use serde_json::{Value, json};
 use support::TestEnv;
 use support::proxy::{Act, Proxy, Seen};
-use support::script::{self, Reply, Script};
+use support::scripted_service::{self, Reply, Script};
 use support::template::{Grant, deployed, grant, granted, list, resource, resources_of, text};
 use support::test_env::{self, HOUR};
 use tokio::sync::Notify;
@@ -251,7 +251,7 @@ async fn what_goes_over_the_wire_is_what_the_role_allows() {
             if broken.load(Ordering::SeqCst) {
                 return Reply::Error(400, "AccessDeniedException");
             }
-            script::last(world.lock().expect("a world").clone())
+            scripted_service::last(world.lock().expect("a world").clone())
         })
         .await
     };
@@ -280,9 +280,9 @@ async fn what_goes_over_the_wire_is_what_the_role_allows() {
     let handler = env.handler_of(env.source_at(&script.endpoint), table);
     let direct = env.handler_of(env.source_at(&script.endpoint), env.table.clone());
 
-    let arn = |number: usize| script::arn(test_env::REGION, &format!("c{number}"));
+    let arn = |number: usize| scripted_service::arn(test_env::REGION, &format!("c{number}"));
     let entry = |number: usize, status: &str| {
-        script::entry(&arn(number), &format!("connection-{number}"), status)
+        scripted_service::entry(&arn(number), &format!("connection-{number}"), status)
     };
     let set = |entries: Vec<Value>| *world.lock().expect("a world") = entries;
     let mut kinds = BTreeSet::new();

@@ -19,7 +19,7 @@ use support::python::{fine, python};
 use support::test_env::{ACCOUNT, TestEnv};
 use tempfile::TempDir;
 
-/// The stand-in with everything that `standin_client.py` can be told of.
+/// The stand-in with everything that `emulator_client.py` can be told of.
 async fn held_against_the_model(legacy_arns: bool) -> String {
     let (account, denied, not_enabled) = ("444455556666", "eu-west-3", "ap-east-1");
     let nobody = "999999999999";
@@ -53,7 +53,7 @@ async fn held_against_the_model(legacy_arns: bool) -> String {
     if legacy_arns {
         arguments.push("--legacy-arns");
     }
-    fine(python("standin_client.py", &arguments).await)
+    fine(python("emulator_client.py", &arguments).await)
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use codeconnections_inventory::domain::{
     ApiCall, Attributes, Cause, Change, ChangeKind, EventSummary, SchemaVersion,
 };
 use serde_json::json;
-use support::script::arn;
+use support::scripted_service::arn;
 use support::template::{TEMPLATE, list, text};
 use support::test_env::{ACCOUNT, REGION};
 

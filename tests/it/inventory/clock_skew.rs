@@ -17,7 +17,7 @@ use codeconnections_inventory::inventory::summary::Summary;
 use codeconnections_inventory::local::ManualClock;
 use serde_json::json;
 use support::proxy::{Act, Proxy};
-use support::script::{Reply, Script, arn, entry, last};
+use support::scripted_service::{Reply, Script, arn, entry, last};
 use support::test_env::{self, REGION, TestEnv};
 
 const MINUTE: i64 = 60_000;

@@ -9,8 +9,8 @@ use codeconnections_inventory::domain::{ChangeKind, Outcome};
 use codeconnections_inventory::local::codeconnections::ProviderType;
 use serde_json::{Value, json};
 use support::ccinv::Ccinv;
+use support::raw_items::findings;
 use support::test_env::{TestEnv, changes};
-use support::whole::findings;
 
 const FIRST: &str = "https://acme.ghe.com";
 const SECOND: &str = "https://elsewhere.ghe.com";

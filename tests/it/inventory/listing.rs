@@ -17,7 +17,7 @@ use codeconnections_inventory::local::codeconnections::{
 };
 use codeconnections_inventory::local::embedded::local_config;
 use serde_json::{Value, json};
-use support::script::{Asked, Reply, Script, arn, entry, last};
+use support::scripted_service::{Asked, Reply, Script, arn, entry, last};
 use support::test_env::{self, ACCOUNT, REGION, TestEnv, account, changes, region};
 
 /// A run against a script, over the lab's table.

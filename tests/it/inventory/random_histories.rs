@@ -20,7 +20,7 @@ use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use serde_json::{Value, json};
 use support::proxy::{Act, Proxy};
-use support::script::{Reply, Script, arn, entry};
+use support::scripted_service::{Reply, Script, arn, entry};
 use support::test_env::{self, LabHandler, TestEnv};
 
 const REGIONS: [&str; 3] = ["eu-south-1", "eu-west-1", "us-east-1"];

@@ -13,8 +13,8 @@ use codeconnections_inventory::domain::{ChangeKind, Outcome, Timestamp};
 use codeconnections_inventory::inventory::summary::Summary;
 use serde_json::json;
 use support::proxy::{Act, Proxy};
-use support::script::{arn, entry};
-use support::stage::{Held, Stage};
+use support::scripted_listing::{Held, Stage};
+use support::scripted_service::{arn, entry};
 use support::test_env::{self, REGION, TestEnv, changes};
 
 const MILLISECOND: Duration = Duration::from_millis(1);

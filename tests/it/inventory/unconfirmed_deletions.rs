@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use codeconnections_inventory::domain::{ChangeKind, Clock, Outcome};
 use codeconnections_inventory::inventory::summary::Summary;
 use serde_json::json;
-use support::script::{Reply, Script, arn, entry, last};
+use support::scripted_service::{Reply, Script, arn, entry, last};
 use support::test_env::{self, TestEnv, region};
 
 const HOME: &str = "us-east-1";

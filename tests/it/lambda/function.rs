@@ -11,8 +11,8 @@ use std::time::Duration;
 use codeconnections_inventory::domain::{ChangeKind, Outcome, RunRecord};
 use codeconnections_inventory::local::codeconnections::RegionAccess;
 use serde_json::{Value, json};
-use support::emulator::{Emulator, Environment, Invoked, SECRET_KEY, SESSION_TOKEN};
 use support::proxy::{Act, Proxy};
+use support::runtime_emulator::{Emulator, Environment, Invoked, SECRET_KEY, SESSION_TOKEN};
 use support::test_env::{ACCOUNT, REGION, TestEnv};
 
 /// What a sample event must lead to.
@@ -498,7 +498,7 @@ impl Trapped {
         emulator: &Emulator,
         event: &Value,
         trap: Trap,
-        happens: impl FnOnce(support::emulator::Function),
+        happens: impl FnOnce(support::runtime_emulator::Function),
     ) -> Invoked {
         *self.trap.lock().expect("no panic") = Some(trap);
         let invocation = tokio::spawn(emulator.invocation(event));
@@ -551,7 +551,7 @@ async fn after_a_run_that_lambda_ends_at_its_timeout_the_next_one_carries_on() {
         after: 1,
         act: Act::PassThenHang,
     };
-    let freeze = support::emulator::Function::freeze;
+    let freeze = support::runtime_emulator::Function::freeze;
     let ended = trapped
         .interrupt(&emulator, &tick("second"), trap, freeze)
         .await;

@@ -8,9 +8,9 @@ use crate::support;
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use support::emulator::{Emulator, Environment};
-use support::script;
-use support::stage::Stage;
+use support::runtime_emulator::{Emulator, Environment};
+use support::scripted_listing::Stage;
+use support::scripted_service;
 use support::test_env::{ACCOUNT, REGION, TestEnv};
 
 const NAMESPACE: &str = "CodeConnectionsInventory";
@@ -96,7 +96,9 @@ const RUN: [&str; 2] = ["IncompleteListings", "CompleteRuns"];
 #[tokio::test]
 async fn each_run_writes_one_line_that_says_what_is_there_and_what_changed() {
     let env = TestEnv::new().await;
-    let entry = |id: &str, status: &str| script::entry(&script::arn(REGION, id), id, status);
+    let entry = |id: &str, status: &str| {
+        scripted_service::entry(&scripted_service::arn(REGION, id), id, status)
+    };
     let stage = Stage::new(vec![
         entry("a", "AVAILABLE"),
         entry("b", "ERROR"),

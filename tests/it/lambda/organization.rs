@@ -14,8 +14,8 @@ use codeconnections_inventory::local::codeconnections::{
     CreateConnectionInput, ProviderType, Scope,
 };
 use serde_json::{Value, json};
-use support::emulator::{Emulator, Environment};
 use support::proxy::{Act, Proxy};
+use support::runtime_emulator::{Emulator, Environment};
 use support::test_env::{ACCOUNT, REGION, TestEnv};
 
 const MEMBER: &str = "210987654321";

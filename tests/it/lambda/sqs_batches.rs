@@ -181,16 +181,17 @@ async fn a_call_about_a_host_explains_what_happens_to_its_connections_and_no_oth
     let host = "arn:aws:codeconnections:eu-west-1:123456789012:host/ghes-1a2b3c4d";
     let env = TestEnv::new().await;
     let of_host = |status: &str| {
-        let arn = support::script::arn(REGION, "behind");
-        let mut entry = support::script::entry(&arn, "behind", status);
+        let arn = support::scripted_service::arn(REGION, "behind");
+        let mut entry = support::scripted_service::entry(&arn, "behind", status);
         entry["HostArn"] = host.into();
         entry
     };
     let other = |status: &str| {
-        let arn = support::script::arn(REGION, "other");
-        support::script::entry(&arn, "other", status)
+        let arn = support::scripted_service::arn(REGION, "other");
+        support::scripted_service::entry(&arn, "other", status)
     };
-    let stage = support::stage::Stage::new(vec![of_host("AVAILABLE"), other("AVAILABLE")]).await;
+    let stage =
+        support::scripted_listing::Stage::new(vec![of_host("AVAILABLE"), other("AVAILABLE")]).await;
     env.run_with(&stage.endpoint, &json!({})).await;
     env.clock.advance(HOUR);
     stage.show(vec![of_host("ERROR"), other("ERROR")]);
@@ -198,7 +199,9 @@ async fn a_call_about_a_host_explains_what_happens_to_its_connections_and_no_oth
     env.run_with(&stage.endpoint, &event).await;
 
     let cause = async |id: &str| {
-        let changes = env.changes(&support::script::arn(REGION, id)).await;
+        let changes = env
+            .changes(&support::scripted_service::arn(REGION, id))
+            .await;
         changes[1].cause.clone().expect("a cause")
     };
     let Cause::ApiCall(call) = cause("behind").await else {

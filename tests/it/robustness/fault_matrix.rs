@@ -17,13 +17,14 @@ use codeconnections_inventory::inventory::summary::Summary;
 use codeconnections_inventory::lambda::handler::HandlerError;
 use codeconnections_inventory::lambda::response::Response;
 use codeconnections_inventory::listing::{CodeConnections, MemberRole};
+use codeconnections_inventory::table::codec;
 use codeconnections_inventory::table::codec::Item;
-use codeconnections_inventory::table::{Table, codec, keys};
+use codeconnections_inventory::table::{Table, keys};
 use serde_json::json;
 use support::faults::{ATTEMPT, FAULTS, Fault, Means};
 use support::proxy::{Act, Proxy, Seen};
 use support::test_env::{self, LabHandler, TestEnv, account};
-use support::time::Time;
+use support::virtual_time::Time;
 
 /// What a run asks for, in the order in which it does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

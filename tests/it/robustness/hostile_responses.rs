@@ -15,8 +15,8 @@ use codeconnections_inventory::domain::Outcome;
 use codeconnections_inventory::inventory::summary::Summary;
 use serde_json::json;
 use support::TestEnv;
-use support::emulator::{Emulator, Environment};
-use support::hostile::{Hostile, Raw};
+use support::raw_http_server::{Hostile, Raw};
+use support::runtime_emulator::{Emulator, Environment};
 use support::test_env::{self, ACCOUNT, LabHandler, REGION};
 
 /// For answers that never come to an end.

@@ -25,11 +25,11 @@ use codeconnections_inventory::table::codec::snapshot;
 use codeconnections_inventory::table::fast_path;
 use serde_json::{Value, json};
 use support::TestEnv;
-use support::hostile::{Hostile, Raw};
 use support::proxy::{Act, Proxy};
-use support::script::{Reply, Script, arn, entry, last};
+use support::raw_http_server::{Hostile, Raw};
+use support::raw_items::{get, put};
+use support::scripted_service::{Reply, Script, arn, entry, last};
 use support::test_env::{self, ACCOUNT, HOUR, REGION, changes};
-use support::whole::{get, put};
 
 /// The most that an item may have.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
@@ -128,7 +128,7 @@ async fn statuses_without_number_are_counted_in_what_fits_a_record() {
         assert_eq!(summary.connections.values().sum::<u64>(), 300);
     }
     assert!(largest_run(&env).await < ITEM);
-    assert_eq!(support::whole::findings(&env).await, [] as [String; 0]);
+    assert_eq!(support::raw_items::findings(&env).await, [] as [String; 0]);
 }
 
 #[tokio::test]
@@ -426,7 +426,7 @@ async fn a_table_of_fifty_write_units_a_second_is_filled_by_run_after_run() {
         let story = env.story(arn).await;
         assert_eq!(story, [(ChangeKind::FirstSeen, Some("PENDING".to_owned()))]);
     }
-    assert_eq!(support::whole::findings(&env).await, [] as [String; 0]);
+    assert_eq!(support::raw_items::findings(&env).await, [] as [String; 0]);
     // What it wrote is what the format says.
     let read = env
         .table

@@ -21,8 +21,8 @@ use codeconnections_inventory::local::codeconnections::{
     CreateConnectionInput, ProviderType, Scope,
 };
 use serde_json::{Value, json};
-use support::emulator::{Emulator, Environment, Invoked};
 use support::proxy::{Act, Proxy, Seen};
+use support::runtime_emulator::{Emulator, Environment, Invoked};
 use support::test_env::{ACCOUNT, REGION, TestEnv, assert_chained, story};
 
 const MEMBER: &str = "210987654321";

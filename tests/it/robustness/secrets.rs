@@ -18,8 +18,8 @@ use codeconnections_inventory::local::codeconnections::protocol::Wire;
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 use support::ccinv::Ccinv;
-use support::emulator::{Emulator, Environment, SECRET_KEY, SESSION_TOKEN};
-use support::script::{Reply, Script, arn, entry};
+use support::runtime_emulator::{Emulator, Environment, SECRET_KEY, SESSION_TOKEN};
+use support::scripted_service::{Reply, Script, arn, entry};
 use support::test_env::{ACCOUNT, REGION, TestEnv};
 
 const MEMBER: &str = "210987654321";

@@ -32,7 +32,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{TestRunner, contextualize_config};
 use serde_json::{Value, json};
 use support::TestEnv;
-use support::script::{self, Script};
+use support::scripted_service::{self, Script};
 use support::test_env::{self, account, changes};
 
 type Item = HashMap<String, AttributeValue>;
@@ -696,7 +696,7 @@ async fn the_largest_usual_snapshot_costs_one_write_unit_when_nothing_changed() 
         "ConnectionStatus": "AVAILABLE",
         "HostArn": host,
     });
-    let script = Script::start(move |_| script::last(vec![entry.clone()])).await;
+    let script = Script::start(move |_| scripted_service::last(vec![entry.clone()])).await;
     let env = TestEnv::new().await;
     let source = env.source_at(&script.endpoint);
     let handler = env.handler_of(source, env.table.clone());

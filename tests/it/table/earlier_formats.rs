@@ -11,10 +11,10 @@ use codeconnections_inventory::domain::{ChangeKind, Outcome, SchemaVersion};
 use codeconnections_inventory::table::codec;
 use codeconnections_inventory::table::codec::Item;
 use serde_json::{Value, json};
-use support::script::{arn, entry};
-use support::stage::Stage;
+use support::raw_items::{findings, get, put};
+use support::scripted_listing::Stage;
+use support::scripted_service::{arn, entry};
 use support::test_env::{self, REGION, TestEnv, account, changes};
-use support::whole::{findings, get, put};
 
 /// Every item of a table as the first format has it, in DynamoDB's own JSON:
 /// four connections, a change of each kind, five runs and the account's

@@ -8,8 +8,8 @@ use crate::support;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use codeconnections_inventory::table::{codec, keys};
+use support::raw_items::{Key, get, put};
 use support::test_env::{TestEnv, account};
-use support::whole::{Key, get, put};
 
 #[tokio::test]
 async fn an_account_is_the_same_by_either_reader() {

@@ -19,8 +19,8 @@ use codeconnections_inventory::local::ManualClock;
 use codeconnections_inventory::table::{WriteResult, codec};
 use serde_json::json;
 use support::TestEnv;
-use support::script::{arn, entry};
-use support::stage::{Held, Stage};
+use support::scripted_listing::{Held, Stage};
+use support::scripted_service::{arn, entry};
 use support::test_env::{self, REGION, account, region};
 
 const REGIONS: [&str; 3] = ["eu-south-1", "eu-west-1", "us-east-1"];

@@ -15,7 +15,7 @@ use expected::{IN_PYTHON, PYTHON_ONLY, expected, of_times};
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use story::Story;
-use support::page::{Language, Name, Page, Reader};
+use support::doc_page::{Language, Name, Page, Reader};
 use support::proxy::{Act, Proxy, Seen};
 use support::test_env::{ACCOUNT, TestEnv};
 

@@ -7,7 +7,7 @@ use codeconnections_inventory::table::Table;
 use serde_json::Value;
 
 use super::proxy::{Act, Proxy};
-use super::script::{Script, last};
+use super::scripted_service::{Script, last};
 use super::test_env::TestEnv;
 
 /// A listing of one region that a test sets.

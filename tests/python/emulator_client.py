@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Asserts, with boto3, that a stand-in for AWS CodeConnections answers as AWS does.
 
-    python standin_client.py http://127.0.0.1:PORT [--denies-role-in ACCOUNT]
+    python emulator_client.py http://127.0.0.1:PORT [--denies-role-in ACCOUNT]
         [--denied ACCOUNT/REGION] [--not-enabled ACCOUNT/REGION] [--legacy-arns]
 
 Every answer is checked twice: by botocore's own parser, and raw (as it came over

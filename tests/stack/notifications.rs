@@ -15,7 +15,7 @@ use crate::support::eventually;
 use crate::support::pipes::Pipe;
 use crate::support::python::{fine, python};
 use crate::support::stack::Stack;
-use crate::support::streams::records_of;
+use crate::support::stream_records::records_of;
 use crate::support::template::{resource, text};
 use crate::support::test_env::REGION;
 
