@@ -37,9 +37,10 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use life::Counts;
 use schedule::Schedule;
+use support::cases::cases;
 
-/// Lives that `cargo test` lives.
-const USUAL: u64 = 300;
+/// Lives that `cargo test` lives, times `TEST_CASES`.
+const USUAL: u32 = 40;
 
 /// Seeds of lives in which something did not hold, once.
 const FOUND: [u64; 7] = [149, 438, 954, 2043, 5677, 70_244, 71_925];
@@ -51,7 +52,7 @@ const REPEATED: u64 = 10;
 const USAGE: &str = "\
 cargo test --test simulation -- [OPTIONS]
 
-  --lives N      lives [300]
+  --lives N      lives [40, times TEST_CASES]
   --seed N       the first one's seed [0]; with no --lives, this one alone
   --threads N    at the same time [one for each processor]
   --trace        print the first life, and what happens to each request
@@ -131,7 +132,7 @@ fn main() -> ExitCode {
 fn options(words: &[String]) -> Result<Option<Options>, String> {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let mut options = Options {
-        lives: USUAL,
+        lives: 0,
         seed: 0,
         threads: processors,
         trace: false,
@@ -160,7 +161,10 @@ fn options(words: &[String]) -> Result<Option<Options>, String> {
         }
     }
     options.seed = seed.unwrap_or(0);
-    options.lives = lives.unwrap_or(if seed.is_some() { 1 } else { USUAL });
+    options.lives = lives.unwrap_or_else(|| match seed {
+        Some(_) => 1,
+        None => u64::from(cases(USUAL)),
+    });
     Ok(Some(options))
 }
 

@@ -14,6 +14,7 @@
 )]
 
 pub mod aws;
+pub mod cases;
 pub mod ccinv;
 pub mod chromium;
 pub mod doc_page;

@@ -14,6 +14,7 @@ use codeconnections_inventory::domain::{ChangeKind, Clock, Outcome, Timestamp};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use serde_json::{Value, json};
+use support::cases::cases;
 use support::ccinv::{Ccinv, Done};
 use support::scripted_service::{Reply, Script, arn, entry};
 use support::test_env::{HOUR, REGION, TestEnv, account, call_that_made, run};
@@ -533,7 +534,7 @@ async fn lives(ops: Vec<Op>) {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 24,
+        cases: cases(5),
         failure_persistence: Some(Box::new(FileFailurePersistence::Direct(concat!(
             env!("CARGO_MANIFEST_DIR"), "/tests/it/audit/as_of.proptest-regressions"
         )))),

@@ -1,8 +1,8 @@
-//! No false alarm: a thousand tables that random lives have left, with faults,
+//! No false alarm: a hundred tables that random lives have left, with faults,
 //! crashes, runs at the same time and late ones, are all said to be whole,
 //! also right after a crash.
 //!
-//! `WHOLE_TABLES=10000 cargo test --test it audit::verify_no_false_alarms::` makes more of them.
+//! `TEST_CASES=100 cargo test --test it verify_no_false_alarms` makes a hundred times as many.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
@@ -15,13 +15,14 @@ use std::time::Duration;
 use codeconnections_inventory::domain::listing::MAX_OBSERVATION_AGE;
 use codeconnections_inventory::domain::plan::TombstoneGuard;
 use serde_json::{Value, json};
+use support::cases::cases;
 use support::proxy::{Act, Proxy};
 use support::raw_items::verified;
 use support::scripted_listing::Stage;
 use support::scripted_service::{arn, entry};
 use support::test_env::{self, ACCOUNT, LabHandler, Place, REGION, TestEnv};
 
-const TABLES: u64 = 1_000;
+const TABLES: u32 = 100;
 const WORKERS: usize = 3;
 const REGIONS: [&str; 3] = ["eu-south-1", "eu-west-1", "us-east-1"];
 
@@ -214,7 +215,7 @@ async fn make(next: &AtomicU64, wanted: u64) -> u64 {
 
 #[test]
 fn tables_that_nobody_edited_are_whole() {
-    let wanted = tables();
+    let wanted = u64::from(cases(TABLES));
     let next = AtomicU64::new(0);
     let worker = || {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -232,10 +233,4 @@ fn tables_that_nobody_edited_are_whole() {
     });
     println!("{wanted} tables of {runs} recorded runs: no false alarm");
     assert!(runs > wanted, "{runs}");
-}
-
-#[expect(clippy::disallowed_methods, reason = "says how many")]
-fn tables() -> u64 {
-    let more = std::env::var("WHOLE_TABLES").ok();
-    more.and_then(|text| text.parse().ok()).unwrap_or(TABLES)
 }

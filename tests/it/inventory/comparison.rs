@@ -15,6 +15,7 @@ use codeconnections_inventory::domain::{
     RunId, Timestamp,
 };
 use proptest::prelude::*;
+use support::cases::cases;
 use support::test_env::{account, region};
 
 const REGIONS: [&str; 3] = ["eu-south-1", "eu-west-1", "us-east-1"];
@@ -169,7 +170,10 @@ fn after(looks: &[Look]) -> PreviousSnapshots {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(cases(64))
+    })]
 
     #[test]
     fn the_same_look_twice_finds_nothing_the_second_time(

@@ -1,7 +1,7 @@
 //! Random lives of an account, with faults, crashes, repeated, overlapping
 //! and late runs, against a few lines that say what the history must be.
 //!
-//! `PROPTEST_CASES=1000 cargo test --test it inventory::random_histories::` runs more of them.
+//! `TEST_CASES=100 cargo test --test it random_histories` runs a hundred times as many.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
@@ -19,6 +19,7 @@ use codeconnections_inventory::domain::{ChangeKind, Clock, Outcome, Timestamp};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use serde_json::{Value, json};
+use support::cases::cases;
 use support::proxy::{Act, Proxy};
 use support::scripted_service::{Reply, Script, arn, entry};
 use support::test_env::{self, LabHandler, TestEnv};
@@ -548,7 +549,7 @@ fn runtime() -> tokio::runtime::Runtime {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 60,
+        cases: cases(10),
         failure_persistence: Some(Box::new(FileFailurePersistence::Direct(
             "tests/it/inventory/random_histories.proptest-regressions",
         ))),

@@ -10,6 +10,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use crate::support::cases::cases;
 use codeconnections_inventory::domain::{ApiCall, Filter, ProviderType, Trigger};
 use codeconnections_inventory::lambda::event::{InvalidEvent, Request};
 use codeconnections_inventory::lambda::sqs_batch::Batch;
@@ -925,7 +926,7 @@ fn pointers(value: &Value, path: &str, found: &mut Vec<String>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig::with_cases(cases(500)))]
 
     /// Whatever comes is a request or a refusal that names a field; what is a
     /// request has regions that are sorted, and never none at all.

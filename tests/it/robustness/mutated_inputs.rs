@@ -1,6 +1,7 @@
-//! Everything that reads what others wrote, with thousands of inputs that
-//! nobody would write. `fuzz/` says what must hold of each, and searches much
-//! further, guided by coverage: what it finds is put to its seeds.
+//! Everything that reads what others wrote, with hundreds of inputs that
+//! nobody would write; thousands with `TEST_CASES=10`. `fuzz/` says what must
+//! hold of each, and searches much further, guided by coverage: what it finds is
+//! put to its seeds.
 
 #![allow(
     clippy::expect_used,
@@ -17,8 +18,12 @@ use std::path::Path;
 
 use fastrand::Rng;
 
-/// Runs a check over its seeds, and over so many mutations of them.
-fn search(target: &str, check: fn(&[u8]), mutations: usize) {
+use crate::support::cases::cases;
+
+/// Runs a check over its seeds, and over so many mutations of them, times
+/// `TEST_CASES`.
+fn search(target: &str, check: fn(&[u8]), mutations: u32) {
+    let mutations = cases(mutations) as usize;
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("fuzz/seeds")
         .join(target);
@@ -98,35 +103,35 @@ fn mutated(seeds: &[Vec<u8>], rng: &mut Rng) -> Vec<u8> {
 
 #[test]
 fn events_are_refused_by_field_or_read_back_as_they_were() {
-    search("event", fuzz::event, 10_000);
+    search("event", fuzz::event, 1_000);
 }
 
 #[test]
 fn words_are_refused_in_a_line_or_written_as_they_were() {
-    search("words", fuzz::words, 10_000);
+    search("words", fuzz::words, 1_000);
 }
 
 #[test]
 fn rule_files_are_refused_by_line() {
-    search("rules", fuzz::rules, 2_000);
+    search("rules", fuzz::rules, 200);
 }
 
 #[test]
 fn items_are_refused_by_record_and_attribute_or_read_back_as_they_were() {
-    search("items", fuzz::items, 1_000);
+    search("items", fuzz::items, 100);
 }
 
 #[test]
 fn items_edited_by_hand_are_refused_by_record_and_attribute_or_read_back() {
-    search("edits", fuzz::edits, 1_000);
+    search("edits", fuzz::edits, 100);
 }
 
 #[test]
 fn pages_of_a_listing_are_read_or_told_in_a_line() {
-    search("listing", fuzz::listing, 500);
+    search("listing", fuzz::listing, 50);
 }
 
 #[test]
 fn answers_of_the_table_are_read_or_told_in_a_line() {
-    search("answers", fuzz::answers, 500);
+    search("answers", fuzz::answers, 50);
 }

@@ -32,6 +32,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{TestRunner, contextualize_config};
 use serde_json::{Value, json};
 use support::TestEnv;
+use support::cases::cases;
 use support::scripted_service::{self, Script};
 use support::test_env::{self, account, changes};
 
@@ -415,7 +416,7 @@ fn for_many<S: Strategy>(
     // Nothing is kept on disk: a failure shows its values.
     let config = contextualize_config(ProptestConfig {
         failure_persistence: None,
-        ..ProptestConfig::with_cases(96)
+        ..ProptestConfig::with_cases(cases(16))
     });
     let result = TestRunner::new(config).run(strategy, |value| runtime.block_on(case(&env, value)));
     if let Err(failure) = result {
