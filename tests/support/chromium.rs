@@ -1,28 +1,46 @@
 //! A headless Chromium, driven over its debugging pipe.
 //! <https://chromedevtools.github.io/devtools-protocol/>
 
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::tools;
 
-/// A browser with one page.
+/// A page in a window of its own, which shares no storage and no cache with
+/// those of other tests.
 pub struct Chromium {
-    process: Child,
-    commands: ChildStdin,
-    messages: BufReader<ChildStdout>,
-    last_id: u64,
-    session: Option<String>,
+    browser: Arc<Browser>,
+    context: String,
+    session: String,
+    messages: UnboundedReceiver<Value>,
     /// What the page did, in the order in which it told.
     events: Vec<Value>,
+}
+
+/// A running browser. It ends when the last page is dropped, and also when the
+/// tests' process ends: then its pipe is closed.
+struct Browser {
+    process: Mutex<Child>,
+    commands: Mutex<ChildStdin>,
+    /// Who waits for messages: of a session, or the answer to one command.
+    readers: Arc<Mutex<Readers>>,
+    last_id: AtomicU64,
     _profile: TempDir,
 }
+
+type Readers = HashMap<String, UnboundedSender<Value>>;
+
+/// The one that the tests of a program share while any of them has a page.
+static SHARED: Mutex<Weak<Browser>> = Mutex::new(Weak::new());
 
 /// It reads commands from file descriptor 3 and answers on 4.
 const ON_PIPE: &str = r#"exec "$0" "$@" 3<&0 4>&1 0</dev/null 1>/dev/null"#;
@@ -41,36 +59,140 @@ const FLAGS: [&str; 11] = [
     "--remote-debugging-pipe",
 ];
 
-impl Chromium {
-    pub async fn start() -> Self {
+impl Browser {
+    fn shared() -> Arc<Self> {
+        let mut shared = SHARED.lock().expect("no panic");
+        if let Some(running) = shared.upgrade() {
+            return running;
+        }
+        let started = Arc::new(Self::start());
+        *shared = Arc::downgrade(&started);
+        started
+    }
+
+    fn start() -> Self {
         let profile = TempDir::new().expect("a folder");
         let mut command = Command::new("sh");
         command.arg("-c").arg(ON_PIPE).arg(tools::chromium());
         command.args(FLAGS);
         command.arg(format!("--user-data-dir={}", profile.path().display()));
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        command.stderr(Stdio::null()).kill_on_drop(true);
+        command.stderr(Stdio::null());
         let mut process = command.spawn().expect("sh starts");
         let commands = process.stdin.take().expect("piped");
         let messages = BufReader::new(process.stdout.take().expect("piped"));
-        let mut this = Self {
-            process,
-            commands,
-            messages,
-            last_id: 0,
-            session: None,
-            events: Vec::new(),
+        let readers = Arc::new(Mutex::new(Readers::new()));
+        let of_thread = Arc::clone(&readers);
+        std::thread::spawn(move || distribute(messages, &of_thread));
+        Self {
+            process: Mutex::new(process),
+            commands: Mutex::new(commands),
+            readers,
+            last_id: AtomicU64::new(0),
             _profile: profile,
+        }
+    }
+
+    /// The messages of a session, or the answer to the command of this number.
+    fn messages_of(&self, key: &str) -> UnboundedReceiver<Value> {
+        let (sender, receiver) = unbounded_channel();
+        let mut readers = self.readers.lock().expect("no panic");
+        readers.insert(key.to_owned(), sender);
+        receiver
+    }
+
+    fn forget(&self, key: &str) {
+        self.readers.lock().expect("no panic").remove(key);
+    }
+
+    fn next_id(&self) -> u64 {
+        self.last_id.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    fn send(&self, command: &Value) -> std::io::Result<()> {
+        let mut line = command.to_string().into_bytes();
+        line.push(0);
+        self.commands.lock().expect("no panic").write_all(&line)
+    }
+
+    /// A command to the browser itself, and its result.
+    async fn call(&self, method: &str, params: Value) -> Value {
+        let id = self.next_id();
+        let key = id.to_string();
+        let mut answer = self.messages_of(&key);
+        self.send(&json!({"id": id, "method": method, "params": params}))
+            .expect("it reads");
+        let answer = self.next(&mut answer).await;
+        self.forget(&key);
+        result(method, &answer)
+    }
+
+    async fn next(&self, messages: &mut UnboundedReceiver<Value>) -> Value {
+        let message = tokio::time::timeout(Duration::from_secs(120), messages.recv()).await;
+        message.expect("Chromium answers").unwrap_or_else(|| {
+            let ended = self.process.lock().expect("no panic").try_wait();
+            panic!("Chromium ended: {ended:?}");
+        })
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let process = self.process.get_mut().expect("no panic");
+        let _ = process.kill();
+        let _ = process.wait();
+    }
+}
+
+/// Gives each message to who waits for it, until the browser ends.
+fn distribute(mut messages: impl BufRead, readers: &Mutex<Readers>) {
+    let mut message = Vec::new();
+    while messages.read_until(0, &mut message).is_ok() && message.pop() == Some(0) {
+        let value: Value = serde_json::from_slice(&message).expect("JSON");
+        message.clear();
+        let key = match value["sessionId"].as_str() {
+            Some(session) => session.to_owned(),
+            None => value["id"].to_string(),
         };
-        let target = this
-            .call("Target.createTarget", json!({"url": "about:blank"}))
-            .await;
+        if let Some(reader) = readers.lock().expect("no panic").get(&key) {
+            // A page that was dropped waits no more.
+            let _ = reader.send(value);
+        }
+    }
+    readers.lock().expect("no panic").clear();
+}
+
+fn result(method: &str, answer: &Value) -> Value {
+    let error = &answer["error"];
+    assert!(error.is_null(), "{method}: {error}");
+    answer["result"].clone()
+}
+
+impl Chromium {
+    /// A new page, in the browser that the tests share.
+    pub async fn start() -> Self {
+        let browser = Browser::shared();
+        let text = |value: &Value| value.as_str().expect("an ID").to_owned();
+        let context = browser.call("Target.createBrowserContext", json!({}));
+        let context = text(&context.await["browserContextId"]);
+        let page = json!({"url": "about:blank", "browserContextId": context, "newWindow": true});
+        let target = browser.call("Target.createTarget", page).await;
         let attach = json!({"targetId": target["targetId"], "flatten": true});
-        let attached = this.call("Target.attachToTarget", attach).await;
-        this.session = attached["sessionId"].as_str().map(str::to_owned);
+        let attached = browser.call("Target.attachToTarget", attach).await;
+        let session = text(&attached["sessionId"]);
+        let mut this = Self {
+            messages: browser.messages_of(&session),
+            browser,
+            context,
+            session,
+            events: Vec::new(),
+        };
         for domain in ["Page", "Runtime", "Log", "Network"] {
             this.call(&format!("{domain}.enable"), json!({})).await;
         }
+        // As if its window were in front, whatever other tests do in theirs.
+        let focus = json!({"enabled": true});
+        this.call("Emulation.setFocusEmulationEnabled", focus).await;
         this
     }
 
@@ -98,22 +220,17 @@ impl Chromium {
     /// A command's result.
     #[track_caller]
     pub fn call(&mut self, method: &str, params: Value) -> impl Future<Output = Value> {
-        self.last_id += 1;
-        let id = self.last_id;
-        let mut command = json!({"id": id, "method": method, "params": params});
-        if let Some(session) = &self.session {
-            command["sessionId"] = session.as_str().into();
-        }
+        let id = self.browser.next_id();
+        let method = method.to_owned();
+        let command = json!({
+            "id": id, "sessionId": self.session, "method": method, "params": params,
+        });
         async move {
-            let mut line = command.to_string().into_bytes();
-            line.push(0);
-            self.commands.write_all(&line).await.expect("it reads");
+            self.browser.send(&command).expect("it reads");
             loop {
                 let message = self.next().await;
                 if message["id"] == id {
-                    let error = &message["error"];
-                    assert!(error.is_null(), "{}: {error}", command["method"]);
-                    return message["result"].clone();
+                    return result(&method, &message);
                 }
                 self.events.push(message);
             }
@@ -217,15 +334,18 @@ impl Chromium {
     }
 
     async fn next(&mut self) -> Value {
-        let mut message = Vec::new();
-        let read = self.messages.read_until(0, &mut message);
-        let read = tokio::time::timeout(Duration::from_secs(120), read).await;
-        read.expect("Chromium answers").expect("it can be read");
-        if message.pop() != Some(0) {
-            let ended = self.process.try_wait();
-            panic!("Chromium ended: {ended:?}");
-        }
-        serde_json::from_slice(&message).expect("JSON")
+        self.browser.next(&mut self.messages).await
+    }
+}
+
+impl Drop for Chromium {
+    fn drop(&mut self) {
+        self.browser.forget(&self.session);
+        let id = self.browser.next_id();
+        let params = json!({"browserContextId": self.context});
+        let close = json!({"id": id, "method": "Target.disposeBrowserContext", "params": params});
+        // Only fails if the browser has ended.
+        let _ = self.browser.send(&close);
     }
 }
 
