@@ -1,11 +1,11 @@
 //! Amazon's DynamoDB Local, running.
 
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use super::test_env::TestEnv;
-use super::tools;
+use super::{free_port, tools};
 
 /// DynamoDB Local, as long as this lives.
 pub struct DynamoDbLocal {
@@ -15,9 +15,7 @@ pub struct DynamoDbLocal {
 
 impl DynamoDbLocal {
     pub async fn start() -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let port = free.local_addr().expect("an address").port();
-        drop(free);
+        let port = free_port();
         let mut child = tools::dynamodb_local()
             .command(port)
             .stdout(Stdio::null())

@@ -1,7 +1,7 @@
 //! ministack, the emulator that the template is deployed into.
 
 use std::fs::File;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Weak};
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tokio::sync::Mutex;
 
 use super::test_env::REGION;
-use super::{tools, until};
+use super::{free_port, tools, until};
 
 /// A running emulator. It ends, with every function that it started, when the
 /// last one who has it drops it, and also when the test's process is killed.
@@ -22,12 +22,12 @@ pub struct Ministack {
     open: Option<ChildStdin>,
 }
 
-/// The one that the tests of a file share while any of them has it. What it
+/// The one that the tests of a program share while any of them has it. What it
 /// holds it keeps apart by account, and each test has an account of its own.
 static SHARED: Mutex<Weak<Ministack>> = Mutex::const_new(Weak::new());
 
 impl Ministack {
-    /// The one that the tests of this file share.
+    /// The one that the tests of this program share.
     pub async fn shared() -> Arc<Self> {
         let mut shared = SHARED.lock().await;
         if let Some(running) = shared.upgrade() {
@@ -61,9 +61,7 @@ impl Ministack {
 
     fn start_once(python: &Path, program: &Path) -> Self {
         let folder = TempDir::new().expect("a folder");
-        let free = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let port = free.local_addr().expect("an address").port();
-        drop(free);
+        let port = free_port();
         let endpoint = format!("http://127.0.0.1:{port}");
         let log = File::create(log_of(&folder)).expect("a file");
         let mut command = Command::new(python);

@@ -37,6 +37,9 @@ pub mod tls;
 pub mod tools;
 pub mod virtual_time;
 
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 pub use test_env::TestEnv;
 
 /// Asks again and again until there is an answer, and fails the test if that
@@ -58,5 +61,23 @@ pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     while !holds() {
         assert!(began.elapsed().as_secs() < 60, "in vain until {what}");
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+}
+
+/// Returns a port of loopback for a program that has to be told one.
+///
+/// It is none of those that a system picks for whoever asks for any (from 32768
+/// on Linux, from 49152 elsewhere): other tests of this process ask for those all
+/// the time, and would take it before the program does.
+pub fn free_port() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        // Another process starts elsewhere.
+        let offset = std::process::id().wrapping_mul(97).wrapping_add(number) % 12_000;
+        let port = 20_000 + u16::try_from(offset).expect("less than 12,000");
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
     }
 }

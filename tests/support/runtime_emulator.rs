@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -21,7 +20,7 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
 use super::test_env::{self, ACCOUNT, REGION, TestEnv};
-use super::{tools, until};
+use super::{free_port, tools, until};
 
 const BUILT: &str = env!("CARGO_BIN_EXE_codeconnections-inventory");
 const INVOKE: &str = "2015-03-31/functions/function/invocations";
@@ -328,9 +327,7 @@ fn understand(status: StatusCode, body: &[u8]) -> Invoked {
 }
 
 fn free_addresses() -> [String; 2] {
-    // Both held until both are known: so they differ.
-    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port"));
-    listeners.map(|listener| listener.local_addr().expect("an address").to_string())
+    [(); 2].map(|()| format!("127.0.0.1:{}", free_port()))
 }
 
 fn gather(stream: impl Read + Send + 'static) -> Printed {
