@@ -1,5 +1,5 @@
 //! The counts that a bill is made of. What the function and the table decide
-//! is asserted by `tests/cost_model.rs`; what AWS documents has its page; what
+//! is asserted by `tests/it/cli/cost_estimate.rs`; what AWS documents has its page; what
 //! is assumed says so.
 
 use super::Plan;

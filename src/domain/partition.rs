@@ -2,7 +2,7 @@
 
 /// What the regions of a partition begin with. Every other region is one of the
 /// partition `aws`. The SDK has this too, but only for itself;
-/// `tests/partitions.rs` compares the two.
+/// `tests/it/deploy/partitions.rs` compares the two.
 const PARTITIONS: [(&str, &str); 7] = [
     ("cn-", "aws-cn"),
     ("eu-isoe-", "aws-iso-e"),

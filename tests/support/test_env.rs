@@ -45,7 +45,7 @@ pub struct TestEnv {
     _embedded: Option<EmbeddedTable>,
 }
 
-pub type LabHandler<S = CodeConnections> = Handler<S, Arc<ManualClock>>;
+pub type TestHandler<S = CodeConnections> = Handler<S, Arc<ManualClock>>;
 
 static TABLES: AtomicU32 = AtomicU32::new(0);
 
@@ -88,11 +88,11 @@ impl TestEnv {
 
     /// The handler, as the function builds it, but for the clock and short
     /// waits.
-    pub fn handler(&self) -> LabHandler {
+    pub fn handler(&self) -> TestHandler {
         self.handler_of(self.source_at(self.service.endpoint()), self.table.clone())
     }
 
-    pub fn handler_of<S: ConnectionSource>(&self, source: S, table: Table) -> LabHandler<S> {
+    pub fn handler_of<S: ConnectionSource>(&self, source: S, table: Table) -> TestHandler<S> {
         Handler {
             inventory: Inventory {
                 source,
@@ -250,20 +250,20 @@ pub fn story(changes: &[Change]) -> Vec<(ChangeKind, Option<String>)> {
 }
 
 /// One event that is dealt with; whatever its outcome, its summary.
-pub async fn run<S: ConnectionSource>(handler: &LabHandler<S>, event: &Value) -> Summary {
+pub async fn run<S: ConnectionSource>(handler: &TestHandler<S>, event: &Value) -> Summary {
     run_for(handler, event, Duration::from_secs(60)).await
 }
 
 /// The same for a run of thousands of connections, which a busy machine must
 /// not end before it is done.
-pub async fn long_run<S: ConnectionSource>(handler: &LabHandler<S>, event: &Value) -> Summary {
+pub async fn long_run<S: ConnectionSource>(handler: &TestHandler<S>, event: &Value) -> Summary {
     let summary = run_for(handler, event, Duration::from_secs(900)).await;
     assert_eq!(summary.outcome, Outcome::Complete, "{:?}", summary.problems);
     summary
 }
 
 pub async fn run_for<S: ConnectionSource>(
-    handler: &LabHandler<S>,
+    handler: &TestHandler<S>,
     event: &Value,
     time: Duration,
 ) -> Summary {

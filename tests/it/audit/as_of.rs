@@ -3,21 +3,19 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
-use crate::support;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::support::cases::cases;
+use crate::support::ccinv::{Ccinv, Done};
+use crate::support::scripted_service::{Reply, Script, arn, entry};
+use crate::support::test_env::{HOUR, REGION, TestEnv, account, call_that_made, run};
 use codeconnections_inventory::audit::{ChangeFilter, ConnectionFilter, DifferenceKind};
 use codeconnections_inventory::domain::{ChangeKind, Clock, Outcome, Timestamp};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use serde_json::{Value, json};
-use support::cases::cases;
-use support::ccinv::{Ccinv, Done};
-use support::scripted_service::{Reply, Script, arn, entry};
-use support::test_env::{HOUR, REGION, TestEnv, account, call_that_made, run};
 
 const OPT_IN: &str = "eu-south-1";
 

@@ -3,14 +3,12 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
-use crate::support;
-
 use std::sync::Arc;
 
+use crate::support::test_env::TestEnv;
 use codeconnections_inventory::audit::{Audit, ChangeFilter};
 use codeconnections_inventory::aws::Meter;
 use codeconnections_inventory::domain::{ChangeKind, Timestamp};
-use support::test_env::TestEnv;
 
 fn time(text: &str) -> Timestamp {
     text.parse().expect("a time")

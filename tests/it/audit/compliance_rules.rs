@@ -3,11 +3,12 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
-use crate::support;
-
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::support::ccinv::{Ccinv, Done};
+use crate::support::scripted_service::{Reply, Script, arn, entry, last};
+use crate::support::test_env::{ACCOUNT, HOUR, REGION, TestEnv, account, run};
 use aws_sdk_dynamodb::types::AttributeValue;
 use codeconnections_inventory::audit::Audit;
 use codeconnections_inventory::aws::Meter;
@@ -18,9 +19,6 @@ use codeconnections_inventory::compliance::rule::{Rule, Scope, Severity};
 use codeconnections_inventory::domain::{AccountId, Timestamp};
 use codeconnections_inventory::table::{codec, keys};
 use serde_json::{Value, json};
-use support::ccinv::{Ccinv, Done};
-use support::scripted_service::{Reply, Script, arn, entry, last};
-use support::test_env::{ACCOUNT, HOUR, REGION, TestEnv, account, run};
 
 const OPT_IN: &str = "eu-south-1";
 const OTHER_ACCOUNT: &str = "222222222222";

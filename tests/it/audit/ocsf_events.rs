@@ -2,8 +2,10 @@
 //! published schema, and their content against what was recorded.
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
-use crate::support;
-
+use crate::support::ccinv::Ccinv;
+use crate::support::python::{fine, python};
+use crate::support::scripted_service::{Script, arn, last};
+use crate::support::test_env::{ACCOUNT, HOUR, TestEnv, account};
 use codeconnections_inventory::domain::run::RunRecord;
 use codeconnections_inventory::domain::{Snapshot, Timestamp};
 use codeconnections_inventory::output::ocsf::{
@@ -12,10 +14,6 @@ use codeconnections_inventory::output::ocsf::{
 };
 use codeconnections_inventory::table::keys;
 use serde_json::{Value, json};
-use support::ccinv::Ccinv;
-use support::python::{fine, python};
-use support::scripted_service::{Script, arn, last};
-use support::test_env::{ACCOUNT, HOUR, TestEnv, account};
 use tempfile::TempDir;
 
 const INVENTORY: &str = "cloud_resources_inventory_info";

@@ -3,18 +3,16 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
-use crate::support;
-
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
+use crate::support::ccinv::Ccinv;
+use crate::support::proxy::{Act, Proxy};
+use crate::support::test_env::{HOUR, TestEnv, account, long_run};
 use codeconnections_inventory::audit::{Audit, ConnectionFilter};
 use codeconnections_inventory::aws::Meter;
 use codeconnections_inventory::domain::Clock;
 use serde_json::json;
-use support::ccinv::Ccinv;
-use support::proxy::{Act, Proxy};
-use support::test_env::{HOUR, TestEnv, account, long_run};
 
 /// Read units and requests of one question.
 async fn cost<T>(env: &TestEnv, question: impl AsyncFnOnce(Audit) -> T) -> (T, f64, u64) {

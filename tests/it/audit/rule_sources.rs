@@ -3,17 +3,15 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
-use crate::support;
-
 use std::collections::BTreeSet;
 
+use crate::support::ccinv::{Ccinv, Done};
+use crate::support::python::{fine, python};
+use crate::support::scripted_service::{Script, arn, entry, last};
+use crate::support::test_env::{ACCOUNT, HOUR, REGION, TestEnv, run};
 use codeconnections_inventory::compliance::requirement::Requirement;
 use codeconnections_inventory::output::ocsf::SCHEMA_VERSION;
 use serde_json::{Value, json};
-use support::ccinv::{Ccinv, Done};
-use support::python::{fine, python};
-use support::scripted_service::{Script, arn, entry, last};
-use support::test_env::{ACCOUNT, HOUR, REGION, TestEnv, run};
 
 const SAMPLE: &str = include_str!("../../../docs/rules.sample.toml");
 /// Acts on a terminal, ends an element, and is no character of XML.

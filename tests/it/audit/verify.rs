@@ -3,10 +3,10 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
-use crate::support;
-
 use std::time::Duration;
 
+use crate::support::proxy::{Act, Proxy};
+use crate::support::test_env::{self, TestEnv, account};
 use aws_sdk_dynamodb::types::AttributeValue;
 use codeconnections_inventory::audit::verify::{Finding, Verification, verify};
 use codeconnections_inventory::domain::listing::Window;
@@ -16,8 +16,6 @@ use codeconnections_inventory::domain::{
 use codeconnections_inventory::table::codec::snapshot;
 use codeconnections_inventory::table::{codec, keys};
 use serde_json::json;
-use support::proxy::{Act, Proxy};
-use support::test_env::{self, TestEnv, account};
 
 /// A lab with three connections, changes of each usual kind, and four runs.
 struct Told {

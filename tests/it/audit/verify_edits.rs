@@ -3,19 +3,17 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
-use crate::support;
-
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::support::raw_items::{Key, found, put, remove};
+use crate::support::scripted_listing::Stage;
+use crate::support::scripted_service::{arn, entry};
+use crate::support::test_env::{self, ACCOUNT, REGION, TestEnv};
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use codeconnections_inventory::domain::{Outcome, Timestamp};
 use codeconnections_inventory::table::codec::Item;
 use serde_json::{Value, json};
-use support::raw_items::{Key, found, put, remove};
-use support::scripted_listing::Stage;
-use support::scripted_service::{arn, entry};
-use support::test_env::{self, ACCOUNT, REGION, TestEnv};
 
 /// A lab with a change of each kind, a tombstone, events, two regions, a run
 /// that was filtered and one that was not complete.

@@ -4,8 +4,8 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
-use crate::support;
-
+use crate::support::raw_items::{Key, findings, get, put, remove};
+use crate::support::test_env::{TestEnv, account};
 use codeconnections_inventory::domain::listing::Window;
 use codeconnections_inventory::domain::{
     AccountRecord, Attributes, Change, ChangeKind, Clock, Digest, Outcome, Presence, RunId,
@@ -15,8 +15,6 @@ use codeconnections_inventory::inventory::summary::Summary;
 use codeconnections_inventory::table::codec::snapshot;
 use codeconnections_inventory::table::fast_path;
 use codeconnections_inventory::table::{codec, keys};
-use support::raw_items::{Key, findings, get, put, remove};
-use support::test_env::{TestEnv, account};
 
 /// An account with a history, written by seven runs.
 struct Told {

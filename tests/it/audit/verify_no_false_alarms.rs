@@ -6,21 +6,19 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
-use crate::support;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::support::cases::cases;
+use crate::support::proxy::{Act, Proxy};
+use crate::support::raw_items::verified;
+use crate::support::scripted_listing::Stage;
+use crate::support::scripted_service::{arn, entry};
+use crate::support::test_env::{self, ACCOUNT, Place, REGION, TestEnv, TestHandler};
 use codeconnections_inventory::domain::listing::MAX_OBSERVATION_AGE;
 use codeconnections_inventory::domain::plan::TombstoneGuard;
 use serde_json::{Value, json};
-use support::cases::cases;
-use support::proxy::{Act, Proxy};
-use support::raw_items::verified;
-use support::scripted_listing::Stage;
-use support::scripted_service::{arn, entry};
-use support::test_env::{self, ACCOUNT, LabHandler, Place, REGION, TestEnv};
 
 const TABLES: u32 = 100;
 const WORKERS: usize = 3;
@@ -88,7 +86,7 @@ impl Life {
         event
     }
 
-    fn handler(&self, table: &str) -> LabHandler {
+    fn handler(&self, table: &str) -> TestHandler {
         let source = self.env.source_at(&self.stage.endpoint);
         let mut handler = self.env.handler_of(source, self.env.table_at(table));
         handler.inventory.options.guard = TombstoneGuard::Off;

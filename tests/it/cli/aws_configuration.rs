@@ -5,22 +5,20 @@
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 #![cfg(unix)]
 
-use crate::support;
-
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use crate::support::ccinv::{Ccinv, PROGRAM};
+use crate::support::proxy::{Act, Proxy, Reply};
+use crate::support::python::{fine, python};
+use crate::support::runtime_emulator::{Emulator, Environment};
+use crate::support::test_env::{ACCOUNT, REGION, TestEnv};
+use crate::support::tls::TlsFront;
 use axum::Router;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::get;
 use serde_json::Value;
-use support::ccinv::{Ccinv, PROGRAM};
-use support::proxy::{Act, Proxy, Reply};
-use support::python::{fine, python};
-use support::runtime_emulator::{Emulator, Environment};
-use support::test_env::{ACCOUNT, REGION, TestEnv};
-use support::tls::TlsFront;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use tokio::process::Command;

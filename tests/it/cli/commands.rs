@@ -1,22 +1,20 @@
 //! `ccinv` as a process: what it answers, what it refuses, and how it ends.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-use crate::support;
-
 use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
 
+use crate::support::ccinv::{Ccinv, Done};
+use crate::support::scripted_service::{Script, arn, last};
+use crate::support::test_env::{ACCOUNT, REGION, TestEnv};
 use codeconnections_inventory::domain::Outcome;
 use codeconnections_inventory::local::codeconnections::{
     CreateConnectionInput, ProviderType, Scope,
 };
 use codeconnections_inventory::table::codec;
 use serde_json::{Value, json};
-use support::ccinv::{Ccinv, Done};
-use support::scripted_service::{Script, arn, last};
-use support::test_env::{ACCOUNT, REGION, TestEnv};
 
 const OTHER_ACCOUNT: &str = "222222222222";
 const OPT_IN: &str = "eu-south-1";

@@ -8,10 +8,12 @@
     reason = "a test of small counts"
 )]
 
-use crate::support;
-
 use std::collections::BTreeMap;
 
+use crate::support::ccinv::Ccinv;
+use crate::support::runtime_emulator::{Emulator, Environment};
+use crate::support::template::{TEMPLATE, resource, resources_of, text};
+use crate::support::test_env::{ACCOUNT, HOUR, REGION, TestEnv, long_run};
 use aws_sdk_dynamodb::types::AttributeValue;
 use codeconnections_inventory::cost::counts;
 use codeconnections_inventory::cost::prices::PRICES;
@@ -21,10 +23,6 @@ use codeconnections_inventory::inventory::summary::Summary;
 use codeconnections_inventory::table::codec::Item;
 use codeconnections_inventory::table::schema::INDEXES;
 use serde_json::{Value, json};
-use support::ccinv::Ccinv;
-use support::runtime_emulator::{Emulator, Environment};
-use support::template::{TEMPLATE, resource, resources_of, text};
-use support::test_env::{ACCOUNT, HOUR, REGION, TestEnv, long_run};
 
 const CONNECTIONS: u64 = 130;
 

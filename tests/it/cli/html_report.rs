@@ -3,19 +3,17 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
-use crate::support;
-
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::support::ccinv::Ccinv;
+use crate::support::chromium::Chromium;
+use crate::support::test_env::{self, ACCOUNT, HOUR, REGION, TestEnv};
+use crate::support::tools;
 use codeconnections_inventory::domain::Outcome;
 use codeconnections_inventory::inventory::summary::Summary;
 use codeconnections_inventory::local::codeconnections::RegionAccess;
 use serde_json::{Value, json};
-use support::ccinv::Ccinv;
-use support::chromium::Chromium;
-use support::test_env::{self, ACCOUNT, HOUR, REGION, TestEnv};
-use support::tools;
 
 const OPT_IN: &str = "eu-south-1";
 

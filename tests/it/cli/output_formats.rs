@@ -3,17 +3,15 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
-use crate::support;
-
 use std::collections::BTreeSet;
 use std::process::Stdio;
 
+use crate::support::ccinv::{Ccinv, Done};
+use crate::support::test_env::{ACCOUNT, HOUR, TestEnv, account, long_run};
 use codeconnections_inventory::audit::runs::Runs;
 use codeconnections_inventory::domain::{Clock, RunId, RunRecord, Timestamp};
 use codeconnections_inventory::table::{WriteResult, codec, keys};
 use serde_json::{Value, json};
-use support::ccinv::{Ccinv, Done};
-use support::test_env::{ACCOUNT, HOUR, TestEnv, account, long_run};
 use tokio::process::Command;
 
 struct Told {

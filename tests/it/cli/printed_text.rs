@@ -3,12 +3,10 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
-use crate::support;
-
+use crate::support::ccinv::Ccinv;
+use crate::support::test_env::{HOUR, REGION, TestEnv, call_that_made, run};
 use insta::assert_snapshot;
 use regex_lite::Regex;
-use support::ccinv::Ccinv;
-use support::test_env::{HOUR, REGION, TestEnv, call_that_made, run};
 
 /// A small story: made, completed, broken, removed; a region that was denied;
 /// who made one.

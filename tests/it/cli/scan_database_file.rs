@@ -2,16 +2,14 @@
 //! read where nothing can be written.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-use crate::support;
-
 use std::collections::BTreeMap;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
 
-use support::ccinv::{Ccinv, Done, PROGRAM};
-use support::test_env::{REGION, TestEnv};
+use crate::support::ccinv::{Ccinv, Done, PROGRAM};
+use crate::support::test_env::{REGION, TestEnv};
 use tokio::process::Command;
 
 const DB: &str = "codeconnections-inventory.db";

@@ -4,18 +4,16 @@
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 #![cfg(unix)]
 
-use crate::support;
-
 use std::process::Stdio;
 
+use crate::support::ccinv::{Ccinv, Done, PROGRAM};
+use crate::support::proxy::{Act, Proxy, Reply as Answer};
+use crate::support::python::python;
+use crate::support::raw_http_server::{Hostile, Raw};
+use crate::support::scripted_service::{Reply, Script, arn, entry};
+use crate::support::test_env::{ACCOUNT, REGION, TestEnv};
 use codeconnections_inventory::domain::Outcome;
 use serde_json::Value;
-use support::ccinv::{Ccinv, Done, PROGRAM};
-use support::proxy::{Act, Proxy, Reply as Answer};
-use support::python::python;
-use support::raw_http_server::{Hostile, Raw};
-use support::scripted_service::{Reply, Script, arn, entry};
-use support::test_env::{ACCOUNT, REGION, TestEnv};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 

@@ -2,11 +2,9 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
-use crate::support;
-
-use support::ccinv::{Ccinv, PROGRAM};
-use support::python::{fine, python};
-use support::test_env::TestEnv;
+use crate::support::ccinv::{Ccinv, PROGRAM};
+use crate::support::python::{fine, python};
+use crate::support::test_env::TestEnv;
 
 /// So many connections are listed.
 const LISTED: usize = 8;

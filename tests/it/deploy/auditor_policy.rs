@@ -3,16 +3,14 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
-use crate::support;
-
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
+use crate::support::ccinv::Ccinv;
+use crate::support::proxy::{Act, Proxy, Seen};
+use crate::support::template::{TEMPLATE, deployed, list, one_or_more, resources_of, text};
+use crate::support::test_env::{ACCOUNT, TestEnv};
 use serde_json::{Value, json};
-use support::ccinv::Ccinv;
-use support::proxy::{Act, Proxy, Seen};
-use support::template::{TEMPLATE, deployed, list, one_or_more, resources_of, text};
-use support::test_env::{ACCOUNT, TestEnv};
 
 /// An action, and the part of the table that it is on: empty for the table
 /// itself, or an index.

@@ -7,21 +7,21 @@
     reason = "a test says what it expects"
 )]
 
-use crate::support;
-
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 
+use crate::support::TestEnv;
+use crate::support::proxy::{Act, Proxy, Seen};
+use crate::support::scripted_service::{self, Reply, Script};
+use crate::support::template::{
+    Grant, deployed, grant, granted, list, resource, resources_of, text,
+};
+use crate::support::test_env::{self, HOUR};
 use codeconnections_inventory::domain::{ChangeKind, Outcome};
 use codeconnections_inventory::inventory::summary::Summary;
 use codeconnections_inventory::table::name::TableName;
 use serde_json::{Value, json};
-use support::TestEnv;
-use support::proxy::{Act, Proxy, Seen};
-use support::scripted_service::{self, Reply, Script};
-use support::template::{Grant, deployed, grant, granted, list, resource, resources_of, text};
-use support::test_env::{self, HOUR};
 use tokio::sync::Notify;
 
 // --- What it grants ---------------------------------------------------------

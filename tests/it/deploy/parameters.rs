@@ -7,11 +7,11 @@
     reason = "a test says what it expects"
 )]
 
-use crate::support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
+use crate::support::template::{MEMBER, TEMPLATE, deployed, list, parameter, text};
+use crate::support::test_env;
 use codeconnections_inventory::lambda::config::{
     Settings, parse_concurrency, parse_guard, parse_regions,
 };
@@ -19,8 +19,6 @@ use codeconnections_inventory::lambda::logging;
 use codeconnections_inventory::lambda::logging::parse_level;
 use regex_lite::Regex;
 use serde_json::{Map, Value, json};
-use support::template::{MEMBER, TEMPLATE, deployed, list, parameter, text};
-use support::test_env;
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::{NoSubscriber, set_global_default};
 

@@ -2,14 +2,12 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
-use crate::support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
+use crate::support::tools;
 use codeconnections_inventory::domain::partition::partition;
-use support::tools;
 
 #[test]
 fn every_region_has_the_partition_that_botocore_gives_it() {

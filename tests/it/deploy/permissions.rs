@@ -3,16 +3,14 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
-use crate::support;
-
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use regex_lite::Regex;
-use serde_json::{Value, json};
-use support::template::{
+use crate::support::template::{
     MEMBER, TEMPLATE, arn, deployed, grant, granted, list, one_or_more, properties_of, text,
 };
+use regex_lite::Regex;
+use serde_json::{Value, json};
 
 #[test]
 fn a_wildcard_stands_only_where_aws_has_nothing_finer_and_says_so() {

@@ -3,15 +3,13 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
-use crate::support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
+use crate::support::template::{deployed_in, properties_of, text};
+use crate::support::tools;
 use serde_json::Value;
-use support::template::{deployed_in, properties_of, text};
-use support::tools;
 
 /// The resource types that each region lacks, of those that the template has.
 fn lacking() -> BTreeMap<String, BTreeSet<String>> {

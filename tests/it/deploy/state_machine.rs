@@ -4,15 +4,13 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
-use crate::support;
-
 use std::collections::BTreeSet;
 use std::process::Command;
 
+use crate::support::template::{deployed, granted, list, parameter, text};
+use crate::support::tools;
 use codeconnections_inventory::domain::Outcome;
 use serde_json::{Value, json};
-use support::template::{deployed, granted, list, parameter, text};
-use support::tools;
 
 const ORGANIZATION: &[(&str, &str)] = &[("Mode", "organization")];
 /// The longest that an Express execution may take, in seconds.

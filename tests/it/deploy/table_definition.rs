@@ -6,17 +6,15 @@
     reason = "a test says what it expects"
 )]
 
-use crate::support;
-
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::support::TestEnv;
+use crate::support::template::{deployed, list, resource, text};
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, KeySchemaElement, KeyType, Projection, TableDescription,
 };
 use codeconnections_inventory::table::schema::{INDEXES, KEYS};
 use serde_json::{Value, json};
-use support::TestEnv;
-use support::template::{deployed, list, resource, text};
 
 /// A table's definition, whoever gives it.
 #[derive(Debug, PartialEq)]

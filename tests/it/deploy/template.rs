@@ -3,12 +3,10 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
-use crate::support;
-
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::support::template::{TEMPLATE, arn, deployed, list, parameter, properties_of, text};
 use serde_json::{Value, json};
-use support::template::{TEMPLATE, arn, deployed, list, parameter, properties_of, text};
 
 const ORGANIZATION: (&str, &str) = ("Mode", "organization");
 const TOPIC: (&str, &str) = ("Notifications", "topic");

@@ -3,15 +3,13 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
-use crate::support;
-
 use std::sync::Arc;
 
+use crate::support::ccinv::Ccinv;
+use crate::support::test_env::{ACCOUNT, HOUR, TestEnv, run};
 use codeconnections_inventory::local::ManualClock;
 use regex_lite::Regex;
 use serde_json::json;
-use support::ccinv::Ccinv;
-use support::test_env::{ACCOUNT, HOUR, TestEnv, run};
 
 const PAGE: &str = include_str!("../../../docs/compliance.md");
 const PAGES: [&str; 3] = [

@@ -2,13 +2,11 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
-use crate::support;
-
 use std::path::{Path, PathBuf};
 
+use crate::support::python::{fine, python};
+use crate::support::template::{TEMPLATE, list, text};
 use serde_json::{Value, json};
-use support::python::{fine, python};
-use support::template::{TEMPLATE, list, text};
 use tempfile::NamedTempFile;
 
 const PUBLISHED: [(&str, &str); 3] = [

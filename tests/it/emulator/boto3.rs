@@ -2,10 +2,11 @@
 //! stand-in, and reads the table, as somebody would who has none of this code.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-use crate::support;
-
 use std::collections::BTreeSet;
 
+use crate::support::ccinv::Ccinv;
+use crate::support::python::{fine, python};
+use crate::support::test_env::{ACCOUNT, TestEnv};
 use codeconnections_inventory::domain::{
     Attributes, ChangeKind, ConnectionStatus, ProviderType, UnknownMembers,
 };
@@ -14,9 +15,6 @@ use codeconnections_inventory::local::codeconnections::{
     CodeConnectionsEmulator, Connection, Options, RegionAccess,
 };
 use serde_json::{Value, json};
-use support::ccinv::Ccinv;
-use support::python::{fine, python};
-use support::test_env::{ACCOUNT, TestEnv};
 use tempfile::TempDir;
 
 /// The stand-in with everything that `emulator_client.py` can be told of.

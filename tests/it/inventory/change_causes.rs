@@ -2,16 +2,14 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
-use crate::support;
-
+use crate::support::scripted_service::arn;
+use crate::support::template::{TEMPLATE, list, text};
+use crate::support::test_env::{ACCOUNT, REGION};
 use codeconnections_inventory::domain::cause::Changed;
 use codeconnections_inventory::domain::{
     ApiCall, Attributes, Cause, Change, ChangeKind, EventSummary, SchemaVersion,
 };
 use serde_json::json;
-use support::scripted_service::arn;
-use support::template::{TEMPLATE, list, text};
-use support::test_env::{ACCOUNT, REGION};
 
 const HOST: &str = "arn:aws:codeconnections:eu-west-1:123456789012:host/ghes-1a2b3c4d";
 const OTHER_HOST: &str = "arn:aws:codeconnections:eu-west-1:123456789012:host/other-1a2b3c4d";

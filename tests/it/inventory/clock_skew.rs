@@ -4,21 +4,19 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
-use crate::support;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::support::proxy::{Act, Proxy};
+use crate::support::scripted_service::{Reply, Script, arn, entry, last};
+use crate::support::test_env::{self, REGION, TestEnv};
 use codeconnections_inventory::audit::verify::verify;
 use codeconnections_inventory::audit::{Audit, RunBasis};
 use codeconnections_inventory::domain::{Clock, Outcome, Timestamp};
 use codeconnections_inventory::inventory::summary::Summary;
 use codeconnections_inventory::local::ManualClock;
 use serde_json::json;
-use support::proxy::{Act, Proxy};
-use support::scripted_service::{Reply, Script, arn, entry, last};
-use support::test_env::{self, REGION, TestEnv};
 
 const MINUTE: i64 = 60_000;
 

@@ -3,10 +3,10 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
-use crate::support;
-
 use std::collections::HashMap;
 
+use crate::support::cases::cases;
+use crate::support::test_env::{account, region};
 use codeconnections_inventory::domain::diff::{DiffContext, Transition};
 use codeconnections_inventory::domain::listing::AccountListing;
 use codeconnections_inventory::domain::plan::{Plan, PreviousSnapshots, TombstoneGuard, plan};
@@ -15,8 +15,6 @@ use codeconnections_inventory::domain::{
     RunId, Timestamp,
 };
 use proptest::prelude::*;
-use support::cases::cases;
-use support::test_env::{account, region};
 
 const REGIONS: [&str; 3] = ["eu-south-1", "eu-west-1", "us-east-1"];
 

@@ -3,20 +3,18 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
-use crate::support;
-
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::support::proxy::{Act, Proxy, Seen};
+use crate::support::test_env::{self, TestEnv, TestHandler, changes};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::ParameterizedStatement;
 use codeconnections_inventory::audit::verify::verify;
 use codeconnections_inventory::domain::{ChangeKind, Clock, Outcome, RunRecord};
 use codeconnections_inventory::inventory::summary::Summary;
 use serde_json::json;
-use support::proxy::{Act, Proxy, Seen};
-use support::test_env::{self, LabHandler, TestEnv, changes};
 
 async fn whole(env: &TestEnv) {
     let found = verify(&env.table, None, env.clock.now(), |_| {}).await;
@@ -40,7 +38,7 @@ async fn run_where(
     test_env::run(&handler(env, &proxy), &json!({})).await
 }
 
-fn handler(env: &TestEnv, proxy: &Proxy) -> LabHandler {
+fn handler(env: &TestEnv, proxy: &Proxy) -> TestHandler {
     let source = env.source_at(env.service.endpoint());
     env.handler_of(source, env.table_at(&proxy.endpoint))
 }

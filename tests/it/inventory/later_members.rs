@@ -3,14 +3,12 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
-use crate::support;
-
+use crate::support::ccinv::Ccinv;
+use crate::support::raw_items::findings;
+use crate::support::test_env::{TestEnv, changes};
 use codeconnections_inventory::domain::{ChangeKind, Outcome};
 use codeconnections_inventory::local::codeconnections::ProviderType;
 use serde_json::{Value, json};
-use support::ccinv::Ccinv;
-use support::raw_items::findings;
-use support::test_env::{TestEnv, changes};
 
 const FIRST: &str = "https://acme.ghe.com";
 const SECOND: &str = "https://elsewhere.ghe.com";

@@ -3,10 +3,10 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
-use crate::support;
-
 use std::time::Duration;
 
+use crate::support::scripted_service::{Asked, Reply, Script, arn, entry, last};
+use crate::support::test_env::{self, ACCOUNT, REGION, TestEnv, account, changes, region};
 use codeconnections_inventory::domain::{ChangeKind, Outcome};
 use codeconnections_inventory::inventory::summary::Summary;
 use codeconnections_inventory::lambda::handler::{AllowedAccounts, Handler, HandlerError};
@@ -17,8 +17,6 @@ use codeconnections_inventory::local::codeconnections::{
 };
 use codeconnections_inventory::local::embedded::local_config;
 use serde_json::{Value, json};
-use support::scripted_service::{Asked, Reply, Script, arn, entry, last};
-use support::test_env::{self, ACCOUNT, REGION, TestEnv, account, changes, region};
 
 /// A run against a script, over the lab's table.
 async fn scripted(

@@ -5,13 +5,15 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
-use crate::support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::support::cases::cases;
+use crate::support::proxy::{Act, Proxy};
+use crate::support::scripted_service::{Reply, Script, arn, entry};
+use crate::support::test_env::{self, TestEnv, TestHandler};
 use codeconnections_inventory::audit::verify::verify;
 use codeconnections_inventory::domain::listing::MAX_OBSERVATION_AGE;
 use codeconnections_inventory::domain::plan::TombstoneGuard;
@@ -19,10 +21,6 @@ use codeconnections_inventory::domain::{ChangeKind, Clock, Outcome, Timestamp};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use serde_json::{Value, json};
-use support::cases::cases;
-use support::proxy::{Act, Proxy};
-use support::scripted_service::{Reply, Script, arn, entry};
-use support::test_env::{self, LabHandler, TestEnv};
 
 const REGIONS: [&str; 3] = ["eu-south-1", "eu-west-1", "us-east-1"];
 /// Keeps its connections to itself.
@@ -215,7 +213,7 @@ impl Life {
         self.env.clock.advance(Duration::from_secs(60));
     }
 
-    async fn handler(&self, table: &str) -> LabHandler {
+    async fn handler(&self, table: &str) -> TestHandler {
         let source = self.env.source_at(&self.script.endpoint);
         let mut handler = self.env.handler_of(source, self.env.table_at(table));
         handler.inventory.options.guard = TombstoneGuard::Off;

@@ -3,19 +3,17 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
-use crate::support;
-
 use std::time::Duration;
 
+use crate::support::proxy::{Act, Proxy};
+use crate::support::scripted_listing::{Held, Stage};
+use crate::support::scripted_service::{arn, entry};
+use crate::support::test_env::{self, REGION, TestEnv, changes};
 use codeconnections_inventory::audit::{ChangeFilter, ChangeWithRun};
 use codeconnections_inventory::domain::listing::MAX_OBSERVATION_AGE;
 use codeconnections_inventory::domain::{ChangeKind, Outcome, Timestamp};
 use codeconnections_inventory::inventory::summary::Summary;
 use serde_json::json;
-use support::proxy::{Act, Proxy};
-use support::scripted_listing::{Held, Stage};
-use support::scripted_service::{arn, entry};
-use support::test_env::{self, REGION, TestEnv, changes};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 

@@ -3,16 +3,14 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
-use crate::support;
-
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
+use crate::support::scripted_service::{Reply, Script, arn, entry, last};
+use crate::support::test_env::{self, TestEnv, region};
 use codeconnections_inventory::domain::{ChangeKind, Clock, Outcome};
 use codeconnections_inventory::inventory::summary::Summary;
 use serde_json::json;
-use support::scripted_service::{Reply, Script, arn, entry, last};
-use support::test_env::{self, TestEnv, region};
 
 const HOME: &str = "us-east-1";
 const OTHER: &str = "eu-west-1";

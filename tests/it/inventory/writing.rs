@@ -3,12 +3,14 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
-use crate::support;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use crate::support::proxy::{Act, Proxy};
+use crate::support::scripted_listing::{Held, Stage};
+use crate::support::scripted_service::{Reply, Script, arn, entry, last};
+use crate::support::test_env::{self, ACCOUNT, HOUR, REGION, START, TestEnv, account, changes};
 use codeconnections_inventory::domain::plan::TombstoneGuard;
 use codeconnections_inventory::domain::{ChangeKind, Outcome, Timestamp};
 use codeconnections_inventory::lambda::handler::HandlerError;
@@ -17,10 +19,6 @@ use codeconnections_inventory::local::codeconnections::RegionAccess;
 use codeconnections_inventory::table::codec;
 use codeconnections_inventory::table::read::READ_AT_ONCE;
 use serde_json::{Value, json};
-use support::proxy::{Act, Proxy};
-use support::scripted_listing::{Held, Stage};
-use support::scripted_service::{Reply, Script, arn, entry, last};
-use support::test_env::{self, ACCOUNT, HOUR, REGION, START, TestEnv, account, changes};
 
 fn time(text: &str) -> Timestamp {
     text.parse().expect("a time")

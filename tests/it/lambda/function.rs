@@ -1,19 +1,17 @@
 //! The function's own binary under AWS's Lambda runtime interface emulator.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-use crate::support;
-
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::support::proxy::{Act, Proxy};
+use crate::support::runtime_emulator::{Emulator, Environment, Invoked, SECRET_KEY, SESSION_TOKEN};
+use crate::support::test_env::{ACCOUNT, REGION, TestEnv};
 use codeconnections_inventory::domain::{ChangeKind, Outcome, RunRecord};
 use codeconnections_inventory::local::codeconnections::RegionAccess;
 use serde_json::{Value, json};
-use support::proxy::{Act, Proxy};
-use support::runtime_emulator::{Emulator, Environment, Invoked, SECRET_KEY, SESSION_TOKEN};
-use support::test_env::{ACCOUNT, REGION, TestEnv};
 
 /// What a sample event must lead to.
 struct Expected {

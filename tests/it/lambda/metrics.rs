@@ -3,15 +3,13 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
-use crate::support;
-
 use std::collections::BTreeSet;
 
+use crate::support::runtime_emulator::{Emulator, Environment};
+use crate::support::scripted_listing::Stage;
+use crate::support::scripted_service;
+use crate::support::test_env::{ACCOUNT, REGION, TestEnv};
 use serde_json::{Value, json};
-use support::runtime_emulator::{Emulator, Environment};
-use support::scripted_listing::Stage;
-use support::scripted_service;
-use support::test_env::{ACCOUNT, REGION, TestEnv};
 
 const NAMESPACE: &str = "CodeConnectionsInventory";
 

@@ -4,19 +4,17 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
-use crate::support;
-
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
+use crate::support::proxy::{Act, Proxy};
+use crate::support::runtime_emulator::{Emulator, Environment};
+use crate::support::test_env::{ACCOUNT, REGION, TestEnv};
 use codeconnections_inventory::domain::{AccountId, Outcome, RunRecord};
 use codeconnections_inventory::local::codeconnections::{
     CreateConnectionInput, ProviderType, Scope,
 };
 use serde_json::{Value, json};
-use support::proxy::{Act, Proxy};
-use support::runtime_emulator::{Emulator, Environment};
-use support::test_env::{ACCOUNT, REGION, TestEnv};
 
 const MEMBER: &str = "210987654321";
 const OTHER: &str = "345678901234";

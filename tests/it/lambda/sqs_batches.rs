@@ -3,15 +3,13 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
-use crate::support;
-
 use std::time::Duration;
 
+use crate::support::test_env::{ACCOUNT, HOUR, REGION, TestEnv};
 use codeconnections_inventory::domain::{Cause, ChangeKind, EventSummary, Outcome, Trigger};
 use codeconnections_inventory::lambda::response::Response;
 use codeconnections_inventory::lambda::sqs_batch::Batch;
 use serde_json::{Value, json};
-use support::test_env::{ACCOUNT, HOUR, REGION, TestEnv};
 
 const CREATED: &str = include_str!("../../../events/cloudtrail-create-connection.json");
 const TAGGED: &str = include_str!("../../../events/cloudtrail-tag-resource.json");

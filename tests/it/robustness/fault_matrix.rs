@@ -4,12 +4,14 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
-use crate::support;
-
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::support::faults::{ATTEMPT, FAULTS, Fault, Means};
+use crate::support::proxy::{Act, Proxy, Seen};
+use crate::support::test_env::{self, TestEnv, TestHandler, account};
+use crate::support::virtual_time::Time;
 use aws_config::timeout::TimeoutConfig;
 use codeconnections_inventory::audit::verify::verify;
 use codeconnections_inventory::domain::{Change, ChangeKind, Clock, Outcome};
@@ -21,10 +23,6 @@ use codeconnections_inventory::table::codec;
 use codeconnections_inventory::table::codec::Item;
 use codeconnections_inventory::table::{Table, keys};
 use serde_json::json;
-use support::faults::{ATTEMPT, FAULTS, Fault, Means};
-use support::proxy::{Act, Proxy, Seen};
-use support::test_env::{self, LabHandler, TestEnv, account};
-use support::virtual_time::Time;
 
 /// What a run asks for, in the order in which it does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,7 +139,7 @@ struct World {
     env: TestEnv,
     trap: Arc<Mutex<Option<Trap>>>,
     _proxies: [Proxy; 2],
-    handler: LabHandler,
+    handler: TestHandler,
     told: BTreeMap<String, Story>,
     turning: String,
     mortal: String,

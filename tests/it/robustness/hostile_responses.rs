@@ -7,24 +7,22 @@
     reason = "a test says what it expects"
 )]
 
-use crate::support;
-
 use std::time::Duration;
 
+use crate::support::TestEnv;
+use crate::support::raw_http_server::{Hostile, Raw};
+use crate::support::runtime_emulator::{Emulator, Environment};
+use crate::support::test_env::{self, ACCOUNT, REGION, TestHandler};
 use codeconnections_inventory::domain::Outcome;
 use codeconnections_inventory::inventory::summary::Summary;
 use serde_json::json;
-use support::TestEnv;
-use support::raw_http_server::{Hostile, Raw};
-use support::runtime_emulator::{Emulator, Environment};
-use support::test_env::{self, ACCOUNT, LabHandler, REGION};
 
 /// For answers that never come to an end.
 const SHORT: Duration = Duration::from_secs(4);
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Faults that would pass are not waited out: these never do.
-fn impatient<S>(mut handler: LabHandler<S>) -> LabHandler<S> {
+fn impatient<S>(mut handler: TestHandler<S>) -> TestHandler<S> {
     let century = Duration::from_secs(100 * 365 * 24 * 3_600);
     let retry_policy = &mut handler.inventory.options.retry_policy;
     (retry_policy.initial_backoff, retry_policy.max_backoff) = (century, century);

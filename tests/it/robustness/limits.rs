@@ -6,11 +6,16 @@
 #[path = "../../../benches/scale/bucket.rs"]
 #[allow(dead_code, reason = "costs are known here before")]
 mod bucket;
-use crate::support;
 
 use std::sync::Mutex;
 use std::time::Duration;
 
+use crate::support::TestEnv;
+use crate::support::proxy::{Act, Proxy};
+use crate::support::raw_http_server::{Hostile, Raw};
+use crate::support::raw_items::{get, put};
+use crate::support::scripted_service::{Reply, Script, arn, entry, last};
+use crate::support::test_env::{self, ACCOUNT, HOUR, REGION, changes};
 use aws_sdk_dynamodb::types::AttributeValue;
 use bucket::Bucket;
 use codeconnections_inventory::aws::Deadline;
@@ -24,12 +29,6 @@ use codeconnections_inventory::listing::Limits;
 use codeconnections_inventory::table::codec::snapshot;
 use codeconnections_inventory::table::fast_path;
 use serde_json::{Value, json};
-use support::TestEnv;
-use support::proxy::{Act, Proxy};
-use support::raw_http_server::{Hostile, Raw};
-use support::raw_items::{get, put};
-use support::scripted_service::{Reply, Script, arn, entry, last};
-use support::test_env::{self, ACCOUNT, HOUR, REGION, changes};
 
 /// The most that an item may have.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>

@@ -8,12 +8,13 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
-use crate::support;
-
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::support::proxy::{Act, Proxy, Seen};
+use crate::support::runtime_emulator::{Emulator, Environment, Invoked};
+use crate::support::test_env::{ACCOUNT, REGION, TestEnv, assert_chained, story};
 use codeconnections_inventory::audit::ConnectionFilter;
 use codeconnections_inventory::audit::verify::verify;
 use codeconnections_inventory::domain::{AccountId, ChangeKind, Clock, SystemClock};
@@ -21,9 +22,6 @@ use codeconnections_inventory::local::codeconnections::{
     CreateConnectionInput, ProviderType, Scope,
 };
 use serde_json::{Value, json};
-use support::proxy::{Act, Proxy, Seen};
-use support::runtime_emulator::{Emulator, Environment, Invoked};
-use support::test_env::{ACCOUNT, REGION, TestEnv, assert_chained, story};
 
 const MEMBER: &str = "210987654321";
 const OPT_IN: &str = "eu-south-1";

@@ -5,11 +5,13 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
-use crate::support;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::support::ccinv::Ccinv;
+use crate::support::runtime_emulator::{Emulator, Environment, SECRET_KEY, SESSION_TOKEN};
+use crate::support::scripted_service::{Reply, Script, arn, entry};
+use crate::support::test_env::{ACCOUNT, REGION, TestEnv};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Response, StatusCode};
@@ -17,10 +19,6 @@ use codeconnections_inventory::local::codeconnections::protocol;
 use codeconnections_inventory::local::codeconnections::protocol::Wire;
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
-use support::ccinv::Ccinv;
-use support::runtime_emulator::{Emulator, Environment, SECRET_KEY, SESSION_TOKEN};
-use support::scripted_service::{Reply, Script, arn, entry};
-use support::test_env::{ACCOUNT, REGION, TestEnv};
 
 const MEMBER: &str = "210987654321";
 const EXTERNAL_ID: &str = "ExternalIdThatIsForStsAlone";

@@ -5,19 +5,17 @@
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 #![cfg(target_os = "linux")]
 
-use crate::support;
-
 use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
 
+use crate::support::ccinv::{Ccinv, PROGRAM};
+use crate::support::test_env::{ACCOUNT, REGION, TestEnv};
 use axum::Router;
 use axum::http::{StatusCode, header};
 use serde_json::Value;
-use support::ccinv::{Ccinv, PROGRAM};
-use support::test_env::{ACCOUNT, REGION, TestEnv};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
 

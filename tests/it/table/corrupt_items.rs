@@ -7,12 +7,14 @@
     reason = "a test says what it expects"
 )]
 
-use crate::support;
-
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::support::TestEnv;
+use crate::support::cases::cases;
+use crate::support::scripted_service::{self, Script};
+use crate::support::test_env::{self, account, changes};
 use aws_sdk_dynamodb::types::AttributeValue;
 use codeconnections_inventory::aws::Meter;
 use codeconnections_inventory::domain::account::RunReference;
@@ -31,10 +33,6 @@ use codeconnections_inventory::table::{CorruptItem, TableError, WriteResult, key
 use proptest::prelude::*;
 use proptest::test_runner::{TestRunner, contextualize_config};
 use serde_json::{Value, json};
-use support::TestEnv;
-use support::cases::cases;
-use support::scripted_service::{self, Script};
-use support::test_env::{self, account, changes};
 
 type Item = HashMap<String, AttributeValue>;
 

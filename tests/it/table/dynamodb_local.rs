@@ -5,15 +5,13 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
-use crate::support;
-
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::support::dynamodb_local::DynamoDbLocal;
+use crate::support::proxy::{Act, Proxy};
+use crate::support::test_env::{self, TestEnv, account, changes};
 use codeconnections_inventory::domain::{ChangeKind, Outcome};
 use serde_json::json;
-use support::dynamodb_local::DynamoDbLocal;
-use support::proxy::{Act, Proxy};
-use support::test_env::{self, TestEnv, account, changes};
 
 #[tokio::test]
 async fn amazons_own_dynamodb_local_gives_the_same_record() {

@@ -3,18 +3,16 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
-use crate::support;
-
+use crate::support::raw_items::{findings, get, put};
+use crate::support::scripted_listing::Stage;
+use crate::support::scripted_service::{arn, entry};
+use crate::support::test_env::{self, REGION, TestEnv, account, changes};
 use aws_sdk_dynamodb::types::AttributeValue;
 use codeconnections_inventory::audit::ChangeFilter;
 use codeconnections_inventory::domain::{ChangeKind, Outcome, SchemaVersion};
 use codeconnections_inventory::table::codec;
 use codeconnections_inventory::table::codec::Item;
 use serde_json::{Value, json};
-use support::raw_items::{findings, get, put};
-use support::scripted_listing::Stage;
-use support::scripted_service::{arn, entry};
-use support::test_env::{self, REGION, TestEnv, account, changes};
 
 /// Every item of a table as the first format has it, in DynamoDB's own JSON:
 /// four connections, a change of each kind, five runs and the account's

@@ -3,13 +3,11 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
-use crate::support;
-
+use crate::support::raw_items::{Key, get, put};
+use crate::support::test_env::{TestEnv, account};
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use codeconnections_inventory::table::{codec, keys};
-use support::raw_items::{Key, get, put};
-use support::test_env::{TestEnv, account};
 
 #[tokio::test]
 async fn an_account_is_the_same_by_either_reader() {

@@ -3,11 +3,13 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
-use crate::support;
-
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::support::TestEnv;
+use crate::support::scripted_listing::{Held, Stage};
+use crate::support::scripted_service::{arn, entry};
+use crate::support::test_env::{self, REGION, account, region};
 use aws_sdk_dynamodb::types::AttributeValue;
 use codeconnections_inventory::domain::diff::{Decision, DiffContext};
 use codeconnections_inventory::domain::listing::{Observation, Window};
@@ -18,10 +20,6 @@ use codeconnections_inventory::domain::{
 use codeconnections_inventory::local::ManualClock;
 use codeconnections_inventory::table::{WriteResult, codec};
 use serde_json::json;
-use support::TestEnv;
-use support::scripted_listing::{Held, Stage};
-use support::scripted_service::{arn, entry};
-use support::test_env::{self, REGION, account, region};
 
 const REGIONS: [&str; 3] = ["eu-south-1", "eu-west-1", "us-east-1"];
 

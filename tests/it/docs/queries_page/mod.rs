@@ -5,19 +5,18 @@
 
 mod expected;
 mod story;
-use crate::support;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
+use crate::support::doc_page::{Language, Name, Page, Reader};
+use crate::support::proxy::{Act, Proxy, Seen};
+use crate::support::test_env::{ACCOUNT, TestEnv};
 use codeconnections_inventory::domain::Timestamp;
 use expected::{IN_PYTHON, PYTHON_ONLY, expected, of_times};
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use story::Story;
-use support::doc_page::{Language, Name, Page, Reader};
-use support::proxy::{Act, Proxy, Seen};
-use support::test_env::{ACCOUNT, TestEnv};
 
 fn page() -> Page {
     Page::read("docs/queries.md", "Before you ask")

@@ -14,7 +14,7 @@ use codeconnections_inventory::local::codeconnections::{
 use serde_json::{Value, json};
 
 use crate::support::proxy::{Act, Proxy};
-use crate::support::test_env::{self, ACCOUNT, HOUR, LabHandler, REGION, TestEnv, account};
+use crate::support::test_env::{self, ACCOUNT, HOUR, REGION, TestEnv, TestHandler, account};
 
 const OTHER: &str = "222222222222";
 /// It keeps its connections to itself.
@@ -93,7 +93,7 @@ impl Story {
         assert_ne!(summary.outcome, Outcome::Failed, "{:?}", summary.problems);
     }
 
-    fn handler(&self, of: &str) -> LabHandler {
+    fn handler(&self, of: &str) -> TestHandler {
         let role = MemberRole {
             name: "inventory".into(),
             external_id: None,
