@@ -239,21 +239,11 @@ pub fn listing(data: &[u8]) {
                 .iter()
                 .map(|(arn, attributes)| {
                     let mut entry = json!({"ConnectionArn": arn.as_str()});
-                    let mut put = |name: &str, value: Option<&str>| {
-                        if let Some(value) = value {
-                            entry[name] = value.into();
+                    for (name, text) in attributes.fields() {
+                        if let Some(text) = text {
+                            entry[name.api_name()] = text.into();
                         }
-                    };
-                    put("ConnectionName", attributes.connection_name.as_deref());
-                    let status = attributes.connection_status.as_ref();
-                    put("ConnectionStatus", status.map(|status| status.as_str()));
-                    put("HostArn", attributes.host_arn.as_deref());
-                    put("OwnerAccountId", attributes.owner_account_id.as_deref());
-                    put(
-                        "ProviderType",
-                        attributes.provider_type.as_ref().map(|p| p.as_str()),
-                    );
-                    put("ProviderEndpoint", attributes.provider_endpoint.as_deref());
+                    }
                     for (name, value) in attributes.unknown_members.iter() {
                         entry[name] = value.clone();
                     }

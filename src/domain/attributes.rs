@@ -1,5 +1,10 @@
-//! What the service tells of a connection, besides its ARN.
+//! The attributes of a connection, as ListConnections reports them.
+//!
+//! This is the one place that lists them. The item codec, the checksum, the
+//! reader of listings and the descriptions of differences iterate
+//! [`AttributeName::ALL`] or [`Attributes::fields`].
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -94,14 +99,74 @@ open_enum!(
     }
 );
 
-/// What the service tells of a connection besides its ARN.
+/// Names the text attributes once: as stored, as in the API, and in a word.
+macro_rules! attribute_names {
+    ($($(#[$doc:meta])* $name:ident = $stored:literal, $api:literal, $label:literal;)+) => {
+        /// The name of a text attribute of a connection.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum AttributeName { $($(#[$doc])* $name,)+ }
+
+        impl AttributeName {
+            /// All of them, sorted by stored name.
+            pub const ALL: [Self; [$($stored),+].len()] = [$(Self::$name),+];
+
+            /// The name in the table, in JSON and in CSV.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $stored,)+ }
+            }
+
+            /// The name in the API.
+            pub const fn api_name(self) -> &'static str {
+                match self { $(Self::$name => $api,)+ }
+            }
+
+            /// A short word for it, for people.
+            pub const fn label(self) -> &'static str {
+                match self { $(Self::$name => $label,)+ }
+            }
+
+            /// Returns the attribute with this stored name.
+            pub fn from_stored(name: &str) -> Option<Self> {
+                match name {
+                    $($stored => Some(Self::$name),)+
+                    _ => None,
+                }
+            }
+
+            /// Returns the attribute with this name in the API.
+            pub fn from_api(name: &str) -> Option<Self> {
+                match name {
+                    $($api => Some(Self::$name),)+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+attribute_names! {
+    /// The name that its creator gave it.
+    ConnectionName = "connection_name", "ConnectionName", "name";
+    /// Whether it works.
+    ConnectionStatus = "connection_status", "ConnectionStatus", "status";
+    /// The host of a self-managed provider.
+    HostArn = "host_arn", "HostArn", "host";
+    /// The owner of the code at the provider.
+    OwnerAccountId = "owner_account_id", "OwnerAccountId", "owner";
+    /// The address of the provider's tenant.
+    ProviderEndpoint = "provider_endpoint", "ProviderEndpoint", "endpoint";
+    /// Where the code lives.
+    ProviderType = "provider_type", "ProviderType", "provider";
+}
+
+/// The attributes of a connection besides its ARN.
 ///
-/// All fields are optional on the wire; a field that was not there is `None`,
-/// which is a different observation from any value. Field names are those of the
-/// API, in snake case: they are also the table's.
+/// Each is optional on the wire. A missing attribute is `None`, which is a
+/// different observation from any value. The field names are those of the API
+/// in snake case, and those of the table.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attributes {
-    /// The name that its maker gave it.
+    /// The name that its creator gave it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection_name: Option<Box<str>>,
     /// Whether it works.
@@ -113,7 +178,7 @@ pub struct Attributes {
     /// The provider's account that owns the code, as the API calls it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner_account_id: Option<Box<str>>,
-    /// The address of the provider's tenant, where it has one of its own.
+    /// The address of the provider's tenant, where it has its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider_endpoint: Option<Box<str>>,
     /// Where the code lives.
@@ -124,15 +189,91 @@ pub struct Attributes {
     pub unknown_members: UnknownMembers,
 }
 
-/// How an absent or empty status is written where a word is needed (counts, tables).
+/// The stored name of [`Attributes::unknown_members`].
+pub const UNKNOWN_MEMBERS: &str = "unknown_members";
+
+/// The status word of a connection whose status is absent or empty.
 pub const NOT_REPORTED: &str = "NOT_REPORTED";
 
 impl Attributes {
-    /// The status in a word, for counts and people. It is never empty: an
-    /// empty word can't be the key of a count in DynamoDB.
+    /// Returns the text attributes, in the order of [`AttributeName::ALL`].
+    pub fn fields(&self) -> [(AttributeName, Option<&str>); AttributeName::ALL.len()] {
+        let Self {
+            connection_name,
+            connection_status,
+            host_arn,
+            owner_account_id,
+            provider_endpoint,
+            provider_type,
+            // Not a text: see `unknown_members`.
+            unknown_members: _,
+        } = self;
+        let status = connection_status.as_ref().map(ConnectionStatus::as_str);
+        let provider = provider_type.as_ref().map(ProviderType::as_str);
+        [
+            (AttributeName::ConnectionName, connection_name.as_deref()),
+            (AttributeName::ConnectionStatus, status),
+            (AttributeName::HostArn, host_arn.as_deref()),
+            (AttributeName::OwnerAccountId, owner_account_id.as_deref()),
+            (
+                AttributeName::ProviderEndpoint,
+                provider_endpoint.as_deref(),
+            ),
+            (AttributeName::ProviderType, provider),
+        ]
+    }
+
+    /// Builds attributes from the text that `text` returns for each name.
+    ///
+    /// # Errors
+    /// The first error of `text`.
+    pub fn from_fields<'a, E>(
+        mut text: impl FnMut(AttributeName) -> Result<Option<Cow<'a, str>>, E>,
+        unknown_members: UnknownMembers,
+    ) -> Result<Self, E> {
+        let mut boxed = |name| Ok(text(name)?.map(|text| text.into_owned().into_boxed_str()));
+        Ok(Self {
+            connection_name: boxed(AttributeName::ConnectionName)?,
+            host_arn: boxed(AttributeName::HostArn)?,
+            owner_account_id: boxed(AttributeName::OwnerAccountId)?,
+            provider_endpoint: boxed(AttributeName::ProviderEndpoint)?,
+            connection_status: text(AttributeName::ConnectionStatus)?.map(|text| (&*text).into()),
+            provider_type: text(AttributeName::ProviderType)?.map(|text| (&*text).into()),
+            unknown_members,
+        })
+    }
+
+    /// Returns the status as a word that is never empty: DynamoDB refuses an
+    /// empty key of a map.
     pub fn status_word(&self) -> &str {
         let status = self.connection_status.as_ref();
         let word = status.map_or("", ConnectionStatus::as_str);
         if word.is_empty() { NOT_REPORTED } else { word }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn fields_are_the_serialized_members_sorted_by_name() {
+        let text = |name: AttributeName| Ok::<_, ()>(Some(Cow::Borrowed(name.api_name())));
+        let attributes = Attributes::from_fields(text, UnknownMembers::default()).unwrap();
+        let fields = attributes.fields();
+        let as_json: Value = fields
+            .iter()
+            .map(|(name, text)| (name.as_str().to_owned(), json!(text)))
+            .collect();
+        assert_eq!(json!(attributes), as_json);
+        assert!(fields.is_sorted_by_key(|(name, _)| name.as_str()));
+        for (position, (name, text)) in fields.into_iter().enumerate() {
+            assert_eq!(name as usize, position);
+            assert_eq!(text, Some(name.api_name()));
+            assert_eq!(AttributeName::from_stored(name.as_str()), Some(name));
+            assert_eq!(AttributeName::from_api(name.api_name()), Some(name));
+        }
     }
 }

@@ -15,6 +15,8 @@ use minicbor::data::{Int, Type};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use crate::domain::attributes::AttributeName;
+
 /// Connections on one page, at most: a hundred times as many as are asked for.
 /// The shortest takes one byte on the wire, and more than two hundred in memory.
 const MAX_CONNECTIONS: usize = 10_000;
@@ -35,12 +37,9 @@ pub(super) struct Page {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Connection {
     pub(super) connection_arn: Option<String>,
-    pub(super) connection_name: Option<String>,
-    pub(super) connection_status: Option<String>,
-    pub(super) host_arn: Option<String>,
-    pub(super) owner_account_id: Option<String>,
-    pub(super) provider_endpoint: Option<String>,
-    pub(super) provider_type: Option<String>,
+    /// The attributes that this version models, at the places of
+    /// [`AttributeName::ALL`].
+    pub(super) attributes: [Option<String>; AttributeName::ALL.len()],
     /// Members that this version does not model, by their names.
     pub(super) unknown: BTreeMap<Box<str>, Value>,
 }
@@ -104,22 +103,13 @@ fn connection(decoder: &mut Decoder<'_>) -> Result<Connection, Unreadable> {
     let mut names = Names::default();
     members(decoder, |decoder, name| {
         names.note(name)?;
-        let known = match name {
-            "ConnectionArn" => &mut connection.connection_arn,
-            "ConnectionName" => &mut connection.connection_name,
-            "ConnectionStatus" => &mut connection.connection_status,
-            "HostArn" => &mut connection.host_arn,
-            "OwnerAccountId" => &mut connection.owner_account_id,
-            "ProviderEndpoint" => &mut connection.provider_endpoint,
-            "ProviderType" => &mut connection.provider_type,
-            name => {
-                if let Some(value) = optional(decoder, |decoder| value(decoder, 0))? {
-                    connection.unknown.insert(name.into(), value);
-                }
-                return Ok(());
-            }
-        };
-        *known = optional(decoder, text)?;
+        if let Some(attribute) = AttributeName::from_api(name) {
+            connection.attributes[attribute as usize] = optional(decoder, text)?;
+        } else if name == "ConnectionArn" {
+            connection.connection_arn = optional(decoder, text)?;
+        } else if let Some(value) = optional(decoder, |decoder| value(decoder, 0))? {
+            connection.unknown.insert(name.into(), value);
+        }
         Ok(())
     })?;
     Ok(connection)
@@ -476,8 +466,9 @@ mod tests {
         let page = page(&body).expect("readable");
         assert_eq!(page.next_token.as_deref(), Some("n"));
         let connection = only(page);
-        assert_eq!(connection.provider_endpoint.as_deref(), Some("p"));
-        assert_eq!(connection.connection_status, None);
+        let attribute = |name| connection.attributes[name as usize].as_deref();
+        assert_eq!(attribute(AttributeName::ProviderEndpoint), Some("p"));
+        assert_eq!(attribute(AttributeName::ConnectionStatus), None);
         assert!(connection.unknown.is_empty());
     }
 }

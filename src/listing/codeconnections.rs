@@ -1,6 +1,7 @@
 //! The real source: AWS `CodeConnections`, through its SDK.
 
 use std::collections::{HashMap, VecDeque};
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_config::SdkConfig;
@@ -23,9 +24,7 @@ use crate::aws::meter::Use;
 use crate::aws::response_reader::ReadWith;
 use crate::aws::{CallError, Meter};
 use crate::domain::partition::partition;
-use crate::domain::{
-    AccountId, Attributes, ConnectionStatus, ProviderType, Region, RunId, UnknownMembers,
-};
+use crate::domain::{AccountId, Attributes, Region, RunId, UnknownMembers};
 
 /// The largest page that the service gives.
 /// <https://docs.aws.amazon.com/codeconnections/latest/APIReference/API_ListConnections.html>
@@ -222,21 +221,12 @@ fn reader(page: &Arc<Mutex<Option<Result<cbor::Page, String>>>>) -> ReadWith {
     )
 }
 
-fn entry(connection: cbor::Connection) -> Entry {
+fn entry(mut connection: cbor::Connection) -> Entry {
+    let unknown_members = UnknownMembers::new(connection.unknown);
+    let text = |name| Ok(connection.attributes[name as usize].take().map(Into::into));
+    let Ok::<_, Infallible>(attributes) = Attributes::from_fields(text, unknown_members);
     Entry {
         arn: connection.connection_arn,
-        attributes: Attributes {
-            connection_name: connection.connection_name.map(String::into_boxed_str),
-            connection_status: connection
-                .connection_status
-                .map(|status| ConnectionStatus::from(&*status)),
-            host_arn: connection.host_arn.map(String::into_boxed_str),
-            owner_account_id: connection.owner_account_id.map(String::into_boxed_str),
-            provider_type: connection
-                .provider_type
-                .map(|provider| ProviderType::from(&*provider)),
-            provider_endpoint: connection.provider_endpoint.map(String::into_boxed_str),
-            unknown_members: UnknownMembers::new(connection.unknown),
-        },
+        attributes,
     }
 }

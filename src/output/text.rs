@@ -1,10 +1,10 @@
 //! How things are said: counts, times, spans, what changed.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::escape::printable;
 use crate::audit::ChangeWithRun;
+use crate::domain::attributes::AttributeName;
 use crate::domain::change::Change;
 use crate::domain::digest::canonical_json;
 use crate::domain::{Attributes, Cause, ChangeKind, Timestamp, Trigger, UnknownMembers};
@@ -45,31 +45,24 @@ fn host_name(arn: &str) -> String {
 
 /// The fields that are different, each with both values.
 pub(crate) fn describe_differences(before: &Attributes, after: &Attributes) -> Vec<String> {
-    let fields = |a: &Attributes| {
-        [
-            ("", Some(a.status_word().to_owned())),
-            ("name ", a.connection_name.as_deref().map(str::to_owned)),
-            ("host ", a.host_arn.as_deref().map(host_name)),
-            ("owner ", a.owner_account_id.as_deref().map(str::to_owned)),
-            (
-                "provider ",
-                a.provider_type.as_ref().map(ToString::to_string),
-            ),
-            (
-                "endpoint ",
-                a.provider_endpoint.as_deref().map(str::to_owned),
-            ),
-        ]
+    let fields = |attributes: &Attributes| {
+        let status = attributes.status_word().to_owned();
+        let others = attributes.fields().map(|(name, text)| match name {
+            // It is first, and needs no label.
+            AttributeName::ConnectionStatus => (String::new(), None),
+            AttributeName::HostArn => (format!("{} ", name.label()), text.map(host_name)),
+            name => (format!("{} ", name.label()), text.map(str::to_owned)),
+        });
+        [(String::new(), Some(status))].into_iter().chain(others)
     };
     let known = fields(before)
-        .into_iter()
         .zip(fields(after))
-        .map(|((field, before), (_, after))| (Cow::Borrowed(field), before, after));
+        .map(|((label, before), (_, after))| (label, before, after));
     let (before, after) = (&before.unknown_members, &after.unknown_members);
     let names: BTreeSet<&str> = before.iter().chain(after.iter()).map(|(n, _)| n).collect();
     let unknown = names.into_iter().map(|name| {
         let value = |members: &UnknownMembers| members.get(name).map(canonical_json);
-        (format!("{name} ").into(), value(before), value(after))
+        (format!("{name} "), value(before), value(after))
     });
     known
         .chain(unknown)

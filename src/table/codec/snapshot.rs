@@ -4,13 +4,12 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{DIGEST, FORMAT_ATTRIBUTE, Item, SEAL, n, s};
-use crate::domain::{
-    AccountId, Attributes, Presence, Region, SchemaVersion, Seal, Snapshot, UnknownMembers,
-};
+use crate::domain::attributes::{AttributeName, UNKNOWN_MEMBERS};
+use crate::domain::{AccountId, Presence, Region, SchemaVersion, Seal, Snapshot, UnknownMembers};
 use crate::table::{codec, keys};
 
-/// The attribute that holds the members that this version does not know: a map.
-pub(crate) const UNKNOWN_MEMBERS: &str = "unknown_members";
+/// Attributes of an item besides its keys: room for them is made at once.
+const ITEM_ATTRIBUTES: usize = AttributeName::ALL.len() + 15;
 
 /// The attributes of a snapshot besides its keys, in the order in which they
 /// are written. `None` means that the attribute must not be there.
@@ -18,32 +17,21 @@ pub fn snapshot_attributes(
     account: &AccountId,
     snapshot: &Snapshot,
 ) -> Vec<(&'static str, Option<AttributeValue>)> {
-    let Attributes {
-        connection_name,
-        connection_status,
-        host_arn,
-        owner_account_id,
-        provider_endpoint,
-        provider_type,
-        unknown_members,
-    } = &snapshot.attributes;
-    let optional = |text: &Option<Box<str>>| text.as_deref().map(s);
     let gone = match snapshot.presence {
         Presence::Present => None,
         Presence::Deleted { seen_gone } => Some(seen_gone),
     };
     let in_index = gone.is_none();
-    let status = connection_status.as_ref();
-    vec![
-        ("connection_name", optional(connection_name)),
-        ("connection_status", status.map(|status| s(status.as_str()))),
-        ("host_arn", optional(host_arn)),
-        ("owner_account_id", optional(owner_account_id)),
-        ("provider_endpoint", optional(provider_endpoint)),
-        (
-            "provider_type",
-            provider_type.as_ref().map(|p| s(p.as_str())),
-        ),
+    let status = snapshot.attributes.connection_status.as_ref();
+    let unknown_members = &snapshot.attributes.unknown_members;
+    let mut attributes = Vec::with_capacity(ITEM_ATTRIBUTES);
+    attributes.extend(
+        snapshot
+            .attributes
+            .fields()
+            .map(|(name, text)| (name.as_str(), text.map(s))),
+    );
+    attributes.extend([
         (
             UNKNOWN_MEMBERS,
             (!unknown_members.is_empty()).then(|| unknown_attribute(unknown_members)),
@@ -71,7 +59,8 @@ pub fn snapshot_attributes(
             keys::STATUS_SK,
             in_index.then(|| s(keys::status_sk(snapshot.status_since, &snapshot.arn))),
         ),
-    ]
+    ]);
+    attributes
 }
 
 /// A snapshot as an item of `format`.

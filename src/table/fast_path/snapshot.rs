@@ -9,10 +9,10 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
 use super::value::Value;
+use crate::domain::attributes::{AttributeName, UNKNOWN_MEMBERS};
 use crate::domain::listing::Window;
 use crate::domain::snapshot::{DELETED, PRESENT};
 use crate::domain::{Attributes, Presence, Region, SchemaVersion, Seal, Snapshot, UnknownMembers};
-use crate::table::codec::snapshot::UNKNOWN_MEMBERS;
 use crate::table::codec::{DIGEST, FORMAT_ATTRIBUTE, Item, SEAL};
 use crate::table::error::CorruptItem;
 use crate::table::{codec, keys};
@@ -55,8 +55,8 @@ impl<'de> Deserialize<'de> for AccountRow {
     }
 }
 
-/// The attributes of a snapshot. It is not read from those of the index, which
-/// repeat what stands in others.
+/// The attributes of an item besides those of the connection. A snapshot is not
+/// read from the keys of the index, which repeat other attributes.
 macro_rules! names {
     ($($name:ident = $text:expr,)+) => {
         #[derive(Debug, Clone, Copy)]
@@ -64,7 +64,6 @@ macro_rules! names {
 
         impl Attribute {
             const ALL: [Self; [$($text),+].len()] = [$(Self::$name),+];
-            const NUMBER: usize = Self::ALL.len();
 
             fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $text,)+ }
@@ -80,15 +79,57 @@ macro_rules! names {
     };
 }
 
+/// The name of an attribute of an item.
+#[derive(Debug, Clone, Copy)]
+enum Name {
+    /// One of the connection.
+    Connection(AttributeName),
+    /// One of the item.
+    Item(Attribute),
+}
+
+impl Name {
+    fn of(text: &str) -> Option<Self> {
+        let connection = AttributeName::from_stored(text).map(Self::Connection);
+        connection.or_else(|| Attribute::of(text).map(Self::Item))
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Connection(name) => name.as_str(),
+            Self::Item(name) => name.as_str(),
+        }
+    }
+
+    /// Where the attribute stands in [`SnapshotItem::known`].
+    fn place(self) -> usize {
+        match self {
+            Self::Connection(name) => name as usize,
+            Self::Item(name) => AttributeName::ALL.len() + name as usize,
+        }
+    }
+
+    fn all() -> impl Iterator<Item = Self> {
+        let connection = AttributeName::ALL.into_iter().map(Self::Connection);
+        connection.chain(Attribute::ALL.into_iter().map(Self::Item))
+    }
+}
+
+impl From<AttributeName> for Name {
+    fn from(name: AttributeName) -> Self {
+        Self::Connection(name)
+    }
+}
+
+impl From<Attribute> for Name {
+    fn from(name: Attribute) -> Self {
+        Self::Item(name)
+    }
+}
+
 names! {
     Pk = keys::PK,
     Sk = keys::SK,
-    ConnectionName = "connection_name",
-    ConnectionStatus = "connection_status",
-    HostArn = "host_arn",
-    OwnerAccountId = "owner_account_id",
-    ProviderEndpoint = "provider_endpoint",
-    ProviderType = "provider_type",
     UnknownMembers = UNKNOWN_MEMBERS,
     Presence = "presence",
     FirstSeenAt = "first_seen_at",
@@ -106,11 +147,13 @@ names! {
     StatusSk = keys::STATUS_SK,
 }
 
+const PLACES: usize = AttributeName::ALL.len() + Attribute::ALL.len();
+
 /// An item taken apart, each attribute in a place of its own: to look into a
 /// map for each would hash each name.
 #[derive(Debug)]
 pub(crate) struct SnapshotItem<'a> {
-    known: [Option<Value<'a>>; Attribute::NUMBER],
+    known: [Option<Value<'a>>; PLACES],
     /// Those that a snapshot does not have.
     others: Vec<(String, AttributeValue)>,
 }
@@ -118,7 +161,7 @@ pub(crate) struct SnapshotItem<'a> {
 impl<'a> SnapshotItem<'a> {
     fn empty() -> Self {
         Self {
-            known: [const { None }; Attribute::NUMBER],
+            known: [const { None }; PLACES],
             others: Vec::new(),
         }
     }
@@ -127,8 +170,8 @@ impl<'a> SnapshotItem<'a> {
     pub(crate) fn of(item: &'a Item) -> Self {
         let mut stored = Self::empty();
         for (name, value) in item {
-            if let Some(name) = Attribute::of(name) {
-                stored.known[name as usize] = Some(value.into());
+            if let Some(name) = Name::of(name) {
+                stored.known[name.place()] = Some(value.into());
             }
         }
         stored
@@ -136,7 +179,7 @@ impl<'a> SnapshotItem<'a> {
 
     /// The whole item.
     fn into_item(self) -> Item {
-        let known = Attribute::ALL.iter().zip(self.known);
+        let known = Name::all().zip(self.known);
         let known = known.filter_map(|(name, value)| Some((name.as_str().to_owned(), value?)));
         let known = known.map(|(name, value)| (name, value.into()));
         known.chain(self.others).collect()
@@ -162,7 +205,11 @@ impl<'a> SnapshotItem<'a> {
     }
 
     fn get(&self, name: Attribute) -> Option<&Value<'a>> {
-        self.known[name as usize].as_ref()
+        self.known[Name::Item(name).place()].as_ref()
+    }
+
+    fn take(&mut self, name: impl Into<Name>) -> Option<Value<'a>> {
+        self.known[name.into().place()].take()
     }
 
     fn key(&self, name: Attribute) -> &str {
@@ -172,10 +219,10 @@ impl<'a> SnapshotItem<'a> {
         }
     }
 
-    fn wrong(&self, name: Attribute, problem: &impl ToString) -> CorruptItem {
+    fn wrong(&self, name: impl Into<Name>, problem: &impl ToString) -> CorruptItem {
         let (pk, sk) = (self.key(Attribute::Pk), self.key(Attribute::Sk));
         let problem = problem.to_string();
-        CorruptItem::new(pk.to_owned(), sk.to_owned(), name.as_str(), &problem)
+        CorruptItem::new(pk.to_owned(), sk.to_owned(), name.into().as_str(), &problem)
     }
 
     /// Takes all but the keys and the seal.
@@ -213,20 +260,10 @@ impl<'a> SnapshotItem<'a> {
                 return Err(self.wrong(Attribute::Presence, &problem));
             }
         };
+        let unknown_members = self.members(Attribute::UnknownMembers)?;
+        let attributes = Attributes::from_fields(|name| self.text(name), unknown_members)?;
         let snapshot = Snapshot {
-            attributes: Attributes {
-                connection_name: self.text(Attribute::ConnectionName)?.map(boxed),
-                connection_status: self
-                    .text(Attribute::ConnectionStatus)?
-                    .map(|text| (&*text).into()),
-                host_arn: self.text(Attribute::HostArn)?.map(boxed),
-                owner_account_id: self.text(Attribute::OwnerAccountId)?.map(boxed),
-                provider_endpoint: self.text(Attribute::ProviderEndpoint)?.map(boxed),
-                provider_type: self
-                    .text(Attribute::ProviderType)?
-                    .map(|text| (&*text).into()),
-                unknown_members: self.members(Attribute::UnknownMembers)?,
-            },
+            attributes,
             presence,
             first_seen_at: self.required(Attribute::FirstSeenAt)?,
             last_seen,
@@ -239,8 +276,8 @@ impl<'a> SnapshotItem<'a> {
         Ok((snapshot, format))
     }
 
-    fn text(&mut self, name: Attribute) -> Result<Option<Cow<'a, str>>, CorruptItem> {
-        match self.known[name as usize].take() {
+    fn text(&mut self, name: impl Into<Name> + Copy) -> Result<Option<Cow<'a, str>>, CorruptItem> {
+        match self.take(name) {
             None => Ok(None),
             Some(Value::Text(text)) => Ok(Some(text)),
             Some(_) => Err(self.wrong(name, &"is not a text")),
@@ -271,7 +308,7 @@ impl<'a> SnapshotItem<'a> {
     }
 
     fn members(&mut self, name: Attribute) -> Result<UnknownMembers, CorruptItem> {
-        let Some(value) = self.known[name as usize].take() else {
+        let Some(value) = self.take(name) else {
             return Ok(UnknownMembers::default());
         };
         let members = codec::to_json(&value.into());
@@ -280,7 +317,7 @@ impl<'a> SnapshotItem<'a> {
     }
 
     fn regions(&mut self, name: Attribute) -> Result<Vec<Region>, CorruptItem> {
-        let names = match self.known[name as usize].take() {
+        let names = match self.take(name) {
             None => return Ok(Vec::new()),
             Some(Value::Texts(names)) => names,
             Some(_) => return Err(self.wrong(name, &"is not a set of texts")),
@@ -292,31 +329,27 @@ impl<'a> SnapshotItem<'a> {
     }
 }
 
-fn boxed(text: Cow<'_, str>) -> Box<str> {
-    text.into_owned().into_boxed_str()
-}
-
-/// An attribute's name.
-enum Name {
-    Known(Attribute),
+/// A name as it is read.
+enum ReadName {
+    Known(Name),
     Other(String),
 }
 
-impl<'de> Deserialize<'de> for Name {
+impl<'de> Deserialize<'de> for ReadName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Text;
 
         impl Visitor<'_> for Text {
-            type Value = Name;
+            type Value = ReadName;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an attribute's name")
             }
 
-            fn visit_str<E>(self, text: &str) -> Result<Name, E> {
-                Ok(match Attribute::of(text) {
-                    Some(name) => Name::Known(name),
-                    None => Name::Other(text.to_owned()),
+            fn visit_str<E>(self, text: &str) -> Result<ReadName, E> {
+                Ok(match Name::of(text) {
+                    Some(name) => ReadName::Known(name),
+                    None => ReadName::Other(text.to_owned()),
                 })
             }
         }
@@ -341,8 +374,8 @@ impl<'de> Deserialize<'de> for SnapshotItem<'de> {
                 while let Some(name) = map.next_key()? {
                     let value: Value<'de> = map.next_value()?;
                     match name {
-                        Name::Known(name) => stored.known[name as usize] = Some(value),
-                        Name::Other(name) => stored.others.push((name, value.into())),
+                        ReadName::Known(name) => stored.known[name.place()] = Some(value),
+                        ReadName::Other(name) => stored.others.push((name, value.into())),
                     }
                 }
                 Ok(stored)

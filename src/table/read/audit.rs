@@ -5,6 +5,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use super::query::Query;
 use crate::aws::meter::Use;
 use crate::aws::{CallError, CallErrorKind};
+use crate::domain::attributes::AttributeName;
 use crate::domain::{
     AccountId, Attributes, Change, ConnectionArn, ConnectionStatus, RunRecord, Snapshot, Timestamp,
     UnknownMembers,
@@ -329,20 +330,18 @@ fn connections_by_status(item: Item) -> Result<StatusIndexEntry, CorruptItem> {
         parsed.ok_or_else(|| wrong(&item, name, "is missing or not a time"))
     };
     let arn = text(keys::SK)?.and_then(|sk| sk.strip_prefix(keys::CONNECTION_PREFIX)?.parse().ok());
+    // The projection can't be changed in place: the index lacks attributes that
+    // were added later.
+    let projected = |name: AttributeName| match BY_STATUS.includes {
+        Some(names) if !names.contains(&name.as_str()) => Ok(None),
+        _ => Ok(text(name.as_str())?.map(Into::into)),
+    };
+    let attributes = Attributes::from_fields(projected, UnknownMembers::default())?;
     Ok(StatusIndexEntry {
         account: codec::account_of(&item)
             .ok_or_else(|| wrong(&item, keys::PK, "names no account"))?,
         arn: arn.ok_or_else(|| wrong(&item, keys::SK, "names no connection"))?,
-        attributes: Attributes {
-            connection_name: text("connection_name")?.map(Into::into),
-            connection_status: text("connection_status")?.map(Into::into),
-            host_arn: text("host_arn")?.map(Into::into),
-            owner_account_id: text("owner_account_id")?.map(Into::into),
-            provider_type: text("provider_type")?.map(Into::into),
-            // What the index does not hold: its projection can't be changed in place.
-            provider_endpoint: None,
-            unknown_members: UnknownMembers::default(),
-        },
+        attributes,
         first_seen_at: time("first_seen_at")?,
         status_since: time("status_since")?,
         version: match item.get("version") {
