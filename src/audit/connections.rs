@@ -206,11 +206,8 @@ impl Replay {
             }
             Entry::Occupied(mut seen) => {
                 let seen = seen.get_mut();
-                match change.kind {
-                    ChangeKind::AttributesChanged | ChangeKind::Deleted => {}
-                    ChangeKind::FirstSeen | ChangeKind::StatusChanged | ChangeKind::Reappeared => {
-                        seen.status_since = change.observed_at;
-                    }
+                if change.kind.starts_status() {
+                    seen.status_since = change.observed_at;
                 }
                 seen.last = change;
             }

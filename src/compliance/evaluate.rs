@@ -150,13 +150,7 @@ fn connections_by_status(
         ));
     }
     // It may have been so before it was first seen so.
-    let began = |change: &&Change| {
-        let begins = matches!(
-            change.kind,
-            ChangeKind::FirstSeen | ChangeKind::StatusChanged | ChangeKind::Reappeared
-        );
-        begins && change.observed_at == since
-    };
+    let began = |change: &&Change| change.kind.starts_status() && change.observed_at == since;
     let reason = match evidence.changes_of(row).iter().rev().find(began) {
         None => format!("is {unwanted}, and the change that says since when can't be read"),
         Some(change) => match change.previously_seen_at {

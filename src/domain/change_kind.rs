@@ -7,24 +7,24 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::ParseError;
 
-/// What happened to a connection.
+/// The kind of a change of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ChangeKind {
     /// It was listed for the first time.
     FirstSeen,
-    /// Its `ConnectionStatus` is another one (other fields may be, too).
+    /// Its `ConnectionStatus` changed; other fields may have changed too.
     StatusChanged,
-    /// A field other than the status is another one.
+    /// A field other than the status changed.
     AttributesChanged,
-    /// It was shown to be no longer listed. Its access may not be revoked.
+    /// A complete listing no longer shows it. Its access may not be revoked.
     Deleted,
-    /// It was listed again after it had been gone.
+    /// It is listed again after a deletion.
     Reappeared,
 }
 
 impl ChangeKind {
-    /// All kinds, in the order in which they are told.
+    /// All kinds, in the order in which reports list them.
     pub const ALL: [Self; 5] = [
         Self::FirstSeen,
         Self::StatusChanged,
@@ -41,6 +41,35 @@ impl ChangeKind {
             Self::AttributesChanged => "ATTRIBUTES_CHANGED",
             Self::Deleted => "DELETED",
             Self::Reappeared => "REAPPEARED",
+        }
+    }
+
+    /// The CloudWatch metric that counts changes of this kind.
+    pub fn metric_name(self) -> &'static str {
+        match self {
+            Self::FirstSeen => "ChangesFirstSeen",
+            Self::StatusChanged => "ChangesStatusChanged",
+            Self::AttributesChanged => "ChangesAttributesChanged",
+            Self::Deleted => "ChangesDeleted",
+            Self::Reappeared => "ChangesReappeared",
+        }
+    }
+
+    /// Returns true if the connection has been in its status since a change of
+    /// this kind.
+    pub fn starts_status(self) -> bool {
+        match self {
+            Self::FirstSeen | Self::StatusChanged | Self::Reappeared => true,
+            Self::AttributesChanged | Self::Deleted => false,
+        }
+    }
+
+    /// Returns true if the connection has been listed since a change of this
+    /// kind.
+    pub fn starts_presence(self) -> bool {
+        match self {
+            Self::FirstSeen | Self::Reappeared => true,
+            Self::StatusChanged | Self::AttributesChanged | Self::Deleted => false,
         }
     }
 }

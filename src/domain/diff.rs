@@ -178,7 +178,7 @@ impl DiffContext<'_> {
         previously_seen_at: Option<Timestamp>,
     ) -> Decision {
         let status_since = match known {
-            Some(known) if kind == ChangeKind::AttributesChanged => known.status_since,
+            Some(known) if !kind.starts_status() => known.status_since,
             _ => window.began_at,
         };
         let change = self.change(

@@ -93,15 +93,8 @@ fn values(
         ]);
     }
     for kind in ChangeKind::ALL {
-        let name = match kind {
-            ChangeKind::FirstSeen => "ChangesFirstSeen",
-            ChangeKind::StatusChanged => "ChangesStatusChanged",
-            ChangeKind::AttributesChanged => "ChangesAttributesChanged",
-            ChangeKind::Deleted => "ChangesDeleted",
-            ChangeKind::Reappeared => "ChangesReappeared",
-        };
         let count = run.changes.get(&kind).copied().unwrap_or(0);
-        values.push((name, COUNT, count));
+        values.push((kind.metric_name(), COUNT, count));
     }
     let incomplete = run.listings.iter().filter(|listing| !listing.complete);
     let complete = run.is_whole(regions);

@@ -29,9 +29,7 @@ pub(crate) fn or_dash(text: Option<&str>) -> String {
 /// What a change changed, in a few words.
 pub(crate) fn describe_change(change: &Change) -> String {
     match (change.kind, &change.before, &change.after) {
-        (ChangeKind::FirstSeen | ChangeKind::Reappeared, _, Some(after)) => {
-            after.status_word().to_owned()
-        }
+        (kind, _, Some(after)) if kind.starts_presence() => after.status_word().to_owned(),
         (ChangeKind::Deleted, Some(before), _) => format!("was {}", before.status_word()),
         (_, Some(before), Some(after)) => describe_differences(before, after).join(", "),
         _ => String::new(),

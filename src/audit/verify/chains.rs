@@ -121,12 +121,8 @@ fn departs(
 ) -> Option<&'static str> {
     let (first, last) = (chain.links.first()?, chain.last.as_ref()?);
     let link = chain.links.last()?;
-    let since = chain.links.iter().rev().find(|link| {
-        matches!(
-            link.kind,
-            ChangeKind::FirstSeen | ChangeKind::StatusChanged | ChangeKind::Reappeared
-        )
-    });
+    let mut links = chain.links.iter().rev();
+    let since = links.find(|link| link.kind.starts_status());
     if !chain.links.iter().any(|link| edited(link.version))
         && since.is_some_and(|since| snapshot.status_since != since.observed_at)
     {

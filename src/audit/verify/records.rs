@@ -173,10 +173,9 @@ fn change(item: &Item) -> Read {
         digest,
         previous_digest: change.previous_digest,
         status: None,
-        last_absent_at: match change.kind {
-            ChangeKind::FirstSeen | ChangeKind::Reappeared => change.previously_seen_at,
-            ChangeKind::StatusChanged | ChangeKind::AttributesChanged | ChangeKind::Deleted => None,
-        },
+        last_absent_at: change
+            .previously_seen_at
+            .filter(|_| change.kind.starts_presence()),
     };
     let account = change.account.clone();
     let said = Said::Change(Box::new(change), link);

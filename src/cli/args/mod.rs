@@ -68,6 +68,12 @@ pub(crate) fn parse_every(text: &str) -> Result<i64, String> {
         .ok_or_else(|| format!("{text:?} is not a span of time such as 1h, 15m or 1d"))
 }
 
+/// The help of an option that filters by kind of change.
+pub(crate) fn kind_help() -> String {
+    let kinds = ChangeKind::ALL.map(ChangeKind::as_str);
+    format!("Only of this kind: {}", kinds.join(", "))
+}
+
 /// A kind in any case, with dashes too.
 pub(crate) fn parse_kind(text: &str) -> Result<ChangeKind, String> {
     let word = text.to_ascii_uppercase().replace('-', "_");

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::audit::{Basis, ChangeFilter, ChangeWithRun};
 use crate::cli::args::{
-    StoreArgs, parse_connection, parse_kind, parse_provider, parse_status, parse_when,
+    StoreArgs, kind_help, parse_connection, parse_kind, parse_provider, parse_status, parse_when,
 };
 use crate::cli::error::{CliError, Exit};
 use crate::cli::render::csv::field;
@@ -46,8 +46,7 @@ pub(crate) struct ChangesArgs {
     /// Observed before this
     #[arg(long, value_name = "TIME", default_value = "now", value_parser = parse_when)]
     until: Timestamp,
-    /// Only of this kind: FIRST_SEEN, STATUS_CHANGED, ATTRIBUTES_CHANGED, DELETED, REAPPEARED
-    #[arg(long, value_name = "KIND", value_parser = parse_kind)]
+    #[arg(long, value_name = "KIND", value_parser = parse_kind, help = kind_help())]
     kind: Option<ChangeKind>,
     /// Only to this status (for a deletion, from it)
     #[arg(long, value_name = "STATUS", value_parser = parse_status)]
