@@ -1,8 +1,8 @@
 //! What all AWS calls have in common.
 //!
 //! [`clients`] and [`shared_config`] configure them; [`error`] classifies
-//! failed calls and [`retry`] says when to try again; [`meter`] counts requests
-//! and capacity; [`response_limit`] bounds how much of a response is read.
+//! failed calls, [`retry_policy`] says when to try again and `retry` does;
+//! [`meter`] counts requests and capacity; [`response_limit`] bounds how much of a response is read.
 //!
 //! Called by `listing`, `table`, `inventory`, `lambda` and `cli`. Imports
 //! `domain`.
@@ -15,11 +15,12 @@ pub mod meter;
 pub mod observer;
 pub mod response_limit;
 pub(crate) mod response_reader;
-pub mod retry;
+pub(crate) mod retry;
+pub mod retry_policy;
 pub mod setting;
 pub mod shared_config;
 mod unexpected_response;
 
 pub use error::{CallError, CallErrorKind};
 pub use meter::Meter;
-pub use retry::{Deadline, RetryPolicy};
+pub use retry_policy::{Deadline, RetryPolicy};

@@ -1,133 +1,294 @@
-//! When to try again, and until when.
+//! Retries of failed calls, within the deadline of a part of a run.
+//!
+//! [`Retries::retry`] is the one loop. Writes, which are compared again between
+//! attempts, use its parts through [`Attempts`].
 
+use std::future::Future;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::error::CallError;
+use super::error::{CallError, CallErrorKind};
+use super::meter::Meter;
+use super::observer::Retry;
+use super::retry_policy::RetryPolicy;
 
-/// The times by which the parts of a run must be done.
-///
-/// A run that watches them ends by itself and says what is missing; one that
-/// is ended from outside says nothing.
+/// The part of a run that a call belongs to: ending a run early stops each part
+/// differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RunPart {
+    /// Listing: a call under way is abandoned.
+    Listing,
+    /// Writing what was observed: only an early end during writing stops it.
+    Writing,
+    /// Reading the table and recording the run: each call is still made once.
+    Recording,
+}
+
+/// The retries of the calls of one part of a run.
 #[derive(Debug, Clone, Copy)]
-pub struct Deadline {
-    /// No listing request is sent after this.
-    pub listing: Instant,
-    /// No snapshot or change is written after this.
-    pub writing: Instant,
-    /// The run's record must be written by this.
-    pub end: Instant,
+pub(crate) struct Retries<'a> {
+    /// Which errors are retried, and when.
+    pub(crate) policy: RetryPolicy,
+    /// The deadline: no attempt begins or goes on after it.
+    pub(crate) until: Instant,
+    /// The part of the run.
+    pub(crate) part: RunPart,
+    /// The run's meter: it reports waits, and says whether to end early.
+    pub(crate) meter: &'a Meter,
 }
 
-impl Deadline {
-    /// The deadlines of a run that has `remaining` left, from now.
-    pub fn after(remaining: Duration) -> Self {
-        let now = Instant::now();
-        let reserve = (remaining / 10).clamp(Duration::from_millis(100), Duration::from_secs(10));
-        let reserve = reserve.min(remaining / 2);
-        Self {
-            listing: now + remaining * 6 / 10,
-            writing: now + (remaining - reserve),
-            // The answer must still leave the function.
-            end: now + (remaining - reserve / 4),
-        }
-    }
+/// An error that an attempt ends in.
+pub(crate) trait AttemptError {
+    /// Returns the failed call, or `None` if another attempt can't help.
+    fn failed_call(&self) -> Option<FailedCall<'_>>;
+
+    /// Logs that another attempt follows.
+    fn log_retry(&self, _failed: u32, _wait: Duration) {}
 }
 
-/// How long faults that pass are waited out.
+/// A failed call, as a progress display names it.
 #[derive(Debug, Clone, Copy)]
-pub struct RetryPolicy {
-    /// The longest first wait.
-    pub initial_backoff: Duration,
-    /// The longest wait at all.
-    pub max_backoff: Duration,
-    /// AttemptTracker at a service that can't be connected to, or in whose place
-    /// something else answers: a name that does not exist never will, and a
-    /// sign-in page stays one.
-    pub unreachable_tries: u32,
+pub(crate) struct FailedCall<'a> {
+    /// What was called: `ListConnections`, `write`, …
+    pub(crate) operation: &'a str,
+    /// What it was about: an ARN, an account, a page.
+    pub(crate) subject: &'a str,
+    /// Why it failed.
+    pub(crate) call_error: &'a CallError,
 }
 
-impl Default for RetryPolicy {
-    fn default() -> Self {
-        Self {
-            initial_backoff: Duration::from_millis(200),
-            max_backoff: Duration::from_secs(5),
-            unreachable_tries: 4,
-        }
-    }
+/// An operation that is not tried again.
+#[derive(Debug)]
+pub(crate) struct GivenUp<E> {
+    /// The error to report.
+    pub(crate) error: E,
+    /// How many attempts failed.
+    pub(crate) attempts: u32,
+    /// Whether it could be tried again if the run were not to end early.
+    pub(crate) is_interrupted: bool,
 }
 
-impl RetryPolicy {
-    /// How long to wait before the next try, or nothing if there should be
-    /// none: the fault will not pass, or not before `until`.
+impl<'a> Retries<'a> {
+    /// Calls until it succeeds, fails for good or the deadline passes.
+    /// `timed_out` makes the error of an attempt that the deadline cut off.
     ///
-    /// `failed` is how often the request has failed, at least once. Waits
-    /// double up to the longest, each cut to a random part of it ("full
-    /// jitter"), so that many callers don't come back together.
-    /// <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>
-    pub fn wait(&self, call_error: &CallError, failed: u32, until: Instant) -> Option<Duration> {
-        if !call_error.kind.is_retryable() {
-            return None;
+    /// # Errors
+    /// [`GivenUp`] with the most telling error.
+    pub(crate) async fn retry<T, E, F>(
+        &self,
+        call: impl Fn() -> F,
+        timed_out: impl Fn() -> E,
+    ) -> Result<T, GivenUp<E>>
+    where
+        E: AttemptError,
+        F: Future<Output = Result<T, E>>,
+    {
+        let mut attempts = self.attempts();
+        loop {
+            let attempt = async {
+                let outcome = self.bounded(call()).await;
+                outcome.unwrap_or_else(|| Err(timed_out()))
+            };
+            let error = tokio::select! {
+                biased;
+                () = self.abandoned() => return Err(attempts.interrupted(timed_out)),
+                outcome = attempt => match outcome {
+                    Ok(value) => return Ok(value),
+                    Err(error) => error,
+                },
+            };
+            attempts.wait_after(error).await?;
         }
-        if call_error.kind.is_soon_clear() && failed >= self.unreachable_tries {
-            return None;
-        }
-        let doubled = self
-            .initial_backoff
-            .saturating_mul(1 << failed.saturating_sub(1).min(16));
-        let wait = doubled.min(self.max_backoff).mul_f64(fastrand::f64());
-        (Instant::now() + wait < until).then_some(wait)
     }
+
+    /// Returns the count of attempts of one operation, none made yet.
+    pub(crate) fn attempts<E: AttemptError>(self) -> Attempts<'a, E> {
+        Attempts {
+            retries: self,
+            failed: 0,
+            earlier: None,
+        }
+    }
+
+    /// Awaits one attempt; `None` if the deadline comes first.
+    pub(crate) async fn bounded<T>(&self, call: impl Future<Output = T>) -> Option<T> {
+        tokio::time::timeout_at(self.until, call).await.ok()
+    }
+
+    /// Returns true if nothing more is to be sent.
+    pub(crate) fn is_over(&self) -> bool {
+        Instant::now() >= self.until || self.is_interrupted()
+    }
+
+    fn is_interrupted(&self) -> bool {
+        match self.part {
+            RunPart::Listing | RunPart::Recording => self.meter.is_interrupted(),
+            RunPart::Writing => self.meter.writing_is_interrupted(),
+        }
+    }
+
+    /// Returns once a call under way is to be abandoned.
+    async fn abandoned(&self) {
+        match self.part {
+            RunPart::Listing => self.meter.interrupted().await,
+            RunPart::Writing | RunPart::Recording => std::future::pending().await,
+        }
+    }
+}
+
+/// The failed attempts of one operation.
+#[derive(Debug)]
+pub(crate) struct Attempts<'a, E> {
+    retries: Retries<'a>,
+    failed: u32,
+    earlier: Option<E>,
+}
+
+impl<E: AttemptError> Attempts<'_, E> {
+    /// Waits before the attempt that follows on `error`.
+    ///
+    /// # Errors
+    /// [`GivenUp`] if none should follow. An earlier error is reported instead of
+    /// a timeout: it says more.
+    pub(crate) async fn wait_after(&mut self, error: E) -> Result<(), GivenUp<E>> {
+        self.failed = self.failed.saturating_add(1);
+        let wait = error.failed_call().and_then(|failed_call| {
+            let Retries { policy, until, .. } = self.retries;
+            policy.wait(failed_call.call_error, self.failed, until)
+        });
+        let error = match self.earlier.take() {
+            Some(earlier) if is_timeout(&error) => earlier,
+            _ => error,
+        };
+        let given_up = |error, is_interrupted| GivenUp {
+            error,
+            attempts: self.failed,
+            is_interrupted,
+        };
+        let Some((wait, failed_call)) = wait.zip(error.failed_call()) else {
+            return Err(given_up(error, false));
+        };
+        if self.retries.is_interrupted() {
+            return Err(given_up(error, true));
+        }
+        error.log_retry(self.failed, wait);
+        let FailedCall {
+            operation,
+            subject,
+            call_error,
+        } = failed_call;
+        let retry = Retry {
+            operation,
+            subject,
+            call_error,
+            failed: self.failed,
+            wait,
+            until: self.retries.until,
+        };
+        if !self.retries.meter.wait_for(retry).await {
+            return Err(given_up(error, true));
+        }
+        self.earlier = Some(error);
+        Ok(())
+    }
+
+    /// Returns the error of the last attempt, if one failed.
+    pub(crate) fn into_last_error(self) -> Option<E> {
+        self.earlier
+    }
+
+    fn interrupted(self, timed_out: impl FnOnce() -> E) -> GivenUp<E> {
+        GivenUp {
+            error: self.earlier.unwrap_or_else(timed_out),
+            attempts: self.failed,
+            is_interrupted: true,
+        }
+    }
+}
+
+fn is_timeout(error: &impl AttemptError) -> bool {
+    let failed_call = error.failed_call();
+    failed_call.is_some_and(|failed| failed.call_error.kind == CallErrorKind::TimedOut)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::CallErrorKind;
 
     fn call_error(kind: CallErrorKind) -> CallError {
         CallError::new(kind, "X", "x")
     }
 
-    #[test]
-    fn passing_faults_are_waited_out_until_the_deadline_and_no_longer() {
-        let retry_policy = RetryPolicy::default();
-        let far = Instant::now() + Duration::from_secs(3600);
-        let past = Instant::now();
-        for failed in [1, 2, 100, u32::MAX] {
-            let wait = retry_policy.wait(&call_error(CallErrorKind::Throttled), failed, far);
-            assert!(wait.is_some_and(|wait| wait <= retry_policy.max_backoff));
-        }
-        assert_eq!(
-            retry_policy.wait(&call_error(CallErrorKind::Throttled), 1, past),
-            None
-        );
-    }
-
-    #[test]
-    fn what_will_not_pass_is_not_tried_again() {
-        let retry_policy = RetryPolicy::default();
-        let far = Instant::now() + Duration::from_secs(3600);
-        assert_eq!(
-            retry_policy.wait(&call_error(CallErrorKind::Denied), 1, far),
-            None
-        );
-        assert_eq!(
-            retry_policy.wait(&call_error(CallErrorKind::Disk), 1, far),
-            None
-        );
-        for kind in [CallErrorKind::Unreachable, CallErrorKind::Foreign] {
-            assert!(retry_policy.wait(&call_error(kind), 3, far).is_some());
-            assert_eq!(retry_policy.wait(&call_error(kind), 4, far), None);
+    impl AttemptError for CallError {
+        fn failed_call(&self) -> Option<FailedCall<'_>> {
+            Some(FailedCall {
+                operation: "call",
+                subject: "it",
+                call_error: self,
+            })
         }
     }
 
-    #[test]
-    fn a_deadline_leaves_time_for_the_record() {
-        let deadline = Deadline::after(Duration::from_secs(60));
-        assert!(deadline.listing < deadline.writing && deadline.writing < deadline.end);
-        let short = Deadline::after(Duration::from_millis(20));
-        assert!(short.writing < short.end);
+    fn retries(meter: &Meter, part: RunPart) -> Retries<'_> {
+        Retries {
+            policy: RetryPolicy::default(),
+            until: Instant::now() + Duration::from_secs(60),
+            part,
+            meter,
+        }
+    }
+
+    /// An operation whose attempts end as given, and then never do.
+    async fn retry_through(
+        retries: Retries<'_>,
+        outcomes: &[Result<u8, CallErrorKind>],
+    ) -> Result<u8, GivenUp<CallError>> {
+        let outcomes = std::cell::RefCell::new(outcomes.iter());
+        let call = || {
+            let outcome = outcomes.borrow_mut().next().copied();
+            async move {
+                match outcome {
+                    Some(outcome) => outcome.map_err(call_error),
+                    None => std::future::pending().await,
+                }
+            }
+        };
+        let timed_out = || CallError::new(CallErrorKind::TimedOut, "TimedOut", "over");
+        retries.retry(call, timed_out).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn retry_reports_the_error_before_a_timeout() {
+        let meter = Meter::default();
+        let fresh = || retries(&meter, RunPart::Recording);
+        let throttled = Err(CallErrorKind::Throttled);
+        assert!(matches!(
+            retry_through(fresh(), &[throttled, throttled, Ok(1)]).await,
+            Ok(1)
+        ));
+        let given_up = retry_through(fresh(), &[throttled]).await;
+        assert!(matches!(
+            given_up,
+            Err(GivenUp { error, attempts: 2, .. }) if error.kind == CallErrorKind::Throttled
+        ));
+        let denied = retry_through(fresh(), &[throttled, Err(CallErrorKind::Denied)]).await;
+        assert!(matches!(
+            denied,
+            Err(GivenUp { error, attempts: 2, .. }) if error.kind == CallErrorKind::Denied
+        ));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn early_end_abandons_a_listing_call_and_no_other() {
+        let meter = Meter::default();
+        meter.interrupt();
+        let listing = retry_through(retries(&meter, RunPart::Listing), &[Ok(1)]).await;
+        assert!(listing.is_err_and(|given_up| given_up.is_interrupted && given_up.attempts == 0));
+        let outcomes = [Err(CallErrorKind::Throttled), Ok(1)];
+        let recording = retry_through(retries(&meter, RunPart::Recording), &outcomes).await;
+        assert!(recording.is_err_and(|given_up| given_up.is_interrupted && given_up.attempts == 1));
+        let writing = retry_through(retries(&meter, RunPart::Writing), &outcomes).await;
+        assert!(matches!(writing, Ok(1)), "it was not writing yet");
     }
 }

@@ -1,14 +1,17 @@
 //! One run of one account: list, read, compare, write, record.
 //!
-//! [`Inventory::run`] makes a run. [`writer`] applies its plan and
-//! [`write_outcome`] says what came of that; [`previous_run`] checks the run
-//! that it builds on; [`recorder`] reads and writes with retries, and appends
-//! the run to the account's chain; [`summary`] is what the caller gets.
+//! [`Inventory::run`] makes a run. `apply` applies its plan, [`writer`] writes
+//! one connection, and [`write_outcome`] is the result; [`previous_run`] checks
+//! the run that it builds on; [`retrying_table`] reads and writes with retries;
+//! [`recorder`] appends the run to the account's chain; [`summary`] is the
+//! response.
 //!
 //! Called by `lambda`. Imports `listing`, `table`, `aws` and `domain`.
 
+mod apply;
 pub mod previous_run;
 pub mod recorder;
+pub mod retrying_table;
 mod run;
 mod run_draft;
 mod run_spec;

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
-use super::recorder::Recorder;
+use super::retrying_table::RetryingTable;
 use crate::aws::error::chain;
 use crate::domain::listing::Window;
 use crate::domain::replay::{Effort, Line, Possible, Search, WRITTEN_WITHIN, search};
@@ -31,8 +31,8 @@ const CONCURRENCY: usize = 8;
 /// what was altered, if anything was.
 ///
 /// What can't be read is said too: then it is not known.
-pub async fn check(state: &PreviousState, recorder: &Recorder<'_>) -> Vec<String> {
-    match compare(state, recorder).await {
+pub async fn check(state: &PreviousState, table: &RetryingTable<'_>) -> Vec<String> {
+    match compare(state, table).await {
         Ok(problems) => problems,
         Err(error) => vec![format!(
             "what the last run left could not be compared with what is there: {}",
@@ -43,11 +43,11 @@ pub async fn check(state: &PreviousState, recorder: &Recorder<'_>) -> Vec<String
 
 async fn compare(
     state: &PreviousState,
-    recorder: &Recorder<'_>,
+    table: &RetryingTable<'_>,
 ) -> Result<Vec<String>, TableError> {
     let (head, mut problems) = match &state.record {
         Some(record) => {
-            let Some(head) = recorder.read_run(record.sequence).await? else {
+            let Some(head) = table.read_run(record.sequence).await? else {
                 return Ok(vec![format!(
                     "run {} was removed: the account's record names it as the last one",
                     record.sequence
@@ -59,7 +59,7 @@ async fn compare(
         // One that can't be read is told by name.
         None if !state.corrupt.is_empty() => return Ok(Vec::new()),
         None => {
-            let Some(last) = recorder.read_last_run().await? else {
+            let Some(last) = table.read_last_run().await? else {
                 return Ok(Vec::new());
             };
             let read_it = |read: u64| {
@@ -80,7 +80,7 @@ async fn compare(
         Some(_) => Some(head),
         // It did not know what it left. One before it did.
         None => {
-            let before = recorder.read_runs_back_from(head.sequence, RUNS_READ);
+            let before = table.read_runs_back_from(head.sequence, RUNS_READ);
             before
                 .await?
                 .into_iter()
@@ -91,7 +91,7 @@ async fn compare(
     let Some((base, told)) = base.and_then(|base| Some((base, base.snapshots.as_ref()?))) else {
         return Ok(problems);
     };
-    if *told != state.recorded && is_altered(base, told, recorder).await? {
+    if *told != state.recorded && is_altered(base, told, table).await? {
         problems.push(format!(
             "the connections on record are not those that run {} left, and no change since \
              explains it: records were altered, removed or put in",
@@ -134,19 +134,17 @@ fn departs(record: &AccountRecord, head: &RunRecord) -> Option<String> {
 async fn is_altered(
     head: &RunRecord,
     told: &SnapshotsRecord,
-    recorder: &Recorder<'_>,
+    table: &RetryingTable<'_>,
 ) -> Result<bool, TableError> {
-    let recorded = recorder
-        .read_runs_back_from(head.sequence, RUNS_READ)
-        .await?;
+    let recorded = table.read_runs_back_from(head.sequence, RUNS_READ).await?;
     let known: HashSet<&RunId> = recorded
         .iter()
         .filter(|run| run.knew_its_changes())
         .map(|run| &run.run_id)
         .collect();
-    let lines = recorder.read_lines().await?;
+    let lines = table.read_lines().await?;
     let lines: Vec<Line<'_>> = stream::iter(&lines)
-        .map(|line| of_snapshot(line, head, &known, recorder))
+        .map(|line| of_snapshot(line, head, &known, table))
         .buffered(CONCURRENCY)
         .try_collect()
         .await?;
@@ -159,7 +157,7 @@ async fn of_snapshot<'a>(
     snapshot: &'a SnapshotLine,
     head: &RunRecord,
     known: &HashSet<&RunId>,
-    recorder: &Recorder<'_>,
+    table: &RetryingTable<'_>,
 ) -> Result<Line<'a>, TableError> {
     let mut line = Line {
         arn: &snapshot.arn,
@@ -172,7 +170,7 @@ async fn of_snapshot<'a>(
         return Ok(line);
     }
     while let Some((version, digest)) = line.certain {
-        let change = recorder.read_change(line.arn, version).await?;
+        let change = table.read_change(line.arn, version).await?;
         let may_be_later =
             |change: &Change| is_recent(change.observed_at) && !known.contains(&change.run_id);
         let Some(change) = change.filter(may_be_later) else {

@@ -1,10 +1,11 @@
 //! One run of one account: list, read, compare, write, record.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::previous_run;
-use super::recorder::Recorder;
+use super::recorder::record_run;
+use super::retrying_table::RetryingTable;
 use super::run_draft::{ClockSkew, RunDraft, SnapshotsAfter, Unconfirmed, until};
 use super::run_spec::RunSpec;
 use super::summary::Summary;
@@ -59,17 +60,17 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Inventory<S, C> {
             limits: self.options.limits,
             meter: &meter,
         };
-        let recorder = Recorder {
+        let table = RetryingTable {
             table: &table,
             account: &spec.account,
             retry_policy: self.options.retry_policy,
-            deadline,
-            connections: self.options.limits.connections,
+            until: deadline.writing,
+            max_connections: self.options.limits.connections,
             meter: &meter,
         };
         let read = async {
-            let state = recorder.read_previous().await?;
-            let altered = previous_run::check(&state, &recorder).await;
+            let state = table.read_previous(&HashSet::new()).await?;
+            let altered = previous_run::check(&state, &table).await;
             Ok((state, altered))
         };
         let (account_listing, read) = tokio::join!(
@@ -79,7 +80,7 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Inventory<S, C> {
         let (draft, record) = match read {
             Err(error) => (RunDraft::unread(&account_listing, &error), None),
             Ok((state, altered)) => {
-                if let Some(done) = already_recorded(spec, &state, &recorder).await {
+                if let Some(done) = already_recorded(spec, &state, &table).await {
                     let (known, requests) = (state.record.as_ref(), meter.requests());
                     return Summary {
                         already_recorded: true,
@@ -88,14 +89,15 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Inventory<S, C> {
                 }
                 let record = state.record.clone();
                 let draft = self
-                    .compare_and_write(spec, state, altered, &account_listing, &recorder, &meter)
+                    .compare_and_write(spec, state, altered, &account_listing, table, deadline)
                     .await;
                 (draft, record)
             }
         };
         let finished_at = self.clock.now().max(started_at);
         let draft = draft.into_run(spec, started_at, finished_at);
-        let recorded = recorder.record(draft.clone(), record.clone()).await;
+        let table = table.until(deadline.end);
+        let recorded = record_run(&table, draft.clone(), record.clone()).await;
         let summary = |run: &RunRecord, recorded| {
             let (requests, capacity) = (meter.requests(), meter.capacity());
             Summary::new(run, record.as_ref(), recorded, requests, capacity)
@@ -117,8 +119,8 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Inventory<S, C> {
         state: PreviousState,
         altered: Vec<String>,
         account_listing: &AccountListing,
-        recorder: &Recorder<'_>,
-        meter: &Meter,
+        table: RetryingTable<'_>,
+        deadline: Deadline,
     ) -> RunDraft {
         let coverage = state.record.map(|record| record.covered());
         let known = PreviousSnapshots {
@@ -142,15 +144,16 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Inventory<S, C> {
             Unconfirmed::of(&plan.unconfirmed, account_listing, &spec.retired_regions);
         let not_newer: Vec<Timestamp> = plan.not_newer.iter().map(until).collect();
         let writer = Writer {
-            table: recorder.table,
+            table: table.table,
             comparison,
             known: &known,
             account_listing,
             concurrency: self.options.concurrency,
             retry_policy: self.options.retry_policy,
-            deadline: recorder.deadline,
+            until: deadline.writing,
             clock: Arc::new(self.clock.clone()),
-            meter,
+            meter: table.meter,
+            stopped: OnceLock::new(),
         };
         let mut report = writer.apply(plan).await;
         // A tombstone was met only when its connection was to be written.
@@ -173,7 +176,10 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Inventory<S, C> {
             ))
         } else {
             drop(known);
-            self.read_again(recorder, &mut report, &mut problems).await
+            // Leaves time to record the run.
+            let until = deadline.writing + (deadline.end - deadline.writing) / 2;
+            self.read_again(&table.until(until), &mut report, &mut problems)
+                .await
         };
         RunDraft::new(
             account_listing,
@@ -190,7 +196,7 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Inventory<S, C> {
     /// meanwhile too.
     async fn read_again(
         &self,
-        recorder: &Recorder<'_>,
+        table: &RetryingTable<'_>,
         report: &mut WriteReport,
         problems: &mut Vec<String>,
     ) -> Option<SnapshotsAfter> {
@@ -199,7 +205,7 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Inventory<S, C> {
             .iter()
             .map(|transition| transition.change.arn.clone())
             .collect();
-        match recorder.read_again(&indeterminate).await {
+        match table.read_previous(&indeterminate).await {
             Ok(state) => {
                 report.resolve_indeterminate(&state.snapshots);
                 // It can't stand for what may still change by its own doing.
@@ -225,12 +231,12 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Inventory<S, C> {
 async fn already_recorded(
     spec: &RunSpec,
     state: &PreviousState,
-    recorder: &Recorder<'_>,
+    table: &RetryingTable<'_>,
 ) -> Option<RunRecord> {
     let event_id = spec.trigger.event_id()?;
     let sequence = state.record.as_ref()?.recent_events.get(event_id)?;
     // If it can't be read, running again does no harm; nor does it if another
     // event was dealt with then, which somebody wants to be taken for this one.
-    let done = recorder.read_run(*sequence).await.ok().flatten();
+    let done = table.read_run(*sequence).await.ok().flatten();
     done.filter(|run| run.trigger.event_id() == Some(event_id))
 }

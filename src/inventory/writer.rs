@@ -1,107 +1,82 @@
-//! Applying a plan to the table: every planned write is made, found to be
-//! made already, found to be overtaken, or accounted for as not made.
+//! Writing one connection: the write is made, found to be made already, found to
+//! be superseded, or accounted for as not made.
 //!
-//! Conditions decide races. What fails its condition is read again, compared
-//! again by the same rules, and written again if there is still something to
-//! write.
+//! Conditions decide races. A connection whose condition fails is read again,
+//! compared again by the same rules, and written again if there is still
+//! something to write.
 
+use std::future::Future;
 use std::sync::{Arc, OnceLock};
 
-use futures_util::stream::{self, StreamExt};
 use tokio::time::Instant;
 
-use super::write_outcome::{WriteOutcome, WriteReport, outcome_of_conflict};
-use crate::aws::observer::{Retry, interrupted};
-use crate::aws::{CallError, CallErrorKind, Deadline, Meter, RetryPolicy};
+use super::write_outcome::{WriteOutcome, outcome_of_conflict};
+use crate::aws::observer::interrupted;
+use crate::aws::retry::{AttemptError, Attempts, FailedCall, Retries, RunPart};
+use crate::aws::{CallError, CallErrorKind, Meter, RetryPolicy};
 use crate::domain::diff::{Decision, DiffContext, Transition};
 use crate::domain::listing::AccountListing;
-use crate::domain::plan::{Plan, PreviousSnapshots, Touch};
+use crate::domain::plan::{PreviousSnapshots, Touch};
 use crate::domain::{Clock, ConnectionArn, Snapshot, plan};
-use crate::table::write::BATCH;
 use crate::table::{StaleObservation, Table, TableError, WriteResult};
 
 /// Writes one run's plan.
 #[derive(Debug)]
 pub struct Writer<'a> {
-    /// Where to.
+    /// The table.
     pub table: &'a Table,
-    /// Who compares, when something has to be compared again.
+    /// The rules of the comparison, for connections that are compared again.
     pub comparison: DiffContext<'a>,
-    /// What the plan was worked out from.
+    /// The state that the plan was made from.
     pub known: &'a PreviousSnapshots,
-    /// What was seen.
+    /// The listings that the plan was made from.
     pub account_listing: &'a AccountListing,
     /// Requests under way at the same time.
     pub concurrency: usize,
-    /// How long faults are waited out.
+    /// Which errors are retried, and when.
     pub retry_policy: RetryPolicy,
-    /// When to stop.
-    pub deadline: Deadline,
-    /// What time it is: a change that was observed too long ago is not sent.
+    /// The deadline for writing.
+    pub until: Instant,
+    /// The clock: a change that was observed too long ago is not sent.
     pub clock: Arc<dyn Clock>,
-    /// What counts.
+    /// The run's meter.
     pub meter: &'a Meter,
+    /// The first error that every other write would meet too: it stops them.
+    pub stopped: OnceLock<TableError>,
 }
 
-/// Re-comparisons of one connection before it is left for the next run. Each
-/// means that yet another run has just written it.
-const ROUNDS: u32 = 20;
+/// Comparisons of one connection, each after a conflict with another run, before
+/// the next run has to write it.
+const MAX_COMPARISONS: u32 = 20;
 
-impl Writer<'_> {
-    /// Writes the plan: the changes first, they are what must not be lost.
-    pub async fn apply(&self, plan: Plan<'_>) -> WriteReport {
-        self.meter.begin_to_write();
-        let stop = OnceLock::new();
-        let mut report = WriteReport::of(plan.changes.len());
-        let mut changes = stream::iter(plan.changes)
-            .map(|transition| self.write_change(transition, &stop))
-            .buffer_unordered(self.concurrency);
-        while let Some(outcome) = changes.next().await {
-            report.add(outcome);
-        }
-        let mut touches = stream::iter(plan.touches.chunks(BATCH))
-            .map(|batch| self.write_touches(batch, &stop))
-            .buffer_unordered(self.concurrency);
-        while let Some(batch) = touches.next().await {
-            batch.into_iter().for_each(|outcome| report.add(outcome));
-        }
-        drop((changes, touches));
-        report.stopped = stop.into_inner();
-        report
-    }
-
-    async fn write_change(
-        &self,
-        transition: Transition,
-        stop: &OnceLock<TableError>,
-    ) -> WriteOutcome {
+impl<'a> Writer<'a> {
+    pub(super) async fn write_change(&self, transition: Transition) -> WriteOutcome {
         let arn = transition.change.arn.clone();
         let known = self.known.snapshots.get(&arn).cloned();
-        self.write_decision(&arn, known, Decision::Change(Box::new(transition)), stop)
+        self.write_decision(&arn, known, Decision::Change(Box::new(transition)))
             .await
     }
 
-    /// Carries out `decision`, and what takes its place when another run has
-    /// written the connection meanwhile.
-    async fn write_decision(
+    /// Carries out `decision`. If another run has written the connection
+    /// meanwhile, compares again and carries out the new decision.
+    pub(super) async fn write_decision(
         &self,
         arn: &ConnectionArn,
         mut known: Option<Snapshot>,
         mut decision: Decision,
-        stop: &OnceLock<TableError>,
     ) -> WriteOutcome {
-        let mut failed = 0;
-        let mut rounds = 0;
-        let mut last = None;
+        let mut attempts = self.retries().attempts();
+        let mut comparisons = 0;
         let mut is_indeterminate = false;
         loop {
-            if stop.get().is_some() || self.is_over() {
-                return WriteOutcome::unwritten(decision, is_indeterminate, self.blocked_by(last));
+            if self.is_over() {
+                let blocked_by = self.blocked_by(attempts);
+                return WriteOutcome::unwritten(decision, is_indeterminate, blocked_by);
             }
             let call_error = match self.carry_out(&decision, known.as_ref()).await {
                 Err(StaleObservation { was_sent }) => {
                     return self
-                        .resolve_stale(arn, &decision, was_sent || is_indeterminate, stop)
+                        .resolve_stale(arn, &decision, was_sent || is_indeterminate)
                         .await;
                 }
                 Ok(WriteResult::Written) => {
@@ -112,8 +87,8 @@ impl Writer<'_> {
                     };
                 }
                 Ok(WriteResult::Conflict) => {
-                    rounds += 1;
-                    let fresh = match self.read_again(arn, stop).await {
+                    comparisons += 1;
+                    let fresh = match self.read_again(arn).await {
                         Ok(fresh) => fresh,
                         // The conflict may have been with this very write.
                         Err(WriteOutcome::Unwritten(call_error)) => {
@@ -125,7 +100,7 @@ impl Writer<'_> {
                         return outcome;
                     }
                     match self
-                        .was_recorded_before(arn, &decision, fresh.as_ref(), stop)
+                        .was_recorded_before(arn, &decision, fresh.as_ref())
                         .await
                     {
                         Ok(false) => {}
@@ -139,42 +114,45 @@ impl Writer<'_> {
                     if matches!(decision, Decision::Nothing(_)) {
                         return WriteOutcome::Superseded(fresh.map(Box::new));
                     }
-                    if rounds >= ROUNDS {
+                    if comparisons >= MAX_COMPARISONS {
                         return WriteOutcome::Unwritten(None);
                     }
-                    // Whatever of it is still on its way meets the conflict.
+                    // A write that is still on its way meets the conflict too.
                     is_indeterminate = false;
                     known = fresh;
                     continue;
                 }
-                Ok(WriteResult::Failed(call_error)) => {
-                    is_indeterminate |= call_error.is_indeterminate;
-                    more_telling_error(last, call_error)
-                }
+                Ok(WriteResult::Failed(call_error)) => call_error,
             };
-            last = Some(call_error.clone());
-            failed += 1;
-            match self.give_up(arn, call_error, failed, stop).await {
-                Some(WriteOutcome::Unwritten(call_error)) => {
-                    return WriteOutcome::unwritten(decision, is_indeterminate, call_error);
+            is_indeterminate |= call_error.is_indeterminate;
+            let error = FailedWrite {
+                operation: "write",
+                subject: arn.to_string(),
+                call_error,
+            };
+            let Err(given_up) = attempts.wait_after(error).await else {
+                continue;
+            };
+            let call_error = given_up.error.call_error;
+            return match self.outcome_of(arn, call_error.clone()) {
+                WriteOutcome::Unwritten(call_error) => {
+                    WriteOutcome::unwritten(decision, is_indeterminate, call_error)
                 }
-                Some(WriteOutcome::Problem(_)) if is_indeterminate => {
-                    return WriteOutcome::unwritten(decision, is_indeterminate, last);
+                WriteOutcome::Problem(_) if is_indeterminate => {
+                    WriteOutcome::unwritten(decision, is_indeterminate, Some(call_error))
                 }
-                Some(outcome) => return outcome,
-                None => {}
-            }
+                outcome => outcome,
+            };
         }
     }
 
-    /// A change that may no longer be sent is not recorded, unless it was
-    /// when it was sent before, and only the answer was lost.
+    /// Resolves a change that is too old to be sent: it is not recorded, unless
+    /// an earlier attempt recorded it and the answer was lost.
     async fn resolve_stale(
         &self,
         arn: &ConnectionArn,
         decision: &Decision,
         was_sent: bool,
-        stop: &OnceLock<TableError>,
     ) -> WriteOutcome {
         let Decision::Change(transition) = decision else {
             return WriteOutcome::Stale;
@@ -182,7 +160,7 @@ impl Writer<'_> {
         if !was_sent {
             return WriteOutcome::Stale;
         }
-        let fresh = match self.read_again(arn, stop).await {
+        let fresh = match self.read_again(arn).await {
             Ok(fresh) => fresh,
             Err(WriteOutcome::Unwritten(call_error)) => {
                 return WriteOutcome::Indeterminate(transition.clone(), call_error);
@@ -195,7 +173,7 @@ impl Writer<'_> {
             return WriteOutcome::Recorded(transition.clone());
         }
         match self
-            .was_recorded_before(arn, decision, fresh.as_ref(), stop)
+            .was_recorded_before(arn, decision, fresh.as_ref())
             .await
         {
             Ok(true) => WriteOutcome::RecordedBefore(transition.clone(), fresh.map(Box::new)),
@@ -203,14 +181,13 @@ impl Writer<'_> {
         }
     }
 
-    /// Whether a change was recorded after all, and another run's followed on
-    /// it before its answer could be waited for.
+    /// Returns true if the change was recorded although its answer was lost, and
+    /// another run's change followed on it.
     async fn was_recorded_before(
         &self,
         arn: &ConnectionArn,
         decision: &Decision,
         fresh: Option<&Snapshot>,
-        stop: &OnceLock<TableError>,
     ) -> Result<bool, WriteOutcome> {
         let Decision::Change(transition) = decision else {
             return Ok(false);
@@ -220,7 +197,7 @@ impl Writer<'_> {
         }
         let (account, version) = (self.comparison.account, transition.change.version);
         let change = self
-            .read(arn, stop, || self.table.read_change(account, arn, version))
+            .read(arn, || self.table.read_change(account, arn, version))
             .await?;
         Ok(change.is_some_and(|change| change.digest() == transition.snapshot.digest))
     }
@@ -234,9 +211,8 @@ impl Writer<'_> {
             (Decision::Change(transition), known) => {
                 let account = self.comparison.account;
                 let write = self.table.record(account, known, transition, &self.clock);
-                tokio::time::timeout_at(self.deadline.writing, write)
-                    .await
-                    .unwrap_or_else(|_| Ok(WriteResult::Failed(timed_out())))?
+                let result = self.retries().bounded(write).await;
+                result.unwrap_or_else(|| Ok(WriteResult::Failed(timed_out())))?
             }
             (Decision::Touch { window, listed_in }, Some(snapshot)) => {
                 let touch = [Touch {
@@ -244,117 +220,40 @@ impl Writer<'_> {
                     window: *window,
                     listed_in: listed_in.clone(),
                 }];
-                let write = self.table.touch(self.comparison.account, &touch);
-                let results = tokio::time::timeout_at(self.deadline.writing, write).await;
-                results
-                    .ok()
-                    .and_then(|results| results.into_iter().next())
-                    .unwrap_or_else(|| WriteResult::Failed(timed_out()))
+                let mut results = self.send_touches(&touch).await.into_iter();
+                let result = results.next();
+                result.unwrap_or_else(|| WriteResult::Failed(timed_out()))
             }
             (Decision::Touch { .. } | Decision::Nothing(_), _) => WriteResult::Written,
         })
     }
 
-    /// Notes that connections were seen, a batch at a time.
-    async fn write_touches(
-        &self,
-        batch: &[Touch<'_>],
-        stop: &OnceLock<TableError>,
-    ) -> Vec<WriteOutcome> {
-        let mut outcome = Vec::with_capacity(batch.len());
-        let mut pending = batch.to_vec();
-        let mut conflicts = Vec::new();
-        let mut failed = 0;
-        let mut last: Option<CallError> = None;
-        while !pending.is_empty() {
-            if stop.get().is_some() || self.is_over() {
-                let last = self.blocked_by(last);
-                let unwritten = |_| WriteOutcome::Unwritten(last.clone());
-                outcome.extend(pending.drain(..).map(unwritten));
-                break;
-            }
-            let write = self.table.touch(self.comparison.account, &pending);
-            let results = match tokio::time::timeout_at(self.deadline.writing, write).await {
-                Ok(results) => results,
-                Err(_) => vec![WriteResult::Failed(timed_out()); pending.len()],
-            };
-            let mut again = Vec::new();
-            let mut passing = None;
-            for (touch, result) in pending.drain(..).zip(results) {
-                match result {
-                    WriteResult::Written => {
-                        self.meter.count_written(1);
-                        outcome.push(WriteOutcome::Touched);
-                    }
-                    WriteResult::Conflict => conflicts.push(touch),
-                    WriteResult::Failed(call_error) if call_error.kind.is_retryable() => {
-                        again.push(touch);
-                        passing = Some(call_error);
-                    }
-                    WriteResult::Failed(call_error) => {
-                        let given_up = self.give_up(&touch.snapshot.arn, call_error, 1, stop).await;
-                        outcome.extend(given_up);
-                    }
-                }
-            }
-            if let Some(call_error) = passing {
-                let call_error = more_telling_error(last, call_error);
-                last = Some(call_error.clone());
-                failed += 1;
-                let subject = format!("{} unchanged connections", again.len());
-                if !self
-                    .wait_before_retry("touch", &subject, &call_error, failed)
-                    .await
-                {
-                    let unwritten = |_| WriteOutcome::Unwritten(Some(call_error.clone()));
-                    outcome.extend(again.drain(..).map(unwritten));
-                }
-            }
-            pending = again;
-        }
-        for touch in conflicts {
-            outcome.push(self.resolve_conflict(&touch, stop).await);
-        }
-        outcome
+    /// Sends touches in one request, with one result for each.
+    pub(super) async fn send_touches(&self, touches: &[Touch<'_>]) -> Vec<WriteResult> {
+        let write = self.table.touch(self.comparison.account, touches);
+        let results = self.retries().bounded(write).await;
+        results.unwrap_or_else(|| vec![WriteResult::Failed(timed_out()); touches.len()])
     }
 
-    async fn resolve_conflict(
-        &self,
-        touch: &Touch<'_>,
-        stop: &OnceLock<TableError>,
-    ) -> WriteOutcome {
-        let arn = &touch.snapshot.arn;
-        let fresh = match self.read_again(arn, stop).await {
-            Ok(fresh) => fresh,
-            Err(outcome) => return outcome,
-        };
-        match self.decide(arn, fresh.as_ref()) {
-            Decision::Nothing(_) => WriteOutcome::Superseded(fresh.map(Box::new)),
-            decision => self.write_decision(arn, fresh, decision, stop).await,
+    pub(super) fn retries(&self) -> Retries<'a> {
+        Retries {
+            policy: self.retry_policy,
+            until: self.until,
+            part: RunPart::Writing,
+            meter: self.meter,
         }
     }
 
-    /// Waits, if the fault may pass; otherwise says what becomes of the
-    /// write. A fault that every other write would meet too stops them all.
-    async fn give_up(
-        &self,
-        arn: &ConnectionArn,
-        call_error: CallError,
-        failed: u32,
-        stop: &OnceLock<TableError>,
-    ) -> Option<WriteOutcome> {
-        if self
-            .wait_before_retry("write", arn.as_str(), &call_error, failed)
-            .await
-        {
-            return None;
-        }
-        Some(match call_error.kind {
+    /// Returns what becomes of a write that failed for good. An error that every
+    /// other write would meet too stops them all.
+    pub(super) fn outcome_of(&self, arn: &ConnectionArn, call_error: CallError) -> WriteOutcome {
+        match call_error.kind {
             CallErrorKind::Denied
             | CallErrorKind::NoCredentials
             | CallErrorKind::NotFound
             | CallErrorKind::Disk => {
-                stop.get_or_init(|| TableError::call("write", self.table.name(), call_error));
+                self.stopped
+                    .get_or_init(|| TableError::call("write", self.table.name(), call_error));
                 WriteOutcome::Unwritten(None)
             }
             CallErrorKind::Refused => WriteOutcome::Problem(format!("write {arn}: {call_error}")),
@@ -363,43 +262,22 @@ impl Writer<'_> {
             | CallErrorKind::TimedOut
             | CallErrorKind::Unreachable
             | CallErrorKind::Foreign => WriteOutcome::Unwritten(Some(call_error)),
-        })
+        }
     }
 
-    /// Waits before the next try, if there should be one.
-    async fn wait_before_retry(
-        &self,
-        operation: &str,
-        subject: &str,
-        call_error: &CallError,
-        failed: u32,
-    ) -> bool {
-        let until = self.deadline.writing;
-        let Some(wait) = self.retry_policy.wait(call_error, failed, until) else {
-            return false;
-        };
-        let retry = Retry {
-            operation,
-            subject,
-            call_error,
-            failed,
-            wait,
-            until,
-        };
-        self.meter.wait_for(retry).await
+    /// Returns true if nothing more is to be sent.
+    pub(super) fn is_over(&self) -> bool {
+        self.stopped.get().is_some() || self.retries().is_over()
     }
 
-    /// Whether nothing more is to be sent.
-    fn is_over(&self) -> bool {
-        Instant::now() >= self.deadline.writing || self.meter.writing_is_interrupted()
-    }
-
-    /// SkipReason a write is not made, where `last` is what went wrong before.
-    fn blocked_by(&self, last: Option<CallError>) -> Option<CallError> {
+    /// Returns why a write is not made any more: the error of its last attempt,
+    /// or that the run ends early.
+    pub(super) fn blocked_by(&self, attempts: Attempts<'_, FailedWrite>) -> Option<CallError> {
+        let last = attempts.into_last_error().map(|last| last.call_error);
         last.or_else(|| self.meter.writing_is_interrupted().then(interrupted))
     }
 
-    fn decide(&self, arn: &ConnectionArn, known: Option<&Snapshot>) -> Decision {
+    pub(super) fn decide(&self, arn: &ConnectionArn, known: Option<&Snapshot>) -> Decision {
         plan::decide(
             &self.comparison,
             self.known,
@@ -409,51 +287,50 @@ impl Writer<'_> {
         )
     }
 
-    /// What is known of a connection by now, or what becomes of its write if
-    /// that can't be read.
-    async fn read_again(
+    /// Reads the snapshot of a connection again.
+    ///
+    /// # Errors
+    /// The outcome of its write, if the snapshot can't be read.
+    pub(super) async fn read_again(
         &self,
         arn: &ConnectionArn,
-        stop: &OnceLock<TableError>,
     ) -> Result<Option<Snapshot>, WriteOutcome> {
         let account = self.comparison.account;
-        self.read(arn, stop, || self.table.read_snapshot(account, arn))
+        self.read(arn, || self.table.read_snapshot(account, arn))
             .await
     }
 
-    async fn read<T, F>(
-        &self,
-        arn: &ConnectionArn,
-        stop: &OnceLock<TableError>,
-        read: impl Fn() -> F,
-    ) -> Result<T, WriteOutcome>
+    async fn read<T, F>(&self, arn: &ConnectionArn, read: impl Fn() -> F) -> Result<T, WriteOutcome>
     where
         F: Future<Output = Result<T, TableError>>,
     {
-        let mut failed = 0;
-        loop {
-            let call_error = match tokio::time::timeout_at(self.deadline.writing, read()).await {
-                Ok(Ok(read)) => return Ok(read),
-                Ok(Err(TableError::Call { call_error, .. })) => call_error,
-                Ok(Err(corrupt @ TableError::CorruptItem(_))) => {
-                    return Err(WriteOutcome::Problem(corrupt.to_string()));
-                }
-                Err(_) => timed_out(),
-            };
-            failed += 1;
-            if let Some(outcome) = self.give_up(arn, call_error, failed, stop).await {
-                return Err(outcome);
-            }
-        }
+        let timed_out = || TableError::call("read", arn, timed_out());
+        let read = self.retries().retry(read, timed_out).await;
+        read.map_err(|given_up| match given_up.error {
+            TableError::Call { call_error, .. } => self.outcome_of(arn, call_error),
+            corrupt @ TableError::CorruptItem(_) => WriteOutcome::Problem(corrupt.to_string()),
+        })
     }
 }
 
-/// What is told of a write that failed again: what went wrong before says
-/// more than that time is over.
-fn more_telling_error(earlier: Option<CallError>, call_error: CallError) -> CallError {
-    match earlier {
-        Some(earlier) if call_error.kind == CallErrorKind::TimedOut => earlier,
-        _ => call_error,
+/// A write that failed.
+#[derive(Debug)]
+pub(super) struct FailedWrite {
+    /// `write` or `touch`.
+    pub(super) operation: &'static str,
+    /// The connection, or how many of them.
+    pub(super) subject: String,
+    /// Why it failed.
+    pub(super) call_error: CallError,
+}
+
+impl AttemptError for FailedWrite {
+    fn failed_call(&self) -> Option<FailedCall<'_>> {
+        Some(FailedCall {
+            operation: self.operation,
+            subject: &self.subject,
+            call_error: &self.call_error,
+        })
     }
 }
 

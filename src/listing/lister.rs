@@ -5,11 +5,13 @@
 //! token repeats, which would read as a complete listing.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 
 use super::source::{ConnectionSource, Entry, Page, PageQuery, Target};
-use crate::aws::observer::{Retry, interrupted};
+use crate::aws::observer::interrupted;
+use crate::aws::retry::{AttemptError, FailedCall, GivenUp, Retries, RunPart};
 use crate::aws::{CallError, CallErrorKind, Deadline, Meter, RetryPolicy};
 use crate::domain::ids::ParseError;
 use crate::domain::listing::AccountListing;
@@ -177,9 +179,9 @@ impl<S: ConnectionSource, C: Clock> Lister<'_, S, C> {
         }
     }
 
-    /// One page, passing faults waited out. The SDK's own few tries are too
-    /// few for a listing of many pages: with 4 of 10 calls throttled, most
-    /// such listings would end in the middle.
+    /// Reads one page, with retries. The SDK's own few are not enough for a
+    /// listing of many pages: with 4 of 10 calls throttled, most would end in
+    /// the middle.
     async fn page(
         &self,
         target: Target<'_>,
@@ -187,88 +189,76 @@ impl<S: ConnectionSource, C: Clock> Lister<'_, S, C> {
         number: u32,
         deadline: Deadline,
     ) -> Result<Page, CallError> {
-        let mut failed = 0;
-        let mut last = None;
-        loop {
-            let call = self.source.page(target, query, self.meter);
-            let answer = tokio::select! {
-                biased;
-                () = self.meter.interrupted() => return Err(interrupted()),
-                answer = tokio::time::timeout_at(deadline.listing, call) => answer,
-            };
-            let call_error = match answer {
-                Ok(Ok(page)) => return Ok(page),
-                Ok(Err(call_error)) => call_error,
-                // What went wrong before says more than that time is over.
-                Err(_) => return Err(last.unwrap_or_else(too_late)),
-            };
-            failed += 1;
-            let Some(wait) = self
-                .retry_policy
-                .wait(&call_error, failed, deadline.listing)
-            else {
-                return Err(call_error.after(failed));
-            };
-            tracing::debug!(
-                run_id = %self.run_id,
-                account = %target.account,
-                region = %target.region,
-                error.code = %call_error.code,
-                failed,
-                wait_ms = wait.as_millis(),
-                "listing page will be asked for again"
-            );
-            let subject = format!("{} page {number}", target.region);
-            let retry = Retry {
-                operation: "ListConnections",
-                subject: &subject,
-                call_error: &call_error,
-                failed,
-                wait,
-                until: deadline.listing,
-            };
-            if !self.meter.wait_for(retry).await {
-                return Err(interrupted());
-            }
-            last = Some(call_error.after(failed));
+        let retries = Retries {
+            policy: self.retry_policy,
+            until: deadline.listing,
+            part: RunPart::Listing,
+            meter: self.meter,
+        };
+        let failed = |call_error| FailedPage {
+            target,
+            subject: format!("{} page {number}", target.region),
+            call_error,
+        };
+        let call = || async {
+            let page = self.source.page(target, query, self.meter).await;
+            page.map_err(failed)
+        };
+        match retries.retry(call, || failed(timed_out())).await {
+            Ok(page) => Ok(page),
+            Err(given_up) if given_up.is_interrupted => Err(interrupted()),
+            Err(GivenUp {
+                error, attempts, ..
+            }) => Err(error.call_error.after(attempts)),
         }
     }
 }
 
-/// Bytes of an attribute that can be recorded: four times the longest value
-/// of the service's model. A change holds what was before and what is after,
-/// and has to fit an item; a status is part of an index's key, which has an
-/// end too.
-const LONGEST: usize = 1024;
-
-/// An attribute that is longer than can be recorded, and how long it is.
-fn too_long(attributes: &Attributes) -> Option<(&'static str, usize)> {
-    let Attributes {
-        connection_name,
-        connection_status,
-        host_arn,
-        owner_account_id,
-        provider_endpoint,
-        provider_type,
-        // LimitedClient by themselves.
-        unknown_members: _,
-    } = attributes;
-    let length = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
-    let status = connection_status.as_ref();
-    let provider = provider_type.as_ref();
-    [
-        ("ConnectionName", length(connection_name)),
-        ("ConnectionStatus", status.map_or(0, |s| s.as_str().len())),
-        ("HostArn", length(host_arn)),
-        ("OwnerAccountId", length(owner_account_id)),
-        ("ProviderEndpoint", length(provider_endpoint)),
-        ("ProviderType", provider.map_or(0, |p| p.as_str().len())),
-    ]
-    .into_iter()
-    .find(|(_, bytes)| *bytes > LONGEST)
+/// A page that could not be read.
+struct FailedPage<'a> {
+    target: Target<'a>,
+    subject: String,
+    call_error: CallError,
 }
 
-fn too_late() -> CallError {
+impl AttemptError for FailedPage<'_> {
+    fn failed_call(&self) -> Option<FailedCall<'_>> {
+        Some(FailedCall {
+            operation: "ListConnections",
+            subject: &self.subject,
+            call_error: &self.call_error,
+        })
+    }
+
+    fn log_retry(&self, failed: u32, wait: Duration) {
+        tracing::debug!(
+            run_id = %self.target.run_id,
+            account = %self.target.account,
+            region = %self.target.region,
+            error.code = %self.call_error.code,
+            failed,
+            wait_ms = wait.as_millis(),
+            "listing page will be asked for again"
+        );
+    }
+}
+
+/// The longest attribute that can be recorded: four times the longest value of
+/// the service's model. A change holds the attributes before and after and has
+/// to fit an item. A status is part of an index's key, which is limited too.
+/// Unknown members have limits of their own.
+const MAX_ATTRIBUTE_BYTES: usize = 1024;
+
+/// Returns the first attribute that is too long to be recorded, and its bytes.
+fn too_long(attributes: &Attributes) -> Option<(&'static str, usize)> {
+    attributes
+        .fields()
+        .into_iter()
+        .map(|(name, text)| (name.api_name(), text.map_or(0, str::len)))
+        .find(|(_, bytes)| *bytes > MAX_ATTRIBUTE_BYTES)
+}
+
+fn timed_out() -> CallError {
     let problem = "no answer before the time for listing was over";
     CallError::new(CallErrorKind::TimedOut, "TimedOut", problem)
 }
@@ -307,7 +297,7 @@ impl SoFar {
 enum Unreadable {
     NoArn,
     Arn(ParseError),
-    ResponseTooLarge(ConnectionArn, &'static str, usize),
+    AttributeTooLong(ConnectionArn, &'static str, usize),
 }
 
 /// The ARN of an entry that can be recorded.
@@ -316,7 +306,7 @@ fn readable(arn: Option<&str>, attributes: &Attributes) -> Result<ConnectionArn,
     let arn: ConnectionArn = arn.parse().map_err(Unreadable::Arn)?;
     match too_long(attributes) {
         None => Ok(arn),
-        Some((field, bytes)) => Err(Unreadable::ResponseTooLarge(arn, field, bytes)),
+        Some((field, bytes)) => Err(Unreadable::AttributeTooLong(arn, field, bytes)),
     }
 }
 
@@ -325,10 +315,10 @@ impl Unreadable {
         match self {
             Self::NoArn => Problem::new("EntryWithoutArn", format!("{place} has no ARN")),
             Self::Arn(malformed) => Problem::new("UnreadableArn", format!("{place}: {malformed}")),
-            Self::ResponseTooLarge(arn, field, bytes) => Problem::new(
+            Self::AttributeTooLong(arn, field, bytes) => Problem::new(
                 "AttributeTooLong",
                 format!(
-                    "{place} ({arn}): {field} has {bytes} bytes; at most {LONGEST} can be recorded"
+                    "{place} ({arn}): {field} has {bytes} bytes; at most {MAX_ATTRIBUTE_BYTES} can be recorded"
                 ),
             ),
         }

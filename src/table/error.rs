@@ -2,6 +2,7 @@
 
 use crate::aws::CallError;
 use crate::aws::error::one_line;
+use crate::aws::retry::{AttemptError, FailedCall};
 use crate::domain::text::cut;
 
 /// An operation on the table that failed.
@@ -76,6 +77,23 @@ impl TableError {
     pub fn call_error(&self) -> Option<&CallError> {
         match self {
             Self::Call { call_error, .. } => Some(call_error),
+            Self::CorruptItem(_) => None,
+        }
+    }
+}
+
+impl AttemptError for TableError {
+    fn failed_call(&self) -> Option<FailedCall<'_>> {
+        match self {
+            Self::Call {
+                operation,
+                subject,
+                call_error,
+            } => Some(FailedCall {
+                operation,
+                subject,
+                call_error,
+            }),
             Self::CorruptItem(_) => None,
         }
     }
