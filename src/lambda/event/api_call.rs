@@ -1,51 +1,68 @@
-//! An event about an API call, as CloudTrail has it: who called what, and which
-//! connection or host it was about.
+//! An event about an API call, as CloudTrail writes it: who called what, and the
+//! connection or host that the call was about.
 
+use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Fields, InvalidEvent, Request};
-use crate::domain::{ApiCall, Filter, Region, Trigger};
+use super::fields::{Field, InvalidEvent, optional_text, read, require_kind};
+use crate::domain::{AccountId, ApiCall, Region, Timestamp};
 
-/// Where a call's event names the connection or the host that it is about:
-/// what was made is in the answer, all else in the request.
-const RESOURCE_FIELDS: [(&str, &str); 5] = [
-    ("responseElements", "connectionArn"),
-    ("responseElements", "hostArn"),
-    ("requestParameters", "connectionArn"),
-    ("requestParameters", "hostArn"),
-    ("requestParameters", "resourceArn"),
-];
+#[derive(Deserialize)]
+#[serde(default)]
+#[derive(Default)]
+struct Event {
+    id: Field<String>,
+    account: Field<AccountId>,
+    detail: Option<Detail>,
+}
 
-/// The request of an event about an API call.
-pub(super) fn request(event: &Fields<'_>) -> Result<Request, InvalidEvent> {
-    let detail = event.object("detail")?;
-    let region: Region = detail.parsed("awsRegion")?;
-    let principal = Principal::of(&detail)?;
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Detail {
+    aws_region: Field<Region>,
+    #[serde(rename = "eventID")]
+    event_id: Field<String>,
+    event_name: Field<String>,
+    event_time: Field<Timestamp>,
+    #[serde(rename = "sourceIPAddress")]
+    source_ip: Field<String>,
+    error_code: Field<String>,
+    user_identity: Value,
+    request_parameters: Value,
+    response_elements: Value,
+    resources: Value,
+}
+
+/// Reads an event about an API call, and the account in which it was made.
+///
+/// # Errors
+/// [`InvalidEvent`] names the first field that is wrong.
+pub(super) fn read_call(event: &Value) -> Result<(AccountId, ApiCall), InvalidEvent> {
+    require_kind(event, "detail", Value::is_object, "an object")?;
+    let Event {
+        id,
+        account,
+        detail,
+    } = read(event)?;
+    let missing = || InvalidEvent::new("detail", "is missing; should be an object");
+    let detail = detail.ok_or_else(missing)?;
+    let principal = Principal::of(&detail.user_identity)?;
+    let resource_arn = resource(&detail)?;
     let call = ApiCall {
-        event_id: event.required_text("id")?.into(),
-        cloudtrail_id: detail.text("eventID")?.map(Into::into),
-        event_name: detail.required_text("eventName")?.into(),
-        event_time: match detail.text("eventTime")? {
-            Some(_) => Some(detail.parsed("eventTime")?),
-            None => None,
-        },
+        region: detail.aws_region.required("detail.awsRegion")?,
+        event_id: id.required("id")?.into(),
+        cloudtrail_id: detail.event_id.boxed(),
+        event_name: detail.event_name.required("detail.eventName")?.into(),
+        event_time: detail.event_time.0,
         principal_arn: principal.arn,
         principal_type: principal.kind,
         principal_id: principal.id,
         principal_authority: principal.authority,
-        source_ip: detail.text("sourceIPAddress")?.map(Into::into),
-        resource_arn: resource(&detail)?,
-        error_code: detail.text("errorCode")?.map(Into::into),
-        region: region.clone(),
+        source_ip: detail.source_ip.boxed(),
+        resource_arn,
+        error_code: detail.error_code.boxed(),
     };
-    Ok(Request {
-        account: Some(event.parsed("account")?),
-        regions: None,
-        extra_regions: vec![region],
-        filter: Filter::default(),
-        accept_deletions: false,
-        trigger: Trigger::ApiCalls { calls: vec![call] },
-    })
+    Ok((account.required("account")?, call))
 }
 
 /// The principal of a call: its ARN, or else all that names it.
@@ -58,29 +75,30 @@ struct Principal {
 }
 
 impl Principal {
-    /// Where an identity without an ARN has its name, and where that belongs;
-    /// the most telling one first. `onBehalfOf` is of IAM Identity Center,
-    /// `invokedBy` of an AWS service, `identityProvider` of SAML and web
-    /// identities.
+    /// The fields that name an identity without an ARN, most specific first, and
+    /// for each the fields that say where that name is valid. `onBehalfOf` is of
+    /// IAM Identity Center, `invokedBy` of an AWS service, `identityProvider` of
+    /// SAML and web identities.
     /// <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-user-identity.html>
     const IDS: [(&[&str], &[&[&str]]); 5] = [
         (
-            &["userIdentity", "onBehalfOf", "userId"],
-            &[&["userIdentity", "onBehalfOf", "identityStoreArn"]],
+            &["onBehalfOf", "userId"],
+            &[&["onBehalfOf", "identityStoreArn"]],
         ),
-        (&["userIdentity", "userName"], Self::AUTHORITIES),
-        (&["userIdentity", "principalId"], Self::AUTHORITIES),
-        (&["userIdentity", "invokedBy"], &[]),
-        (&["userIdentity", "accountId"], &[]),
+        (&["userName"], Self::AUTHORITIES),
+        (&["principalId"], Self::AUTHORITIES),
+        (&["invokedBy"], &[]),
+        (&["accountId"], &[]),
     ];
     const AUTHORITIES: &[&[&str]] = &[
-        &["userIdentity", "identityProvider"],
-        &["userIdentity", "sessionContext", "sessionIssuer", "arn"],
-        &["userIdentity", "accountId"],
+        &["identityProvider"],
+        &["sessionContext", "sessionIssuer", "arn"],
+        &["accountId"],
     ];
 
-    fn of(detail: &Fields<'_>) -> Result<Self, InvalidEvent> {
-        let arn = detail.inner_text(&["userIdentity", "arn"])?;
+    fn of(identity: &Value) -> Result<Self, InvalidEvent> {
+        let text = |path: &[&str]| optional_text(identity, "detail.userIdentity", path);
+        let arn = text(&["arn"])?;
         if arn.is_some() {
             return Ok(Self {
                 arn,
@@ -88,15 +106,15 @@ impl Principal {
             });
         }
         let mut principal = Self {
-            kind: detail.inner_text(&["userIdentity", "type"])?,
+            kind: text(&["type"])?,
             ..Self::default()
         };
-        for (place, authorities) in Self::IDS {
-            let Some(id) = detail.inner_text(place)? else {
+        for (path, authorities) in Self::IDS {
+            let Some(id) = text(path)? else {
                 continue;
             };
             for authority in authorities {
-                principal.authority = detail.inner_text(authority)?;
+                principal.authority = text(authority)?;
                 if principal.authority.is_some() {
                     break;
                 }
@@ -110,31 +128,41 @@ impl Principal {
     }
 }
 
-/// The connection or the host that a call is about.
-fn resource(detail: &Fields<'_>) -> Result<Option<Box<str>>, InvalidEvent> {
-    for (place, field) in RESOURCE_FIELDS {
-        if let Some(arn) = detail.inner_text(&[place, field])? {
+/// The connection or host that a call is about. The response names what was
+/// created; the request names everything else.
+fn resource(detail: &Detail) -> Result<Option<Box<str>>, InvalidEvent> {
+    let response = (&detail.response_elements, "detail.responseElements");
+    let request = (&detail.request_parameters, "detail.requestParameters");
+    for ((part, at), field) in [
+        (response, "connectionArn"),
+        (response, "hostArn"),
+        (request, "connectionArn"),
+        (request, "hostArn"),
+        (request, "resourceArn"),
+    ] {
+        if let Some(arn) = optional_text(part, at, &[field])? {
             return Ok(Some(arn));
         }
     }
-    // Of operations of the console alone no parameters are documented. CloudTrail
-    // may name what they were about in a list that is common to all events.
+    // The parameters of operations that only the console calls are not
+    // documented. CloudTrail may name their resources in a list that all events
+    // have in common.
     // <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html>
-    let Some(Value::Array(resources)) = detail.get("resources") else {
-        return Ok(None);
+    let resources = detail.resources.as_array().map_or(&[][..], Vec::as_slice);
+    let is_own = |resource: &&Value| {
+        let arn = resource.get("ARN").and_then(Value::as_str);
+        arn.is_some_and(is_connection_or_host)
     };
-    let arns = resources
-        .iter()
-        .filter_map(|named| named.get("ARN")?.as_str());
-    let own = |arn: &&str| {
-        let mut parts = arn.splitn(6, ':').skip(2);
-        let service = parts.next();
-        let resource = parts.nth(2).unwrap_or_default();
-        matches!(service, Some("codeconnections" | "codestar-connections"))
-            && (resource.starts_with("connection/") || resource.starts_with("host/"))
-    };
-    match arns.into_iter().find(own) {
-        Some(arn) => Ok(Some(detail.short("resources", arn)?.into())),
+    match resources.iter().find(is_own) {
+        Some(resource) => optional_text(&resource["ARN"], "detail.resources", &[]),
         None => Ok(None),
     }
+}
+
+fn is_connection_or_host(arn: &str) -> bool {
+    let mut parts = arn.splitn(6, ':').skip(2);
+    let service = parts.next();
+    let resource = parts.nth(2).unwrap_or_default();
+    matches!(service, Some("codeconnections" | "codestar-connections"))
+        && (resource.starts_with("connection/") || resource.starts_with("host/"))
 }

@@ -1,60 +1,45 @@
-//! The event: what a run is asked to do, and by what.
+//! The event that the function is invoked with.
 //!
-//! Four shapes are understood: a schedule (EventBridge rule or Scheduler), a
-//! Scheduler input of one's own, a CloudTrail API call, and a direct request.
-//! A batch of a queue holds API calls (`batch.rs`). `events/` has a sample of
-//! each. Anything else is refused, with the field that is wrong.
+//! Four shapes are accepted: a schedule (EventBridge rule or Scheduler), a custom
+//! Scheduler input, an API call recorded by CloudTrail, and a direct request.
+//! An SQS batch holds API calls (`sqs_batch.rs`). `events/` has a sample of each.
+//! Anything else is refused, and the error names the field.
 
 mod api_call;
+mod fields;
 
+use serde::Deserialize;
 use serde_json::{Map, Value};
+
+use api_call::read_call;
+pub use fields::InvalidEvent;
+use fields::{Field, Flag, ListedRegion, NonEmpty, optional_text, read, require_kind, should_be};
 
 use crate::domain::ids::ParseError;
 use crate::domain::{AccountId, Filter, Region, Trigger};
 
-/// What a run is asked to do.
+/// A request for a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// The account to list; none means what is configured.
+    /// The account to list; `None` means the configured ones.
     pub account: Option<AccountId>,
-    /// The regions to list, sorted; none means the configured ones.
+    /// The regions to list, sorted; `None` means the configured ones.
     pub regions: Option<Vec<Region>>,
     /// Regions to list besides those, sorted: where calls were made.
     pub extra_regions: Vec<Region>,
-    /// What to restrict the listings to.
+    /// The filter of the listings.
     pub filter: Filter,
-    /// Whether the guard against mass deletion is set aside for this run.
+    /// Records deletions beyond the guard against mass deletion.
     pub accept_deletions: bool,
-    /// What asks.
+    /// The event that requests the run.
     pub trigger: Trigger,
-}
-
-/// An event that can't be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("invalid event: {}: {problem}", named(.field))]
-pub struct InvalidEvent {
-    /// The field that is wrong, as a path: `detail.awsRegion`.
-    pub field: String,
-    /// What is wrong, and what would be right.
-    pub problem: String,
-}
-
-/// A field as an error names it: JSON allows a name to be empty.
-fn named(field: &str) -> &str {
-    match field {
-        "" => "(a field without a name)",
-        named => named,
-    }
 }
 
 const SCHEDULED: &str = "Scheduled Event";
 const API_CALL: &str = "AWS API Call via CloudTrail";
 const API_SOURCES: [&str; 2] = ["aws.codeconnections", "aws.codestar-connections"];
-/// Bytes of a text in an event: more than AWS has in any field that is read
-/// here. All of them are recorded, and a record has to fit an item.
-const LONGEST: usize = 2048;
-/// Regions of one request: more than AWS has.
-const MOST_REGIONS: usize = 64;
+/// The most regions of one request: more than AWS has.
+const MAX_REGIONS: usize = 64;
 const SCHEDULE_SOURCES: [&str; 2] = ["aws.events", "aws.scheduler"];
 
 impl Request {
@@ -64,27 +49,28 @@ impl Request {
     /// [`InvalidEvent`] names the first field that is wrong.
     pub fn from_event(event: &Value) -> Result<Self, InvalidEvent> {
         let Value::Object(map) = event else {
-            return Err(InvalidEvent {
-                field: "(event)".to_owned(),
-                problem: format!("is {}; should be an object", name_of(event)),
-            });
+            return Err(InvalidEvent::new("(event)", should_be(event, "an object")));
         };
-        let event = Fields { path: "", map };
-        if event.get("detail-type").is_none() && event.get("source").is_none() {
-            return direct(&event);
+        let is_there = |name: &str| map.get(name).is_some_and(|value| !value.is_null());
+        if !is_there("detail-type") && !is_there("source") {
+            return direct(event);
         }
-        let detail_type = event.required_text("detail-type")?;
-        let source = event.required_text("source")?;
-        match detail_type {
+        let Envelope {
+            detail_type,
+            source,
+        } = read(event)?;
+        let detail_type = detail_type.required("detail-type")?;
+        let source = source.required("source")?;
+        match detail_type.as_str() {
             SCHEDULED => {
-                event.one_of("source", source, &SCHEDULE_SOURCES)?;
-                scheduled(&event)
+                one_of("source", &source, &SCHEDULE_SOURCES)?;
+                scheduled(event)
             }
             API_CALL => {
-                event.one_of("source", source, &API_SOURCES)?;
-                api_call::request(&event)
+                one_of("source", &source, &API_SOURCES)?;
+                api_call(event)
             }
-            other => Err(event.wrong(
+            other => Err(InvalidEvent::new(
                 "detail-type",
                 format!(
                     "\"{}\" is not known; should be {SCHEDULED:?} or {API_CALL:?}",
@@ -95,15 +81,58 @@ impl Request {
     }
 }
 
-fn scheduled(event: &Fields<'_>) -> Result<Request, InvalidEvent> {
-    // The account that the rule is in, which says nothing of what to list.
-    event.parsed::<AccountId>("account")?;
-    let schedule = match event.get("resources").and_then(|list| list.get(0)) {
-        Some(Value::String(arn)) if !arn.is_empty() => {
-            Some(event.short("resources[0]", arn)?.into())
-        }
-        _ => None,
-    };
+/// The fields that say what an event is.
+#[derive(Deserialize)]
+#[serde(default)]
+#[derive(Default)]
+struct Envelope {
+    #[serde(rename = "detail-type")]
+    detail_type: Field<String>,
+    source: Field<String>,
+}
+
+fn one_of(field: &str, value: &str, known: &[&str]) -> Result<(), InvalidEvent> {
+    if known.contains(&value) {
+        return Ok(());
+    }
+    let problem = format!(
+        "\"{}\" is not known; should be {}",
+        shown(value),
+        known.join(" or ")
+    );
+    Err(InvalidEvent::new(field, problem))
+}
+
+fn api_call(event: &Value) -> Result<Request, InvalidEvent> {
+    let (account, call) = read_call(event)?;
+    Ok(Request {
+        account: Some(account),
+        regions: None,
+        extra_regions: vec![call.region.clone()],
+        filter: Filter::default(),
+        accept_deletions: false,
+        trigger: Trigger::ApiCalls { calls: vec![call] },
+    })
+}
+
+/// An event of a schedule.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Scheduled {
+    /// The account of the rule, which does not say what to list.
+    account: Field<AccountId>,
+    id: Field<String>,
+    resources: Value,
+}
+
+fn scheduled(event: &Value) -> Result<Request, InvalidEvent> {
+    let Scheduled {
+        account,
+        id,
+        resources,
+    } = read(event)?;
+    account.required("account")?;
+    let first = resources.get(0).unwrap_or(&Value::Null);
     Ok(Request {
         account: None,
         regions: None,
@@ -111,52 +140,72 @@ fn scheduled(event: &Fields<'_>) -> Result<Request, InvalidEvent> {
         filter: Filter::default(),
         accept_deletions: false,
         trigger: Trigger::Schedule {
-            event_id: Some(event.required_text("id")?.into()),
-            source_arn: schedule,
+            event_id: Some(id.required("id")?.into()),
+            source_arn: optional_text(first, "resources[0]", &[])?,
         },
     })
 }
 
-fn direct(event: &Fields<'_>) -> Result<Request, InvalidEvent> {
-    const KNOWN: [&str; 9] = [
+/// A direct request, or an input that an EventBridge Scheduler schedule sends.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Direct {
+    account: NonEmpty<AccountId>,
+    regions: Option<Vec<ListedRegion>>,
+    accept_deletions: Flag,
+    #[serde(rename = "ProviderTypeFilter")]
+    provider_type: NonEmpty<String>,
+    #[serde(rename = "HostArnFilter")]
+    host_arn: NonEmpty<String>,
+    // The context attributes of EventBridge Scheduler.
+    // <https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html>
+    schedule_arn: NonEmpty<String>,
+    #[serde(rename = "scheduled_time")]
+    _scheduled_time: NonEmpty<String>,
+    execution_id: NonEmpty<String>,
+    attempt_number: Value,
+}
+
+impl Direct {
+    const FIELDS: [&str; 9] = [
         "account",
         "regions",
         "accept_deletions",
         "ProviderTypeFilter",
         "HostArnFilter",
-        // What EventBridge Scheduler can put into an input of one's own.
-        // <https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html>
         "schedule_arn",
         "scheduled_time",
         "execution_id",
         "attempt_number",
     ];
-    if let Some(unknown) = event.map.keys().find(|key| !KNOWN.contains(&key.as_str())) {
-        return Err(event.wrong(
-            &shown(unknown),
-            format!("is not known; a request has {}", KNOWN.join(", ")),
+}
+
+fn direct(event: &Value) -> Result<Request, InvalidEvent> {
+    let mut names = event.as_object().into_iter().flat_map(Map::keys);
+    if let Some(unknown) = names.find(|name| !Direct::FIELDS.contains(&name.as_str())) {
+        return Err(InvalidEvent::new(
+            shown(unknown),
+            format!("is not known; a request has {}", Direct::FIELDS.join(", ")),
         ));
     }
-    // Whoever writes a request meant something by a field. A filter that is empty
-    // by mistake must not become none.
-    let is_empty = |key: &&&str| event.get(key) == Some(&Value::from(""));
-    if let Some(empty) = KNOWN.iter().find(is_empty) {
-        return Err(event.wrong(empty, "is empty".to_owned()));
+    let list = "a list such as [\"eu-west-1\"]";
+    require_kind(event, "regions", Value::is_array, list)?;
+    let direct: Direct = read(event)?;
+    if direct.attempt_number == "" {
+        return Err(InvalidEvent::new("attempt_number", "is empty"));
     }
     let filter = Filter {
-        provider_type: event.text("ProviderTypeFilter")?.map(Into::into),
-        host_arn: event.text("HostArnFilter")?.map(Into::into),
+        provider_type: direct.provider_type.0.map(|text| text.as_str().into()),
+        host_arn: direct.host_arn.0.map(Into::into),
     };
-    let mut regions = regions(event)?;
+    let mut regions = direct.regions.map(checked_regions).transpose()?;
     if let Some(host) = &filter.host_arn {
         let own_region = region_of_host(host)
-            .map_err(|malformed| event.wrong("HostArnFilter", malformed.to_string()))?;
-        // A host is known in its own region only.
+            .map_err(|malformed| InvalidEvent::new("HostArnFilter", malformed.to_string()))?;
+        // Other regions don't know the host.
         regions = regions.or_else(|| Some(vec![own_region]));
     }
-    let schedule = event.text("schedule_arn")?;
-    let execution = event.text("execution_id")?;
-    event.text("scheduled_time")?;
+    let (schedule, execution) = (direct.schedule_arn.0, direct.execution_id.0);
     let trigger = if schedule.is_some() || execution.is_some() {
         Trigger::Schedule {
             event_id: execution.map(Into::into),
@@ -166,56 +215,30 @@ fn direct(event: &Fields<'_>) -> Result<Request, InvalidEvent> {
         Trigger::Request
     };
     Ok(Request {
-        account: match event.get("account") {
-            Some(_) => Some(event.parsed("account")?),
-            None => None,
-        },
+        account: direct.account.0,
         regions,
         extra_regions: Vec::new(),
         filter,
-        accept_deletions: event.flag("accept_deletions")?,
+        accept_deletions: direct.accept_deletions.0,
         trigger,
     })
 }
 
-fn regions(event: &Fields<'_>) -> Result<Option<Vec<Region>>, InvalidEvent> {
-    let list = match event.get("regions") {
-        None => return Ok(None),
-        Some(Value::Array(list)) => list,
-        Some(other) => {
-            return Err(event.wrong(
-                "regions",
-                format!(
-                    "is {}; should be a list such as [\"eu-west-1\"]",
-                    name_of(other)
-                ),
-            ));
-        }
-    };
+fn checked_regions(list: Vec<ListedRegion>) -> Result<Vec<Region>, InvalidEvent> {
     if list.is_empty() {
-        return Err(event.wrong(
+        return Err(InvalidEvent::new(
             "regions",
-            "is empty; name a region, or leave the field out for the configured ones".to_owned(),
+            "is empty; name a region, or leave the field out for the configured ones",
         ));
     }
-    if list.len() > MOST_REGIONS {
-        let problem = format!("has {} entries; at most {MOST_REGIONS}", list.len());
-        return Err(event.wrong("regions", problem));
+    if list.len() > MAX_REGIONS {
+        let problem = format!("has {} entries; at most {MAX_REGIONS}", list.len());
+        return Err(InvalidEvent::new("regions", problem));
     }
-    let mut regions = Vec::with_capacity(list.len());
-    for (i, entry) in list.iter().enumerate() {
-        let field = format!("regions[{i}]");
-        let text = entry.as_str().ok_or_else(|| {
-            event.wrong(&field, format!("is {}; should be a text", name_of(entry)))
-        })?;
-        let region: Region = text
-            .parse()
-            .map_err(|malformed| event.wrong(&field, format!("{malformed}")))?;
-        regions.push(region);
-    }
+    let mut regions: Vec<Region> = list.into_iter().map(|region| region.0).collect();
     regions.sort();
     regions.dedup();
-    Ok(Some(regions))
+    Ok(regions)
 }
 
 fn region_of_host(arn: &str) -> Result<Region, ParseError> {
@@ -239,137 +262,17 @@ fn region_of_host(arn: &str) -> Result<Region, ParseError> {
     }
 }
 
-/// An object's fields, and where it stands in the event.
-struct Fields<'a> {
-    path: &'static str,
-    map: &'a Map<String, Value>,
-}
-
-impl<'a> Fields<'a> {
-    /// A field that is there: null is as good as absent.
-    fn get(&self, name: &str) -> Option<&'a Value> {
-        self.map.get(name).filter(|value| !value.is_null())
-    }
-
-    /// A text. An empty one is as good as absent: AWS services write both.
-    fn text(&self, name: &str) -> Result<Option<&'a str>, InvalidEvent> {
-        match self.get(name) {
-            None => Ok(None),
-            Some(Value::String(text)) if text.is_empty() => Ok(None),
-            Some(Value::String(text)) => self.short(name, text).map(Some),
-            Some(other) => {
-                Err(self.wrong(name, format!("is {}; should be a text", name_of(other))))
-            }
-        }
-    }
-
-    /// A text that is not longer than can be recorded.
-    fn short(&self, name: &str, text: &'a str) -> Result<&'a str, InvalidEvent> {
-        if text.len() <= LONGEST {
-            return Ok(text);
-        }
-        let problem = format!("has {} bytes; at most {LONGEST}", text.len());
-        Err(self.wrong(name, problem))
-    }
-
-    fn required_text(&self, name: &str) -> Result<&'a str, InvalidEvent> {
-        self.text(name)?
-            .ok_or_else(|| self.wrong(name, "is missing; should be a text".to_owned()))
-    }
-
-    fn parsed<T>(&self, name: &str) -> Result<T, InvalidEvent>
-    where
-        T: std::str::FromStr<Err: std::fmt::Display>,
-    {
-        self.required_text(name)?
-            .parse()
-            .map_err(|malformed| self.wrong(name, format!("{malformed}")))
-    }
-
-    fn flag(&self, name: &str) -> Result<bool, InvalidEvent> {
-        match self.get(name) {
-            None => Ok(false),
-            Some(Value::Bool(flag)) => Ok(*flag),
-            Some(other) => Err(self.wrong(
-                name,
-                format!("is {}; should be true or false", name_of(other)),
-            )),
-        }
-    }
-
-    /// A text within objects, if all of them are there: events differ in what
-    /// they have of it.
-    fn inner_text(&self, path: &[&str]) -> Result<Option<Box<str>>, InvalidEvent> {
-        let Some((first, inner)) = path.split_first() else {
-            return Ok(None);
-        };
-        let found = inner
-            .iter()
-            .try_fold(self.get(first), |value, name| Some(value?.get(name)));
-        match found.flatten().and_then(Value::as_str) {
-            None | Some("") => Ok(None),
-            Some(text) => {
-                let text = self.short(&path.join("."), text)?;
-                Ok(Some(text.into()))
-            }
-        }
-    }
-
-    fn object(&self, name: &'static str) -> Result<Fields<'a>, InvalidEvent> {
-        match self.get(name) {
-            Some(Value::Object(map)) => Ok(Fields { path: name, map }),
-            Some(other) => {
-                Err(self.wrong(name, format!("is {}; should be an object", name_of(other))))
-            }
-            None => Err(self.wrong(name, "is missing; should be an object".to_owned())),
-        }
-    }
-
-    fn one_of(&self, name: &str, value: &str, known: &[&str]) -> Result<(), InvalidEvent> {
-        if known.contains(&value) {
-            return Ok(());
-        }
-        Err(self.wrong(
-            name,
-            format!(
-                "\"{}\" is not known; should be {}",
-                shown(value),
-                known.join(" or ")
-            ),
-        ))
-    }
-
-    fn wrong(&self, name: &str, problem: String) -> InvalidEvent {
-        let field = match self.path {
-            "" => name.to_owned(),
-            path => format!("{path}.{name}"),
-        };
-        InvalidEvent { field, problem }
-    }
-}
-
-/// The beginning of a text, as much of it as fits a line.
+/// Returns the beginning of a text, as much as fits a line, with control
+/// characters escaped.
 fn shown(text: &str) -> String {
-    const SHOWN: usize = 120;
+    const MAX_CHARS: usize = 120;
     let mut shown: String = text
         .chars()
-        .take(SHOWN)
+        .take(MAX_CHARS)
         .flat_map(char::escape_debug)
         .collect();
-    if text.chars().nth(SHOWN).is_some() {
+    if text.chars().nth(MAX_CHARS).is_some() {
         shown.push('…');
     }
     shown
-}
-
-/// What a value is, for a message that must not repeat a whole payload.
-fn name_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "true or false",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    }
 }
