@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::evaluate::{Evaluation, evaluate_connection, is_candidate};
+use super::evaluation::{Evaluation, Violation};
 use super::evidence::{Evidence, EvidenceGap, GapKind, Moment, RecordKey};
-use super::requirement::Requirement;
+use super::kind::{Aspect, ConnectionKind, KindRef};
 use super::rule::{InScope, Rule};
 use crate::audit::{Audit, AuditError, Basis, ConnectionRow};
 use crate::domain::{AccountId, ConnectionArn, Timestamp};
@@ -158,8 +158,9 @@ impl Audit {
             for check_report in &mut check_report.rules {
                 if check_report.rule.scope.has_account(account) {
                     let mut result = evaluate(&check_report.rule, &evidence);
-                    self.fill_since(&check_report.rule.requirement, &evidence, &mut result)
-                        .await?;
+                    if let KindRef::Connection(kind) = check_report.rule.requirement.kind() {
+                        self.fill_since(kind, &evidence, &mut result).await?;
+                    }
                     check_report.accounts.push(result);
                 }
             }
@@ -197,23 +198,25 @@ pub fn evaluate(rule: &Rule, evidence: &Evidence) -> AccountResult {
         insufficient_data: Vec::new(),
         waived: Vec::new(),
     };
-    let missing = evidence.missing.iter();
-    for missing in missing.filter(|missing| blocks(missing, rule, evidence)) {
-        result.add_insufficient(None, missing.message.clone(), missing.evidence.clone());
+    let gaps = evidence.missing.iter();
+    for gap in gaps.filter(|gap| blocks(gap, rule, evidence)) {
+        result.add_insufficient(None, gap.message.clone(), gap.evidence.clone());
     }
-    for reason in not_looked_at(rule, evidence) {
+    for reason in unobserved(rule, evidence) {
         result.add_insufficient(None, reason, Vec::new());
     }
-    if rule.requirement.is_about_accounts() {
-        if result.insufficient_data.is_empty() {
-            result.evaluated = 1;
-            let broken = account_finding(&rule.requirement, evidence);
-            result.findings.extend(broken);
+    match rule.requirement.kind() {
+        KindRef::Account(kind) => {
+            if result.insufficient_data.is_empty() {
+                result.add(None, kind.evaluate(evidence), evidence);
+            }
         }
-    } else {
-        for row in &evidence.connections {
-            if is_candidate(&rule.requirement, row) {
-                add_connection(rule, row, evidence, &mut result);
+        KindRef::Connection(kind) => {
+            let includes_deleted = matches!(kind.aspect(), Aspect::Changes { .. });
+            for row in &evidence.connections {
+                if row.deleted_at.is_none() || includes_deleted {
+                    add_connection(rule, kind, row, evidence, &mut result);
+                }
             }
         }
     }
@@ -229,6 +232,7 @@ pub fn evaluate(rule: &Rule, evidence: &Evidence) -> AccountResult {
 
 fn add_connection(
     rule: &Rule,
+    kind: &dyn ConnectionKind,
     row: &ConnectionRow,
     evidence: &Evidence,
     result: &mut AccountResult,
@@ -238,15 +242,15 @@ fn add_connection(
         .has_connection(&row.connection_arn, &row.attributes())
     {
         InScope::No => return,
-        InScope::Yes => evaluate_connection(&rule.requirement, row, evidence),
-        InScope::Unknown(field) => Evaluation::Unknown {
-            reason: format!("its {field} is not reported: whether the rule is about it is unknown"),
-        },
+        InScope::Yes => kind.evaluate(row, evidence),
+        InScope::Unknown(field) => Evaluation::insufficient(format!(
+            "its {field} is not reported: whether the rule is about it is unknown"
+        )),
     };
     let message = match &evaluation {
-        Evaluation::Kept => None,
-        Evaluation::Broken { message, .. } => Some(message),
-        Evaluation::Unknown { reason } => Some(reason),
+        Evaluation::Compliant => None,
+        Evaluation::NonCompliant(violation) => Some(&violation.message),
+        Evaluation::InsufficientData { reason } => Some(reason),
     };
     let name = row.connection_name.as_deref();
     let mut exceptions = rule.except.iter();
@@ -260,36 +264,39 @@ fn add_connection(
         });
         return;
     }
-    let shown_by = |more: Vec<RecordKey>| {
-        let mut keys = evidence.keys_of(row);
-        keys.extend(more);
-        keys.sort();
-        keys.dedup();
-        keys
-    };
-    match evaluation {
-        Evaluation::Kept => result.evaluated += 1,
-        Evaluation::Broken {
-            message,
-            since,
-            evidence,
-        } => {
-            result.evaluated += 1;
-            result.findings.push(Finding {
-                connection_arn: Some(row.connection_arn.clone()),
-                connection_name: row.connection_name.clone(),
-                message,
-                since,
-                evidence: shown_by(evidence),
-            });
-        }
-        Evaluation::Unknown { reason } => {
-            result.add_insufficient(Some(row), reason, shown_by(Vec::new()));
-        }
-    }
+    result.add(Some(row), evaluation, evidence);
 }
 
 impl AccountResult {
+    /// Adds the evaluation of a connection, or of the account.
+    fn add(&mut self, row: Option<&ConnectionRow>, evaluation: Evaluation, evidence: &Evidence) {
+        let mut keys = row.map(|row| evidence.keys_of(row)).unwrap_or_default();
+        match evaluation {
+            Evaluation::Compliant => self.evaluated += 1,
+            Evaluation::NonCompliant(Violation {
+                message,
+                since,
+                evidence,
+            }) => {
+                self.evaluated += 1;
+                keys.extend(evidence);
+                keys.sort();
+                keys.dedup();
+                self.findings.push(Finding {
+                    connection_arn: row.map(|row| row.connection_arn.clone()),
+                    connection_name: row.and_then(|row| row.connection_name.clone()),
+                    message,
+                    since,
+                    evidence: keys,
+                });
+            }
+            Evaluation::InsufficientData { reason } => {
+                keys.sort();
+                self.add_insufficient(row, reason, keys);
+            }
+        }
+    }
+
     fn add_insufficient(
         &mut self,
         row: Option<&ConnectionRow>,
@@ -305,38 +312,13 @@ impl AccountResult {
     }
 }
 
-/// Whether a rule can't be judged (whole) for what is missing.
-fn blocks(missing: &EvidenceGap, rule: &Rule, evidence: &Evidence) -> bool {
-    let requirement = &rule.requirement;
-    let about_connections = !requirement.is_about_accounts();
-    let about_the_past = matches!(
-        requirement,
-        Requirement::Deleted { .. } | Requirement::StatusChanges { .. }
-    );
-    match &missing.what {
-        // That there is no run is what the other one is about.
-        GapKind::Record => !matches!(requirement, Requirement::NoCompleteRun { .. }),
-        GapKind::Basis => !matches!(requirement, Requirement::Account { .. }),
-        GapKind::CompleteRun | GapKind::Writes | GapKind::Connections => about_connections,
-        // A connection that nobody has seen yet was not seen long ago.
-        GapKind::Region(region) => {
-            about_connections
-                && !matches!(requirement, Requirement::NotSeen { .. })
-                && may_list(region.as_str(), rule, evidence)
-        }
-        GapKind::Deletions => matches!(requirement, Requirement::Deleted { .. }),
-        GapKind::Changes => {
-            about_the_past
-                || matches!(
-                    requirement,
-                    Requirement::Pending { .. }
-                        | Requirement::Error {
-                            longer_than: Some(_)
-                        }
-                )
-        }
-        GapKind::Runs => about_the_past || matches!(requirement, Requirement::NotSeen { .. }),
-    }
+/// Returns true if the rule can't be fully evaluated because of this gap.
+fn blocks(gap: &EvidenceGap, rule: &Rule, evidence: &Evidence) -> bool {
+    let in_scope = match &gap.what {
+        GapKind::Region(region) => may_list(region.as_str(), rule, evidence),
+        _ => true,
+    };
+    in_scope && rule.requirement.kind().is_blocked_by(&gap.what)
 }
 
 /// Whether a region that was not observed may list connections that the rule
@@ -351,10 +333,10 @@ fn may_list(region: &str, rule: &Rule, evidence: &Evidence) -> bool {
 }
 
 /// Why a rule can't be judged for places and times that nobody looked at.
-fn not_looked_at(rule: &Rule, evidence: &Evidence) -> Vec<String> {
+fn unobserved(rule: &Rule, evidence: &Evidence) -> Vec<String> {
     let mut reasons = Vec::new();
-    if let Requirement::Deleted { within } | Requirement::StatusChanges { within, .. } =
-        &rule.requirement
+    if let KindRef::Connection(kind) = rule.requirement.kind()
+        && let Aspect::Changes { within } = kind.aspect()
     {
         let from = within.before(evidence.moment.at());
         if let Some(begins_at) = evidence.begins_at.filter(|begins_at| *begins_at > from) {
@@ -383,43 +365,4 @@ fn not_looked_at(rule: &Rule, evidence: &Evidence) -> Vec<String> {
         }
     }
     reasons
-}
-
-fn account_finding(requirement: &Requirement, evidence: &Evidence) -> Option<Finding> {
-    let (account, at) = (&evidence.account, evidence.moment.at());
-    let basis = evidence.basis.as_ref()?;
-    let run_key = |sequence: u64| RecordKey::run(account, sequence);
-    let last = basis.last_run.as_ref().map(|run| run_key(run.sequence));
-    let (message, since, keys) = match requirement {
-        Requirement::Account { allowed } if !allowed.contains(account) => {
-            let message = format!("account {account} is recorded and not on the list");
-            (message, None, last.into_iter().collect())
-        }
-        Requirement::NoCompleteRun { longer_than } => match &basis.last_complete_run {
-            None => {
-                let message = format!("no complete run had ended by {at}");
-                (message, None, last.into_iter().collect())
-            }
-            Some(run) if longer_than.is_over(run.started_at, at) => {
-                let message = format!(
-                    "the last complete run, {}, began at {}: longer than {longer_than} before {at}",
-                    run.sequence, run.started_at
-                );
-                let mut keys: Vec<RecordKey> = last.into_iter().collect();
-                keys.push(run_key(run.sequence));
-                keys.sort();
-                keys.dedup();
-                (message, Some(run.started_at), keys)
-            }
-            Some(_) => return None,
-        },
-        _ => return None,
-    };
-    Some(Finding {
-        connection_arn: None,
-        connection_name: None,
-        message,
-        since,
-        evidence: keys,
-    })
 }

@@ -136,6 +136,12 @@ impl Evidence {
         }
     }
 
+    /// Returns the key of the last run that the answer is based on.
+    pub fn last_run_key(&self) -> Option<RecordKey> {
+        let last = self.basis.as_ref()?.last_run.as_ref()?;
+        Some(RecordKey::run(&self.account, last.sequence))
+    }
+
     /// The connection with this ARN.
     pub fn connection(&self, arn: &ConnectionArn) -> Option<&ConnectionRow> {
         let found = self

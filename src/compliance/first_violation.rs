@@ -2,9 +2,9 @@
 //! They are read only of what was found, if there was more than one.
 
 use super::check::AccountResult;
-use super::evaluate::{Evaluation, evaluate_connection};
+use super::evaluation::Evaluation;
 use super::evidence::{Evidence, RecordKey};
-use super::requirement::Requirement;
+use super::kind::{Aspect, ConnectionKind};
 use crate::audit::{Audit, AuditError, ConnectionRow};
 use crate::domain::Change;
 use crate::table::TableError;
@@ -17,11 +17,11 @@ impl Audit {
     /// it unsaid.
     pub(crate) async fn fill_since(
         &self,
-        requirement: &Requirement,
+        kind: &dyn ConnectionKind,
         evidence: &Evidence,
         result: &mut AccountResult,
     ) -> Result<(), AuditError> {
-        if !requirement.is_about_values() {
+        if kind.aspect() != Aspect::Attributes {
             return Ok(());
         }
         let unsaid = result.findings.iter_mut();
@@ -39,7 +39,7 @@ impl Audit {
                 Err(TableError::CorruptItem(_)) => continue,
                 Err(failed @ TableError::Call { .. }) => return Err(failed.into()),
             };
-            if let Some(change) = began(requirement, row, &changes, evidence) {
+            if let Some(change) = began(kind, row, &changes, evidence) {
                 finding.since = Some(change.observed_at);
                 let key = RecordKey::change(&change.account, &change.arn, change.version);
                 finding.evidence.push(key);
@@ -53,7 +53,7 @@ impl Audit {
 
 /// The change from which on a connection broke the rule without a break.
 fn began<'a>(
-    requirement: &Requirement,
+    kind: &dyn ConnectionKind,
     row: &ConnectionRow,
     changes: &'a [Change],
     evidence: &Evidence,
@@ -62,8 +62,8 @@ fn began<'a>(
     let known = known.skip_while(|change| change.version > row.version);
     let breaks = |change: &&Change| {
         let then = change.after.as_ref().map(|after| row.with(after.clone()));
-        let evaluation = then.map(|then| evaluate_connection(requirement, &then, evidence));
-        matches!(evaluation, Some(Evaluation::Broken { .. }))
+        let evaluation = then.map(|then| kind.evaluate(&then, evidence));
+        matches!(evaluation, Some(Evaluation::NonCompliant(_)))
     };
     known.take_while(breaks).last()
 }

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::evidence::{Evidence, EvidenceGap, GapKind, Moment, RecordKey};
-use super::requirement::Requirement;
+use super::kind::{ConnectionKind, KindRef, Needs};
 use super::rule::Rule;
 use crate::audit::runs::Runs;
 use crate::audit::{Audit, AuditError, ConnectionFilter, ConnectionRow};
@@ -25,7 +25,7 @@ impl Audit {
         moment: Moment,
     ) -> Result<Evidence, AuditError> {
         let rules = rules.iter().filter(|rule| rule.scope.has_account(account));
-        let requirements: Vec<&Requirement> = rules.map(|rule| &rule.requirement).collect();
+        let kinds: Vec<KindRef<'_>> = rules.map(|rule| rule.requirement.kind()).collect();
         let mut evidence = Evidence {
             account: account.clone(),
             moment,
@@ -38,29 +38,29 @@ impl Audit {
             begins_at: None,
             missing: Vec::new(),
         };
-        let about_accounts = |requirement: &&Requirement| requirement.is_about_accounts();
-        if requirements.is_empty() || !self.read_basis(&mut evidence).await? {
+        if kinds.is_empty() || !self.read_basis(&mut evidence).await? {
             return Ok(evidence);
         }
-        if requirements.iter().all(about_accounts) {
+        let kinds: Vec<&dyn ConnectionKind> = kinds
+            .iter()
+            .filter_map(|kind| match kind {
+                KindRef::Connection(kind) => Some(*kind),
+                KindRef::Account(_) => None,
+            })
+            .collect();
+        if kinds.is_empty() {
             return Ok(evidence);
         }
         self.read_failures(&mut evidence).await?;
         self.read_connections(&mut evidence).await?;
-        if let Some(since) = earliest(&requirements, |requirement| {
-            evidence.changes_needed(requirement)
-        }) {
+        let needs: Vec<Needs> = kinds.iter().map(|kind| kind.needs(&evidence)).collect();
+        if let Some(since) = needs.iter().filter_map(|needs| needs.changes_since).min() {
             self.read_changes(&mut evidence, since).await?;
         }
-        if requirements
-            .iter()
-            .any(|requirement| needs_beginning(requirement))
-        {
-            self.read_beginning(&mut evidence).await?;
+        if needs.iter().any(|needs| needs.start_of_record) {
+            self.read_start_of_record(&mut evidence).await?;
         }
-        if let Some(since) = earliest(&requirements, |requirement| {
-            evidence.runs_needed(requirement)
-        }) {
+        if let Some(since) = needs.iter().filter_map(|needs| needs.runs_since).min() {
             self.read_runs(&mut evidence, since).await?;
         }
         Ok(evidence)
@@ -203,7 +203,7 @@ impl Audit {
         Ok(())
     }
 
-    async fn read_beginning(&self, evidence: &mut Evidence) -> Result<(), AuditError> {
+    async fn read_start_of_record(&self, evidence: &mut Evidence) -> Result<(), AuditError> {
         let mut begins_at = None;
         let read = self
             .table()
@@ -276,69 +276,6 @@ impl Evidence {
             }
         }
     }
-
-    /// From when on a demand needs changes. How long a connection is in its
-    /// status only matters if that may not be long enough.
-    fn changes_needed(&self, requirement: &Requirement) -> Option<Timestamp> {
-        let at = self.moment.at();
-        match requirement {
-            Requirement::Deleted { within } | Requirement::StatusChanges { within, .. } => {
-                Some(within.before(at))
-            }
-            Requirement::Pending { longer_than: span }
-            | Requirement::Error {
-                longer_than: Some(span),
-            } => {
-                let status = requirement.status();
-                let young = self.connections.iter().any(|row| {
-                    row.deleted_at.is_none()
-                        && row.connection_status == status
-                        && !span.is_over(row.status_since, at)
-                });
-                young.then(|| span.before(at))
-            }
-            Requirement::Error { longer_than: None }
-            | Requirement::Provider { .. }
-            | Requirement::Host { .. }
-            | Requirement::Endpoint { .. }
-            | Requirement::Owner { .. }
-            | Requirement::Account { .. }
-            | Requirement::Name { .. }
-            | Requirement::NotSeen { .. }
-            | Requirement::NoCompleteRun { .. }
-            | Requirement::Shared
-            | Requirement::UnknownValue => None,
-        }
-    }
-
-    /// From when on a demand needs runs: when a connection was last seen by
-    /// an earlier time is not recorded but in them.
-    fn runs_needed(&self, requirement: &Requirement) -> Option<Timestamp> {
-        match (self.moment, requirement) {
-            (Moment::AsOf(at), Requirement::NotSeen { longer_than }) => {
-                Some(longer_than.before(at))
-            }
-            _ => None,
-        }
-    }
-}
-
-/// Whether a demand reaches back to before anything was recorded.
-fn needs_beginning(requirement: &Requirement) -> bool {
-    matches!(
-        requirement,
-        Requirement::Deleted { .. } | Requirement::StatusChanges { .. }
-    )
-}
-
-fn earliest(
-    requirements: &[&Requirement],
-    needed: impl Fn(&Requirement) -> Option<Timestamp>,
-) -> Option<Timestamp> {
-    requirements
-        .iter()
-        .filter_map(|requirement| needed(requirement))
-        .min()
 }
 
 /// The end of a half-open span that has `at` in it.

@@ -1,15 +1,19 @@
 //! Compliance: rules, and whether an inventory keeps them.
 //!
-//! [`rule`] is what a rule is and [`requirement`] what it asks; [`gather`] reads
-//! the [`evidence`] once for all rules; [`evaluate`] is the pure evaluation of
-//! one rule for one connection; [`check`] evaluates all of them.
+//! [`rule`] is a rule: a requirement and its scope. [`kinds`] holds the kinds of
+//! requirements, one file each, with what every `kind` provides. [`gather`]
+//! reads the [`evidence`] once for all rules; [`check`] evaluates them.
 //!
 //! Called by `report` and `cli`. Imports `audit`, `table` and `domain`.
 
 pub mod check;
-pub mod evaluate;
+mod evaluation;
 pub mod evidence;
 mod first_violation;
 mod gather;
-pub mod requirement;
+pub(crate) mod kind;
+pub mod kinds;
+pub(crate) mod parameters;
 pub mod rule;
+pub mod severity;
+pub mod values;

@@ -7,7 +7,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::requirement::{Pattern, Requirement};
+use super::kinds::Requirement;
+use super::severity::Severity;
+use super::values::Pattern;
 use crate::domain::ids::{ParseError, identifier};
 use crate::domain::{AccountId, Attributes, ConnectionArn, ProviderType, Region};
 
@@ -25,6 +27,7 @@ pub struct Rule {
     /// What to do if it is broken.
     pub remediation: Option<String>,
     /// What it demands.
+    #[serde(rename = "demand")]
     pub requirement: Requirement,
     /// Of what it demands that.
     pub scope: Scope,
@@ -41,58 +44,6 @@ identifier!(
         (1..=64).contains(&text.len()) && text.bytes().all(allowed)
     }
 );
-
-/// How bad it is if a rule is broken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// Nothing has to be done.
-    Informational,
-    /// To be dealt with some time.
-    Low,
-    /// To be planned.
-    Medium,
-    /// To be done at once.
-    High,
-    /// To be done before anything else.
-    Critical,
-}
-
-impl Severity {
-    /// All of them, the least first.
-    pub const ALL: [Self; 5] = [
-        Self::Informational,
-        Self::Low,
-        Self::Medium,
-        Self::High,
-        Self::Critical,
-    ];
-
-    /// The severity as a rule file has it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Informational => "informational",
-            Self::Low => "low",
-            Self::Medium => "medium",
-            Self::High => "high",
-            Self::Critical => "critical",
-        }
-    }
-}
-
-impl FromStr for Severity {
-    type Err = ParseError;
-
-    fn from_str(text: &str) -> Result<Self, ParseError> {
-        let found = Self::ALL.into_iter().find(|s| s.as_str() == text);
-        found.ok_or_else(|| {
-            ParseError::new(
-                text,
-                "a severity: informational, low, medium, high or critical",
-            )
-        })
-    }
-}
 
 /// A control of a standard: `NIST 800-53 CM-8`.
 #[derive(Debug, Clone, PartialEq, Eq)]

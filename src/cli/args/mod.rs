@@ -10,9 +10,9 @@ use clap::Args as ClapArgs;
 
 use super::aws::AwsArgs;
 use super::suggestions;
+pub(crate) use crate::compliance::parameters::parse_provider;
 use crate::domain::{
-    ChangeKind, Clock, ConnectionArn, ConnectionStatus, ProviderType, Region, SystemClock,
-    Timestamp,
+    ChangeKind, Clock, ConnectionArn, ConnectionStatus, Region, SystemClock, Timestamp,
 };
 use crate::lambda::config::parse_regions;
 use crate::table::name::TableName;
@@ -91,15 +91,4 @@ pub(crate) fn parse_status(text: &str) -> Result<ConnectionStatus, String> {
         return Err("is empty; should be a status such as PENDING".to_owned());
     }
     Ok(status)
-}
-
-/// A provider in any case, as the service writes it if it is known.
-pub(crate) fn parse_provider(text: &str) -> Result<ProviderType, String> {
-    if text.is_empty() {
-        return Err("is empty; should be a provider such as GitHub".to_owned());
-    }
-    let known = ProviderType::KNOWN
-        .into_iter()
-        .find(|known| known.as_str().eq_ignore_ascii_case(text));
-    Ok(known.unwrap_or_else(|| text.into()))
 }

@@ -5,15 +5,17 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
 use std::path::Path;
-use std::str::FromStr;
 
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::parse_every;
 use crate::aws::error::one_line;
 use crate::cli::error::CliError;
-use crate::compliance::requirement::{Pattern, Requirement, Span};
+use crate::compliance::kinds::Requirement;
+use crate::compliance::parameters::{
+    Parameters, RuleFileError, Texts, parse_provider, parsed, parsed_set, require_entry,
+    require_text,
+};
 use crate::compliance::rule::{Control, Exception, Rule, Scope};
 use crate::domain::ConnectionArn;
 use crate::domain::text::cut;
@@ -39,22 +41,6 @@ pub(crate) fn of_text(shown: &str, text: &str) -> Result<Vec<Rule>, String> {
 
 /// Bytes of a mistake that are told: lines of a file can have any length.
 const MISTAKE: usize = 1000;
-
-/// Something that is wrong in a file.
-struct RuleFileError {
-    /// The offset at which it stands; none if it is about the whole file.
-    at: Option<usize>,
-    problem: String,
-}
-
-impl RuleFileError {
-    fn new(at: usize, problem: impl fmt::Display) -> Self {
-        Self {
-            at: Some(at),
-            problem: problem.to_string(),
-        }
-    }
-}
 
 fn line_of(text: &str, at: usize) -> usize {
     let before = text.as_bytes().iter().take(at);
@@ -82,7 +68,7 @@ struct RuleTable {
     longer_than: Option<Spanned<String>>,
     within: Option<Spanned<String>>,
     more_than: Option<Spanned<i64>>,
-    allowed: Option<Spanned<Vec<Spanned<String>>>>,
+    allowed: Option<Texts>,
     pattern: Option<Spanned<String>>,
     scope: Option<Spanned<ScopeTable>>,
     #[serde(default)]
@@ -92,9 +78,9 @@ struct RuleTable {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ScopeTable {
-    accounts: Option<Spanned<Vec<Spanned<String>>>>,
-    regions: Option<Spanned<Vec<Spanned<String>>>>,
-    providers: Option<Spanned<Vec<Spanned<String>>>>,
+    accounts: Option<Texts>,
+    regions: Option<Texts>,
+    providers: Option<Texts>,
     names: Option<Spanned<String>>,
 }
 
@@ -146,23 +132,31 @@ fn not_a_rule_file(text: &str, error: &toml::de::Error) -> RuleFileError {
 
 fn rule(table: Spanned<RuleTable>) -> Result<Rule, RuleFileError> {
     let at = table.span().start;
-    let mut table = table.into_inner();
-    let requirement = requirement(&mut table, at)?;
+    let table = table.into_inner();
+    let mut parameters = Parameters {
+        kind: table.kind,
+        at,
+        longer_than: table.longer_than,
+        within: table.within,
+        more_than: table.more_than,
+        allowed: table.allowed,
+        pattern: table.pattern,
+    };
+    let requirement = Requirement::from_file(&mut parameters)?;
+    let kind = parameters.kind.as_ref();
     let scope_at = table.scope.as_ref().map_or(at, |scope| scope.span().start);
-    let scope = match table.scope.take() {
+    let scope = match table.scope {
         Some(scope) => self::scope(scope.into_inner())?,
         None => Scope::default(),
     };
     let narrower = scope.regions.is_some() || scope.providers.is_some() || scope.names.is_some();
     if requirement.is_about_accounts() && narrower {
-        let kind = table.kind.as_ref();
         let problem = format!("scope: kind {kind:?} is about accounts; should have accounts alone");
         return Err(RuleFileError::new(scope_at, problem));
     }
     if requirement.is_about_accounts()
         && let Some(except) = table.except.first()
     {
-        let kind = table.kind.as_ref();
         let problem = format!("except: kind {kind:?} is about accounts, not connections");
         return Err(RuleFileError::new(except.span().start, problem));
     }
@@ -179,166 +173,11 @@ fn rule(table: Spanned<RuleTable>) -> Result<Rule, RuleFileError> {
     })
 }
 
-fn requirement(table: &mut RuleTable, at: usize) -> Result<Requirement, RuleFileError> {
-    let kind = table.kind.as_ref().clone();
-    let mut parameters = Parameters {
-        kind: &kind,
-        at,
-        table,
-    };
-    let requirement = match kind.as_str() {
-        "pending" => Requirement::Pending {
-            longer_than: parameters.longer_than()?,
-        },
-        "error" => Requirement::Error {
-            longer_than: match parameters.table.longer_than {
-                Some(_) => Some(parameters.longer_than()?),
-                None => None,
-            },
-        },
-        "provider" => Requirement::Provider {
-            allowed: parameters.words(crate::cli::args::parse_provider)?,
-        },
-        "host" => Requirement::Host {
-            allowed: parameters.maybe_no_words(|text| some(text, "a host's ARN"))?,
-        },
-        "endpoint" => Requirement::Endpoint {
-            allowed: parameters.maybe_no_words(|text| some(text, "a provider's endpoint"))?,
-        },
-        "owner" => Requirement::Owner {
-            allowed: parameters.words(|text| some(text, "an owner as the service calls it"))?,
-        },
-        "account" => Requirement::Account {
-            allowed: parameters.words(str::parse)?,
-        },
-        "name" => Requirement::Name {
-            pattern: parameters.pattern()?,
-        },
-        "not-seen" => Requirement::NotSeen {
-            longer_than: parameters.longer_than()?,
-        },
-        "no-complete-run" => Requirement::NoCompleteRun {
-            longer_than: parameters.longer_than()?,
-        },
-        "deleted" => Requirement::Deleted {
-            within: parameters.within()?,
-        },
-        "status-changes" => Requirement::StatusChanges {
-            more_than: parameters.more_than()?,
-            within: parameters.within()?,
-        },
-        "shared" => Requirement::Shared,
-        "unknown-value" => Requirement::UnknownValue,
-        other => {
-            let kinds = Requirement::KINDS.join(", ");
-            let problem = format!("kind: {other:?} is none; should be one of {kinds}");
-            return Err(RuleFileError::new(
-                parameters.table.kind.span().start,
-                problem,
-            ));
-        }
-    };
-    parameters.none_left()?;
-    Ok(requirement)
-}
-
-/// The parameters of a rule's kind, each taken once.
-struct Parameters<'a> {
-    kind: &'a str,
-    at: usize,
-    table: &'a mut RuleTable,
-}
-
-impl Parameters<'_> {
-    fn missing(&self, key: &str, example: &str) -> RuleFileError {
-        let problem = format!(
-            "kind {:?} needs {key}; should have one such as {example}",
-            self.kind
-        );
-        RuleFileError::new(self.at, problem)
-    }
-
-    fn longer_than(&mut self) -> Result<Span, RuleFileError> {
-        let given = self.table.longer_than.take();
-        let given = given.ok_or_else(|| self.missing("longer_than", "longer_than = \"7d\""))?;
-        span("longer_than", &given)
-    }
-
-    fn within(&mut self) -> Result<Span, RuleFileError> {
-        let given = self.table.within.take();
-        let given = given.ok_or_else(|| self.missing("within", "within = \"7d\""))?;
-        span("within", &given)
-    }
-
-    fn more_than(&mut self) -> Result<u32, RuleFileError> {
-        let given = self.table.more_than.take();
-        let given = given.ok_or_else(|| self.missing("more_than", "more_than = 3"))?;
-        u32::try_from(*given.as_ref()).map_err(|_| {
-            let problem = format!(
-                "more_than: {} is not a number of changes such as 3",
-                given.as_ref()
-            );
-            RuleFileError::new(given.span().start, problem)
-        })
-    }
-
-    fn pattern(&mut self) -> Result<Pattern, RuleFileError> {
-        let given = self.table.pattern.take();
-        let given = given.ok_or_else(|| self.missing("pattern", "pattern = \"team-[a-z]+\""))?;
-        parsed("pattern", &given)
-    }
-
-    fn words<T: Ord, E: fmt::Display>(
-        &mut self,
-        parse: impl Fn(&str) -> Result<T, E>,
-    ) -> Result<BTreeSet<T>, RuleFileError> {
-        let given = self.allowed()?;
-        not_empty("allowed", &given)?;
-        set("allowed", &given, parse)
-    }
-
-    /// None allowed is a demand, too.
-    fn maybe_no_words<T: Ord, E: fmt::Display>(
-        &mut self,
-        parse: impl Fn(&str) -> Result<T, E>,
-    ) -> Result<BTreeSet<T>, RuleFileError> {
-        set("allowed", &self.allowed()?, parse)
-    }
-
-    fn allowed(&mut self) -> Result<Spanned<Vec<Spanned<String>>>, RuleFileError> {
-        let given = self.table.allowed.take();
-        given.ok_or_else(|| self.missing("allowed", "allowed = [\"…\"]"))
-    }
-
-    /// What this kind does not have must not look as if it did something.
-    fn none_left(&self) -> Result<(), RuleFileError> {
-        let table = &*self.table;
-        let left = [
-            ("longer_than", table.longer_than.as_ref().map(Spanned::span)),
-            ("within", table.within.as_ref().map(Spanned::span)),
-            ("more_than", table.more_than.as_ref().map(Spanned::span)),
-            ("allowed", table.allowed.as_ref().map(Spanned::span)),
-            ("pattern", table.pattern.as_ref().map(Spanned::span)),
-        ];
-        for (key, span) in left {
-            if let Some(span) = span {
-                let problem = format!("kind {:?} has no {key}; should be without", self.kind);
-                return Err(RuleFileError::new(span.start, problem));
-            }
-        }
-        Ok(())
-    }
-}
-
 fn scope(table: ScopeTable) -> Result<Scope, RuleFileError> {
     Ok(Scope {
         accounts: maybe_set("accounts", table.accounts.as_ref(), str::parse)?,
         regions: maybe_set("regions", table.regions.as_ref(), str::parse)?,
-        providers: maybe_set(
-            "providers",
-            table.providers.as_ref(),
-            crate::cli::args::parse_provider,
-        )?,
+        providers: maybe_set("providers", table.providers.as_ref(), parse_provider)?,
         names: match &table.names {
             Some(names) => Some(parsed("names", names)?),
             None => None,
@@ -353,41 +192,20 @@ fn exception(table: Spanned<ExceptionTable>) -> Result<Exception, RuleFileError>
         let at = table.connection.span().start;
         RuleFileError::new(at, format!("connection: {problem}"))
     };
-    some(connection, "a connection's ARN or name").map_err(wrong)?;
+    require_text(connection, "a connection's ARN or name").map_err(wrong)?;
     // One with a slip in it would except nothing.
     if connection.starts_with("arn:") {
         let arn: Result<ConnectionArn, _> = connection.parse();
         arn.map_err(|malformed| wrong(malformed.to_string()))?;
     }
-    let reason = some(table.reason.as_ref(), "why it may break the rule").map_err(|problem| {
-        RuleFileError::new(table.reason.span().start, format!("reason: {problem}"))
-    })?;
+    let reason =
+        require_text(table.reason.as_ref(), "why it may break the rule").map_err(|problem| {
+            RuleFileError::new(table.reason.span().start, format!("reason: {problem}"))
+        })?;
     Ok(Exception {
         connection: connection.as_str().into(),
         reason,
     })
-}
-
-/// A text that says something.
-fn some(text: &str, what: &str) -> Result<Box<str>, String> {
-    if text.trim().is_empty() {
-        return Err(format!("is empty; should be {what}"));
-    }
-    Ok(text.into())
-}
-
-fn span(key: &str, given: &Spanned<String>) -> Result<Span, RuleFileError> {
-    let problem = |problem| RuleFileError::new(given.span().start, format!("{key}: {problem}"));
-    let millis = parse_every(given.as_ref()).map_err(problem)?;
-    Span::from_millis(millis).ok_or_else(|| problem("is no time".to_owned()))
-}
-
-fn parsed<T: FromStr<Err: fmt::Display>>(
-    key: &str,
-    given: &Spanned<String>,
-) -> Result<T, RuleFileError> {
-    let parsed = given.as_ref().parse();
-    parsed.map_err(|error| RuleFileError::new(given.span().start, format!("{key}: {error}")))
 }
 
 fn controls(given: &[Spanned<String>]) -> Result<Vec<Control>, RuleFileError> {
@@ -396,33 +214,12 @@ fn controls(given: &[Spanned<String>]) -> Result<Vec<Control>, RuleFileError> {
 
 fn maybe_set<T: Ord, E: fmt::Display>(
     key: &str,
-    given: Option<&Spanned<Vec<Spanned<String>>>>,
+    given: Option<&Texts>,
     parse: impl Fn(&str) -> Result<T, E>,
 ) -> Result<Option<BTreeSet<T>>, RuleFileError> {
     let Some(given) = given else {
         return Ok(None);
     };
-    not_empty(key, given)?;
-    set(key, given, parse).map(Some)
-}
-
-/// An empty list is a slip: nothing would be allowed, or meant.
-fn not_empty(key: &str, given: &Spanned<Vec<Spanned<String>>>) -> Result<(), RuleFileError> {
-    if given.as_ref().is_empty() {
-        let problem = format!("{key}: is empty; should have something on it");
-        return Err(RuleFileError::new(given.span().start, problem));
-    }
-    Ok(())
-}
-
-fn set<T: Ord, E: fmt::Display>(
-    key: &str,
-    given: &Spanned<Vec<Spanned<String>>>,
-    parse: impl Fn(&str) -> Result<T, E>,
-) -> Result<BTreeSet<T>, RuleFileError> {
-    let entry = |text: &Spanned<String>| {
-        let parsed = parse(text.as_ref());
-        parsed.map_err(|error| RuleFileError::new(text.span().start, format!("{key}: {error}")))
-    };
-    given.as_ref().iter().map(entry).collect()
+    require_entry(key, given)?;
+    parsed_set(key, given, parse).map(Some)
 }

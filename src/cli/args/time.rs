@@ -1,5 +1,6 @@
 //! Times as people give them: a date, a time, or how long ago.
 
+use crate::compliance::values::parse_millis;
 use crate::domain::Timestamp;
 use crate::domain::ids::ParseError;
 
@@ -25,18 +26,7 @@ pub(crate) fn parse(text: &str, now: Timestamp) -> Result<Timestamp, String> {
 
 /// A span in milliseconds.
 pub(crate) fn span(text: &str) -> Option<i64> {
-    const MINUTE: i64 = 60_000;
-    let unit = match text.chars().last()? {
-        'm' => MINUTE,
-        'h' => 60 * MINUTE,
-        'd' => 24 * 60 * MINUTE,
-        'w' => 7 * 24 * 60 * MINUTE,
-        _ => return None,
-    };
-    let number = &text[..text.len() - 1];
-    let digits = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
-    digits.then_some(())?;
-    number.parse::<i64>().ok()?.checked_mul(unit)
+    parse_millis(text)
 }
 
 #[cfg(test)]

@@ -14,8 +14,13 @@ use codeconnections_inventory::audit::Audit;
 use codeconnections_inventory::aws::Meter;
 use codeconnections_inventory::compliance::check::Verdict;
 use codeconnections_inventory::compliance::evidence::Moment;
-use codeconnections_inventory::compliance::requirement::{Requirement, Span};
-use codeconnections_inventory::compliance::rule::{Rule, Scope, Severity};
+use codeconnections_inventory::compliance::kinds::{
+    Deleted, Error, NoCompleteRun, NotSeen, Pending, Requirement, Shared, StatusChanges,
+    UnknownValue,
+};
+use codeconnections_inventory::compliance::rule::{Rule, Scope};
+use codeconnections_inventory::compliance::severity::Severity;
+use codeconnections_inventory::compliance::values::Span;
 use codeconnections_inventory::domain::{AccountId, Timestamp};
 use codeconnections_inventory::table::{codec, keys};
 use serde_json::{Value, json};
@@ -691,11 +696,15 @@ async fn now_is_judged_by_the_snapshots_to_the_millisecond() {
     judged.env.run().await; // 11:00
     judged.env.run().await; // 12:00
     let audit = judged.env.audit();
-    let not_seen = || Requirement::NotSeen {
-        longer_than: hours(2),
+    let not_seen = || {
+        Requirement::NotSeen(NotSeen {
+            longer_than: hours(2),
+        })
     };
-    let pending = || Requirement::Pending {
-        longer_than: hours(2),
+    let pending = || {
+        Requirement::Pending(Pending {
+            longer_than: hours(2),
+        })
     };
     for (requirement, now, verdict) in [
         (not_seen(), "14:00:00", Verdict::Pass),
@@ -986,47 +995,53 @@ async fn only_what_the_rules_need_is_read_and_nothing_is_scanned() {
         assert_eq!(check_report.rules.len(), rules.len());
         meter.requests().read
     };
-    let runs = || Requirement::NoCompleteRun {
-        longer_than: hours(2),
+    let runs = || {
+        Requirement::NoCompleteRun(NoCompleteRun {
+            longer_than: hours(2),
+        })
     };
     let basis = requests(vec![runs()], Moment::Now).await;
     // The connections, once for however many rules.
     assert_eq!(
-        requests(vec![Requirement::Shared], Moment::Now).await,
+        requests(vec![Requirement::Shared(Shared)], Moment::Now).await,
         basis + 1
     );
     let several = vec![
         runs(),
-        Requirement::Shared,
-        Requirement::UnknownValue,
-        Requirement::Error { longer_than: None },
+        Requirement::Shared(Shared),
+        Requirement::UnknownValue(UnknownValue),
+        Requirement::Error(Error { longer_than: None }),
     ];
     assert_eq!(requests(several, Moment::Now).await, basis + 1);
-    let seen = || Requirement::NotSeen {
-        longer_than: hours(2),
+    let seen = || {
+        Requirement::NotSeen(NotSeen {
+            longer_than: hours(2),
+        })
     };
     assert_eq!(requests(vec![seen()], Moment::Now).await, basis + 1);
     // The changes, only if it is not clear without them.
-    let pending = |n| Requirement::Pending {
-        longer_than: hours(n),
+    let pending = |n| {
+        Requirement::Pending(Pending {
+            longer_than: hours(n),
+        })
     };
     assert_eq!(requests(vec![pending(2)], Moment::Now).await, basis + 2);
-    let minute = Requirement::Pending {
+    let minute = Requirement::Pending(Pending {
         longer_than: Span::from_millis(60_000).expect("a span"),
-    };
+    });
     assert_eq!(requests(vec![minute], Moment::Now).await, basis + 1);
     // Once, and the first run, for what reaches back.
-    let back = || Requirement::Deleted { within: hours(1) };
-    let often = Requirement::StatusChanges {
+    let back = || Requirement::Deleted(Deleted { within: hours(1) });
+    let often = Requirement::StatusChanges(StatusChanges {
         more_than: 1,
         within: hours(2),
-    };
+    });
     assert_eq!(
         requests(vec![back(), often, pending(2)], Moment::Now).await,
         basis + 3
     );
     assert_eq!(
-        requests(vec![Requirement::Shared], Moment::AsOf).await,
+        requests(vec![Requirement::Shared(Shared)], Moment::AsOf).await,
         basis + 1
     );
     // A rule about no account that is there reads nothing of it.
@@ -1035,7 +1050,7 @@ async fn only_what_the_rules_need_is_read_and_nothing_is_scanned() {
             accounts: Some([OTHER_ACCOUNT.parse::<AccountId>().expect("an id")].into()),
             ..Scope::default()
         },
-        ..rule(Requirement::Shared)
+        ..rule(Requirement::Shared(Shared))
     };
     let meter = Arc::new(Meter::default());
     let audit = Audit::new(judged.env.table.metered(Arc::clone(&meter)));

@@ -9,7 +9,7 @@ use crate::support::ccinv::{Ccinv, Done};
 use crate::support::python::{fine, python};
 use crate::support::scripted_service::{Script, arn, entry, last};
 use crate::support::test_env::{ACCOUNT, HOUR, REGION, TestEnv, run};
-use codeconnections_inventory::compliance::requirement::Requirement;
+use codeconnections_inventory::compliance::kinds::Requirement;
 use codeconnections_inventory::output::ocsf::SCHEMA_VERSION;
 use serde_json::{Value, json};
 

@@ -4,7 +4,7 @@
 
 use crate::cli::error::CliError;
 use crate::compliance::check::{AccountResult, CheckReport, CheckedRule, Verdict};
-use crate::compliance::{evidence, rule};
+use crate::compliance::{evidence, rule, severity};
 use crate::domain::{AccountId, ConnectionArn, Timestamp};
 use crate::output::escape::safe_json;
 use crate::output::ocsf;
@@ -134,12 +134,12 @@ fn line(
     Ok(safe_json(&json))
 }
 
-fn severity(severity: rule::Severity) -> ocsf::Severity {
+fn severity(severity: severity::Severity) -> ocsf::Severity {
     match severity {
-        rule::Severity::Informational => ocsf::Severity::Informational,
-        rule::Severity::Low => ocsf::Severity::Low,
-        rule::Severity::Medium => ocsf::Severity::Medium,
-        rule::Severity::High => ocsf::Severity::High,
-        rule::Severity::Critical => ocsf::Severity::Critical,
+        severity::Severity::Informational => ocsf::Severity::Informational,
+        severity::Severity::Low => ocsf::Severity::Low,
+        severity::Severity::Medium => ocsf::Severity::Medium,
+        severity::Severity::High => ocsf::Severity::High,
+        severity::Severity::Critical => ocsf::Severity::Critical,
     }
 }

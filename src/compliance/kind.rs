@@ -1,0 +1,119 @@
+//! What every kind of rule provides.
+
+use std::fmt;
+
+use super::evaluation::Evaluation;
+use super::evidence::{Evidence, GapKind};
+use super::parameters::{Parameters, RuleFileError};
+use super::severity::Severity;
+use super::values::Span;
+use crate::audit::ConnectionRow;
+use crate::domain::Timestamp;
+
+/// A kind of rule, with its parameters. `Display` writes the requirement as a
+/// sentence: the default title of a rule.
+pub(crate) trait Kind: fmt::Display {
+    /// Returns what a rule from the command line has besides its requirement.
+    fn defaults(&self) -> Defaults;
+
+    /// Returns true if the rule can't be fully evaluated because of this gap.
+    fn is_blocked_by(&self, gap: &GapKind) -> bool;
+}
+
+/// A kind that is evaluated for each connection.
+pub(crate) trait ConnectionKind: Kind {
+    /// Returns what of a connection it evaluates.
+    fn aspect(&self) -> Aspect;
+
+    /// Returns what it needs besides the connections, which are read already.
+    fn needs(&self, evidence: &Evidence) -> Needs;
+
+    /// Evaluates one connection.
+    fn evaluate(&self, row: &ConnectionRow, evidence: &Evidence) -> Evaluation;
+}
+
+/// A kind that is evaluated once for an account.
+pub(crate) trait AccountKind: Kind {
+    /// Evaluates the account.
+    fn evaluate(&self, evidence: &Evidence) -> Evaluation;
+}
+
+/// Where rules of a kind come from.
+pub(crate) trait FromInput: Sized {
+    /// Its options of `ccinv check`.
+    type Flags: clap::Args + Default + fmt::Debug;
+
+    /// Reads its parameters from a rule file.
+    ///
+    /// # Errors
+    /// The first parameter that is missing or invalid.
+    fn from_file(parameters: &mut Parameters) -> Result<Self, RuleFileError>;
+
+    /// Returns the rules that options ask for, each with its id: the name of
+    /// the option.
+    fn from_flags(flags: &Self::Flags) -> Vec<(&'static str, Self)>;
+}
+
+/// A kind, by what it is evaluated for.
+pub(crate) enum KindRef<'a> {
+    /// Each connection.
+    Connection(&'a dyn ConnectionKind),
+    /// The account.
+    Account(&'a dyn AccountKind),
+}
+
+impl KindRef<'_> {
+    /// Returns true if the rule can't be fully evaluated because of this gap.
+    pub(crate) fn is_blocked_by(&self, gap: &GapKind) -> bool {
+        match self {
+            Self::Connection(kind) => kind.is_blocked_by(gap),
+            Self::Account(kind) => kind.is_blocked_by(gap),
+        }
+    }
+}
+
+/// What of a connection a kind evaluates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Aspect {
+    /// Its attributes, whatever the time: its changes show since when it
+    /// violates the requirement.
+    Attributes,
+    /// Its state at the time.
+    State,
+    /// Its changes in the last `within`. Deleted connections are included.
+    Changes {
+        /// How far back.
+        within: Span,
+    },
+}
+
+/// What a kind needs besides the connections.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Needs {
+    /// The changes from here on.
+    pub(crate) changes_since: Option<Timestamp>,
+    /// The runs from here on.
+    pub(crate) runs_since: Option<Timestamp>,
+    /// When the record begins.
+    pub(crate) start_of_record: bool,
+}
+
+/// What a rule from the command line has besides its requirement.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Defaults {
+    pub(crate) severity: Severity,
+    /// The controls that it supports.
+    pub(crate) controls: &'static [&'static str],
+    pub(crate) remediation: Option<&'static str>,
+}
+
+/// Controls of standards.
+pub(crate) mod control {
+    pub(crate) const CM_3: &str = "NIST 800-53 CM-3";
+    pub(crate) const CM_8: &str = "NIST 800-53 CM-8";
+    pub(crate) const PCI: &str = "PCI DSS 4.0 12.5.1";
+    pub(crate) const ISO: &str = "ISO 27001:2022 A.5.9";
+    pub(crate) const CC6_1: &str = "SOC 2 CC6.1";
+    pub(crate) const CC7_2: &str = "SOC 2 CC7.2";
+    pub(crate) const CC8_1: &str = "SOC 2 CC8.1";
+}

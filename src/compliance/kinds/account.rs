@@ -1,0 +1,84 @@
+//! Only allowed accounts are recorded.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::compliance::evaluation::{Evaluation, Violation};
+use crate::compliance::evidence::{Evidence, GapKind};
+use crate::compliance::kind::{AccountKind, Defaults, FromInput, Kind, control};
+use crate::compliance::parameters::{Parameters, RuleFileError};
+use crate::compliance::severity::Severity;
+use crate::compliance::values::one_of;
+use crate::domain::AccountId;
+
+/// Only these accounts are recorded.
+#[derive(Debug, Clone, Serialize)]
+pub struct Account {
+    /// The allowed accounts.
+    pub allowed: BTreeSet<AccountId>,
+}
+
+/// The options of this kind.
+#[derive(Debug, Default, clap::Args)]
+#[group(skip)]
+pub(crate) struct Flags {
+    /// Only these accounts are recorded
+    #[arg(long, value_name = "IDS", value_delimiter = ',')]
+    allow_account: Vec<AccountId>,
+}
+
+impl FromInput for Account {
+    type Flags = Flags;
+
+    fn from_file(parameters: &mut Parameters) -> Result<Self, RuleFileError> {
+        Ok(Self {
+            allowed: parameters.allowed(str::parse)?,
+        })
+    }
+
+    fn from_flags(flags: &Flags) -> Vec<(&'static str, Self)> {
+        if flags.allow_account.is_empty() {
+            return Vec::new();
+        }
+        let allowed = flags.allow_account.iter().cloned().collect();
+        vec![("allow-account", Self { allowed })]
+    }
+}
+
+impl Kind for Account {
+    fn defaults(&self) -> Defaults {
+        Defaults {
+            severity: Severity::High,
+            controls: &[control::CM_8, control::PCI],
+            remediation: None,
+        }
+    }
+
+    fn is_blocked_by(&self, gap: &GapKind) -> bool {
+        *gap == GapKind::Record
+    }
+}
+
+impl AccountKind for Account {
+    fn evaluate(&self, evidence: &Evidence) -> Evaluation {
+        let account = &evidence.account;
+        // BASIS
+        if self.allowed.contains(account) || evidence.basis.is_none() {
+            return Evaluation::Compliant;
+        }
+        Evaluation::NonCompliant(Violation {
+            message: format!("account {account} is recorded and not on the list"),
+            since: None,
+            evidence: evidence.last_run_key().into_iter().collect(),
+        })
+    }
+}
+
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let allowed = one_of(&self.allowed);
+        write!(f, "only these accounts are recorded: {allowed}")
+    }
+}

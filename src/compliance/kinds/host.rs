@@ -1,0 +1,115 @@
+//! Each connection with a host has an allowed one.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::audit::ConnectionRow;
+use crate::compliance::evaluation::{Evaluation, blocks_connections, provider, text};
+use crate::compliance::evidence::{Evidence, GapKind};
+use crate::compliance::kind::{Aspect, ConnectionKind, Defaults, FromInput, Kind, Needs, control};
+use crate::compliance::parameters::{Parameters, RuleFileError, require_text};
+use crate::compliance::severity::Severity;
+use crate::compliance::values::one_of;
+use crate::domain::ProviderType;
+
+/// Each connection with a host has one of these.
+#[derive(Debug, Clone, Serialize)]
+pub struct Host {
+    /// The allowed ones, as the service reports them; none if it is empty.
+    pub allowed: BTreeSet<Box<str>>,
+}
+
+/// The options of this kind.
+#[derive(Debug, Default, clap::Args)]
+#[group(skip)]
+pub(crate) struct Flags {
+    /// Each connection with a host goes through one of these
+    #[arg(long, value_name = "ARNS", value_delimiter = ',')]
+    allow_host: Vec<String>,
+}
+
+impl FromInput for Host {
+    type Flags = Flags;
+
+    fn from_file(parameters: &mut Parameters) -> Result<Self, RuleFileError> {
+        Ok(Self {
+            allowed: parameters.allowed_or_none(|text| require_text(text, "a host's ARN"))?,
+        })
+    }
+
+    fn from_flags(flags: &Flags) -> Vec<(&'static str, Self)> {
+        if flags.allow_host.is_empty() {
+            return Vec::new();
+        }
+        let allowed = flags
+            .allow_host
+            .iter()
+            .map(|host| host.as_str().into())
+            .collect();
+        vec![("allow-host", Self { allowed })]
+    }
+}
+
+impl Kind for Host {
+    fn defaults(&self) -> Defaults {
+        Defaults {
+            severity: Severity::High,
+            controls: &[control::CM_8, control::CC6_1],
+            remediation: None,
+        }
+    }
+
+    fn is_blocked_by(&self, gap: &GapKind) -> bool {
+        blocks_connections(gap)
+    }
+}
+
+impl ConnectionKind for Host {
+    fn aspect(&self) -> Aspect {
+        Aspect::Attributes
+    }
+
+    fn needs(&self, _: &Evidence) -> Needs {
+        Needs::default()
+    }
+
+    fn evaluate(&self, row: &ConnectionRow, _: &Evidence) -> Evaluation {
+        if let Some(host) = text(row.host_arn.as_deref()) {
+            if self.allowed.contains(host) {
+                return Evaluation::Compliant;
+            }
+            let message = format!("host {host:?} is not on the list");
+            return Evaluation::violating_value(row, message);
+        }
+        match provider(row) {
+            Some(
+                ProviderType::Bitbucket
+                | ProviderType::GitHub
+                | ProviderType::GitHubEnterpriseCloudDataResidency
+                | ProviderType::GitLab
+                | ProviderType::AzureDevOps,
+            ) => Evaluation::Compliant,
+            Some(
+                provider @ (ProviderType::GitHubEnterpriseServer
+                | ProviderType::GitLabSelfManaged
+                | ProviderType::Other(_)),
+            ) => Evaluation::insufficient(format!(
+                "no host is reported, and provider {:?} may have one",
+                provider.as_str()
+            )),
+            None => Evaluation::insufficient("neither host nor provider is reported"),
+        }
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.allowed.is_empty() {
+            return f.write_str("no connection goes through a host");
+        }
+        let allowed = one_of(&self.allowed);
+        write!(f, "each connection's host, if any, is {allowed}")
+    }
+}

@@ -1,0 +1,67 @@
+//! How long a connection is in a status: shared by the kinds about a status.
+
+use crate::audit::ConnectionRow;
+use crate::compliance::evaluation::{Evaluation, status};
+use crate::compliance::evidence::Evidence;
+use crate::compliance::kind::Needs;
+use crate::compliance::values::Span;
+use crate::domain::{Change, ChangeKind, ConnectionStatus};
+
+/// Returns the changes needed to tell how long connections are in `unwanted`:
+/// none if all of them are in it for long enough anyway.
+pub(super) fn changes_needed(
+    unwanted: &ConnectionStatus,
+    longer_than: Span,
+    evidence: &Evidence,
+) -> Needs {
+    let at = evidence.moment.at();
+    let young = evidence.connections.iter().any(|row| {
+        row.deleted_at.is_none()
+            && row.connection_status.as_ref() == Some(unwanted)
+            && !longer_than.is_over(row.status_since, at)
+    });
+    Needs {
+        changes_since: young.then(|| longer_than.before(at)),
+        ..Needs::default()
+    }
+}
+
+/// Evaluates whether a connection is in `unwanted` (for longer than that).
+pub(super) fn evaluate_status(
+    row: &ConnectionRow,
+    unwanted: &ConnectionStatus,
+    longer_than: Option<Span>,
+    evidence: &Evidence,
+) -> Evaluation {
+    let at = evidence.moment.at();
+    match status(row) {
+        None => return Evaluation::insufficient("no status is reported"),
+        Some(status) if status != unwanted => return Evaluation::Compliant,
+        Some(_) => {}
+    }
+    let since = row.status_since;
+    let Some(limit) = longer_than else {
+        let message = format!("is in {unwanted} since {since}");
+        return Evaluation::violation_since(since, message);
+    };
+    if limit.is_over(since, at) {
+        let message = format!("is {unwanted} since {since}: for longer than {limit}");
+        return Evaluation::violation_since(since, message);
+    }
+    // It may have been in the status before it was first observed in it.
+    let began = |change: &&Change| change.kind.starts_status() && change.observed_at == since;
+    let Some(change) = evidence.changes_of(row).iter().rev().find(began) else {
+        return Evaluation::insufficient(format!(
+            "is {unwanted}, and the change that says since when can't be read"
+        ));
+    };
+    match change.previously_seen_at {
+        Some(earlier) if !limit.is_over(earlier, at) => Evaluation::Compliant,
+        Some(earlier) => Evaluation::insufficient(format!(
+            "became {unwanted} between {earlier} and {since}: whether longer than {limit} ago is not known"
+        )),
+        None => Evaluation::insufficient(format!(
+            "was {unwanted} when it was first looked for, at {since}: since when is not known"
+        )),
+    }
+}

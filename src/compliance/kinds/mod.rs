@@ -1,0 +1,164 @@
+//! The kinds of rules, each in its own file.
+//!
+//! A new kind is a file here, its `mod`, and its line in the table below. What
+//! it lacks is a compile error. `docs/rules.sample.toml` explains each kind; a
+//! test compares them.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::kind::{Defaults, FromInput, KindRef};
+use super::parameters::{Parameters, RuleFileError};
+
+mod account;
+mod deleted;
+mod endpoint;
+mod error;
+mod host;
+mod in_status;
+mod lately;
+mod name;
+mod no_complete_run;
+mod not_seen;
+mod owner;
+mod pending;
+mod provider;
+mod shared;
+mod status_changes;
+mod unknown_value;
+
+pub use account::Account;
+pub use deleted::Deleted;
+pub use endpoint::Endpoint;
+pub use error::Error;
+pub use host::Host;
+pub use name::Name;
+pub use no_complete_run::NoCompleteRun;
+pub use not_seen::NotSeen;
+pub use owner::Owner;
+pub use pending::Pending;
+pub use provider::Provider;
+pub use shared::Shared;
+pub use status_changes::StatusChanges;
+pub use unknown_value::UnknownValue;
+
+/// Dispatches to the kinds. Each has its field of the options, its type, its
+/// name in a rule file, and what it is evaluated for.
+macro_rules! kinds {
+    ($($field:ident: $kind:ident = $name:literal for each $subject:ident,)+) => {
+        /// What a rule requires: its kind, with parameters.
+        #[derive(Debug, Clone, Serialize)]
+        #[serde(tag = "kind")]
+        pub enum Requirement {
+            $(
+                #[doc = concat!("A rule of kind `", $name, "`.")]
+                #[serde(rename = $name)]
+                $kind($kind),
+            )+
+        }
+
+        impl Requirement {
+            /// The kinds, as rule files name them.
+            pub const KINDS: [&str; [$($name),+].len()] = [$($name),+];
+
+            /// Reads the parameters of a rule in a file.
+            pub(crate) fn from_file(parameters: &mut Parameters) -> Result<Self, RuleFileError> {
+                let requirement = match parameters.kind.as_ref().as_str() {
+                    $($name => Self::$kind($kind::from_file(parameters)?),)+
+                    _ => return Err(unknown_kind(parameters)),
+                };
+                parameters.require_all_taken()?;
+                Ok(requirement)
+            }
+
+            /// Returns the kind, by what it is evaluated for.
+            pub(crate) fn kind(&self) -> KindRef<'_> {
+                match self {
+                    $(Self::$kind(kind) => KindRef::$subject(kind),)+
+                }
+            }
+        }
+
+        $(
+            impl From<$kind> for Requirement {
+                fn from(kind: $kind) -> Self {
+                    Self::$kind(kind)
+                }
+            }
+        )+
+
+        impl fmt::Display for Requirement {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {
+                    $(Self::$kind(kind) => kind.fmt(f),)+
+                }
+            }
+        }
+
+        /// The options of all kinds.
+        #[derive(Debug, Default, clap::Args)]
+        #[group(skip)]
+        pub(crate) struct KindFlags {
+            $(
+                #[command(flatten)]
+                $field: <$kind as FromInput>::Flags,
+            )+
+        }
+
+        impl KindFlags {
+            /// Returns the requirements that were given, each with the id of
+            /// its rule: the name of the option.
+            pub(crate) fn requirements(&self) -> Vec<(&'static str, Requirement)> {
+                let mut given = Vec::new();
+                $(
+                    let of_kind = $kind::from_flags(&self.$field).into_iter();
+                    given.extend(of_kind.map(|(id, kind)| (id, kind.into())));
+                )+
+                given
+            }
+        }
+    };
+}
+
+kinds! {
+    pending: Pending = "pending" for each Connection,
+    error: Error = "error" for each Connection,
+    provider: Provider = "provider" for each Connection,
+    host: Host = "host" for each Connection,
+    endpoint: Endpoint = "endpoint" for each Connection,
+    owner: Owner = "owner" for each Connection,
+    account: Account = "account" for each Account,
+    name: Name = "name" for each Connection,
+    not_seen: NotSeen = "not-seen" for each Connection,
+    no_complete_run: NoCompleteRun = "no-complete-run" for each Account,
+    deleted: Deleted = "deleted" for each Connection,
+    status_changes: StatusChanges = "status-changes" for each Connection,
+    shared: Shared = "shared" for each Connection,
+    unknown_value: UnknownValue = "unknown-value" for each Connection,
+}
+
+impl Requirement {
+    /// Returns what a rule from the command line has besides.
+    pub(crate) fn defaults(&self) -> Defaults {
+        match self.kind() {
+            KindRef::Connection(kind) => kind.defaults(),
+            KindRef::Account(kind) => kind.defaults(),
+        }
+    }
+
+    /// Returns true if it is evaluated once for an account.
+    pub fn is_about_accounts(&self) -> bool {
+        matches!(self.kind(), KindRef::Account(_))
+    }
+}
+
+fn unknown_kind(parameters: &Parameters) -> RuleFileError {
+    let kind = &parameters.kind;
+    let problem = format!(
+        "kind: {:?} is none; should be one of {}",
+        kind.as_ref(),
+        Requirement::KINDS.join(", ")
+    );
+    RuleFileError::new(kind.span().start, problem)
+}

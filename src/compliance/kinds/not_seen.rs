@@ -1,0 +1,139 @@
+//! Each connection was seen lately.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::audit::ConnectionRow;
+use crate::audit::timeline::observed_at;
+use crate::compliance::evaluation::{Evaluation, Violation, blocks_connections};
+use crate::compliance::evidence::{Evidence, GapKind, Moment};
+use crate::compliance::kind::{Aspect, ConnectionKind, Defaults, FromInput, Kind, Needs, control};
+use crate::compliance::parameters::{Parameters, RuleFileError};
+use crate::compliance::severity::Severity;
+use crate::compliance::values::Span;
+
+/// Each connection was seen no longer ago than this.
+#[derive(Debug, Clone, Serialize)]
+pub struct NotSeen {
+    /// The longest time without being seen.
+    pub longer_than: Span,
+}
+
+/// The options of this kind.
+#[derive(Debug, Default, clap::Args)]
+#[group(skip)]
+pub(crate) struct Flags {
+    /// Each connection was seen in this span
+    #[arg(long, value_name = "SPAN")]
+    not_seen_for: Option<Span>,
+}
+
+impl FromInput for NotSeen {
+    type Flags = Flags;
+
+    fn from_file(parameters: &mut Parameters) -> Result<Self, RuleFileError> {
+        Ok(Self {
+            longer_than: parameters.longer_than()?,
+        })
+    }
+
+    fn from_flags(flags: &Flags) -> Vec<(&'static str, Self)> {
+        let given = flags.not_seen_for.into_iter();
+        given
+            .map(|longer_than| ("not-seen-for", Self { longer_than }))
+            .collect()
+    }
+}
+
+impl Kind for NotSeen {
+    fn defaults(&self) -> Defaults {
+        Defaults {
+            severity: Severity::Medium,
+            controls: &[control::CM_8, control::PCI, control::ISO],
+            remediation: Some("See with `ccinv runs` what was not listed, and why."),
+        }
+    }
+
+    fn is_blocked_by(&self, gap: &GapKind) -> bool {
+        match gap {
+            // A connection that no run has seen yet can't be overdue.
+            GapKind::Region(_) => false,
+            GapKind::Runs => true,
+            gap => blocks_connections(gap),
+        }
+    }
+}
+
+impl ConnectionKind for NotSeen {
+    fn aspect(&self) -> Aspect {
+        Aspect::State
+    }
+
+    /// When a connection was last seen by an earlier time follows only from
+    /// the runs.
+    fn needs(&self, evidence: &Evidence) -> Needs {
+        Needs {
+            runs_since: match evidence.moment {
+                Moment::Now(_) => None,
+                Moment::AsOf(at) => Some(self.longer_than.before(at)),
+            },
+            ..Needs::default()
+        }
+    }
+
+    fn evaluate(&self, row: &ConnectionRow, evidence: &Evidence) -> Evaluation {
+        let (longer_than, at) = (self.longer_than, evidence.moment.at());
+        match (evidence.moment, row.last_seen_at) {
+            (Moment::Now(_), Some(seen)) if longer_than.is_over(seen, at) => {
+                let message =
+                    format!("was last seen at {seen}: longer than {longer_than} before {at}");
+                Evaluation::violation_since(seen, message)
+            }
+            (Moment::Now(_), Some(_)) => Evaluation::Compliant,
+            (Moment::Now(_), None) => {
+                Evaluation::insufficient("when it was last seen is not recorded")
+            }
+            (Moment::AsOf(_), _) => self.evaluate_by_runs(row, evidence),
+        }
+    }
+}
+
+impl NotSeen {
+    /// Evaluates by the runs before an earlier time. A run that listed the
+    /// regions of the connection completely, and wrote everything, either saw
+    /// it or recorded its deletion.
+    fn evaluate_by_runs(&self, row: &ConnectionRow, evidence: &Evidence) -> Evaluation {
+        let (longer_than, at) = (self.longer_than, evidence.moment.at());
+        let limit = longer_than.before(at);
+        let listed_in = evidence.listed_in.get(&row.connection_arn);
+        let listed_in = listed_in.map_or(&[][..], Vec::as_slice);
+        let observed = observed_at(&row.connection_arn, listed_in, &evidence.runs);
+        let seen = observed.into_iter().chain([row.status_since]).max();
+        if seen.is_some_and(|seen| !longer_than.is_over(seen, at)) {
+            return Evaluation::Compliant;
+        }
+        match evidence.saw_something {
+            Some(run) => Evaluation::insufficient(format!(
+                "no run from {limit} on listed to the end what lists it; run {run} may have seen it"
+            )),
+            None => Evaluation::NonCompliant(Violation {
+                message: format!(
+                    "no run from {limit} on saw it: longer than {longer_than} before {at}"
+                ),
+                since: None,
+                evidence: Vec::new(),
+            }),
+        }
+    }
+}
+
+impl fmt::Display for NotSeen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "each connection was seen in the last {}",
+            self.longer_than
+        )
+    }
+}

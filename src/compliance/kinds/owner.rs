@@ -1,0 +1,92 @@
+//! Each connection has an allowed owner.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::audit::ConnectionRow;
+use crate::compliance::evaluation::{Evaluation, blocks_connections, text};
+use crate::compliance::evidence::{Evidence, GapKind};
+use crate::compliance::kind::{Aspect, ConnectionKind, Defaults, FromInput, Kind, Needs, control};
+use crate::compliance::parameters::{Parameters, RuleFileError, require_text};
+use crate::compliance::severity::Severity;
+use crate::compliance::values::one_of;
+
+/// Each connection has one of these owners.
+#[derive(Debug, Clone, Serialize)]
+pub struct Owner {
+    /// The allowed owners, as the service reports them.
+    pub allowed: BTreeSet<Box<str>>,
+}
+
+/// The options of this kind.
+#[derive(Debug, Default, clap::Args)]
+#[group(skip)]
+pub(crate) struct Flags {
+    /// Each connection is owned by one of these
+    #[arg(long, value_name = "OWNERS", value_delimiter = ',')]
+    allow_owner: Vec<String>,
+}
+
+impl FromInput for Owner {
+    type Flags = Flags;
+
+    fn from_file(parameters: &mut Parameters) -> Result<Self, RuleFileError> {
+        Ok(Self {
+            allowed: parameters
+                .allowed(|text| require_text(text, "an owner as the service calls it"))?,
+        })
+    }
+
+    fn from_flags(flags: &Flags) -> Vec<(&'static str, Self)> {
+        if flags.allow_owner.is_empty() {
+            return Vec::new();
+        }
+        let allowed = flags
+            .allow_owner
+            .iter()
+            .map(|owner| owner.as_str().into())
+            .collect();
+        vec![("allow-owner", Self { allowed })]
+    }
+}
+
+impl Kind for Owner {
+    fn defaults(&self) -> Defaults {
+        Defaults {
+            severity: Severity::High,
+            controls: &[control::CM_8, control::CC6_1],
+            remediation: None,
+        }
+    }
+
+    fn is_blocked_by(&self, gap: &GapKind) -> bool {
+        blocks_connections(gap)
+    }
+}
+
+impl ConnectionKind for Owner {
+    fn aspect(&self) -> Aspect {
+        Aspect::Attributes
+    }
+
+    fn needs(&self, _: &Evidence) -> Needs {
+        Needs::default()
+    }
+
+    fn evaluate(&self, row: &ConnectionRow, _: &Evidence) -> Evaluation {
+        let message = match text(row.owner_account_id.as_deref()) {
+            Some(owner) if self.allowed.contains(owner) => return Evaluation::Compliant,
+            Some(owner) => format!("owner {owner:?} is not on the list"),
+            None => "no owner is reported, so none on the list is".to_owned(),
+        };
+        Evaluation::violating_value(row, message)
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "each connection's owner is {}", one_of(&self.allowed))
+    }
+}

@@ -1,0 +1,88 @@
+//! Each connection has an allowed provider.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::audit::ConnectionRow;
+use crate::compliance::evaluation::{Evaluation, blocks_connections, provider};
+use crate::compliance::evidence::{Evidence, GapKind};
+use crate::compliance::kind::{Aspect, ConnectionKind, Defaults, FromInput, Kind, Needs, control};
+use crate::compliance::parameters::{Parameters, RuleFileError, parse_provider};
+use crate::compliance::severity::Severity;
+use crate::compliance::values::one_of;
+use crate::domain::ProviderType;
+
+/// Each connection has one of these providers.
+#[derive(Debug, Clone, Serialize)]
+pub struct Provider {
+    /// The allowed providers.
+    pub allowed: BTreeSet<ProviderType>,
+}
+
+/// The options of this kind.
+#[derive(Debug, Default, clap::Args)]
+#[group(skip)]
+pub(crate) struct Flags {
+    /// Each connection is of one of these providers
+    #[arg(long, value_name = "PROVIDERS", value_delimiter = ',', value_parser = parse_provider)]
+    allow_provider: Vec<ProviderType>,
+}
+
+impl FromInput for Provider {
+    type Flags = Flags;
+
+    fn from_file(parameters: &mut Parameters) -> Result<Self, RuleFileError> {
+        Ok(Self {
+            allowed: parameters.allowed(parse_provider)?,
+        })
+    }
+
+    fn from_flags(flags: &Flags) -> Vec<(&'static str, Self)> {
+        if flags.allow_provider.is_empty() {
+            return Vec::new();
+        }
+        let allowed = flags.allow_provider.iter().cloned().collect();
+        vec![("allow-provider", Self { allowed })]
+    }
+}
+
+impl Kind for Provider {
+    fn defaults(&self) -> Defaults {
+        Defaults {
+            severity: Severity::High,
+            controls: &[control::CM_8, control::CC6_1],
+            remediation: None,
+        }
+    }
+
+    fn is_blocked_by(&self, gap: &GapKind) -> bool {
+        blocks_connections(gap)
+    }
+}
+
+impl ConnectionKind for Provider {
+    fn aspect(&self) -> Aspect {
+        Aspect::Attributes
+    }
+
+    fn needs(&self, _: &Evidence) -> Needs {
+        Needs::default()
+    }
+
+    fn evaluate(&self, row: &ConnectionRow, _: &Evidence) -> Evaluation {
+        let message = match provider(row) {
+            Some(provider) if self.allowed.contains(provider) => return Evaluation::Compliant,
+            Some(provider) => format!("provider {:?} is not on the list", provider.as_str()),
+            None => "no provider is reported, so none on the list is".to_owned(),
+        };
+        Evaluation::violating_value(row, message)
+    }
+}
+
+impl fmt::Display for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "each connection's provider is {}", one_of(&self.allowed))
+    }
+}
