@@ -1,15 +1,22 @@
-//! Compliance Finding (class 2003): one rule, judged for one connection or for
-//! an account as a whole.
+//! Compliance Finding (class 2003): the result of one rule for one connection,
+//! or for an account as a whole.
+
+use std::borrow::Cow;
 
 use serde::Serialize;
 
 use super::objects::{
-    Classification, Cloud, Metadata, Millis, Observable, Resource, Severity, observables,
+    Classification, Cloud, Metadata, Millis, Observable, Resource, observables, severity_caption,
+    severity_id,
 };
+use crate::compliance::check::Verdict;
+use crate::compliance::evidence::RecordKey;
+use crate::compliance::rule::{Control, Rule};
+use crate::compliance::severity::Severity;
 use crate::domain::{AccountId, ConnectionArn, Digest, Timestamp};
 
-/// What OCSF calls a finding that is told for the first time, as each is here:
-/// no record is kept of what was told before.
+/// A finding that is reported for the first time. All are: what was reported
+/// before is not recorded.
 const CREATED: Classification = Classification {
     category_uid: 2,
     category_name: "Findings",
@@ -21,90 +28,43 @@ const CREATED: Classification = Classification {
     type_name: "Compliance Finding: Create",
 };
 
-/// What a rule came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// It is kept.
-    Pass,
-    /// It is broken.
-    Fail,
-    /// What it needs to be judged is not recorded. That is never a pass.
-    InsufficientData,
-}
-
-impl Verdict {
-    // Of a Warning, the schema says that the check "did not yield a result due
-    // to missing information".
-    fn id(self) -> u8 {
-        match self {
-            Self::Pass => 1,
-            Self::InsufficientData => 2,
-            Self::Fail => 3,
-        }
-    }
-
-    fn caption(self) -> &'static str {
-        match self {
-            Self::Pass => "Pass",
-            Self::InsufficientData => "Warning",
-            Self::Fail => "Fail",
-        }
+/// Returns the status of a compliance check. The schema says of a Warning that
+/// the check "did not yield a result due to missing information".
+fn status(verdict: Verdict) -> (u8, &'static str) {
+    match verdict {
+        Verdict::Pass => (1, "Pass"),
+        Verdict::InsufficientData => (2, "Warning"),
+        Verdict::Fail => (3, "Fail"),
     }
 }
 
-/// A control of a standard that a rule helps to meet.
+/// A connection that a rule was evaluated for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Control<'a> {
-    /// The standard: `NIST SP 800-53 Rev. 5`.
-    pub standard: &'a str,
-    /// What it calls the control: `CM-8`.
-    pub control: &'a str,
-}
-
-/// A connection that a rule was judged for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct JudgedConnection<'a> {
-    /// Its identity.
+pub struct EvaluatedConnection<'a> {
+    /// Its ARN.
     pub arn: &'a ConnectionArn,
     /// Its name, if it has one.
     pub name: Option<&'a str>,
 }
 
-/// The key of a record in the table that a verdict rests on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct RecordKey<'a> {
-    /// The partition key.
-    pub pk: &'a str,
-    /// The sort key.
-    pub sk: &'a str,
-}
-
-/// One rule, as it was judged.
-#[derive(Debug, Clone, Copy)]
-pub struct JudgedRule<'a> {
-    /// The rule's id, which never changes its meaning.
-    pub rule_id: &'a str,
-    /// What the rule demands, in a few words.
-    pub title: &'a str,
-    /// How bad it is if the rule is broken.
-    pub severity: Severity,
-    /// The controls that it helps to meet.
-    pub controls: &'a [Control<'a>],
-    /// What it came to.
+/// The result of one rule for one connection, or for an account as a whole.
+#[derive(Debug, Clone)]
+pub struct EvaluatedRule<'a> {
+    /// The rule. Its id never changes its meaning.
+    pub rule: &'a Rule,
+    /// The account.
+    pub account: &'a AccountId,
+    /// The connection; `None` for the account as a whole.
+    pub connection: Option<EvaluatedConnection<'a>>,
+    /// The result.
     pub verdict: Verdict,
     /// Why, in a line.
-    pub message: &'a str,
-    /// What to do if it is broken.
-    pub remediation: Option<&'a str>,
-    /// The account that it was judged for.
-    pub account: &'a AccountId,
-    /// The connection, unless it was judged for the account as a whole.
-    pub connection: Option<JudgedConnection<'a>>,
-    /// The records that the verdict rests on.
-    pub evidence: &'a [RecordKey<'a>],
+    pub message: Cow<'a, str>,
     /// Since when it is so, if that is known.
     pub since: Option<Timestamp>,
-    /// The time that it was judged for.
+    /// The records that show it.
+    pub evidence: Vec<&'a RecordKey>,
+    /// The time that was evaluated.
     pub at: Timestamp,
 }
 
@@ -164,7 +124,7 @@ struct Compliance<'a> {
     checks: [Check<'a>; 1],
 }
 
-/// The rule itself: what it would mean, whatever it came to.
+/// The rule itself, with its severity whatever the result.
 #[derive(Debug, Serialize)]
 struct Check<'a> {
     uid: &'a str,
@@ -178,7 +138,7 @@ struct Check<'a> {
 #[derive(Debug, Serialize)]
 struct Evidence<'a> {
     name: &'static str,
-    data: &'a RecordKey<'a>,
+    data: &'a RecordKey,
 }
 
 #[derive(Debug, Serialize)]
@@ -186,92 +146,88 @@ struct Remediation<'a> {
     desc: &'a str,
 }
 
-/// The event that tells of one judged rule.
+/// Returns the event for one result of a rule.
 ///
 /// Its `finding_info.uid` is `<rule>/<account>` or `<rule>/<account>/<ARN>`:
-/// the same for every time at which the rule is judged, so that a later event
-/// takes the place of an earlier one. Its `metadata.uid` is the digest of
-/// that, the verdict and the time.
-pub fn compliance_event<'a>(rule: &JudgedRule<'a>) -> ComplianceEvent<'a> {
-    let arn = rule.connection.map(|connection| connection.arn);
-    let name = rule.connection.and_then(|connection| connection.name);
+/// the same at every time, so that a later event replaces an earlier one. Its
+/// `metadata.uid` is the digest of that, the verdict and the time.
+pub fn compliance_event<'a>(result: &'a EvaluatedRule<'a>) -> ComplianceEvent<'a> {
+    let (rule, account, verdict) = (result.rule, result.account, result.verdict);
+    let arn = result.connection.map(|connection| connection.arn);
+    let name = result.connection.and_then(|connection| connection.name);
     let uid = match arn {
-        Some(arn) => format!("{}/{}/{arn}", rule.rule_id, rule.account),
-        None => format!("{}/{}", rule.rule_id, rule.account),
+        Some(arn) => format!("{}/{account}/{arn}", rule.id),
+        None => format!("{}/{account}", rule.id),
     };
-    let identity = (CREATED.class_uid, &uid, rule.verdict.caption(), rule.at);
-    // A reader who sorts by severity looks for what is to be done.
-    let severity = match rule.verdict {
-        Verdict::Pass => Severity::Informational,
-        Verdict::Fail | Verdict::InsufficientData => rule.severity,
-    };
-    let remediation = match rule.verdict {
-        Verdict::Pass => None,
-        Verdict::Fail | Verdict::InsufficientData => {
-            rule.remediation.map(|desc| Remediation { desc })
-        }
+    let (_, caption) = status(verdict);
+    let identity = (CREATED.class_uid, &uid, caption, result.at);
+    // A pass needs no action, whatever the rule's severity.
+    let (severity, remediation) = match verdict {
+        Verdict::Pass => (Severity::Informational, None),
+        Verdict::Fail | Verdict::InsufficientData => (rule.severity, rule.remediation.as_deref()),
     };
     ComplianceEvent {
         classification: CREATED,
-        severity_id: severity.id(),
-        severity: severity.caption(),
-        time: rule.at.millis(),
+        severity_id: severity_id(severity),
+        severity: severity_caption(severity),
+        time: result.at.millis(),
         timezone_offset: 0,
-        message: rule.message,
+        message: &result.message,
         metadata: Metadata::new(Digest::of(&identity).to_string()),
-        cloud: Cloud::new(rule.account, arn),
+        cloud: Cloud::new(account, arn),
         finding_info: FindingInfo {
             uid,
-            title: rule.title,
-            desc: rule.message,
-            created_time: rule.at.millis(),
-            first_seen_time: rule.since.map(Timestamp::millis),
-            last_seen_time: rule.at.millis(),
+            title: &rule.title,
+            desc: &result.message,
+            created_time: result.at.millis(),
+            first_seen_time: result.since.map(Timestamp::millis),
+            last_seen_time: result.at.millis(),
             analytic: Analytic {
-                uid: rule.rule_id,
-                name: rule.title,
+                uid: rule.id.as_str(),
+                name: &rule.title,
                 kind: "Rule",
                 type_id: 1,
             },
         },
-        compliance: compliance(rule),
+        compliance: compliance(result),
         resources: [match arn {
             Some(arn) => Resource::connection(arn, name, None),
-            None => Resource::account(rule.account),
+            None => Resource::account(account),
         }],
-        evidences: rule.evidence.iter().map(evidence).collect(),
-        remediation,
-        observables: observables(rule.account, arn, name),
+        evidences: result.evidence.iter().map(|key| evidence(key)).collect(),
+        remediation: remediation.map(|desc| Remediation { desc }),
+        observables: observables(account, arn, name),
     }
 }
 
-fn compliance<'a>(rule: &JudgedRule<'a>) -> Compliance<'a> {
+fn compliance<'a>(result: &'a EvaluatedRule<'a>) -> Compliance<'a> {
+    let rule = result.rule;
     let mut standards: Vec<&str> = Vec::new();
-    for control in rule.controls {
-        if !standards.contains(&control.standard) {
-            standards.push(control.standard);
+    for Control { standard, .. } in &rule.controls {
+        if !standards.contains(&&**standard) {
+            standards.push(standard);
         }
     }
-    let requirement = |control: &Control<'_>| format!("{} {}", control.standard, control.control);
+    let (status_id, status) = status(result.verdict);
     Compliance {
-        control: rule.rule_id,
-        status_id: rule.verdict.id(),
-        status: rule.verdict.caption(),
-        status_details: [rule.message],
+        control: rule.id.as_str(),
+        status_id,
+        status,
+        status_details: [&result.message],
         standards,
-        requirements: rule.controls.iter().map(requirement).collect(),
+        requirements: rule.controls.iter().map(Control::to_string).collect(),
         checks: [Check {
-            uid: rule.rule_id,
-            name: rule.title,
-            severity_id: rule.severity.id(),
-            severity: rule.severity.caption(),
-            status_id: rule.verdict.id(),
-            status: rule.verdict.caption(),
+            uid: rule.id.as_str(),
+            name: &rule.title,
+            severity_id: severity_id(rule.severity),
+            severity: severity_caption(rule.severity),
+            status_id,
+            status,
         }],
     }
 }
 
-fn evidence<'a>(key: &'a RecordKey<'a>) -> Evidence<'a> {
+fn evidence(key: &RecordKey) -> Evidence<'_> {
     Evidence {
         name: "DynamoDB item",
         data: key,

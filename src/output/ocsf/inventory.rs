@@ -4,8 +4,10 @@
 use serde::Serialize;
 
 use super::objects::{
-    Classification, Cloud, Metadata, Millis, Observable, Resource, Severity, observables,
+    Classification, Cloud, Metadata, Millis, Observable, Resource, observables, severity_caption,
+    severity_id,
 };
+use crate::compliance::severity::Severity;
 use crate::domain::account::RunReference;
 use crate::domain::{
     AccountId, Attributes, ConnectionArn, Digest, Region, RunId, RunRecord, Snapshot, Timestamp,
@@ -184,8 +186,8 @@ pub fn inventory_event<'a>(record: &ConnectionRecord<'a>) -> InventoryEvent<'a> 
     };
     InventoryEvent {
         classification: COLLECTED,
-        severity_id: Severity::Informational.id(),
-        severity: Severity::Informational.caption(),
+        severity_id: severity_id(Severity::Informational),
+        severity: severity_caption(Severity::Informational),
         status_id: 1,
         status: "Success",
         time: record.collected_at.millis(),

@@ -9,9 +9,8 @@ pub mod compliance;
 pub mod inventory;
 mod objects;
 
-pub use compliance::{Control, JudgedConnection, JudgedRule, RecordKey, Verdict, compliance_event};
+pub use compliance::{EvaluatedConnection, EvaluatedRule, compliance_event};
 pub use inventory::{CollectingRun, ConnectionRecord, inventory_event};
-pub use objects::Severity;
 
 /// The version of the schema that the events follow. AWS Security Hub takes
 /// findings in this one.

@@ -8,6 +8,7 @@
 use serde::Serialize;
 
 use super::SCHEMA_VERSION;
+use crate::compliance::severity::Severity;
 use crate::domain::{AccountId, ConnectionArn};
 
 /// The type of a connection, as AWS names types of resources.
@@ -15,43 +16,28 @@ const CONNECTION_TYPE: &str = "AWS::CodeConnections::Connection";
 /// What OCSF calls an AWS account, and the number that it has for it.
 const ACCOUNT_TYPE: (&str, u8) = ("AWS Account", 10);
 
-/// Milliseconds since the Unix epoch: what OCSF calls a `timestamp_t`.
+/// Milliseconds since the Unix epoch: OCSF's `timestamp_t`.
 pub(crate) type Millis = i64;
 
-/// How much it would take to set something right, as OCSF measures it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// Nothing has to be done.
-    Informational,
-    /// Little.
-    Low,
-    /// To be planned.
-    Medium,
-    /// To be done at once.
-    High,
-    /// To be done before anything else.
-    Critical,
+/// Returns the number of a severity.
+pub(crate) fn severity_id(severity: Severity) -> u8 {
+    match severity {
+        Severity::Informational => 1,
+        Severity::Low => 2,
+        Severity::Medium => 3,
+        Severity::High => 4,
+        Severity::Critical => 5,
+    }
 }
 
-impl Severity {
-    pub(crate) fn id(self) -> u8 {
-        match self {
-            Self::Informational => 1,
-            Self::Low => 2,
-            Self::Medium => 3,
-            Self::High => 4,
-            Self::Critical => 5,
-        }
-    }
-
-    pub(crate) fn caption(self) -> &'static str {
-        match self {
-            Self::Informational => "Informational",
-            Self::Low => "Low",
-            Self::Medium => "Medium",
-            Self::High => "High",
-            Self::Critical => "Critical",
-        }
+/// Returns the caption of a severity.
+pub(crate) fn severity_caption(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Informational => "Informational",
+        Severity::Low => "Low",
+        Severity::Medium => "Medium",
+        Severity::High => "High",
+        Severity::Critical => "Critical",
     }
 }
 

@@ -6,11 +6,16 @@ use crate::support::ccinv::Ccinv;
 use crate::support::python::{fine, python};
 use crate::support::scripted_service::{Script, arn, last};
 use crate::support::test_env::{ACCOUNT, HOUR, TestEnv, account};
+use codeconnections_inventory::compliance::check::Verdict;
+use codeconnections_inventory::compliance::evidence::RecordKey;
+use codeconnections_inventory::compliance::kinds::Shared;
+use codeconnections_inventory::compliance::rule::{Rule, Scope};
+use codeconnections_inventory::compliance::severity::Severity;
 use codeconnections_inventory::domain::run::RunRecord;
 use codeconnections_inventory::domain::{Snapshot, Timestamp};
 use codeconnections_inventory::output::ocsf::{
-    CollectingRun, ConnectionRecord, Control, JudgedConnection, JudgedRule, RecordKey,
-    SCHEMA_VERSION, Severity, Verdict, compliance_event, inventory_event,
+    CollectingRun, ConnectionRecord, EvaluatedConnection, EvaluatedRule, SCHEMA_VERSION,
+    compliance_event, inventory_event,
 };
 use codeconnections_inventory::table::keys;
 use serde_json::{Value, json};
@@ -109,62 +114,66 @@ fn bare(snapshot: &Snapshot) -> Value {
 }
 
 const RULE: &str = "connections-are-completed";
-const CONTROLS: [Control<'_>; 3] = [
-    Control {
-        standard: "NIST SP 800-53 Rev. 5",
-        control: "CM-8",
-    },
-    Control {
-        standard: "NIST SP 800-53 Rev. 5",
-        control: "CM-8(3)",
-    },
-    Control {
-        standard: "PCI DSS 4.0.1",
-        control: "12.5.1",
-    },
+const CONTROLS: [&str; 3] = [
+    "NIST SP 800-53 Rev. 5 CM-8",
+    "NIST SP 800-53 Rev. 5 CM-8(3)",
+    "PCI DSS 4.0.1 12.5.1",
 ];
 
-/// A rule judged for a connection, or for the account if there is none.
-fn judged(verdict: Verdict, severity: Severity, snapshot: Option<&Snapshot>) -> Value {
+fn rule(severity: Severity) -> Rule {
+    let controls = CONTROLS.map(|control| control.parse().expect("a control"));
+    Rule {
+        id: RULE.parse().expect("an id"),
+        severity,
+        title: "No connection stays PENDING for more than a week".to_owned(),
+        controls: controls.into(),
+        remediation: Some("Complete it in the console, or delete it.".to_owned()),
+        requirement: Shared.into(),
+        scope: Scope::default(),
+        except: Vec::new(),
+    }
+}
+
+/// A rule evaluated for a connection, or for the account if there is none.
+fn evaluated(verdict: Verdict, severity: Severity, snapshot: Option<&Snapshot>) -> Value {
     let account = account();
     let at: Timestamp = "2026-10-02T00:00:00.500Z".parse().expect("a time");
-    let pk = keys::account_pk(&account);
-    let sk = snapshot.map_or_else(
-        || keys::ACCOUNT_SK.to_owned(),
-        |snapshot| keys::snapshot_sk(&snapshot.arn),
-    );
-    json_of(&compliance_event(&JudgedRule {
-        rule_id: RULE,
-        title: "No connection stays PENDING for more than a week",
-        severity,
-        controls: &CONTROLS,
+    let key = RecordKey {
+        pk: keys::account_pk(&account),
+        sk: snapshot.map_or_else(
+            || keys::ACCOUNT_SK.to_owned(),
+            |snapshot| keys::snapshot_sk(&snapshot.arn),
+        ),
+    };
+    json_of(&compliance_event(&EvaluatedRule {
+        rule: &rule(severity),
         verdict,
-        message: "it is PENDING since 2026-10-01",
-        remediation: Some("Complete it in the console, or delete it."),
+        message: "it is PENDING since 2026-10-01".into(),
         account: &account,
-        connection: snapshot.map(|snapshot| JudgedConnection {
+        connection: snapshot.map(|snapshot| EvaluatedConnection {
             arn: &snapshot.arn,
             name: snapshot.attributes.connection_name.as_deref(),
         }),
-        evidence: &[RecordKey { pk: &pk, sk: &sk }],
+        evidence: vec![&key],
         since: snapshot.map(|snapshot| snapshot.status_since),
         at,
     }))
 }
 
-/// A rule with nothing that need not be there.
-fn judged_barely() -> Value {
-    json_of(&compliance_event(&JudgedRule {
-        rule_id: RULE,
-        title: "",
-        severity: Severity::Low,
-        controls: &[],
+/// A result with nothing that need not be there.
+fn evaluated_barely() -> Value {
+    json_of(&compliance_event(&EvaluatedRule {
+        rule: &Rule {
+            title: String::new(),
+            controls: Vec::new(),
+            remediation: None,
+            ..rule(Severity::Low)
+        },
         verdict: Verdict::InsufficientData,
-        message: MARKUP,
-        remediation: None,
+        message: MARKUP.into(),
         account: &account(),
         connection: None,
-        evidence: &[],
+        evidence: Vec::new(),
         since: None,
         at: Timestamp::from_millis(0),
     }))
@@ -195,12 +204,12 @@ async fn findings_of_every_verdict_and_severity_follow_the_published_schema() {
         Severity::High,
         Severity::Critical,
     ];
-    let mut events = vec![judged_barely()];
+    let mut events = vec![evaluated_barely()];
     for verdict in [Verdict::Pass, Verdict::Fail, Verdict::InsufficientData] {
         for severity in severities {
-            events.push(judged(verdict, severity, None));
+            events.push(evaluated(verdict, severity, None));
             for snapshot in &recorded.snapshots {
-                events.push(judged(verdict, severity, Some(snapshot)));
+                events.push(evaluated(verdict, severity, Some(snapshot)));
             }
         }
     }
@@ -334,7 +343,7 @@ async fn a_broken_inventory_event_is_found() {
 async fn a_broken_finding_is_found() {
     let recorded = Recorded::by_two_runs().await;
     let snapshot = recorded.snapshot("a-pending");
-    let valid = judged(Verdict::Fail, Severity::High, Some(snapshot));
+    let valid = evaluated(Verdict::Fail, Severity::High, Some(snapshot));
     let breaks: [Break; 7] = [
         (
             |e| remove(e, "compliance"),
@@ -497,7 +506,7 @@ async fn a_finding_tells_what_was_judged_and_what_that_rests_on() {
     let recorded = Recorded::by_two_runs().await;
     let snapshot = recorded.snapshot("a-pending");
     let arn = arn("eu-west-1", "a-pending");
-    let fail = judged(Verdict::Fail, Severity::High, Some(snapshot));
+    let fail = evaluated(Verdict::Fail, Severity::High, Some(snapshot));
 
     assert_eq!(
         fail["finding_info"],
@@ -542,7 +551,7 @@ async fn a_finding_tells_what_was_judged_and_what_that_rests_on() {
     assert_eq!(fail["resources"][0]["uid"], arn.as_str());
     assert_eq!(fail["severity"], "High");
 
-    let of_account = judged(Verdict::InsufficientData, Severity::High, None);
+    let of_account = evaluated(Verdict::InsufficientData, Severity::High, None);
     assert_eq!(
         of_account["compliance"]["status"], "Warning",
         "never a pass"
@@ -559,8 +568,8 @@ async fn a_finding_tells_what_was_judged_and_what_that_rests_on() {
 async fn a_rule_that_is_kept_again_is_the_same_finding_with_nothing_to_do() {
     let recorded = Recorded::by_two_runs().await;
     let snapshot = recorded.snapshot("a-pending");
-    let fail = judged(Verdict::Fail, Severity::High, Some(snapshot));
-    let pass = judged(Verdict::Pass, Severity::High, Some(snapshot));
+    let fail = evaluated(Verdict::Fail, Severity::High, Some(snapshot));
+    let pass = evaluated(Verdict::Pass, Severity::High, Some(snapshot));
 
     assert_eq!(pass["finding_info"]["uid"], fail["finding_info"]["uid"]);
     assert_ne!(pass["metadata"]["uid"], fail["metadata"]["uid"]);
