@@ -255,7 +255,7 @@ impl Audit {
                 {
                     continue;
                 }
-                let attributes = |row: Option<ConnectionRow>| row.map(|row| row.attributes());
+                let attributes = |row: Option<ConnectionRow>| row.map(|row| row.attributes);
                 let (was, is) = (attributes(was), attributes(is));
                 differences.push(Difference {
                     kind: difference(was.as_ref(), is.as_ref()),

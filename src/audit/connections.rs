@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
-use super::{Audit, AuditError};
+use super::{Audit, AuditError, attribute_columns};
 use crate::domain::{
     AccountId, Attributes, Change, ChangeKind, ConnectionArn, ConnectionStatus, Digest,
-    ProviderType, Region, Snapshot, Timestamp, UnknownMembers,
+    ProviderType, Region, Snapshot, Timestamp,
 };
 use crate::table::read::audit::StatusIndexEntry;
 
@@ -42,20 +42,9 @@ pub struct ConnectionRow {
     pub console_url: Option<String>,
     /// The region it lives in.
     pub region: String,
-    /// Its name.
-    pub connection_name: Option<Box<str>>,
-    /// Its status when it was last seen.
-    pub connection_status: Option<ConnectionStatus>,
-    /// Where the code lives.
-    pub provider_type: Option<ProviderType>,
-    /// The owner, as the service calls it.
-    pub owner_account_id: Option<Box<str>>,
-    /// Its host.
-    pub host_arn: Option<Box<str>>,
-    /// The address of the provider's tenant.
-    pub provider_endpoint: Option<Box<str>>,
-    /// The members that this version does not know.
-    pub unknown_members: UnknownMembers,
+    /// What the service reported last.
+    #[serde(flatten, serialize_with = "attribute_columns::serialize")]
+    pub attributes: Attributes,
     /// When it was first seen.
     pub first_seen_at: Timestamp,
     /// Since when it is in its status.
@@ -77,8 +66,8 @@ impl ConnectionFilter {
         let deleted = row.deleted_at.is_some();
         (self.include_deleted || !deleted)
             && self.account.as_ref().is_none_or(|id| *id == row.account)
-            && (self.status.is_none() || self.status == row.connection_status)
-            && (self.provider.is_none() || self.provider == row.provider_type)
+            && (self.status.is_none() || self.status == row.attributes.connection_status)
+            && (self.provider.is_none() || self.provider == row.attributes.provider_type)
             && self
                 .region
                 .as_ref()
@@ -124,13 +113,7 @@ impl ConnectionRow {
             console_url: arn.console_url(),
             region: arn.region().to_owned(),
             connection_arn: arn,
-            connection_name: attributes.connection_name,
-            connection_status: attributes.connection_status,
-            provider_type: attributes.provider_type,
-            owner_account_id: attributes.owner_account_id,
-            host_arn: attributes.host_arn,
-            provider_endpoint: attributes.provider_endpoint,
-            unknown_members: attributes.unknown_members,
+            attributes,
             first_seen_at,
             status_since,
             last_seen_at: None,
@@ -140,40 +123,12 @@ impl ConnectionRow {
         }
     }
 
-    /// The same connection, if the service had told this of it.
+    /// Returns the same connection with other attributes.
     #[must_use]
-    pub fn with(&self, told: Attributes) -> Self {
-        let Attributes {
-            connection_name,
-            connection_status,
-            host_arn,
-            owner_account_id,
-            provider_endpoint,
-            provider_type,
-            unknown_members,
-        } = told;
+    pub fn with(&self, attributes: Attributes) -> Self {
         Self {
-            connection_name,
-            connection_status,
-            host_arn,
-            owner_account_id,
-            provider_endpoint,
-            provider_type,
-            unknown_members,
+            attributes,
             ..self.clone()
-        }
-    }
-
-    /// What the service told of it.
-    pub fn attributes(&self) -> Attributes {
-        Attributes {
-            connection_name: self.connection_name.clone(),
-            connection_status: self.connection_status.clone(),
-            host_arn: self.host_arn.clone(),
-            owner_account_id: self.owner_account_id.clone(),
-            provider_endpoint: self.provider_endpoint.clone(),
-            provider_type: self.provider_type.clone(),
-            unknown_members: self.unknown_members.clone(),
         }
     }
 }

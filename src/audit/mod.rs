@@ -7,6 +7,7 @@
 //! Called by `compliance`, `report` and `cli`. Imports `table`, `aws` and
 //! `domain`.
 
+pub mod attribute_columns;
 pub mod basis;
 pub mod changes;
 pub mod connection_detail;

@@ -239,7 +239,7 @@ fn add_connection(
 ) {
     let evaluation = match rule
         .scope
-        .has_connection(&row.connection_arn, &row.attributes())
+        .has_connection(&row.connection_arn, &row.attributes)
     {
         InScope::No => return,
         InScope::Yes => kind.evaluate(row, evidence),
@@ -252,13 +252,13 @@ fn add_connection(
         Evaluation::NonCompliant(violation) => Some(&violation.message),
         Evaluation::InsufficientData { reason } => Some(reason),
     };
-    let name = row.connection_name.as_deref();
+    let name = row.attributes.connection_name.as_deref();
     let mut exceptions = rule.except.iter();
     let exception = exceptions.find(|exception| exception.means(&row.connection_arn, name));
     if let (Some(message), Some(exception)) = (message, exception) {
         result.waived.push(Waived {
             connection_arn: row.connection_arn.clone(),
-            connection_name: row.connection_name.clone(),
+            connection_name: row.attributes.connection_name.clone(),
             message: message.clone(),
             reason: exception.reason.clone(),
         });
@@ -284,7 +284,7 @@ impl AccountResult {
                 keys.dedup();
                 self.findings.push(Finding {
                     connection_arn: row.map(|row| row.connection_arn.clone()),
-                    connection_name: row.and_then(|row| row.connection_name.clone()),
+                    connection_name: row.and_then(|row| row.attributes.connection_name.clone()),
                     message,
                     since,
                     evidence: keys,
@@ -305,7 +305,7 @@ impl AccountResult {
     ) {
         self.insufficient_data.push(InsufficientData {
             connection_arn: row.map(|row| row.connection_arn.clone()),
-            connection_name: row.and_then(|row| row.connection_name.clone()),
+            connection_name: row.and_then(|row| row.attributes.connection_name.clone()),
             reason,
             evidence: keys,
         });

@@ -79,12 +79,12 @@ pub(crate) fn text(attribute: Option<&str>) -> Option<&str> {
 
 /// Returns the provider. An empty value counts as none.
 pub(crate) fn provider(row: &ConnectionRow) -> Option<&ProviderType> {
-    let provider = row.provider_type.as_ref();
+    let provider = row.attributes.provider_type.as_ref();
     provider.filter(|provider| !provider.as_str().is_empty())
 }
 
 /// Returns the status. An empty value counts as none.
 pub(crate) fn status(row: &ConnectionRow) -> Option<&ConnectionStatus> {
-    let status = row.connection_status.as_ref();
+    let status = row.attributes.connection_status.as_ref();
     status.filter(|status| !status.as_str().is_empty())
 }

@@ -96,7 +96,8 @@ pub(super) fn connection_reports(
     }
     reports.sort_by(|a, b| {
         let (a, b) = (&a.row, &b.row);
-        (&a.connection_name, &a.connection_arn).cmp(&(&b.connection_name, &b.connection_arn))
+        let (a_name, b_name) = (&a.attributes.connection_name, &b.attributes.connection_name);
+        (a_name, &a.connection_arn).cmp(&(b_name, &b.connection_arn))
     });
     reports
 }

@@ -176,12 +176,12 @@ impl Report {
 
     /// The connections that are there at the period's end, by status.
     pub fn by_status(&self) -> BTreeMap<String, u64> {
-        self.present_by(|row| row.attributes().status_word().to_owned())
+        self.present_by(|row| row.attributes.status_word().to_owned())
     }
 
     /// The connections that are there at the period's end, by provider.
     pub fn by_provider(&self) -> BTreeMap<String, u64> {
-        self.present_by(|row| match &row.provider_type {
+        self.present_by(|row| match &row.attributes.provider_type {
             Some(provider) if !provider.as_str().is_empty() => provider.to_string(),
             _ => NOT_REPORTED.to_owned(),
         })

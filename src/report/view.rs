@@ -298,22 +298,23 @@ impl ConnectionView {
         let (status, class, since) = match row.deleted_at {
             Some(at) => ("DELETED".to_owned(), "deleted", at),
             None => {
-                let status = row.attributes().status_word().to_owned();
+                let status = row.attributes.status_word().to_owned();
                 let class = status_class(&status);
                 (status, class, row.status_since)
             }
         };
-        let provider = or_dash(row.provider_type.as_ref().map(|p| p.as_str()));
-        let provider = match row.provider_endpoint.as_deref() {
+        let provider = or_dash(row.attributes.provider_type.as_ref().map(|p| p.as_str()));
+        let provider = match row.attributes.provider_endpoint.as_deref() {
             Some(endpoint) => format!("{provider} at {endpoint}"),
             None => provider,
         };
-        let unknown = row.unknown_members.iter();
+        let unknown = row.attributes.unknown_members.iter();
         let unknown =
             unknown.map(|(name, value)| seen(&format!("{name}: {}", canonical_json(value))));
         Self {
             account: row.account.to_string(),
             name: row
+                .attributes
                 .connection_name
                 .as_deref()
                 .map_or_else(|| "(no name)".to_owned(), seen),

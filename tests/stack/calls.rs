@@ -226,7 +226,7 @@ async fn a_burst_of_calls_leads_to_few_runs_and_the_last_one_is_not_lost() {
     let known = stack.connections().await;
     let names: BTreeSet<_> = known
         .into_iter()
-        .filter_map(|c| c.connection_name)
+        .filter_map(|c| c.attributes.connection_name)
         .collect();
     assert_eq!(names.len(), BURST, "{names:?}");
     let failures = stack.output("FailureQueueUrl");

@@ -3,6 +3,7 @@
 use clap::Args as ClapArgs;
 use serde::Serialize;
 
+use crate::audit::attribute_columns::{AttributeColumn, FIRST_COLUMNS, LATER_COLUMNS};
 use crate::audit::{Basis, ChangeFilter, ChangeWithRun};
 use crate::cli::args::{
     StoreArgs, kind_help, parse_connection, parse_kind, parse_provider, parse_status, parse_when,
@@ -244,41 +245,53 @@ pub(crate) fn check_order(
     )))
 }
 
-/// The columns of what the service told, under their names.
-pub(crate) fn attribute_fields(attributes: Option<&Attributes>) -> [String; 5] {
-    [
-        field(attributes.and_then(|a| a.connection_name.as_deref())),
-        field(attributes.and_then(|a| a.connection_status.as_ref())),
-        field(attributes.and_then(|a| a.provider_type.as_ref())),
-        field(attributes.and_then(|a| a.owner_account_id.as_deref())),
-        field(attributes.and_then(|a| a.host_arn.as_deref())),
-    ]
+/// The columns of attributes before and after a change, without those that
+/// came later.
+pub(crate) fn attribute_header() -> impl Iterator<Item = &'static str> {
+    before_and_after(FIRST_COLUMNS)
 }
 
-/// The columns of attributes that came later. They stand last, so that the columns
-/// before keep their places.
-pub(crate) const LATER_COLUMNS: [&str; 4] = [
-    "before_provider_endpoint",
-    "before_unknown_members",
-    "after_provider_endpoint",
-    "after_unknown_members",
-];
-
-/// The fields under [`LATER_COLUMNS`].
-pub(crate) fn later_fields(before: Option<&Attributes>, after: Option<&Attributes>) -> [String; 4] {
-    let endpoint = |a: Option<&Attributes>| field(a.and_then(|a| a.provider_endpoint.as_deref()));
-    let members = |a: Option<&Attributes>| field(a.and_then(|a| a.unknown_members.to_json()));
-    [
-        endpoint(before),
-        members(before),
-        endpoint(after),
-        members(after),
-    ]
+/// The fields under [`attribute_header`].
+pub(crate) fn attribute_fields(
+    before: Option<&Attributes>,
+    after: Option<&Attributes>,
+) -> Vec<String> {
+    values_before_and_after(FIRST_COLUMNS, before, after)
 }
 
-/// The columns of a change, without the run that saw it and [`LATER_COLUMNS`].
+/// The columns of attributes that came later. They stand last.
+pub(crate) fn later_header() -> impl Iterator<Item = &'static str> {
+    LATER_COLUMNS
+        .iter()
+        .flat_map(|group| before_and_after(group))
+}
+
+/// The fields under [`later_header`].
+pub(crate) fn later_fields(before: Option<&Attributes>, after: Option<&Attributes>) -> Vec<String> {
+    let groups = LATER_COLUMNS.iter();
+    groups
+        .flat_map(|group| values_before_and_after(group, before, after))
+        .collect()
+}
+
+fn before_and_after(columns: &'static [AttributeColumn]) -> impl Iterator<Item = &'static str> {
+    let before = columns.iter().map(|column| column.before);
+    before.chain(columns.iter().map(|column| column.after))
+}
+
+fn values_before_and_after(
+    columns: &[AttributeColumn],
+    before: Option<&Attributes>,
+    after: Option<&Attributes>,
+) -> Vec<String> {
+    let before = columns.iter().map(|column| column.field(before));
+    let after = columns.iter().map(|column| column.field(after));
+    before.chain(after).collect()
+}
+
+/// The columns of a change, without the run that saw it and [`later_header`].
 pub(crate) fn change_header() -> Vec<&'static str> {
-    vec![
+    let mut header = vec![
         "account",
         "connection_arn",
         "version",
@@ -286,16 +299,9 @@ pub(crate) fn change_header() -> Vec<&'static str> {
         "previously_seen_at",
         "observed_at",
         "observed_until",
-        "before_connection_name",
-        "before_connection_status",
-        "before_provider_type",
-        "before_owner_account_id",
-        "before_host_arn",
-        "after_connection_name",
-        "after_connection_status",
-        "after_provider_type",
-        "after_owner_account_id",
-        "after_host_arn",
+    ];
+    header.extend(attribute_header());
+    header.extend([
         "event_id",
         "cause",
         "principal_arn",
@@ -303,7 +309,8 @@ pub(crate) fn change_header() -> Vec<&'static str> {
         "previous_digest",
         "digest",
         "run_id",
-    ]
+    ]);
+    header
 }
 
 /// The fields under [`change_header`].
@@ -317,8 +324,8 @@ pub(crate) fn change_fields(change: &Change, digest: Digest) -> Vec<String> {
         change.observed_at.to_string(),
         change.observed_until.to_string(),
     ];
-    fields.extend(attribute_fields(change.before.as_ref()));
-    fields.extend(attribute_fields(change.after.as_ref()));
+    let (before, after) = (change.before.as_ref(), change.after.as_ref());
+    fields.extend(attribute_fields(before, after));
     let call = match &change.cause {
         Some(Cause::ApiCall(call)) => Some(call),
         Some(Cause::NoCallSeen) | None => None,
@@ -346,7 +353,7 @@ impl Row for ChangeWithRun {
             "run_principal_arn",
             "run_source_ip",
         ]);
-        header.extend(LATER_COLUMNS);
+        header.extend(later_header());
         header
     }
 

@@ -193,7 +193,12 @@ async fn report(audit: &Audit) -> Result<(), CliError> {
     let all = rows.len();
     // What is worth a look first: not simply there and available.
     rows.sort_by_key(|row| {
-        let plain = row.connection_status.as_ref().map(|s| s.as_str()) == Some("AVAILABLE");
+        let plain = row
+            .attributes
+            .connection_status
+            .as_ref()
+            .map(|s| s.as_str())
+            == Some("AVAILABLE");
         (
             row.deleted_at.is_some(),
             plain,

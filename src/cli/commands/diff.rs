@@ -3,7 +3,9 @@
 use clap::Args as ClapArgs;
 use serde::Serialize;
 
-use super::changes::{LATER_COLUMNS, attribute_fields, check_order, later_fields, run_number};
+use super::changes::{
+    attribute_fields, attribute_header, check_order, later_fields, later_header, run_number,
+};
 use crate::cli::args::{StoreArgs, parse_when};
 use crate::cli::suggestions::Asked;
 
@@ -139,23 +141,10 @@ fn net(difference: &Difference) -> String {
 
 impl Row for Difference {
     fn header() -> Vec<&'static str> {
-        let mut header = vec![
-            "difference",
-            "account",
-            "connection_arn",
-            "before_connection_name",
-            "before_connection_status",
-            "before_provider_type",
-            "before_owner_account_id",
-            "before_host_arn",
-            "after_connection_name",
-            "after_connection_status",
-            "after_provider_type",
-            "after_owner_account_id",
-            "after_host_arn",
-            "changes",
-        ];
-        header.extend(LATER_COLUMNS);
+        let mut header = vec!["difference", "account", "connection_arn"];
+        header.extend(attribute_header());
+        header.push("changes");
+        header.extend(later_header());
         header
     }
 
@@ -165,10 +154,10 @@ impl Row for Difference {
             self.account.to_string(),
             self.connection_arn.to_string(),
         ];
-        fields.extend(attribute_fields(self.before.as_ref()));
-        fields.extend(attribute_fields(self.after.as_ref()));
+        let (before, after) = (self.before.as_ref(), self.after.as_ref());
+        fields.extend(attribute_fields(before, after));
         fields.push(self.changes.len().to_string());
-        fields.extend(later_fields(self.before.as_ref(), self.after.as_ref()));
+        fields.extend(later_fields(before, after));
         fields
     }
 }

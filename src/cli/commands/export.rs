@@ -204,7 +204,7 @@ impl Row for ExportedConnection {
     fn header() -> Vec<&'static str> {
         let mut header = list::connection_header();
         header.extend(["last_seen_until", "deleted_until", "listed_in"]);
-        header.extend(list::LATER_COLUMNS);
+        header.extend(list::later_columns().map(|column| column.name));
         header
     }
 
@@ -224,7 +224,7 @@ impl Row for ExportedConnection {
 impl Row for ExportedChange {
     fn header() -> Vec<&'static str> {
         let mut header = change_header();
-        header.extend(changes::LATER_COLUMNS);
+        header.extend(changes::later_header());
         header
     }
 

@@ -3,6 +3,7 @@
 use clap::Args as ClapArgs;
 use serde::Serialize;
 
+use crate::audit::attribute_columns::{AttributeColumn, FIRST_COLUMNS, LATER_COLUMNS};
 use crate::audit::{Basis, ConnectionFilter, ConnectionRow};
 use crate::cli::args::{StoreArgs, parse_provider, parse_status, parse_when};
 use crate::cli::error::{CliError, Exit};
@@ -149,7 +150,7 @@ pub(crate) fn connection_table(rows: &[ConnectionRow]) -> TextTable {
         ("ARN", Cut::Start),
     ]);
     for row in rows {
-        let status = match (row.deleted_at, &row.connection_status) {
+        let status = match (row.deleted_at, &row.attributes.connection_status) {
             (Some(_), _) => "DELETED".to_owned(),
             (None, status) => or_dash(status.as_ref().map(|s| s.as_str())),
         };
@@ -157,8 +158,8 @@ pub(crate) fn connection_table(rows: &[ConnectionRow]) -> TextTable {
         let cells = [
             Cell::word(status),
             format_time(since).into(),
-            or_dash(row.connection_name.as_deref()).into(),
-            or_dash(row.provider_type.as_ref().map(|p| p.as_str())).into(),
+            or_dash(row.attributes.connection_name.as_deref()).into(),
+            or_dash(row.attributes.provider_type.as_ref().map(|p| p.as_str())).into(),
             row.account.to_string().into(),
             row.connection_arn.to_string().into(),
         ];
@@ -167,22 +168,20 @@ pub(crate) fn connection_table(rows: &[ConnectionRow]) -> TextTable {
     table
 }
 
-/// The columns of attributes that came later. They stand last, so that the columns
-/// before keep their places.
-pub(crate) const LATER_COLUMNS: [&str; 2] = ["provider_endpoint", "unknown_members"];
+/// The columns of attributes that came later. They stand last.
+pub(crate) fn later_columns() -> impl Iterator<Item = &'static AttributeColumn> {
+    LATER_COLUMNS.iter().copied().flatten()
+}
 
-/// The fields under [`LATER_COLUMNS`].
-pub(crate) fn later_fields(row: &ConnectionRow) -> [String; 2] {
-    [
-        field(row.provider_endpoint.as_deref()),
-        field(row.unknown_members.to_json()),
-    ]
+/// The fields under [`later_columns`].
+pub(crate) fn later_fields(row: &ConnectionRow) -> impl Iterator<Item = String> {
+    later_columns().map(|column| column.field(Some(&row.attributes)))
 }
 
 impl Row for ConnectionRow {
     fn header() -> Vec<&'static str> {
         let mut header = connection_header();
-        header.extend(LATER_COLUMNS);
+        header.extend(later_columns().map(|column| column.name));
         header
     }
 
@@ -193,42 +192,37 @@ impl Row for ConnectionRow {
     }
 }
 
-/// The columns of a connection without [`LATER_COLUMNS`].
+/// The columns of a connection without [`later_columns`].
 pub(crate) fn connection_header() -> Vec<&'static str> {
-    vec![
-        "account",
-        "connection_arn",
-        "region",
-        "connection_name",
-        "connection_status",
-        "provider_type",
-        "owner_account_id",
-        "host_arn",
+    let mut header = vec!["account", "connection_arn", "region"];
+    header.extend(FIRST_COLUMNS.iter().map(|column| column.name));
+    header.extend([
         "first_seen_at",
         "status_since",
         "last_seen_at",
         "deleted_at",
         "version",
         "digest",
-    ]
+    ]);
+    header
 }
 
 /// The fields under [`connection_header`].
 pub(crate) fn connection_fields(row: &ConnectionRow) -> Vec<String> {
-    vec![
+    let mut fields = vec![
         row.account.to_string(),
         row.connection_arn.to_string(),
         row.region.clone(),
-        field(row.connection_name.as_deref()),
-        field(row.connection_status.as_ref()),
-        field(row.provider_type.as_ref()),
-        field(row.owner_account_id.as_deref()),
-        field(row.host_arn.as_deref()),
+    ];
+    let attributes = Some(&row.attributes);
+    fields.extend(FIRST_COLUMNS.iter().map(|column| column.field(attributes)));
+    fields.extend([
         row.first_seen_at.to_string(),
         row.status_since.to_string(),
         field(row.last_seen_at),
         field(row.deleted_at),
         row.version.to_string(),
         field(row.digest),
-    ]
+    ]);
+    fields
 }

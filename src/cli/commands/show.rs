@@ -86,12 +86,16 @@ fn fields(shown: &ConnectionDetail) -> String {
     let row = &shown.connection;
     let status = match row.deleted_at {
         Some(_) => "DELETED",
-        None => row.connection_status.as_ref().map_or("-", |s| s.as_str()),
+        None => row
+            .attributes
+            .connection_status
+            .as_ref()
+            .map_or("-", |s| s.as_str()),
     };
     let since = row.deleted_at.unwrap_or(row.status_since);
     let listed_in: Vec<&str> = shown.listed_in.iter().map(|r| r.as_str()).collect();
     let fields = [
-        ("name", or_dash(row.connection_name.as_deref())),
+        ("name", or_dash(row.attributes.connection_name.as_deref())),
         ("ARN", row.connection_arn.to_string()),
         (
             "status",
@@ -103,11 +107,14 @@ fn fields(shown: &ConnectionDetail) -> String {
         ),
         (
             "provider",
-            or_dash(row.provider_type.as_ref().map(|p| p.as_str())),
+            or_dash(row.attributes.provider_type.as_ref().map(|p| p.as_str())),
         ),
-        ("endpoint", or_dash(row.provider_endpoint.as_deref())),
-        ("host", or_dash(row.host_arn.as_deref())),
-        ("owner", or_dash(row.owner_account_id.as_deref())),
+        (
+            "endpoint",
+            or_dash(row.attributes.provider_endpoint.as_deref()),
+        ),
+        ("host", or_dash(row.attributes.host_arn.as_deref())),
+        ("owner", or_dash(row.attributes.owner_account_id.as_deref())),
         ("account", row.account.to_string()),
         ("lives in", row.region.clone()),
         ("listed in", listed_in.join(", ")),
@@ -123,7 +130,7 @@ fn fields(shown: &ConnectionDetail) -> String {
     for (name, value) in fields {
         let _ = writeln!(text, "{name:<11}{}", printable(&value));
     }
-    for (name, value) in row.unknown_members.iter() {
+    for (name, value) in row.attributes.unknown_members.iter() {
         let member = format!("{name}: {}", canonical_json(value));
         let _ = writeln!(text, "{:<11}{}", "not known", printable(&member));
     }

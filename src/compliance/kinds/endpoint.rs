@@ -77,7 +77,7 @@ impl ConnectionKind for Endpoint {
     }
 
     fn evaluate(&self, row: &ConnectionRow, _: &Evidence) -> Evaluation {
-        if let Some(endpoint) = text(row.provider_endpoint.as_deref()) {
+        if let Some(endpoint) = text(row.attributes.provider_endpoint.as_deref()) {
             if self.allowed.contains(endpoint) {
                 return Evaluation::Compliant;
             }

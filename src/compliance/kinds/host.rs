@@ -76,7 +76,7 @@ impl ConnectionKind for Host {
     }
 
     fn evaluate(&self, row: &ConnectionRow, _: &Evidence) -> Evaluation {
-        if let Some(host) = text(row.host_arn.as_deref()) {
+        if let Some(host) = text(row.attributes.host_arn.as_deref()) {
             if self.allowed.contains(host) {
                 return Evaluation::Compliant;
             }

@@ -17,7 +17,7 @@ pub(super) fn changes_needed(
     let at = evidence.moment.at();
     let young = evidence.connections.iter().any(|row| {
         row.deleted_at.is_none()
-            && row.connection_status.as_ref() == Some(unwanted)
+            && row.attributes.connection_status.as_ref() == Some(unwanted)
             && !longer_than.is_over(row.status_since, at)
     });
     Needs {

@@ -70,7 +70,7 @@ impl ConnectionKind for Name {
 
     fn evaluate(&self, row: &ConnectionRow, _: &Evidence) -> Evaluation {
         let pattern = &self.pattern;
-        let message = match text(row.connection_name.as_deref()) {
+        let message = match text(row.attributes.connection_name.as_deref()) {
             Some(name) if pattern.matches(name) => return Evaluation::Compliant,
             Some(name) => format!("name {name:?} does not match {pattern}"),
             None => format!("no name is reported, so none matches {pattern}"),

@@ -76,7 +76,7 @@ impl ConnectionKind for Owner {
     }
 
     fn evaluate(&self, row: &ConnectionRow, _: &Evidence) -> Evaluation {
-        let message = match text(row.owner_account_id.as_deref()) {
+        let message = match text(row.attributes.owner_account_id.as_deref()) {
             Some(owner) if self.allowed.contains(owner) => return Evaluation::Compliant,
             Some(owner) => format!("owner {owner:?} is not on the list"),
             None => "no owner is reported, so none on the list is".to_owned(),

@@ -68,7 +68,7 @@ impl ConnectionKind for Shared {
             let message = format!("belongs to account {arn_account}, by its ARN");
             return Evaluation::violating_value(row, message);
         }
-        match text(row.owner_account_id.as_deref()) {
+        match text(row.attributes.owner_account_id.as_deref()) {
             // An owner that is no AWS account may be an id of the provider.
             Some(owner) if owner != account && owner.parse::<AccountId>().is_ok() => {
                 let message = format!("belongs to account {owner}, by its owner");

@@ -75,7 +75,7 @@ impl ConnectionKind for UnknownValue {
             Some(ConnectionStatus::Other(other)) => Some(format!("status {other:?} is not known")),
             Some(_) => None,
         };
-        let members = row.unknown_members.iter();
+        let members = row.attributes.unknown_members.iter();
         let members = members.map(|(name, _)| format!("member {name:?} is not known"));
         let problems: Vec<String> = provider.into_iter().chain(status).chain(members).collect();
         if problems.is_empty() {

@@ -160,12 +160,18 @@ async fn missing_fields_and_unknown_values_are_kept_as_they_are() {
     assert_eq!(summary.connections["NOT_REPORTED"], 2);
     assert_eq!(summary.connections["HIBERNATING"], 1);
     let row = env.connection(&bare).await;
-    assert_eq!(row.connection_name, None);
-    assert_eq!(row.connection_status, None);
+    assert_eq!(row.attributes.connection_name, None);
+    assert_eq!(row.attributes.connection_status, None);
     let row = env.connection(&odd).await;
-    assert_eq!(row.connection_name.as_deref(), Some("nämé \u{1F980}"));
     assert_eq!(
-        row.provider_type.map(|p| p.to_string()).as_deref(),
+        row.attributes.connection_name.as_deref(),
+        Some("nämé \u{1F980}")
+    );
+    assert_eq!(
+        row.attributes
+            .provider_type
+            .map(|p| p.to_string())
+            .as_deref(),
         Some("SomethingNew")
     );
 }

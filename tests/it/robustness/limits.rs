@@ -66,7 +66,7 @@ async fn values_of_the_greatest_length_are_recorded_and_longer_ones_told() {
     assert_eq!(summary.outcome, Outcome::Complete, "{:?}", summary.problems);
     assert_eq!(changes(&summary), [(ChangeKind::FirstSeen, 2)]);
     let row = env.connection(&longest).await;
-    assert_eq!(row.attributes().connection_name.as_deref(), Some(&*name));
+    assert_eq!(row.attributes.connection_name.as_deref(), Some(&*name));
 
     for (field, code) in [
         ("ConnectionName", "AttributeTooLong"),

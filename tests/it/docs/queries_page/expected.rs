@@ -70,7 +70,7 @@ async fn of_connections(audit: &Audit, asked: &BTreeMap<&str, String>) -> Expect
             "Which connections does an account have now?",
             array(&now, |row| {
                 json!({
-                    "key": key(row), "name": row.connection_name, "status": row.connection_status,
+                    "key": key(row), "name": row.attributes.connection_name, "status": row.attributes.connection_status,
                     "since": row.status_since, "last_seen": row.last_seen_at,
                 })
             }),
@@ -80,14 +80,14 @@ async fn of_connections(audit: &Audit, asked: &BTreeMap<&str, String>) -> Expect
             array(&pending, |row| {
                 json!({
                     "account": format!("ACCOUNT#{}", row.account), "key": key(row),
-                    "name": row.connection_name, "since": row.status_since,
+                    "name": row.attributes.connection_name, "since": row.status_since,
                 })
             }),
         ),
         (
             "What is known of one connection?",
             json!({
-                "name": one.connection_name, "status": one.connection_status,
+                "name": one.attributes.connection_name, "status": one.attributes.connection_status,
                 "since": one.status_since, "first_seen": one.first_seen_at,
                 "last_seen": one.last_seen_at, "deleted": one.deleted_at,
                 "version": last.version, "digest": last.digest(),
@@ -252,7 +252,7 @@ async fn of_runs(audit: &Audit, asked: &BTreeMap<&str, String>) -> Expected {
             array(&unseen, |row| {
                 json!({
                     "key": format!("CONNECTION#{}", row.connection_arn),
-                    "status": row.connection_status, "last_seen": row.last_seen_at,
+                    "status": row.attributes.connection_status, "last_seen": row.last_seen_at,
                 })
             }),
         ),
