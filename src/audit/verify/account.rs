@@ -1,9 +1,9 @@
-//! An account's record against the runs that it repeats.
+//! Checks an account's record against the runs that it repeats.
 //!
-//! It may be behind them: a run that crashed did not write it, and the next
-//! one knows only its own. But it only grows, and each run says how far it was
-//! when the run read it. So it must repeat those runs, and nothing that no run
-//! says.
+//! The record may be older than the last run: a run that crashed did not write
+//! it, and the next run knows only its own. But it only grows, and each run
+//! records which version of it the run read. So it must repeat these runs, and
+//! nothing that no run says.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -11,7 +11,7 @@ use super::findings::{Findings, account_key, run_key};
 use super::records::{Account, RunLink};
 use crate::domain::account::EVENTS_REMEMBERED;
 use crate::domain::listing::Window;
-use crate::domain::{AccountId, AccountRecord, SchemaVersion};
+use crate::domain::{AccountId, AccountRecord, Region, SchemaVersion, Timestamp};
 use crate::table::keys;
 
 impl Account {
@@ -20,13 +20,14 @@ impl Account {
         if findings.names(&key) {
             return;
         }
-        let known = self
+        // The newest version of the record that a run read.
+        let read = self
             .runs
             .iter()
             .filter_map(|run| Some((run.account_sequence?, run)))
             .max_by_key(|(sequence, _)| *sequence);
         let Some(record) = &self.record else {
-            if let Some((sequence, run)) = known {
+            if let Some((sequence, run)) = read {
                 let reader = run.this.sequence;
                 let problem =
                     format!("was removed: run {reader} read it when it named run {sequence}");
@@ -38,132 +39,196 @@ impl Account {
             return findings.add(run_key(id, 1), "all runs were removed");
         };
         if last.this.sequence < record.sequence {
-            let next = run_key(id, last.this.sequence + 1);
-            if !findings.names(&next) {
-                let problem = format!(
-                    "was removed: the account's record knows run {}",
-                    record.sequence
-                );
-                findings.add(next, problem);
-            }
-            return;
+            return report_removed_run(id, last, record, findings);
         }
-        if let Some((sequence, run)) = known.filter(|(sequence, _)| *sequence > record.sequence) {
+        if let Some((sequence, run)) = read.filter(|(sequence, _)| *sequence > record.sequence) {
             let problem = format!(
-                "was set back: it names run {}, and run {} read it when it named run {sequence}",
+                "was rolled back: it names run {}, and run {} read it when it named run {sequence}",
                 record.sequence, run.this.sequence
             );
             return findings.add(key, problem);
         }
-        // Runs of which one is edited or missing prove nothing.
+        // An edited or missing run is no evidence against the record.
         if findings.names_any_of(&keys::runs_pk(id)) {
             return;
         }
-        let named = run_key(id, record.sequence);
         let Some(run) = self.run(record.sequence) else {
             return;
         };
         if run.digest != record.head && run.this.sequence == last.this.sequence {
+            let named = run_key(id, record.sequence);
             return findings.add(named, "is not the one that the account's record refers to");
         }
-        if let Some(field) = self.claims(record, run) {
+        if let Some(field) = Claims::new(self, record, run).first_false() {
             let problem = format!("was edited: its {field} is not what the runs say");
             findings.add(key, problem);
         }
     }
+}
 
-    /// What the account's record claims and no run bears out, or leaves out
-    /// of a run that it had repeated.
-    fn claims(&self, record: &AccountRecord, run: &RunLink) -> Option<&'static str> {
-        if record.head != run.digest {
-            return Some("head");
-        }
-        if record.last_attempt != run.this {
-            return Some("last_attempt");
-        }
-        if record.connections != run.connections {
-            return Some("connections");
-        }
-        let until = record.sequence;
-        let runs = || self.runs.iter().filter(|run| run.this.sequence <= until);
-        let repeated: BTreeSet<u64> = runs()
-            .filter_map(|run| run.account_sequence)
-            .chain([until])
-            .collect();
-        let repeated: Vec<&RunLink> = repeated.into_iter().filter_map(|n| self.run(n)).collect();
+/// Reports the run after the last one: the account's record names a later one.
+fn report_removed_run(
+    id: &AccountId,
+    last: &RunLink,
+    record: &AccountRecord,
+    findings: &mut Findings,
+) {
+    let next = run_key(id, last.this.sequence + 1);
+    if !findings.names(&next) {
+        let named = record.sequence;
+        let problem = format!("was removed: the account's record names run {named}");
+        findings.add(next, problem);
+    }
+}
 
-        let complete = repeated.iter().filter(|run| run.is_complete());
-        let least = complete.map(|run| run.this.sequence).max();
-        let told = record.last_complete.as_ref();
-        let is_told = |run: &RunLink| run.is_complete() && Some(&run.this) == told;
-        if told.map(|run| run.sequence) < least || (told.is_some() && !runs().any(is_told)) {
-            return Some("last_complete");
-        }
+/// What an account's record claims, and the runs that must show it.
+struct Claims<'a> {
+    account: &'a Account,
+    record: &'a AccountRecord,
+    /// The run that the record names.
+    run: &'a RunLink,
+    /// The runs that the record must repeat: those whose writing it was read or
+    /// written after.
+    repeated: Vec<&'a RunLink>,
+}
 
-        for (region, at) in &record.coverage {
+impl<'a> Claims<'a> {
+    fn new(account: &'a Account, record: &'a AccountRecord, run: &'a RunLink) -> Self {
+        let read = account
+            .runs
+            .iter()
+            .filter(|run| run.this.sequence <= record.sequence)
+            .filter_map(|run| run.account_sequence);
+        let repeated: BTreeSet<u64> = read.chain([record.sequence]).collect();
+        Self {
+            account,
+            record,
+            run,
+            repeated: repeated
+                .into_iter()
+                .filter_map(|sequence| account.run(sequence))
+                .collect(),
+        }
+    }
+
+    /// Returns the first field that claims what no run shows, or lacks what a
+    /// repeated run shows.
+    fn first_false(&self) -> Option<&'static str> {
+        let fields: [(&str, fn(&Self) -> bool); 7] = [
+            ("head", Self::is_head_true),
+            ("last_attempt", Self::is_last_attempt_true),
+            ("connections", Self::are_connections_true),
+            ("last_complete", Self::is_last_complete_true),
+            ("coverage", Self::is_coverage_true),
+            ("coverage_until", Self::is_coverage_until_true),
+            ("recent_events", Self::are_recent_events_true),
+        ];
+        let false_field = fields.into_iter().find(|(_, is_true)| !is_true(self));
+        false_field.map(|(field, _)| field)
+    }
+
+    /// Returns the runs up to the one that the record names.
+    fn runs(&self) -> impl Iterator<Item = &'a RunLink> {
+        let last = self.record.sequence;
+        let runs = self.account.runs.iter();
+        runs.filter(move |run| run.this.sequence <= last)
+    }
+
+    fn is_head_true(&self) -> bool {
+        self.record.head == self.run.digest
+    }
+
+    fn is_last_attempt_true(&self) -> bool {
+        self.record.last_attempt == self.run.this
+    }
+
+    fn are_connections_true(&self) -> bool {
+        self.record.connections == self.run.connections
+    }
+
+    /// It is a complete run, and none that the record repeats is later.
+    fn is_last_complete_true(&self) -> bool {
+        let complete = self.repeated.iter().filter(|run| run.is_complete());
+        let newest_repeated = complete.map(|run| run.this.sequence).max();
+        let claimed = self.record.last_complete.as_ref();
+        let is_claimed = |run: &RunLink| run.is_complete() && Some(&run.this) == claimed;
+        claimed.map(|run| run.sequence) >= newest_repeated
+            && (claimed.is_none() || self.runs().any(is_claimed))
+    }
+
+    /// Each covered region was listed then, and none that the record repeats is
+    /// covered later.
+    fn is_coverage_true(&self) -> bool {
+        let record = self.record;
+        let is_shown = |(region, at): (&Region, &Timestamp)| {
             let until = record.coverage_until.get(region);
-            let is_told = |window: &Window| until.is_none_or(|until| window.ended_at == *until);
-            let covers = |run: &RunLink| {
-                // Earlier versions took other runs for such as wrote all.
-                let counts = match run.format {
-                    SchemaVersion::V1 => true,
-                    SchemaVersion::V2 => run.unwritten == 0,
-                    SchemaVersion::V3 | SchemaVersion::V4 | SchemaVersion::V5 => run.wrote_all,
-                };
-                counts
-                    && run
-                        .covered
-                        .iter()
-                        .any(|(r, window)| r == region && window.began_at == *at && is_told(window))
+            let is_claimed = |window: &Window| {
+                window.began_at == *at && until.is_none_or(|until| window.ended_at == *until)
             };
-            if !runs().any(covers) {
-                return Some("coverage");
-            }
-        }
-        let lacks = |run: &&RunLink| {
-            let mut covered = run.covered.iter();
-            run.wrote_all
-                && covered
-                    .any(|(region, window)| record.coverage.get(region) < Some(&window.began_at))
+            let covers = |run: &RunLink| {
+                let mut covered = run.covered.iter();
+                counts_as_coverage(run) && covered.any(|(r, w)| r == region && is_claimed(w))
+            };
+            self.runs().any(covers)
         };
-        if repeated.iter().any(lacks) {
-            return Some("coverage");
-        }
-        let mut told = record.coverage_until.keys();
-        if told.any(|region| !record.coverage.contains_key(region)) {
-            return Some("coverage_until");
-        }
+        let is_newer = |(region, window): &(Region, Window)| {
+            record.coverage.get(region) < Some(&window.began_at)
+        };
+        let is_missing = |run: &&RunLink| run.wrote_all && run.covered.iter().any(is_newer);
+        record.coverage.iter().all(is_shown) && !self.repeated.iter().any(is_missing)
+    }
 
-        for (event, sequence) in &record.recent_events {
-            let is_of = |run: &RunLink| run.is_complete() && run.event_id.as_ref() == Some(event);
-            if *sequence > until || !self.run(*sequence).is_some_and(is_of) {
-                return Some("recent_events");
-            }
-        }
-        // The oldest are forgotten. An event that came twice at the same time
-        // may be known by either of its runs, so which is the oldest is not
-        // sure then.
-        let with_event = || runs().filter(|run| run.is_complete() && run.event_id.is_some());
-        let events: HashSet<_> = with_event().map(|run| &run.event_id).collect();
-        let all_kept = events.len() <= EVENTS_REMEMBERED;
-        let twice = events.len() < with_event().count();
-        let forgotten = |run: &&RunLink| {
+    fn is_coverage_until_true(&self) -> bool {
+        let mut regions = self.record.coverage_until.keys();
+        regions.all(|region| self.record.coverage.contains_key(region))
+    }
+
+    /// Each event is that of a complete run, and none that must be remembered
+    /// is missing.
+    fn are_recent_events_true(&self) -> bool {
+        let events = &self.record.recent_events;
+        let is_shown = |(event, sequence): (&Box<str>, &u64)| {
+            let has_event =
+                |run: &RunLink| run.is_complete() && run.event_id.as_ref() == Some(event);
+            *sequence <= self.record.sequence && self.account.run(*sequence).is_some_and(has_event)
+        };
+        events.iter().all(is_shown)
+            && events.len() <= EVENTS_REMEMBERED
+            && !self.is_event_forgotten()
+    }
+
+    /// Returns true if the record lacks an event that is not among the oldest,
+    /// which are dropped.
+    ///
+    /// An event that was delivered twice at the same time may be recorded with
+    /// either run, so which event is the oldest is uncertain then.
+    fn is_event_forgotten(&self) -> bool {
+        let with_event = || {
+            let runs = self.runs();
+            runs.filter(|run| run.is_complete() && run.event_id.is_some())
+        };
+        let distinct: HashSet<_> = with_event().map(|run| &run.event_id).collect();
+        let all_fit = distinct.len() <= EVENTS_REMEMBERED;
+        let delivered_twice = distinct.len() < with_event().count();
+        let is_forgotten = |run: &&RunLink| {
             let Some(event) = run.event_id.as_ref().filter(|_| run.is_complete()) else {
                 return false;
             };
             let newer = with_event().filter(|other| other.this.sequence > run.this.sequence);
-            let kept = all_kept || (!twice && newer.count() < EVENTS_REMEMBERED);
-            kept && !record.recent_events.contains_key(event)
+            let is_remembered = all_fit || (!delivered_twice && newer.count() < EVENTS_REMEMBERED);
+            is_remembered && !self.record.recent_events.contains_key(event)
         };
-        if record.recent_events.len() > EVENTS_REMEMBERED
-            || repeated
-                .iter()
-                .rev()
-                .take(2 * EVENTS_REMEMBERED)
-                .any(forgotten)
-        {
-            return Some("recent_events");
-        }
-        None
+        let newest_first = self.repeated.iter().rev();
+        newest_first.take(2 * EVENTS_REMEMBERED).any(is_forgotten)
+    }
+}
+
+/// Returns true if a run may have covered regions. Earlier formats had other
+/// rules for that.
+fn counts_as_coverage(run: &RunLink) -> bool {
+    match run.format {
+        SchemaVersion::V1 => true,
+        SchemaVersion::V2 => run.unwritten == 0,
+        SchemaVersion::V3 | SchemaVersion::V4 | SchemaVersion::V5 => run.wrote_all,
     }
 }

@@ -1,30 +1,36 @@
-//! Chains: runs and changes that refer to the one before, and the snapshots
-//! that they left.
+//! Checks chains: each run and each change refers to the one before it, and
+//! each snapshot is what its last change left.
 
-use super::findings::{CLOCKS_DIFFER_BY, Findings, change_key, run_key, snapshot_key};
-use super::records::{Account, Chain, SnapshotRead};
-use crate::domain::{AccountId, ChangeKind, ConnectionArn, Digest, Presence, Snapshot, Timestamp};
+use super::findings::{Findings, MAX_CLOCK_SKEW, change_key, run_key, snapshot_key};
+use super::records::{Account, Chain, Link, SnapshotRead};
+use crate::domain::{
+    AccountId, Change, ChangeKind, ConnectionArn, Digest, Presence, Snapshot, Timestamp,
+};
 
 type Key = (String, String);
 
-/// A record of a chain: its number, and how it is linked.
+/// A record of a chain: its number and its links.
 struct Numbered {
     number: u64,
     digest: Digest,
     previous_digest: Option<Digest>,
 }
 
-/// Goes along a chain, sorted by number.
-fn walk(chain: impl Iterator<Item = Numbered>, key: impl Fn(u64) -> Key, findings: &mut Findings) {
+/// Checks a chain, sorted by number, for gaps and broken links.
+fn verify_chain(
+    chain: impl Iterator<Item = Numbered>,
+    key: impl Fn(u64) -> Key,
+    findings: &mut Findings,
+) {
     let mut expected = 1;
-    // What the next one has to refer to; nothing if that can't be told.
+    // What the next record must refer to; `None` if that is unknown.
     let mut before = Some(None);
     for link in chain {
         let number = link.number;
         let edited = findings.names(&key(number));
         if number > expected {
-            let told = (expected..number).all(|missing| findings.names(&key(missing)));
-            if !told {
+            let reported = (expected..number).all(|missing| findings.names(&key(missing)));
+            if !reported {
                 let problem = format!(
                     "records {expected} to {} before it were removed",
                     number - 1
@@ -32,7 +38,7 @@ fn walk(chain: impl Iterator<Item = Numbered>, key: impl Fn(u64) -> Key, finding
                 findings.add(key(number), problem);
             }
         } else if !edited && before.is_some_and(|before| before != link.previous_digest) {
-            findings.add(key(number), "refers to another one than the one before it");
+            findings.add(key(number), "does not refer to the record before it");
         }
         before = (!edited).then_some(Some(link.digest));
         expected = number + 1;
@@ -40,14 +46,14 @@ fn walk(chain: impl Iterator<Item = Numbered>, key: impl Fn(u64) -> Key, finding
 }
 
 impl Account {
-    /// All checks of one account. It is sorted.
+    /// Runs all checks of an account, which is sorted.
     pub(super) fn verify(&self, id: &AccountId, now: Timestamp, findings: &mut Findings) {
         let runs = self.runs.iter().map(|run| Numbered {
             number: run.this.sequence,
             digest: run.digest,
             previous_digest: run.previous_digest,
         });
-        walk(runs, |number| run_key(id, number), findings);
+        verify_chain(runs, |number| run_key(id, number), findings);
         for arn in self.arns() {
             self.verify_connection(id, arn, now, findings);
         }
@@ -71,7 +77,7 @@ impl Account {
             digest: link.digest,
             previous_digest: link.previous_digest,
         });
-        walk(links, |version| change_key(id, arn, version), findings);
+        verify_chain(links, |version| change_key(id, arn, version), findings);
         let Some(read) = self.snapshots.get(arn) else {
             if !findings.names(&key) {
                 findings.add(key, "was removed: it has changes");
@@ -86,24 +92,25 @@ impl Account {
         if version > last {
             let next = change_key(id, arn, last + 1);
             if !findings.names(&next) {
-                let problem = format!("was removed: the snapshot knows change {version}");
+                let problem = format!("was removed: the snapshot names change {version}");
                 findings.add(next, problem);
             }
         } else if version < last {
-            let problem = "was put in, or the snapshot was set back";
+            let problem = "was inserted, or the snapshot was rolled back";
             findings.add(change_key(id, arn, last), problem);
         } else {
-            let edited = |version: u32| findings.names(&change_key(id, arn, version.into()));
-            if let Some(field) = departs(read, chain, edited) {
+            let is_edited = |version: u32| findings.names(&change_key(id, arn, version.into()));
+            let left = Left::new(read, chain);
+            if let Some(field) = left.and_then(|left| left.first_difference(is_edited)) {
                 let problem = format!("was edited: its {field} is not what its last change left");
                 findings.add(key, problem);
-            } else if let Some(problem) = is_impossible(&read.snapshot, now) {
+            } else if let Some(problem) = impossible(&read.snapshot, now) {
                 findings.add(key, problem);
             }
         }
     }
 
-    /// Every connection of which anything is there, sorted.
+    /// Returns every connection with a snapshot or a change, sorted.
     pub(super) fn arns(&self) -> Vec<&ConnectionArn> {
         let mut arns: Vec<_> = self.chains.keys().chain(self.snapshots.keys()).collect();
         arns.sort_unstable();
@@ -112,68 +119,111 @@ impl Account {
     }
 }
 
-/// What of a snapshot is not what its changes left, if anything is not. What
-/// an edited change says is not held against it.
-fn departs(
-    SnapshotRead { snapshot, format }: &SnapshotRead,
-    chain: &Chain,
-    edited: impl Fn(u32) -> bool,
-) -> Option<&'static str> {
-    let (first, last) = (chain.links.first()?, chain.last.as_ref()?);
-    let link = chain.links.last()?;
-    let mut links = chain.links.iter().rev();
-    let since = links.find(|link| link.kind.starts_status());
-    if !chain.links.iter().any(|link| edited(link.version))
-        && since.is_some_and(|since| snapshot.status_since != since.observed_at)
-    {
-        return Some("status_since");
+/// A snapshot and the changes that must have left it.
+struct Left<'a> {
+    read: &'a SnapshotRead,
+    chain: &'a Chain,
+    last: &'a Change,
+    last_link: &'a Link,
+}
+
+impl<'a> Left<'a> {
+    fn new(read: &'a SnapshotRead, chain: &'a Chain) -> Option<Self> {
+        Some(Self {
+            read,
+            chain,
+            last: chain.last.as_ref()?,
+            last_link: chain.links.last()?,
+        })
     }
-    if first.version == 1 && !edited(1) && snapshot.first_seen_at != first.observed_at {
-        return Some("first_seen_at");
+
+    /// Returns the first field that differs from what the changes left. An
+    /// edited change is no evidence.
+    fn first_difference(&self, is_edited: impl Fn(u32) -> bool) -> Option<&'static str> {
+        if !self.chain.links.iter().any(|link| is_edited(link.version))
+            && !self.is_status_since_left()
+        {
+            return Some("status_since");
+        }
+        if !is_edited(1) && !self.is_first_seen_left() {
+            return Some("first_seen_at");
+        }
+        if is_edited(self.last.version) {
+            return None;
+        }
+        let fields: [(&str, fn(&Self) -> bool); 5] = [
+            ("digest", Self::is_digest_left),
+            ("attributes", Self::are_attributes_left),
+            ("presence", Self::is_presence_left),
+            ("last_seen_at", Self::is_last_seen_left),
+            ("v", Self::is_format_left),
+        ];
+        let different = fields.into_iter().find(|(_, is_left)| !is_left(self));
+        different.map(|(field, _)| field)
     }
-    if edited(last.version) {
-        return None;
+
+    fn is_status_since_left(&self) -> bool {
+        let mut newest_first = self.chain.links.iter().rev();
+        let since = newest_first.find(|link| link.kind.starts_status());
+        since.is_none_or(|since| self.read.snapshot.status_since == since.observed_at)
     }
-    let told = last.after.as_ref().or(last.before.as_ref());
-    let gone = match snapshot.presence {
-        Presence::Present => None,
-        Presence::Deleted { seen_gone } => Some((seen_gone.began_at, seen_gone.ended_at)),
-    };
-    let deleted = last.kind == ChangeKind::Deleted;
-    let seen = snapshot.last_seen;
-    // A tombstone is not seen any more; what is there is seen when its last
-    // change was, or later.
-    let seen_fits = if deleted {
-        last.previously_seen_at == Some(seen.began_at)
-    } else {
+
+    fn is_first_seen_left(&self) -> bool {
+        let first = self.chain.links.first();
+        let first = first.filter(|first| first.version == 1);
+        first.is_none_or(|first| self.read.snapshot.first_seen_at == first.observed_at)
+    }
+
+    fn is_digest_left(&self) -> bool {
+        self.read.snapshot.digest == self.last_link.digest
+    }
+
+    fn are_attributes_left(&self) -> bool {
+        let left = self.last.after.as_ref().or(self.last.before.as_ref());
+        Some(&self.read.snapshot.attributes) == left
+    }
+
+    fn is_deletion(&self) -> bool {
+        self.last.kind == ChangeKind::Deleted
+    }
+
+    fn is_presence_left(&self) -> bool {
+        let deleted = match self.read.snapshot.presence {
+            Presence::Present => None,
+            Presence::Deleted { seen_gone } => Some((seen_gone.began_at, seen_gone.ended_at)),
+        };
+        let left = (self.last.observed_at, self.last.observed_until);
+        deleted == self.is_deletion().then_some(left)
+    }
+
+    /// A deleted connection is not seen after its last change; one that is
+    /// present was seen then, or later.
+    fn is_last_seen_left(&self) -> bool {
+        let seen = self.read.snapshot.last_seen;
+        if self.is_deletion() {
+            return self.last.previously_seen_at == Some(seen.began_at);
+        }
+        let link = self.last_link;
         link.observed_at <= seen.began_at && link.observed_until <= seen.ended_at
-    };
-    if snapshot.digest != link.digest {
-        Some("digest")
-    } else if Some(&snapshot.attributes) != told {
-        Some("attributes")
-    } else if gone != deleted.then_some((last.observed_at, last.observed_until)) {
-        Some("presence")
-    } else if !seen_fits {
-        Some("last_seen_at")
-    } else if *format < last.format {
-        // They are written together, and none is written back.
-        Some("v")
-    } else {
-        None
+    }
+
+    /// A snapshot is written with its change, and never in an earlier format
+    /// later.
+    fn is_format_left(&self) -> bool {
+        self.read.format >= self.last.format
     }
 }
 
-/// What of a snapshot can't be, whoever wrote it.
-fn is_impossible(snapshot: &Snapshot, now: Timestamp) -> Option<String> {
+/// Returns what of a snapshot is impossible, whatever its changes are.
+fn impossible(snapshot: &Snapshot, now: Timestamp) -> Option<String> {
     let seen = snapshot.last_seen;
-    let ahead = seen.ended_at.max(seen.began_at).millis_since(now);
     if seen.ended_at < seen.began_at {
         return Some("was edited: its last_seen_until is before its last_seen_at".to_owned());
     }
-    if u128::from(ahead) > CLOCKS_DIFFER_BY.as_millis() {
+    let ahead = seen.ended_at.max(seen.began_at).millis_since(now);
+    if u128::from(ahead) > MAX_CLOCK_SKEW.as_millis() {
         return Some(format!(
-            "was edited: it was last seen at {}, which is still to come",
+            "was edited: its last_seen_until {} is in the future",
             seen.ended_at
         ));
     }

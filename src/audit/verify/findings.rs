@@ -1,4 +1,4 @@
-//! What a verification found, and with which records.
+//! The findings of a verification, by record.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -8,30 +8,30 @@ use serde::Serialize;
 use crate::domain::{AccountId, ConnectionArn, Digest};
 use crate::table::keys;
 
-/// By how much the clock of a run may be ahead of the one that verifies. AWS
-/// takes no request whose clock is off by more.
+/// How far the clock of a run may be ahead of the verifier's. AWS refuses
+/// requests with more skew.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html>
-pub const CLOCKS_DIFFER_BY: Duration = Duration::from_mins(15);
+pub const MAX_CLOCK_SKEW: Duration = Duration::from_mins(15);
 
-/// How much of an account was checked.
+/// What was checked of an account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AccountVerified {
     /// The account.
     pub account: AccountId,
-    /// Its connections, those that are gone too.
+    /// The number of connections, including deleted ones.
     pub connections: u64,
-    /// Their changes.
+    /// The number of changes.
     pub changes: u64,
-    /// Its runs.
+    /// The number of runs.
     pub runs: u64,
-    /// The digest of its last run, which stands for all of it.
+    /// The digest of the last run. It covers the whole history.
     pub head: Option<Digest>,
-    /// The digests of all its runs: each was the head once.
+    /// The digests of all runs. Each was the head once.
     #[serde(skip)]
     pub digests: Vec<Digest>,
 }
 
-/// A record with which something is wrong.
+/// A problem with a record.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Finding {
     /// Its partition key.
@@ -42,11 +42,11 @@ pub struct Finding {
     pub problem: String,
 }
 
-/// What is wrong so far, and with which records.
+/// The findings so far.
 #[derive(Default)]
 pub(super) struct Findings {
     found: Vec<Finding>,
-    /// The keys of what is found already.
+    /// The keys of records with a finding.
     named: HashSet<(String, String)>,
 }
 
@@ -57,22 +57,23 @@ impl Findings {
         self.found.push(Finding { pk, sk, problem });
     }
 
-    /// Whether something is wrong with this record already. What does not fit
-    /// it then says nothing of others.
+    /// Returns true if this record has a finding. It is no evidence about other
+    /// records then.
     pub(super) fn names(&self, key: &(String, String)) -> bool {
         self.named.contains(key)
     }
 
-    /// Whether something is wrong with a record of this partition.
+    /// Returns true if a record of this partition has a finding.
     pub(super) fn names_any_of(&self, pk: &str) -> bool {
         self.found.iter().any(|finding| finding.pk == pk)
     }
 
+    /// Returns the findings by key, or only those of one account.
     pub(super) fn into_sorted(mut self, only: Option<&AccountId>) -> Vec<Finding> {
-        let of = |pk: &str| pk.split('#').nth(1).map(str::to_owned);
-        let wanted = only.map(ToString::to_string);
-        self.found
-            .retain(|finding| wanted.is_none() || of(&finding.pk) == wanted);
+        if let Some(only) = only {
+            let is_of_account = |pk: &str| pk.split('#').nth(1) == Some(only.as_str());
+            self.found.retain(|finding| is_of_account(&finding.pk));
+        }
         self.found.sort();
         self.found.dedup();
         self.found

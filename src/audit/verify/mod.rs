@@ -1,18 +1,22 @@
-//! Verification: whether the record is whole.
+//! Verification of the integrity of the record.
 //!
-//! Everything is read once. Each item must be as this software writes it, with
-//! its own digest or seal; changes and runs must be numbered without gaps, and
-//! refer to the one before; each snapshot must be what its last change left;
-//! each of an account's runs must stand for what the changes leave by then, and
-//! tell of as many as are there; and the account's record must repeat the runs.
-//! What that leaves to an editor is to make everything anew from some record on,
-//! or to cut an account's end off: a head noted elsewhere shows that.
+//! Everything is read once. These must hold:
+//! - Each item is as this software writes it, with its own digest or checksum.
+//! - Changes and runs are numbered without gaps, and refer to the one before.
+//! - Each snapshot is what its last change left.
+//! - Each run's digest of snapshots and its counts follow from the changes
+//!   recorded by then.
+//! - The account's record repeats the runs.
+//!
+//! An editor can still rewrite everything from some record on, or cut off the
+//! end of an account. Only a head noted elsewhere shows that.
 
 mod account;
 mod chains;
 mod findings;
 mod records;
 mod replay;
+mod rows;
 
 use std::collections::VecDeque;
 
@@ -22,21 +26,21 @@ use tokio::task::JoinHandle;
 use crate::domain::{AccountId, Timestamp};
 use crate::table::codec::Item;
 use crate::table::{Table, TableError};
-pub use findings::{AccountVerified, CLOCKS_DIFFER_BY, Finding};
+pub use findings::{AccountVerified, Finding, MAX_CLOCK_SKEW};
 use records::{Entry, Records};
 
-/// What a verification found.
+/// The result of a verification.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Verification {
     /// Each account that was checked.
     pub accounts: Vec<AccountVerified>,
-    /// What is wrong, by record. Empty for a record that is whole.
+    /// The findings, by record. Empty if the record is intact.
     pub findings: Vec<Finding>,
 }
 
-/// Checks a table, or only one account in it, as it is at `now`.
+/// Verifies a table at `now`, or only one account in it.
 ///
-/// `progress` is told how many items were read so far, after each page.
+/// Calls `progress` after each page, with the number of items read so far.
 ///
 /// # Errors
 /// [`TableError`] if the table can't be read.
@@ -48,7 +52,7 @@ pub async fn verify(
 ) -> Result<Verification, TableError> {
     let mut records = Records::default();
     let mut read = 0;
-    // What a page says is worked out while the next ones are read.
+    // Pages are decoded while the next ones are read.
     let at_once = std::thread::available_parallelism().map_or(1, usize::from);
     let mut at_work = VecDeque::with_capacity(at_once);
     let mut pages = table.pages();
@@ -91,7 +95,7 @@ impl Records {
     async fn add_all(&mut self, page: JoinHandle<Vec<Entry>>) {
         match page.await {
             Ok(entries) => entries.into_iter().for_each(|entry| self.add(entry)),
-            // It goes on where it would have without the other thread.
+            // The panic continues as it would have without the other thread.
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
         }
     }

@@ -1,5 +1,5 @@
-//! What is kept of each item until all are read: they come in no order that
-//! could be relied on.
+//! Decodes items, and holds what the checks need of them: items come in no
+//! particular order.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -16,43 +16,43 @@ use crate::domain::{
 use crate::table::codec::{Item, snapshot};
 use crate::table::{codec, fast_path, keys};
 
-/// Everything that was read, by account, and what is wrong with single items.
+/// The records by account, and the findings about single items.
 #[derive(Default)]
 pub(super) struct Records {
     pub(super) accounts: BTreeMap<AccountId, Account>,
     pub(super) findings: Findings,
 }
 
-/// What was read of one account.
+/// The records of one account.
 #[derive(Default)]
 pub(super) struct Account {
     pub(super) record: Option<AccountRecord>,
     pub(super) snapshots: HashMap<ConnectionArn, SnapshotRead>,
     pub(super) chains: HashMap<ConnectionArn, Chain>,
     pub(super) runs: Vec<RunLink>,
-    /// Statuses that changes leave, each once.
+    /// The distinct statuses that changes leave.
     statuses: HashMap<Box<str>, StatusId>,
 }
 
-/// The number of a status among an account's.
+/// The index of a status among those of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct StatusId(u32);
 
-/// A snapshot and the format that it is stored in.
+/// A snapshot and its stored format.
 pub(super) struct SnapshotRead {
     pub(super) snapshot: Snapshot,
     pub(super) format: SchemaVersion,
 }
 
-/// A connection's changes: of the last one all, of the others what their
-/// chain needs, for there may be millions.
+/// A connection's changes. There may be millions: only the last one is held
+/// in full.
 #[derive(Default)]
 pub(super) struct Chain {
     pub(super) links: Vec<Link>,
     pub(super) last: Option<Change>,
 }
 
-/// A change, as far as its chain needs it.
+/// The part of a change that the checks need.
 pub(super) struct Link {
     pub(super) version: u32,
     pub(super) kind: ChangeKind,
@@ -61,14 +61,13 @@ pub(super) struct Link {
     pub(super) run_id: RunId,
     pub(super) digest: Digest,
     pub(super) previous_digest: Option<Digest>,
-    /// The status that it leaves; nothing for a deletion.
+    /// The status that it leaves; `None` for a deletion.
     pub(super) status: Option<StatusId>,
-    /// For a connection that is there, or there again: when a listing lacked
-    /// it.
+    /// If the connection appeared or reappeared: when a listing last lacked it.
     pub(super) last_absent_at: Option<Timestamp>,
 }
 
-/// A run, as far as its chain and the account's record need it.
+/// The part of a run that the checks need.
 pub(super) struct RunLink {
     pub(super) format: SchemaVersion,
     pub(super) this: RunReference,
@@ -86,15 +85,15 @@ pub(super) struct RunLink {
     pub(super) previous_digest: Option<Digest>,
 }
 
-/// What one item says, worked out without the others.
+/// A decoded item, checked without the others.
 pub(super) struct Entry {
     key: (String, String),
-    said: Option<(AccountId, Said)>,
+    record: Option<(AccountId, Record)>,
     problem: Option<String>,
 }
 
 /// A record of an account.
-enum Said {
+enum Record {
     Run(Box<RunLink>),
     Change(Box<Change>, Link),
     Account(Box<AccountRecord>),
@@ -102,7 +101,7 @@ enum Said {
 }
 
 impl Entry {
-    /// Reads an item and makes it anew: all that takes time.
+    /// Decodes an item and encodes it again: the expensive part.
     pub(super) fn of(item: Item) -> Self {
         let key = (text(&item, keys::PK), text(&item, keys::SK));
         let (pk, sk) = (&key.0, &key.1);
@@ -115,26 +114,26 @@ impl Entry {
         } else if pk.starts_with("ACCOUNT#") {
             snapshot(item)
         } else {
-            Err("was put in: no record of this inventory".to_owned())
+            Err("was inserted: not a record of this inventory".to_owned())
         };
         match read {
-            Ok((account, said, as_written)) => Self {
+            Ok((account, record, as_written)) => Self {
                 key,
-                said: Some((account, said)),
+                record: Some((account, record)),
                 problem: as_written.err(),
             },
             Err(problem) => Self {
                 key,
-                said: None,
+                record: None,
                 problem: Some(problem),
             },
         }
     }
 }
 
-/// What an item says, and whether it is as this software writes that. One that
-/// says nothing that belongs where it is has a problem alone.
-type Read = Result<(AccountId, Said, Result<(), String>), String>;
+/// The record in an item, and whether the item is as this software writes it.
+/// An item without a record that belongs under its key is only a problem.
+type Read = Result<(AccountId, Record, Result<(), String>), String>;
 
 fn run(item: &Item) -> Read {
     let run: RunRecord = codec::read_record(item).map_err(edited)?;
@@ -155,8 +154,8 @@ fn run(item: &Item) -> Read {
         previous_digest: run.previous_digest,
         format: run.format,
     };
-    let said = Said::Run(Box::new(link));
-    Ok((run.account, said, as_written(item, &written)))
+    let record = Record::Run(Box::new(link));
+    Ok((run.account, record, as_written(item, &written)))
 }
 
 fn change(item: &Item) -> Read {
@@ -178,43 +177,43 @@ fn change(item: &Item) -> Read {
             .filter(|_| change.kind.starts_presence()),
     };
     let account = change.account.clone();
-    let said = Said::Change(Box::new(change), link);
-    Ok((account, said, as_written(item, &written)))
+    let record = Record::Change(Box::new(change), link);
+    Ok((account, record, as_written(item, &written)))
 }
 
 fn account(item: &Item) -> Read {
     let record: AccountRecord = codec::read_record(item).map_err(edited)?;
     as_written(item, &codec::account_item(&record))?;
     let account = record.account.clone();
-    Ok((account, Said::Account(Box::new(record)), Ok(())))
+    Ok((account, Record::Account(Box::new(record)), Ok(())))
 }
 
 fn snapshot(item: Item) -> Read {
     let account = codec::account_of(&item).ok_or("its key names no account")?;
     let (snapshot, format) = fast_path::snapshot::read_unsealed(&item).map_err(edited)?;
     let written = snapshot::snapshot_item(&account, &snapshot, format);
-    let said = Said::Snapshot(Box::new(SnapshotRead { snapshot, format }));
-    Ok((account, said, as_written(&item, &written)))
+    let record = Record::Snapshot(Box::new(SnapshotRead { snapshot, format }));
+    Ok((account, record, as_written(&item, &written)))
 }
 
 impl Records {
-    /// Puts an item with the others.
+    /// Adds an item.
     pub(super) fn add(&mut self, entry: Entry) {
         if let Some(problem) = entry.problem {
             self.findings.add(entry.key, problem);
         }
-        let Some((account, said)) = entry.said else {
+        let Some((account, record)) = entry.record else {
             return;
         };
         let account = self.accounts.entry(account).or_default();
-        match said {
-            Said::Run(link) => account.runs.push(*link),
-            Said::Account(record) => account.record = Some(*record),
-            Said::Snapshot(read) => {
+        match record {
+            Record::Run(link) => account.runs.push(*link),
+            Record::Account(record) => account.record = Some(*record),
+            Record::Snapshot(read) => {
                 let arn = read.snapshot.arn.clone();
                 account.snapshots.insert(arn, *read);
             }
-            Said::Change(change, mut link) => {
+            Record::Change(change, mut link) => {
                 link.status = change.after.as_ref().map(|after| account.status_id(after));
                 let chain = account.chains.entry(change.arn.clone()).or_default();
                 chain.links.push(link);
@@ -238,7 +237,7 @@ impl Account {
         id
     }
 
-    /// The statuses that changes leave, by their numbers.
+    /// Returns the statuses that changes leave, by index.
     pub(super) fn statuses(&self) -> HashMap<StatusId, &str> {
         let named = self.statuses.iter().map(|(status, id)| (*id, &**status));
         named.collect()
@@ -263,7 +262,7 @@ impl Account {
         }
     }
 
-    /// The run with this number. The runs are sorted.
+    /// Returns the run with this number. The runs are sorted.
     pub(super) fn run(&self, sequence: u64) -> Option<&RunLink> {
         let found = self
             .runs
@@ -282,21 +281,21 @@ fn edited(corrupt: crate::table::CorruptItem) -> String {
     format!("was edited: {} {}", corrupt.attribute, corrupt.problem)
 }
 
-/// Whether a record is where what it says belongs. It is no part of any chain
+/// Checks that a record is under its own key. It is no part of a chain
 /// otherwise.
 fn same_key(item: &Item, written: &Item) -> Result<(), String> {
     for name in [keys::PK, keys::SK] {
         if item.get(name) != written.get(name) {
             let belongs = format!("{} {}", text(written, keys::PK), text(written, keys::SK));
             return Err(format!(
-                "was edited or put in: it says that it is {belongs}"
+                "was edited or inserted: its content belongs to {belongs}"
             ));
         }
     }
     Ok(())
 }
 
-/// Whether an item is what this software would write for what it says.
+/// Checks that an item is what this software writes for its content.
 fn as_written(item: &Item, written: &Item) -> Result<(), String> {
     let is_there = |(name, value)| same(Some(value), written.get(name));
     if item.len() == written.len() && item.iter().all(is_there) {
@@ -311,16 +310,16 @@ fn as_written(item: &Item, written: &Item) -> Result<(), String> {
         .collect();
     match differs[..] {
         [] => Ok(()),
-        [codec::DIGEST] => Err("was edited: its digest is not that of what it says".to_owned()),
-        [codec::SEAL] => Err("was edited: its seal is not that of what it says".to_owned()),
+        [codec::DIGEST] => Err("was edited: its digest does not match its content".to_owned()),
+        [codec::SEAL] => Err("was edited: its seal does not match its content".to_owned()),
         _ => Err(format!(
-            "was edited: {} does not belong to the rest of it",
+            "was edited: {} does not match the rest of it",
             differs.join(", ")
         )),
     }
 }
 
-/// A set has no order.
+/// Compares values; sets have no order.
 fn same(a: Option<&AttributeValue>, b: Option<&AttributeValue>) -> bool {
     match (a, b) {
         (Some(AttributeValue::Ss(a)), Some(AttributeValue::Ss(b))) => {

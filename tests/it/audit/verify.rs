@@ -152,7 +152,7 @@ async fn a_change_that_was_edited_with_its_digest_breaks_the_chain_after_it() {
     change.event_id = Some("forged".into());
     told.put(codec::change_item(&change)).await;
     let next = told.change_key(0, 3);
-    assert_names(&told.findings().await, &next, "refers to another one");
+    assert_names(&told.findings().await, &next, "does not refer to the record before it");
 }
 
 #[tokio::test]
@@ -186,7 +186,7 @@ async fn a_change_that_was_put_in_is_named() {
     change.previous_digest = Some(change.digest());
     change.version = 4;
     told.put(codec::change_item(&change)).await;
-    assert_names(&told.findings().await, &told.change_key(0, 4), "was put in");
+    assert_names(&told.findings().await, &told.change_key(0, 4), "was inserted");
 }
 
 #[tokio::test]
@@ -198,7 +198,7 @@ async fn changes_in_another_order_are_named() {
     std::mem::swap(&mut one.version, &mut other.version);
     told.put(codec::change_item(&one)).await;
     told.put(codec::change_item(&other)).await;
-    assert_names(&told.findings().await, &second, "refers to another one");
+    assert_names(&told.findings().await, &second, "does not refer to the record before it");
 }
 
 #[tokio::test]
@@ -246,7 +246,7 @@ async fn a_connection_that_was_removed_or_set_back_as_a_whole_shows_in_the_runs_
     told.put(snapshot).await;
     told.remove(&told.change_key(0, 3)).await;
     let findings = told.findings().await;
-    assert_names(&findings, &Told::run_key(3), "set back");
+    assert_names(&findings, &Told::run_key(3), "rolled back");
 }
 
 #[tokio::test]
@@ -341,7 +341,7 @@ async fn an_account_record_that_is_removed_or_set_back_is_named() {
     told.env.run().await;
     told.env.run().await;
     told.put(before).await;
-    assert_names(&told.findings().await, &account_key(), "was set back");
+    assert_names(&told.findings().await, &account_key(), "was rolled back");
     told.remove(&account_key()).await;
     assert_names(&told.findings().await, &account_key(), "was removed");
 }
@@ -401,7 +401,7 @@ async fn what_is_no_record_of_the_inventory_is_named() {
             .into(),
     )
     .await;
-    assert_names(&told.findings().await, &key, "was put in");
+    assert_names(&told.findings().await, &key, "was inserted");
 }
 
 #[tokio::test]

@@ -230,7 +230,7 @@ async fn changes_put_in_as_those_of_a_run_that_is_not_recorded_are_found() {
     told.assert_found("changes of no run").await;
     let findings = findings(&told.env).await;
     assert!(
-        findings.iter().any(|f| f.contains("put in afterwards")),
+        findings.iter().any(|f| f.contains("inserted later")),
         "{findings:#?}"
     );
 }

@@ -1,0 +1,82 @@
+//! The changes of each connection as the runs stood for them, including those
+//! that were edited or removed and are known only by their digest.
+
+use super::findings::{Findings, change_key, snapshot_key};
+use super::records::{Account, Link};
+use crate::domain::{AccountId, ConnectionArn, Digest};
+
+/// A connection's changes, by version and without gaps.
+pub(super) struct Row<'a> {
+    pub(super) arn: &'a ConnectionArn,
+    pub(super) steps: Vec<Step<'a>>,
+    /// True if its snapshot was edited or removed: later runs did not read it.
+    pub(super) may_be_missing: bool,
+}
+
+/// A change, or its digest alone.
+pub(super) struct Step<'a> {
+    pub(super) version: u32,
+    pub(super) digest: Digest,
+    /// The change; `None` if it was edited or removed. The record that refers to
+    /// it has its digest.
+    pub(super) link: Option<&'a Link>,
+}
+
+impl Account {
+    /// Returns a connection's changes, or `None` if one is missing whose digest is
+    /// unknown, too.
+    pub(super) fn row<'a>(
+        &'a self,
+        id: &AccountId,
+        arn: &'a ConnectionArn,
+        findings: &Findings,
+    ) -> Option<Row<'a>> {
+        let links = self.chains.get(arn).map_or(&[][..], |chain| &chain.links);
+        let may_be_missing = findings.names(&snapshot_key(id, arn));
+        let snapshot = self.snapshots.get(arn).filter(|_| !may_be_missing);
+        let snapshot = snapshot.map(|read| (read.snapshot.version, read.snapshot.digest));
+        let is_edited = |link: &Link| findings.names(&change_key(id, arn, link.version.into()));
+        let mut steps: Vec<Step<'_>> = Vec::with_capacity(links.len());
+        let mut next = 1;
+        for (i, link) in links.iter().enumerate() {
+            match link.version.checked_sub(next) {
+                Some(0) => {}
+                // Removed: the change after it has its digest.
+                Some(1) => steps.push(Step {
+                    version: next,
+                    digest: link.previous_digest?,
+                    link: None,
+                }),
+                Some(_) | None => return None,
+            }
+            let after = links.get(i + 1).filter(|after| !is_edited(after));
+            let referred_to = match after {
+                Some(after) => after.previous_digest,
+                None => snapshot
+                    .filter(|(version, _)| *version == link.version)
+                    .map(|s| s.1),
+            };
+            let is_edited = is_edited(link);
+            steps.push(Step {
+                version: link.version,
+                digest: referred_to.filter(|_| is_edited).unwrap_or(link.digest),
+                link: (!is_edited).then_some(link),
+            });
+            next = link.version.checked_add(1)?;
+        }
+        match snapshot {
+            Some((version, digest)) if version == next => steps.push(Step {
+                version,
+                digest,
+                link: None,
+            }),
+            Some((version, _)) if version > next => return None,
+            _ => {}
+        }
+        Some(Row {
+            arn,
+            steps,
+            may_be_missing,
+        })
+    }
+}
