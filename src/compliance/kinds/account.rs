@@ -56,6 +56,7 @@ impl Kind for Account {
         }
     }
 
+    // Not by runs that can't be read: they show that the account is recorded.
     fn is_blocked_by(&self, gap: &GapKind) -> bool {
         *gap == GapKind::Record
     }
@@ -65,7 +66,7 @@ impl AccountKind for Account {
     fn evaluate(&self, evidence: &Evidence) -> Evaluation {
         let account = &evidence.account;
         // BASIS
-        if self.allowed.contains(account) || evidence.basis.is_none() {
+        if self.allowed.contains(account) {
             return Evaluation::Compliant;
         }
         Evaluation::NonCompliant(Violation {

@@ -976,6 +976,11 @@ async fn a_record_that_cannot_be_read_is_a_reason_and_no_failure() {
         .one(&["--allow-account", ACCOUNT])
         .await
         .is("PASS", "");
+    // Items that can't be read show that the account is recorded.
+    judged
+        .one(&["--allow-account", OTHER_ACCOUNT])
+        .await
+        .is("FAIL", "account 123456789012 is recorded");
 }
 
 // ------------------------------------------------------------ what is read
