@@ -97,7 +97,7 @@ async fn run(args: Args) -> Result<Exit, CliError> {
         Command::Export(args) => export::run(args).await,
         Command::Cost(args) => cost::run(args),
         Command::Completions(args) => shell::completions(args, Args::command()),
-        Command::Man => shell::man(Args::command()),
+        Command::Man(_) => shell::man(Args::command()),
     }
 }
 

@@ -23,7 +23,12 @@ use crate::output::text::{
     count, describe_cause, describe_change, format_time, format_window, or_dash,
 };
 
+/// Show every recorded change of a connection
 #[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  ccinv history payments-api
+  ccinv history arn:aws:codeconnections:eu-west-1:123456789012:connection/8c0a5f2e-…")]
 pub(crate) struct HistoryArgs {
     /// The connection's ARN, its name, or the last part of its ARN
     #[arg(value_name = "ARN_OR_NAME", value_parser = parse_connection)]
@@ -37,7 +42,19 @@ pub(crate) struct HistoryArgs {
     format: FormatArgs,
 }
 
+/// List what changed in a span of time
 #[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+A change lies somewhere in the span that is shown; it is listed by the time at
+which it was observed. A range that has been over for 16 minutes has the same
+changes for ever.
+
+Examples:
+  ccinv changes                                   the last 30 days
+  ccinv changes --since 2026-10-01 --until 2026-11-01
+  ccinv changes --since 7d --kind STATUS_CHANGED --status ERROR --format jsonl
+
+Exit codes: 0 fine, 4 no complete run looked in that span.")]
 pub(crate) struct ChangesArgs {
     #[command(flatten)]
     store: StoreArgs,

@@ -20,7 +20,24 @@ use crate::domain::{AccountId, Clock, SystemClock, Timestamp};
 /// A rule file with every kind of rule, explained.
 const SAMPLE: &str = include_str!("../../../docs/rules.sample.toml");
 
+/// Judge the inventory by compliance rules
 #[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Rules come from --rules, from the options under Rules, or from both. Without any it
+is judged by: --pending-longer-than 7d --in-error --not-seen-for 48h
+--max-run-age 26h --no-unknown-values.
+
+A rule that can't be judged is never a pass: it is INSUFFICIENT_DATA, with the reason. A
+rule with findings is FAIL, and what of it could not be judged is told, too.
+
+Examples:
+  ccinv check
+  ccinv check --pending-longer-than 7d --allow-provider GitHub,GitLab
+  ccinv check --rules rules.toml --format junit > check.xml
+  ccinv check --rules rules.toml --as-of 2026-10-31 --json
+  ccinv check --print-sample-rules > rules.toml
+
+Exit codes: 0 every rule is kept, 3 findings, 4 no findings, but not all was judged.")]
 pub(crate) struct CheckArgs {
     #[command(flatten)]
     store: StoreArgs,

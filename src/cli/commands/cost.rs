@@ -13,8 +13,21 @@ use crate::cli::render::{Format, FormatArgs, Row, RowAnswer, print};
 use crate::cost::prices::{Item, PRICES};
 use crate::cost::{Bill, Line, Plan, PriceList};
 
-/// What is asked for.
+/// Say what it costs on AWS, for your numbers and prices
 #[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Counts times prices: what a run sends and writes is counted, and the tests assert
+the counts; the prices are a file, and how long a run takes is assumed. Nothing is
+asked of AWS.
+
+Examples:
+  ccinv cost
+  ccinv cost --accounts 100 --connections 20 --every 15m
+  ccinv cost --accounts 1,100,10000
+  ccinv cost --print-prices > prices.toml
+  ccinv cost --prices prices.toml --free-tier --json
+
+Exit codes: 0 fine, 2 wrong usage, or a price file that can't be used.")]
 pub(crate) struct CostArgs {
     /// Accounts; more than one are an organization. Several numbers are compared
     #[arg(long, value_name = "NUMBERS", default_value = "1", value_delimiter = ',',

@@ -26,7 +26,13 @@ use crate::local::{EmbeddedTable, EmulatorService, ManualClock, demo_account};
 use crate::output::escape::printable;
 use crate::output::text::{count, format_time, or_dash};
 
+/// Show what it does, with no AWS at all
 #[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  ccinv demo                 an account changes, run by run; what was recorded
+  ccinv demo --dir /tmp/d    the same, and the database stays there
+  ccinv demo --serve         and then keeps the account up, for the AWS CLI")]
 pub(crate) struct DemoArgs {
     /// Keep the database in this folder (made if it is not there)
     #[arg(long, value_name = "FOLDER")]

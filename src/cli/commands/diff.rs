@@ -22,7 +22,15 @@ use crate::output::text::{
     or_dash,
 };
 
+/// Show what is different between two times
 #[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  ccinv diff 2026-10-01 2026-11-01
+  ccinv diff 7d
+  ccinv diff 2026-10-01 now --provider GitHub --format csv
+
+Exit codes: 0 fine, 4 no complete run covers one of the times.")]
 pub(crate) struct DiffArgs {
     /// The first time: a date, a time, or how long ago (30d, 12h, 45m)
     #[arg(value_name = "T1", value_parser = parse_when)]

@@ -19,7 +19,21 @@ use crate::cli::{evidence, progress};
 use crate::domain::{AccountId, Change, Digest, Region, RunRecord, Snapshot, Timestamp};
 use crate::output::ocsf::{ConnectionRecord, inventory_event};
 
+/// Write the whole record out, for other tools
 #[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Writes as it reads, in order: connections by account and ARN, changes by account
+and time, runs by account and number. With --format ocsf, each connection is a
+Cloud Resources Inventory Info event (class 5023) of the Open Cybersecurity
+Schema Framework.
+
+Examples:
+  ccinv export > connections.jsonl
+  ccinv export --format ocsf > inventory.ocsf.jsonl
+  ccinv export changes --format csv > changes.csv
+  ccinv export runs --table codeconnections-inventory --account 123456789012
+
+Exit codes: 0 fine, 4 nothing is recorded.")]
 pub(crate) struct ExportArgs {
     /// Which records
     #[arg(value_name = "WHAT", default_value = "connections", value_enum)]

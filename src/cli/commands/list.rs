@@ -48,7 +48,16 @@ impl FilterArgs {
     }
 }
 
+/// List connections as they are, or as they were
 #[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  ccinv list --status PENDING
+  ccinv list --provider GitHub --in-region eu-west-1 --json
+  ccinv list --include-deleted --format csv > connections.csv
+  ccinv list --as-of 2026-10-31T23:59:59Z
+
+Exit codes: 0 fine, 4 no complete run covers it: what is not listed may be there.")]
 pub(crate) struct ListArgs {
     #[command(flatten)]
     store: StoreArgs,

@@ -17,7 +17,21 @@ use crate::domain::{AccountId, Clock, SystemClock, Timestamp};
 use crate::output::text::{count, format_time};
 use crate::report::{Report, ReportRequest, page};
 
+/// Write what is known of a period as one web page
 #[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+The page is one file that loads nothing and needs no network: what was observed of
+each connection and when nobody looked, every change and run, what compliance rules
+came to at the period's end (those of `ccinv check`), and how to verify it.
+
+Examples:
+  ccinv report --out october.html --since 2026-10-01 --until 2026-11-01
+  ccinv report --out report.html --since 7d --every 1h
+  ccinv report --out report.html --rules rules.toml
+  ccinv report --out - --account 123456789012 > report.html
+
+Exit codes: 0 fine, also with findings; 4 no complete run covers an account; if it
+covers none, nothing is written.")]
 pub(crate) struct ReportArgs {
     #[command(flatten)]
     store: StoreArgs,

@@ -14,7 +14,14 @@ use crate::cli::store::Store;
 use crate::domain::{AccountId, Clock, Outcome, RunRecord, SystemClock, Timestamp};
 use crate::output::text::{count, format_duration, format_time};
 
+/// List the runs, the last one first, or the times without
 #[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  ccinv runs
+  ccinv runs --since 7d --outcome PARTIAL
+  ccinv runs --gaps --every 1h --since 2026-10-01
+  ccinv runs --limit 5 --json")]
 pub(crate) struct RunsArgs {
     #[command(flatten)]
     store: StoreArgs,

@@ -31,7 +31,21 @@ use crate::listing::{CodeConnections, Limits};
 use crate::local::embedded::Open;
 use crate::output::text::summary;
 
+/// Take one inventory now, with your AWS credentials
 #[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  ccinv scan                                      your region, into a local file
+  ccinv scan --regions us-east-1,eu-south-1
+  ccinv scan --table codeconnections-inventory    into a deployed table
+  ccinv scan --profile prod --region eu-west-1    as that profile, there
+  ccinv scan --json | jq .changes
+
+Ctrl-C ends the listing, or the writing if it has begun, and records what is known.
+A second Ctrl-C ends the command at once.
+
+Exit codes: 0 the run is COMPLETE, 4 it is PARTIAL, 1 it FAILED, 2 wrong usage, 130
+it was ended by Ctrl-C.")]
 pub(crate) struct ScanArgs {
     #[command(flatten)]
     pub(crate) store: StoreArgs,

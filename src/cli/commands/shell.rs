@@ -17,7 +17,13 @@ enum For {
     Fish,
 }
 
+/// Print completions for a shell
 #[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  ccinv completions bash > /etc/bash_completion.d/ccinv
+  ccinv completions zsh > \"${fpath[1]}/_ccinv\"
+  ccinv completions fish > ~/.config/fish/completions/ccinv.fish")]
 pub(crate) struct CompletionsArgs {
     /// The shell
     #[arg(value_name = "SHELL", value_enum)]
@@ -71,6 +77,14 @@ fn values(option: &str) -> Option<Vec<&'static str>> {
         _ => return None,
     })
 }
+
+/// Print the manual page
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  ccinv man | man -l -
+  ccinv man > /usr/local/share/man/man1/ccinv.1")]
+pub(crate) struct ManArgs;
 
 /// One page: each command is a section, so that one file has all of it.
 pub(crate) fn man(mut command: Command) -> Result<Exit, CliError> {

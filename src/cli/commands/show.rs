@@ -18,7 +18,13 @@ use crate::domain::{AccountId, Clock, SystemClock, Timestamp};
 use crate::output::escape::printable;
 use crate::output::text::{format_duration, format_time, or_dash};
 
+/// Show one connection: what is known of it, and its time line
 #[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  ccinv show payments-api
+  ccinv show payments-api --since 90d
+  ccinv show arn:aws:codeconnections:eu-west-1:123456789012:connection/8c0a5f2e-… --json")]
 pub(crate) struct ShowArgs {
     /// The connection's ARN, its name, or the last part of its ARN
     #[arg(value_name = "ARN_OR_NAME", value_parser = parse_connection)]

@@ -19,7 +19,21 @@ use crate::output::escape::printable;
 use crate::output::text::count;
 use crate::table::keys;
 
+/// Prove that the record is whole
 #[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Reads everything once, recomputes every digest and chain, and names each record
+that was edited, removed or put in. The head of an account stands for all of it:
+every run logs it. Give one that was logged as --head to see that the table was not
+replaced, or cut off before that run.
+
+Examples:
+  ccinv verify
+  ccinv verify --table codeconnections-inventory --account 123456789012
+  ccinv verify --head 5f0c…   the digest that a run logged
+  ccinv verify --heads heads.txt   those of many accounts, in one go
+
+Exit codes: 0 it is whole, 3 it is not, 4 nothing is recorded.")]
 pub(crate) struct VerifyArgs {
     #[command(flatten)]
     pub(crate) store: StoreArgs,
