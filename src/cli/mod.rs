@@ -23,11 +23,10 @@ mod suggestions;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
 
 use crate::aws::error::one_line;
 use crate::lambda::logging::{self, parse_level};
-use app::{Args, Command};
+use app::{Args, AuditCommand, Command, EvidenceCommand, InventoryCommand, ToolsCommand};
 use commands::{
     changes, check, cost, demo, diff, export, list, report, runs, scan, shell, show, verify,
 };
@@ -35,7 +34,7 @@ use error::{CliError, Exit, environment, say};
 
 /// Reads the arguments, does what they say, and gives the exit code.
 pub async fn main() -> ExitCode {
-    let args = match Args::try_parse() {
+    let args = match app::parse() {
         Ok(args) => args,
         Err(error) => return wrong_arguments(&error).into(),
     };
@@ -83,21 +82,29 @@ fn wrong_arguments(error: &clap::Error) -> Exit {
 
 async fn run(args: Args) -> Result<Exit, CliError> {
     match args.command {
-        Command::Demo(args) => demo::run(args).await,
-        Command::Scan(args) => scan::run(args).await,
-        Command::List(args) => list::run(args).await,
-        Command::Show(args) => show::run(args).await,
-        Command::History(args) => changes::history(args).await,
-        Command::Changes(args) => changes::changes(args).await,
-        Command::Diff(args) => diff::run(args).await,
-        Command::Runs(args) => runs::run(args).await,
-        Command::Report(args) => report::run(*args).await,
-        Command::Verify(args) => verify::run(args).await,
-        Command::Check(args) => check::run(*args).await,
-        Command::Export(args) => export::run(args).await,
-        Command::Cost(args) => cost::run(args),
-        Command::Completions(args) => shell::completions(args, Args::command()),
-        Command::Man(_) => shell::man(Args::command()),
+        Command::Inventory(command) => match command {
+            InventoryCommand::Demo(args) => demo::run(args).await,
+            InventoryCommand::Scan(args) => scan::run(args).await,
+        },
+        Command::Audit(command) => match command {
+            AuditCommand::List(args) => list::run(args).await,
+            AuditCommand::Show(args) => show::run(args).await,
+            AuditCommand::History(args) => changes::history(args).await,
+            AuditCommand::Changes(args) => changes::changes(args).await,
+            AuditCommand::Diff(args) => diff::run(args).await,
+            AuditCommand::Runs(args) => runs::run(args).await,
+            AuditCommand::Check(args) => check::run(*args).await,
+            AuditCommand::Report(args) => report::run(*args).await,
+        },
+        Command::Evidence(command) => match command {
+            EvidenceCommand::Verify(args) => verify::run(args).await,
+            EvidenceCommand::Export(args) => export::run(args).await,
+        },
+        Command::Tools(command) => match command {
+            ToolsCommand::Cost(args) => cost::run(args),
+            ToolsCommand::Completions(args) => shell::completions(args, app::command()),
+            ToolsCommand::Man(_) => shell::man(app::command()),
+        },
     }
 }
 

@@ -103,6 +103,22 @@ impl Ccinv {
         }
     }
 
+    /// The commands that help lists, by group.
+    pub async fn commands(&self) -> Vec<(String, Vec<String>)> {
+        let help = self.fine(&["--help"]).await;
+        let (_, after_usage) = help.split_once("\n\nInventory:\n").expect("groups");
+        let (groups, _) = after_usage.split_once("\n\nOptions:\n").expect("options");
+        let groups = format!("Inventory:\n{groups}");
+        let group = |block: &str| {
+            let (heading, commands) = block.split_once(":\n").expect("a heading");
+            let names = commands
+                .lines()
+                .filter_map(|line| line.split_whitespace().next());
+            (heading.to_owned(), names.map(str::to_owned).collect())
+        };
+        groups.split("\n\n").map(group).collect()
+    }
+
     /// Runs what must end well, and gives what it printed.
     #[track_caller]
     pub fn fine(&self, arguments: &[&str]) -> impl Future<Output = String> {

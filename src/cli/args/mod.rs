@@ -17,17 +17,17 @@ use crate::domain::{
 use crate::lambda::config::parse_regions;
 use crate::table::name::TableName;
 
-/// Where the inventory is.
+/// Selects the inventory to read or write.
 #[derive(Debug, Clone, ClapArgs)]
 pub(crate) struct StoreArgs {
-    /// The local database file
+    /// Use this local database file
     #[arg(
         long,
         value_name = "FILE",
         default_value = "codeconnections-inventory.db"
     )]
     pub(crate) db: PathBuf,
-    /// A DynamoDB table instead, reached as the AWS CLI would
+    /// Use this DynamoDB table instead, with your AWS credentials
     #[arg(long, value_name = "NAME", conflicts_with = "db")]
     pub(crate) table: Option<TableName>,
     #[command(flatten)]

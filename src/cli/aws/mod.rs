@@ -35,7 +35,7 @@ pub(crate) struct GlobalArgs {
     /// Use this AWS profile
     #[arg(long, global = true, value_name = "NAME", help_heading = "AWS")]
     profile: Option<String>,
-    /// Use this AWS region: the table's, and the default of `scan --regions`
+    /// Use this AWS region: of --table, and the default of scan --regions
     #[arg(long, global = true, value_name = "REGION", help_heading = "AWS")]
     region: Option<Region>,
 }

@@ -23,56 +23,55 @@ use crate::output::text::{
     count, describe_cause, describe_change, format_time, format_window, or_dash,
 };
 
-/// Show every recorded change of a connection
+/// Show every recorded change of one connection
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:
   ccinv history payments-api
   ccinv history arn:aws:codeconnections:eu-west-1:123456789012:connection/8c0a5f2e-…")]
 pub(crate) struct HistoryArgs {
-    /// The connection's ARN, its name, or the last part of its ARN
+    /// ARN, name, or last part of the ARN
     #[arg(value_name = "ARN_OR_NAME", value_parser = parse_connection)]
     connection: String,
     #[command(flatten)]
     store: StoreArgs,
-    /// Only in this account
+    /// Filter by account ID
     #[arg(long, value_name = "ID")]
     account: Option<AccountId>,
     #[command(flatten)]
     format: FormatArgs,
 }
 
-/// List what changed in a span of time
+/// List changes in a time range
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
-A change lies somewhere in the span that is shown; it is listed by the time at
-which it was observed. A range that has been over for 16 minutes has the same
-changes for ever.
+A change happened somewhere in the range shown with it. It is listed by the time \
+it was observed. Results for a time range are final 16 minutes after it ends.
 
 Examples:
   ccinv changes                                   the last 30 days
   ccinv changes --since 2026-10-01 --until 2026-11-01
   ccinv changes --since 7d --kind STATUS_CHANGED --status ERROR --format jsonl
 
-Exit codes: 0 fine, 4 no complete run looked in that span.")]
+Exit codes: 0 success, 4 no complete run in the time range.")]
 pub(crate) struct ChangesArgs {
     #[command(flatten)]
     store: StoreArgs,
-    /// Observed from here on: a date, a time, or how long ago (30d, 12h, 45m)
+    /// List changes observed from here on: a date, a time, or an age (30d, 12h, 45m)
     #[arg(long, value_name = "TIME", default_value = "30d", value_parser = parse_when)]
     since: Timestamp,
-    /// Observed before this
+    /// List changes observed before this time
     #[arg(long, value_name = "TIME", default_value = "now", value_parser = parse_when)]
     until: Timestamp,
     #[arg(long, value_name = "KIND", value_parser = parse_kind, help = kind_help())]
     kind: Option<ChangeKind>,
-    /// Only to this status (for a deletion, from it)
+    /// Filter by resulting status (of a deletion: the last status)
     #[arg(long, value_name = "STATUS", value_parser = parse_status)]
     status: Option<ConnectionStatus>,
-    /// Only of connections of this provider
+    /// Filter by provider type
     #[arg(long, value_name = "PROVIDER", value_parser = parse_provider)]
     provider: Option<ProviderType>,
-    /// Only in this account
+    /// Filter by account ID
     #[arg(long, value_name = "ID")]
     account: Option<AccountId>,
     #[command(flatten)]

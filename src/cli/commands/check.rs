@@ -20,15 +20,15 @@ use crate::domain::{AccountId, Clock, SystemClock, Timestamp};
 /// A rule file with every kind of rule, explained.
 const SAMPLE: &str = include_str!("../../../docs/rules.sample.toml");
 
-/// Judge the inventory by compliance rules
+/// Evaluate compliance rules
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
-Rules come from --rules, from the options under Rules, or from both. Without any it
-is judged by: --pending-longer-than 7d --in-error --not-seen-for 48h
---max-run-age 26h --no-unknown-values.
+Rules come from --rules, from the options under Rules, or from both. The default \
+rules are: --pending-longer-than 7d --in-error --not-seen-for 48h --max-run-age 26h \
+--no-unknown-values.
 
-A rule that can't be judged is never a pass: it is INSUFFICIENT_DATA, with the reason. A
-rule with findings is FAIL, and what of it could not be judged is told, too.
+A rule that can't be evaluated never passes: it is INSUFFICIENT_DATA, with the \
+reason. A rule with findings is FAIL, and lists what could not be evaluated.
 
 Examples:
   ccinv check
@@ -37,25 +37,24 @@ Examples:
   ccinv check --rules rules.toml --as-of 2026-10-31 --json
   ccinv check --print-sample-rules > rules.toml
 
-Exit codes: 0 every rule is kept, 3 findings, 4 no findings, but not all was judged.")]
+Exit codes: 0 compliant, 3 findings, 4 no findings, but insufficient data.")]
 pub(crate) struct CheckArgs {
     #[command(flatten)]
     store: StoreArgs,
-    /// Only this account
+    /// Filter by account ID
     #[arg(long, value_name = "ID")]
     account: Option<AccountId>,
-    /// As it was then: a date, a time, or how long ago (30d, 12h, 45m)
+    /// Evaluate the state at this time: a date, a time, or an age (30d, 12h, 45m)
     ///
-    /// What had been observed by then counts, from the recorded changes and
-    /// runs.
+    /// Uses what had been observed by then.
     #[arg(long, value_name = "TIME", value_parser = parse_when)]
     as_of: Option<Timestamp>,
-    /// Rules from a TOML file
+    /// Read rules from this TOML file
     #[arg(long, value_name = "FILE")]
     rules: Option<PathBuf>,
     #[command(flatten)]
     format: CheckFormatArgs,
-    /// Print a rule file with every kind of rule, and do nothing else
+    /// Print a sample rule file with every kind of rule, and exit
     #[arg(long, exclusive = true)]
     print_sample_rules: bool,
     #[command(flatten)]

@@ -13,12 +13,12 @@ use crate::cli::render::{Format, FormatArgs, Row, RowAnswer, print};
 use crate::cost::prices::{Item, PRICES};
 use crate::cost::{Bill, Line, Plan, PriceList};
 
-/// Say what it costs on AWS, for your numbers and prices
+/// Estimate the monthly AWS cost
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
-Counts times prices: what a run sends and writes is counted, and the tests assert
-the counts; the prices are a file, and how long a run takes is assumed. Nothing is
-asked of AWS.
+Multiplies counts by prices. The counts of requests and writes are tested against \
+the function; the duration of a run is assumed; prices come from a file. Calls no \
+AWS API.
 
 Examples:
   ccinv cost
@@ -27,45 +27,45 @@ Examples:
   ccinv cost --print-prices > prices.toml
   ccinv cost --prices prices.toml --free-tier --json
 
-Exit codes: 0 fine, 2 wrong usage, or a price file that can't be used.")]
+Exit codes: 0 success, 2 wrong usage or an invalid price file.")]
 pub(crate) struct CostArgs {
-    /// Accounts; more than one are an organization. Several numbers are compared
+    /// Number of accounts (above 1: an organization); a list compares several
     #[arg(long, value_name = "NUMBERS", default_value = "1", value_delimiter = ',',
         value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     accounts: Vec<u64>,
-    /// Connections of each account
+    /// Connections per account
     #[arg(long, value_name = "NUMBER", default_value_t = 20,
         value_parser = clap::value_parser!(u64).range(..=1_000_000))]
     connections: u64,
-    /// How often they are listed: 1h, 15m, 1d
-    #[arg(long, value_name = "SPAN", default_value = "1h", value_parser = parse_every)]
+    /// Interval of scheduled runs: 1h, 15m, 1d
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = parse_every)]
     every: i64,
-    /// Changes of each account in a month
+    /// Changes per account and month
     #[arg(long, value_name = "NUMBER", default_value_t = 10,
         value_parser = clap::value_parser!(u64).range(..=1_000_000))]
     changes: u64,
-    /// Months since the first run: the history is kept for ever
+    /// Months since the first run; the history is never deleted
     #[arg(long, value_name = "NUMBER", default_value_t = 12,
         value_parser = clap::value_parser!(u64).range(1..=1_200))]
     months: u64,
-    /// Memory of the function, in MB
+    /// Memory of the function in MB
     #[arg(long, value_name = "MB", default_value_t = 256,
         value_parser = clap::value_parser!(u64).range(128..=10_240))]
     memory: u64,
-    /// Accounts that are listed at the same time
+    /// Accounts inventoried at the same time
     #[arg(long, value_name = "NUMBER", default_value_t = 8,
         value_parser = clap::value_parser!(u64).range(1..=10_000))]
     at_once: u64,
-    /// With an e-mail for each change
+    /// Add an e-mail for each change
     #[arg(long)]
     emails: bool,
-    /// Without what is free of charge in every account
+    /// Subtract the AWS Free Tier
     #[arg(long)]
     free_tier: bool,
-    /// Other prices than those that come with it
+    /// Read prices from this file instead of the built-in ones
     #[arg(long, value_name = "FILE")]
     prices: Option<PathBuf>,
-    /// Print the prices that come with it, as a file to start from
+    /// Print the built-in price file, and exit
     #[arg(long, exclusive = true)]
     print_prices: bool,
     #[command(flatten)]

@@ -26,21 +26,21 @@ use crate::local::{EmbeddedTable, EmulatorService, ManualClock, demo_account};
 use crate::output::escape::printable;
 use crate::output::text::{count, format_time, or_dash};
 
-/// Show what it does, with no AWS at all
+/// Run the inventory on a simulated account, without AWS
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:
-  ccinv demo                 an account changes, run by run; what was recorded
-  ccinv demo --dir /tmp/d    the same, and the database stays there
-  ccinv demo --serve         and then keeps the account up, for the AWS CLI")]
+  ccinv demo                 run the demo and keep nothing
+  ccinv demo --dir /tmp/d    keep the database in /tmp/d
+  ccinv demo --serve         keep the simulated account up, for the AWS CLI")]
 pub(crate) struct DemoArgs {
-    /// Keep the database in this folder (made if it is not there)
-    #[arg(long, value_name = "FOLDER")]
+    /// Keep the database in this directory (created if missing)
+    #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
-    /// Afterwards keep the stand-in account up, until Ctrl-C
+    /// Keep the simulated account up until Ctrl-C
     #[arg(long)]
     pub(crate) serve: bool,
-    /// The port to serve on; 0 for any
+    /// Serve the account on this TCP port; 0 picks a free one
     #[arg(long, value_name = "PORT", default_value_t = 0, requires = "serve")]
     pub(crate) port: u16,
 }

@@ -22,7 +22,7 @@ use crate::output::text::{
     or_dash,
 };
 
-/// Show what is different between two times
+/// Compare the connections at two times
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:
@@ -30,12 +30,12 @@ Examples:
   ccinv diff 7d
   ccinv diff 2026-10-01 now --provider GitHub --format csv
 
-Exit codes: 0 fine, 4 no complete run covers one of the times.")]
+Exit codes: 0 success, 4 no complete run covers one of the times.")]
 pub(crate) struct DiffArgs {
-    /// The first time: a date, a time, or how long ago (30d, 12h, 45m)
+    /// First time: a date, a time, or an age (30d, 12h, 45m)
     #[arg(value_name = "T1", value_parser = parse_when)]
     first: Timestamp,
-    /// The second time
+    /// Second time
     #[arg(value_name = "T2", default_value = "now", value_parser = parse_when)]
     second: Timestamp,
     #[command(flatten)]

@@ -19,13 +19,13 @@ use crate::cli::{evidence, progress};
 use crate::domain::{AccountId, Change, Digest, Region, RunRecord, Snapshot, Timestamp};
 use crate::output::ocsf::{ConnectionRecord, inventory_event};
 
-/// Write the whole record out, for other tools
+/// Export all records as JSON Lines, CSV or OCSF
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
-Writes as it reads, in order: connections by account and ARN, changes by account
-and time, runs by account and number. With --format ocsf, each connection is a
-Cloud Resources Inventory Info event (class 5023) of the Open Cybersecurity
-Schema Framework.
+Streams the records in order: connections by account and ARN, changes by account \
+and time, runs by account and number. With --format ocsf, each connection is a \
+Cloud Resources Inventory Info event (class 5023) of the Open Cybersecurity Schema \
+Framework.
 
 Examples:
   ccinv export > connections.jsonl
@@ -33,24 +33,24 @@ Examples:
   ccinv export changes --format csv > changes.csv
   ccinv export runs --table codeconnections-inventory --account 123456789012
 
-Exit codes: 0 fine, 4 nothing is recorded.")]
+Exit codes: 0 success, 4 nothing is recorded.")]
 pub(crate) struct ExportArgs {
-    /// Which records
+    /// Records to export
     #[arg(value_name = "WHAT", default_value = "connections", value_enum)]
     what: What,
     #[command(flatten)]
     store: StoreArgs,
-    /// Only of this account
+    /// Filter by account ID
     #[arg(long, value_name = "ID")]
     account: Option<AccountId>,
-    /// How they are written
+    /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "jsonl", value_enum)]
     format: Format,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum What {
-    /// Every connection, also deleted ones (no longer listed)
+    /// Every connection, including deleted ones
     Connections,
     /// Every recorded change
     Changes,
@@ -60,11 +60,11 @@ enum What {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// One JSON object a line
+    /// One JSON object per line
     Jsonl,
-    /// Comma-separated values under a header
+    /// Comma-separated values with a header
     Csv,
-    /// Open Cybersecurity Schema Framework: the connections that are there, one event a line
+    /// One OCSF event per line for each connection that is not deleted
     Ocsf,
 }
 

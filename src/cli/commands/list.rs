@@ -18,19 +18,19 @@ use crate::domain::{
 };
 use crate::output::text::{count, format_time, or_dash};
 
-/// Which connections are meant.
+/// Selects connections.
 #[derive(Debug, Clone, ClapArgs)]
 pub(crate) struct FilterArgs {
-    /// Only those in this status: PENDING, AVAILABLE, ERROR
+    /// Filter by status: PENDING, AVAILABLE, ERROR
     #[arg(long, value_name = "STATUS", value_parser = parse_status)]
     status: Option<ConnectionStatus>,
-    /// Only those of this provider: GitHub, GitLab, Bitbucket, …
+    /// Filter by provider type: GitHub, GitLab, Bitbucket, …
     #[arg(long, value_name = "PROVIDER", value_parser = parse_provider)]
     provider: Option<ProviderType>,
-    /// Only those of this account
+    /// Filter by account ID
     #[arg(long, value_name = "ID")]
     pub(crate) account: Option<AccountId>,
-    /// Only those that live in this region
+    /// Filter by the region in the ARN
     #[arg(long, value_name = "REGION")]
     in_region: Option<Region>,
 }
@@ -48,7 +48,7 @@ impl FilterArgs {
     }
 }
 
-/// List connections as they are, or as they were
+/// List connections as they are, or were at an earlier time
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:
@@ -57,19 +57,18 @@ Examples:
   ccinv list --include-deleted --format csv > connections.csv
   ccinv list --as-of 2026-10-31T23:59:59Z
 
-Exit codes: 0 fine, 4 no complete run covers it: what is not listed may be there.")]
+Exit codes: 0 success, 4 no complete run covers the list: it may lack connections.")]
 pub(crate) struct ListArgs {
     #[command(flatten)]
     store: StoreArgs,
     #[command(flatten)]
     filter: FilterArgs,
-    /// Include deleted connections (no longer listed)
+    /// Include deleted connections
     #[arg(long)]
     include_deleted: bool,
-    /// As they were then: a date, a time, or how long ago (30d, 12h, 45m)
+    /// Show the state at this time: a date, a time, or an age (30d, 12h, 45m)
     ///
-    /// What had been observed by then counts, from the recorded changes. How
-    /// old that was is said with it.
+    /// Uses what had been observed by then, and prints how old that was.
     #[arg(long, value_name = "TIME", value_parser = parse_when)]
     as_of: Option<Timestamp>,
     #[command(flatten)]

@@ -17,12 +17,12 @@ use crate::domain::{AccountId, Clock, SystemClock, Timestamp};
 use crate::output::text::{count, format_time};
 use crate::report::{Report, ReportRequest, page};
 
-/// Write what is known of a period as one web page
+/// Write a report of a period as one HTML page
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
-The page is one file that loads nothing and needs no network: what was observed of
-each connection and when nobody looked, every change and run, what compliance rules
-came to at the period's end (those of `ccinv check`), and how to verify it.
+The page is one file that needs no network. It has each connection's timeline with \
+its gaps, every change and run, the results of the compliance rules at the end of \
+the period (the rules of `ccinv check`), and how to verify it.
 
 Examples:
   ccinv report --out october.html --since 2026-10-01 --until 2026-11-01
@@ -30,36 +30,36 @@ Examples:
   ccinv report --out report.html --rules rules.toml
   ccinv report --out - --account 123456789012 > report.html
 
-Exit codes: 0 fine, also with findings; 4 no complete run covers an account; if it
-covers none, nothing is written.")]
+Exit codes: 0 success, also with findings; 4 an account has no complete run in the \
+period. Nothing is written if no account has one.")]
 pub(crate) struct ReportArgs {
     #[command(flatten)]
     store: StoreArgs,
-    /// The file to write, replaced as a whole if it is there; - for standard output
+    /// Write to this file, replacing it; - writes to standard output
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// The period's beginning: a date, a time, or how long ago (30d, 12h, 45m)
+    /// Start of the period: a date, a time, or an age (30d, 12h, 45m)
     #[arg(long, value_name = "TIME", default_value = "30d", value_parser = parse_when)]
     since: Timestamp,
-    /// The period's end
+    /// End of the period
     #[arg(long, value_name = "TIME", default_value = "now", value_parser = parse_when)]
     until: Timestamp,
-    /// Only this account
+    /// Filter by account ID
     #[arg(long, value_name = "ID")]
     account: Option<AccountId>,
-    /// How often there should be a run: 1h, 15m, 1d [default: as often as there usually was]
+    /// Expected interval of runs: 1h, 15m, 1d [default: the usual interval]
     ///
-    /// A gap counts once it is a tenth longer than that: schedules are not exact.
-    #[arg(long, value_name = "SPAN", value_parser = parse_every)]
+    /// A gap is reported when it is at least 10% longer: schedules are not exact.
+    #[arg(long, value_name = "DURATION", value_parser = parse_every)]
     every: Option<i64>,
-    /// The time that the page says it was made at: two reports of the same can
-    /// then be compared byte by byte [default: now]
+    /// Print this time as the page's creation time, to compare two reports byte
+    /// by byte [default: now]
     #[arg(long, value_name = "TIME", value_parser = parse_when, hide_short_help = true)]
     made_at: Option<Timestamp>,
-    /// Judge by no rules: the page then has no findings
+    /// Evaluate no rules: the page has no findings
     #[arg(long, conflicts_with = "rules")]
     no_rules: bool,
-    /// Rules from a TOML file, as for `ccinv check`
+    /// Read rules from this TOML file, as for `ccinv check`
     #[arg(long, value_name = "FILE")]
     rules: Option<PathBuf>,
     #[command(flatten)]

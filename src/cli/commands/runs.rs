@@ -14,7 +14,7 @@ use crate::cli::store::Store;
 use crate::domain::{AccountId, Clock, Outcome, RunRecord, SystemClock, Timestamp};
 use crate::output::text::{count, format_duration, format_time};
 
-/// List the runs, the last one first, or the times without
+/// List runs, newest first, or the gaps between them
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:
@@ -25,28 +25,28 @@ Examples:
 pub(crate) struct RunsArgs {
     #[command(flatten)]
     store: StoreArgs,
-    /// Only of this account
+    /// Filter by account ID
     #[arg(long, value_name = "ID")]
     account: Option<AccountId>,
-    /// Only those that began from here on: a date, a time, or how long ago (30d, 12h, 45m)
+    /// List runs started from here on: a date, a time, or an age (30d, 12h, 45m)
     #[arg(long, value_name = "TIME", value_parser = parse_when)]
     since: Option<Timestamp>,
-    /// Only those that began before this
+    /// List runs started before this time
     #[arg(long, value_name = "TIME", value_parser = parse_when)]
     until: Option<Timestamp>,
-    /// Only those that ended so: COMPLETE, PARTIAL, FAILED
+    /// Filter by outcome: COMPLETE, PARTIAL, FAILED
     #[arg(long, value_name = "OUTCOME", value_parser = parse_outcome)]
     outcome: Option<Outcome>,
-    /// At most so many of each account [default: 20, or all with --since or --until]
+    /// Maximum runs per account [default: 20; all with --since or --until]
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
-    /// The times with no complete run, instead of the runs
+    /// List periods without a complete run, instead of runs
     #[arg(long, conflicts_with_all = ["outcome", "limit"])]
     gaps: bool,
-    /// How often there should be one: 1h, 15m, 1d [default: as often as there usually was]
+    /// Expected interval of runs: 1h, 15m, 1d [default: the usual interval]
     ///
-    /// A gap counts once it is a tenth longer than that: schedules are not exact.
-    #[arg(long, value_name = "SPAN", requires = "gaps", value_parser = parse_every)]
+    /// A gap is reported when it is at least 10% longer: schedules are not exact.
+    #[arg(long, value_name = "DURATION", requires = "gaps", value_parser = parse_every)]
     every: Option<i64>,
     #[command(flatten)]
     format: FormatArgs,

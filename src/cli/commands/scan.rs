@@ -31,61 +31,61 @@ use crate::listing::{CodeConnections, Limits};
 use crate::local::embedded::Open;
 use crate::output::text::summary;
 
-/// Take one inventory now, with your AWS credentials
+/// Inventory your account now, with your AWS credentials
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:
-  ccinv scan                                      your region, into a local file
+  ccinv scan                                      record in a local file
   ccinv scan --regions us-east-1,eu-south-1
-  ccinv scan --table codeconnections-inventory    into a deployed table
-  ccinv scan --profile prod --region eu-west-1    as that profile, there
+  ccinv scan --table codeconnections-inventory    record in a deployed table
+  ccinv scan --profile prod --region eu-west-1
   ccinv scan --json | jq .changes
 
-Ctrl-C ends the listing, or the writing if it has begun, and records what is known.
-A second Ctrl-C ends the command at once.
+Ctrl-C stops listing and writing, and records what was observed so far. A second \
+Ctrl-C exits at once, and the run is not recorded.
 
-Exit codes: 0 the run is COMPLETE, 4 it is PARTIAL, 1 it FAILED, 2 wrong usage, 130
-it was ended by Ctrl-C.")]
+Exit codes: 0 run COMPLETE, 4 run PARTIAL, 1 run FAILED, 2 wrong usage, \
+130 interrupted by Ctrl-C.")]
 pub(crate) struct ScanArgs {
     #[command(flatten)]
     pub(crate) store: StoreArgs,
-    /// The regions to ask, separated by commas [default: your region]
+    /// List connections in these regions, comma-separated [default: your region]
     ///
-    /// A listing shows the connections of all regions but the opt-in ones,
-    /// which keep theirs to themselves and have to be named.
+    /// Listing any default region returns the connections of all of them. An
+    /// opt-in region returns only its own: name each one.
     #[arg(long, value_name = "REGIONS", value_parser = RegionList::parse)]
     pub(crate) regions: Option<RegionList>,
-    /// Regions no longer inventoried, separated by commas
+    /// Mark these regions as no longer inventoried, comma-separated
     ///
-    /// Connections that only these regions listed stay on record as they were
-    /// last seen. The run does not report them as not confirmed.
+    /// Connections that only these regions listed keep their last recorded
+    /// state. The run does not report them as not confirmed.
     #[arg(long, value_name = "REGIONS", value_parser = RegionList::parse)]
     pub(crate) retired_regions: Option<RegionList>,
-    /// The account that your credentials belong to [default: asked of AWS]
+    /// Set the account of your credentials [default: ask AWS STS]
     #[arg(long, value_name = "ID")]
     pub(crate) account: Option<AccountId>,
-    /// Only connections of this provider; such a run deletes nothing
+    /// Filter by provider type; the run then records no deletions
     #[arg(long, value_name = "PROVIDER")]
     pub(crate) provider: Option<String>,
-    /// Only connections through this host; such a run deletes nothing
+    /// Filter by host ARN; the run then records no deletions
     #[arg(long, value_name = "ARN")]
     pub(crate) host_arn: Option<String>,
-    /// Believe that connections are gone however many they are
+    /// Record deletions even beyond --tombstone-guard
     #[arg(long)]
     pub(crate) accept_deletions: bool,
-    /// The share of the account that may be gone in one run: 0.5, 50% or off
+    /// Hold back deletions above this share of the account: 0.5, 50% or off
     #[arg(long, value_name = "SHARE", default_value = "0.5", value_parser = parse_guard)]
     pub(crate) tombstone_guard: TombstoneGuard,
-    /// Table requests at the same time
+    /// Send at most this many table requests at a time
     #[arg(long, value_name = "NUMBER", default_value = "8", value_parser = parse_concurrency)]
     pub(crate) max_concurrency: usize,
     /// Limit the run's duration: 30s, 2m, at most 15m
     ///
-    /// Calls that fail are retried until then, and each retry is reported on
-    /// standard error. Listing may take six tenths of it.
+    /// Failed calls are retried until then; each retry is reported on standard
+    /// error. Listing may use 60% of it.
     #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = parse_timeout)]
     pub(crate) timeout: Duration,
-    /// Print the run's summary as JSON
+    /// Print the run summary as JSON
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -25,7 +25,7 @@ Examples:
   ccinv completions zsh > \"${fpath[1]}/_ccinv\"
   ccinv completions fish > ~/.config/fish/completions/ccinv.fish")]
 pub(crate) struct CompletionsArgs {
-    /// The shell
+    /// Shell to print completions for
     #[arg(value_name = "SHELL", value_enum)]
     shell: For,
 }
@@ -48,7 +48,7 @@ fn completed(command: Command) -> Command {
         .mut_args(|arg| {
             let of_file = arg.get_value_names().is_some_and(|names| {
                 let mut names = names.iter().map(|name| name.as_str());
-                names.any(|name| matches!(name, "FILE" | "FOLDER"))
+                names.any(|name| matches!(name, "FILE" | "DIR"))
             });
             match values(arg.get_long().unwrap_or_default()) {
                 Some(values) => arg.value_parser(PossibleValuesParser::new(values)),

@@ -18,7 +18,7 @@ use crate::domain::{AccountId, Clock, SystemClock, Timestamp};
 use crate::output::escape::printable;
 use crate::output::text::{format_duration, format_time, or_dash};
 
-/// Show one connection: what is known of it, and its time line
+/// Show one connection with its timeline and changes
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:
@@ -26,15 +26,15 @@ Examples:
   ccinv show payments-api --since 90d
   ccinv show arn:aws:codeconnections:eu-west-1:123456789012:connection/8c0a5f2e-… --json")]
 pub(crate) struct ShowArgs {
-    /// The connection's ARN, its name, or the last part of its ARN
+    /// ARN, name, or last part of the ARN
     #[arg(value_name = "ARN_OR_NAME", value_parser = parse_connection)]
     connection: String,
     #[command(flatten)]
     store: StoreArgs,
-    /// Only in this account
+    /// Filter by account ID
     #[arg(long, value_name = "ID")]
     account: Option<AccountId>,
-    /// Where the time line begins: a date, a time, or how long ago (30d, 12h, 45m)
+    /// Start the timeline here: a date, a time, or an age (30d, 12h, 45m)
     #[arg(long, value_name = "TIME", default_value = "30d", value_parser = parse_when)]
     since: Timestamp,
     #[command(flatten)]

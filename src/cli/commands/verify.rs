@@ -19,37 +19,37 @@ use crate::output::escape::printable;
 use crate::output::text::count;
 use crate::table::keys;
 
-/// Prove that the record is whole
+/// Verify the integrity of the recorded history
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
-Reads everything once, recomputes every digest and chain, and names each record
-that was edited, removed or put in. The head of an account stands for all of it:
-every run logs it. Give one that was logged as --head to see that the table was not
-replaced, or cut off before that run.
+Reads every record once, recomputes all digests and chains, and names each record \
+that was edited, removed or inserted. The head of an account is the digest of its \
+last run; every run logs it. Pass a logged digest as --head to verify that the table \
+was not replaced, and not truncated before that run.
 
 Examples:
   ccinv verify
   ccinv verify --table codeconnections-inventory --account 123456789012
-  ccinv verify --head 5f0c…   the digest that a run logged
-  ccinv verify --heads heads.txt   those of many accounts, in one go
+  ccinv verify --head 5f0c…        a digest that a run logged
+  ccinv verify --heads heads.txt   digests of many accounts
 
-Exit codes: 0 it is whole, 3 it is not, 4 nothing is recorded.")]
+Exit codes: 0 verified, 3 findings, 4 nothing is recorded.")]
 pub(crate) struct VerifyArgs {
     #[command(flatten)]
     pub(crate) store: StoreArgs,
-    /// Only this account
+    /// Filter by account ID
     #[arg(long, value_name = "ID")]
     pub(crate) account: Option<AccountId>,
-    /// A head that was noted elsewhere: some run must still have that digest
+    /// Require a run with this digest, as logged or noted elsewhere
     #[arg(long, value_name = "DIGEST")]
     pub(crate) head: Option<Digest>,
-    /// Heads of many accounts: a file with lines ACCOUNT DIGEST; - for standard input
+    /// Require the digests in this file, lines of ACCOUNT DIGEST; - reads standard input
     ///
-    /// Some run of each account must still have that digest. An account may
-    /// have several lines.
+    /// Each account must have a run with the digest. An account may have
+    /// several lines.
     #[arg(long, value_name = "FILE", conflicts_with = "account")]
     pub(crate) heads: Option<PathBuf>,
-    /// Print JSON
+    /// Print the result as JSON
     #[arg(long)]
     pub(crate) json: bool,
 }

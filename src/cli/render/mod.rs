@@ -19,24 +19,24 @@ use text_table::TextTable;
 /// How rows come out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// Aligned text that fits the terminal
+    /// Aligned text, fitted to the terminal
     #[default]
     Table,
-    /// One JSON document, with what the answer rests on
+    /// One JSON document, with the runs it is based on
     Json,
-    /// One JSON object a line for each row
+    /// One JSON object per line
     Jsonl,
-    /// Comma-separated values under a header
+    /// Comma-separated values with a header
     Csv,
 }
 
 /// Which format is asked for.
 #[derive(Debug, Clone, Copy, ClapArgs)]
 pub(crate) struct FormatArgs {
-    /// How rows come out; with jsonl and csv, what they rest on goes to standard error
+    /// Output format; with jsonl and csv, notes go to standard error
     #[arg(long, value_name = "FORMAT", default_value = "table", value_enum)]
     format: Format,
-    /// The same as --format json
+    /// Same as --format json
     #[arg(long, conflicts_with = "format")]
     json: bool,
 }

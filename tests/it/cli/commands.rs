@@ -967,7 +967,7 @@ async fn help_is_no_error_and_tells_the_exit_codes() {
         "history",
         "runs",
         "Exit codes:",
-        "4  evidence",
+        "4    evidence",
     ] {
         assert!(help.contains(told), "{told}: {help}");
     }
@@ -976,6 +976,7 @@ async fn help_is_no_error_and_tells_the_exit_codes() {
     let nothing = ccinv.run(&[]).await;
     assert_eq!((nothing.code, nothing.stdout.as_str()), (2, ""));
     assert!(nothing.stderr.contains("Usage: ccinv"), "{nothing:?}");
+    assert!(nothing.stderr.contains("\nAudit:\n"), "{nothing:?}");
 }
 
 #[tokio::test]

@@ -158,25 +158,59 @@ async fn a_bill_reads_as_it_did() {
 async fn help_reads_as_it_did() {
     let ccinv = Ccinv::offline();
     assert_snapshot!("help", ccinv.fine(&["--help"]).await);
-    for command in [
-        "list",
-        "show",
-        "history",
-        "changes",
-        "diff",
-        "runs",
-        "verify",
-        "check",
-        "export",
-        "cost",
-        "completions",
-        "man",
-        "scan",
-        "demo",
-    ] {
-        assert_snapshot!(
-            format!("help_{command}"),
-            ccinv.fine(&[command, "--help"]).await
-        );
+    for (_, commands) in ccinv.commands().await {
+        for command in commands {
+            assert_snapshot!(
+                format!("help_{command}"),
+                ccinv.fine(&[&command, "--help"]).await
+            );
+        }
+    }
+}
+
+/// The manual has a section for each command that the parser knows.
+#[tokio::test]
+async fn help_lists_every_command_once_by_group() {
+    let ccinv = Ccinv::offline();
+    let groups = ccinv.commands().await;
+    let lines: Vec<String> = groups
+        .iter()
+        .map(|(heading, names)| format!("{heading}: {}", names.join(", ")))
+        .collect();
+    let expected = [
+        "Inventory: demo, scan",
+        "Audit: list, show, history, changes, diff, runs, check, report",
+        "Evidence: verify, export",
+        "Tools: cost, completions, man",
+    ];
+    assert_eq!(lines, expected);
+
+    let manual = ccinv.fine(&["man"]).await;
+    let sections = manual.lines().filter_map(|line| {
+        let name = line.strip_prefix(".SH \"CCINV ")?.strip_suffix('"')?;
+        Some(name.to_lowercase())
+    });
+    let listed = groups.into_iter().flat_map(|(_, names)| names);
+    assert_eq!(listed.collect::<Vec<_>>(), sections.collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn help_fits_80_columns() {
+    let ccinv = Ccinv::offline();
+    let mut pages = vec![vec!["--help".to_owned()], vec!["-h".to_owned()]];
+    for (_, commands) in ccinv.commands().await {
+        for command in commands {
+            pages.push(vec![command.clone(), "--help".to_owned()]);
+            pages.push(vec![command, "-h".to_owned()]);
+        }
+    }
+    assert!(pages.len() > 30, "{pages:?}");
+    for page in pages {
+        let arguments: Vec<&str> = page.iter().map(String::as_str).collect();
+        let help = ccinv.fine(&arguments).await;
+        for line in help.lines() {
+            assert!(line.chars().count() <= 80, "{arguments:?}: {line}");
+            assert!(!line.contains("0 fine"), "{arguments:?}: {line}");
+        }
     }
 }
