@@ -81,6 +81,28 @@ pub(crate) fn format_window(change: &Change) -> String {
     }
 }
 
+/// The same as [`format_window`], to the minute and without the date where it is
+/// that of the beginning.
+pub(crate) fn format_window_compact(change: &Change) -> String {
+    let until = format_time(change.observed_until);
+    let minute = |time: &str| time.get(..16).unwrap_or(time).replace('T', " ");
+    let Some(from) = change.previously_seen_at.map(format_time) else {
+        return format!("before {}Z", minute(&until));
+    };
+    let same = |length| from.get(..length) == until.get(..length);
+    let start = match () {
+        () if same("2026-10-01T".len()) => "2026-10-01T".len(),
+        () if same("2026-".len()) => "2026-".len(),
+        () => 0,
+    };
+    let until = minute(&until);
+    format!(
+        "{}…{}Z",
+        minute(&from),
+        until.get(start..).unwrap_or(&until)
+    )
+}
+
 /// A run's summary for people.
 pub(crate) fn summary(summary: &Summary) -> String {
     let mut text = format!(

@@ -10,8 +10,10 @@ use crate::cli::args::{
 };
 use crate::cli::error::{CliError, Exit};
 use crate::cli::render::csv::field;
-use crate::cli::render::text_table::{Cut, TextTable};
-use crate::cli::render::{Format, FormatArgs, Row, RowAnswer, print, print_rows, print_table};
+use crate::cli::render::text_table::{Cell, Cut, TextTable};
+use crate::cli::render::{
+    Format, FormatArgs, Row, RowAnswer, print, print_rows, print_table, print_wrapped,
+};
 use crate::cli::store::Store;
 use crate::cli::suggestions::Asked;
 use crate::cli::{evidence, suggestions};
@@ -20,7 +22,8 @@ use crate::domain::{
     ProviderType, SystemClock, Timestamp,
 };
 use crate::output::text::{
-    count, describe_cause, describe_change, format_time, format_window, or_dash,
+    count, describe_cause, describe_change, format_time, format_window, format_window_compact,
+    or_dash,
 };
 
 /// Show every recorded change of one connection
@@ -90,17 +93,14 @@ pub(crate) async fn history(args: HistoryArgs) -> Result<Exit, CliError> {
             suggestions::no_connection(&audit, &args.connection, args.account.as_ref()).await?,
         );
     }
-    let format = args.format.get();
-    if format == Format::Table {
+    if args.format.get() == Format::Table {
         for (i, history) in histories.iter().enumerate() {
             if i > 0 {
                 print("\n")?;
             }
-            print(&format!(
-                "{} in account {}\n",
-                history.connection_arn, history.account
-            ))?;
-            print_table(&history_table(&history.changes))?;
+            let heading = format!("{} in account {}", history.connection_arn, history.account);
+            print_wrapped(&heading, args.format.width())?;
+            print_table(&history_table(&history.changes), args.format.width())?;
         }
         return Ok(Exit::Success);
     }
@@ -111,7 +111,7 @@ pub(crate) async fn history(args: HistoryArgs) -> Result<Exit, CliError> {
         table: |_: &[_]| TextTable::new([]),
         notes: Vec::new(),
     };
-    answer.print(format)?;
+    answer.print(args.format)?;
     Ok(Exit::Success)
 }
 
@@ -120,7 +120,7 @@ pub(crate) fn history_table(changes: &[ChangeWithRun]) -> TextTable {
     let mut table = TextTable::new([
         ("#", Cut::Never),
         ("CHANGE", Cut::Never),
-        ("WHAT", Cut::End),
+        ("WHAT", Cut::Middle),
         ("HAPPENED BETWEEN", Cut::Never),
         ("RUN", Cut::Never),
     ]);
@@ -130,7 +130,7 @@ pub(crate) fn history_table(changes: &[ChangeWithRun]) -> TextTable {
             change.version.to_string().into(),
             change.kind.to_string().into(),
             describe_change(change).into(),
-            format_window(change).into(),
+            window(change),
             run_number(told).into(),
         ];
         table.add(cells, describe_cause(told).into_iter().collect());
@@ -181,7 +181,11 @@ pub(crate) async fn changes(args: ChangesArgs) -> Result<Exit, CliError> {
     let Some(mut writer) = format.writer::<ChangeWithRun>(&document) else {
         let changes = audit.changes(&filter).await.map_err(CliError::failure)?;
         if looked.is_ok() || !changes.is_empty() {
-            print_rows(&change_table(&changes), &notes(changes.len()))?;
+            print_rows(
+                &change_table(&changes),
+                &notes(changes.len()),
+                args.format.width(),
+            )?;
         }
         return looked.map(|()| Exit::Success);
     };
@@ -216,16 +220,17 @@ pub(crate) fn change_table(changes: &[ChangeWithRun]) -> TextTable {
         ("HAPPENED BETWEEN", Cut::Never),
         ("CHANGE", Cut::Never),
         ("NAME", Cut::End),
-        ("WHAT", Cut::End),
+        ("WHAT", Cut::Middle),
         ("RUN", Cut::Never),
         ("ACCOUNT", Cut::Never),
-        ("ARN", Cut::Start),
-    ]);
+        ("ARN", Cut::Middle),
+    ])
+    .may_drop(["ACCOUNT", "RUN", "ARN"]);
     for told in changes {
         let change = &told.change;
         let now = change.after.as_ref().or(change.before.as_ref());
         let cells = [
-            format_window(change).into(),
+            window(change),
             change.kind.to_string().into(),
             or_dash(now.and_then(|now| now.connection_name.as_deref())).into(),
             describe_change(change).into(),
@@ -236,6 +241,11 @@ pub(crate) fn change_table(changes: &[ChangeWithRun]) -> TextTable {
         table.add(cells, describe_cause(told).into_iter().collect());
     }
     table
+}
+
+/// When a change happened.
+fn window(change: &Change) -> Cell {
+    Cell::with_compact(format_window(change), &format_window_compact(change))
 }
 
 /// The number of the run that saw a change.

@@ -11,7 +11,7 @@ use crate::cli::args::{StoreArgs, parse_when};
 use crate::cli::error::{CliError, Exit};
 use crate::cli::evidence;
 use crate::cli::render::check::CheckFormatArgs;
-use crate::cli::render::{check, print};
+use crate::cli::render::{TableArgs, check, print};
 use crate::cli::store::Store;
 use crate::compliance::check::{CheckReport, Verdict};
 use crate::compliance::evidence::Moment;
@@ -54,6 +54,8 @@ pub(crate) struct CheckArgs {
     rules: Option<PathBuf>,
     #[command(flatten)]
     format: CheckFormatArgs,
+    #[command(flatten)]
+    table: TableArgs,
     /// Print a sample rule file with every kind of rule, and exit
     #[arg(long, exclusive = true)]
     print_sample_rules: bool,
@@ -90,7 +92,12 @@ pub(crate) async fn run(args: CheckArgs) -> Result<Exit, CliError> {
         .await?;
     }
     args.flags.asked(&rules).refuse_unknown(&audit).await?;
-    check::print(&check_report, args.format.get(), args.as_of)?;
+    check::print(
+        &check_report,
+        args.format.get(),
+        args.as_of,
+        args.table.width(),
+    )?;
     Ok(exit(&check_report))
 }
 

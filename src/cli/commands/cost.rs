@@ -72,6 +72,9 @@ pub(crate) struct CostArgs {
     format: FormatArgs,
 }
 
+/// Texts are cut no shorter than this on a narrow terminal.
+const LEAST_TEXT: usize = 18;
+
 /// All of an answer, for programs.
 #[derive(Serialize)]
 struct Document<'a> {
@@ -118,8 +121,7 @@ pub(crate) fn run(args: CostArgs) -> Result<Exit, CliError> {
         [only] => one(only, &prices),
         several => compared(several),
     };
-    let format = args.format.get();
-    let notes = match format {
+    let notes = match args.format.get() {
         Format::Table => args.notes(&prices),
         Format::Json | Format::Jsonl | Format::Csv => Vec::new(),
     };
@@ -134,7 +136,7 @@ pub(crate) fn run(args: CostArgs) -> Result<Exit, CliError> {
         table: |_: &[_]| table,
         notes,
     }
-    .print(format)?;
+    .print(args.format)?;
     Ok(Exit::Success)
 }
 
@@ -255,7 +257,15 @@ fn amount(bill: &Bill, item: Item) -> Option<f64> {
 /// A table by its columns, each with its name first.
 fn table_of(columns: &[Vec<String>]) -> TextTable {
     let cell = |column: &Vec<String>, row: usize| column.get(row).cloned().unwrap_or_default();
-    let mut table = TextTable::named(columns.iter().map(|column| (cell(column, 0), Cut::Never)));
+    let mut table = TextTable::named(columns.iter().map(|column| {
+        let name = cell(column, 0);
+        let cut = match name.as_str() {
+            "WHAT" | "UNIT" => Cut::EndAfter(LEAST_TEXT),
+            _ => Cut::Never,
+        };
+        (name, cut)
+    }))
+    .may_drop(["PRICE"]);
     for row in 1..columns.first().map_or(0, Vec::len) {
         let cells: Vec<Cell> = columns.iter().map(|c| cell(c, row).into()).collect();
         table.add(cells, Vec::new());

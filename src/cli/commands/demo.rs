@@ -11,7 +11,7 @@ use super::runs::run_table;
 use crate::audit::{Audit, ChangeFilter, ConnectionFilter};
 use crate::aws::RetryPolicy;
 use crate::cli::error::{CliError, Exit};
-use crate::cli::render::{print, print_table};
+use crate::cli::render::{TableArgs, print, print_table};
 use crate::cli::store::open_file;
 use crate::domain::{AccountId, ChangeKind, Clock, Region, SystemClock, Timestamp};
 use crate::inventory::summary::Summary;
@@ -43,6 +43,8 @@ pub(crate) struct DemoArgs {
     /// Serve the account on this TCP port; 0 picks a free one
     #[arg(long, value_name = "PORT", default_value_t = 0, requires = "serve")]
     pub(crate) port: u16,
+    #[command(flatten)]
+    table: TableArgs,
 }
 
 const FILE: &str = "demo.db";
@@ -89,7 +91,7 @@ pub(crate) async fn run(args: DemoArgs) -> Result<Exit, CliError> {
     for (number, step) in steps.iter().enumerate() {
         take(number + 1, step, &codeconnections, &handler, &clock).await?;
     }
-    report(&Audit::new(embedded.table().clone())).await?;
+    report(&Audit::new(embedded.table().clone()), args.table.width()).await?;
     match &temporary {
         Some(_) => print("\nThe database was temporary; `ccinv demo --dir FOLDER` keeps it.\n")?,
         None => print(&format!(
@@ -186,7 +188,7 @@ fn line(run: &Summary) -> String {
     )
 }
 
-async fn report(audit: &Audit) -> Result<(), CliError> {
+async fn report(audit: &Audit, width: Option<usize>) -> Result<(), CliError> {
     let account: AccountId = ACCOUNT.parse().map_err(CliError::failure)?;
     let filter = ConnectionFilter {
         include_deleted: true,
@@ -213,7 +215,7 @@ async fn report(audit: &Audit) -> Result<(), CliError> {
     });
     rows.truncate(SHOWN);
     print("\nCONNECTIONS, as last seen; what is gone stays as a tombstone\n")?;
-    print_table(&connection_table(&rows))?;
+    print_table(&connection_table(&rows), width)?;
     print(&format!(
         "  … {} in all (`ccinv list --include-deleted`)\n",
         count(all, "connection")
@@ -234,7 +236,7 @@ async fn report(audit: &Audit) -> Result<(), CliError> {
     });
     changes.truncate(SHOWN);
     print("\nCHANGES: the API gives no times, so each lies in a span between two looks\n")?;
-    print_table(&change_table(&changes))?;
+    print_table(&change_table(&changes), width)?;
     print(&format!(
         "  … {} recorded in all (`ccinv changes`)\n",
         count(recorded, "change")
@@ -247,14 +249,14 @@ async fn report(audit: &Audit) -> Result<(), CliError> {
         .first()
     {
         print("\nONE CONNECTION'S HISTORY (`ccinv history ledger-api`)\n")?;
-        print_table(&history_table(&history.changes))?;
+        print_table(&history_table(&history.changes), width)?;
     }
     let runs = audit
         .runs(&account, SHOWN)
         .await
         .map_err(CliError::failure)?;
     print("\nRUNS: what the inventory rests on, each chained to the one before by its digest\n")?;
-    print_table(&run_table(&runs))
+    print_table(&run_table(&runs), width)
 }
 
 async fn serve(service: &EmulatorService) -> Result<(), CliError> {

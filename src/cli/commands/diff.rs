@@ -99,7 +99,7 @@ pub(crate) async fn run(args: DiffArgs) -> Result<Exit, CliError> {
         table: difference_table,
         notes,
     };
-    answer.print(args.format.get())?;
+    answer.print(args.format)?;
     Ok(Exit::Success)
 }
 
@@ -107,10 +107,11 @@ fn difference_table(found: &[Difference]) -> TextTable {
     let mut table = TextTable::new([
         ("DIFFERENCE", Cut::Never),
         ("NAME", Cut::End),
-        ("WHAT", Cut::End),
+        ("WHAT", Cut::Middle),
         ("ACCOUNT", Cut::Never),
-        ("ARN", Cut::Start),
-    ]);
+        ("ARN", Cut::Middle),
+    ])
+    .may_drop(["ACCOUNT"]);
     for difference in found {
         let told = difference.after.as_ref().or(difference.before.as_ref());
         let steps = difference.changes.iter().flat_map(|told| {

@@ -120,7 +120,11 @@ pub(crate) async fn run(args: ListArgs) -> Result<Exit, CliError> {
         };
         let connections = connections.map_err(CliError::failure)?;
         if covered.is_ok() || !connections.is_empty() {
-            print_rows(&connection_table(&connections), &notes(connections.len()))?;
+            print_rows(
+                &connection_table(&connections),
+                &notes(connections.len()),
+                args.format.width(),
+            )?;
         }
         return covered.map(|()| Exit::Success);
     };
@@ -155,8 +159,9 @@ pub(crate) fn connection_table(rows: &[ConnectionRow]) -> TextTable {
         ("NAME", Cut::End),
         ("PROVIDER", Cut::End),
         ("ACCOUNT", Cut::Never),
-        ("ARN", Cut::Start),
-    ]);
+        ("ARN", Cut::Middle),
+    ])
+    .may_drop(["ACCOUNT", "PROVIDER"]);
     for row in rows {
         let status = match (row.deleted_at, &row.attributes.connection_status) {
             (Some(_), _) => "DELETED".to_owned(),

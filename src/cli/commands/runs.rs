@@ -103,7 +103,7 @@ async fn runs(audit: &Audit, accounts: &[AccountId], args: &RunsArgs) -> Result<
         table: run_table,
         notes: Vec::new(),
     };
-    answer.print(args.format.get())?;
+    answer.print(args.format)?;
     Ok(Exit::Success)
 }
 
@@ -118,7 +118,8 @@ pub(crate) fn run_table(runs: &[RunRecord]) -> TextTable {
         ("LISTED", Cut::Never),
         ("CONNECTIONS", Cut::Never),
         ("CHANGES", Cut::Never),
-    ]);
+    ])
+    .may_drop(["LISTED", "ACCOUNT"]);
     for run in runs {
         let complete = run.listings.iter().filter(|listing| listing.complete);
         let cells = [
@@ -183,7 +184,7 @@ async fn gaps(audit: &Audit, accounts: &[AccountId], args: &RunsArgs) -> Result<
         table: gap_table,
         notes,
     };
-    answer.print(args.format.get())?;
+    answer.print(args.format)?;
     Ok(Exit::Success)
 }
 

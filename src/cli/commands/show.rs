@@ -10,7 +10,7 @@ use crate::audit::{ConnectionDetail, ConnectionRow};
 use crate::cli::args::{StoreArgs, parse_connection, parse_when};
 use crate::cli::error::{CliError, Exit};
 use crate::cli::render::text_table::TextTable;
-use crate::cli::render::{Format, FormatArgs, RowAnswer, print, print_table};
+use crate::cli::render::{Format, FormatArgs, RowAnswer, print, print_notes, print_table};
 use crate::cli::store::Store;
 use crate::cli::{evidence, suggestions};
 use crate::domain::digest::canonical_json;
@@ -57,8 +57,8 @@ pub(crate) async fn run(args: ShowArgs) -> Result<Exit, CliError> {
             suggestions::no_connection(&audit, &args.connection, args.account.as_ref()).await?,
         );
     }
-    let format = args.format.get();
-    if format == Format::Table {
+    if args.format.get() == Format::Table {
+        let width = args.format.width();
         for (i, shown) in shown.iter().enumerate() {
             if i > 0 {
                 print("\n")?;
@@ -66,9 +66,9 @@ pub(crate) async fn run(args: ShowArgs) -> Result<Exit, CliError> {
             print(&fields(shown))?;
             print(&time_line(&shown.timeline))?;
             print("\n")?;
-            print_table(&history_table(&shown.history.changes))?;
+            print_table(&history_table(&shown.history.changes), width)?;
             let notes = evidence::lines(std::slice::from_ref(&shown.rests_on));
-            print(&printable_lines(&notes))?;
+            print_notes(&notes, width)?;
         }
         return Ok(Exit::Success);
     }
@@ -79,13 +79,8 @@ pub(crate) async fn run(args: ShowArgs) -> Result<Exit, CliError> {
         table: |_: &[_]| TextTable::new([]),
         notes: Vec::new(),
     };
-    answer.print(format)?;
+    answer.print(args.format)?;
     Ok(Exit::Success)
-}
-
-fn printable_lines(notes: &[String]) -> String {
-    let lines: String = notes.iter().map(|note| printable(note) + "\n").collect();
-    format!("\n{lines}")
 }
 
 fn fields(shown: &ConnectionDetail) -> String {

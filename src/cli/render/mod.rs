@@ -6,12 +6,16 @@ mod print;
 mod row;
 pub(crate) mod row_writer;
 pub(crate) mod text_table;
+mod wrap;
 
 use clap::{Args as ClapArgs, ValueEnum};
 use serde::Serialize;
 
 use super::error::CliError;
-pub(crate) use print::{is_read, note, print, print_json, print_rows, print_table, print_with};
+pub(crate) use print::{
+    is_read, note, print, print_json, print_notes, print_rows, print_table, print_with,
+    print_wrapped,
+};
 pub(crate) use row::Row;
 use row_writer::{LineFormat, RowWriter};
 use text_table::TextTable;
@@ -30,7 +34,27 @@ pub(crate) enum Format {
     Csv,
 }
 
-/// Which format is asked for.
+/// Selects how wide tables are.
+#[derive(Debug, Clone, Copy, ClapArgs)]
+pub(crate) struct TableArgs {
+    /// Print tables whole, even if they are wider than the terminal
+    #[arg(long)]
+    wide: bool,
+}
+
+impl TableArgs {
+    /// Returns the columns that a table must fit; none if it is printed whole,
+    /// as in files and pipes.
+    pub(crate) fn width(self) -> Option<usize> {
+        if self.wide {
+            None
+        } else {
+            print::terminal_width()
+        }
+    }
+}
+
+/// Selects the output format.
 #[derive(Debug, Clone, Copy, ClapArgs)]
 pub(crate) struct FormatArgs {
     /// Output format; with jsonl and csv, notes go to standard error
@@ -39,12 +63,19 @@ pub(crate) struct FormatArgs {
     /// Same as --format json
     #[arg(long, conflicts_with = "format")]
     json: bool,
+    #[command(flatten)]
+    table: TableArgs,
 }
 
 impl FormatArgs {
     /// The format.
     pub(crate) fn get(self) -> Format {
         if self.json { Format::Json } else { self.format }
+    }
+
+    /// The width of tables.
+    pub(crate) fn width(self) -> Option<usize> {
+        self.table.width()
     }
 }
 
@@ -92,12 +123,14 @@ pub(crate) struct RowAnswer<'a, R, D, T> {
 
 impl<R: Row, D: Serialize, T: FnOnce(&[R]) -> TextTable> RowAnswer<'_, R, D, T> {
     /// Prints it.
-    pub(crate) fn print(self, format: Format) -> Result<(), CliError> {
+    pub(crate) fn print(self, format: FormatArgs) -> Result<(), CliError> {
+        let width = format.width();
+        let format = format.get();
         let Some(lines) = format.lines() else {
             if format == Format::Json {
                 return print_json(self.document);
             }
-            return print_rows(&(self.table)(self.rows), &self.notes);
+            return print_rows(&(self.table)(self.rows), &self.notes, width);
         };
         let mut writer = RowWriter::new(lines, &R::header());
         self.rows.iter().for_each(|row| writer.write_row(row));

@@ -5,26 +5,42 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use serde::Serialize;
 
 use super::text_table::TextTable;
+use super::wrap::wrapped;
 use crate::cli::error::CliError;
 use crate::output::escape::{printable, safe_json};
 
-/// Prints rows as a table, and under it what they rest on.
-pub(crate) fn print_rows(table: &TextTable, notes: &[String]) -> Result<(), CliError> {
-    print_table(table)?;
-    if !notes.is_empty() {
-        print(&format!("\n{}", told(notes)))?;
+/// Prints rows as a table, and the notes under it.
+pub(crate) fn print_rows(
+    table: &TextTable,
+    notes: &[String],
+    width: Option<usize>,
+) -> Result<(), CliError> {
+    print_table(table, width)?;
+    print_notes(notes, width)
+}
+
+/// Prints an empty line and notes, if there are any.
+pub(crate) fn print_notes(notes: &[String], width: Option<usize>) -> Result<(), CliError> {
+    if notes.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    print(&format!("\n{}", note_lines(notes, width)))
 }
 
-/// Says on standard error what lines rest on, a line each. Nobody reading it is
-/// no failure.
+/// Prints lines of text, broken to fit the width.
+pub(crate) fn print_wrapped(text: &str, width: Option<usize>) -> Result<(), CliError> {
+    let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    print(&note_lines(&lines, width))
+}
+
+/// Prints notes on standard error. Ignores a closed standard error.
 pub(crate) fn note(notes: &[String]) {
-    let _ = io::stderr().write_all(told(notes).as_bytes());
+    let _ = io::stderr().write_all(note_lines(notes, None).as_bytes());
 }
 
-fn told(notes: &[String]) -> String {
-    notes.iter().map(|note| printable(note) + "\n").collect()
+fn note_lines(notes: &[String], width: Option<usize>) -> String {
+    let lines = notes.iter().map(|note| wrapped(&printable(note), width));
+    lines.map(|line| line + "\n").collect()
 }
 
 /// Writes text to standard output. A reader that has seen enough (`| head`)
@@ -45,15 +61,17 @@ pub(crate) fn print_with(
     written(&mut BufWriter::new(io::stdout().lock()), write)
 }
 
-/// Writes a table as it fits what it is written to: on a terminal, as wide as
-/// that, and coloured unless `NO_COLOR` says otherwise
-/// (<https://no-color.org>); anywhere else whole and plain.
-pub(crate) fn print_table(table: &TextTable) -> Result<(), CliError> {
-    let width = if io::stdout().is_terminal() {
-        terminal_size::terminal_size().map(|(width, _)| usize::from(width.0))
-    } else {
-        None
-    };
+/// Returns the columns of the terminal on standard output; none if it is none.
+pub(crate) fn terminal_width() -> Option<usize> {
+    if !io::stdout().is_terminal() {
+        return None;
+    }
+    terminal_size::terminal_size().map(|(width, _)| usize::from(width.0))
+}
+
+/// Prints a table, in colour on a terminal unless `NO_COLOR` is set
+/// (<https://no-color.org>).
+pub(crate) fn print_table(table: &TextTable, width: Option<usize>) -> Result<(), CliError> {
     let table = table.laid_out(width);
     let write = |out: &mut dyn Write| out.write_all(table.as_bytes());
     written(&mut anstream::stdout().lock(), write).map(|_| ())

@@ -1,34 +1,40 @@
-//! Tables as aligned text, a line a row.
+//! Tables as aligned text, one line per row.
 //!
-//! On a terminal that is too narrow, the columns that may be are cut, each to
-//! the part that tells rows apart. Where the text goes on to a file or a
-//! program, nothing is cut.
+//! A table that is wider than the terminal gives up, as far as necessary:
+//! columns with one value in all rows, which a line under the table tells; the
+//! ends or middles of texts; the long form of cells that have a compact one; and
+//! columns that may be dropped. Without a width, as in files and pipes, it is
+//! printed whole.
 
 use std::borrow::Cow;
 
 use anstyle::{AnsiColor, Style};
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_width::UnicodeWidthStr;
 
+use super::wrap::{without_end, without_middle, wrapped};
 use crate::output::escape::printable;
 
-/// What a column gives up when there is too little room.
+/// How a column becomes narrower.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cut {
-    /// Nothing.
+    /// Not at all.
     Never,
-    /// Its end: names, texts.
+    /// Loses its end: names, texts.
     End,
-    /// Its beginning: an ARN's end is what is unique in it.
-    Start,
+    /// Loses its end, but keeps this many columns.
+    EndAfter(usize),
+    /// Loses its middle: ARNs, which differ at their end.
+    Middle,
 }
 
-/// A column: its header, and what it gives up.
+/// A column: its header, and how it becomes narrower.
 pub(crate) type Column = (&'static str, Cut);
 
 /// A cell.
 #[derive(Debug, Clone)]
 pub(crate) struct Cell {
     text: String,
+    compact: Option<String>,
     style: Style,
 }
 
@@ -36,6 +42,7 @@ pub(crate) struct Cell {
 #[derive(Debug, Clone)]
 pub(crate) struct TextTable {
     columns: Vec<(Cow<'static, str>, Cut)>,
+    droppable: Vec<&'static str>,
     rows: Vec<Line>,
 }
 
@@ -45,24 +52,38 @@ struct Line {
     notes: Vec<String>,
 }
 
-/// Between two columns.
+/// How a table fits a terminal.
+struct Fit {
+    /// The width of each column; none for a dropped one.
+    widths: Vec<Option<usize>>,
+    is_compact: bool,
+}
+
+/// Blanks between two columns.
 const GAP: usize = 2;
-/// No column is cut below this.
+/// The least width of a column that loses its end.
 const NARROWEST: usize = 8;
+/// The least width of a column that loses its middle: `arn:…` and six characters.
+const NARROWEST_MIDDLE: usize = 11;
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
 
 impl From<String> for Cell {
     fn from(text: String) -> Self {
-        Self {
-            text: printable(&text),
-            style: Style::new(),
-        }
+        Self::styled(&text, Style::new())
     }
 }
 
 impl Cell {
-    /// A status, an outcome or a kind, coloured by how good it is.
+    fn styled(text: &str, style: Style) -> Self {
+        Self {
+            text: printable(text),
+            compact: None,
+            style,
+        }
+    }
+
+    /// A status, an outcome or a verdict, coloured by how good it is.
     pub(crate) fn word(text: impl Into<String>) -> Self {
         let text: String = text.into();
         let colour = match text.as_str() {
@@ -76,9 +97,21 @@ impl Cell {
             None if text == "DELETED" => DIM,
             None => Style::new(),
         };
+        Self::styled(&text, style)
+    }
+
+    /// A text with a shorter form for narrow terminals.
+    pub(crate) fn with_compact(text: String, compact: &str) -> Self {
         Self {
-            text: printable(&text),
-            style,
+            compact: Some(printable(compact)),
+            ..text.into()
+        }
+    }
+
+    fn text(&self, is_compact: bool) -> &str {
+        match &self.compact {
+            Some(compact) if is_compact => compact,
+            _ => &self.text,
         }
     }
 }
@@ -87,21 +120,27 @@ impl TextTable {
     /// An empty table with these columns.
     pub(crate) fn new(columns: impl Into<Vec<Column>>) -> Self {
         let columns = columns.into().into_iter();
+        Self::of(columns.map(|(name, cut)| (name.into(), cut)))
+    }
+
+    /// An empty table with columns that are named at run time.
+    pub(crate) fn named(columns: impl IntoIterator<Item = (String, Cut)>) -> Self {
+        let columns = columns.into_iter();
+        Self::of(columns.map(|(name, cut)| (name.into(), cut)))
+    }
+
+    fn of(columns: impl Iterator<Item = (Cow<'static, str>, Cut)>) -> Self {
         Self {
-            columns: columns.map(|(name, cut)| (name.into(), cut)).collect(),
+            columns: columns.collect(),
+            droppable: Vec::new(),
             rows: Vec::new(),
         }
     }
 
-    /// The same, with names that are not known beforehand.
-    pub(crate) fn named(columns: impl IntoIterator<Item = (String, Cut)>) -> Self {
-        Self {
-            columns: columns
-                .into_iter()
-                .map(|(name, cut)| (name.into(), cut))
-                .collect(),
-            rows: Vec::new(),
-        }
+    /// Lets narrow terminals do without these columns, in this order.
+    pub(crate) fn may_drop(mut self, columns: impl Into<Vec<&'static str>>) -> Self {
+        self.droppable = columns.into();
+        self
     }
 
     /// Adds a row, with lines of text under it.
@@ -112,100 +151,143 @@ impl TextTable {
         });
     }
 
-    /// The text, with colours; no wider than `width` as far as columns may be
-    /// cut.
+    /// Returns the text with colours, in lines of at most `width` columns if
+    /// the columns can be made that narrow.
     pub(crate) fn laid_out(&self, width: Option<usize>) -> String {
-        let widths = self.widths(width);
+        let fit = self.fit(width);
         let mut text = String::new();
-        let header: Vec<Cell> = self
-            .columns
-            .iter()
-            .map(|(name, _)| Cell {
-                text: name.clone().into_owned(),
-                style: BOLD,
-            })
-            .collect();
-        self.lay_out(&mut text, &header, &widths);
+        let header = self.columns.iter();
+        let header: Vec<Cell> = header.map(|(name, _)| Cell::styled(name, BOLD)).collect();
+        self.lay_out(&mut text, &header, &fit);
         for row in &self.rows {
-            self.lay_out(&mut text, &row.cells, &widths);
+            self.lay_out(&mut text, &row.cells, &fit);
             for note in &row.notes {
-                text.push_str(&format!("   {}\n", printable(note)));
+                let note = wrapped(&format!("   {}", printable(note)), width);
+                text.push_str(&(note + "\n"));
             }
         }
+        text.push_str(&self.dropped(&fit, width));
         text
     }
 
-    fn lay_out(&self, text: &mut String, cells: &[Cell], widths: &[usize]) {
-        let last = cells.len().saturating_sub(1);
-        for (i, (cell, (column, width))) in cells
-            .iter()
-            .zip(self.columns.iter().zip(widths))
-            .enumerate()
-        {
-            let shown = shortened(&cell.text, *width, column.1);
+    fn lay_out(&self, text: &mut String, cells: &[Cell], fit: &Fit) {
+        let mut filling = 0;
+        for (cell, ((_, cut), width)) in cells.iter().zip(self.columns.iter().zip(&fit.widths)) {
+            let Some(width) = *width else { continue };
+            let shown = match cut {
+                Cut::Middle => without_middle(cell.text(fit.is_compact), width),
+                Cut::Never | Cut::End | Cut::EndAfter(_) => {
+                    without_end(cell.text(fit.is_compact), width)
+                }
+            };
+            text.push_str(&" ".repeat(filling));
             let style = cell.style;
             text.push_str(&format!("{style}{shown}{style:#}"));
-            if i < last {
-                let filled = width.saturating_sub(shown.width()) + GAP;
-                text.push_str(&" ".repeat(filled));
-            }
+            filling = width.saturating_sub(shown.width()) + GAP;
         }
         let end = text.trim_end_matches(' ').len();
         text.truncate(end);
         text.push('\n');
     }
 
-    /// How wide each column is: as wide as its widest cell, and less, the
-    /// widest first, where that is too wide.
-    fn widths(&self, limit: Option<usize>) -> Vec<usize> {
-        let mut widths: Vec<usize> = self.columns.iter().map(|(name, _)| name.width()).collect();
-        for row in &self.rows {
-            for (width, cell) in widths.iter_mut().zip(&row.cells) {
-                *width = (*width).max(cell.text.width());
+    /// Says which columns are left out, and the value of those that have one.
+    fn dropped(&self, fit: &Fit, width: Option<usize>) -> String {
+        let columns = self.columns.iter().zip(&fit.widths).enumerate();
+        let dropped: Vec<String> = columns
+            .filter(|(_, (_, width))| width.is_none())
+            .map(|(i, ((name, _), _))| match self.only_value(i) {
+                Some(value) => format!("{name} ({value})"),
+                None => name.to_string(),
+            })
+            .collect();
+        if dropped.is_empty() {
+            return String::new();
+        }
+        let line = format!("Not shown: {}. Use --wide for all.", dropped.join(", "));
+        wrapped(&line, width) + "\n"
+    }
+
+    /// Returns the value that a column has in every row.
+    fn only_value(&self, column: usize) -> Option<&str> {
+        let mut values = self
+            .rows
+            .iter()
+            .map(|row| Some(row.cells.get(column)?.text(false)));
+        let first = values.next()??;
+        values.all(|value| value == Some(first)).then_some(first)
+    }
+
+    fn fit(&self, limit: Option<usize>) -> Fit {
+        let mut fit = Fit {
+            widths: self.widths(false),
+            is_compact: false,
+        };
+        let Some(limit) = limit else { return fit };
+        let droppable = self.droppable.iter();
+        let droppable: Vec<usize> = droppable
+            .filter_map(|name| self.columns.iter().position(|(column, _)| column == name))
+            .collect();
+        for column in &droppable {
+            let is_too_wide = total(fit.widths.iter().copied().flatten()) > limit;
+            if is_too_wide && self.rows.len() > 1 && self.only_value(*column).is_some() {
+                fit.widths[*column] = None;
             }
         }
-        let Some(limit) = limit else { return widths };
-        let gaps = GAP * widths.len().saturating_sub(1);
-        while widths.iter().sum::<usize>() + gaps > limit {
-            let widest = widths
-                .iter_mut()
-                .zip(&self.columns)
-                .filter(|(width, (_, cut))| *cut != Cut::Never && **width > NARROWEST)
+        if self.narrowest(&fit.widths) > limit {
+            fit.is_compact = true;
+            let compact = self.widths(true).into_iter().zip(&fit.widths);
+            fit.widths = compact.map(|(compact, width)| width.and(compact)).collect();
+        }
+        for column in droppable {
+            if self.narrowest(&fit.widths) > limit {
+                fit.widths[column] = None;
+            }
+        }
+        while total(fit.widths.iter().copied().flatten()) > limit {
+            let columns = fit.widths.iter_mut().zip(&self.columns);
+            let widest = columns
+                .filter_map(|(width, (_, cut))| Some((width.as_mut()?, *cut)))
+                .filter(|(width, cut)| **width > least(**width, *cut))
                 .max_by_key(|(width, _)| **width);
             match widest {
                 Some((width, _)) => *width -= 1,
                 None => break,
             }
         }
-        widths
+        fit
+    }
+
+    /// The width of each column's widest cell.
+    fn widths(&self, is_compact: bool) -> Vec<Option<usize>> {
+        let mut widths: Vec<usize> = self.columns.iter().map(|(name, _)| name.width()).collect();
+        for row in &self.rows {
+            for (width, cell) in widths.iter_mut().zip(&row.cells) {
+                *width = (*width).max(cell.text(is_compact).width());
+            }
+        }
+        widths.into_iter().map(Some).collect()
+    }
+
+    /// The width of the table with every column as narrow as it may be.
+    fn narrowest(&self, widths: &[Option<usize>]) -> usize {
+        let columns = widths.iter().zip(&self.columns);
+        total(columns.filter_map(|(width, (_, cut))| Some(least((*width)?, *cut))))
     }
 }
 
-/// As much of a text as fits.
-fn shortened(text: &str, width: usize, cut: Cut) -> String {
-    if text.width() <= width {
-        return text.to_owned();
-    }
-    let room = width.saturating_sub(1);
-    let fits = |chars: &mut dyn Iterator<Item = char>| {
-        let mut used = 0;
-        chars
-            .take_while(|c| {
-                used += c.width().unwrap_or(0);
-                used <= room
-            })
-            .collect::<Vec<char>>()
-    };
+/// The width of a row with columns of these widths.
+fn total(widths: impl Iterator<Item = usize>) -> usize {
+    let with_gaps: usize = widths.map(|width| width + GAP).sum();
+    with_gaps.saturating_sub(GAP)
+}
+
+/// How narrow a column of this width may become.
+fn least(width: usize, cut: Cut) -> usize {
     match cut {
-        Cut::Start => {
-            let kept = fits(&mut text.chars().rev());
-            let kept: String = kept.into_iter().rev().collect();
-            format!("…{kept}")
-        }
-        Cut::Never | Cut::End => {
-            let kept: String = fits(&mut text.chars()).into_iter().collect();
-            format!("{kept}…")
-        }
+        Cut::Never => width,
+        Cut::End => width.min(NARROWEST),
+        Cut::EndAfter(least) => width.min(least),
+        Cut::Middle => width.min(NARROWEST_MIDDLE),
     }
 }
 
@@ -220,19 +302,30 @@ mod tests {
     fn sample() -> TextTable {
         let mut table = TextTable::new([
             ("STATUS", Cut::Never),
+            ("SEEN", Cut::Never),
             ("NAME", Cut::End),
-            ("ARN", Cut::Start),
-        ]);
+            ("ACCOUNT", Cut::Never),
+            ("ARN", Cut::Middle),
+        ])
+        .may_drop(["SEEN", "ACCOUNT"]);
         let row = |status: &str, name: &str, arn: &str| {
             [
                 Cell::word(status),
+                Cell::with_compact(format!("{name} at ten"), &name[..2]),
                 name.to_owned().into(),
+                format!("123{}", name.len()).into(),
                 arn.to_owned().into(),
             ]
         };
-        table.add(row("ERROR", "payments", "arn:aws:…/first"), Vec::new());
-        let note = vec!["under it".to_owned()];
-        table.add(row("AVAILABLE", "a-long-name-é", "arn:aws:…/second"), note);
+        table.add(
+            row("ERROR", "payments", "arn:aws:it:connection/first"),
+            Vec::new(),
+        );
+        let note = vec!["a line under it".to_owned()];
+        table.add(
+            row("AVAILABLE", "a-long-name-é", "arn:aws:it:connection/second"),
+            note,
+        );
         table
     }
 
@@ -240,26 +333,63 @@ mod tests {
     fn without_a_terminal_nothing_is_cut() {
         assert_eq!(
             plain(&sample(), None),
-            "STATUS     NAME           ARN\n\
-             ERROR      payments       arn:aws:…/first\n\
-             AVAILABLE  a-long-name-é  arn:aws:…/second\n   under it\n"
+            "STATUS     SEEN                  NAME           ACCOUNT  ARN\n\
+             ERROR      payments at ten       payments       1238     arn:aws:it:connection/first\n\
+             AVAILABLE  a-long-name-é at ten  a-long-name-é  12314    arn:aws:it:connection/second\n   \
+             a line under it\n"
         );
     }
 
     #[test]
-    fn on_a_terminal_what_may_be_is_cut_to_the_part_that_tells_rows_apart() {
+    fn narrow_terminal_gets_shorter_texts_compact_cells_and_fewer_columns() {
         assert_eq!(
-            plain(&sample(), Some(33)),
-            "STATUS     NAME        ARN\n\
-             ERROR      payments    …s:…/first\n\
-             AVAILABLE  a-long-na…  …:…/second\n   under it\n"
+            plain(&sample(), Some(70)),
+            "STATUS     SEEN                  NAME           ACCOUNT  ARN\n\
+             ERROR      payments at ten       payments       1238     arn:…on/first\n\
+             AVAILABLE  a-long-name-é at ten  a-long-name-é  12314    arn:…n/second\n   \
+             a line under it\n"
         );
-        for line in plain(&sample(), Some(5))
-            .lines()
-            .filter(|l| !l.starts_with(' '))
-        {
-            assert!(line.width() <= 9 + 8 + 8 + 4, "{line}");
+        assert_eq!(
+            plain(&sample(), Some(50)),
+            "STATUS     SEEN  NAME         ACCOUNT  ARN\n\
+             ERROR      pa    payments     1238     arn:…/first\n\
+             AVAILABLE  a-    a-long-nam…  12314    arn:…second\n   \
+             a line under it\n"
+        );
+        assert_eq!(
+            plain(&sample(), Some(40)),
+            "STATUS     NAME           ARN\n\
+             ERROR      payments       arn:…ion/first\n\
+             AVAILABLE  a-long-name-é  arn:…on/second\n   \
+             a line under it\nNot shown: SEEN, ACCOUNT. Use --wide for\n    all.\n"
+        );
+        for line in plain(&sample(), Some(5)).lines().take(3) {
+            assert!(line.width() <= 9 + 8 + 11 + 4, "{line}");
         }
+    }
+
+    #[test]
+    fn column_with_one_value_is_told_once_where_there_is_no_room() {
+        let mut table = TextTable::new([
+            ("NAME", Cut::End),
+            ("ACCOUNT", Cut::Never),
+            ("ARN", Cut::Middle),
+        ])
+        .may_drop(["ACCOUNT"]);
+        for name in ["payments", "search"] {
+            let arn = format!("arn:aws:it:{name}");
+            table.add(
+                [name.to_owned().into(), "1234".to_owned().into(), arn.into()],
+                Vec::new(),
+            );
+        }
+        assert_eq!(
+            plain(&table, Some(31)),
+            "NAME      ARN\n\
+             payments  arn:aws:it:payments\n\
+             search    arn:aws:it:search\n\
+             Not shown: ACCOUNT (1234). Use\n    --wide for all.\n"
+        );
     }
 
     #[test]
@@ -274,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_act_on_a_terminal_is_shown_instead() {
+    fn control_characters_are_replaced() {
         let mut table = TextTable::new([("NAME", Cut::End)]);
         table.add(
             ["\u{1b}[31mred\n".to_owned().into()],

@@ -10,36 +10,42 @@ use crate::support::test_env::TestEnv;
 const LISTED: usize = 8;
 
 struct Terminal {
-    _ccinv: Ccinv,
+    ccinv: Ccinv,
     db: String,
 }
 
 impl Terminal {
     async fn new() -> Self {
         let env = TestEnv::new().await;
-        for n in 0..LISTED {
-            let arn = env.create(&format!("a-name-of-some-length-{n}"));
-            env.set_status(&arn, ["PENDING", "AVAILABLE", "ERROR"][n % 3]);
-        }
+        let names = (0..LISTED).map(|n| format!("a-name-of-some-length-{n}"));
+        let arns: Vec<String> = names.map(|name| env.create(&name)).collect();
         let ccinv = Ccinv::at(&env);
+        ccinv.fine(&["scan", "--db", "scanned.db"]).await;
+        for (n, arn) in arns.iter().enumerate() {
+            env.set_status(arn, ["PENDING", "AVAILABLE", "ERROR"][n % 3]);
+        }
         ccinv.fine(&["scan", "--db", "scanned.db"]).await;
         let db = ccinv.folder().join("scanned.db");
         Self {
             db: db.to_str().expect("UTF-8").to_owned(),
-            _ccinv: ccinv,
+            ccinv,
         }
     }
 
     /// What a command writes on a terminal of so many columns.
     async fn shows(&self, columns: usize, environment: &[&str], command: &[&str]) -> String {
-        let columns = columns.to_string();
-        let mut arguments = vec![columns.as_str(), "/usr/bin/env"];
-        arguments.extend(environment);
-        arguments.push(PROGRAM);
-        arguments.extend(command);
-        arguments.extend(["--db", &self.db]);
-        fine(python("terminal.py", &arguments).await)
+        let command = [command, &["--db", &self.db]].concat();
+        fine(shown(columns, environment, &command).await)
     }
+}
+
+async fn shown(columns: usize, environment: &[&str], command: &[&str]) -> Result<String, String> {
+    let columns = columns.to_string();
+    let mut arguments = vec![columns.as_str(), "/usr/bin/env"];
+    arguments.extend(environment);
+    arguments.push(PROGRAM);
+    arguments.extend(command);
+    python("terminal.py", &arguments).await
 }
 
 const COLOURS: &[&str] = &["TERM=xterm-256color"];
@@ -61,7 +67,7 @@ async fn tables_fit_the_terminal_and_keep_what_tells_rows_apart() {
             .skip_while(|line| !line.starts_with("STATUS"))
             .skip(1);
         lines
-            .take_while(|line| !line.is_empty())
+            .take_while(|line| !line.is_empty() && !line.starts_with("Not shown: "))
             .map(str::to_owned)
             .collect()
     };
@@ -74,8 +80,78 @@ async fn tables_fit_the_terminal_and_keep_what_tells_rows_apart() {
         for (cut, whole) in cut.iter().zip(rows(&whole)) {
             assert!(cut.chars().count() <= columns, "{columns}: {cut}");
             let (cut, whole) = (arn(cut), arn(&whole));
-            let end = cut.strip_prefix('…').expect("it is cut at its beginning");
-            assert!(whole.ends_with(end), "{cut} of {whole}");
+            let end = cut.strip_prefix("arn:…").expect("it is cut in its middle");
+            assert!(end.len() >= 6 && whole.ends_with(end), "{cut} of {whole}");
+        }
+    }
+}
+
+/// The lines that stay on the terminal: a spinner wipes its own.
+fn lines_left(text: &str) -> Vec<String> {
+    let text = text.replace("\r", "\u{1b}[2K");
+    let lines = text
+        .lines()
+        .map(|line| line.rsplit("\u{1b}[2K").next().unwrap_or(line));
+    lines.map(without_colours).collect()
+}
+
+#[tokio::test]
+async fn no_line_of_a_table_or_its_notes_is_wider_than_the_terminal() {
+    let terminal = Terminal::new().await;
+    let name = "a-name-of-some-length-1";
+    let runs = terminal
+        .ccinv
+        .json(&["runs", "--json", "--db", &terminal.db])
+        .await;
+    let first = runs[1]["finished_at"].as_str().expect("a time");
+    for columns in [80, 120] {
+        for command in [
+            &["list", "--as-of", "now"][..],
+            &["changes"],
+            &["history", name],
+            &["diff", first],
+            &["runs"],
+            &["runs", "--gaps", "--every", "1m"],
+            &["check", "--in-error"],
+            &["cost"],
+        ] {
+            let of_cost = command[0] == "cost";
+            let db = if of_cost {
+                &[][..]
+            } else {
+                &["--db", &terminal.db][..]
+            };
+            let text = match shown(columns, COLOURS, &[command, db].concat()).await {
+                // A check has findings.
+                Ok(text) | Err(text) => text,
+            };
+            let lines = lines_left(&text);
+            assert!(lines.len() > 1, "{command:?}: {text}");
+            for line in lines {
+                assert!(
+                    line.chars().count() <= columns,
+                    "{command:?} {columns}: {line}"
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn wide_and_pipes_show_whole_arns() {
+    let terminal = Terminal::new().await;
+    let piped = terminal.ccinv.fine(&["list", "--db", &terminal.db]).await;
+    let arns: Vec<&str> = piped
+        .split_whitespace()
+        .filter(|word| word.starts_with("arn:aws:codeconnections:") && word.len() > 90)
+        .collect();
+    assert_eq!(arns.len(), LISTED, "{piped}");
+    for command in ["list", "changes"] {
+        let narrow = terminal.shows(80, COLOURS, &[command]).await;
+        let wide = terminal.shows(80, COLOURS, &[command, "--wide"]).await;
+        for arn in &arns {
+            assert!(!narrow.contains(arn), "{command}: {narrow}");
+            assert!(wide.contains(arn), "{command}: {wide}");
         }
     }
 }

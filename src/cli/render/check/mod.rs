@@ -51,9 +51,10 @@ pub(crate) fn print(
     check_report: &CheckReport,
     format: CheckFormat,
     as_of: Option<Timestamp>,
+    width: Option<usize>,
 ) -> Result<(), CliError> {
     match format {
-        CheckFormat::Table => text::print(check_report, as_of),
+        CheckFormat::Table => text::print(check_report, as_of, width),
         CheckFormat::Json => render::print_json(check_report),
         CheckFormat::Junit => render::print(&junit::written(check_report)?),
         CheckFormat::Ocsf => render::print(&ocsf::written(check_report)?),

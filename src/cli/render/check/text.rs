@@ -2,15 +2,18 @@
 
 use crate::cli::error::CliError;
 use crate::cli::evidence;
+use crate::cli::render::print_rows;
 use crate::cli::render::text_table::{Cell, Cut, TextTable};
-use crate::cli::render::{print as print_text, print_table};
 use crate::compliance::check::{AccountResult, CheckReport, CheckedRule, Verdict};
 use crate::compliance::evidence::RecordKey;
 use crate::domain::{AccountId, ConnectionArn, Timestamp};
-use crate::output::escape::printable;
 use crate::output::text::{count, format_time};
 
-pub(crate) fn print(check_report: &CheckReport, as_of: Option<Timestamp>) -> Result<(), CliError> {
+pub(crate) fn print(
+    check_report: &CheckReport,
+    as_of: Option<Timestamp>,
+    width: Option<usize>,
+) -> Result<(), CliError> {
     let mut table = TextTable::new([
         ("VERDICT", Cut::Never),
         ("SEVERITY", Cut::Never),
@@ -33,12 +36,10 @@ pub(crate) fn print(check_report: &CheckReport, as_of: Option<Timestamp>) -> Res
         ];
         table.add(cells, notes(check_report));
     }
-    print_table(&table)?;
     let mut lines = vec![total(check_report, as_of)];
     lines.extend(evidence::lines(&check_report.rests_on));
     lines.extend(as_of.and_then(evidence::not_final_note));
-    let lines: String = lines.iter().map(|line| printable(line) + "\n").collect();
-    print_text(&format!("\n{lines}"))
+    print_rows(&table, &lines, width)
 }
 
 fn notes(check_report: &CheckedRule) -> Vec<String> {
