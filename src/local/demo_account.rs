@@ -28,7 +28,9 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// handled then.
 #[derive(Debug, Clone)]
 pub struct Step {
-    /// What happens, in a line.
+    /// What happens, in at most 34 characters.
+    pub title: &'static str,
+    /// What happens, in a sentence.
     pub says: &'static str,
     /// How long after the step before.
     pub after: Duration,
@@ -120,19 +122,22 @@ pub fn steps() -> Result<Vec<Step>, serde_json::Error> {
     let scheduled = |number: u32| event(SCHEDULED, number);
     Ok(vec![
         Step {
-            says: "the first scheduled run: every connection is seen for the first time",
+            title: "first scheduled run",
+            says: "the first scheduled run observes every connection for the first time",
             after: HOUR,
             event: scheduled(1)?,
             change: |_| Ok(()),
         },
         Step {
-            says: "an hour in which nothing happens: nothing is recorded but that it was looked at",
+            title: "an hour without changes",
+            says: "an hour without changes: only the run itself is recorded",
             after: HOUR,
             event: scheduled(2)?,
             change: |_| Ok(()),
         },
         Step {
-            says: "maria.example creates a connection: CloudTrail tells of the call, and a run follows",
+            title: "maria.example creates ledger-api",
+            says: "maria.example creates ledger-api: CloudTrail reports the call, and a run follows",
             after: HOUR / 3,
             event: event(API_CALL, 3)?,
             change: |state| {
@@ -142,7 +147,8 @@ pub fn steps() -> Result<Vec<Step>, serde_json::Error> {
             },
         },
         Step {
-            says: "it is approved in the console, and two others break at their provider: no event tells of that",
+            title: "ledger-api approved, 2 others fail",
+            says: "ledger-api is approved in the console, and two others fail at their provider: AWS sends no event",
             after: HOUR * 2 / 3,
             event: scheduled(4)?,
             change: |state| {
@@ -152,7 +158,8 @@ pub fn steps() -> Result<Vec<Step>, serde_json::Error> {
             },
         },
         Step {
-            says: "two connections of eu-south-1 are deleted, but a policy now denies that region: they may still exist",
+            title: "eu-south-1 denied, 2 deleted there",
+            says: "two connections in eu-south-1 are deleted, but a policy now denies that region: they may still exist",
             after: HOUR,
             event: scheduled(5)?,
             change: |state| {
@@ -162,7 +169,8 @@ pub fn steps() -> Result<Vec<Step>, serde_json::Error> {
             },
         },
         Step {
-            says: "eu-south-1 answers again, without them: now the removals are certain; a host was replaced, too",
+            title: "eu-south-1 back, a host replaced",
+            says: "eu-south-1 is readable again, and lists neither: both deletions are recorded; a host was replaced, too",
             after: HOUR,
             event: scheduled(6)?,
             change: |state| {
@@ -178,13 +186,15 @@ pub fn steps() -> Result<Vec<Step>, serde_json::Error> {
             },
         },
         Step {
+            title: "same event delivered again",
             says: "the same event is delivered a second time: nothing is written",
             after: Duration::from_secs(40),
             event: scheduled(6)?,
             change: |_| Ok(()),
         },
         Step {
-            says: "every connection of the account but 40 disappears at once: the guard holds that back",
+            title: "all but 40 connections disappear",
+            says: "all connections but 40 disappear at once: the tombstone guard holds the deletions back",
             after: HOUR,
             event: scheduled(7)?,
             change: |state| {
@@ -196,7 +206,8 @@ pub fn steps() -> Result<Vec<Step>, serde_json::Error> {
             },
         },
         Step {
-            says: "somebody has looked, and says that it is meant: a direct request that accepts the deletions",
+            title: "deletions accepted",
+            says: "an operator confirms the deletions: a direct request accepts them",
             after: HOUR / 4,
             event: direct()?,
             change: |_| Ok(()),

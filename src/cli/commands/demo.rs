@@ -1,29 +1,32 @@
-//! `demo`: an account changes between runs; what was recorded of it.
+//! `demo`: runs the inventory on a simulated account that changes between runs.
 
-use clap::Args as ClapArgs;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::Args as ClapArgs;
+
 use super::changes::{change_table, history_table};
 use super::list::connection_table;
+use super::next_steps::{next_steps, shell_word};
 use super::runs::run_table;
 use crate::audit::{Audit, ChangeFilter, ConnectionFilter};
 use crate::aws::RetryPolicy;
 use crate::cli::error::{CliError, Exit};
-use crate::cli::render::{TableArgs, print, print_table};
+use crate::cli::render::text_table::{Cell, Cut, TextTable};
+use crate::cli::render::{TableArgs, print, print_table, print_wrapped};
 use crate::cli::store::open_file;
 use crate::domain::{AccountId, ChangeKind, Clock, Region, SystemClock, Timestamp};
 use crate::inventory::summary::Summary;
 use crate::inventory::{Inventory, RunOptions};
 use crate::lambda::config::{DEFAULT_CONCURRENCY, DEFAULT_GUARD};
 use crate::lambda::handler::{AllowedAccounts, Handler, HandlerError};
+use crate::lambda::response::Response;
 use crate::listing::{CodeConnections, Limits};
 use crate::local::codeconnections::CodeConnectionsEmulator;
 use crate::local::demo_account::{ACCOUNT, REGIONS, Step};
 use crate::local::embedded::Open;
 use crate::local::{EmbeddedTable, EmulatorService, ManualClock, demo_account};
-use crate::output::escape::printable;
 use crate::output::text::{count, format_time, or_dash};
 
 /// Run the inventory on a simulated account, without AWS
@@ -31,24 +34,32 @@ use crate::output::text::{count, format_time, or_dash};
 #[command(after_help = "\
 Examples:
   ccinv demo                 run the demo and keep nothing
+  ccinv demo --verbose       print every step, and the recorded tables
   ccinv demo --dir /tmp/d    keep the database in /tmp/d
   ccinv demo --serve         keep the simulated account up, for the AWS CLI")]
 pub(crate) struct DemoArgs {
     /// Keep the database in this directory (created if missing)
     #[arg(long, value_name = "DIR")]
-    pub(crate) dir: Option<PathBuf>,
+    dir: Option<PathBuf>,
     /// Keep the simulated account up until Ctrl-C
     #[arg(long)]
-    pub(crate) serve: bool,
+    serve: bool,
     /// Serve the account on this TCP port; 0 picks a free one
     #[arg(long, value_name = "PORT", default_value_t = 0, requires = "serve")]
-    pub(crate) port: u16,
+    port: u16,
+    /// Print every step in full, and the recorded tables
+    #[arg(long, short)]
+    verbose: bool,
     #[command(flatten)]
     table: TableArgs,
 }
 
 const FILE: &str = "demo.db";
-const SHOWN: usize = 12;
+/// The directory in the examples of a demo that kept nothing.
+const EXAMPLE_DIR: &str = "demo";
+/// Rows of each table that `--verbose` prints.
+const MAX_ROWS: usize = 12;
+/// The time that a run has.
 const REMAINING: Duration = Duration::from_secs(300);
 
 type DemoHandler = Handler<CodeConnections, Arc<ManualClock>>;
@@ -68,16 +79,17 @@ pub(crate) async fn run(args: DemoArgs) -> Result<Exit, CliError> {
     };
     std::fs::create_dir_all(&dir).map_err(|error| {
         CliError::Usage(format!(
-            "--dir {}: can't be made as a folder: {error}",
+            "--dir {}: can't create the directory: {error}",
             dir.display()
         ))
     })?;
     let file = dir.join(FILE);
     if file.exists() {
         return Err(CliError::Usage(format!(
-            "--dir {}: a demo is there already; read it with `ccinv list --db {}`",
+            "--dir {}: already has a demo; read it with `ccinv list --db {}`, or name another \
+             directory",
             dir.display(),
-            file.display()
+            shell_word(&file.display().to_string())
         )));
     }
     let embedded = open_file(&file, Open::OrCreate).await?;
@@ -87,18 +99,27 @@ pub(crate) async fn run(args: DemoArgs) -> Result<Exit, CliError> {
         SystemClock.now().millis() - i64::try_from(all.as_millis()).unwrap_or(0),
     )));
     let handler = handler(&service, &embedded, Arc::clone(&clock))?;
-    print(INTRODUCTION)?;
-    for (number, step) in steps.iter().enumerate() {
-        take(number + 1, step, &codeconnections, &handler, &clock).await?;
+    let audit = Audit::new(embedded.table().clone());
+    let width = args.table.width();
+    if args.verbose {
+        print_wrapped(INTRODUCTION, width)?;
+        for (number, step) in (1..).zip(&steps) {
+            let response = take(step, &codeconnections, &handler, &clock).await?;
+            print_step(number, step, clock.now(), &response, width)?;
+        }
+        print_tables(&audit, width).await?;
+    } else {
+        let mut table = step_table();
+        for (number, step) in (1..).zip(&steps) {
+            let response = take(step, &codeconnections, &handler, &clock).await?;
+            add_step(&mut table, number, step, &response);
+        }
+        print(SHORT_INTRODUCTION)?;
+        print_table(&table, width)?;
+        print(&totals(&audit).await?)?;
     }
-    report(&Audit::new(embedded.table().clone()), args.table.width()).await?;
-    match &temporary {
-        Some(_) => print("\nThe database was temporary; `ccinv demo --dir FOLDER` keeps it.\n")?,
-        None => print(&format!(
-            "\nThe database is {0}; read it with `ccinv list --db {0}`.\n",
-            file.display()
-        ))?,
-    }
+    print(&ending(args.dir.is_some().then_some(&file)))?;
+    drop(temporary);
     if args.serve {
         serve(&service).await?;
     }
@@ -106,11 +127,39 @@ pub(crate) async fn run(args: DemoArgs) -> Result<Exit, CliError> {
 }
 
 const INTRODUCTION: &str = "\
-An account with 240 CodeConnections, on embedded parts: a DynamoDB in a file and
-a stand-in for the service. What follows is the function's own handler, fed with
-the events that AWS would send.
+A simulated account with 240 CodeConnections, an embedded DynamoDB table, and
+the handler of the deployed function, called with the events that AWS sends.
 
 ";
+
+const SHORT_INTRODUCTION: &str = "\
+The inventory ran on a simulated account with 240 CodeConnections:
+
+";
+
+/// The commands to try next, on the database if it was kept.
+fn ending(kept: Option<&PathBuf>) -> String {
+    let example = || format!("{EXAMPLE_DIR}/{FILE}");
+    let db = kept.map_or_else(example, |file| file.display().to_string());
+    let db = shell_word(&db);
+    let list = format!("ccinv list --include-deleted --db {db}");
+    let history = format!("ccinv history ledger-api --db {db}");
+    match kept {
+        Some(_) => next_steps(&[
+            (&format!("ccinv list --db {db}"), "what is there now"),
+            (&history, "one connection's changes"),
+            (&format!("ccinv verify --db {db}"), "verify the integrity"),
+        ]),
+        None => next_steps(&[
+            (
+                &format!("ccinv demo --dir {EXAMPLE_DIR}"),
+                "keep the database",
+            ),
+            (&list, "what it recorded"),
+            (&history, "one connection's changes"),
+        ]),
+    }
+}
 
 fn handler(
     service: &EmulatorService,
@@ -139,67 +188,131 @@ fn handler(
 }
 
 async fn take(
-    number: usize,
     step: &Step,
     codeconnections: &CodeConnectionsEmulator,
     handler: &DemoHandler,
     clock: &ManualClock,
-) -> Result<(), CliError> {
+) -> Result<Response, CliError> {
     clock.advance(step.after);
     let event = step.happen(codeconnections).map_err(CliError::failure)?;
-    let answer = match handler.handle(&event, REMAINING).await {
-        Ok(answer) | Err(HandlerError::RunFailed(answer)) => answer,
-        Err(error) => return Err(CliError::failure(error)),
-    };
-    print(&format!(
-        "{number}. {}: {}\n",
-        format_time(clock.now()),
-        step.says
-    ))?;
-    for run in answer.runs() {
-        print(&format!("     → {}\n", line(run)))?;
-        for problem in &run.problems {
-            print(&format!("       {}\n", printable(problem)))?;
-        }
+    match handler.handle(&event, REMAINING).await {
+        Ok(response) | Err(HandlerError::RunFailed(response)) => Ok(response),
+        Err(error) => Err(CliError::failure(error)),
     }
-    Ok(())
 }
 
-fn line(run: &Summary) -> String {
-    if run.already_recorded {
-        return format!(
-            "already dealt with by run {}",
-            or_dash(run.sequence.map(|n| n.to_string()).as_deref())
-        );
+fn print_step(
+    number: usize,
+    step: &Step,
+    at: Timestamp,
+    response: &Response,
+    width: Option<usize>,
+) -> Result<(), CliError> {
+    let mut lines = format!("{number}. {}: {}\n", format_time(at), step.says);
+    for run in response.runs() {
+        let costs = match run.already_recorded {
+            true => String::new(),
+            false => format!(
+                "; {} write requests, {} write units, {} of them on indexes",
+                run.requests.write, run.capacity.write_units, run.capacity.index_write_units
+            ),
+        };
+        let outcome = match run.already_recorded {
+            true => String::new(),
+            false => format!("{}; ", run.outcome),
+        };
+        lines.push_str(&format!("     → {outcome}{}{costs}\n", recorded(run)));
+        for problem in &run.problems {
+            lines.push_str(&format!("       {problem}\n"));
+        }
     }
-    let changes: Vec<String> = run
+    print_wrapped(&lines, width)
+}
+
+fn step_table() -> TextTable {
+    TextTable::new([
+        ("#", Cut::Never),
+        ("WHAT HAPPENED", Cut::End),
+        ("RUN", Cut::Never),
+        ("RECORDED", Cut::End),
+    ])
+}
+
+fn add_step(table: &mut TextTable, number: usize, step: &Step, response: &Response) {
+    for run in response.runs() {
+        let outcome = match run.already_recorded {
+            true => "-".to_owned(),
+            false => run.outcome.to_string(),
+        };
+        let cells = [
+            number.to_string().into(),
+            step.title.to_owned().into(),
+            Cell::word(outcome),
+            recorded(run).into(),
+        ];
+        table.add(cells, Vec::new());
+    }
+}
+
+/// Describes what a run recorded.
+fn recorded(run: &Summary) -> String {
+    if run.already_recorded {
+        let sequence = run.sequence.map(|number| number.to_string());
+        return format!("already recorded by run {}", or_dash(sequence.as_deref()));
+    }
+    let mut parts: Vec<String> = run
         .changes
         .iter()
         .map(|(kind, number)| format!("{number} {kind}"))
         .collect();
-    let changes = if changes.is_empty() {
-        "no change".to_owned()
-    } else {
-        changes.join(", ")
-    };
-    format!(
-        "{}; {changes}; {} write requests, {} write units, {} of them on indexes",
-        run.outcome, run.requests.write, run.capacity.write_units, run.capacity.index_write_units
-    )
+    if run.tombstones_held_back > 0 {
+        parts.push(format!("{} deletions held back", run.tombstones_held_back));
+    }
+    if parts.is_empty() {
+        parts.push("no change".to_owned());
+    }
+    parts.join(", ")
 }
 
-async fn report(audit: &Audit, width: Option<usize>) -> Result<(), CliError> {
-    let account: AccountId = ACCOUNT.parse().map_err(CliError::failure)?;
-    let filter = ConnectionFilter {
+/// Describes all that the demo recorded, in a line.
+async fn totals(audit: &Audit) -> Result<String, CliError> {
+    let rows = audit.connections(&every_connection()).await;
+    let rows = rows.map_err(CliError::failure)?;
+    let deleted = rows.iter().filter(|row| row.deleted_at.is_some()).count();
+    let changes = audit.changes(&every_change()).await;
+    let changes = changes.map_err(CliError::failure)?;
+    Ok(format!(
+        "\nOn record: {}, {deleted} of them deleted; {}.\n\
+         --verbose prints every step and the tables.\n",
+        count(rows.len(), "connection"),
+        count(changes.len(), "change"),
+    ))
+}
+
+fn every_connection() -> ConnectionFilter {
+    ConnectionFilter {
         include_deleted: true,
         ..ConnectionFilter::default()
-    };
-    let mut rows = audit
-        .connections(&filter)
-        .await
-        .map_err(CliError::failure)?;
+    }
+}
+
+fn every_change() -> ChangeFilter {
+    ChangeFilter {
+        since: Timestamp::from_millis(i64::MIN),
+        until: Timestamp::from_millis(i64::MAX),
+        kind: None,
+        status: None,
+        provider: None,
+        account: None,
+    }
+}
+
+async fn print_tables(audit: &Audit, width: Option<usize>) -> Result<(), CliError> {
+    let account: AccountId = ACCOUNT.parse().map_err(CliError::failure)?;
+    let rows = audit.connections(&every_connection()).await;
+    let mut rows = rows.map_err(CliError::failure)?;
     let all = rows.len();
-    // What is worth a look first: not simply there and available.
+    // Those worth a look first: not simply there and available.
     rows.sort_by_key(|row| {
         let plain = row
             .attributes
@@ -213,63 +326,53 @@ async fn report(audit: &Audit, width: Option<usize>) -> Result<(), CliError> {
             std::cmp::Reverse(row.status_since),
         )
     });
-    rows.truncate(SHOWN);
-    print("\nCONNECTIONS, as last seen; what is gone stays as a tombstone\n")?;
+    rows.truncate(MAX_ROWS);
+    print("\nCONNECTIONS as last seen; deleted ones stay as tombstones\n")?;
     print_table(&connection_table(&rows), width)?;
     print(&format!(
         "  … {} in all (`ccinv list --include-deleted`)\n",
         count(all, "connection")
     ))?;
 
-    let ever = ChangeFilter {
-        since: Timestamp::from_millis(i64::MIN),
-        until: Timestamp::from_millis(i64::MAX),
-        kind: None,
-        status: None,
-        provider: None,
-        account: None,
-    };
-    let mut changes = audit.changes(&ever).await.map_err(CliError::failure)?;
+    let changes = audit.changes(&every_change()).await;
+    let mut changes = changes.map_err(CliError::failure)?;
     let recorded = changes.len();
     changes.retain(|change| {
         change.change.kind != ChangeKind::FirstSeen || change.change.previously_seen_at.is_some()
     });
-    changes.truncate(SHOWN);
-    print("\nCHANGES: the API gives no times, so each lies in a span between two looks\n")?;
+    changes.truncate(MAX_ROWS);
+    print("\nCHANGES: the API gives no times, so each has the range between two listings\n")?;
     print_table(&change_table(&changes), width)?;
     print(&format!(
         "  … {} recorded in all (`ccinv changes`)\n",
         count(recorded, "change")
     ))?;
 
-    if let Some(history) = audit
-        .history("ledger-api", Some(&account))
-        .await
-        .map_err(CliError::failure)?
-        .first()
-    {
+    let histories = audit.history("ledger-api", Some(&account)).await;
+    if let Some(history) = histories.map_err(CliError::failure)?.first() {
         print("\nONE CONNECTION'S HISTORY (`ccinv history ledger-api`)\n")?;
         print_table(&history_table(&history.changes), width)?;
     }
-    let runs = audit
-        .runs(&account, SHOWN)
-        .await
-        .map_err(CliError::failure)?;
-    print("\nRUNS: what the inventory rests on, each chained to the one before by its digest\n")?;
-    print_table(&run_table(&runs), width)
+    let runs = audit.runs(&account, MAX_ROWS).await;
+    print("\nRUNS: each has the digest of the one before\n")?;
+    print_table(&run_table(&runs.map_err(CliError::failure)?), width)
 }
 
 async fn serve(service: &EmulatorService) -> Result<(), CliError> {
     let endpoint = service.endpoint();
     print(&format!(
         "
-The account stays up at {endpoint} until Ctrl-C. In another terminal:
+The account stays up at {endpoint} until Ctrl-C.
+In another terminal:
 
-  export AWS_ENDPOINT_URL_CODECONNECTIONS={endpoint} AWS_ENDPOINT_URL_STS={endpoint}
-  export AWS_ACCESS_KEY_ID={ACCOUNT} AWS_SECRET_ACCESS_KEY=any AWS_REGION=eu-west-1
-  aws codeconnections create-connection --provider-type GitHub --connection-name mine
+  export AWS_ENDPOINT_URL_CODECONNECTIONS={endpoint}
+  export AWS_ENDPOINT_URL_STS={endpoint} AWS_REGION=eu-west-1
+  export AWS_ACCESS_KEY_ID={ACCOUNT} AWS_SECRET_ACCESS_KEY=any
+  aws codeconnections create-connection \\
+    --provider-type GitHub --connection-name mine
   ccinv scan --db mine.db
-  curl {endpoint}/_standin/status -d '{{\"arn\": \"ARN\", \"status\": \"AVAILABLE\"}}'
+  curl {endpoint}/_standin/status \\
+    -d '{{\"arn\": \"ARN\", \"status\": \"AVAILABLE\"}}'
   ccinv scan --db mine.db && ccinv history --db mine.db mine
 "
     ))?;

@@ -7,6 +7,7 @@ pub(crate) mod demo;
 pub(crate) mod diff;
 pub(crate) mod export;
 pub(crate) mod list;
+mod next_steps;
 pub(crate) mod report;
 pub(crate) mod runs;
 pub(crate) mod scan;

@@ -28,7 +28,7 @@ async fn demo_needs_nothing_tells_its_story_and_leaves_nothing() {
     let folder = ccinv.folder().to_str().expect("UTF-8").to_owned();
     let ccinv = ccinv.with("TMPDIR", &folder);
 
-    let done = ccinv.run(&["demo"]).await;
+    let done = ccinv.run(&["demo", "--verbose"]).await;
 
     assert_eq!((done.code, done.stderr.as_str()), (0, ""), "{done:?}");
     // In this order, whatever stands between.
@@ -42,7 +42,7 @@ async fn demo_needs_nothing_tells_its_story_and_leaves_nothing() {
         "PARTIAL; no change",
         "AccessDeniedException",
         "1 ATTRIBUTES_CHANGED, 2 DELETED",
-        "already dealt with by run 6",
+        "already recorded by run 6",
         "199 deletions held back",
         "199 DELETED",
         "CONNECTIONS",
@@ -50,7 +50,7 @@ async fn demo_needs_nothing_tells_its_story_and_leaves_nothing() {
         "PENDING → AVAILABLE",
         "ONE CONNECTION'S HISTORY",
         "RUNS",
-        "temporary",
+        "Try next:",
     ];
     let mut rest = done.stdout.as_str();
     for word in story {
@@ -59,6 +59,48 @@ async fn demo_needs_nothing_tells_its_story_and_leaves_nothing() {
         rest = &rest[at + word.len()..];
     }
     assert_eq!(ccinv.files(), [] as [&Path; 0]);
+}
+
+/// The commands that an output proposes: the lines after "Try next:", without
+/// what is said of them.
+fn proposed(output: &str) -> Vec<Vec<String>> {
+    let (_, lines) = output.split_once("\nTry next:\n").expect("proposals");
+    let lines = lines.lines().take_while(|line| !line.is_empty());
+    lines
+        .map(|line| {
+            let command = line.strip_prefix("  ccinv ").expect("a command");
+            let command = command.split("  ").next().expect("a command");
+            command.split(' ').map(str::to_owned).collect()
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn demo_is_one_screen_and_its_three_proposals_work() {
+    for dir in [&[][..], &["--dir", "kept"]] {
+        let ccinv = Ccinv::offline();
+        let text = ccinv.fine(&[&["demo"], dir].concat()).await;
+        for told in [
+            "240 FIRST_SEEN",
+            "3 STATUS_CHANGED",
+            "PARTIAL",
+            "199 DELETED",
+        ] {
+            assert!(text.contains(told), "{told}: {text}");
+        }
+        assert!(text.lines().count() <= 24, "{text}");
+        assert!(
+            text.lines().all(|line| line.chars().count() <= 80),
+            "{text}"
+        );
+        let proposals = proposed(&text);
+        assert_eq!(proposals.len(), 3, "{text}");
+        for command in proposals {
+            let command: Vec<&str> = command.iter().map(String::as_str).collect();
+            let answer = ccinv.fine(&command).await;
+            assert!(answer.lines().count() > 1, "{command:?}: {answer}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -100,7 +142,7 @@ async fn demo_dir_keeps_a_database_that_the_other_commands_read_and_no_second_de
     assert_eq!(refused.code, 2);
     let complaint = refused.complaint();
     assert!(
-        complaint.contains("--dir made/kept: a demo is there already"),
+        complaint.contains("--dir made/kept: already has a demo"),
         "{complaint}"
     );
     assert_eq!(std::fs::read(&file).expect("the database"), before);

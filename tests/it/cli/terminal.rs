@@ -157,6 +157,17 @@ async fn wide_and_pipes_show_whole_arns() {
 }
 
 #[tokio::test]
+async fn demo_fits_80_columns_and_its_short_form_one_screen() {
+    let short = lines_left(&fine(shown(80, COLOURS, &["demo"]).await));
+    assert!(short.len() <= 24, "{} lines: {short:#?}", short.len());
+    let verbose = lines_left(&fine(shown(80, COLOURS, &["demo", "--verbose"]).await));
+    assert!(verbose.len() > 60, "{verbose:#?}");
+    for line in short.iter().chain(&verbose) {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+}
+
+#[tokio::test]
 async fn colours_are_for_terminals_that_want_them() {
     let terminal = Terminal::new().await;
     let colours = async |environment: &[&str]| {
