@@ -21,17 +21,34 @@ use crate::table::name::TableName;
 #[derive(Debug, Clone, ClapArgs)]
 pub(crate) struct StoreArgs {
     /// Use this local database file
-    #[arg(
-        long,
-        value_name = "FILE",
-        default_value = "codeconnections-inventory.db"
-    )]
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_DB)]
     pub(crate) db: PathBuf,
     /// Use this DynamoDB table instead, with your AWS credentials
     #[arg(long, value_name = "NAME", conflicts_with = "db")]
     pub(crate) table: Option<TableName>,
     #[command(flatten)]
     pub(crate) aws: AwsArgs,
+}
+
+/// The default of `--db`.
+const DEFAULT_DB: &str = "codeconnections-inventory.db";
+
+impl StoreArgs {
+    /// Returns the options that select the same inventory again. The options of
+    /// AWS are for a table.
+    pub(crate) fn given(&self) -> Vec<(&'static str, String)> {
+        let Some(table) = &self.table else {
+            let db = self.db.display().to_string();
+            return match db == DEFAULT_DB {
+                true => Vec::new(),
+                false => vec![("--db", db)],
+            };
+        };
+        let aws = self.aws.given().into_iter();
+        std::iter::once(("--table", table.to_string()))
+            .chain(aws.map(|(option, value)| (option, value.to_owned())))
+            .collect()
+    }
 }
 
 /// Regions, separated by commas.

@@ -72,6 +72,13 @@ impl ClapArgs for AwsArgs {
 }
 
 impl AwsArgs {
+    /// Returns the options as they would be given again, each with its value.
+    pub(crate) fn given(&self) -> Vec<(&'static str, &str)> {
+        let profile = self.profile.as_deref().map(|name| ("--profile", name));
+        let region = self.region.as_ref().map(|name| ("--region", name.as_str()));
+        profile.into_iter().chain(region).collect()
+    }
+
     /// Refuses the options where nothing of AWS is asked: `--region` must not
     /// be taken for a filter.
     pub(crate) fn check_unused(&self) -> Result<(), CliError> {

@@ -14,6 +14,7 @@ use aws_credential_types::Credentials;
 use aws_sdk_sts::config::Region as SdkRegion;
 use serde_json::{Value, json};
 
+use super::next_steps::{next_steps, shell_word};
 use crate::aws::error::CallError;
 use crate::aws::observer::{Observer, Retry};
 use crate::aws::{Meter, RetryPolicy};
@@ -22,6 +23,7 @@ use crate::cli::render::{print, print_json};
 use crate::cli::store::Store;
 use crate::cli::{aws, progress};
 use crate::domain::{AccountId, Outcome, Region, SystemClock};
+use crate::inventory::summary::Summary;
 use crate::inventory::{Inventory, RunOptions};
 use crate::lambda::config::check_retired;
 use crate::lambda::event::Request;
@@ -146,18 +148,18 @@ pub(crate) async fn run(args: ScanArgs) -> Result<Exit, CliError> {
     let waits = Arc::new(Waits::default());
     let meter = Arc::new(Meter::watched(Arc::clone(&waits) as Arc<dyn Observer>));
     let handled = handler.handle_metered(&event, args.timeout, Arc::clone(&meter));
-    let answer = tokio::select! {
-        answer = with_progress(handled, &meter, &waits) => answer,
+    let response = tokio::select! {
+        response = with_progress(handled, &meter, &waits) => response,
         () = interrupts(&meter, &waits) => {
             say("ended by Ctrl-C; the run is not recorded");
             return Ok(Exit::Interrupted);
         }
     };
-    let answer = match answer {
-        Ok(answer) | Err(HandlerError::RunFailed(answer)) => answer,
+    let response = match response {
+        Ok(response) | Err(HandlerError::RunFailed(response)) => response,
         Err(error) => return Err(CliError::failure(error)),
     };
-    let exit = tell(&answer, args.json)?;
+    let exit = print_response(&response, &args)?;
     Ok(match exit {
         Exit::NoEvidence | Exit::Failure if meter.is_interrupted() => Exit::Interrupted,
         exit => exit,
@@ -210,15 +212,18 @@ impl Observer for Waits {
     }
 }
 
-fn tell(answer: &Response, json: bool) -> Result<Exit, CliError> {
-    if json {
-        print_json(answer)?;
-    }
-    let mut exit = Exit::Success;
-    for run in answer.runs() {
-        if !json {
+/// Prints what came of the runs, and what to ask next.
+fn print_response(response: &Response, args: &ScanArgs) -> Result<Exit, CliError> {
+    if args.json {
+        print_json(response)?;
+    } else {
+        for run in response.runs() {
             print(&summary(run))?;
         }
+        print(&next_questions(response, &args.store))?;
+    }
+    let mut exit = Exit::Success;
+    for run in response.runs() {
         match run.outcome {
             Outcome::Complete => {}
             Outcome::Partial if exit == Exit::Failure => {}
@@ -227,6 +232,27 @@ fn tell(answer: &Response, json: bool) -> Result<Exit, CliError> {
         }
     }
     Ok(exit)
+}
+
+/// Proposes commands on the same inventory. A failed run may have recorded
+/// nothing: then there are none.
+fn next_questions(response: &Response, store: &StoreArgs) -> String {
+    let recorded = |run: &&Summary| run.outcome != Outcome::Failed;
+    let Some(run) = response.runs().iter().rfind(recorded) else {
+        return String::new();
+    };
+    let given = store.given().into_iter();
+    let given: String = given
+        .map(|(option, value)| format!(" {option} {}", shell_word(&value)))
+        .collect();
+    let list = format!("ccinv list{given}");
+    let changes = format!("ccinv changes --since 1h{given}");
+    let check = format!("ccinv check{given}");
+    if run.changes.is_empty() {
+        next_steps(&[(&list, "the connections"), (&check, "evaluate rules")])
+    } else {
+        next_steps(&[(&list, "the connections"), (&changes, "what changed")])
+    }
 }
 
 fn event(args: &ScanArgs) -> Value {

@@ -787,6 +787,36 @@ async fn a_complete_scan_makes_a_private_database_and_ends_with_0() {
 }
 
 #[tokio::test]
+async fn scan_ends_with_questions_to_the_same_inventory() {
+    let env = TestEnv::new().await;
+    env.create("storefront");
+    let ccinv = Ccinv::at(&env);
+    let table = ["--table", env.table.name().as_str(), "--region", REGION];
+    for store in [&[][..], &["--db", "other.db"], &table] {
+        let first = ccinv.fine(&[&["scan"], store].concat()).await;
+        let again = ccinv.fine(&[&["scan"], store].concat()).await;
+        for (text, second) in [(first, "changes"), (again, "check")] {
+            let proposals = proposed(&text);
+            let names: Vec<&str> = proposals.iter().map(|words| words[0].as_str()).collect();
+            assert_eq!(names, ["list", second], "{text}");
+            for command in &proposals {
+                let command: Vec<&str> = command.iter().map(String::as_str).collect();
+                assert!(command.ends_with(store), "{command:?}");
+                let done = ccinv.run(&command).await;
+                let answered = [0, 4].contains(&done.code) && done.stderr.is_empty();
+                assert!(answered, "{command:?}: {done:?}");
+            }
+        }
+        let json = ccinv.fine(&[&["scan", "--json"], store].concat()).await;
+        assert!(!json.contains("Try next"), "{json}");
+    }
+    env.deny(REGION);
+    let failed = ccinv.run(&["scan", "--db", "third.db"]).await;
+    assert_eq!(failed.code, 1, "{failed:?}");
+    assert!(!failed.stdout.contains("Try next"), "{failed:?}");
+}
+
+#[tokio::test]
 async fn scan_prints_the_documented_summary_as_json_and_nothing_else() {
     let env = TestEnv::new().await;
     let arn = env.create("storefront");
