@@ -1,18 +1,19 @@
 //! `history` and `changes`: what changed, when, and who saw it.
 
 use clap::Args as ClapArgs;
-use serde::Serialize;
 
 use crate::audit::attribute_columns::{AttributeColumn, FIRST_COLUMNS, LATER_COLUMNS};
 use crate::audit::{Basis, ChangeFilter, ChangeWithRun};
+use crate::audit::{ChangeFilter, ChangeWithRun, History};
 use crate::cli::args::{
     StoreArgs, kind_help, parse_connection, parse_kind, parse_provider, parse_status, parse_when,
 };
 use crate::cli::error::{CliError, Exit};
 use crate::cli::render::csv::field;
+use crate::cli::render::row_writer::Document;
 use crate::cli::render::text_table::{Cell, Cut, TextTable};
 use crate::cli::render::{
-    Format, FormatArgs, Row, RowAnswer, print, print_rows, print_table, print_wrapped,
+    FormatArgs, Row, RowAnswer, print, print_rows, print_table, print_wrapped,
 };
 use crate::cli::store::Store;
 use crate::cli::suggestions::Asked;
@@ -93,26 +94,28 @@ pub(crate) async fn history(args: HistoryArgs) -> Result<Exit, CliError> {
             suggestions::no_connection(&audit, &args.connection, args.account.as_ref()).await?,
         );
     }
-    if args.format.get() == Format::Table {
-        for (i, history) in histories.iter().enumerate() {
-            if i > 0 {
-                print("\n")?;
-            }
-            let heading = format!("{} in account {}", history.connection_arn, history.account);
-            print_wrapped(&heading, args.format.width())?;
-            print_table(&history_table(&history.changes), args.format.width())?;
-        }
-        return Ok(Exit::Success);
-    }
     let rows: Vec<ChangeWithRun> = histories.iter().flat_map(|h| h.changes.clone()).collect();
     let answer = RowAnswer {
         rows: &rows,
         document: &histories,
-        table: |_: &[_]| TextTable::new([]),
         notes: Vec::new(),
     };
-    answer.print(args.format)?;
+    answer.print_with(args.format, |_, _| {
+        print_histories(&histories, args.format.width())
+    })?;
     Ok(Exit::Success)
+}
+
+fn print_histories(histories: &[History], width: Option<usize>) -> Result<(), CliError> {
+    for (i, history) in histories.iter().enumerate() {
+        if i > 0 {
+            print("\n")?;
+        }
+        let heading = format!("{} in account {}", history.connection_arn, history.account);
+        print_wrapped(&heading, width)?;
+        print_table(&history_table(&history.changes), width)?;
+    }
+    Ok(())
 }
 
 /// One connection's changes as a table.
@@ -172,13 +175,11 @@ pub(crate) async fn changes(args: ChangesArgs) -> Result<Exit, CliError> {
     };
     let looked = evidence::require_complete_run_since(&rests_on, args.since);
     let format = args.format.get();
-    let document = Changes {
-        since: args.since,
-        until: args.until,
-        rests_on: &rests_on,
-        changes: [],
-    };
-    let Some(mut writer) = format.writer::<ChangeWithRun>(&document) else {
+    let document = Document::of_rows("changes")
+        .with("since", &args.since)
+        .with("until", &args.until)
+        .with("rests_on", &rests_on);
+    let Some(mut writer) = format.writer::<ChangeWithRun>(document) else {
         let changes = audit.changes(&filter).await.map_err(CliError::failure)?;
         if looked.is_ok() || !changes.is_empty() {
             print_rows(
@@ -202,15 +203,6 @@ pub(crate) async fn changes(args: ChangesArgs) -> Result<Exit, CliError> {
         format.note(&notes(number));
     }
     looked.map(|()| Exit::Success)
-}
-
-/// What a document of changes says, and at its end the list that they go into.
-#[derive(Debug, Serialize)]
-struct Changes<'a> {
-    since: Timestamp,
-    until: Timestamp,
-    rests_on: &'a [Basis],
-    changes: [(); 0],
 }
 
 /// Changes of several connections as a table; who called what stands under

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::cli::args::parse_every;
 use crate::cli::error::{CliError, Exit};
 use crate::cli::render::text_table::{Cell, Cut, TextTable};
-use crate::cli::render::{Format, FormatArgs, Row, RowAnswer, print};
+use crate::cli::render::{FormatArgs, Row, RowAnswer, RowFormat, print};
 use crate::cost::prices::{Item, PRICES};
 use crate::cost::{Bill, Line, Plan, PriceList};
 
@@ -122,8 +122,8 @@ pub(crate) fn run(args: CostArgs) -> Result<Exit, CliError> {
         several => compared(several),
     };
     let notes = match args.format.get() {
-        Format::Table => args.notes(&prices),
-        Format::Json | Format::Jsonl | Format::Csv => Vec::new(),
+        RowFormat::Table => args.notes(&prices),
+        RowFormat::Json | RowFormat::Jsonl | RowFormat::Csv => Vec::new(),
     };
     let document = Document {
         prices: &prices,
@@ -133,10 +133,9 @@ pub(crate) fn run(args: CostArgs) -> Result<Exit, CliError> {
     RowAnswer {
         rows: &amounts,
         document: &document,
-        table: |_: &[_]| table,
         notes,
     }
-    .print(args.format)?;
+    .print(args.format, |_| table)?;
     Ok(Exit::Success)
 }
 

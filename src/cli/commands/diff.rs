@@ -96,10 +96,9 @@ pub(crate) async fn run(args: DiffArgs) -> Result<Exit, CliError> {
     let answer = RowAnswer {
         rows: &found.differences,
         document: &found,
-        table: difference_table,
         notes,
     };
-    answer.print(args.format)?;
+    answer.print(args.format, difference_table)?;
     Ok(Exit::Success)
 }
 

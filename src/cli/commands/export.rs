@@ -8,11 +8,11 @@ use serde::Serialize;
 
 use super::changes::{change_fields, change_header};
 use super::{changes, list};
-use crate::audit::{Audit, AuditError, ConnectionRow};
+use crate::audit::{Audit, ConnectionRow};
 use crate::aws::Meter;
 use crate::cli::args::StoreArgs;
 use crate::cli::error::{CliError, Exit};
-use crate::cli::render::row_writer::{LineFormat, RowWriter};
+use crate::cli::render::row_writer::{JsonLines, RowWriter};
 use crate::cli::render::{Row, csv};
 use crate::cli::store::Store;
 use crate::cli::{evidence, progress};
@@ -45,7 +45,7 @@ pub(crate) struct ExportArgs {
     account: Option<AccountId>,
     /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "jsonl", value_enum)]
-    format: Format,
+    format: ExportFormat,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -59,7 +59,7 @@ enum What {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
+enum ExportFormat {
     /// One JSON object per line
     Jsonl,
     /// Comma-separated values with a header
@@ -69,7 +69,7 @@ enum Format {
 }
 
 pub(crate) async fn run(args: ExportArgs) -> Result<Exit, CliError> {
-    if args.format == Format::Ocsf && args.what != What::Connections {
+    if args.format == ExportFormat::Ocsf && args.what != What::Connections {
         return Err(CliError::Usage(
             "--format ocsf is for connections; changes and runs are written as jsonl or csv"
                 .to_owned(),
@@ -80,24 +80,12 @@ pub(crate) async fn run(args: ExportArgs) -> Result<Exit, CliError> {
     let audit = Audit::new(store.table().metered(Arc::clone(&meter)));
     let bases = evidence::current(&audit, args.account.as_ref()).await?;
     let accounts: Vec<AccountId> = bases.into_iter().map(|basis| basis.account).collect();
-    let header = match args.what {
-        What::Connections => ExportedConnection::header(),
-        What::Changes => ExportedChange::header(),
-        What::Runs => ExportedRun::header(),
-    };
-    let lines = match args.format {
-        Format::Csv => LineFormat::Csv,
-        Format::Jsonl | Format::Ocsf => LineFormat::Jsonl,
-    };
-    let mut writer = RowWriter::new(lines, &header);
     let exported = async {
-        match args.what {
-            What::Connections => {
-                let ocsf = args.format == Format::Ocsf;
-                connections(&audit, &accounts, ocsf, &mut writer).await
-            }
-            What::Changes => changes(&audit, &accounts, &mut writer).await,
-            What::Runs => runs(&audit, &accounts, &mut writer).await,
+        match (args.what, args.format) {
+            (_, ExportFormat::Ocsf) => ocsf_events(&audit, &accounts).await,
+            (What::Connections, format) => connections(&audit, &accounts, format).await,
+            (What::Changes, format) => changes(&audit, &accounts, format).await,
+            (What::Runs, format) => runs(&audit, &accounts, format).await,
         }
     };
     let exported = if io::stdout().is_terminal() {
@@ -107,77 +95,87 @@ pub(crate) async fn run(args: ExportArgs) -> Result<Exit, CliError> {
         let read = || format!("exporting: {} pages read", meter.requests().read);
         progress::shown(exported, read).await
     };
-    exported.map_err(CliError::failure)?;
-    writer.finish()?;
-    Ok(Exit::Success)
+    exported.map(|()| Exit::Success)
+}
+
+impl ExportFormat {
+    fn writer<R: Row>(self) -> RowWriter {
+        match self {
+            Self::Csv => RowWriter::csv::<R>(),
+            Self::Jsonl | Self::Ocsf => RowWriter::jsonl(),
+        }
+    }
 }
 
 async fn connections(
     audit: &Audit,
     accounts: &[AccountId],
-    ocsf: bool,
-    writer: &mut RowWriter,
-) -> Result<(), AuditError> {
+    format: ExportFormat,
+) -> Result<(), CliError> {
+    let mut writer = format.writer::<ExportedConnection>();
     for account in accounts {
-        audit
-            .table()
-            .each_snapshot(account, |snapshot| {
-                if !ocsf {
-                    writer.write_row(&ExportedConnection::new(account, snapshot));
-                } else if !snapshot.is_deleted() {
-                    // The class has no word for what is gone.
-                    let record = ConnectionRecord::of_snapshot(account, &snapshot);
-                    writer.write_json(&inventory_event(&record));
-                }
-                writer.wants_more()
-            })
-            .await?;
+        let each = |snapshot| {
+            writer.write_row(&ExportedConnection::new(account, snapshot));
+            writer.wants_more()
+        };
+        let read = audit.table().each_snapshot(account, each).await;
+        read.map_err(CliError::failure)?;
     }
-    Ok(())
+    writer.finish()
+}
+
+/// Writes an event for each connection that is not deleted: the class has no
+/// state for deleted resources.
+async fn ocsf_events(audit: &Audit, accounts: &[AccountId]) -> Result<(), CliError> {
+    let mut lines = JsonLines::default();
+    for account in accounts {
+        let each = |snapshot: Snapshot| {
+            if !snapshot.is_deleted() {
+                let record = ConnectionRecord::of_snapshot(account, &snapshot);
+                lines.write(&inventory_event(&record));
+            }
+            lines.wants_more()
+        };
+        let read = audit.table().each_snapshot(account, each).await;
+        read.map_err(CliError::failure)?;
+    }
+    lines.finish()
 }
 
 async fn changes(
     audit: &Audit,
     accounts: &[AccountId],
-    writer: &mut RowWriter,
-) -> Result<(), AuditError> {
-    let ever = Timestamp::from_millis(i64::MAX);
+    format: ExportFormat,
+) -> Result<(), CliError> {
+    let mut writer = format.writer::<ExportedChange>();
+    let end_of_time = Timestamp::from_millis(i64::MAX);
     for account in accounts {
-        audit
-            .table()
-            .each_change_by(account, ever, |change| {
-                writer.write_row(&ExportedChange {
-                    digest: change.digest(),
-                    change,
-                });
-                writer.wants_more()
-            })
-            .await?;
+        let each = |change: Change| {
+            let digest = change.digest();
+            writer.write_row(&ExportedChange { change, digest });
+            writer.wants_more()
+        };
+        let read = audit.table().each_change_by(account, end_of_time, each);
+        read.await.map_err(CliError::failure)?;
     }
-    Ok(())
+    writer.finish()
 }
 
-async fn runs(
-    audit: &Audit,
-    accounts: &[AccountId],
-    writer: &mut RowWriter,
-) -> Result<(), AuditError> {
+async fn runs(audit: &Audit, accounts: &[AccountId], format: ExportFormat) -> Result<(), CliError> {
+    let mut writer = format.writer::<ExportedRun>();
     for account in accounts {
-        audit
-            .table()
-            .runs_from(account, 1, |run| {
-                writer.write_row(&ExportedRun {
-                    digest: run.digest(),
-                    run,
-                });
-                writer.wants_more()
-            })
-            .await?;
+        let each = |run: RunRecord| {
+            let digest = run.digest();
+            writer.write_row(&ExportedRun { run, digest });
+            writer.wants_more()
+        };
+        let read = audit.table().runs_from(account, 1, each).await;
+        read.map_err(CliError::failure)?;
     }
-    Ok(())
+    writer.finish()
 }
 
-/// A snapshot, whole.
+/// A snapshot with all that is recorded of it.
 #[derive(Debug, Serialize)]
 struct ExportedConnection {
     #[serde(flatten)]
@@ -187,7 +185,7 @@ struct ExportedConnection {
     listed_in: Vec<Region>,
 }
 
-/// A change as it is recorded.
+/// A change as recorded.
 #[derive(Debug, Serialize)]
 struct ExportedChange {
     #[serde(flatten)]
@@ -195,7 +193,7 @@ struct ExportedChange {
     digest: Digest,
 }
 
-/// A run as it is recorded.
+/// A run as recorded.
 #[derive(Debug, Serialize)]
 struct ExportedRun {
     #[serde(flatten)]

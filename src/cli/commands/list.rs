@@ -1,14 +1,15 @@
 //! `list`: the connections as they are, or as they were.
 
 use clap::Args as ClapArgs;
-use serde::Serialize;
 
 use crate::audit::attribute_columns::{AttributeColumn, FIRST_COLUMNS, LATER_COLUMNS};
 use crate::audit::{Basis, ConnectionFilter, ConnectionRow};
+use crate::audit::{ConnectionFilter, ConnectionRow};
 use crate::cli::args::{StoreArgs, parse_provider, parse_status, parse_when};
 use crate::cli::error::{CliError, Exit};
 use crate::cli::evidence;
 use crate::cli::render::csv::field;
+use crate::cli::render::row_writer::Document;
 use crate::cli::render::text_table::{Cell, Cut, TextTable};
 use crate::cli::render::{FormatArgs, Row, print_rows};
 use crate::cli::store::Store;
@@ -75,15 +76,6 @@ pub(crate) struct ListArgs {
     format: FormatArgs,
 }
 
-/// What a document of connections says, and at its end the list that they go
-/// into.
-#[derive(Debug, Serialize)]
-struct ListDocument<'a> {
-    as_of: Option<Timestamp>,
-    rests_on: &'a [Basis],
-    connections: [(); 0],
-}
-
 pub(crate) async fn run(args: ListArgs) -> Result<Exit, CliError> {
     if let Some(at) = args.as_of {
         evidence::require_past("--as-of", at)?;
@@ -108,12 +100,10 @@ pub(crate) async fn run(args: ListArgs) -> Result<Exit, CliError> {
     };
     let covered = evidence::require_complete_run(&rests_on);
     let format = args.format.get();
-    let document = ListDocument {
-        as_of: args.as_of,
-        rests_on: &rests_on,
-        connections: [],
-    };
-    let Some(mut writer) = format.writer::<ConnectionRow>(&document) else {
+    let document = Document::of_rows("connections")
+        .with("as_of", &args.as_of)
+        .with("rests_on", &rests_on);
+    let Some(mut writer) = format.writer::<ConnectionRow>(document) else {
         let connections = match args.as_of {
             Some(at) => audit.connections_as_of(&filter, at).await,
             None => audit.connections(&filter).await,

@@ -100,10 +100,9 @@ async fn runs(audit: &Audit, accounts: &[AccountId], args: &RunsArgs) -> Result<
     let answer = RowAnswer {
         rows: &found,
         document: &found,
-        table: run_table,
         notes: Vec::new(),
     };
-    answer.print(args.format)?;
+    answer.print(args.format, run_table)?;
     Ok(Exit::Success)
 }
 
@@ -181,10 +180,9 @@ async fn gaps(audit: &Audit, accounts: &[AccountId], args: &RunsArgs) -> Result<
     let answer = RowAnswer {
         rows: &found,
         document: &found,
-        table: gap_table,
         notes,
     };
-    answer.print(args.format)?;
+    answer.print(args.format, gap_table)?;
     Ok(Exit::Success)
 }
 

@@ -9,8 +9,7 @@ use crate::audit::timeline::{Segment, SegmentState};
 use crate::audit::{ConnectionDetail, ConnectionRow};
 use crate::cli::args::{StoreArgs, parse_connection, parse_when};
 use crate::cli::error::{CliError, Exit};
-use crate::cli::render::text_table::TextTable;
-use crate::cli::render::{Format, FormatArgs, RowAnswer, print, print_notes, print_table};
+use crate::cli::render::{FormatArgs, RowAnswer, print, print_notes, print_table};
 use crate::cli::store::Store;
 use crate::cli::{evidence, suggestions};
 use crate::domain::digest::canonical_json;
@@ -57,30 +56,31 @@ pub(crate) async fn run(args: ShowArgs) -> Result<Exit, CliError> {
             suggestions::no_connection(&audit, &args.connection, args.account.as_ref()).await?,
         );
     }
-    if args.format.get() == Format::Table {
-        let width = args.format.width();
-        for (i, shown) in shown.iter().enumerate() {
-            if i > 0 {
-                print("\n")?;
-            }
-            print(&fields(shown))?;
-            print(&time_line(&shown.timeline))?;
-            print("\n")?;
-            print_table(&history_table(&shown.history.changes), width)?;
-            let notes = evidence::lines(std::slice::from_ref(&shown.rests_on));
-            print_notes(&notes, width)?;
-        }
-        return Ok(Exit::Success);
-    }
     let rows: Vec<ConnectionRow> = shown.iter().map(|s| s.connection.clone()).collect();
     let answer = RowAnswer {
         rows: &rows,
         document: &shown,
-        table: |_: &[_]| TextTable::new([]),
         notes: Vec::new(),
     };
-    answer.print(args.format)?;
+    answer.print_with(args.format, |_, _| {
+        print_details(&shown, args.format.width())
+    })?;
     Ok(Exit::Success)
+}
+
+fn print_details(details: &[ConnectionDetail], width: Option<usize>) -> Result<(), CliError> {
+    for (i, detail) in details.iter().enumerate() {
+        if i > 0 {
+            print("\n")?;
+        }
+        print(&fields(detail))?;
+        print(&timeline(&detail.timeline))?;
+        print("\n")?;
+        print_table(&history_table(&detail.history.changes), width)?;
+        let notes = evidence::lines(std::slice::from_ref(&detail.rests_on));
+        print_notes(&notes, width)?;
+    }
+    Ok(())
 }
 
 fn fields(shown: &ConnectionDetail) -> String {
@@ -139,7 +139,7 @@ fn fields(shown: &ConnectionDetail) -> String {
 }
 
 /// The time line as a row of signs, with what they mean.
-fn time_line(segments: &[Segment]) -> String {
+fn timeline(segments: &[Segment]) -> String {
     let (Some(first), Some(last)) = (segments.first(), segments.last()) else {
         return String::new();
     };

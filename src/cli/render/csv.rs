@@ -1,33 +1,12 @@
 //! Comma-separated values (RFC 4180), for spreadsheets and scripts.
 
-use crate::cli::error::CliError;
 use crate::output::escape::printable;
 
-/// The header.
-pub(crate) fn header(columns: &[&str]) -> Result<String, CliError> {
-    line(columns.iter().copied())
-}
-
-/// One row.
-pub(crate) fn row(fields: &[String]) -> Result<String, CliError> {
-    line(fields.iter().map(|field| inert(field)))
-}
-
-fn line(fields: impl Iterator<Item: AsRef<[u8]>>) -> Result<String, CliError> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(fields).map_err(CliError::failure)?;
-    let bytes = writer
-        .into_inner()
-        .map_err(|error| CliError::failure(error.into_error()))?;
-    String::from_utf8(bytes).map_err(CliError::failure)
-}
-
-/// A field that a spreadsheet shows instead of running: a `'` stands before
-/// what it would take for a formula, at the field's beginning and, for
-/// spreadsheets that part cells elsewhere (at `;` in many locales), after each
-/// sign that may part them.
+/// Returns a field that no spreadsheet evaluates: `'` stands before what would
+/// begin a formula, at the field's beginning and after each character that
+/// separates cells in some locale, such as `;`.
 /// <https://owasp.org/www-community/attacks/CSV_Injection>
-fn inert(field: &str) -> String {
+pub(super) fn inert(field: &str) -> String {
     let field = printable(field);
     let mut inert = String::with_capacity(field.len());
     let mut begins = true;
@@ -42,7 +21,7 @@ fn inert(field: &str) -> String {
     inert
 }
 
-/// A field, empty for what is not there.
+/// Returns a field; empty for none.
 pub(crate) fn field(value: Option<impl ToString>) -> String {
     value.map_or(String::new(), |value| value.to_string())
 }

@@ -17,12 +17,12 @@ pub(crate) use print::{
     print_wrapped,
 };
 pub(crate) use row::Row;
-use row_writer::{LineFormat, RowWriter};
+use row_writer::{Document, RowWriter};
 use text_table::TextTable;
 
-/// How rows come out.
+/// A format of rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
+pub(crate) enum RowFormat {
     /// Aligned text, fitted to the terminal
     #[default]
     Table,
@@ -59,7 +59,7 @@ impl TableArgs {
 pub(crate) struct FormatArgs {
     /// Output format; with jsonl and csv, notes go to standard error
     #[arg(long, value_name = "FORMAT", default_value = "table", value_enum)]
-    format: Format,
+    format: RowFormat,
     /// Same as --format json
     #[arg(long, conflicts_with = "format")]
     json: bool,
@@ -69,8 +69,12 @@ pub(crate) struct FormatArgs {
 
 impl FormatArgs {
     /// The format.
-    pub(crate) fn get(self) -> Format {
-        if self.json { Format::Json } else { self.format }
+    pub(crate) fn get(self) -> RowFormat {
+        if self.json {
+            RowFormat::Json
+        } else {
+            self.format
+        }
     }
 
     /// The width of tables.
@@ -79,60 +83,60 @@ impl FormatArgs {
     }
 }
 
-impl Format {
-    /// A sink for rows that are written as they come: lines, or in the
-    /// list that the document `empty` ends with. A table takes all rows at once.
-    pub(crate) fn writer<R: Row>(self, empty: &impl Serialize) -> Option<RowWriter> {
+impl RowFormat {
+    /// Returns a writer of rows as they are read, for a JSON document those of
+    /// the list at its end; none for a table, which needs all rows first.
+    pub(crate) fn writer<R: Row>(self, document: Document) -> Option<RowWriter> {
         match self {
             Self::Table => None,
-            Self::Json => Some(RowWriter::document(empty)),
-            Self::Jsonl => Some(RowWriter::new(LineFormat::Jsonl, &R::header())),
-            Self::Csv => Some(RowWriter::new(LineFormat::Csv, &R::header())),
+            Self::Json => Some(RowWriter::document(document)),
+            Self::Jsonl => Some(RowWriter::jsonl()),
+            Self::Csv => Some(RowWriter::csv::<R>()),
         }
     }
 
-    /// Says what rows rest on that were written as they came. A document has it
-    /// in itself.
+    /// Prints notes on rows that a writer wrote. A document has them itself.
     pub(crate) fn note(self, notes: &[String]) {
         if self != Self::Json {
             note(notes);
         }
     }
-
-    /// How rows become lines, if they do.
-    pub(crate) fn lines(self) -> Option<LineFormat> {
-        match self {
-            Self::Jsonl => Some(LineFormat::Jsonl),
-            Self::Csv => Some(LineFormat::Csv),
-            Self::Table | Self::Json => None,
-        }
-    }
 }
 
-/// An answer: its rows, and the lines that say what it rests on.
-pub(crate) struct RowAnswer<'a, R, D, T> {
+/// An answer: its rows, and notes on what it is based on.
+pub(crate) struct RowAnswer<'a, R, D> {
     /// The rows.
     pub(crate) rows: &'a [R],
-    /// The whole of it as one JSON document.
+    /// All of it as one JSON document.
     pub(crate) document: &'a D,
-    /// What makes a table of them, if it is to be one.
-    pub(crate) table: T,
-    /// What it rests on, a line each.
+    /// The notes, one line each.
     pub(crate) notes: Vec<String>,
 }
 
-impl<R: Row, D: Serialize, T: FnOnce(&[R]) -> TextTable> RowAnswer<'_, R, D, T> {
-    /// Prints it.
-    pub(crate) fn print(self, format: FormatArgs) -> Result<(), CliError> {
+impl<R: Row, D: Serialize> RowAnswer<'_, R, D> {
+    /// Prints the answer, as text with `table`.
+    pub(crate) fn print(
+        self,
+        format: FormatArgs,
+        table: impl FnOnce(&[R]) -> TextTable,
+    ) -> Result<(), CliError> {
         let width = format.width();
-        let format = format.get();
-        let Some(lines) = format.lines() else {
-            if format == Format::Json {
-                return print_json(self.document);
-            }
-            return print_rows(&(self.table)(self.rows), &self.notes, width);
+        self.print_with(format, |rows, notes| print_rows(&table(rows), notes, width))
+    }
+
+    /// Prints the answer, as text with `print_text`, which gets the rows and
+    /// the notes.
+    pub(crate) fn print_with(
+        self,
+        format: FormatArgs,
+        print_text: impl FnOnce(&[R], &[String]) -> Result<(), CliError>,
+    ) -> Result<(), CliError> {
+        let mut writer = match format.get() {
+            RowFormat::Table => return print_text(self.rows, &self.notes),
+            RowFormat::Json => return print_json(self.document),
+            RowFormat::Jsonl => RowWriter::jsonl(),
+            RowFormat::Csv => RowWriter::csv::<R>(),
         };
-        let mut writer = RowWriter::new(lines, &R::header());
         self.rows.iter().for_each(|row| writer.write_row(row));
         writer.finish()?;
         note(&self.notes);

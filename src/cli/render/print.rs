@@ -46,12 +46,12 @@ fn note_lines(notes: &[String], width: Option<usize>) -> String {
 /// Writes text to standard output. A reader that has seen enough (`| head`)
 /// is no failure.
 pub(crate) fn print(text: &str) -> Result<(), CliError> {
-    print_on(text).map(|_| ())
+    print_bytes(text.as_bytes()).map(|_| ())
 }
 
-/// The same, and whether there is a reader who has not seen enough.
-pub(crate) fn print_on(text: &str) -> Result<bool, CliError> {
-    print_with(|out| out.write_all(text.as_bytes()))
+/// Writes bytes to standard output. Returns false if the reader closed the pipe.
+pub(crate) fn print_bytes(bytes: &[u8]) -> Result<bool, CliError> {
+    print_with(|out| out.write_all(bytes))
 }
 
 /// The same of what is written in many small pieces.
