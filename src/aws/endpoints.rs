@@ -1,21 +1,23 @@
-//! Which endpoints may be spoken to: by TLS, or on this machine.
+//! Refuses endpoints that are reached neither by TLS nor on this machine.
 //!
-//! A request over plain HTTP can be read and altered on its way: who alters a
-//! listing makes the record lie, and a session token is in each request's head.
-//! So no other endpoint is accepted, wherever it is set, before anything is sent.
-//! What credentials are fetched from (a container's, an instance's metadata) is
-//! not set so: the SDK itself accepts only addresses of the machine and its host.
+//! A request over plain HTTP can be read and altered on its way: an altered
+//! listing falsifies the record, and each request carries a session token. Every
+//! configured endpoint is checked before anything is sent. Sources of credentials
+//! (a container's, an instance's metadata) are not configured this way: the SDK
+//! accepts only addresses of the machine and its host.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use aws_config::SdkConfig;
 use aws_types::service_config::ServiceConfigKey;
+use http::Uri;
+use http::uri::{Authority, Scheme};
 use hyper_util::client::proxy::matcher::Matcher;
 
 use super::setting::InvalidSetting;
 
-/// By the names that the SDK looks up, and the variables that set their endpoints.
-/// The last two give credentials to those who sign in.
+/// The names by which the SDK looks up services, and the variables that set their
+/// endpoints. The last two issue credentials at sign-in.
 const SERVICES: [(&str, &str); 5] = [
     ("CodeConnections", "AWS_ENDPOINT_URL_CODECONNECTIONS"),
     ("DynamoDB", "AWS_ENDPOINT_URL_DYNAMODB"),
@@ -24,8 +26,8 @@ const SERVICES: [(&str, &str); 5] = [
     ("SSO OIDC", "AWS_ENDPOINT_URL_SSO_OIDC"),
 ];
 
-/// What is wrong with the endpoints of `config`, from the environment or from a
-/// profile.
+/// Returns the endpoints of `config` that are refused, each with the reason. They
+/// come from the environment or from a profile.
 pub fn faults(config: &SdkConfig) -> Vec<InvalidSetting> {
     // As the SDK's clients find their proxy.
     let proxies = Matcher::from_env();
@@ -36,7 +38,7 @@ pub fn faults(config: &SdkConfig) -> Vec<InvalidSetting> {
         .chain(
             of_services
                 .into_iter()
-                // Where nothing is said of a service, the SDK gives what is said of all.
+                // For a service without its own, the SDK returns the endpoint of all.
                 .filter(|(_, url)| *url != everywhere),
         )
         .filter_map(|(variable, url)| {
@@ -52,23 +54,21 @@ pub fn faults(config: &SdkConfig) -> Vec<InvalidSetting> {
 }
 
 fn problem(url: &str, proxies: &Matcher) -> Option<&'static str> {
-    if !is_private(url) {
+    let Some(uri) = private(url) else {
         return Some(
             "is neither https nor on this machine (127.0.0.1, ::1, localhost): requests would go \
              over the network in the clear",
         );
-    }
-    // Through TLS a proxy only passes on what it can't read.
-    let is_proxied = url
-        .parse()
-        .is_ok_and(|uri| proxies.intercept(&uri).is_some());
-    (is_proxied && !is_tls(url)).then_some(
+    };
+    // A proxy of a TLS connection can't read what it passes on.
+    let is_proxied = proxies.intercept(&uri).is_some();
+    (is_proxied && uri.scheme() != Some(&Scheme::HTTPS)).then_some(
         "would be reached through a proxy, in the clear: put its host into NO_PROXY, or take \
          HTTP_PROXY and ALL_PROXY away",
     )
 }
 
-/// As the clients themselves ask for it.
+/// Returns a service's endpoint as its client looks it up.
 fn of_service(config: &SdkConfig, service: &str) -> Option<String> {
     let key = ServiceConfigKey::builder()
         .service_id(service)
@@ -79,50 +79,45 @@ fn of_service(config: &SdkConfig, service: &str) -> Option<String> {
     config.service_config()?.load_config(key)
 }
 
-fn is_tls(url: &str) -> bool {
-    let scheme = url.split_once("://").map(|(scheme, _)| scheme);
-    scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"))
+/// Returns the URL if nobody on the network can read what is sent there, unless
+/// a proxy is in between: by TLS, or on this machine.
+fn private(url: &str) -> Option<Uri> {
+    let uri: Uri = url.parse().ok()?;
+    let scheme = uri.scheme()?;
+    let is_private = *scheme == Scheme::HTTPS
+        || *scheme == Scheme::HTTP && uri.authority().is_some_and(is_loopback);
+    is_private.then_some(uri)
 }
 
-/// Whether nobody on the network can read what is sent there, unless a proxy is.
-fn is_private(url: &str) -> bool {
-    is_tls(url)
-        || url.split_once("://").is_some_and(|(scheme, rest)| {
-            scheme.eq_ignore_ascii_case("http") && is_loopback(authority(rest))
-        })
-}
-
-/// Whether an authority (a host, and perhaps a port) is this machine. One with a
-/// user in it is not: what looks like a host before an `@` is none.
-fn is_loopback(authority: &str) -> bool {
-    if let Some(rest) = authority.strip_prefix('[') {
-        let Some((address, port)) = rest.split_once(']') else {
-            return false;
-        };
-        let is_port = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
-        return (port.is_empty() || port.strip_prefix(':').is_some_and(is_port))
-            && address.parse().is_ok_and(|a: Ipv6Addr| a.is_loopback());
-    }
-    let host = match authority.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
-        _ => authority,
+/// Returns true if an authority is this machine, with a port or without. One
+/// with a user in it, or with anything behind the host, is not.
+fn is_loopback(authority: &Authority) -> bool {
+    let host = authority.host();
+    let Some(port) = authority.as_str().strip_prefix(host) else {
+        return false;
     };
-    host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(|a: Ipv4Addr| a.is_loopback())
+    let is_port = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    if !(port.is_empty() || port.strip_prefix(':').is_some_and(is_port)) {
+        return false;
+    }
+    let ipv6 = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse().is_ok_and(|a: Ipv4Addr| a.is_loopback())
+        || ipv6.is_some_and(|host| host.parse().is_ok_and(|a: Ipv6Addr| a.is_loopback()))
 }
 
-fn authority(rest: &str) -> &str {
-    rest.split(['/', '?', '#']).next().unwrap_or("")
-}
-
-/// The URL without a user and password: they are not for logs.
+/// Returns the URL for a log: without user, password, path and query.
 fn without_user(url: &str) -> String {
-    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
-    let authority = authority(rest);
+    let Ok(uri) = url.parse::<Uri>() else {
+        return "a value that is no URL".to_owned();
+    };
+    let authority = uri.authority().map_or("", Authority::as_str);
     let host = authority.rsplit('@').next().unwrap_or("");
-    if scheme.is_empty() {
-        format!("{host:?}")
-    } else {
-        format!("{:?}", format!("{scheme}://{host}"))
+    match uri.scheme_str() {
+        Some(scheme) => format!("{:?}", format!("{scheme}://{host}")),
+        None => format!("{host:?}"),
     }
 }
 
@@ -142,7 +137,7 @@ mod tests {
             "http://LOCALHOST",
             "http://[::1]:8000/x",
         ] {
-            assert!(is_private(private), "{private}");
+            assert!(super::private(private).is_some(), "{private}");
         }
         for open in [
             "http://10.0.0.5:8000",
@@ -157,6 +152,8 @@ mod tests {
             "http://[::2]",
             "http://[::1]@example.com",
             "http://[::1].example.com",
+            "http://me@localhost",
+            "http://[::1]:80@example.com",
             "http://2130706433",
             "http://0177.0.0.1",
             "http:localhost",
@@ -165,15 +162,17 @@ mod tests {
             "http://",
             "",
         ] {
-            assert!(!is_private(open), "{open}");
+            assert!(super::private(open).is_none(), "{open}");
         }
     }
 
     #[test]
-    fn who_signs_in_at_an_endpoint_is_not_told() {
+    fn user_and_path_of_an_endpoint_are_not_logged() {
         assert_eq!(
             without_user("http://me:secret@example.com:80/path?key=1"),
             "\"http://example.com:80\""
         );
+        let no_url = without_user("http://me:se cret@example.com");
+        assert!(!no_url.contains("cret"), "{no_url}");
     }
 }
