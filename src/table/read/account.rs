@@ -29,23 +29,36 @@ impl Table {
     /// [`TableError`] if the query fails. What can't be read is set apart.
     pub async fn read_account(&self, account: &AccountId) -> Result<AccountState, TableError> {
         let mut state = AccountState::default();
+        self.each_account_row(account, |row| {
+            match row {
+                AccountRow::Record(item) => match codec::read_account(&item) {
+                    Ok(record) => state.record = Some(record),
+                    Err(corrupt) => state.corrupt.push(corrupt),
+                },
+                AccountRow::Snapshot(Ok(snapshot)) => {
+                    state.snapshots.insert(snapshot.arn.clone(), snapshot);
+                }
+                AccountRow::Snapshot(Err(corrupt)) => state.corrupt.push(corrupt),
+            }
+            Ok(())
+        })
+        .await?;
+        Ok(state)
+    }
+
+    /// Passes the rows of an account's partition to `each`: its record first, and
+    /// then its snapshots, by ARN.
+    pub(super) async fn each_account_row(
+        &self,
+        account: &AccountId,
+        mut each: impl FnMut(AccountRow) -> Result<(), TableError>,
+    ) -> Result<(), TableError> {
         let pk = keys::account_pk(account);
         let mut pages = Query::table(self, "read account", account, pk).limit(READ_AT_ONCE.into());
         while let Some(page) = pages.next_rows::<AccountRow>().await? {
-            for row in page {
-                match row {
-                    AccountRow::Record(item) => match codec::read_account(&item) {
-                        Ok(record) => state.record = Some(record),
-                        Err(corrupt) => state.corrupt.push(corrupt),
-                    },
-                    AccountRow::Snapshot(Ok(snapshot)) => {
-                        state.snapshots.insert(snapshot.arn.clone(), snapshot);
-                    }
-                    AccountRow::Snapshot(Err(corrupt)) => state.corrupt.push(corrupt),
-                }
-            }
+            page.into_iter().try_for_each(&mut each)?;
         }
-        Ok(state)
+        Ok(())
     }
 
     /// Reads an account's record.

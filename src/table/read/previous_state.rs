@@ -3,15 +3,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::READ_AT_ONCE;
-use super::query::Query;
 use crate::aws::{CallError, CallErrorKind};
 use crate::domain::run::SnapshotsRecord;
 use crate::domain::{AccountId, AccountRecord, ConnectionArn, Digest, Snapshot, Timestamp};
 use crate::table::client::Table;
 use crate::table::error::{CorruptItem, TableError};
 use crate::table::fast_path::snapshot::AccountRow;
-use crate::table::{codec, keys};
+use crate::table::codec;
 
 /// What a run reads of an account before it compares. Tombstones are only
 /// counted: there may be any number of them, and a connection that is back
@@ -53,13 +51,13 @@ impl Table {
     /// everything before it, so the snapshots that follow show all of it.
     ///
     /// # Errors
-    /// [`TableError`] if the query fails, or if more than `most` connections
-    /// are there: that is what the memory is for. What can't be read is set
-    /// apart.
+    /// [`TableError`] if the query fails, or if there are more than
+    /// `max_connections`, which is what fits the memory. Items that can't be read
+    /// are set apart.
     pub async fn read_previous(
         &self,
         account: &AccountId,
-        most: u64,
+        max_connections: u64,
         tombstones: &HashSet<ConnectionArn>,
     ) -> Result<PreviousState, TableError> {
         let mut state = PreviousState {
@@ -70,33 +68,28 @@ impl Table {
             corrupt: Vec::new(),
         };
         let mut recorded = SnapshotsRecord::builder();
-        let pk = keys::account_pk(account);
-        let mut pages = Query::table(self, "read account", account, pk).limit(READ_AT_ONCE.into());
-        while let Some(page) = pages.next_rows::<AccountRow>().await? {
-            for row in page {
-                match row {
-                    AccountRow::Record(item) => match codec::read_account(&item) {
-                        Ok(record) => {
-                            state.snapshots.reserve(expected(&record));
-                            state.record = Some(record);
-                        }
-                        Err(corrupt) => state.corrupt.push(corrupt),
-                    },
-                    AccountRow::Snapshot(Ok(snapshot)) => {
-                        recorded.add(&snapshot.arn, snapshot.version, snapshot.digest);
-                        let is_tombstone = snapshot.is_deleted();
-                        state.tombstones += u64::from(is_tombstone);
-                        if !is_tombstone || tombstones.contains(&snapshot.arn) {
-                            state.snapshots.insert(snapshot.arn.clone(), snapshot);
-                        }
+        self.each_account_row(account, |row| {
+            match row {
+                AccountRow::Record(item) => match codec::read_account(&item) {
+                    Ok(record) => {
+                        state.snapshots.reserve(expected(&record));
+                        state.record = Some(record);
                     }
-                    AccountRow::Snapshot(Err(corrupt)) => state.corrupt.push(corrupt),
+                    Err(corrupt) => state.corrupt.push(corrupt),
+                },
+                AccountRow::Snapshot(Ok(snapshot)) => {
+                    recorded.add(&snapshot.arn, snapshot.version, snapshot.digest);
+                    let is_tombstone = snapshot.is_deleted();
+                    state.tombstones += u64::from(is_tombstone);
+                    if !is_tombstone || tombstones.contains(&snapshot.arn) {
+                        state.snapshots.insert(snapshot.arn.clone(), snapshot);
+                    }
                 }
+                AccountRow::Snapshot(Err(corrupt)) => state.corrupt.push(corrupt),
             }
-            if state.snapshots.len() as u64 > most {
-                return Err(too_many(account, most));
-            }
-        }
+            check_number(account, state.snapshots.len(), max_connections)
+        })
+        .await?;
         state.recorded = recorded.build();
         Ok(state)
     }
@@ -105,40 +98,39 @@ impl Table {
     ///
     /// # Errors
     /// [`TableError`] if the query fails, if an item can't be read, or if there
-    /// are more than `most`.
+    /// are more than `max_snapshots`.
     pub async fn read_lines(
         &self,
         account: &AccountId,
-        most: u64,
+        max_snapshots: u64,
     ) -> Result<Vec<SnapshotLine>, TableError> {
         let mut lines = Vec::new();
-        let pk = keys::account_pk(account);
-        let mut pages = Query::table(self, "read account", account, pk).limit(READ_AT_ONCE.into());
-        while let Some(page) = pages.next_rows::<AccountRow>().await? {
-            for row in page {
-                if let AccountRow::Snapshot(snapshot) = row {
-                    let snapshot = snapshot?;
-                    lines.push(SnapshotLine {
-                        version: snapshot.version,
-                        digest: snapshot.digest,
-                        observed_until: snapshot.rests_on().ended_at,
-                        arn: snapshot.arn,
-                    });
-                }
+        self.each_account_row(account, |row| {
+            if let AccountRow::Snapshot(snapshot) = row {
+                let snapshot = snapshot?;
+                lines.push(SnapshotLine {
+                    version: snapshot.version,
+                    digest: snapshot.digest,
+                    observed_until: snapshot.rests_on().ended_at,
+                    arn: snapshot.arn,
+                });
             }
-            if lines.len() as u64 > most {
-                return Err(too_many(account, most));
-            }
-        }
+            check_number(account, lines.len(), max_snapshots)
+        })
+        .await?;
         Ok(lines)
     }
 }
 
-fn too_many(account: &AccountId, most: u64) -> TableError {
+/// Refuses more snapshots than fit the memory.
+fn check_number(account: &AccountId, number: usize, max: u64) -> Result<(), TableError> {
+    if number as u64 <= max {
+        return Ok(());
+    }
     let problem =
-        format!("more than {most} connections are on record, which is what the memory is for");
+        format!("more than {max} connections are on record, which is what the memory is for");
     let call_error = CallError::new(CallErrorKind::Refused, "ConnectionLimit", problem);
-    TableError::call("read account", account, call_error)
+    Err(TableError::call("read account", account, call_error))
 }
 
 /// Snapshots for which room is made before they are read: what grows as they
