@@ -8,6 +8,7 @@ use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
 use codeconnections_inventory::aws::setting::InvalidSettings;
 use codeconnections_inventory::aws::{RetryPolicy, clients};
+use codeconnections_inventory::domain::arn::Arn;
 use codeconnections_inventory::domain::{AccountId, Clock, SystemClock};
 use codeconnections_inventory::inventory::{Inventory, RunOptions};
 use codeconnections_inventory::lambda::config::{AccountsSetting, Settings};
@@ -113,7 +114,7 @@ impl Function {
         let own_account: Option<AccountId> = settings
             .own_account
             .clone()
-            .or_else(|| function_arn.split(':').nth(4)?.parse().ok());
+            .or_else(|| Arn::parse(function_arn)?.account.parse().ok());
         let unknown = || HandlerError::UnknownAccount(function_arn.to_owned());
         let own = || own_account.clone().ok_or_else(unknown);
         let accounts = match &settings.accounts {

@@ -9,7 +9,7 @@ use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 
 use super::response_limit::{ResponseTooLarge, in_causes_of};
 use super::unexpected_response::UnexpectedResponse;
-use crate::domain::text::cut;
+use crate::domain::text::{cut, one_line};
 
 /// A failed call, reduced to what decides and what is told.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -327,12 +327,6 @@ fn without_request(text: &str) -> String {
         Some(at) => format!("{}[the request, which is not repeated]", &text[..at]),
         None => text.to_owned(),
     }
-}
-
-/// A text without its line breaks: some errors are told as a list.
-pub fn one_line(text: &str) -> String {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    words.join(" ")
 }
 
 #[cfg(test)]

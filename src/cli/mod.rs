@@ -24,7 +24,7 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 
-use crate::aws::error::one_line;
+use crate::domain::text::one_line;
 use crate::lambda::logging::{self, parse_level};
 use app::{Args, AuditCommand, Command, EvidenceCommand, InventoryCommand, ToolsCommand};
 use commands::{

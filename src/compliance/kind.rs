@@ -6,8 +6,8 @@ use super::evaluation::Evaluation;
 use super::evidence::{Evidence, GapKind};
 use super::parameters::{Parameters, RuleFileError};
 use super::severity::Severity;
-use super::values::Span;
 use crate::audit::ConnectionRow;
+use crate::domain::Duration;
 use crate::domain::Timestamp;
 
 /// A kind of rule, with its parameters. `Display` writes the requirement as a
@@ -83,7 +83,7 @@ pub(crate) enum Aspect {
     /// Its changes in the last `within`. Deleted connections are included.
     Changes {
         /// How far back.
-        within: Span,
+        within: Duration,
     },
 }
 

@@ -6,7 +6,8 @@ use std::str::FromStr;
 
 use toml::Spanned;
 
-use super::values::{Pattern, Span};
+use super::values::Pattern;
+use crate::domain::Duration;
 use crate::domain::ProviderType;
 
 /// An error in a rule file.
@@ -48,19 +49,19 @@ pub(crate) struct Parameters {
 
 impl Parameters {
     /// Takes `longer_than`, which must be given.
-    pub(crate) fn longer_than(&mut self) -> Result<Span, RuleFileError> {
+    pub(crate) fn longer_than(&mut self) -> Result<Duration, RuleFileError> {
         let given = self.maybe_longer_than()?;
         given.ok_or_else(|| self.missing("longer_than", "longer_than = \"7d\""))
     }
 
     /// Takes `longer_than` if it is given.
-    pub(crate) fn maybe_longer_than(&mut self) -> Result<Option<Span>, RuleFileError> {
+    pub(crate) fn maybe_longer_than(&mut self) -> Result<Option<Duration>, RuleFileError> {
         let given = self.longer_than.take();
         given.map(|given| parsed("longer_than", &given)).transpose()
     }
 
     /// Takes `within`, which must be given.
-    pub(crate) fn within(&mut self) -> Result<Span, RuleFileError> {
+    pub(crate) fn within(&mut self) -> Result<Duration, RuleFileError> {
         let given = self.within.take();
         let given = given.ok_or_else(|| self.missing("within", "within = \"7d\""))?;
         parsed("within", &given)

@@ -1,25 +1,99 @@
-//! The ARN of a connection: its identity, kept as it was given.
+//! ARNs: their parts, and the ARN of a connection, which is its identity.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::Region;
 use super::ids::{ParseError, identifier, is_account, is_region};
 
 identifier!(
     /// The ARN of a connection.
     ///
-    /// Kept verbatim: two prefixes live side by side
-    /// (`arn:aws:codestar-connections:…` for what was made before July 2024,
-    /// `arn:aws:codeconnections:…` since), and other partitions exist. AWS
-    /// never reuses an ARN, so it names one connection for ever.
+    /// Kept verbatim: two prefixes are in use (`arn:aws:codestar-connections:…`
+    /// for connections made before July 2024, `arn:aws:codeconnections:…` since),
+    /// and other partitions exist. AWS never reuses an ARN, so it names one
+    /// connection for ever.
     ///
     /// The longest that the service's model allows is 256 characters.
     ConnectionArn,
     "a connection ARN such as arn:aws:codeconnections:eu-west-1:123456789012:connection/8f2c…",
     |text| parts(text).is_some()
 );
+
+/// The parts of an ARN, none of them checked.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html>
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arn<'a> {
+    /// The partition: `aws`, `aws-cn`, `aws-us-gov`, …
+    pub partition: &'a str,
+    /// The service's prefix.
+    pub service: &'a str,
+    /// The region; empty for a global resource.
+    pub region: &'a str,
+    /// The account; empty for a resource of AWS.
+    pub account: &'a str,
+    /// The rest, colons too.
+    pub resource: &'a str,
+}
+
+impl<'a> Arn<'a> {
+    /// Splits an ARN; `None` if the text is none.
+    pub fn parse(text: &'a str) -> Option<Self> {
+        let mut parts = text.splitn(6, ':');
+        (parts.next()? == "arn").then_some(())?;
+        Some(Self {
+            partition: parts.next()?,
+            service: parts.next()?,
+            region: parts.next()?,
+            account: parts.next()?,
+            resource: parts.next()?,
+        })
+    }
+
+    /// The id of a connection, if the ARN is of one.
+    pub fn connection_id(&self) -> Option<&'a str> {
+        self.of_service()?.strip_prefix("connection/")
+    }
+
+    /// The name and id of a host, if the ARN is of one.
+    pub fn host(&self) -> Option<&'a str> {
+        self.of_service()?.strip_prefix("host/")
+    }
+
+    /// The resource, if it is of CodeConnections. ARNs made before July 2024 have
+    /// the service's earlier name.
+    fn of_service(&self) -> Option<&'a str> {
+        let is_own = matches!(self.service, "codeconnections" | "codestar-connections");
+        is_own.then_some(self.resource)
+    }
+}
+
+/// The ARN of a host, as far as it is needed: a self-managed provider's address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostArn {
+    /// The region that the host is in. Other regions don't know it.
+    pub region: Region,
+}
+
+impl HostArn {
+    /// Reads the ARN of a host.
+    ///
+    /// # Errors
+    /// [`ParseError`] if the text is none.
+    pub fn parse(text: &str) -> Result<Self, ParseError> {
+        let arn = Arn::parse(text).filter(|arn| arn.host().is_some());
+        let region = arn.and_then(|arn| arn.region.parse().ok());
+        region.map(|region| Self { region }).ok_or_else(|| {
+            ParseError::new(
+                text,
+                "a host ARN such as \
+                 arn:aws:codeconnections:eu-west-1:123456789012:host/name-1a2b3c4d",
+            )
+        })
+    }
+}
 
 struct Parts<'a> {
     partition: &'a str,
@@ -29,22 +103,20 @@ struct Parts<'a> {
 }
 
 fn parts(text: &str) -> Option<Parts<'_>> {
-    const LONGEST: usize = 256;
-    if text.len() > LONGEST || !is_one_word(text) {
+    const MAX_BYTES: usize = 256;
+    if text.len() > MAX_BYTES || !is_one_word(text) {
         return None;
     }
-    let mut split = text.splitn(6, ':');
-    let (arn, partition, service) = (split.next()?, split.next()?, split.next()?);
-    let (region, account, resource) = (split.next()?, split.next()?, split.next()?);
-    let id = resource.strip_prefix("connection/")?;
+    let arn = Arn::parse(text)?;
+    let id = arn.connection_id()?;
+    let Arn {
+        partition,
+        region,
+        account,
+        ..
+    } = arn;
     let partition_fits = partition == "aws" || partition.starts_with("aws-");
-    let service_fits = matches!(service, "codeconnections" | "codestar-connections");
-    let fits = arn == "arn"
-        && partition_fits
-        && service_fits
-        && is_region(region)
-        && is_account(account)
-        && !id.is_empty();
+    let fits = partition_fits && is_region(region) && is_account(account) && !id.is_empty();
     fits.then_some(Parts {
         partition,
         region,
@@ -53,8 +125,8 @@ fn parts(text: &str) -> Option<Parts<'_>> {
     })
 }
 
-/// Whether nothing in it is white space or a control character. What is in an
-/// ARN is ASCII, nearly always.
+/// Returns true if the text has no white space and no control character. ARNs are
+/// nearly always ASCII.
 fn is_one_word(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_graphic())
         || !text.chars().any(|c| c.is_control() || c.is_whitespace())

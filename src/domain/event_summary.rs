@@ -8,6 +8,7 @@
 
 use serde::Serialize;
 
+use super::text::json_safe;
 use super::{Attributes, Cause, Change, ChangeKind, SchemaVersion};
 
 /// What is passed on of a change, besides its own attributes.
@@ -100,32 +101,5 @@ fn cause_in_words(change: &Change) -> String {
             }
         },
         (cause, _) => cause.in_words(),
-    }
-}
-
-/// A text as it can stand between quotes in JSON: a name may hold anything, and
-/// rules of `EventBridge` put values into a message, which has to be JSON,
-/// without escaping them.
-/// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-input.html#eb-transform-input-issues>
-pub fn json_safe(text: &str) -> String {
-    let instead = |c: char| match c {
-        '"' => '\'',
-        '\\' => '/',
-        c if c.is_control() => ' ',
-        c => c,
-    };
-    text.chars().map(instead).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_harmless_needs_no_escape() {
-        let text = json_safe("say \"yes\" \\ no,\nand\ta tab \u{1}é 漢 🎉 <b>");
-        assert_eq!(text, "say 'yes' / no, and a tab  é 漢 🎉 <b>");
-        let written = serde_json::Value::from(text.as_str()).to_string();
-        assert_eq!(written, format!("\"{text}\""));
     }
 }

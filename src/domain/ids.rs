@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::text::excerpt;
+
 /// A text that is not what it should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{value:?} is not {what}")]
@@ -18,12 +20,10 @@ pub struct ParseError {
 impl ParseError {
     /// A refusal of `value`, which should have been `what`.
     pub fn new(value: &str, what: &'static str) -> Self {
-        const SHOWN: usize = 120;
-        let mut shown: String = value.chars().take(SHOWN).collect();
-        if shown.len() < value.len() {
-            shown.push('…');
+        Self {
+            value: excerpt(value),
+            what,
         }
-        Self { value: shown, what }
     }
 }
 

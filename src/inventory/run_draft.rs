@@ -5,10 +5,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::run_spec::{CODE_VERSION, RunSpec};
 use super::write_outcome::WriteReport;
 use crate::aws::error::chain;
-use crate::domain::event_summary::json_safe;
 use crate::domain::listing::{AccountListing, MAX_OBSERVATION_AGE};
 use crate::domain::run::{ListingReport, SnapshotsRecord, count_by_status};
-use crate::domain::text::cut;
+use crate::domain::text::{cut, json_safe};
 use crate::domain::{
     ChangeKind, ConnectionArn, Outcome, Region, RunRecord, SchemaVersion, Snapshot, Timestamp,
 };

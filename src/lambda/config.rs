@@ -1,11 +1,12 @@
-//! Settings: read from the environment once, before the first event, and
-//! every fault told at once.
+//! Settings: read from the environment once, before the first event. All errors
+//! are reported at once.
 
 use std::fmt;
 use std::str::FromStr;
 
 use super::metrics::Metrics;
 use crate::aws::setting::{InvalidSetting, InvalidSettings};
+use crate::domain::ids::ParseError;
 use crate::domain::plan::TombstoneGuard;
 use crate::domain::{AccountId, Region};
 use crate::lambda::logging::parse_level;
@@ -60,144 +61,157 @@ pub const DEFAULT_CONCURRENCY: usize = 8;
 const MOST_CONCURRENCY: usize = 64;
 
 impl Settings {
-    /// Reads the settings through `lookup`, which gives a variable's value.
-    /// An empty value is as good as none.
+    /// Reads the settings through `lookup`, which returns a variable's value.
     ///
     /// # Errors
-    /// [`InvalidSettings`] with every fault, not only the first.
+    /// [`InvalidSettings`] with everything that is wrong, not only the first.
     pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, InvalidSettings> {
-        let get = |name: &str| {
-            lookup(name)
-                .map(|value| value.trim().to_owned())
-                .filter(|value| !value.is_empty())
-        };
-        let mut faults = Vec::new();
-        let mut fault = |variable, problem| {
-            faults.push(InvalidSetting { variable, problem });
-        };
+        let mut reader = Reader::new(lookup);
+        let table_name = reader.required(
+            "TABLE_NAME",
+            "give the name of the inventory's table",
+            TableName::from_str,
+        );
+        let regions = reader.regions();
+        let retired_regions = reader
+            .optional("RETIRED_REGIONS", |list| {
+                let retired = parse_regions(list)?;
+                check_retired(&retired, &regions)?;
+                Ok(retired)
+            })
+            .unwrap_or_default();
+        let max_concurrency = reader.optional("MAX_CONCURRENCY", parse_concurrency);
+        let tombstone_guard = reader.optional("TOMBSTONE_GUARD", parse_guard);
+        let member_role = reader.member_role();
+        let accounts = reader.optional("ACCOUNTS", parse_accounts);
+        let accounts = accounts.unwrap_or(AccountsSetting::Own);
+        reader.require_role_for(&accounts, member_role.as_ref());
+        let own_account = reader.optional("AWS_ACCOUNT_ID", |text| {
+            text.parse().map_err(|error: ParseError| error.to_string())
+        });
+        reader.optional("LOG_LEVEL", |level| parse_level(Some(level)));
+        let namespace = reader.optional("METRICS_NAMESPACE", check_namespace);
+        let function = reader.text("AWS_LAMBDA_FUNCTION_NAME");
+        let metrics = namespace.map(|namespace| Metrics {
+            namespace,
+            function: function.unwrap_or_default().into(),
+        });
+        let memory = reader.text("AWS_LAMBDA_FUNCTION_MEMORY_SIZE");
+        match table_name {
+            Some(table_name) if reader.faults.is_empty() => Ok(Self {
+                table_name,
+                regions,
+                retired_regions,
+                max_concurrency: max_concurrency.unwrap_or(DEFAULT_CONCURRENCY),
+                tombstone_guard: tombstone_guard.unwrap_or(DEFAULT_GUARD),
+                own_account,
+                accounts,
+                member_role,
+                memory: memory.and_then(|mb| mb.parse().ok()),
+                metrics,
+            }),
+            _ => Err(InvalidSettings(reader.faults)),
+        }
+    }
+}
 
-        let table_name = match get("TABLE_NAME").as_deref().map(TableName::from_str) {
-            Some(Ok(name)) => Some(name),
-            Some(Err(problem)) => {
-                fault("TABLE_NAME", problem);
-                None
-            }
-            None => {
-                fault(
-                    "TABLE_NAME",
-                    "not set; give the name of the inventory's table".to_owned(),
-                );
-                None
-            }
+/// Reads variables and collects what is wrong with them.
+struct Reader<L> {
+    lookup: L,
+    faults: Vec<InvalidSetting>,
+}
+
+impl<L: Fn(&str) -> Option<String>> Reader<L> {
+    fn new(lookup: L) -> Self {
+        Self {
+            lookup,
+            faults: Vec::new(),
+        }
+    }
+
+    /// Returns a variable's value, trimmed. An empty one is as good as none.
+    fn text(&self, variable: &str) -> Option<String> {
+        let value = (self.lookup)(variable)?;
+        let value = value.trim();
+        (!value.is_empty()).then(|| value.to_owned())
+    }
+
+    fn fault(&mut self, variable: &'static str, problem: impl Into<String>) {
+        let problem = problem.into();
+        self.faults.push(InvalidSetting { variable, problem });
+    }
+
+    /// Reads a variable; `None` if it is not set, or wrong.
+    fn optional<T>(
+        &mut self,
+        variable: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let value = self.text(variable)?;
+        parse(&value)
+            .map_err(|problem| self.fault(variable, problem))
+            .ok()
+    }
+
+    /// Reads a variable that has to be set. `hint` says what to set it to.
+    fn required<T>(
+        &mut self,
+        variable: &'static str,
+        hint: &str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        if self.text(variable).is_none() {
+            self.fault(variable, format!("not set; {hint}"));
+        }
+        self.optional(variable, parse)
+    }
+
+    /// Reads the regions: the configured ones, or the function's own.
+    fn regions(&mut self) -> Vec<Region> {
+        let variable = ["REGIONS", "AWS_REGION"]
+            .into_iter()
+            .find(|variable| self.text(variable).is_some());
+        let Some(variable) = variable else {
+            self.fault(
+                "REGIONS",
+                "not set, and neither is AWS_REGION; give regions such as us-east-1,eu-west-1",
+            );
+            return Vec::new();
         };
-        let regions = match get("REGIONS") {
-            Some(list) => parse_regions(&list).map_err(|problem| ("REGIONS", problem)),
-            None => match get("AWS_REGION") {
-                Some(own) => parse_regions(&own).map_err(|problem| ("AWS_REGION", problem)),
-                None => Err((
-                    "REGIONS",
-                    "not set, and neither is AWS_REGION; give regions such as us-east-1,eu-west-1"
-                        .to_owned(),
-                )),
-            },
-        };
-        let regions = regions.unwrap_or_else(|(variable, problem)| {
-            fault(variable, problem);
-            Vec::new()
-        });
-        let retired_regions = get("RETIRED_REGIONS").map_or(Ok(Vec::new()), |list| {
-            let retired = parse_regions(&list)?;
-            check_retired(&retired, &regions)?;
-            Ok(retired)
-        });
-        let retired_regions = retired_regions.unwrap_or_else(|problem| {
-            fault("RETIRED_REGIONS", problem);
-            Vec::new()
-        });
-        let max_concurrency =
-            get("MAX_CONCURRENCY").map_or(Ok(DEFAULT_CONCURRENCY), |text| parse_concurrency(&text));
-        let max_concurrency = max_concurrency.unwrap_or_else(|problem| {
-            fault("MAX_CONCURRENCY", problem);
-            DEFAULT_CONCURRENCY
-        });
-        let tombstone_guard = get("TOMBSTONE_GUARD").map_or(Ok(DEFAULT_GUARD), |t| parse_guard(&t));
-        let tombstone_guard = tombstone_guard.unwrap_or_else(|problem| {
-            fault("TOMBSTONE_GUARD", problem);
-            DEFAULT_GUARD
-        });
-        let external_id = get("EXTERNAL_ID");
-        let member_role = match get("MEMBER_ROLE_NAME") {
-            Some(name) => {
-                if let Err(problem) = check_role_name(&name) {
-                    fault("MEMBER_ROLE_NAME", problem);
-                }
-                Some(MemberRole {
-                    name: name.into(),
-                    external_id: external_id.map(Into::into),
-                })
+        self.optional(variable, parse_regions).unwrap_or_default()
+    }
+
+    /// Reads the role that is assumed in other accounts.
+    fn member_role(&mut self) -> Option<MemberRole> {
+        let external_id = self.text("EXTERNAL_ID");
+        let Some(name) = self.text("MEMBER_ROLE_NAME") else {
+            if external_id.is_some() {
+                let problem = "set, but MEMBER_ROLE_NAME is not; it is what that role asks for";
+                self.fault("EXTERNAL_ID", problem);
             }
-            None => {
-                if external_id.is_some() {
-                    let problem = "set, but MEMBER_ROLE_NAME is not; it is what that role asks for";
-                    fault("EXTERNAL_ID", problem.to_owned());
-                }
-                None
-            }
+            return None;
         };
-        let accounts = get("ACCOUNTS").map_or(Ok(AccountsSetting::Own), |t| parse_accounts(&t));
-        let accounts = accounts.unwrap_or_else(|problem| {
-            fault("ACCOUNTS", problem);
-            AccountsSetting::Own
-        });
-        let others = match &accounts {
+        if let Err(problem) = check_role_name(&name) {
+            self.fault("MEMBER_ROLE_NAME", problem);
+        }
+        Some(MemberRole {
+            name: name.into(),
+            external_id: external_id.map(Into::into),
+        })
+    }
+
+    /// Requires a role if accounts other than the function's own may be listed.
+    fn require_role_for(&mut self, accounts: &AccountsSetting, role: Option<&MemberRole>) {
+        let others = match accounts {
             AccountsSetting::Own => None,
             AccountsSetting::Listed(list) => (list.len() > 1).then_some("has several"),
             AccountsSetting::Any => Some("is any"),
         };
-        if let Some(others) = others
-            && member_role.is_none()
-        {
-            let problem =
-                format!("not set, but ACCOUNTS {others}; name the role to assume in them");
-            fault("MEMBER_ROLE_NAME", problem);
-        }
-        let own_account = get("AWS_ACCOUNT_ID").and_then(|text| match text.parse() {
-            Ok(account) => Some(account),
-            Err(malformed) => {
-                fault("AWS_ACCOUNT_ID", format!("{malformed}"));
-                None
-            }
-        });
-        if let Err(problem) = parse_level(get("LOG_LEVEL").as_deref()) {
-            fault("LOG_LEVEL", problem);
-        }
-
-        let metrics = match get("METRICS_NAMESPACE").map(|name| check_namespace(&name)) {
-            Some(Ok(namespace)) => Some(Metrics {
-                namespace,
-                function: get("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default().into(),
-            }),
-            Some(Err(problem)) => {
-                fault("METRICS_NAMESPACE", problem);
-                None
-            }
-            None => None,
-        };
-
-        match table_name {
-            Some(table_name) if faults.is_empty() => Ok(Self {
-                table_name,
-                regions,
-                retired_regions,
-                max_concurrency,
-                tombstone_guard,
-                own_account,
-                accounts,
-                member_role,
-                memory: get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").and_then(|mb| mb.parse().ok()),
-                metrics,
-            }),
-            _ => Err(InvalidSettings(faults)),
+        if let (Some(others), None) = (others, role) {
+            self.fault(
+                "MEMBER_ROLE_NAME",
+                format!("not set, but ACCOUNTS {others}; name the role to assume in them"),
+            );
         }
     }
 }

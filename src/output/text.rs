@@ -7,6 +7,7 @@ use crate::audit::ChangeWithRun;
 use crate::domain::attributes::AttributeName;
 use crate::domain::change::Change;
 use crate::domain::digest::canonical_json;
+pub(crate) use crate::domain::duration::in_two_units as format_duration;
 use crate::domain::{Attributes, Cause, ChangeKind, Timestamp, Trigger, UnknownMembers};
 use crate::inventory::summary::Summary;
 
@@ -163,25 +164,6 @@ pub(crate) fn summary(summary: &Summary) -> String {
         text.push_str(&format!("  digest:      {digest}\n"));
     }
     text
-}
-
-/// A length of time in its two largest units: "3 d 4 h", "59 min", "12 s".
-pub(crate) fn format_duration(ms: u64) -> String {
-    const UNITS: [(u64, &str); 4] = [
-        (86_400_000, "d"),
-        (3_600_000, "h"),
-        (60_000, "min"),
-        (1_000, "s"),
-    ];
-    let largest = UNITS.iter().position(|(unit, _)| ms >= *unit).unwrap_or(3);
-    let (unit, word) = UNITS[largest];
-    let first = format!("{} {word}", ms / unit);
-    match UNITS.get(largest + 1) {
-        Some((next, word)) if ms % unit / next > 0 => {
-            format!("{first} {} {word}", ms % unit / next)
-        }
-        _ => first,
-    }
 }
 
 /// Why a connection changed, as far as is known. Of a first sighting without a

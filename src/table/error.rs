@@ -1,9 +1,8 @@
 //! What can go wrong with the table.
 
 use crate::aws::CallError;
-use crate::aws::error::one_line;
 use crate::aws::retry::{AttemptError, FailedCall};
-use crate::domain::text::cut;
+use crate::domain::text::{cut, one_line};
 
 /// An operation on the table that failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -12,7 +12,7 @@ use super::aws::AwsArgs;
 use super::suggestions;
 pub(crate) use crate::compliance::parameters::parse_provider;
 use crate::domain::{
-    ChangeKind, Clock, ConnectionArn, ConnectionStatus, Region, SystemClock, Timestamp,
+    ChangeKind, Clock, ConnectionArn, ConnectionStatus, Region, SystemClock, Timestamp, duration,
 };
 use crate::lambda::config::parse_regions;
 use crate::table::name::TableName;
@@ -80,15 +80,15 @@ pub(crate) fn parse_when(text: &str) -> Result<Timestamp, String> {
 
 /// A span of time in milliseconds, longer than none.
 pub(crate) fn parse_every(text: &str) -> Result<i64, String> {
-    time::span(text)
-        .filter(|span| *span > 0)
+    duration::parse_millis(text)
+        .filter(|every| *every > 0)
         .ok_or_else(|| format!("{text:?} is not a span of time such as 1h, 15m or 1d"))
 }
 
 /// The help of an option that filters by kind of change.
 pub(crate) fn kind_help() -> String {
     let kinds = ChangeKind::ALL.map(ChangeKind::as_str);
-    format!("Only of this kind: {}", kinds.join(", "))
+    format!("Filter by kind: {}", kinds.join(", "))
 }
 
 /// A kind in any case, with dashes too.

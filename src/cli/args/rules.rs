@@ -14,7 +14,7 @@ use crate::compliance::kinds::{
     Error, KindFlags, NoCompleteRun, NotSeen, Pending, Requirement, UnknownValue,
 };
 use crate::compliance::rule::{Rule, RuleId, Scope};
-use crate::compliance::values::Span;
+use crate::domain::Duration;
 use crate::domain::ProviderType;
 
 /// Rules, one an option.
@@ -71,7 +71,7 @@ impl RuleFlags {
 /// What is judged by if nothing is said: what breaks silently, and whether
 /// anybody looks. The help of `check` says the same.
 fn default_rules() -> Result<Vec<Rule>, CliError> {
-    let span = |text: &str| text.parse::<Span>().map_err(CliError::failure);
+    let span = |text: &str| text.parse::<Duration>().map_err(CliError::failure);
     let rules: [(&str, Requirement); 5] = [
         (
             "pending-longer-than",

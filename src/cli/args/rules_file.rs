@@ -9,7 +9,6 @@ use std::path::Path;
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::aws::error::one_line;
 use crate::cli::error::CliError;
 use crate::compliance::kinds::Requirement;
 use crate::compliance::parameters::{
@@ -18,7 +17,7 @@ use crate::compliance::parameters::{
 };
 use crate::compliance::rule::{Control, Exception, Rule, Scope};
 use crate::domain::ConnectionArn;
-use crate::domain::text::cut;
+use crate::domain::text::{cut, one_line};
 
 /// Reads the rules of a file.
 pub(crate) fn read(path: &Path) -> Result<Vec<Rule>, CliError> {

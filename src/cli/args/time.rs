@@ -1,8 +1,7 @@
 //! Times as people give them: a date, a time, or how long ago.
 
-use crate::compliance::values::parse_millis;
-use crate::domain::Timestamp;
 use crate::domain::ids::ParseError;
+use crate::domain::{Timestamp, duration};
 
 const WHAT: &str = "a time such as 2026-10-01, 2026-10-01T09:00:00Z, or 30d, 12h, 45m ago";
 
@@ -13,7 +12,7 @@ pub(crate) fn parse(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     if text == "now" {
         return Ok(now);
     }
-    if let Some(ago) = span(text) {
+    if let Some(ago) = duration::parse_millis(text) {
         return Ok(Timestamp::from_millis(now.millis().saturating_sub(ago)));
     }
     let whole = match text.len() {
@@ -22,11 +21,6 @@ pub(crate) fn parse(text: &str, now: Timestamp) -> Result<Timestamp, String> {
         _ => text.to_owned(),
     };
     whole.parse().map_err(|_| wrong())
-}
-
-/// A span in milliseconds.
-pub(crate) fn span(text: &str) -> Option<i64> {
-    parse_millis(text)
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 use clap::Args as ClapArgs;
 
 use crate::audit::attribute_columns::{AttributeColumn, FIRST_COLUMNS, LATER_COLUMNS};
-use crate::audit::{Basis, ChangeFilter, ChangeWithRun};
 use crate::audit::{ChangeFilter, ChangeWithRun, History};
 use crate::cli::args::{
     StoreArgs, kind_help, parse_connection, parse_kind, parse_provider, parse_status, parse_when,

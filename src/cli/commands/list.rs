@@ -3,7 +3,6 @@
 use clap::Args as ClapArgs;
 
 use crate::audit::attribute_columns::{AttributeColumn, FIRST_COLUMNS, LATER_COLUMNS};
-use crate::audit::{Basis, ConnectionFilter, ConnectionRow};
 use crate::audit::{ConnectionFilter, ConnectionRow};
 use crate::cli::args::{StoreArgs, parse_provider, parse_status, parse_when};
 use crate::cli::error::{CliError, Exit};

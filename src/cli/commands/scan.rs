@@ -1,6 +1,6 @@
 //! `scan`: one run of the handler, now, with the caller's credentials.
 
-use crate::cli::args::{RegionList, StoreArgs, time};
+use crate::cli::args::{RegionList, StoreArgs};
 use crate::domain::plan::TombstoneGuard;
 use crate::lambda::config::{parse_concurrency, parse_guard};
 use clap::Args as ClapArgs;
@@ -22,7 +22,7 @@ use crate::cli::error::{CliError, Exit, say};
 use crate::cli::render::{print, print_json};
 use crate::cli::store::Store;
 use crate::cli::{aws, progress};
-use crate::domain::{AccountId, Outcome, Region, SystemClock};
+use crate::domain::{AccountId, Outcome, Region, SystemClock, duration};
 use crate::inventory::summary::Summary;
 use crate::inventory::{Inventory, RunOptions};
 use crate::lambda::config::check_retired;
@@ -97,7 +97,7 @@ fn parse_timeout(text: &str) -> Result<Duration, String> {
     let seconds = text
         .strip_suffix('s')
         .and_then(|number| number.parse().ok());
-    let millis = time::span(text).and_then(|millis| u64::try_from(millis).ok());
+    let millis = duration::parse_millis(text).and_then(|millis| u64::try_from(millis).ok());
     let duration = seconds
         .map(Duration::from_secs)
         .or(millis.map(Duration::from_millis));

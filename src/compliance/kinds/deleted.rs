@@ -11,14 +11,14 @@ use crate::compliance::evidence::{Evidence, GapKind};
 use crate::compliance::kind::{Aspect, ConnectionKind, Defaults, FromInput, Kind, Needs, control};
 use crate::compliance::parameters::{Parameters, RuleFileError};
 use crate::compliance::severity::Severity;
-use crate::compliance::values::Span;
 use crate::domain::ChangeKind;
+use crate::domain::Duration;
 
 /// No connection was deleted in this time.
 #[derive(Debug, Clone, Serialize)]
 pub struct Deleted {
     /// How far back.
-    pub within: Span,
+    pub within: Duration,
 }
 
 /// The options of this kind.
@@ -27,7 +27,7 @@ pub struct Deleted {
 pub(crate) struct Flags {
     /// No connection was deleted (no longer listed) in this span
     #[arg(long, value_name = "SPAN")]
-    deleted_within: Option<Span>,
+    deleted_within: Option<Duration>,
 }
 
 impl FromInput for Deleted {

@@ -11,14 +11,14 @@ use crate::compliance::evidence::{Evidence, GapKind};
 use crate::compliance::kind::{Aspect, ConnectionKind, Defaults, FromInput, Kind, Needs, control};
 use crate::compliance::parameters::{Parameters, RuleFileError};
 use crate::compliance::severity::Severity;
-use crate::compliance::values::Span;
 use crate::domain::ConnectionStatus;
+use crate::domain::Duration;
 
 /// No connection is in ERROR, or none for longer than this.
 #[derive(Debug, Clone, Serialize)]
 pub struct Error {
     /// The longest allowed; `None` allows no connection in ERROR.
-    pub longer_than: Option<Span>,
+    pub longer_than: Option<Duration>,
 }
 
 /// The options of this kind.
@@ -30,7 +30,7 @@ pub(crate) struct Flags {
     in_error: bool,
     /// No connection is in ERROR for longer than this
     #[arg(long, value_name = "SPAN")]
-    in_error_longer_than: Option<Span>,
+    in_error_longer_than: Option<Duration>,
 }
 
 impl FromInput for Error {

@@ -4,14 +4,14 @@ use crate::audit::ConnectionRow;
 use crate::compliance::evaluation::{Evaluation, status};
 use crate::compliance::evidence::Evidence;
 use crate::compliance::kind::Needs;
-use crate::compliance::values::Span;
-use crate::domain::{Change, ChangeKind, ConnectionStatus};
+use crate::domain::Duration;
+use crate::domain::{Change, ConnectionStatus};
 
 /// Returns the changes needed to tell how long connections are in `unwanted`:
 /// none if all of them are in it for long enough anyway.
 pub(super) fn changes_needed(
     unwanted: &ConnectionStatus,
-    longer_than: Span,
+    longer_than: Duration,
     evidence: &Evidence,
 ) -> Needs {
     let at = evidence.moment.at();
@@ -30,7 +30,7 @@ pub(super) fn changes_needed(
 pub(super) fn evaluate_status(
     row: &ConnectionRow,
     unwanted: &ConnectionStatus,
-    longer_than: Option<Span>,
+    longer_than: Option<Duration>,
     evidence: &Evidence,
 ) -> Evaluation {
     let at = evidence.moment.at();

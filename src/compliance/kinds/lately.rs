@@ -4,11 +4,11 @@ use crate::audit::ConnectionRow;
 use crate::compliance::evaluation::blocks_connections;
 use crate::compliance::evidence::{Evidence, GapKind, RecordKey};
 use crate::compliance::kind::Needs;
-use crate::compliance::values::Span;
+use crate::domain::Duration;
 use crate::domain::{Change, ChangeKind};
 
 /// Returns what it takes to know all changes of the last `within`.
-pub(super) fn changes_needed(within: Span, evidence: &Evidence) -> Needs {
+pub(super) fn changes_needed(within: Duration, evidence: &Evidence) -> Needs {
     Needs {
         changes_since: Some(within.before(evidence.moment.at())),
         start_of_record: true,
@@ -26,7 +26,7 @@ pub(super) fn blocks_changes(gap: &GapKind) -> bool {
 pub(super) fn changes_within<'a>(
     row: &ConnectionRow,
     kind: ChangeKind,
-    within: Span,
+    within: Duration,
     evidence: &'a Evidence,
 ) -> Vec<&'a Change> {
     let from = within.before(evidence.moment.at());

@@ -9,13 +9,13 @@ use crate::compliance::evidence::{Evidence, GapKind, RecordKey};
 use crate::compliance::kind::{AccountKind, Defaults, FromInput, Kind, control};
 use crate::compliance::parameters::{Parameters, RuleFileError};
 use crate::compliance::severity::Severity;
-use crate::compliance::values::Span;
+use crate::domain::Duration;
 
 /// A complete run began no longer ago than this.
 #[derive(Debug, Clone, Serialize)]
 pub struct NoCompleteRun {
     /// The longest time without one.
-    pub longer_than: Span,
+    pub longer_than: Duration,
 }
 
 /// The options of this kind.
@@ -24,7 +24,7 @@ pub struct NoCompleteRun {
 pub(crate) struct Flags {
     /// A complete run began in this span
     #[arg(long, value_name = "SPAN")]
-    max_run_age: Option<Span>,
+    max_run_age: Option<Duration>,
 }
 
 impl FromInput for NoCompleteRun {

@@ -11,13 +11,13 @@ use crate::compliance::evidence::{Evidence, GapKind, Moment};
 use crate::compliance::kind::{Aspect, ConnectionKind, Defaults, FromInput, Kind, Needs, control};
 use crate::compliance::parameters::{Parameters, RuleFileError};
 use crate::compliance::severity::Severity;
-use crate::compliance::values::Span;
+use crate::domain::Duration;
 
 /// Each connection was seen no longer ago than this.
 #[derive(Debug, Clone, Serialize)]
 pub struct NotSeen {
     /// The longest time without being seen.
-    pub longer_than: Span,
+    pub longer_than: Duration,
 }
 
 /// The options of this kind.
@@ -26,7 +26,7 @@ pub struct NotSeen {
 pub(crate) struct Flags {
     /// Each connection was seen in this span
     #[arg(long, value_name = "SPAN")]
-    not_seen_for: Option<Span>,
+    not_seen_for: Option<Duration>,
 }
 
 impl FromInput for NotSeen {

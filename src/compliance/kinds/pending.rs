@@ -11,14 +11,14 @@ use crate::compliance::evidence::{Evidence, GapKind};
 use crate::compliance::kind::{Aspect, ConnectionKind, Defaults, FromInput, Kind, Needs, control};
 use crate::compliance::parameters::{Parameters, RuleFileError};
 use crate::compliance::severity::Severity;
-use crate::compliance::values::Span;
 use crate::domain::ConnectionStatus;
+use crate::domain::Duration;
 
 /// No connection is PENDING for longer than this.
 #[derive(Debug, Clone, Serialize)]
 pub struct Pending {
     /// The longest allowed.
-    pub longer_than: Span,
+    pub longer_than: Duration,
 }
 
 /// The options of this kind.
@@ -27,7 +27,7 @@ pub struct Pending {
 pub(crate) struct Flags {
     /// No connection is PENDING for longer than this (7d, 12h, 45m)
     #[arg(long, value_name = "SPAN")]
-    pending_longer_than: Option<Span>,
+    pending_longer_than: Option<Duration>,
 }
 
 impl FromInput for Pending {

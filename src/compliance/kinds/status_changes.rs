@@ -11,8 +11,8 @@ use crate::compliance::evidence::{Evidence, GapKind};
 use crate::compliance::kind::{Aspect, ConnectionKind, Defaults, FromInput, Kind, Needs, control};
 use crate::compliance::parameters::{Parameters, RuleFileError};
 use crate::compliance::severity::Severity;
-use crate::compliance::values::Span;
 use crate::domain::ChangeKind;
+use crate::domain::Duration;
 
 /// No connection changed its status more often than this.
 #[derive(Debug, Clone, Serialize)]
@@ -20,7 +20,7 @@ pub struct StatusChanges {
     /// The most changes allowed.
     pub more_than: u32,
     /// How far back they are counted.
-    pub within: Span,
+    pub within: Duration,
 }
 
 /// The options of this kind.
@@ -29,10 +29,10 @@ pub struct StatusChanges {
 pub(crate) struct Flags {
     /// No connection changed status more often than this in a span: 3/7d
     #[arg(long, value_name = "NUMBER/SPAN", value_parser = parse_rate)]
-    max_status_changes: Option<(u32, Span)>,
+    max_status_changes: Option<(u32, Duration)>,
 }
 
-fn parse_rate(text: &str) -> Result<(u32, Span), String> {
+fn parse_rate(text: &str) -> Result<(u32, Duration), String> {
     let wrong = || format!("{text:?} is not a number of changes in a span such as 3/7d");
     let (number, within) = text.split_once('/').ok_or_else(wrong)?;
     let number = number.parse().map_err(|_| wrong())?;

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::fields::{Field, InvalidEvent, optional_text, read, require_kind};
+use crate::domain::arn::Arn;
 use crate::domain::{AccountId, ApiCall, Region, Timestamp};
 
 #[derive(Deserialize)]
@@ -151,18 +152,11 @@ fn resource(detail: &Detail) -> Result<Option<Box<str>>, InvalidEvent> {
     let resources = detail.resources.as_array().map_or(&[][..], Vec::as_slice);
     let is_own = |resource: &&Value| {
         let arn = resource.get("ARN").and_then(Value::as_str);
-        arn.is_some_and(is_connection_or_host)
+        let arn = arn.and_then(Arn::parse);
+        arn.is_some_and(|arn| arn.connection_id().or(arn.host()).is_some())
     };
     match resources.iter().find(is_own) {
         Some(resource) => optional_text(&resource["ARN"], "detail.resources", &[]),
         None => Ok(None),
     }
-}
-
-fn is_connection_or_host(arn: &str) -> bool {
-    let mut parts = arn.splitn(6, ':').skip(2);
-    let service = parts.next();
-    let resource = parts.nth(2).unwrap_or_default();
-    matches!(service, Some("codeconnections" | "codestar-connections"))
-        && (resource.starts_with("connection/") || resource.starts_with("host/"))
 }

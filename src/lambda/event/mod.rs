@@ -15,7 +15,8 @@ use api_call::read_call;
 pub use fields::InvalidEvent;
 use fields::{Field, Flag, ListedRegion, NonEmpty, optional_text, read, require_kind, should_be};
 
-use crate::domain::ids::ParseError;
+use crate::domain::arn::HostArn;
+use crate::domain::text::excerpt;
 use crate::domain::{AccountId, Filter, Region, Trigger};
 
 /// A request for a run.
@@ -200,10 +201,10 @@ fn direct(event: &Value) -> Result<Request, InvalidEvent> {
     };
     let mut regions = direct.regions.map(checked_regions).transpose()?;
     if let Some(host) = &filter.host_arn {
-        let own_region = region_of_host(host)
-            .map_err(|malformed| InvalidEvent::new("HostArnFilter", malformed.to_string()))?;
+        let host = HostArn::parse(host)
+            .map_err(|error| InvalidEvent::new("HostArnFilter", error.to_string()))?;
         // Other regions don't know the host.
-        regions = regions.or_else(|| Some(vec![own_region]));
+        regions = regions.or_else(|| Some(vec![host.region]));
     }
     let (schedule, execution) = (direct.schedule_arn.0, direct.execution_id.0);
     let trigger = if schedule.is_some() || execution.is_some() {
@@ -241,38 +242,7 @@ fn checked_regions(list: Vec<ListedRegion>) -> Result<Vec<Region>, InvalidEvent>
     Ok(regions)
 }
 
-fn region_of_host(arn: &str) -> Result<Region, ParseError> {
-    let wrong = || {
-        ParseError::new(
-            arn,
-            "a host ARN such as arn:aws:codeconnections:eu-west-1:123456789012:host/name-1a2b3c4d",
-        )
-    };
-    let parts: Vec<&str> = arn.splitn(6, ':').collect();
-    match parts.as_slice() {
-        [
-            "arn",
-            _,
-            "codeconnections" | "codestar-connections",
-            region,
-            _,
-            host,
-        ] if host.starts_with("host/") => region.parse().map_err(|_| wrong()),
-        _ => Err(wrong()),
-    }
-}
-
-/// Returns the beginning of a text, as much as fits a line, with control
-/// characters escaped.
+/// Returns the beginning of a text with control characters escaped.
 fn shown(text: &str) -> String {
-    const MAX_CHARS: usize = 120;
-    let mut shown: String = text
-        .chars()
-        .take(MAX_CHARS)
-        .flat_map(char::escape_debug)
-        .collect();
-    if text.chars().nth(MAX_CHARS).is_some() {
-        shown.push('…');
-    }
-    shown
+    excerpt(text).escape_debug().to_string()
 }

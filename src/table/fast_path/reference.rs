@@ -120,7 +120,9 @@ fn on_the_wire(value: &AttributeValue) -> Value {
         AttributeValue::Null(_) => json!({"NULL": true}),
         AttributeValue::L(list) => json!({"L": list.iter().map(on_the_wire).collect::<Value>()}),
         AttributeValue::M(map) => {
-            let fields = map.iter().map(|(name, value)| (name.clone(), on_the_wire(value)));
+            let fields = map
+                .iter()
+                .map(|(name, value)| (name.clone(), on_the_wire(value)));
             json!({"M": fields.collect::<Map<_, _>>()})
         }
         other => panic!("{other:?} is never written"),

@@ -7,9 +7,9 @@ use crate::aws::{CallError, CallErrorKind};
 use crate::domain::run::SnapshotsRecord;
 use crate::domain::{AccountId, AccountRecord, ConnectionArn, Digest, Snapshot, Timestamp};
 use crate::table::client::Table;
+use crate::table::codec;
 use crate::table::error::{CorruptItem, TableError};
 use crate::table::fast_path::snapshot::AccountRow;
-use crate::table::codec;
 
 /// What a run reads of an account before it compares. Tombstones are only
 /// counted: there may be any number of them, and a connection that is back

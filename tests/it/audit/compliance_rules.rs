@@ -20,7 +20,7 @@ use codeconnections_inventory::compliance::kinds::{
 };
 use codeconnections_inventory::compliance::rule::{Rule, Scope};
 use codeconnections_inventory::compliance::severity::Severity;
-use codeconnections_inventory::compliance::values::Span;
+use codeconnections_inventory::domain::Duration;
 use codeconnections_inventory::domain::{AccountId, Timestamp};
 use codeconnections_inventory::table::{codec, keys};
 use serde_json::{Value, json};
@@ -51,7 +51,7 @@ impl Evaluated {
     /// A run of what a script says, an hour after the last.
     async fn list(
         &self,
-        lines: impl Fn(&support::scripted_service::Asked) -> Reply + Send + Sync + 'static,
+        lines: impl Fn(&crate::support::scripted_service::Asked) -> Reply + Send + Sync + 'static,
     ) {
         self.env.clock.advance(HOUR);
         let script = Script::start(lines).await;
@@ -662,8 +662,8 @@ async fn what_was_not_seen_lately_is_judged_by_the_runs_of_the_time() {
     assert_eq!(now.findings[0]["since"], "2026-10-01T13:00:00.000Z");
 }
 
-fn hours(hours: i64) -> Span {
-    Span::from_millis(hours * 3_600_000).expect("a span")
+fn hours(hours: i64) -> Duration {
+    Duration::from_millis(hours * 3_600_000).expect("a span")
 }
 
 fn rule(requirement: Requirement) -> Rule {
@@ -1032,7 +1032,7 @@ async fn only_what_the_rules_need_is_read_and_nothing_is_scanned() {
     };
     assert_eq!(requests(vec![pending(2)], Moment::Now).await, basis + 2);
     let minute = Requirement::Pending(Pending {
-        longer_than: Span::from_millis(60_000).expect("a span"),
+        longer_than: Duration::from_millis(60_000).expect("a span"),
     });
     assert_eq!(requests(vec![minute], Moment::Now).await, basis + 1);
     // Once, and the first run, for what reaches back.

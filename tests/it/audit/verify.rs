@@ -152,7 +152,11 @@ async fn a_change_that_was_edited_with_its_digest_breaks_the_chain_after_it() {
     change.event_id = Some("forged".into());
     told.put(codec::change_item(&change)).await;
     let next = told.change_key(0, 3);
-    assert_names(&told.findings().await, &next, "does not refer to the record before it");
+    assert_names(
+        &told.findings().await,
+        &next,
+        "does not refer to the record before it",
+    );
 }
 
 #[tokio::test]
@@ -186,7 +190,11 @@ async fn a_change_that_was_put_in_is_named() {
     change.previous_digest = Some(change.digest());
     change.version = 4;
     told.put(codec::change_item(&change)).await;
-    assert_names(&told.findings().await, &told.change_key(0, 4), "was inserted");
+    assert_names(
+        &told.findings().await,
+        &told.change_key(0, 4),
+        "was inserted",
+    );
 }
 
 #[tokio::test]
@@ -198,7 +206,11 @@ async fn changes_in_another_order_are_named() {
     std::mem::swap(&mut one.version, &mut other.version);
     told.put(codec::change_item(&one)).await;
     told.put(codec::change_item(&other)).await;
-    assert_names(&told.findings().await, &second, "does not refer to the record before it");
+    assert_names(
+        &told.findings().await,
+        &second,
+        "does not refer to the record before it",
+    );
 }
 
 #[tokio::test]

@@ -831,7 +831,7 @@ async fn the_function_tells_what_it_can_not_use_in_its_one_line() {
         ("AWS_CA_BUNDLE", "/nowhere.pem", "can't be read"),
         ("AWS_PROFILE", "prod", "no profile \"prod\""),
     ] {
-        let output = Command::new(support::runtime_emulator::function())
+        let output = Command::new(crate::support::runtime_emulator::function())
             .env_clear()
             .env("TOMBSTONE_GUARD", "2")
             .env("TABLE_NAME", "inventory")

@@ -14,7 +14,7 @@ use serde_json::Value;
 /// The resource types that each region lacks, of those that the template has.
 fn lacking() -> BTreeMap<String, BTreeSet<String>> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/regions.py");
-    let types = types(&support::template::TEMPLATE);
+    let types = types(&crate::support::template::TEMPLATE);
     let output = Command::new(tools::python())
         .arg(script)
         .args(&types)
@@ -52,7 +52,7 @@ fn defaults_use_only_what_each_region_has() {
     let without = lacking.iter().filter(|(_, types)| !types.is_empty());
     let without: Vec<&str> = without.map(|(region, _)| region.as_str()).collect();
     // The parameter names them.
-    let description = text(&support::template::parameter("Pipes")["Description"]);
+    let description = text(&crate::support::template::parameter("Pipes")["Description"]);
     for region in without {
         let (group, number) = region.rsplit_once('-').expect("a region");
         let named = description.contains(region)

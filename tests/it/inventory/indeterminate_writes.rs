@@ -135,7 +135,7 @@ async fn followed_on(after: Duration) {
         }
     });
     let second = async {
-        support::until("the first one's change is written", || {
+        crate::support::until("the first one's change is written", || {
             written.load(Ordering::SeqCst)
         })
         .await;

@@ -664,7 +664,7 @@ async fn a_connection_is_gone_only_when_every_region_that_listed_it_says_so() {
     let id = arn("eu-south-1", "c");
     let show = |regions: &'static [&'static str]| {
         let told = id.clone();
-        move |asked: &support::scripted_service::Asked| {
+        move |asked: &crate::support::scripted_service::Asked| {
             let listed = regions.contains(&asked.region.as_str());
             last(if listed {
                 vec![entry(&told, "c", "PENDING")]
@@ -673,14 +673,15 @@ async fn a_connection_is_gone_only_when_every_region_that_listed_it_says_so() {
             })
         }
     };
-    let run =
-        async |lines: Box<dyn Fn(&support::scripted_service::Asked) -> Reply + Send + Sync>,
-               regions: &[&str]| {
-            env.clock.advance(test_env::HOUR);
-            let script = Script::start(lines).await;
-            let handler = env.handler_of(env.source_at(&script.endpoint), env.table.clone());
-            changes(&test_env::run(&handler, &json!({"regions": regions})).await)
-        };
+    let run = async |lines: Box<
+        dyn Fn(&crate::support::scripted_service::Asked) -> Reply + Send + Sync,
+    >,
+                     regions: &[&str]| {
+        env.clock.advance(test_env::HOUR);
+        let script = Script::start(lines).await;
+        let handler = env.handler_of(env.source_at(&script.endpoint), env.table.clone());
+        changes(&test_env::run(&handler, &json!({"regions": regions})).await)
+    };
     let everywhere: &'static [&'static str] = &["eu-west-1", "us-east-1"];
     assert_eq!(run(Box::new(show(everywhere)), &both).await.len(), 1);
     // Only one of the two regions is asked, and no longer has it.

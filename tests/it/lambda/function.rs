@@ -445,7 +445,7 @@ impl Trapped {
         let env = TestEnv::new().await;
         let trap: Arc<Mutex<Option<Trap>>> = Arc::default();
         let policy = |trap: Arc<Mutex<Option<Trap>>>| {
-            move |seen: &support::proxy::Seen| {
+            move |seen: &crate::support::proxy::Seen| {
                 let mut set = trap.lock().expect("no panic");
                 match set.as_mut() {
                     Some(trap) if trap.operation == seen.operation && trap.after == 0 => {
@@ -496,7 +496,7 @@ impl Trapped {
         emulator: &Emulator,
         event: &Value,
         trap: Trap,
-        happens: impl FnOnce(support::runtime_emulator::Function),
+        happens: impl FnOnce(crate::support::runtime_emulator::Function),
     ) -> Invoked {
         *self.trap.lock().expect("no panic") = Some(trap);
         let invocation = tokio::spawn(emulator.invocation(event));
@@ -549,7 +549,7 @@ async fn after_a_run_that_lambda_ends_at_its_timeout_the_next_one_carries_on() {
         after: 1,
         act: Act::PassThenHang,
     };
-    let freeze = support::runtime_emulator::Function::freeze;
+    let freeze = crate::support::runtime_emulator::Function::freeze;
     let ended = trapped
         .interrupt(&emulator, &tick("second"), trap, freeze)
         .await;

@@ -179,17 +179,20 @@ async fn a_call_about_a_host_explains_what_happens_to_its_connections_and_no_oth
     let host = "arn:aws:codeconnections:eu-west-1:123456789012:host/ghes-1a2b3c4d";
     let env = TestEnv::new().await;
     let of_host = |status: &str| {
-        let arn = support::scripted_service::arn(REGION, "behind");
-        let mut entry = support::scripted_service::entry(&arn, "behind", status);
+        let arn = crate::support::scripted_service::arn(REGION, "behind");
+        let mut entry = crate::support::scripted_service::entry(&arn, "behind", status);
         entry["HostArn"] = host.into();
         entry
     };
     let other = |status: &str| {
-        let arn = support::scripted_service::arn(REGION, "other");
-        support::scripted_service::entry(&arn, "other", status)
+        let arn = crate::support::scripted_service::arn(REGION, "other");
+        crate::support::scripted_service::entry(&arn, "other", status)
     };
-    let stage =
-        support::scripted_listing::Stage::new(vec![of_host("AVAILABLE"), other("AVAILABLE")]).await;
+    let stage = crate::support::scripted_listing::Stage::new(vec![
+        of_host("AVAILABLE"),
+        other("AVAILABLE"),
+    ])
+    .await;
     env.run_with(&stage.endpoint, &json!({})).await;
     env.clock.advance(HOUR);
     stage.show(vec![of_host("ERROR"), other("ERROR")]);
@@ -198,7 +201,7 @@ async fn a_call_about_a_host_explains_what_happens_to_its_connections_and_no_oth
 
     let cause = async |id: &str| {
         let changes = env
-            .changes(&support::scripted_service::arn(REGION, id))
+            .changes(&crate::support::scripted_service::arn(REGION, id))
             .await;
         changes[1].cause.clone().expect("a cause")
     };

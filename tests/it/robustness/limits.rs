@@ -127,7 +127,10 @@ async fn statuses_without_number_are_counted_in_what_fits_a_record() {
         assert_eq!(summary.connections.values().sum::<u64>(), 300);
     }
     assert!(largest_run(&env).await < ITEM);
-    assert_eq!(support::raw_items::findings(&env).await, [] as [String; 0]);
+    assert_eq!(
+        crate::support::raw_items::findings(&env).await,
+        [] as [String; 0]
+    );
 }
 
 #[tokio::test]
@@ -425,7 +428,10 @@ async fn a_table_of_fifty_write_units_a_second_is_filled_by_run_after_run() {
         let story = env.story(arn).await;
         assert_eq!(story, [(ChangeKind::FirstSeen, Some("PENDING".to_owned()))]);
     }
-    assert_eq!(support::raw_items::findings(&env).await, [] as [String; 0]);
+    assert_eq!(
+        crate::support::raw_items::findings(&env).await,
+        [] as [String; 0]
+    );
     // What it wrote is what the format says.
     let read = env
         .table

@@ -19,10 +19,10 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use codeconnections_inventory::aws::Meter;
 use codeconnections_inventory::domain::account::RunReference;
 use codeconnections_inventory::domain::diff::Transition;
-use codeconnections_inventory::domain::event_summary::json_safe;
 use codeconnections_inventory::domain::listing::{Filter, Window};
 use codeconnections_inventory::domain::plan::Touch;
 use codeconnections_inventory::domain::run::{ListingError, ListingReport, SnapshotsRecord};
+use codeconnections_inventory::domain::text::json_safe;
 use codeconnections_inventory::domain::{
     AccountId, AccountRecord, ApiCall, Attributes, Cause, Change, ChangeKind, Clock, ConnectionArn,
     Digest, Outcome, Presence, Region, RunId, RunRecord, SchemaVersion, Snapshot, Timestamp,
