@@ -1,5 +1,5 @@
-//! What an answer rests on: the runs that had ended by the time that is asked
-//! about, and what they did not observe.
+//! The basis of an answer: the runs that had finished by a time, and what they
+//! did not observe.
 
 use std::collections::BTreeMap;
 
@@ -10,36 +10,35 @@ use super::{Audit, AuditError};
 use crate::domain::listing::ListingGroup;
 use crate::domain::{AccountId, Digest, Outcome, Region, RunId, RunRecord, Timestamp};
 
-/// What is known of an account at a time.
+/// The basis of answers about an account at a time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Basis {
     /// The account.
     pub account: AccountId,
     /// The time.
     pub at: Timestamp,
-    /// The run that had ended last by then.
+    /// The last run that had finished by then.
     pub last_run: Option<RunBasis>,
-    /// The last one by then that [shows what was not
-    /// there](RunRecord::is_evidence) in the regions that it asked. Without
-    /// one, nothing is known of what is not listed.
+    /// The last such run that [shows absence](RunRecord::is_evidence) in the
+    /// regions that it listed. Without one, a connection that is not listed may
+    /// exist.
     pub last_complete_run: Option<RunBasis>,
-    /// Regions whose last listing by then was not complete, and those that
-    /// were listed before and not asked since. What only they list is as it
-    /// was observed before.
+    /// Regions whose last listing by then was not complete, and regions that the
+    /// last run no longer listed. Connections that only they list are as
+    /// observed earlier.
     pub not_observed: Vec<NotObserved>,
-    /// Connections on record as present that the last unfiltered run by then
-    /// did not list, and that none of its listings shows to be deleted.
+    /// The number of connections recorded as present that the last unfiltered run
+    /// by then did not list, without a listing that shows their deletion.
     pub unconfirmed: u64,
-    /// Regions that this run was told are not inventoried any more.
+    /// Regions that this run's settings retired from the inventory.
     pub retired_regions: Vec<Region>,
-    /// Runs numbered from the last complete one to the last one whose times
-    /// can't be: they say that they ended long after the last one had. Nothing
-    /// rests on them.
+    /// Runs after the last complete one with impossible times: they claim to have
+    /// finished long after a later run. They are ignored.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub impossible_times: Vec<RunBasis>,
 }
 
-/// A run, as far as an answer rests on it.
+/// A run that an answer is based on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RunBasis {
     /// Its number.
@@ -52,30 +51,29 @@ pub struct RunBasis {
     pub finished_at: Timestamp,
     /// How it ended.
     pub outcome: Outcome,
-    /// The regions that it asked.
+    /// The regions that it listed.
     pub regions: Vec<Region>,
-    /// How long before the time that is asked about it began, in
-    /// milliseconds.
+    /// How long before the time in question it started, in milliseconds.
     pub age_ms: u64,
-    /// Its digest: the head of the account's chain then.
+    /// Its digest, which was the head of the account's chain then.
     pub digest: Digest,
 }
 
-/// A region that did not answer to the end, or was not asked.
+/// A region without a complete last listing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NotObserved {
     /// The region.
     pub region: Region,
-    /// Why: a stable word.
+    /// A stable code for the reason.
     pub code: Box<str>,
-    /// Why, in a line.
+    /// The reason, in a line.
     pub message: Box<str>,
-    /// When it last answered to the end, as far as that is known.
+    /// When it was last listed completely, if that is known.
     pub last_listed_at: Option<Timestamp>,
 }
 
 impl NotObserved {
-    /// The same of a region that is not inventoried any more.
+    /// Marks the region as retired from the inventory.
     fn retired(self) -> Self {
         Self {
             code: "Retired".into(),
@@ -86,10 +84,32 @@ impl NotObserved {
 }
 
 impl Basis {
-    /// Whether anything can be said of what was there: a complete run covers
-    /// the time.
+    fn empty(account: &AccountId, at: Timestamp) -> Self {
+        Self {
+            account: account.clone(),
+            at,
+            last_run: None,
+            last_complete_run: None,
+            not_observed: Vec::new(),
+            unconfirmed: 0,
+            retired_regions: Vec::new(),
+            impossible_times: Vec::new(),
+        }
+    }
+
+    /// Returns true if a complete run covers the time, so that absence is known.
     pub fn is_evidence(&self) -> bool {
         self.last_complete_run.is_some()
+    }
+
+    /// Notes a run that is older than those noted before.
+    fn note_run(&mut self, run: &RunRecord) {
+        if self.last_run.is_none() {
+            self.last_run = Some(RunBasis::new(run, self.at));
+        }
+        if run.is_evidence() {
+            self.last_complete_run = Some(RunBasis::new(run, self.at));
+        }
     }
 }
 
@@ -109,21 +129,12 @@ impl RunBasis {
 }
 
 impl Audit {
-    /// What is known of an account at `at`.
+    /// Returns the basis of answers about an account at `at`.
     ///
     /// # Errors
     /// [`AuditError`] if the account's runs can't be read.
     pub async fn basis(&self, account: &AccountId, at: Timestamp) -> Result<Basis, AuditError> {
-        let mut basis = Basis {
-            account: account.clone(),
-            at,
-            last_run: None,
-            last_complete_run: None,
-            not_observed: Vec::new(),
-            unconfirmed: 0,
-            retired_regions: Vec::new(),
-            impossible_times: Vec::new(),
-        };
+        let mut basis = Basis::empty(account, at);
         let mut runs = Runs::of(self.table(), account);
         let Some(last) = runs.ended_by(at).await? else {
             return Ok(basis);
@@ -132,15 +143,12 @@ impl Audit {
         let mut newest: Option<Vec<Region>> = None;
         self.table()
             .runs_back_from(account, last, |run| {
-                // Recorded before, but under way at the time.
+                // Recorded earlier, but still in progress at the time.
                 if run.finished_at > at {
                     if is_long_after(run.finished_at, at) {
                         basis.impossible_times.push(RunBasis::new(&run, at));
                     }
                     return true;
-                }
-                if basis.last_run.is_none() {
-                    basis.last_run = Some(RunBasis::new(&run, at));
                 }
                 if run.filter.is_empty() && newest.is_none() {
                     newest = Some(run.listings.iter().map(|l| l.region.clone()).collect());
@@ -148,35 +156,34 @@ impl Audit {
                     basis.retired_regions.clone_from(&run.retired_regions);
                 }
                 note_listings(&mut regions, &run, newest.as_deref().unwrap_or_default());
-                if run.is_evidence() {
-                    basis.last_complete_run = Some(RunBasis::new(&run, at));
-                }
+                basis.note_run(&run);
                 basis.last_complete_run.is_none()
             })
             .await?;
         let newest = newest.unwrap_or_default();
         let record = self.table().read_record(account).await?;
         for (region, listed_at) in record.map(|r| r.coverage).unwrap_or_default() {
-            // One that was listed later may not have been meant at the time.
+            // A region listed later may not have been in the inventory yet.
             let is_covered = lists_for(&newest, &region) || regions.contains_key(&region);
             if listed_at <= at && !is_covered {
-                regions.insert(region.clone(), Answered::not_asked(region, Some(listed_at)));
+                regions.insert(
+                    region.clone(),
+                    LastListing::not_asked(region, Some(listed_at)),
+                );
             }
         }
-        let missing = regions.into_values().filter_map(|seen| seen.failed);
+        let missing = regions.into_values().filter_map(|last| last.failed);
+        let retired = &basis.retired_regions;
         basis.not_observed = missing
-            .map(
-                |missing| match basis.retired_regions.contains(&missing.region) {
-                    true => missing.retired(),
-                    false => missing,
-                },
-            )
+            .map(|missing| match retired.contains(&missing.region) {
+                true => missing.retired(),
+                false => missing,
+            })
             .collect();
         Ok(basis)
     }
 
-    /// What is known at `at` of each account that the table knows, or only of
-    /// `account`.
+    /// Returns the basis for each account in the table, or only for `account`.
     ///
     /// # Errors
     /// [`AuditError`] if the accounts or their runs can't be read.
@@ -193,16 +200,16 @@ impl Audit {
     }
 }
 
-/// How a region answered, the newest run first.
+/// The last listing of a region, found from the newest run back.
 #[derive(Default)]
-struct Answered {
-    /// Its last listing was not complete.
+struct LastListing {
+    /// Set if the last listing was not complete.
     failed: Option<NotObserved>,
-    /// Its last listing is known.
-    decided: bool,
+    /// True once the last listing is found.
+    is_found: bool,
 }
 
-impl Answered {
+impl LastListing {
     fn not_asked(region: Region, last_listed_at: Option<Timestamp>) -> Self {
         Self {
             failed: Some(NotObserved {
@@ -211,11 +218,11 @@ impl Answered {
                 message: "not listed by the last run".into(),
                 last_listed_at,
             }),
-            decided: true,
+            is_found: true,
         }
     }
 
-    /// Takes in that it gave a complete listing before it failed to.
+    /// Notes an earlier complete listing.
     fn note_complete(&mut self, at: Timestamp) {
         if let Some(failed) = &mut self.failed {
             failed.last_listed_at.get_or_insert(at);
@@ -223,16 +230,17 @@ impl Answered {
     }
 }
 
-/// Whether one of the regions `listed` lists the connections of `region` too.
+/// Returns true if one of the regions `listed` also lists the connections of
+/// `region`.
 fn lists_for(listed: &[Region], region: &Region) -> bool {
     let group = ListingGroup::of(region.as_str());
     group.is_some() && listed.iter().any(|r| ListingGroup::of(r.as_str()) == group)
 }
 
-/// Takes in the listings of a run that is older than those taken in before.
-/// `newest` are the regions that the newest of them listed.
-fn note_listings(regions: &mut BTreeMap<Region, Answered>, run: &RunRecord, newest: &[Region]) {
-    // What was filtered tells nothing of the rest.
+/// Notes the listings of a run that is older than those noted before. `newest`
+/// has the regions of the newest run.
+fn note_listings(regions: &mut BTreeMap<Region, LastListing>, run: &RunRecord, newest: &[Region]) {
+    // A filtered listing shows nothing about the rest.
     if !run.filter.is_empty() {
         return;
     }
@@ -241,17 +249,17 @@ fn note_listings(regions: &mut BTreeMap<Region, Answered>, run: &RunRecord, newe
             if lists_for(newest, &listing.region) {
                 continue;
             }
-            let mut answered = Answered::not_asked(listing.region.clone(), None);
+            let mut last = LastListing::not_asked(listing.region.clone(), None);
             if listing.error.is_none() {
-                answered.note_complete(listing.began_at);
+                last.note_complete(listing.began_at);
             }
-            regions.insert(listing.region.clone(), answered);
+            regions.insert(listing.region.clone(), last);
             continue;
         }
-        let answered = regions.entry(listing.region.clone()).or_default();
+        let last = regions.entry(listing.region.clone()).or_default();
         match &listing.error {
-            Some(error) if !answered.decided => {
-                answered.failed = Some(NotObserved {
+            Some(error) if !last.is_found => {
+                last.failed = Some(NotObserved {
                     region: listing.region.clone(),
                     code: error.code.clone(),
                     message: error.message.clone(),
@@ -259,8 +267,8 @@ fn note_listings(regions: &mut BTreeMap<Region, Answered>, run: &RunRecord, newe
                 });
             }
             Some(_) => {}
-            None => answered.note_complete(listing.began_at),
+            None => last.note_complete(listing.began_at),
         }
-        answered.decided = true;
+        last.is_found = true;
     }
 }

@@ -1,11 +1,11 @@
-//! What changed: a connection's history, an account's changes in a span of
-//! time, and what is different between two times.
+//! Changes: a connection's history, the changes in a time range, and the
+//! differences between two times.
 
 use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
-use super::connections::{ConnectionFilter, ConnectionRow, Replay};
+use super::connections::{ConnectionFilter, Replay};
 use super::runs::Runs;
 use super::{Audit, AuditError};
 use crate::domain::{
@@ -13,7 +13,7 @@ use crate::domain::{
     ProviderType, RunRecord, Snapshot, Timestamp, Trigger,
 };
 
-/// Which changes are asked for. What is not given does not restrict.
+/// Selects changes. A missing field does not restrict.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChangeFilter {
     /// Observed from here on.
@@ -24,65 +24,64 @@ pub struct ChangeFilter {
     pub kind: Option<ChangeKind>,
     /// To this status; for a deletion, from it.
     pub status: Option<ConnectionStatus>,
-    /// Of a connection of this provider.
+    /// Of a connection with this provider.
     pub provider: Option<ProviderType>,
     /// In this account.
     pub account: Option<AccountId>,
 }
 
-/// A change, and the run that saw it.
+/// A change, and the run that observed it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ChangeWithRun {
     /// The change.
     #[serde(flatten)]
     pub change: Change,
-    /// Its digest: what the next change refers to.
+    /// Its digest, which the next change refers to.
     pub digest: Digest,
-    /// The run. None if it was never recorded: it did not come to its end.
+    /// The run; `None` if it crashed before it was recorded.
     pub run: Option<ChangeRun>,
 }
 
-/// The run that saw a change.
+/// The run that observed a change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ChangeRun {
     /// Its number.
     pub sequence: u64,
-    /// When it began.
+    /// When it started.
     pub started_at: Timestamp,
     /// How it ended.
     pub outcome: Outcome,
-    /// What started it: for a `CloudTrail` event, who called what.
+    /// What started it; for a `CloudTrail` event with the API calls.
     pub trigger: Trigger,
 }
 
-/// A connection's history.
+/// The history of a connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct History {
-    /// The account that was asked.
+    /// The inventoried account.
     pub account: AccountId,
-    /// Its identity.
+    /// Its ARN.
     pub connection_arn: ConnectionArn,
-    /// Its changes, the first one first.
+    /// Its changes, oldest first.
     pub changes: Vec<ChangeWithRun>,
 }
 
-/// How a connection is different at the second of two times.
+/// How a connection differs at the second of two times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum DifferenceKind {
-    /// It was not there, and is.
+    /// It was absent, and is present.
     Added,
-    /// It was there, and is not.
+    /// It was present, and is absent.
     Removed,
-    /// It is another one in its status or another field.
+    /// Its status or another attribute differs.
     Changed,
-    /// It changed in between, and is again as it was (or there again, or gone
-    /// again).
+    /// It changed in between, and is as it was before.
     SameAgain,
 }
 
 impl DifferenceKind {
-    /// The kind as it is printed.
+    /// Returns the kind as it is printed.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Added => "ADDED",
@@ -93,29 +92,28 @@ impl DifferenceKind {
     }
 }
 
-/// A connection that was another one at the second of two times, or in
-/// between.
+/// A connection that differs at the second of two times, or changed in between.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Difference {
-    /// How it is different.
+    /// How it differs.
     pub kind: DifferenceKind,
-    /// The account that was asked.
+    /// The inventoried account.
     pub account: AccountId,
-    /// Its identity.
+    /// Its ARN.
     pub connection_arn: ConnectionArn,
-    /// What was known at the first time; nothing if it was not there.
+    /// The attributes at the first time; `None` if it was absent.
     pub before: Option<Attributes>,
-    /// What was known at the second time; nothing if it was not there.
+    /// The attributes at the second time; `None` if it was absent.
     pub after: Option<Attributes>,
-    /// The changes in between, the first one first.
+    /// The changes in between, oldest first.
     pub changes: Vec<ChangeWithRun>,
 }
 
 impl ChangeFilter {
     fn admits(&self, change: &Change) -> bool {
-        let told = change.after.as_ref().or(change.before.as_ref());
-        let status = told.and_then(|told| told.connection_status.as_ref());
-        let provider = told.and_then(|told| told.provider_type.as_ref());
+        let attributes = change.after.as_ref().or(change.before.as_ref());
+        let status = attributes.and_then(|a| a.connection_status.as_ref());
+        let provider = attributes.and_then(|a| a.provider_type.as_ref());
         self.kind.is_none_or(|kind| kind == change.kind)
             && (self.status.is_none() || self.status.as_ref() == status)
             && (self.provider.is_none() || self.provider.as_ref() == provider)
@@ -138,8 +136,8 @@ impl ChangeWithRun {
 }
 
 impl Audit {
-    /// The histories of the connection with this ARN, or of every connection
-    /// that has or had this name, or whose ARN ends so.
+    /// Returns the history of the connection with this ARN, or of every
+    /// connection with this name or last part of the ARN.
     ///
     /// # Errors
     /// [`AuditError`] if the table can't be read.
@@ -158,7 +156,7 @@ impl Audit {
                 let changes = self.table().changes_of(&account, &arn).await?;
                 if !changes.is_empty() {
                     histories.push(History {
-                        changes: self.told(changes).await?,
+                        changes: self.with_runs(changes).await?,
                         account: account.clone(),
                         connection_arn: arn,
                     });
@@ -168,10 +166,10 @@ impl Audit {
         Ok(histories)
     }
 
-    /// The changes that `filter` means, by account and time.
+    /// Returns the selected changes, by account and time.
     ///
-    /// A range that was over [a while](crate::audit::settled_by) ago has the same
-    /// changes for ever: nothing observed that long ago is written any more.
+    /// Results for a time range are final once it is
+    /// [over for a while](crate::audit::FINALITY_DELAY).
     ///
     /// # Errors
     /// [`AuditError`] if the table can't be read.
@@ -185,8 +183,8 @@ impl Audit {
         Ok(changes)
     }
 
-    /// Gives each of these changes to `each`, as the pages come, until it
-    /// answers that it has enough.
+    /// Calls `each` with the selected changes, page by page, until it returns
+    /// false.
     ///
     /// # Errors
     /// As [`Self::changes`].
@@ -212,9 +210,9 @@ impl Audit {
         Ok(())
     }
 
-    /// The connections that `filter` means at the second time or meant at the
-    /// first, and that were another one then or in between: by account and
-    /// ARN. What had been observed by a time is what counts as known then.
+    /// Returns the connections that `filter` selects at one of two times and that
+    /// differ, or changed in between, by account and ARN. A time includes what
+    /// had been observed by then.
     ///
     /// # Errors
     /// [`AuditError`] if the table can't be read.
@@ -230,10 +228,10 @@ impl Audit {
             self.table()
                 .each_change_by(&account, second, |change| {
                     if change.observed_until <= first {
-                        before.take(change.clone());
+                        before.apply(change.clone());
                     }
                     if change.observed_until <= second {
-                        after.take(change.clone());
+                        after.apply(change.clone());
                         if change.observed_until > first {
                             between.entry(change.arn.clone()).or_default().push(change);
                         }
@@ -242,36 +240,32 @@ impl Audit {
                 })
                 .await?;
             for (arn, changes) in between {
-                let there = |replay: &Replay| {
+                let present = |replay: &Replay| {
                     let row = replay.get(&account, &arn);
                     row.filter(|row| row.deleted_at.is_none())
                 };
-                let (was, is) = (there(&before), there(&after));
-                if ![&was, &is]
-                    .into_iter()
-                    .flatten()
-                    .any(|row| filter.admits(row))
-                    && (was.is_some() || is.is_some())
-                {
+                let (was, is) = (present(&before), present(&after));
+                // A connection that was present only in between is not filtered.
+                let rows = || [&was, &is].into_iter().flatten();
+                if rows().next().is_some() && !rows().any(|row| filter.admits(row)) {
                     continue;
                 }
-                let attributes = |row: Option<ConnectionRow>| row.map(|row| row.attributes);
-                let (was, is) = (attributes(was), attributes(is));
+                let (was, is) = (was.map(|row| row.attributes), is.map(|row| row.attributes));
                 differences.push(Difference {
                     kind: difference(was.as_ref(), is.as_ref()),
                     account: account.clone(),
                     connection_arn: arn,
                     before: was,
                     after: is,
-                    changes: self.told(changes).await?,
+                    changes: self.with_runs(changes).await?,
                 });
             }
         }
         Ok(differences)
     }
 
-    /// Changes with the runs that saw them.
-    async fn told(&self, changes: Vec<Change>) -> Result<Vec<ChangeWithRun>, AuditError> {
+    /// Returns changes with the runs that observed them.
+    async fn with_runs(&self, changes: Vec<Change>) -> Result<Vec<ChangeWithRun>, AuditError> {
         let accounts: Vec<AccountId> = {
             let mut seen: Vec<_> = changes.iter().map(|c| c.account.clone()).collect();
             seen.sort_unstable();
@@ -282,15 +276,15 @@ impl Audit {
             .iter()
             .map(|account| (account, Runs::of(self.table(), account)))
             .collect();
-        let mut told = Vec::with_capacity(changes.len());
+        let mut with_runs = Vec::with_capacity(changes.len());
         for change in changes {
             let run = match runs.get_mut(&change.account) {
                 Some(runs) => runs.by_id(&change.run_id).await?,
                 None => None,
             };
-            told.push(ChangeWithRun::new(change, run));
+            with_runs.push(ChangeWithRun::new(change, run));
         }
-        Ok(told)
+        Ok(with_runs)
     }
 
     async fn named(

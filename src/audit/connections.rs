@@ -1,5 +1,5 @@
-//! Connections: as they are now, from their snapshots; and as they were at a
-//! time, from the recorded changes.
+//! Connections: now, from their snapshots; at an earlier time, from the recorded
+//! changes.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
@@ -13,55 +13,55 @@ use crate::domain::{
 };
 use crate::table::read::audit::StatusIndexEntry;
 
-/// The snapshots of so many connections of an account are read one by one.
-const READ_ONE_BY_ONE: usize = 8;
+/// Up to this many snapshots of an account are read one by one.
+const MAX_SINGLE_READS: usize = 8;
 
-/// Which connections are asked for. What is not given does not restrict.
+/// Selects connections. A missing field does not restrict.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConnectionFilter {
     /// In this status.
     pub status: Option<ConnectionStatus>,
-    /// Of this provider.
+    /// With this provider.
     pub provider: Option<ProviderType>,
     /// Listed for this account.
     pub account: Option<AccountId>,
-    /// Living in this region.
+    /// With this region in the ARN.
     pub region: Option<Region>,
-    /// Those that are gone, too.
+    /// Deleted ones, too.
     pub include_deleted: bool,
 }
 
-/// A connection as it is told.
+/// A connection in results.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ConnectionRow {
-    /// The account that was asked.
+    /// The inventoried account.
     pub account: AccountId,
-    /// Its identity.
+    /// Its ARN.
     pub connection_arn: ConnectionArn,
-    /// Its page in the AWS console, if it is there and the partition has one.
+    /// Its page in the AWS console, if it is present and the partition has one.
     pub console_url: Option<String>,
-    /// The region it lives in.
+    /// The region in its ARN.
     pub region: String,
-    /// What the service reported last.
+    /// Its attributes when it was last seen.
     #[serde(flatten, serialize_with = "attribute_columns::serialize")]
     pub attributes: Attributes,
     /// When it was first seen.
     pub first_seen_at: Timestamp,
-    /// Since when it is in its status.
+    /// Since when it has its status.
     pub status_since: Timestamp,
-    /// When it was last seen. None where the answer comes from the changes,
-    /// which do not hold it.
+    /// When it was last seen; `None` in results from changes, which do not have
+    /// it.
     pub last_seen_at: Option<Timestamp>,
-    /// When it was shown to be gone.
+    /// When a listing showed its deletion.
     pub deleted_at: Option<Timestamp>,
-    /// The number of changes recorded of it.
+    /// The number of its recorded changes.
     pub version: u32,
     /// The digest of its last change.
     pub digest: Option<Digest>,
 }
 
 impl ConnectionFilter {
-    /// Whether it means this connection.
+    /// Returns true if it selects this connection.
     pub fn admits(&self, row: &ConnectionRow) -> bool {
         let deleted = row.deleted_at.is_some();
         (self.include_deleted || !deleted)
@@ -76,7 +76,7 @@ impl ConnectionFilter {
 }
 
 impl ConnectionRow {
-    /// A snapshot of `account`.
+    /// Returns the row of a snapshot.
     pub fn of(account: &AccountId, snapshot: Snapshot) -> Self {
         let deleted_at = snapshot.is_deleted().then(|| snapshot.rests_on().began_at);
         Self {
@@ -95,7 +95,7 @@ impl ConnectionRow {
         .with_page_if_present()
     }
 
-    /// What is gone has no page.
+    /// Removes the page of a deleted connection.
     fn with_page_if_present(mut self) -> Self {
         self.console_url = self.console_url.filter(|_| self.deleted_at.is_none());
         self
@@ -133,13 +133,13 @@ impl ConnectionRow {
     }
 }
 
-/// Connections as their changes leave them, taken in one by one.
+/// Connections as their changes leave them, replayed one by one.
 #[derive(Debug, Clone, Default)]
 pub struct Replay {
     connections: BTreeMap<(AccountId, ConnectionArn), Replayed>,
 }
 
-/// What the last change alone does not say of a connection.
+/// The state of a connection after its last change so far.
 #[derive(Debug, Clone)]
 struct Replayed {
     first_seen_at: Timestamp,
@@ -148,8 +148,8 @@ struct Replayed {
 }
 
 impl Replay {
-    /// Takes in a change. Those of one connection must come in their order.
-    pub fn take(&mut self, change: Change) {
+    /// Applies a change. Those of one connection must come in their order.
+    pub fn apply(&mut self, change: Change) {
         let key = (change.account.clone(), change.arn.clone());
         match self.connections.entry(key) {
             Entry::Vacant(unseen) => {
@@ -169,13 +169,13 @@ impl Replay {
         }
     }
 
-    /// The connection as it is by now, if it was ever seen.
+    /// Returns the connection after the changes so far, if it has one.
     pub fn get(&self, account: &AccountId, arn: &ConnectionArn) -> Option<ConnectionRow> {
         let seen = self.connections.get(&(account.clone(), arn.clone()));
         seen.cloned().map(ConnectionRow::from)
     }
 
-    /// The connections, by account and ARN.
+    /// Returns the connections by account and ARN.
     pub fn into_rows(self) -> impl Iterator<Item = ConnectionRow> {
         self.connections.into_values().map(ConnectionRow::from)
     }
@@ -189,20 +189,26 @@ impl From<Replayed> for ConnectionRow {
             last,
         } = seen;
         let (digest, deleted) = (last.digest(), last.kind == ChangeKind::Deleted);
-        let told = last.after.or(last.before).unwrap_or_default();
+        let attributes = last.after.or(last.before).unwrap_or_default();
         Self {
             deleted_at: deleted.then_some(last.observed_at),
             version: last.version,
             digest: Some(digest),
-            ..Self::new(&last.account, last.arn, told, first_seen_at, status_since)
+            ..Self::new(
+                &last.account,
+                last.arn,
+                attributes,
+                first_seen_at,
+                status_since,
+            )
         }
         .with_page_if_present()
     }
 }
 
 impl Audit {
-    /// The connections that `filter` means, by account and ARN; those asked
-    /// for by status are read from the index, the longest in it first.
+    /// Returns the selected connections by account and ARN. A filter by status
+    /// reads the index, and returns those longest in the status first.
     ///
     /// # Errors
     /// [`AuditError`] if the table can't be read.
@@ -219,8 +225,8 @@ impl Audit {
         Ok(rows)
     }
 
-    /// Gives each of these connections to `each`, as the pages come, until it
-    /// answers that it has enough.
+    /// Calls `each` with the selected connections, page by page, until it returns
+    /// false.
     ///
     /// # Errors
     /// As [`Self::connections`].
@@ -251,12 +257,11 @@ impl Audit {
         Ok(())
     }
 
-    /// Gives each connection in `status` to `give`, the longest in it first,
-    /// until it answers that it has enough.
+    /// Calls `give` with each connection in `status`, longest in it first, until
+    /// it returns false.
     ///
-    /// The index by status says which they are. It lacks what differs from run
-    /// to run, so their snapshots are read: of few connections of an account
-    /// one by one, of many the account's all.
+    /// The status index lacks what each run updates, so the snapshots are read:
+    /// a few of an account one by one, otherwise all of the account.
     async fn each_in_status(
         &self,
         status: &ConnectionStatus,
@@ -270,7 +275,9 @@ impl Audit {
         for found in &found {
             *of_account.entry(found.account.clone()).or_default() += 1;
         }
-        let many = of_account.into_iter().filter(|(_, n)| *n > READ_ONE_BY_ONE);
+        let many = of_account
+            .into_iter()
+            .filter(|(_, n)| *n > MAX_SINGLE_READS);
         let mut read: HashMap<AccountId, HashMap<ConnectionArn, Snapshot>> = HashMap::new();
         for (account, _) in many {
             let snapshots = read.entry(account.clone()).or_default();
@@ -288,7 +295,7 @@ impl Audit {
                 Some(snapshots) => snapshots.remove(&arn),
                 None => self.table().read_snapshot(&account, &arn).await?,
             };
-            // The index may be a moment behind.
+            // The index is eventually consistent.
             if let Some(snapshot) = snapshot
                 && !give(ConnectionRow::of(&account, snapshot))
             {
@@ -298,8 +305,8 @@ impl Audit {
         Ok(())
     }
 
-    /// The connections that `filter` means as they had been observed by `at`,
-    /// by account and ARN, from the recorded changes.
+    /// Returns the selected connections as observed by `at`, by account and ARN,
+    /// from the recorded changes.
     ///
     /// # Errors
     /// [`AuditError`] if the table can't be read.
@@ -312,9 +319,9 @@ impl Audit {
         for account in self.accounts(filter.account.as_ref()).await? {
             self.table()
                 .each_change_by(&account, at, |change| {
-                    // What was being observed at the time was not known yet.
+                    // An observation that had not ended was not known yet.
                     if change.observed_until <= at {
-                        replay.take(change);
+                        replay.apply(change);
                     }
                     true
                 })
@@ -326,7 +333,7 @@ impl Audit {
             .collect())
     }
 
-    /// An account's snapshots, in no order.
+    /// Returns an account's snapshots, in no order.
     pub(super) async fn snapshots(&self, account: &AccountId) -> Result<Vec<Snapshot>, AuditError> {
         let state = self.table().read_account(account).await?;
         match state.corrupt.into_iter().next() {

@@ -1,4 +1,4 @@
-//! Gaps: the times with no complete run.
+//! Gaps: periods without a complete run.
 
 use serde::Serialize;
 
@@ -6,33 +6,34 @@ use super::runs::Runs;
 use super::{Audit, AuditError};
 use crate::domain::{AccountId, RunRecord, Timestamp};
 
-/// Schedules are not exact: a gap counts from a tenth of the interval over it.
-const TOLERATED: i64 = 10;
+/// Schedules are not exact: a period is a gap from a tenth of the interval over
+/// the interval.
+const TOLERANCE_DIVISOR: i64 = 10;
 
-/// A time with no complete run, longer than it should be.
+/// A period without a complete run that is longer than the interval.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Gap {
     /// The account.
     pub account: AccountId,
-    /// The complete run before it; nothing if none began in the span or one
-    /// interval before it.
+    /// The start of the complete run before it; `None` if none started in the time
+    /// range or one interval before it.
     pub after: Option<Timestamp>,
-    /// The complete run that ended it; nothing if it was still open at the
-    /// end of the span.
+    /// The start of the complete run that ended it; `None` if it lasts to the end
+    /// of the time range.
     pub before: Option<Timestamp>,
-    /// From when on: the run before it, or the beginning of the span.
+    /// Its start: the run before it, or the start of the time range.
     pub from: Timestamp,
-    /// Until when: the run that ended it, or the end of the span.
+    /// Its end: the run that ended it, or the end of the time range.
     pub until: Timestamp,
-    /// How long, in milliseconds.
+    /// Its length in milliseconds.
     pub lasted_ms: u64,
-    /// How many runs were due within it.
+    /// The number of runs that were due within it.
     pub missed: u64,
 }
 
 impl Audit {
-    /// The times from `since` to `until` in which `account` had no complete
-    /// run for longer than `every_ms` (and a tenth of it).
+    /// Returns the gaps of `account` from `since` to `until`, with complete runs
+    /// due every `every_ms`.
     ///
     /// # Errors
     /// [`AuditError`] if the account's runs can't be read.
@@ -44,15 +45,15 @@ impl Audit {
         every_ms: i64,
     ) -> Result<Vec<Gap>, AuditError> {
         let mut runs = Runs::of(self.table(), account);
-        // A run shortly before the span covers its beginning.
+        // A run shortly before the range covers its start.
         let from = Timestamp::from_millis(since.millis().saturating_sub(longest(every_ms)));
         let runs = runs.begun_between(from, until).await?;
         Ok(gaps(account, &runs, since, until, every_ms))
     }
 }
 
-/// The same, of runs that began from one interval before `since` on and
-/// before `until`.
+/// Returns the gaps between runs that started from one interval before `since`
+/// and before `until`.
 pub fn gaps(
     account: &AccountId,
     runs: &[RunRecord],
@@ -63,14 +64,14 @@ pub fn gaps(
     let complete = runs.iter().filter(|run| run.is_evidence());
     let times = complete.map(|run| run.started_at).collect();
     let unobserved = unobserved(times, since, until, every_ms);
-    let gap = |span: Unobserved| {
-        let lasted_ms = span.until.millis_since(span.from);
+    let gap = |period: Unobserved| {
+        let lasted_ms = period.until.millis_since(period.from);
         Gap {
             account: account.clone(),
-            after: span.after,
-            before: span.before,
-            from: span.from,
-            until: span.until,
+            after: period.after,
+            before: period.before,
+            from: period.from,
+            until: period.until,
             lasted_ms,
             missed: missed(lasted_ms, every_ms),
         }
@@ -78,21 +79,21 @@ pub fn gaps(
     unobserved.into_iter().map(gap).collect()
 }
 
-/// A span without an observation, longer than it should be.
+/// A period without an observation that is longer than the interval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unobserved {
     /// The observation before it.
     pub after: Option<Timestamp>,
     /// The observation that ended it.
     pub before: Option<Timestamp>,
-    /// From when on.
+    /// Its start.
     pub from: Timestamp,
-    /// Until when.
+    /// Its end.
     pub until: Timestamp,
 }
 
-/// The spans from `since` to `until` without any of the observations `times`
-/// for longer than `every_ms` (and a tenth of it).
+/// Returns the periods from `since` to `until` without an observation, with
+/// observations due every `every_ms`.
 pub fn unobserved(
     mut times: Vec<Timestamp>,
     since: Timestamp,
@@ -101,13 +102,13 @@ pub fn unobserved(
 ) -> Vec<Unobserved> {
     times.retain(|at| *at < until);
     times.sort_unstable();
-    let in_span = times.partition_point(|at| *at <= since);
-    let mut after = times[..in_span].last().copied();
-    let mut spans = Vec::new();
-    for before in times[in_span..].iter().copied().map(Some).chain([None]) {
+    let in_range = times.partition_point(|at| *at <= since);
+    let mut after = times[..in_range].last().copied();
+    let mut periods = Vec::new();
+    for before in times[in_range..].iter().copied().map(Some).chain([None]) {
         let (from, to) = (after.unwrap_or(since), before.unwrap_or(until));
         if to.millis().saturating_sub(from.millis()) > longest(every_ms) {
-            spans.push(Unobserved {
+            periods.push(Unobserved {
                 after,
                 before,
                 from: from.max(since),
@@ -116,11 +117,11 @@ pub fn unobserved(
         }
         after = before;
     }
-    spans
+    periods
 }
 
-/// How often there usually is a complete run, in milliseconds: the median of
-/// the times between them. Nothing if there are fewer than two.
+/// Returns the median time between complete runs in milliseconds, or `None` with
+/// fewer than two.
 pub fn usual_interval(runs: &[RunRecord]) -> Option<i64> {
     let mut times: Vec<i64> = runs
         .iter()
@@ -130,17 +131,18 @@ pub fn usual_interval(runs: &[RunRecord]) -> Option<i64> {
     times.sort_unstable();
     let mut between: Vec<i64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
     between.sort_unstable();
-    // Of an even number the shorter one: a doubtful gap is shown.
+    // Of an even number the shorter one: a doubtful gap is reported.
     between.get(between.len().saturating_sub(1) / 2).copied()
 }
 
 fn longest(every_ms: i64) -> i64 {
-    every_ms.saturating_add(every_ms / TOLERATED)
+    every_ms.saturating_add(every_ms / TOLERANCE_DIVISOR)
 }
 
-/// Runs due strictly within a gap: one that is a little late is none.
+/// Returns the number of runs due within a gap, without one that is a little
+/// late.
 fn missed(lasted_ms: u64, every_ms: i64) -> u64 {
     let every = u64::try_from(every_ms).unwrap_or(1).max(1);
-    let late = every / TOLERATED.unsigned_abs();
+    let late = every / TOLERANCE_DIVISOR.unsigned_abs();
     (lasted_ms.saturating_sub(late + 1)) / every
 }

@@ -35,16 +35,16 @@ pub struct Audit {
     table: Table,
 }
 
-/// A question that could not be answered.
+/// Why a question could not be answered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AuditError {
     /// The table could not be read.
     #[error(transparent)]
     Table(#[from] TableError),
-    /// Runs are numbered without gaps, and one is not there.
+    /// A run is missing: runs are numbered without gaps.
     #[error(
         "run {sequence} of account {account} is missing from its chain: \
-         `ccinv verify` says what else is not as it was written"
+         run `ccinv verify` to find all problems of the record"
     )]
     RunMissing {
         /// The account.
@@ -54,29 +54,28 @@ pub enum AuditError {
     },
 }
 
-/// For how long after a time something that was observed by then may still be
-/// written: as long as an observation may be recorded, and a minute for clocks
-/// that differ and for what is under way.
+/// How long results for a time may still change: an observation may be recorded
+/// for that long, with a minute for clock skew and writes in progress.
 pub const FINALITY_DELAY: Duration = MAX_OBSERVATION_AGE.saturating_add(Duration::from_secs(60));
 
-/// The time up to which answers don't change any more.
+/// Returns the time before which results no longer change.
 pub fn final_before(now: Timestamp) -> Timestamp {
-    let settles_after = i64::try_from(FINALITY_DELAY.as_millis()).unwrap_or(i64::MAX);
-    Timestamp::from_millis(now.millis().saturating_sub(settles_after))
+    let delay = i64::try_from(FINALITY_DELAY.as_millis()).unwrap_or(i64::MAX);
+    Timestamp::from_millis(now.millis().saturating_sub(delay))
 }
 
 impl Audit {
-    /// Answers from `table`.
+    /// Answers questions from `table`.
     pub fn new(table: Table) -> Self {
         Self { table }
     }
 
-    /// The table that answers.
+    /// Returns the table.
     pub fn table(&self) -> &Table {
         &self.table
     }
 
-    /// The accounts that the table knows, or only `account`.
+    /// Returns the accounts in the table, or only `account`.
     ///
     /// # Errors
     /// [`AuditError`] if the table can't be read.
@@ -90,20 +89,20 @@ impl Audit {
         }
     }
 
-    /// An account's runs, the last one first, at most `most`.
+    /// Returns an account's newest runs, newest first, at most `limit`.
     ///
     /// # Errors
     /// [`AuditError`] if the table can't be read.
     pub async fn runs(
         &self,
         account: &AccountId,
-        most: usize,
+        limit: usize,
     ) -> Result<Vec<RunRecord>, AuditError> {
-        Ok(self.table.runs_of(account, most).await?)
+        Ok(self.table.runs_of(account, limit).await?)
     }
 
-    /// An account's runs that began from `since` on and before `until`, the
-    /// first one first.
+    /// Returns an account's runs that started from `since` and before `until`,
+    /// oldest first.
     ///
     /// # Errors
     /// [`AuditError`] if the table can't be read.

@@ -1,8 +1,8 @@
-//! An account's runs, found by number, by time and by id.
+//! Finds an account's runs by number, time and id.
 //!
-//! Runs are keyed by number, in the order in which they were recorded, and
-//! have no index by time. The run that a time asks for is found by halving
-//! the numbers; each run is read at most once.
+//! Runs are keyed by number, in the order in which they were recorded, without
+//! an index by time. A binary search over the numbers finds the run of a time;
+//! each run is read at most once.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,25 +10,24 @@ use super::AuditError;
 use crate::domain::{AccountId, RunId, RunRecord, Timestamp};
 use crate::table::Table;
 
-/// How far the order of numbers and that of times may be apart: two runs at
-/// the same time are numbered as they come to be recorded, and none lasts
-/// longer than Lambda lets it.
+/// How much the order of numbers and that of times may differ. Concurrent runs
+/// are numbered when they are recorded, and Lambda limits how long they last.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html>
 const DISORDER_MS: i64 = 15 * 60 * 1000;
 
-/// So many runs may be recorded out of order: they were made at the same time.
-const NEIGHBOURS: u64 = 16;
+/// The most concurrent runs, which may be recorded out of order.
+const MAX_CONCURRENT_RUNS: u64 = 16;
 
-/// A run that was held up (a machine that slept) may be recorded so much
-/// later than it began.
-const RECORDED_WITHIN_MS: i64 = 24 * 60 * 60 * 1000;
+/// The longest time from the start of a run to its record: the machine may have
+/// been suspended.
+const MAX_RECORD_DELAY_MS: i64 = 24 * 60 * 60 * 1000;
 
-/// So many runs after one whose time is far off are looked at, to tell whether
-/// its clock was wrong.
+/// The number of runs read after one with a distant time, to decide whether its
+/// clock was wrong.
 const LOOK_AHEAD: u64 = 4;
 
-/// Whether `time` is later than `at` by more than numbers and times may be
-/// apart.
+/// Returns true if `time` is later than `at` by more than the order of numbers
+/// and times may differ.
 pub(super) fn is_long_after(time: Timestamp, at: Timestamp) -> bool {
     time.millis() > at.millis().saturating_add(DISORDER_MS)
 }
@@ -40,12 +39,12 @@ pub struct Runs<'a> {
     account: &'a AccountId,
     read: BTreeMap<u64, RunRecord>,
     last: Option<u64>,
-    /// What was found of ids that were asked for: many changes are of one run.
+    /// Results of lookups by id: many changes have the same run.
     by_id: HashMap<RunId, Option<u64>>,
 }
 
 impl<'a> Runs<'a> {
-    /// The runs of `account`, none of them read yet.
+    /// Returns the runs of `account`, none of them read yet.
     pub fn of(table: &'a Table, account: &'a AccountId) -> Self {
         Self {
             table,
@@ -56,7 +55,7 @@ impl<'a> Runs<'a> {
         }
     }
 
-    /// The number of the last recorded run; 0 if there is none.
+    /// Returns the number of the last recorded run, or 0.
     ///
     /// # Errors
     /// [`AuditError`] if it can't be read.
@@ -71,7 +70,7 @@ impl<'a> Runs<'a> {
         Ok(last)
     }
 
-    /// The run with this number, which must be there: numbers have no gaps.
+    /// Returns the run with this number, which must exist: numbers have no gaps.
     ///
     /// # Errors
     /// [`AuditError`] if it can't be read, or is missing.
@@ -90,16 +89,16 @@ impl<'a> Runs<'a> {
         }
     }
 
-    /// The run that had ended last at `at`, by number; nothing if none had.
+    /// Returns the highest number of a run that had finished by `at`, if any.
     ///
-    /// Runs with a time that [can't be](Self::is_impossible) are passed over.
+    /// Skips runs with [impossible](Self::is_impossible) times.
     ///
     /// # Errors
     /// [`AuditError`] if runs can't be read.
     pub async fn ended_by(&mut self, at: Timestamp) -> Result<Option<u64>, AuditError> {
         let last = self.last().await?;
         let mut found = self.ended_before_about(0, at).await?;
-        // A run that ended before may have been recorded after one that did not.
+        // A run that finished earlier may have a higher number.
         let mut next = found.unwrap_or(0) + 1;
         while next <= last {
             let finished_at = self.get(next).await?.finished_at;
@@ -109,7 +108,7 @@ impl<'a> Runs<'a> {
                 if !self.is_impossible(next, finished_at).await? {
                     break;
                 }
-                // It led the search astray.
+                // It misled the search.
                 let later = self.ended_before_about(next, at).await?;
                 if let Some(later) = later.filter(|later| *later > next) {
                     (found, next) = (Some(later), later);
@@ -120,8 +119,8 @@ impl<'a> Runs<'a> {
         Ok(found)
     }
 
-    /// Whether a run can't have ended at `finished_at`: most of the few runs
-    /// numbered next began long before. Its clock was wrong.
+    /// Returns true if a run can't have finished at `finished_at`, because most of
+    /// the next runs started long before. Its clock was wrong.
     async fn is_impossible(
         &mut self,
         sequence: u64,
@@ -136,7 +135,7 @@ impl<'a> Runs<'a> {
         Ok(before * 2 > last - sequence)
     }
 
-    /// The run with this id, if it was recorded.
+    /// Returns the run with this id, if it was recorded.
     ///
     /// # Errors
     /// [`AuditError`] if runs can't be read.
@@ -152,13 +151,13 @@ impl<'a> Runs<'a> {
         Ok(found.and_then(|sequence| self.read.get(&sequence)))
     }
 
-    /// The number of the run with this id, which is read then.
+    /// Returns the number of the run with this id, and reads the run.
     async fn find(&mut self, id: &RunId) -> Result<Option<u64>, AuditError> {
         let last = self.last().await?;
         if let Some(read) = self.read.values().find(|run| run.run_id == *id) {
             return Ok(Some(read.sequence));
         }
-        // It ended after it began, so those that had ended by then are others.
+        // Runs that had finished when it started are other runs.
         let first = self.ended_before_about(0, id.began()).await?.unwrap_or(1);
         let mut beyond_in_a_row = 0;
         for next in first..=last {
@@ -166,7 +165,7 @@ impl<'a> Runs<'a> {
             if run.run_id == *id {
                 return Ok(Some(next));
             }
-            let beyond = id.began().millis().saturating_add(RECORDED_WITHIN_MS);
+            let beyond = id.began().millis().saturating_add(MAX_RECORD_DELAY_MS);
             if run.started_at.millis() <= beyond {
                 beyond_in_a_row = 0;
             } else if beyond_in_a_row == LOOK_AHEAD {
@@ -175,8 +174,8 @@ impl<'a> Runs<'a> {
                 beyond_in_a_row += 1;
             }
         }
-        // Unless one of them had a clock that was wrong.
-        for before in (first.saturating_sub(NEIGHBOURS).max(1)..first).rev() {
+        // Unless a clock was wrong.
+        for before in (first.saturating_sub(MAX_CONCURRENT_RUNS).max(1)..first).rev() {
             if self.get(before).await?.run_id == *id {
                 return Ok(Some(before));
             }
@@ -184,7 +183,7 @@ impl<'a> Runs<'a> {
         Ok(None)
     }
 
-    /// The runs that began from `since` on and before `until`, by number.
+    /// Returns the runs that started from `since` and before `until`, by number.
     ///
     /// # Errors
     /// [`AuditError`] if runs can't be read.
@@ -197,9 +196,9 @@ impl<'a> Runs<'a> {
             return Ok(Vec::new());
         }
         let ended = self.ended_before_about(0, since).await?.unwrap_or(1);
-        let first = ended.saturating_sub(NEIGHBOURS).max(1);
+        let first = ended.saturating_sub(MAX_CONCURRENT_RUNS).max(1);
         let mut found = Vec::new();
-        // One run beyond may have had a clock that was wrong.
+        // A single later run may have a wrong clock.
         let mut beyond_in_a_row = 0;
         self.table
             .runs_from(self.account, first, |run| {
@@ -216,9 +215,9 @@ impl<'a> Runs<'a> {
         Ok(found)
     }
 
-    /// A run that had ended at `at`, `from` or one numbered after it, such that
-    /// only those a few numbers around it can be later, unless one that was
-    /// looked at had a clock that was wrong. `from` had ended, or is 0.
+    /// Returns by binary search a run from `from` on that had finished by `at`. The
+    /// last such run is at most a few numbers away, unless a run that was read had
+    /// a wrong clock. `from` had finished, or is 0.
     async fn ended_before_about(
         &mut self,
         from: u64,

@@ -1,42 +1,42 @@
-//! A connection's time line: in which status it was when, and when nobody
-//! looked. Pure.
+//! A connection's time line: its status over time, and when it was not
+//! observed. Pure.
 
 use serde::Serialize;
 
 use super::gaps::unobserved;
 use crate::domain::{Change, ConnectionArn, Region, RunRecord, Timestamp};
 
-/// A part of a time line. Parts follow one another without a break.
+/// A segment of a time line. Segments follow one another without a break.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Segment {
-    /// From when on.
+    /// Its start.
     pub from: Timestamp,
-    /// Until when.
+    /// Its end.
     pub until: Timestamp,
-    /// What is known of the connection then.
+    /// The state of the connection.
     #[serde(flatten)]
     pub state: SegmentState,
 }
 
-/// What is known of a connection in a part of its time line.
+/// The state of a connection in a segment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum SegmentState {
-    /// It was not observed: nobody looked, or not to the end.
+    /// It was not observed: no run listed its regions completely.
     NotObserved,
-    /// It was not there.
+    /// It was absent.
     Absent,
-    /// It changed at some moment in this part.
+    /// It changed at some moment in this segment.
     Changing,
-    /// It was there, in this status.
+    /// It was present, in this status.
     Present {
         /// `ConnectionStatus`, or `(not reported)`.
         status: String,
     },
 }
 
-/// When a connection was observed: the beginnings of the runs that listed one
-/// of the regions that list it (or in which it lives) to the end.
+/// Returns when a connection was observed: the starts of the runs that
+/// completely listed one of the regions that list it (or its own region).
 pub fn observed_at(
     arn: &ConnectionArn,
     listed_in: &[Region],
@@ -56,10 +56,9 @@ pub fn observed_at(
         .collect()
 }
 
-/// The time line from `since` to `until` of a connection with these changes
-/// (all of them, in their order), observed at these times. Where it was not
-/// observed for longer than `every_ms` (and a tenth of it), nothing is said
-/// of it.
+/// Returns the time line from `since` to `until` of a connection with these
+/// changes (all of them, oldest first) and observations. It is not observed where
+/// observations are further apart than `every_ms` and a tenth of that.
 pub fn timeline(
     changes: &[Change],
     observed_at: Vec<Timestamp>,
@@ -74,8 +73,8 @@ pub fn timeline(
     let mut at = since;
     let mut state = SegmentState::NotObserved;
     for (i, change) in changes.iter().enumerate() {
-        // Before the first one it was looked for only since a complete
-        // listing lacked it, if one ever did.
+        // Its absence before the first change is known only since a complete
+        // listing lacked it.
         let seen = change.previously_seen_at.unwrap_or(change.observed_at);
         if i == 0 && change.previously_seen_at.is_some() {
             state = SegmentState::Absent;
@@ -92,7 +91,7 @@ pub fn timeline(
     }
     line.add(at, until, state);
     for gap in unobserved(observed_at, since, until, every_ms) {
-        line.cut_out(gap.from, gap.until);
+        line.mark_unobserved(gap.from, gap.until);
     }
     line.joined()
 }
@@ -111,8 +110,8 @@ impl Line {
         }
     }
 
-    /// Nothing is known from `from` to `until`.
-    fn cut_out(&mut self, from: Timestamp, until: Timestamp) {
+    /// Marks the time from `from` to `until` as not observed.
+    fn mark_unobserved(&mut self, from: Timestamp, until: Timestamp) {
         let mut kept = Vec::with_capacity(self.segments.len() + 2);
         for segment in self.segments.drain(..) {
             let part = |from: Timestamp, until: Timestamp, state: &SegmentState| {
@@ -130,7 +129,7 @@ impl Line {
         self.segments = kept;
     }
 
-    /// Neighbours that say the same become one.
+    /// Returns the segments, with equal neighbours joined.
     fn joined(self) -> Vec<Segment> {
         let mut joined: Vec<Segment> = Vec::with_capacity(self.segments.len());
         for segment in self.segments {
@@ -179,8 +178,8 @@ mod tests {
         }
     }
 
-    /// Each part as `from-until what`, in hours.
-    fn told(segments: &[Segment]) -> Vec<String> {
+    /// Returns each segment as `from-until state`, in hours.
+    fn written(segments: &[Segment]) -> Vec<String> {
         let hour = |t: Timestamp| t.millis() / 3_600_000;
         let what = |state: &SegmentState| match state {
             SegmentState::NotObserved => "?".to_owned(),
@@ -212,9 +211,9 @@ mod tests {
             "8-9 ~",
             "9-12 -",
         ];
-        assert_eq!(told(&line), whole);
+        assert_eq!(written(&line), whole);
         let part = timeline(&changes, every_hour(), (at(4), at(7)), 3_600_000);
-        assert_eq!(told(&part), ["4-5 PENDING", "5-6 ~", "6-7 AVAILABLE"]);
+        assert_eq!(written(&part), ["4-5 PENDING", "5-6 ~", "6-7 AVAILABLE"]);
     }
 
     #[test]
@@ -226,7 +225,7 @@ mod tests {
         let observed = [1, 2, 6, 7].map(at).to_vec();
         let line = timeline(&changes, observed, (at(0), at(10)), 3_600_000);
         assert_eq!(
-            told(&line),
+            written(&line),
             ["0-1 ?", "1-2 PENDING", "2-6 ?", "6-7 ERROR", "7-10 ?"]
         );
     }

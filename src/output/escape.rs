@@ -1,7 +1,7 @@
-//! Text and JSON that can do nothing to a terminal or a page.
+//! Escapes text and JSON for terminals and pages.
 
-/// JSON with what could do something to a terminal escaped: it leaves some of
-/// that as it is, and it can only be in a text.
+/// Escapes active characters in JSON, which leaves some of them unescaped. They
+/// occur only within strings.
 pub fn safe_json(json: &str) -> String {
     let mut safe = String::with_capacity(json.len());
     for c in json.chars() {
@@ -14,16 +14,15 @@ pub fn safe_json(json: &str) -> String {
     safe
 }
 
-/// Text that can do nothing to a terminal: what names say is not ours.
+/// Replaces active characters: names are untrusted text.
 pub fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if is_active(c) { '\u{fffd}' } else { c })
         .collect()
 }
 
-/// Whether a character does something instead of showing something: control
-/// characters, line separators, and those that turn the direction of what
-/// follows.
+/// Returns true for characters that act on a terminal or page: control characters,
+/// line separators, and those that change the direction of text.
 pub fn is_active(c: char) -> bool {
     c.is_control()
         || matches!(

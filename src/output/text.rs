@@ -1,4 +1,4 @@
-//! How things are said: counts, times, spans, what changed.
+//! Wording: counts, times, durations, changes.
 
 use std::collections::BTreeSet;
 
@@ -11,23 +11,23 @@ pub(crate) use crate::domain::duration::in_two_units as format_duration;
 use crate::domain::{Attributes, Cause, ChangeKind, Timestamp, Trigger, UnknownMembers};
 use crate::inventory::summary::Summary;
 
-/// "1 connection", "2 connections".
+/// Returns a count such as "1 connection" or "2 connections".
 pub(crate) fn count(number: usize, what: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {what}{plural}")
 }
 
-/// A time to the second, as people read it.
+/// Returns a time to the second.
 pub(crate) fn format_time(time: Timestamp) -> String {
     time.to_the_second()
 }
 
-/// A text, or a dash where there is none.
+/// Returns the text, or a dash for `None`.
 pub(crate) fn or_dash(text: Option<&str>) -> String {
     text.unwrap_or("-").to_owned()
 }
 
-/// What a change changed, in a few words.
+/// Returns what changed, in a few words.
 pub(crate) fn describe_change(change: &Change) -> String {
     match (change.kind, &change.before, &change.after) {
         (kind, _, Some(after)) if kind.starts_presence() => after.status_word().to_owned(),
@@ -37,12 +37,12 @@ pub(crate) fn describe_change(change: &Change) -> String {
     }
 }
 
-/// A host by the last part of its ARN, which has its name.
+/// Returns the last part of a host's ARN, which has its name.
 fn host_name(arn: &str) -> String {
     arn.rsplit('/').next().unwrap_or(arn).to_owned()
 }
 
-/// The fields that are different, each with both values.
+/// Returns the fields that differ, each with both values.
 pub(crate) fn describe_differences(before: &Attributes, after: &Attributes) -> Vec<String> {
     let fields = |attributes: &Attributes| {
         let status = attributes.status_word().to_owned();
@@ -73,7 +73,7 @@ pub(crate) fn describe_differences(before: &Attributes, after: &Attributes) -> V
         .collect()
 }
 
-/// The span in which a change lies.
+/// Returns the time range in which a change happened.
 pub(crate) fn format_window(change: &Change) -> String {
     let until = format_time(change.observed_until);
     match change.previously_seen_at {
@@ -82,8 +82,7 @@ pub(crate) fn format_window(change: &Change) -> String {
     }
 }
 
-/// The same as [`format_window`], to the minute and without the date where it is
-/// that of the beginning.
+/// Like [`format_window`], to the minute and without a repeated date.
 pub(crate) fn format_window_compact(change: &Change) -> String {
     let until = format_time(change.observed_until);
     let minute = |time: &str| time.get(..16).unwrap_or(time).replace('T', " ");
@@ -104,19 +103,19 @@ pub(crate) fn format_window_compact(change: &Change) -> String {
     )
 }
 
-/// A run's summary for people.
+/// Returns the summary of a run as text.
 pub(crate) fn summary(summary: &Summary) -> String {
     let mut text = format!(
         "run {} of account {}: {}\n",
         summary.run_id, summary.account, summary.outcome
     );
     if summary.already_recorded {
-        text.push_str("  this event was dealt with before by that run; nothing was written\n");
+        text.push_str("  that run already processed this event; nothing was written\n");
     }
     for listing in &summary.listings {
         let how = match &listing.error {
             None => "complete".to_owned(),
-            // Why, at length, stands among what is missing.
+            // The full message is among the problems.
             Some(error) => format!("INCOMPLETE ({})", error.code),
         };
         let number = |n: u32, what| count(usize::try_from(n).unwrap_or(usize::MAX), what);
@@ -166,22 +165,23 @@ pub(crate) fn summary(summary: &Summary) -> String {
     text
 }
 
-/// Why a connection changed, as far as is known. Of a first sighting without a
-/// call there is nothing to say: a baseline has hundreds of them.
-pub(crate) fn describe_cause(told: &ChangeWithRun) -> Option<String> {
-    match (&told.change.cause, told.change.kind) {
+/// Returns why a connection changed, if that is known. `None` for a first
+/// observation without a call, of which a first run has hundreds.
+pub(crate) fn describe_cause(change: &ChangeWithRun) -> Option<String> {
+    match (&change.change.cause, change.change.kind) {
         (Some(Cause::NoCallSeen), ChangeKind::FirstSeen) => None,
         (Some(cause @ Cause::NoCallSeen), _) => Some(cause.in_words()),
         (Some(cause @ Cause::ApiCall(_)), _) => Some(format!("after {}", cause.in_words())),
-        // Formats 1 and 2: only that the run came after a call is known.
+        // Formats 1 and 2 record only that the run followed a call.
         (None, _) => {
-            let calls = told.run.as_ref()?.trigger.calls_in_words()?;
+            let calls = change.run.as_ref()?.trigger.calls_in_words()?;
             Some(format!("run after {calls}"))
         }
     }
 }
 
-/// What started a run, in a few words: for API calls, who called what.
+/// Returns what started a run, in a few words; for API calls, their callers and
+/// names.
 pub(crate) fn describe_trigger(trigger: &Trigger) -> String {
     let calls = trigger.calls_in_words();
     calls.unwrap_or_else(|| trigger.word().to_owned())

@@ -39,7 +39,7 @@ impl Histories {
             .each_change_by(account, until, |change| {
                 // What was being observed at the time was not known yet.
                 if change.observed_until <= until {
-                    replay.take(change.clone());
+                    replay.apply(change.clone());
                     changes.entry(change.arn.clone()).or_default().push(change);
                 }
                 true

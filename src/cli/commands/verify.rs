@@ -85,7 +85,7 @@ pub(crate) async fn run(args: VerifyArgs) -> Result<Exit, CliError> {
     if args.json {
         print_json(&found)?;
     } else {
-        print(&told(&found))?;
+        print(&report(&found))?;
     }
     if let Some(head) = stray {
         return Err(CliError::Findings(format!(
@@ -173,7 +173,7 @@ fn has_head(found: &Verification, head: Digest) -> bool {
         .any(|account| account.digests.contains(&head))
 }
 
-fn told(found: &Verification) -> String {
+fn report(found: &Verification) -> String {
     let mut text = String::new();
     for account in &found.accounts {
         let number = |n: u64, what: &str| count(usize::try_from(n).unwrap_or(usize::MAX), what);
@@ -186,7 +186,7 @@ fn told(found: &Verification) -> String {
         ));
         match account.head {
             Some(head) => text.push_str(&format!("  head {head}\n")),
-            None => text.push_str("  no run is recorded, so there is no head\n"),
+            None => text.push_str("  no run recorded, no head\n"),
         }
     }
     for finding in &found.findings {
@@ -195,8 +195,8 @@ fn told(found: &Verification) -> String {
         text.push('\n');
     }
     text.push_str(&match found.findings.len() {
-        0 => "whole: every record is as it was written, and none is missing\n".to_owned(),
-        n => format!("NOT WHOLE: {}\n", count(n, "finding")),
+        0 => "OK: all digests and chains verified, no record missing\n".to_owned(),
+        n => format!("FAILED: {}\n", count(n, "finding")),
     });
     text
 }

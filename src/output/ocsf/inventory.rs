@@ -1,5 +1,5 @@
-//! Cloud Resources Inventory Info (class 5023): one connection, as it is or as
-//! it was at a time.
+//! Cloud Resources Inventory Info (class 5023): one connection, now or at an
+//! earlier time.
 
 use serde::Serialize;
 
@@ -13,7 +13,7 @@ use crate::domain::{
     AccountId, Attributes, ConnectionArn, Digest, Region, RunId, RunRecord, Snapshot, Timestamp,
 };
 
-/// What OCSF calls an inventory that was collected, not read from a log.
+/// An inventory that was collected, not read from a log.
 const COLLECTED: Classification = Classification {
     category_uid: 5,
     category_name: "Discovery",
@@ -25,39 +25,38 @@ const COLLECTED: Classification = Classification {
     type_name: "Cloud Resources Inventory Info: Collect",
 };
 
-/// What is known of one connection.
+/// The state of one connection.
 #[derive(Debug, Clone, Copy)]
 pub struct ConnectionRecord<'a> {
-    /// The account that was asked.
+    /// The inventoried account.
     pub account: &'a AccountId,
-    /// Its identity.
+    /// Its ARN.
     pub arn: &'a ConnectionArn,
-    /// What the service told of it; of one that is gone, told last.
+    /// Its attributes when it was last seen.
     pub attributes: &'a Attributes,
-    /// When it was shown to be gone; nothing if it is there.
+    /// When a listing showed its deletion; `None` if it is present.
     pub deleted_at: Option<Timestamp>,
     /// When it was first seen.
     pub first_seen_at: Timestamp,
-    /// Since when it is in its status.
+    /// Since when it has its status.
     pub status_since: Timestamp,
-    /// When it was last seen. None where that is not known: an index does not
-    /// hold it.
+    /// When it was last seen; `None` in results from an index, which lacks it.
     pub last_seen_at: Option<Timestamp>,
-    /// The number of changes recorded of it.
+    /// The number of its recorded changes.
     pub version: u32,
     /// The regions that listed it, if they are known.
     pub listed_in: Option<&'a [Region]>,
     /// The digest of its last change, if it is known.
     pub digest: Option<Digest>,
-    /// When the observation that this rests on was made.
+    /// When this was observed.
     pub collected_at: Timestamp,
-    /// The run that made it, if it is known.
+    /// The run that observed it, if it is known.
     pub run: Option<CollectingRun<'a>>,
 }
 
 impl<'a> ConnectionRecord<'a> {
-    /// A snapshot, tombstone or not, resting on its own newest observation. It
-    /// does not name the run.
+    /// Returns the record of a snapshot, deleted or not, at its newest observation
+    /// and without the run.
     pub fn of_snapshot(account: &'a AccountId, snapshot: &'a Snapshot) -> Self {
         let collected_at = snapshot.rests_on().began_at;
         Self {
@@ -77,14 +76,14 @@ impl<'a> ConnectionRecord<'a> {
     }
 }
 
-/// The run that an inventory event rests on.
+/// The run that an inventory event is based on.
 #[derive(Debug, Clone, Copy)]
 pub struct CollectingRun<'a> {
     /// Its id.
     pub run_id: &'a RunId,
     /// Its number in the account's chain.
     pub sequence: u64,
-    /// When it had written what it found, if that is known.
+    /// When it had written everything, if that is known.
     pub finished_at: Option<Timestamp>,
 }
 
@@ -115,7 +114,7 @@ pub struct InventoryEvent<'a> {
     classification: Classification,
     severity_id: u8,
     severity: &'static str,
-    // That the observation was made; what it showed is in the resource.
+    // The status of the observation, not of the connection.
     status_id: u8,
     status: &'static str,
     time: Millis,
@@ -132,7 +131,7 @@ pub struct InventoryEvent<'a> {
     unmapped: Unmapped<'a>,
 }
 
-/// What OCSF has no place for, under the names of the table.
+/// Fields without a place in OCSF, under their names in the table.
 #[derive(Debug, Serialize)]
 struct Unmapped<'a> {
     presence: &'static str,
@@ -151,11 +150,11 @@ struct Unmapped<'a> {
     run_sequence: Option<u64>,
 }
 
-/// The event that tells of one connection.
+/// Returns the event for one connection.
 ///
-/// Its `metadata.uid` is the digest of what identifies it: the class, the
-/// account, the connection, its version and the time of the observation. Made
-/// again from the same record, it is the same.
+/// Its `metadata.uid` is the digest of the class, the account, the connection,
+/// its version and the time of the observation. The same record always has the
+/// same one.
 pub fn inventory_event<'a>(record: &ConnectionRecord<'a>) -> InventoryEvent<'a> {
     let ConnectionRecord {
         account,
@@ -178,10 +177,10 @@ pub fn inventory_event<'a>(record: &ConnectionRecord<'a>) -> InventoryEvent<'a> 
     let name = attributes.connection_name.as_deref();
     let status = attributes.status_word();
     let (presence, message) = match record.deleted_at {
-        None => ("PRESENT", format!("{arn} is there, in status {status}")),
+        None => ("PRESENT", format!("{arn} is present, in status {status}")),
         Some(_) => (
             "DELETED",
-            format!("{arn} is no longer listed; it was last seen in status {status}"),
+            format!("{arn} is no longer listed; last seen in status {status}"),
         ),
     };
     InventoryEvent {

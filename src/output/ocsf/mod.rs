@@ -1,9 +1,8 @@
 //! Events in the Open Cybersecurity Schema Framework
 //! ([OCSF](https://schema.ocsf.io)), which security data lakes and SIEMs read.
 //!
-//! Pure functions from what is known to what such a reader expects: no table,
-//! no clock, no output. `docs/compliance.md` says which field goes where; a test
-//! holds every kind of event against the published schema.
+//! Pure functions: no table, no clock, no output. `docs/compliance.md` maps the fields;
+//! a test validates every kind of event against the published schema.
 
 pub mod compliance;
 pub mod inventory;
@@ -12,6 +11,5 @@ mod objects;
 pub use compliance::{EvaluatedConnection, EvaluatedRule, compliance_event};
 pub use inventory::{CollectingRun, ConnectionRecord, inventory_event};
 
-/// The version of the schema that the events follow. AWS Security Hub takes
-/// findings in this one.
+/// The schema version of the events. AWS Security Hub accepts findings in it.
 pub const SCHEMA_VERSION: &str = "1.6.0";

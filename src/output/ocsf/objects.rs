@@ -1,9 +1,8 @@
-//! The OCSF objects that both kinds of event are made of. Each has the fields
-//! that are filled here, under the schema's names; the schema has many more,
-//! all optional.
+//! The OCSF objects that both classes of events share. Each has only the fields
+//! that are used here, under the names of the schema.
 //!
-//! An enumeration is a number (`…_id`) and, beside it, the caption that the
-//! schema gives to that number.
+//! An enumeration is a number (`…_id`) and, beside it, the caption of that number
+//! in the schema.
 
 use serde::Serialize;
 
@@ -11,9 +10,9 @@ use super::SCHEMA_VERSION;
 use crate::compliance::severity::Severity;
 use crate::domain::{AccountId, ConnectionArn};
 
-/// The type of a connection, as AWS names types of resources.
+/// The AWS resource type of a connection.
 const CONNECTION_TYPE: &str = "AWS::CodeConnections::Connection";
-/// What OCSF calls an AWS account, and the number that it has for it.
+/// The OCSF account type of an AWS account, and its number.
 const ACCOUNT_TYPE: (&str, u8) = ("AWS Account", 10);
 
 /// Milliseconds since the Unix epoch: OCSF's `timestamp_t`.
@@ -41,7 +40,7 @@ pub(crate) fn severity_caption(severity: Severity) -> &'static str {
     }
 }
 
-/// What kind of event it is. `type_uid` is `class_uid * 100 + activity_id`.
+/// The class of an event. `type_uid` is `class_uid * 100 + activity_id`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Classification {
     pub category_uid: u8,
@@ -54,14 +53,14 @@ pub(crate) struct Classification {
     pub type_name: &'static str,
 }
 
-/// Where the event comes from.
+/// The source of an event.
 #[derive(Debug, Serialize)]
 pub(crate) struct Metadata<'a> {
     pub version: &'static str,
-    /// Those that add to the class what it uses: `cloud`.
+    /// The profile with the `cloud` object.
     pub profiles: [&'static str; 1],
     pub product: Product,
-    /// The same for the same event, however often it is made.
+    /// The same every time the event is created.
     pub uid: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logged_time: Option<Millis>,
@@ -76,7 +75,7 @@ impl Metadata<'_> {
             profiles: ["cloud"],
             product: Product {
                 name: env!("CARGO_PKG_NAME"),
-                // It is run by those who build it: there is nobody else to name.
+                // There is no vendor: its operators build it.
                 vendor_name: env!("CARGO_PKG_NAME"),
                 version: env!("CARGO_PKG_VERSION"),
             },
@@ -94,7 +93,7 @@ pub(crate) struct Product {
     version: &'static str,
 }
 
-/// The account that was asked, and where in AWS the event belongs.
+/// The inventoried account, and the region of the event.
 #[derive(Debug, Serialize)]
 pub(crate) struct Cloud<'a> {
     provider: &'static str,
@@ -131,7 +130,7 @@ impl<'a> Account<'a> {
     }
 }
 
-/// What the event is about. `T` is what else is told of it.
+/// The subject of the event, with more data in `T`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Resource<'a, T> {
     uid: &'a str,
@@ -150,15 +149,14 @@ pub(crate) struct Resource<'a, T> {
     data: Option<T>,
 }
 
-/// The account that a resource belongs to. OCSF has it as that of a user.
+/// The account that a resource belongs to. OCSF makes it the account of a user.
 #[derive(Debug, Serialize)]
 struct Owner<'a> {
     account: Account<'a>,
 }
 
 impl<'a, T> Resource<'a, T> {
-    /// A connection; its owner is not the account that was asked if it is
-    /// shared.
+    /// A connection. The owner of a shared one is not the inventoried account.
     pub fn connection(arn: &'a ConnectionArn, name: Option<&'a str>, data: Option<T>) -> Self {
         Self {
             name,
@@ -192,7 +190,7 @@ impl<'a, T> Resource<'a, T> {
     }
 }
 
-/// A value of the event by which others find it: a copy, and where it stands.
+/// A value to search events by, and its place in the event.
 #[derive(Debug, Serialize)]
 pub(crate) struct Observable<'a> {
     name: &'static str,
@@ -202,7 +200,7 @@ pub(crate) struct Observable<'a> {
     value: &'a str,
 }
 
-/// The observables of an event about a connection, or about an account.
+/// Returns the observables of an event about a connection or an account.
 pub(crate) fn observables<'a>(
     account: &'a AccountId,
     arn: Option<&'a ConnectionArn>,

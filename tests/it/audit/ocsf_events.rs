@@ -402,7 +402,7 @@ async fn a_connection_is_told_with_everything_that_is_recorded_of_it() {
             // 11:00, when the second run looked; first seen at 10:00.
             "time": 1_790_852_400_000_i64, "timezone_offset": 0,
             "start_time": 1_790_848_800_000_i64, "end_time": 1_790_852_400_000_i64,
-            "message": format!("{arn} is there, in status ERROR"),
+            "message": format!("{arn} is present, in status ERROR"),
             "metadata": {
                 "version": "1.6.0", "profiles": ["cloud"], "uid": null,
                 "product": {

@@ -237,11 +237,7 @@ async fn a_connection_that_was_removed_or_set_back_as_a_whole_shows_in_the_runs_
     told.remove(&told.snapshot_key(1)).await;
     told.remove(&told.change_key(1, 1)).await;
     let findings = told.findings().await;
-    assert_names(
-        &findings,
-        &Told::run_key(1),
-        "recorded 3 changes FIRST_SEEN",
-    );
+    assert_names(&findings, &Told::run_key(1), "counts 3 changes FIRST_SEEN");
     assert_names(&findings, &Told::run_key(2), "to run 4");
 
     // Its last change is removed, and its snapshot is what the one before
@@ -371,7 +367,7 @@ async fn a_snapshot_with_a_right_seal_that_was_seen_when_it_can_t_have_been_is_n
         (
             "2026-10-01T14:00:00Z",
             "2026-10-01T14:00:00Z",
-            "still to come",
+            "in the future",
         ),
         // To an end that is before its beginning.
         ("2026-10-01T13:00:01Z", "2026-10-01T13:00:00Z", "is before"),
