@@ -1,7 +1,7 @@
-//! Checks: rules, judged by what is recorded.
+//! Checks: evaluates rules by what is recorded.
 //!
-//! What is not known is never a pass. A rule that is broken where something
-//! is known, and can't be judged elsewhere, is broken, and both are told.
+//! Missing evidence never passes a rule. A rule with findings fails, even if
+//! other connections could not be evaluated; the report has both.
 
 use std::collections::BTreeSet;
 
@@ -14,43 +14,43 @@ use super::rule::{InScope, Rule};
 use crate::audit::{Audit, AuditError, Basis, ConnectionRow};
 use crate::domain::{AccountId, ConnectionArn, Timestamp};
 
-/// What a check came to.
+/// The result of a check.
 #[derive(Debug, Clone, Serialize)]
 pub struct CheckReport {
-    /// The time that was judged.
+    /// The evaluated time.
     pub at: Timestamp,
-    /// What each account's judgements rest on.
+    /// The basis of the results, for each account.
     pub rests_on: Vec<Basis>,
-    /// The rules, in the order in which they were given.
+    /// The rules, in the order given.
     pub rules: Vec<CheckedRule>,
 }
 
-/// What a rule came to.
+/// A rule and its result.
 #[derive(Debug, Clone, Serialize)]
 pub struct CheckedRule {
     /// The rule.
     #[serde(flatten)]
     pub rule: Rule,
-    /// What it came to in all accounts together.
+    /// The result for all accounts together.
     pub verdict: Verdict,
-    /// What it came to in each account that it is about.
+    /// The result for each account in its scope.
     pub accounts: Vec<AccountResult>,
 }
 
-/// What a rule came to.
+/// The result of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Verdict {
-    /// It is kept.
+    /// No finding, and all data.
     Pass,
-    /// It is broken.
+    /// Findings.
     Fail,
-    /// It is not known to be broken, and not known to be kept.
+    /// No finding, but not all could be evaluated.
     InsufficientData,
 }
 
 impl Verdict {
-    /// The verdict as it is printed.
+    /// Returns the verdict as it is printed.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pass => "PASS",
@@ -60,31 +60,31 @@ impl Verdict {
     }
 }
 
-/// A rule, judged for one account.
+/// The result of a rule for one account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AccountResult {
     /// The account.
     pub account: AccountId,
-    /// What it came to.
+    /// The result.
     pub verdict: Verdict,
-    /// How many connections it was judged for; 1 for a rule about the account
-    /// as a whole.
+    /// The number of evaluated connections; 1 if the account was evaluated as a
+    /// whole.
     #[serde(rename = "judged")]
     pub evaluated: usize,
-    /// What breaks the rule, by ARN.
+    /// The violations, by ARN.
     pub findings: Vec<Finding>,
-    /// Why, or for what, it could not be judged.
+    /// What could not be evaluated, and why.
     #[serde(rename = "not_judged")]
     pub insufficient_data: Vec<InsufficientData>,
-    /// What breaks the rule, and may.
+    /// What the rule file excepts.
     #[serde(rename = "excepted")]
     pub waived: Vec<Waived>,
 }
 
-/// Something that breaks a rule.
+/// A violation of a rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// The connection; none if it is the account as a whole.
+    /// The connection; `None` for the account as a whole.
     pub connection_arn: Option<ConnectionArn>,
     /// Its name, if it has one.
     pub connection_name: Option<Box<str>>,
@@ -96,40 +96,39 @@ pub struct Finding {
     pub evidence: Vec<RecordKey>,
 }
 
-/// Something that a rule could not be judged for.
+/// Something that could not be evaluated.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct InsufficientData {
-    /// The connection; none if it is the account as a whole, or what is not
-    /// known of it.
+    /// The connection; `None` if the reason concerns the account.
     pub connection_arn: Option<ConnectionArn>,
     /// Its name, if it has one.
     pub connection_name: Option<Box<str>>,
     /// Why, in a line.
     pub reason: String,
-    /// The records that show that.
+    /// The records that show the reason.
     pub evidence: Vec<RecordKey>,
 }
 
-/// A connection that may break a rule.
+/// A connection that the rule file excepts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Waived {
     /// The connection.
     pub connection_arn: ConnectionArn,
     /// Its name, if it has one.
     pub connection_name: Option<Box<str>>,
-    /// What would be a finding, or why it would not be judged.
+    /// The finding, or the reason for insufficient data.
     pub message: String,
-    /// Why it may.
+    /// Why it is waived.
     pub reason: Box<str>,
 }
 
 impl Audit {
-    /// Judges by these rules the accounts that the table knows and those that
-    /// a rule names, or of all these only `account`.
+    /// Evaluates rules for the accounts in the table and those that a rule
+    /// names, or only for `account`.
     ///
     /// # Errors
-    /// [`AuditError`] if the table can't be read. Single records that can't
-    /// be are a reason why something is not judged.
+    /// [`AuditError`] if the table can't be read. Single unreadable records make
+    /// results insufficient instead.
     pub async fn check(
         &self,
         rules: &[Rule],
@@ -155,13 +154,13 @@ impl Audit {
         };
         for account in &accounts {
             let evidence = self.evidence(account, rules, moment).await?;
-            for check_report in &mut check_report.rules {
-                if check_report.rule.scope.has_account(account) {
-                    let mut result = evaluate(&check_report.rule, &evidence);
-                    if let KindRef::Connection(kind) = check_report.rule.requirement.kind() {
+            for checked in &mut check_report.rules {
+                if checked.rule.scope.has_account(account) {
+                    let mut result = evaluate(&checked.rule, &evidence);
+                    if let KindRef::Connection(kind) = checked.rule.requirement.kind() {
                         self.fill_since(kind, &evidence, &mut result).await?;
                     }
-                    check_report.accounts.push(result);
+                    checked.accounts.push(result);
                 }
             }
             check_report.rests_on.extend(evidence.basis);
@@ -173,7 +172,8 @@ impl Audit {
     }
 }
 
-/// A rule that nothing was judged by is not kept.
+/// Returns the verdict for all accounts together. Without an account it is not a
+/// pass.
 fn overall(verdicts: impl Iterator<Item = Verdict>) -> Verdict {
     let mut overall = None;
     for verdict in verdicts {
@@ -188,7 +188,7 @@ fn overall(verdicts: impl Iterator<Item = Verdict>) -> Verdict {
     overall.unwrap_or(Verdict::InsufficientData)
 }
 
-/// Judges a rule for an account that it is about.
+/// Evaluates a rule for an account in its scope.
 pub fn evaluate(rule: &Rule, evidence: &Evidence) -> AccountResult {
     let mut result = AccountResult {
         account: evidence.account.clone(),
@@ -198,7 +198,7 @@ pub fn evaluate(rule: &Rule, evidence: &Evidence) -> AccountResult {
         insufficient_data: Vec::new(),
         waived: Vec::new(),
     };
-    let gaps = evidence.missing.iter();
+    let gaps = evidence.gaps.iter();
     for gap in gaps.filter(|gap| blocks(gap, rule, evidence)) {
         result.add_insufficient(None, gap.message.clone(), gap.evidence.clone());
     }
@@ -244,7 +244,7 @@ fn add_connection(
         InScope::No => return,
         InScope::Yes => kind.evaluate(row, evidence),
         InScope::Unknown(field) => Evaluation::insufficient(format!(
-            "its {field} is not reported: whether the rule is about it is unknown"
+            "{field} is missing: it may not be in the scope of the rule"
         )),
     };
     let message = match &evaluation {
@@ -254,7 +254,7 @@ fn add_connection(
     };
     let name = row.attributes.connection_name.as_deref();
     let mut exceptions = rule.except.iter();
-    let exception = exceptions.find(|exception| exception.means(&row.connection_arn, name));
+    let exception = exceptions.find(|exception| exception.names(&row.connection_arn, name));
     if let (Some(message), Some(exception)) = (message, exception) {
         result.waived.push(Waived {
             connection_arn: row.connection_arn.clone(),
@@ -314,25 +314,25 @@ impl AccountResult {
 
 /// Returns true if the rule can't be fully evaluated because of this gap.
 fn blocks(gap: &EvidenceGap, rule: &Rule, evidence: &Evidence) -> bool {
-    let in_scope = match &gap.what {
+    let in_scope = match &gap.kind {
         GapKind::Region(region) => may_list(region.as_str(), rule, evidence),
         _ => true,
     };
-    in_scope && rule.requirement.kind().is_blocked_by(&gap.what)
+    in_scope && rule.requirement.kind().is_blocked_by(&gap.kind)
 }
 
-/// Whether a region that was not observed may list connections that the rule
-/// is about: it may unless they live in regions that were observed.
+/// Returns true if an unobserved region may list connections in the scope of the
+/// rule. It can't if these live in regions that were observed.
 fn may_list(region: &str, rule: &Rule, evidence: &Evidence) -> bool {
     let Some(regions) = &rule.scope.regions else {
         return true;
     };
     let mut regions = regions.iter();
     rule.scope.has_region(region)
-        || regions.any(|lives_in| !evidence.asked(lives_in) || evidence.not_observed(lives_in))
+        || regions.any(|lives_in| !evidence.was_listed(lives_in) || evidence.not_observed(lives_in))
 }
 
-/// Why a rule can't be judged for places and times that nobody looked at.
+/// Returns why no run observed all that the rule needs.
 fn unobserved(rule: &Rule, evidence: &Evidence) -> Vec<String> {
     let mut reasons = Vec::new();
     if let KindRef::Connection(kind) = rule.requirement.kind()
@@ -341,14 +341,14 @@ fn unobserved(rule: &Rule, evidence: &Evidence) -> Vec<String> {
         let from = within.before(evidence.moment.at());
         if let Some(begins_at) = evidence.begins_at.filter(|begins_at| *begins_at > from) {
             reasons.push(format!(
-                "the record begins at {begins_at}: what was from {from} on is not known"
+                "the record begins at {begins_at}: nothing is known since {from} until then"
             ));
         }
         let basis = evidence.basis.as_ref();
-        let looked = basis.and_then(|basis| basis.last_complete_run.as_ref());
-        if let Some(run) = looked.filter(|run| run.started_at < from) {
+        let last = basis.and_then(|basis| basis.last_complete_run.as_ref());
+        if let Some(run) = last.filter(|run| run.started_at < from) {
             reasons.push(format!(
-                "no complete run began from {from} on, but one at {}: what changed since may not have been seen",
+                "the last complete run started at {}, before {from}: later changes may not have been observed",
                 run.started_at
             ));
         }
@@ -356,10 +356,10 @@ fn unobserved(rule: &Rule, evidence: &Evidence) -> Vec<String> {
     if evidence.basis.as_ref().is_some_and(Basis::is_evidence) {
         for region in rule.scope.regions.iter().flatten() {
             let mut rows = evidence.connections.iter();
-            let shown = rows.any(|row| row.region == region.as_str());
-            if !shown && !evidence.asked(region) && !evidence.not_observed(region) {
+            let is_shown = rows.any(|row| row.region == region.as_str());
+            if !is_shown && !evidence.was_listed(region) && !evidence.not_observed(region) {
                 reasons.push(format!(
-                    "{region} was not asked, and no listing has shown a connection that lives there"
+                    "{region} was not listed, and no listing returned a connection in it"
                 ));
             }
         }

@@ -1,5 +1,4 @@
-//! What rules are judged by: everything that they need of one account, and
-//! what of it is missing.
+//! The evidence for rules: what they need of one account, and its gaps.
 
 use std::collections::HashMap;
 
@@ -9,17 +8,17 @@ use crate::audit::{Basis, ConnectionRow};
 use crate::domain::{AccountId, Change, ConnectionArn, Region, RunRecord, Timestamp};
 use crate::table::keys;
 
-/// The time that is judged.
+/// The time to evaluate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
-    /// It is now: connections are as their snapshots say.
+    /// Now: connections as in their snapshots.
     Now(Timestamp),
-    /// Connections are as the changes recorded by then leave them.
+    /// An earlier time: connections as the changes observed by then leave them.
     AsOf(Timestamp),
 }
 
 impl Moment {
-    /// The time.
+    /// Returns the time.
     pub fn at(self) -> Timestamp {
         match self {
             Self::Now(at) | Self::AsOf(at) => at,
@@ -27,7 +26,7 @@ impl Moment {
     }
 }
 
-/// The key of a record that shows something.
+/// The key of a record in the table.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct RecordKey {
     /// Its partition key.
@@ -37,7 +36,7 @@ pub struct RecordKey {
 }
 
 impl RecordKey {
-    /// A snapshot's.
+    /// The key of a snapshot.
     pub fn snapshot(account: &AccountId, arn: &ConnectionArn) -> Self {
         Self {
             pk: keys::account_pk(account),
@@ -45,7 +44,7 @@ impl RecordKey {
         }
     }
 
-    /// A change's.
+    /// The key of a change.
     pub fn change(account: &AccountId, arn: &ConnectionArn, version: u32) -> Self {
         Self {
             pk: keys::changes_pk(account, arn),
@@ -53,7 +52,7 @@ impl RecordKey {
         }
     }
 
-    /// A run's.
+    /// The key of a run.
     pub fn run(account: &AccountId, sequence: u64) -> Self {
         Self {
             pk: keys::runs_pk(account),
@@ -62,69 +61,68 @@ impl RecordKey {
     }
 }
 
-/// Something that is not known of an account.
+/// A gap in the evidence of an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EvidenceGap {
-    /// What it is.
-    pub what: GapKind,
-    /// What it is, in a line.
+    /// What is missing.
+    pub kind: GapKind,
+    /// What is missing, in a line.
     pub message: String,
-    /// The records that show that, or that can't be read.
+    /// The records that show the gap, or that can't be read.
     pub evidence: Vec<RecordKey>,
 }
 
-/// What may be missing.
+/// The kinds of gaps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GapKind {
-    /// Everything: no run of the account had ended.
+    /// Everything: no run of the account finished.
     Record,
-    /// What the answer rests on: the runs can't be read.
+    /// The basis: runs can't be read.
     Basis,
-    /// A complete run: what is not listed may be there.
+    /// A complete run: connections may be missing.
     CompleteRun,
-    /// What this region lists.
+    /// The listing of this region.
     Region(Region),
-    /// What a run had still to write.
+    /// Writes that a run did not complete.
     Writes,
     /// Deletions that a run held back.
     Deletions,
-    /// Connections that can't be read.
+    /// Connections: snapshots or changes can't be read.
     Connections,
-    /// Changes that can't be read.
+    /// Changes: some can't be read.
     Changes,
-    /// Runs that can't be read.
+    /// Runs: some can't be read.
     Runs,
 }
 
-/// What is known of an account, as far as the rules need it.
+/// The evidence of an account that the rules need.
 #[derive(Debug, Clone)]
 pub struct Evidence {
     /// The account.
     pub account: AccountId,
-    /// The time that is judged.
+    /// The time to evaluate.
     pub moment: Moment,
-    /// What it rests on. None if that can't be read.
+    /// The runs that it is based on; `None` if they can't be read.
     pub basis: Option<Basis>,
-    /// Its connections, those that are gone too, by ARN.
+    /// The connections by ARN, including deleted ones.
     pub connections: Vec<ConnectionRow>,
-    /// Their changes since the longest span of a rule that is about changes,
-    /// each connection's first one first.
+    /// The changes since the earliest time that a rule needs, oldest first.
     pub changes: HashMap<ConnectionArn, Vec<Change>>,
-    /// Its runs in the longest span of a rule that needs them, but those that
-    /// did not write all that they saw.
+    /// The runs since the earliest time that a rule needs, without those that did
+    /// not write everything.
     pub runs: Vec<RunRecord>,
-    /// A run in that span that received a page, if there is one.
-    pub saw_something: Option<u64>,
-    /// The regions that list each connection now. Only with runs.
+    /// One of all these runs that received a page.
+    pub run_with_page: Option<u64>,
+    /// The regions that list each connection now. Read together with the runs.
     pub listed_in: HashMap<ConnectionArn, Vec<Region>>,
-    /// When its first run began that shows what was not there.
+    /// The start of the first run that shows absence.
     pub begins_at: Option<Timestamp>,
-    /// What is not known.
-    pub missing: Vec<EvidenceGap>,
+    /// The gaps.
+    pub gaps: Vec<EvidenceGap>,
 }
 
 impl Evidence {
-    /// The records that show a connection as it is judged.
+    /// Returns the keys of the records that show a connection at that time.
     pub fn keys_of(&self, row: &ConnectionRow) -> Vec<RecordKey> {
         let change = RecordKey::change(&self.account, &row.connection_arn, row.version);
         match self.moment {
@@ -142,7 +140,7 @@ impl Evidence {
         Some(RecordKey::run(&self.account, last.sequence))
     }
 
-    /// The connection with this ARN.
+    /// Returns the connection with this ARN.
     pub fn connection(&self, arn: &ConnectionArn) -> Option<&ConnectionRow> {
         let found = self
             .connections
@@ -150,21 +148,21 @@ impl Evidence {
         found.ok().and_then(|at| self.connections.get(at))
     }
 
-    /// A connection's changes, as far as they were needed.
+    /// Returns the changes of a connection that were read.
     pub fn changes_of(&self, row: &ConnectionRow) -> &[Change] {
         let changes = self.changes.get(&row.connection_arn);
         changes.map_or(&[], Vec::as_slice)
     }
 
-    /// Whether the runs that the answer rests on asked this region.
-    pub fn asked(&self, region: &Region) -> bool {
+    /// Returns true if the runs that the evidence is based on listed this region.
+    pub fn was_listed(&self, region: &Region) -> bool {
         let basis = self.basis.as_ref();
         let runs = basis.map(|basis| [&basis.last_run, &basis.last_complete_run]);
         let mut runs = runs.into_iter().flatten().flatten();
         runs.any(|run| run.regions.contains(region))
     }
 
-    /// Whether this region was asked and did not answer to the end.
+    /// Returns true if the last listing of this region is not complete.
     pub fn not_observed(&self, region: &Region) -> bool {
         let basis = self.basis.as_ref();
         let mut regions = basis.into_iter().flat_map(|basis| &basis.not_observed);

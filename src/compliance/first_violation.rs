@@ -1,5 +1,5 @@
-//! Since when a connection breaks a rule by what it is: its changes tell.
-//! They are read only of what was found, if there was more than one.
+//! Finds since when the attributes of a connection violate a rule, from its
+//! changes. These are read only for findings, and only if there is more than one.
 
 use super::check::AccountResult;
 use super::evaluation::Evaluation;
@@ -10,11 +10,11 @@ use crate::domain::Change;
 use crate::table::TableError;
 
 impl Audit {
-    /// Completes findings that don't say since when.
+    /// Sets `since` of findings that lack it.
     ///
     /// # Errors
-    /// [`AuditError`] if the table can't be read. Changes that can't be leave
-    /// it unsaid.
+    /// [`AuditError`] if the table can't be read. A finding with unreadable
+    /// changes stays without.
     pub(crate) async fn fill_since(
         &self,
         kind: &dyn ConnectionKind,
@@ -24,8 +24,8 @@ impl Audit {
         if kind.aspect() != Aspect::Attributes {
             return Ok(());
         }
-        let unsaid = result.findings.iter_mut();
-        for finding in unsaid.filter(|finding| finding.since.is_none()) {
+        let findings = result.findings.iter_mut();
+        for finding in findings.filter(|finding| finding.since.is_none()) {
             let arn = finding.connection_arn.as_ref();
             let Some(row) = arn.and_then(|arn| evidence.connection(arn)) else {
                 continue;
@@ -39,7 +39,7 @@ impl Audit {
                 Err(TableError::CorruptItem(_)) => continue,
                 Err(failed @ TableError::Call { .. }) => return Err(failed.into()),
             };
-            if let Some(change) = began(kind, row, &changes, evidence) {
+            if let Some(change) = first_violation(kind, row, &changes, evidence) {
                 finding.since = Some(change.observed_at);
                 let key = RecordKey::change(&change.account, &change.arn, change.version);
                 finding.evidence.push(key);
@@ -51,19 +51,19 @@ impl Audit {
     }
 }
 
-/// The change from which on a connection broke the rule without a break.
-fn began<'a>(
+/// Returns the change since which a connection violates the rule continuously.
+fn first_violation<'a>(
     kind: &dyn ConnectionKind,
     row: &ConnectionRow,
     changes: &'a [Change],
     evidence: &Evidence,
 ) -> Option<&'a Change> {
-    let known = changes.iter().rev();
-    let known = known.skip_while(|change| change.version > row.version);
-    let breaks = |change: &&Change| {
+    let newest_first = changes.iter().rev();
+    let known = newest_first.skip_while(|change| change.version > row.version);
+    let violates = |change: &&Change| {
         let then = change.after.as_ref().map(|after| row.with(after.clone()));
         let evaluation = then.map(|then| kind.evaluate(&then, evidence));
         matches!(evaluation, Some(Evaluation::NonCompliant(_)))
     };
-    known.take_while(breaks).last()
+    known.take_while(violates).last()
 }

@@ -1,5 +1,5 @@
-//! Gathering what rules are judged by, by keys and by the index by time: no
-//! more than the rules need.
+//! Gathers the evidence for rules, by keys and by the time index: no more than
+//! the rules need.
 
 use std::collections::HashMap;
 
@@ -12,12 +12,12 @@ use crate::domain::{AccountId, RunRecord, Snapshot, Timestamp};
 use crate::table::{CorruptItem, TableError, keys};
 
 impl Audit {
-    /// What these rules need of an account. Rules that are not about it need
-    /// nothing.
+    /// Returns the evidence of an account for those of the rules that have it in
+    /// their scope.
     ///
     /// # Errors
-    /// [`AuditError`] if the table can't be read; items in it that can't be
-    /// are told as missing.
+    /// [`AuditError`] if the table can't be read. Single unreadable items are
+    /// gaps instead.
     pub async fn evidence(
         &self,
         account: &AccountId,
@@ -33,10 +33,10 @@ impl Audit {
             connections: Vec::new(),
             changes: HashMap::new(),
             runs: Vec::new(),
-            saw_something: None,
+            run_with_page: None,
             listed_in: HashMap::new(),
             begins_at: None,
-            missing: Vec::new(),
+            gaps: Vec::new(),
         };
         if kinds.is_empty() || !self.read_basis(&mut evidence).await? {
             return Ok(evidence);
@@ -66,20 +66,20 @@ impl Audit {
         Ok(evidence)
     }
 
-    /// Whether there is anything to go on with.
+    /// Reads the basis. Returns false if nothing is recorded.
     async fn read_basis(&self, evidence: &mut Evidence) -> Result<bool, AuditError> {
         let at = evidence.moment.at();
         match self.basis(&evidence.account, at).await {
             Ok(basis) => {
                 let recorded = basis.last_run.is_some();
                 if !recorded {
-                    let message = format!("no run of it had ended by {at}");
+                    let message = format!("no run finished by {at}");
                     evidence.add_gap(GapKind::Record, message, Vec::new());
                 } else if !basis.is_evidence() {
                     let last = basis.last_run.iter().map(|run| run.sequence);
                     let keys = last.map(|n| RecordKey::run(&evidence.account, n)).collect();
                     let message =
-                        format!("no complete run had ended by {at}: more may have been there");
+                        format!("no complete run finished by {at}: connections may be missing");
                     evidence.add_gap(GapKind::CompleteRun, message, keys);
                 }
                 evidence.basis = Some(basis);
@@ -93,7 +93,7 @@ impl Audit {
         }
     }
 
-    /// What the runs since the last complete one did not observe or write.
+    /// Adds what the runs since the last complete one did not observe or write.
     async fn read_failures(&self, evidence: &mut Evidence) -> Result<(), AuditError> {
         let Some(basis) = evidence.basis.take() else {
             return Ok(());
@@ -127,18 +127,18 @@ impl Audit {
                 "{} was not observed{by}: {}",
                 missing.region, missing.message
             );
-            evidence.lacks_run(GapKind::Region(missing.region.clone()), message, keys);
+            evidence.add_run_gap(GapKind::Region(missing.region.clone()), message, keys);
         }
-        // What a later run did, it did for all of them but for these.
+        // A later run made up for everything else.
         if let Some(run) = since.iter().find(|run| run.unwritten > 0) {
             let (n, sequence) = (run.unwritten, run.sequence);
-            let message = format!("run {sequence} left {n} of its writes undone");
-            evidence.lacks_run(GapKind::Writes, message, vec![sequence]);
+            let message = format!("run {sequence} did not complete {n} of its writes");
+            evidence.add_run_gap(GapKind::Writes, message, vec![sequence]);
         }
         if let Some(run) = since.iter().find(|run| run.tombstones_held_back > 0) {
             let (n, sequence) = (run.tombstones_held_back, run.sequence);
-            let message = format!("run {sequence} held {n} deletions back");
-            evidence.lacks_run(GapKind::Deletions, message, vec![sequence]);
+            let message = format!("run {sequence} held back {n} deletions");
+            evidence.add_run_gap(GapKind::Deletions, message, vec![sequence]);
         }
         evidence.basis = Some(basis);
         Ok(())
@@ -194,7 +194,7 @@ impl Audit {
             .collect()
             .await;
         for change in evidence.unless_unreadable(GapKind::Changes, changes)? {
-            // What was being observed at the time was not known yet.
+            // An observation that had not ended was not known yet.
             if change.observed_until <= at {
                 let changes = evidence.changes.entry(change.arn.clone()).or_default();
                 changes.push(change);
@@ -219,7 +219,8 @@ impl Audit {
         Ok(())
     }
 
-    /// The runs, and which regions list a connection: the changes don't say.
+    /// Reads the runs, and which regions list each connection, which the changes
+    /// do not have.
     async fn read_runs(&self, evidence: &mut Evidence, since: Timestamp) -> Result<(), AuditError> {
         let at = evidence.moment.at();
         let runs = {
@@ -230,7 +231,7 @@ impl Audit {
             Ok(mut runs) => {
                 runs.retain(|run| run.finished_at <= at);
                 let got_a_page = |run: &&RunRecord| run.listings.iter().any(|l| l.pages > 0);
-                evidence.saw_something = runs.iter().find(got_a_page).map(|run| run.sequence);
+                evidence.run_with_page = runs.iter().find(got_a_page).map(|run| run.sequence);
                 runs.retain(|run| run.unwritten == 0 && run.tombstones_held_back == 0);
                 evidence.runs = runs;
             }
@@ -247,43 +248,46 @@ impl Audit {
 }
 
 impl Evidence {
-    fn add_gap(&mut self, what: GapKind, message: String, evidence: Vec<RecordKey>) {
-        self.missing.push(EvidenceGap {
-            what,
+    fn add_gap(&mut self, kind: GapKind, message: String, evidence: Vec<RecordKey>) {
+        self.gaps.push(EvidenceGap {
+            kind,
             message,
             evidence,
         });
     }
 
-    fn lacks_run(&mut self, what: GapKind, message: String, runs: Vec<u64>) {
+    fn add_run_gap(&mut self, kind: GapKind, message: String, runs: Vec<u64>) {
         let keys = runs.into_iter().map(|n| RecordKey::run(&self.account, n));
         let keys = keys.collect();
-        self.add_gap(what, message, keys);
+        self.add_gap(kind, message, keys);
     }
 
-    /// What was read; nothing, and that it is missing, if an item is corrupt.
+    /// Returns what was read, or the default and a gap if an item is corrupt.
     fn unless_unreadable<T: Default>(
         &mut self,
-        what: GapKind,
+        kind: GapKind,
         read: Result<T, TableError>,
     ) -> Result<T, AuditError> {
         match read {
             Ok(read) => Ok(read),
             Err(error) => {
                 let (message, keys) = unreadable(&self.account, error.into())?;
-                self.add_gap(what, message, keys);
+                self.add_gap(kind, message, keys);
                 Ok(T::default())
             }
         }
     }
 }
 
-/// The end of a half-open span that has `at` in it.
+/// Returns the end of a half-open range that includes `at`.
 fn just_after(at: Timestamp) -> Timestamp {
     Timestamp::from_millis(at.millis().saturating_add(1))
 }
 
-/// What can't be read, if that is a record and not the table.
+/// Returns the message and the keys for unreadable records.
+///
+/// # Errors
+/// `error` itself if the table can't be read.
 fn unreadable(
     account: &AccountId,
     error: AuditError,

@@ -131,7 +131,7 @@ impl Parameters {
         ];
         for (key, span) in left {
             if let Some(span) = span {
-                let problem = format!("kind {:?} has no {key}; should be without", kind.as_ref());
+                let problem = format!("`{key}` is not a parameter of kind {:?}", kind.as_ref());
                 return Err(RuleFileError::new(span.start, problem));
             }
         }
@@ -140,7 +140,7 @@ impl Parameters {
 
     fn missing(&self, key: &str, example: &str) -> RuleFileError {
         let problem = format!(
-            "kind {:?} needs {key}; should have one such as {example}",
+            "kind {:?} requires {key}, such as {example}",
             self.kind.as_ref()
         );
         RuleFileError::new(self.at, problem)
@@ -172,7 +172,7 @@ pub(crate) fn parsed_set<T: Ord, E: fmt::Display>(
 /// Refuses an empty list: it would allow nothing, or apply to nothing.
 pub(crate) fn require_entry(key: &str, given: &Texts) -> Result<(), RuleFileError> {
     if given.as_ref().is_empty() {
-        let problem = format!("{key}: is empty; should have something on it");
+        let problem = format!("{key}: is empty; expected at least one value");
         return Err(RuleFileError::new(given.span().start, problem));
     }
     Ok(())
@@ -181,7 +181,7 @@ pub(crate) fn require_entry(key: &str, given: &Texts) -> Result<(), RuleFileErro
 /// Returns the text, which must not be blank.
 pub(crate) fn require_text(text: &str, what: &str) -> Result<Box<str>, String> {
     if text.trim().is_empty() {
-        return Err(format!("is empty; should be {what}"));
+        return Err(format!("is empty; expected {what}"));
     }
     Ok(text.into())
 }
@@ -189,7 +189,7 @@ pub(crate) fn require_text(text: &str, what: &str) -> Result<Box<str>, String> {
 /// Parses a provider in any case; a known one comes as the service writes it.
 pub(crate) fn parse_provider(text: &str) -> Result<ProviderType, String> {
     if text.is_empty() {
-        return Err("is empty; should be a provider such as GitHub".to_owned());
+        return Err("is empty; expected a provider such as GitHub".to_owned());
     }
     let known = ProviderType::KNOWN
         .into_iter()

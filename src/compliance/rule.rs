@@ -1,5 +1,5 @@
-//! Compliance rules: what is demanded, and of which connections. Pure; `check`
-//! judges by them.
+//! A compliance rule: a requirement, its scope and its exceptions. Pure; `check`
+//! evaluates them.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -16,27 +16,27 @@ use crate::domain::{AccountId, Attributes, ConnectionArn, ProviderType, Region};
 /// A rule.
 #[derive(Debug, Clone, Serialize)]
 pub struct Rule {
-    /// Its id: no other rule of the same check has it.
+    /// The id, unique in a check.
     pub id: RuleId,
-    /// How bad it is if the rule is broken.
+    /// How bad a violation is.
     pub severity: Severity,
-    /// What it demands, in a few words.
+    /// The requirement in a few words.
     pub title: String,
     /// The controls that it supports.
     pub controls: Vec<Control>,
-    /// What to do if it is broken.
+    /// What to do about a violation.
     pub remediation: Option<String>,
-    /// What it demands.
+    /// What it requires.
     #[serde(rename = "demand")]
     pub requirement: Requirement,
-    /// Of what it demands that.
+    /// What it applies to.
     pub scope: Scope,
-    /// Connections that may break it.
+    /// The connections that it is waived for.
     pub except: Vec<Exception>,
 }
 
 identifier!(
-    /// A rule's id, by which reports name it.
+    /// The id of a rule, by which reports name it.
     RuleId,
     "a rule id: 1 to 64 of a-z, A-Z, 0-9, '.', '_' and '-', such as pending-too-long",
     |text| {
@@ -50,14 +50,14 @@ identifier!(
 pub struct Control {
     /// The standard: `NIST 800-53`.
     pub standard: Box<str>,
-    /// What the standard calls the control: `CM-8`.
+    /// The control: `CM-8`.
     pub control: Box<str>,
 }
 
 impl FromStr for Control {
     type Err = ParseError;
 
-    /// The last word is the control; what stands before it, the standard.
+    /// Parses a standard and, as the last word, its control.
     fn from_str(text: &str) -> Result<Self, ParseError> {
         match text.trim().rsplit_once(' ') {
             Some((standard, control)) => Ok(Self {
@@ -84,55 +84,55 @@ impl Serialize for Control {
     }
 }
 
-/// Of what something is demanded. What is not given does not restrict.
+/// What a rule applies to. A missing field does not restrict it.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Scope {
-    /// Only of what was listed for these accounts.
+    /// Only these inventoried accounts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accounts: Option<BTreeSet<AccountId>>,
-    /// Only of connections that live in these regions.
+    /// Only connections with these regions in their ARN.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub regions: Option<BTreeSet<Region>>,
-    /// Only of connections of these providers.
+    /// Only connections with these providers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub providers: Option<BTreeSet<ProviderType>>,
-    /// Only of connections with such a name.
+    /// Only connections with a matching name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub names: Option<Pattern>,
 }
 
-/// Whether a rule is about a connection.
+/// Whether a connection is in the scope of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InScope {
-    /// It is.
+    /// It is in scope.
     Yes,
-    /// It is not.
+    /// It is not in scope.
     No,
-    /// What would tell was not reported: the name of a field.
+    /// This field decides, and is missing.
     Unknown(&'static str),
 }
 
 impl Scope {
-    /// Whether it has this account.
+    /// Returns true if it includes this account.
     pub fn has_account(&self, account: &AccountId) -> bool {
         self.accounts.as_ref().is_none_or(|a| a.contains(account))
     }
 
-    /// Whether it has this region.
+    /// Returns true if it includes this region.
     pub fn has_region(&self, region: &str) -> bool {
         let mut regions = self.regions.iter().flatten();
         self.regions.is_none() || regions.any(|r| r.as_str() == region)
     }
 
-    /// Whether it has this connection of an account that it has.
-    pub fn has_connection(&self, arn: &ConnectionArn, told: &Attributes) -> InScope {
+    /// Returns whether it includes a connection of an included account.
+    pub fn has_connection(&self, arn: &ConnectionArn, attributes: &Attributes) -> InScope {
         let provider = self.providers.as_ref().map(|providers| {
-            let told = told.provider_type.as_ref();
-            ("provider", told.map(|told| providers.contains(told)))
+            let provider = attributes.provider_type.as_ref();
+            ("provider", provider.map(|p| providers.contains(p)))
         });
         let name = self.names.as_ref().map(|names| {
-            let told = told.connection_name.as_deref();
-            ("name", told.map(|told| names.matches(told)))
+            let name = attributes.connection_name.as_deref();
+            ("name", name.map(|name| names.matches(name)))
         });
         let mut unknown = None;
         for (field, has) in provider.into_iter().chain(name) {
@@ -150,19 +150,19 @@ impl Scope {
     }
 }
 
-/// A connection that may break a rule.
+/// A connection that a rule is waived for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Exception {
-    /// Its ARN, or the name of every connection that is meant. A name is its
-    /// maker's choice, an ARN is not.
+    /// Its ARN, or a name. Whoever creates a connection chooses its name, but not
+    /// its ARN.
     pub connection: Box<str>,
-    /// Why it may.
+    /// Why it is waived.
     pub reason: Box<str>,
 }
 
 impl Exception {
-    /// Whether it means this connection.
-    pub fn means(&self, arn: &ConnectionArn, name: Option<&str>) -> bool {
+    /// Returns true if it names this connection.
+    pub fn names(&self, arn: &ConnectionArn, name: Option<&str>) -> bool {
         *self.connection == *arn.as_str() || name == Some(&*self.connection)
     }
 }

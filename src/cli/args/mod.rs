@@ -78,11 +78,11 @@ pub(crate) fn parse_when(text: &str) -> Result<Timestamp, String> {
     time::parse(text, SystemClock.now())
 }
 
-/// A span of time in milliseconds, longer than none.
+/// Parses a duration longer than zero, in milliseconds.
 pub(crate) fn parse_every(text: &str) -> Result<i64, String> {
     duration::parse_millis(text)
         .filter(|every| *every > 0)
-        .ok_or_else(|| format!("{text:?} is not a span of time such as 1h, 15m or 1d"))
+        .ok_or_else(|| format!("{text:?} is not a duration such as 1h, 15m or 1d"))
 }
 
 /// The help of an option that filters by kind of change.

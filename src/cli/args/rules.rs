@@ -1,5 +1,4 @@
-//! Rules as options of the command line, each with the id, the severity and
-//! the controls that are usual for its kind.
+//! Rules as options, each with the default severity and controls of its kind.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -17,7 +16,7 @@ use crate::compliance::rule::{Rule, RuleId, Scope};
 use crate::domain::Duration;
 use crate::domain::ProviderType;
 
-/// Rules, one an option.
+/// Rules, one per option.
 #[derive(Debug, Default, ClapArgs)]
 #[command(next_help_heading = "Rules")]
 pub(crate) struct RuleFlags {
@@ -26,7 +25,7 @@ pub(crate) struct RuleFlags {
 }
 
 impl RuleFlags {
-    /// The rules of the file and of the options, or the default ones.
+    /// Returns the rules of the file and the options, or the default rules.
     pub(crate) fn with_file(&self, file: Option<&Path>) -> Result<Vec<Rule>, CliError> {
         let mut rules = match file {
             Some(path) => rules_file::read(path)?,
@@ -36,7 +35,7 @@ impl RuleFlags {
         for rule in self.rules()? {
             if ids.contains(rule.id.as_str()) {
                 return Err(CliError::Usage(format!(
-                    "--{} and a rule of the file have the same id; give the one in the file another",
+                    "--{} has the same id as a rule in the file; rename the rule in the file",
                     rule.id
                 )));
             }
@@ -48,7 +47,7 @@ impl RuleFlags {
         Ok(rules)
     }
 
-    /// The values of these options, and those that `rules` are restricted to.
+    /// Returns the providers that these options and the scopes of `rules` name.
     pub(crate) fn asked(&self, rules: &[Rule]) -> Asked {
         let requirements = self.kinds.requirements().into_iter();
         let allowed = requirements.filter_map(|(_, requirement)| match requirement {
@@ -59,7 +58,7 @@ impl RuleFlags {
         Asked::of_rules(rules, &allowed)
     }
 
-    /// The rules that were given.
+    /// Returns the rules of the options.
     fn rules(&self) -> Result<Vec<Rule>, CliError> {
         let requirements = self.kinds.requirements().into_iter();
         requirements
@@ -68,8 +67,8 @@ impl RuleFlags {
     }
 }
 
-/// What is judged by if nothing is said: what breaks silently, and whether
-/// anybody looks. The help of `check` says the same.
+/// The default rules: what fails silently, and whether runs still happen. The
+/// help of `check` lists them.
 fn default_rules() -> Result<Vec<Rule>, CliError> {
     let span = |text: &str| text.parse::<Duration>().map_err(CliError::failure);
     let rules: [(&str, Requirement); 5] = [

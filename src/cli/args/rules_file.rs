@@ -1,5 +1,5 @@
-//! Rule files: TOML, checked to the last key. A mistake is told with its line
-//! and what would be right.
+//! Rule files in TOML, checked to the last key. Errors name the line and what
+//! is expected.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -27,19 +27,19 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Rule>, CliError> {
     of_text(&shown.to_string(), &text).map_err(CliError::Usage)
 }
 
-/// Reads the rules of a text; a mistake is told as one of the file `shown`.
+/// Parses rules. Errors name `shown` as the file.
 pub(crate) fn of_text(shown: &str, text: &str) -> Result<Vec<Rule>, String> {
-    rules(text).map_err(|mistake| {
-        let told = match mistake.at {
-            Some(at) => format!("{shown}:{}: {}", line_of(text, at), mistake.problem),
-            None => format!("{shown}: {}", mistake.problem),
+    rules(text).map_err(|error| {
+        let message = match error.at {
+            Some(at) => format!("{shown}:{}: {}", line_of(text, at), error.problem),
+            None => format!("{shown}: {}", error.problem),
         };
-        cut(&one_line(&told), MISTAKE).into_owned()
+        cut(&one_line(&message), MAX_ERROR_BYTES).into_owned()
     })
 }
 
-/// Bytes of a mistake that are told: lines of a file can have any length.
-const MISTAKE: usize = 1000;
+/// Lines of a file can have any length, so errors that quote them are cut.
+const MAX_ERROR_BYTES: usize = 1000;
 
 fn line_of(text: &str, at: usize) -> usize {
     let before = text.as_bytes().iter().take(at);
@@ -53,7 +53,7 @@ struct File {
     rule: Vec<Spanned<RuleTable>>,
 }
 
-/// A rule as it stands in the file: every parameter that some kind has.
+/// A rule in the file, with the parameters of all kinds.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RuleTable {
@@ -91,11 +91,11 @@ struct ExceptionTable {
 }
 
 fn rules(text: &str) -> Result<Vec<Rule>, RuleFileError> {
-    let file: File = toml::from_str(text).map_err(|error| not_a_rule_file(text, &error))?;
+    let file: File = toml::from_str(text).map_err(|error| parser_error(text, &error))?;
     if file.rule.is_empty() {
         return Err(RuleFileError {
             at: None,
-            problem: "has no rule; should have a [[rule]] or more".to_owned(),
+            problem: "has no rules; expected at least one [[rule]]".to_owned(),
         });
     }
     let mut seen = BTreeSet::new();
@@ -104,10 +104,7 @@ fn rules(text: &str) -> Result<Vec<Rule>, RuleFileError> {
         let at = table.as_ref().id.span().start;
         let rule = rule(table)?;
         if !seen.insert(rule.id.clone()) {
-            let problem = format!(
-                "id {:?} is that of an earlier rule; should be another one",
-                rule.id.as_str()
-            );
+            let problem = format!("id {:?} is used by an earlier rule", rule.id.as_str());
             return Err(RuleFileError::new(at, problem));
         }
         rules.push(rule);
@@ -115,8 +112,9 @@ fn rules(text: &str) -> Result<Vec<Rule>, RuleFileError> {
     Ok(rules)
 }
 
-/// The parser does not always name the key that it is about: its line does.
-fn not_a_rule_file(text: &str, error: &toml::de::Error) -> RuleFileError {
+/// Converts an error of the parser. It does not always name the key, so the
+/// line is quoted.
+fn parser_error(text: &str, error: &toml::de::Error) -> RuleFileError {
     let at = error.span().map(|span| span.start);
     let line = at.and_then(|at| text.lines().nth(line_of(text, at) - 1));
     let message = error.message();
@@ -150,13 +148,14 @@ fn rule(table: Spanned<RuleTable>) -> Result<Rule, RuleFileError> {
     };
     let narrower = scope.regions.is_some() || scope.providers.is_some() || scope.names.is_some();
     if requirement.is_about_accounts() && narrower {
-        let problem = format!("scope: kind {kind:?} is about accounts; should have accounts alone");
+        let problem =
+            format!("scope: kind {kind:?} is evaluated for accounts; expected only accounts");
         return Err(RuleFileError::new(scope_at, problem));
     }
     if requirement.is_about_accounts()
         && let Some(except) = table.except.first()
     {
-        let problem = format!("except: kind {kind:?} is about accounts, not connections");
+        let problem = format!("except: kind {kind:?} is evaluated for accounts, not connections");
         return Err(RuleFileError::new(except.span().start, problem));
     }
     let except = table.except.into_iter().map(exception);
@@ -192,15 +191,14 @@ fn exception(table: Spanned<ExceptionTable>) -> Result<Exception, RuleFileError>
         RuleFileError::new(at, format!("connection: {problem}"))
     };
     require_text(connection, "a connection's ARN or name").map_err(wrong)?;
-    // One with a slip in it would except nothing.
+    // An ARN with a typing error would waive nothing.
     if connection.starts_with("arn:") {
         let arn: Result<ConnectionArn, _> = connection.parse();
         arn.map_err(|malformed| wrong(malformed.to_string()))?;
     }
-    let reason =
-        require_text(table.reason.as_ref(), "why it may break the rule").map_err(|problem| {
-            RuleFileError::new(table.reason.span().start, format!("reason: {problem}"))
-        })?;
+    let reason = require_text(table.reason.as_ref(), "why the rule is waived for it").map_err(
+        |problem| RuleFileError::new(table.reason.span().start, format!("reason: {problem}")),
+    )?;
     Ok(Exception {
         connection: connection.as_str().into(),
         reason,

@@ -70,7 +70,7 @@ impl AccountKind for Account {
             return Evaluation::Compliant;
         }
         Evaluation::NonCompliant(Violation {
-            message: format!("account {account} is recorded and not on the list"),
+            message: format!("account {account} is recorded but not allowed"),
             since: None,
             evidence: evidence.last_run_key().into_iter().collect(),
         })

@@ -1,4 +1,4 @@
-//! No connection was deleted lately.
+//! No connection was deleted recently.
 
 use std::fmt;
 
@@ -25,8 +25,8 @@ pub struct Deleted {
 #[derive(Debug, Default, clap::Args)]
 #[group(skip)]
 pub(crate) struct Flags {
-    /// No connection was deleted (no longer listed) in this span
-    #[arg(long, value_name = "SPAN")]
+    /// No connection was deleted (no longer listed) within this duration
+    #[arg(long, value_name = "DURATION")]
     deleted_within: Option<Duration>,
 }
 
@@ -88,11 +88,11 @@ impl ConnectionKind for Deleted {
             .map(|seen| format!(", last seen at {seen}"));
         let again = match row.deleted_at {
             Some(_) => "",
-            None => ", and is there again",
+            None => "; present again",
         };
         Evaluation::NonCompliant(Violation {
             message: format!(
-                "was no longer listed at {at}{}{again}: within {within}",
+                "no longer listed at {at}{}, within {within}{again}",
                 seen.unwrap_or_default()
             ),
             since: Some(at),

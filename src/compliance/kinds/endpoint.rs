@@ -81,7 +81,7 @@ impl ConnectionKind for Endpoint {
             if self.allowed.contains(endpoint) {
                 return Evaluation::Compliant;
             }
-            let message = format!("endpoint {endpoint:?} is not on the list");
+            let message = format!("endpoint {endpoint:?} is not allowed");
             return Evaluation::violating_value(row, message);
         }
         match provider(row) {
@@ -98,10 +98,10 @@ impl ConnectionKind for Endpoint {
                 provider @ (ProviderType::GitHubEnterpriseCloudDataResidency
                 | ProviderType::Other(_)),
             ) => Evaluation::insufficient(format!(
-                "no endpoint is reported, and provider {:?} may have one",
+                "endpoint is missing, and provider {:?} may have one",
                 provider.as_str()
             )),
-            None => Evaluation::insufficient("neither endpoint nor provider is reported"),
+            None => Evaluation::insufficient("endpoint and provider are missing"),
         }
     }
 }

@@ -29,7 +29,7 @@ pub(crate) struct Flags {
     #[arg(long)]
     in_error: bool,
     /// No connection is in ERROR for longer than this
-    #[arg(long, value_name = "SPAN")]
+    #[arg(long, value_name = "DURATION")]
     in_error_longer_than: Option<Duration>,
 }
 
@@ -61,7 +61,7 @@ impl Kind for Error {
             controls: &[control::CM_8, control::CC7_2],
             remediation: Some(
                 "AWS's guides differ: one says that a connection in ERROR can't be recovered, \
-                 another that AWS retries it. If it stays in ERROR, make a new one, and see what \
+                 another that AWS retries it. If it stays in ERROR, create a new one, and check what \
                  uses the old one before deleting it.",
             ),
         }

@@ -25,7 +25,7 @@ pub struct Host {
 #[derive(Debug, Default, clap::Args)]
 #[group(skip)]
 pub(crate) struct Flags {
-    /// Each connection with a host goes through one of these
+    /// Each connection with a host uses one of these
     #[arg(long, value_name = "ARNS", value_delimiter = ',')]
     allow_host: Vec<String>,
 }
@@ -80,7 +80,7 @@ impl ConnectionKind for Host {
             if self.allowed.contains(host) {
                 return Evaluation::Compliant;
             }
-            let message = format!("host {host:?} is not on the list");
+            let message = format!("host {host:?} is not allowed");
             return Evaluation::violating_value(row, message);
         }
         match provider(row) {
@@ -96,10 +96,10 @@ impl ConnectionKind for Host {
                 | ProviderType::GitLabSelfManaged
                 | ProviderType::Other(_)),
             ) => Evaluation::insufficient(format!(
-                "no host is reported, and provider {:?} may have one",
+                "host is missing, and provider {:?} may have one",
                 provider.as_str()
             )),
-            None => Evaluation::insufficient("neither host nor provider is reported"),
+            None => Evaluation::insufficient("host and provider are missing"),
         }
     }
 }
@@ -107,7 +107,7 @@ impl ConnectionKind for Host {
 impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.allowed.is_empty() {
-            return f.write_str("no connection goes through a host");
+            return f.write_str("no connection uses a host");
         }
         let allowed = one_of(&self.allowed);
         write!(f, "each connection's host, if any, is {allowed}")

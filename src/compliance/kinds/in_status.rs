@@ -26,7 +26,7 @@ pub(super) fn changes_needed(
     }
 }
 
-/// Evaluates whether a connection is in `unwanted` (for longer than that).
+/// Evaluates whether a connection is in `unwanted`, or is for too long.
 pub(super) fn evaluate_status(
     row: &ConnectionRow,
     unwanted: &ConnectionStatus,
@@ -35,33 +35,31 @@ pub(super) fn evaluate_status(
 ) -> Evaluation {
     let at = evidence.moment.at();
     match status(row) {
-        None => return Evaluation::insufficient("no status is reported"),
+        None => return Evaluation::insufficient("status is missing"),
         Some(status) if status != unwanted => return Evaluation::Compliant,
         Some(_) => {}
     }
     let since = row.status_since;
     let Some(limit) = longer_than else {
-        let message = format!("is in {unwanted} since {since}");
+        let message = format!("in {unwanted} since {since}");
         return Evaluation::violation_since(since, message);
     };
     if limit.is_over(since, at) {
-        let message = format!("is {unwanted} since {since}: for longer than {limit}");
+        let message = format!("{unwanted} since {since}, longer than {limit}");
         return Evaluation::violation_since(since, message);
     }
     // It may have been in the status before it was first observed in it.
     let began = |change: &&Change| change.kind.starts_status() && change.observed_at == since;
     let Some(change) = evidence.changes_of(row).iter().rev().find(began) else {
-        return Evaluation::insufficient(format!(
-            "is {unwanted}, and the change that says since when can't be read"
-        ));
+        return Evaluation::insufficient(format!("{unwanted}, but the change to it can't be read"));
     };
     match change.previously_seen_at {
         Some(earlier) if !limit.is_over(earlier, at) => Evaluation::Compliant,
         Some(earlier) => Evaluation::insufficient(format!(
-            "became {unwanted} between {earlier} and {since}: whether longer than {limit} ago is not known"
+            "became {unwanted} between {earlier} and {since}, perhaps longer than {limit} ago"
         )),
         None => Evaluation::insufficient(format!(
-            "was {unwanted} when it was first looked for, at {since}: since when is not known"
+            "{unwanted} when first observed at {since}, perhaps for longer than {limit}"
         )),
     }
 }

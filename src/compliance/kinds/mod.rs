@@ -156,7 +156,7 @@ impl Requirement {
 fn unknown_kind(parameters: &Parameters) -> RuleFileError {
     let kind = &parameters.kind;
     let problem = format!(
-        "kind: {:?} is none; should be one of {}",
+        "unknown kind {:?}; expected one of {}",
         kind.as_ref(),
         Requirement::KINDS.join(", ")
     );

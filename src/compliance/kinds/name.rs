@@ -73,7 +73,7 @@ impl ConnectionKind for Name {
         let message = match text(row.attributes.connection_name.as_deref()) {
             Some(name) if pattern.matches(name) => return Evaluation::Compliant,
             Some(name) => format!("name {name:?} does not match {pattern}"),
-            None => format!("no name is reported, so none matches {pattern}"),
+            None => "name is missing".to_owned(),
         };
         Evaluation::violating_value(row, message)
     }

@@ -1,4 +1,4 @@
-//! A complete run began lately.
+//! A complete run started recently.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use crate::compliance::parameters::{Parameters, RuleFileError};
 use crate::compliance::severity::Severity;
 use crate::domain::Duration;
 
-/// A complete run began no longer ago than this.
+/// A complete run started no longer ago than this.
 #[derive(Debug, Clone, Serialize)]
 pub struct NoCompleteRun {
     /// The longest time without one.
@@ -22,8 +22,8 @@ pub struct NoCompleteRun {
 #[derive(Debug, Default, clap::Args)]
 #[group(skip)]
 pub(crate) struct Flags {
-    /// A complete run began in this span
-    #[arg(long, value_name = "SPAN")]
+    /// A complete run started within this duration
+    #[arg(long, value_name = "DURATION")]
     max_run_age: Option<Duration>,
 }
 
@@ -49,9 +49,7 @@ impl Kind for NoCompleteRun {
         Defaults {
             severity: Severity::High,
             controls: &[control::CM_8, control::PCI, control::ISO],
-            remediation: Some(
-                "See with `ccinv runs --gaps` since when, and with `ccinv runs` why.",
-            ),
+            remediation: Some("`ccinv runs --gaps` shows since when, `ccinv runs` why."),
         }
     }
 
@@ -70,7 +68,7 @@ impl AccountKind for NoCompleteRun {
         let mut keys: Vec<RecordKey> = evidence.last_run_key().into_iter().collect();
         let Some(run) = &basis.last_complete_run else {
             return Evaluation::NonCompliant(Violation {
-                message: format!("no complete run had ended by {at}"),
+                message: format!("no complete run finished by {at}"),
                 since: None,
                 evidence: keys,
             });
@@ -83,7 +81,7 @@ impl AccountKind for NoCompleteRun {
         keys.dedup();
         Evaluation::NonCompliant(Violation {
             message: format!(
-                "the last complete run, {}, began at {}: longer than {longer_than} before {at}",
+                "the last complete run, {}, started at {}, longer than {longer_than} before {at}",
                 run.sequence, run.started_at
             ),
             since: Some(run.started_at),
@@ -94,6 +92,6 @@ impl AccountKind for NoCompleteRun {
 
 impl fmt::Display for NoCompleteRun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a complete run began in the last {}", self.longer_than)
+        write!(f, "a complete run started in the last {}", self.longer_than)
     }
 }

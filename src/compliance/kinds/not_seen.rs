@@ -1,4 +1,4 @@
-//! Each connection was seen lately.
+//! Each connection was seen recently.
 
 use std::fmt;
 
@@ -24,8 +24,8 @@ pub struct NotSeen {
 #[derive(Debug, Default, clap::Args)]
 #[group(skip)]
 pub(crate) struct Flags {
-    /// Each connection was seen in this span
-    #[arg(long, value_name = "SPAN")]
+    /// Each connection was seen within this duration
+    #[arg(long, value_name = "DURATION")]
     not_seen_for: Option<Duration>,
 }
 
@@ -51,7 +51,7 @@ impl Kind for NotSeen {
         Defaults {
             severity: Severity::Medium,
             controls: &[control::CM_8, control::PCI, control::ISO],
-            remediation: Some("See with `ccinv runs` what was not listed, and why."),
+            remediation: Some("`ccinv runs` shows what was not listed, and why."),
         }
     }
 
@@ -86,8 +86,7 @@ impl ConnectionKind for NotSeen {
         let (longer_than, at) = (self.longer_than, evidence.moment.at());
         match (evidence.moment, row.last_seen_at) {
             (Moment::Now(_), Some(seen)) if longer_than.is_over(seen, at) => {
-                let message =
-                    format!("was last seen at {seen}: longer than {longer_than} before {at}");
+                let message = format!("last seen at {seen}, longer than {longer_than} before {at}");
                 Evaluation::violation_since(seen, message)
             }
             (Moment::Now(_), Some(_)) => Evaluation::Compliant,
@@ -113,13 +112,13 @@ impl NotSeen {
         if seen.is_some_and(|seen| !longer_than.is_over(seen, at)) {
             return Evaluation::Compliant;
         }
-        match evidence.saw_something {
+        match evidence.run_with_page {
             Some(run) => Evaluation::insufficient(format!(
-                "no run from {limit} on listed to the end what lists it; run {run} may have seen it"
+                "no run since {limit} listed its regions completely; run {run} may have observed it"
             )),
             None => Evaluation::NonCompliant(Violation {
                 message: format!(
-                    "no run from {limit} on saw it: longer than {longer_than} before {at}"
+                    "no run since {limit} observed it, longer than {longer_than} before {at}"
                 ),
                 since: None,
                 evidence: Vec::new(),

@@ -24,7 +24,7 @@ pub struct Owner {
 #[derive(Debug, Default, clap::Args)]
 #[group(skip)]
 pub(crate) struct Flags {
-    /// Each connection is owned by one of these
+    /// Each connection has one of these owners
     #[arg(long, value_name = "OWNERS", value_delimiter = ',')]
     allow_owner: Vec<String>,
 }
@@ -34,8 +34,7 @@ impl FromInput for Owner {
 
     fn from_file(parameters: &mut Parameters) -> Result<Self, RuleFileError> {
         Ok(Self {
-            allowed: parameters
-                .allowed(|text| require_text(text, "an owner as the service calls it"))?,
+            allowed: parameters.allowed(|text| require_text(text, "an owner as AWS reports it"))?,
         })
     }
 
@@ -78,8 +77,8 @@ impl ConnectionKind for Owner {
     fn evaluate(&self, row: &ConnectionRow, _: &Evidence) -> Evaluation {
         let message = match text(row.attributes.owner_account_id.as_deref()) {
             Some(owner) if self.allowed.contains(owner) => return Evaluation::Compliant,
-            Some(owner) => format!("owner {owner:?} is not on the list"),
-            None => "no owner is reported, so none on the list is".to_owned(),
+            Some(owner) => format!("owner {owner:?} is not allowed"),
+            None => "owner is missing".to_owned(),
         };
         Evaluation::violating_value(row, message)
     }

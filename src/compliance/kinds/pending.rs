@@ -26,7 +26,7 @@ pub struct Pending {
 #[group(skip)]
 pub(crate) struct Flags {
     /// No connection is PENDING for longer than this (7d, 12h, 45m)
-    #[arg(long, value_name = "SPAN")]
+    #[arg(long, value_name = "DURATION")]
     pending_longer_than: Option<Duration>,
 }
 
@@ -53,7 +53,7 @@ impl Kind for Pending {
             severity: Severity::Medium,
             controls: &[control::CM_8, control::CC6_1],
             remediation: Some(
-                "Complete the connection in the console. To delete it instead, first see what \
+                "Complete the connection in the console. To delete it instead, first check what \
                  uses it.",
             ),
         }

@@ -25,7 +25,7 @@ pub struct Provider {
 #[derive(Debug, Default, clap::Args)]
 #[group(skip)]
 pub(crate) struct Flags {
-    /// Each connection is of one of these providers
+    /// Each connection has one of these providers
     #[arg(long, value_name = "PROVIDERS", value_delimiter = ',', value_parser = parse_provider)]
     allow_provider: Vec<ProviderType>,
 }
@@ -74,8 +74,8 @@ impl ConnectionKind for Provider {
     fn evaluate(&self, row: &ConnectionRow, _: &Evidence) -> Evaluation {
         let message = match provider(row) {
             Some(provider) if self.allowed.contains(provider) => return Evaluation::Compliant,
-            Some(provider) => format!("provider {:?} is not on the list", provider.as_str()),
-            None => "no provider is reported, so none on the list is".to_owned(),
+            Some(provider) => format!("provider {:?} is not allowed", provider.as_str()),
+            None => "provider is missing".to_owned(),
         };
         Evaluation::violating_value(row, message)
     }

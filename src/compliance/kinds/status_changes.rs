@@ -27,13 +27,13 @@ pub struct StatusChanges {
 #[derive(Debug, Default, clap::Args)]
 #[group(skip)]
 pub(crate) struct Flags {
-    /// No connection changed status more often than this in a span: 3/7d
-    #[arg(long, value_name = "NUMBER/SPAN", value_parser = parse_rate)]
+    /// No connection changed status more often than this: 3/7d
+    #[arg(long, value_name = "NUMBER/DURATION", value_parser = parse_rate)]
     max_status_changes: Option<(u32, Duration)>,
 }
 
 fn parse_rate(text: &str) -> Result<(u32, Duration), String> {
-    let wrong = || format!("{text:?} is not a number of changes in a span such as 3/7d");
+    let wrong = || format!("{text:?} is not a number of changes and a duration such as 3/7d");
     let (number, within) = text.split_once('/').ok_or_else(wrong)?;
     let number = number.parse().map_err(|_| wrong())?;
     let within = within.parse().map_err(|_| wrong())?;
@@ -92,7 +92,7 @@ impl ConnectionKind for StatusChanges {
         }
         Evaluation::NonCompliant(Violation {
             message: format!(
-                "changed status {number} times within {within}: more than {more_than}"
+                "changed status {number} times within {within}, more than {more_than}"
             ),
             since: changes.first().map(|change| change.observed_at),
             evidence: change_keys(&changes),

@@ -21,7 +21,7 @@ pub struct UnknownValue;
 #[derive(Debug, Default, clap::Args)]
 #[group(skip)]
 pub(crate) struct Flags {
-    /// Each provider, status and member is known here
+    /// Each provider, status and member is known to this version
     #[arg(long)]
     no_unknown_values: bool,
 }
@@ -66,17 +66,17 @@ impl ConnectionKind for UnknownValue {
 
     fn evaluate(&self, row: &ConnectionRow, _: &Evidence) -> Evaluation {
         let provider = match provider(row) {
-            None => Some("no provider is reported".to_owned()),
-            Some(ProviderType::Other(other)) => Some(format!("provider {other:?} is not known")),
+            None => Some("provider is missing".to_owned()),
+            Some(ProviderType::Other(other)) => Some(format!("provider {other:?} is unknown")),
             Some(_) => None,
         };
         let status = match status(row) {
-            None => Some("no status is reported".to_owned()),
-            Some(ConnectionStatus::Other(other)) => Some(format!("status {other:?} is not known")),
+            None => Some("status is missing".to_owned()),
+            Some(ConnectionStatus::Other(other)) => Some(format!("status {other:?} is unknown")),
             Some(_) => None,
         };
         let members = row.attributes.unknown_members.iter();
-        let members = members.map(|(name, _)| format!("member {name:?} is not known"));
+        let members = members.map(|(name, _)| format!("member {name:?} is unknown"));
         let problems: Vec<String> = provider.into_iter().chain(status).chain(members).collect();
         if problems.is_empty() {
             return Evaluation::Compliant;
@@ -87,6 +87,6 @@ impl ConnectionKind for UnknownValue {
 
 impl fmt::Display for UnknownValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("each connection's provider, status and members are known here")
+        f.write_str("each connection's provider, status and members are known")
     }
 }

@@ -159,9 +159,9 @@ async fn a_mistake_in_a_file_is_told_with_its_line_and_what_would_be_right() {
     let cases: [(&str, &str); 30] = [
         (
             "",
-            "rules.toml: has no rule; should have a [[rule]] or more",
+            "rules.toml: has no rules; expected at least one [[rule]]",
         ),
-        ("# nothing\n", "has no rule"),
+        ("# nothing\n", "has no rules"),
         ("[[rule]\n", "rules.toml:1: unclosed array table"),
         ("rule = 1\n", "rules.toml:1: invalid type: integer `1`"),
         (
@@ -182,19 +182,19 @@ async fn a_mistake_in_a_file_is_told_with_its_line_and_what_would_be_right() {
         ),
         (
             "HEADkind = \"sharing\"\n",
-            "rules.toml:4: kind: \"sharing\" is none; should be one of pending, error",
+            "rules.toml:4: unknown kind \"sharing\"; expected one of pending, error",
         ),
         (
             "HEADkind = \"pending\"\n",
-            "rules.toml:1: kind \"pending\" needs longer_than; should have one such as longer_than = \"7d\"",
+            "rules.toml:1: kind \"pending\" requires longer_than, such as longer_than = \"7d\"",
         ),
         (
             "HEADkind = \"pending\"\nlonger_than = \"7 days\"\n",
-            "rules.toml:5: longer_than: \"7 days\" is not a span of time such as 1h, 15m or 1d",
+            "rules.toml:5: longer_than: \"7 days\" is not a duration such as 1h, 15m or 1d",
         ),
         (
             "HEADkind = \"pending\"\nlonger_than = \"0d\"\n",
-            "\"0d\" is not a span of time",
+            "\"0d\" is not a duration",
         ),
         (
             "HEADkind = \"pending\"\nlonger_than = 7\n",
@@ -202,7 +202,7 @@ async fn a_mistake_in_a_file_is_told_with_its_line_and_what_would_be_right() {
         ),
         (
             "HEADkind = \"pending\"\nlonger_than = \"7d\"\nwithin = \"7d\"\n",
-            "rules.toml:6: kind \"pending\" has no within; should be without",
+            "rules.toml:6: `within` is not a parameter of kind \"pending\"",
         ),
         (
             "HEADkind = \"status-changes\"\nmore_than = -1\nwithin = \"7d\"\n",
@@ -214,7 +214,7 @@ async fn a_mistake_in_a_file_is_told_with_its_line_and_what_would_be_right() {
         ),
         (
             "HEADkind = \"provider\"\nallowed = []\n",
-            "rules.toml:5: allowed: is empty; should have something on it",
+            "rules.toml:5: allowed: is empty; expected at least one value",
         ),
         (
             "HEADkind = \"account\"\nallowed = [\"12\"]\n",
@@ -242,11 +242,11 @@ async fn a_mistake_in_a_file_is_told_with_its_line_and_what_would_be_right() {
         ),
         (
             "HEADkind = \"account\"\nallowed = [\"123456789012\"]\nscope = { regions = [\"eu-west-1\"] }\n",
-            "rules.toml:6: scope: kind \"account\" is about accounts; should have accounts alone",
+            "rules.toml:6: scope: kind \"account\" is evaluated for accounts; expected only accounts",
         ),
         (
             "HEADkind = \"no-complete-run\"\nlonger_than = \"1d\"\nexcept = [{ connection = \"a\", reason = \"b\" }]\n",
-            "rules.toml:6: except: kind \"no-complete-run\" is about accounts",
+            "rules.toml:6: except: kind \"no-complete-run\" is evaluated for accounts",
         ),
         (
             "HEADkind = \"shared\"\nexcept = [{ connection = \"arn:aws:x\", reason = \"b\" }]\n",
@@ -254,7 +254,7 @@ async fn a_mistake_in_a_file_is_told_with_its_line_and_what_would_be_right() {
         ),
         (
             "HEADkind = \"shared\"\nexcept = [{ connection = \"a\", reason = \" \" }]\n",
-            "rules.toml:5: reason: is empty; should be why",
+            "rules.toml:5: reason: is empty; expected why",
         ),
         (
             "[[rule]]\nid = \"a b\"\nkind = \"shared\"\nseverity = \"low\"\n",
@@ -266,7 +266,7 @@ async fn a_mistake_in_a_file_is_told_with_its_line_and_what_would_be_right() {
         ),
         (
             "HEADkind = \"shared\"\n[[rule]]\nid = \"a\"\nkind = \"shared\"\nseverity = \"low\"\n",
-            "rules.toml:6: id \"a\" is that of an earlier rule; should be another one",
+            "rules.toml:6: id \"a\" is used by an earlier rule",
         ),
     ];
     for (text, says) in cases {
@@ -289,7 +289,7 @@ async fn a_mistake_in_a_file_is_told_with_its_line_and_what_would_be_right() {
     assert_eq!(done.code, 2);
     assert!(
         done.complaint()
-            .contains("--in-error and a rule of the file have the same id"),
+            .contains("--in-error has the same id as a rule in the file"),
         "{done:?}"
     );
 }
@@ -298,10 +298,10 @@ async fn a_mistake_in_a_file_is_told_with_its_line_and_what_would_be_right() {
 async fn a_mistake_in_an_option_is_wrong_usage() {
     let judged = Evaluated::new().await;
     for (arguments, says) in [
-        (&["--pending-longer-than", "7"][..], "is not a span of time"),
+        (&["--pending-longer-than", "7"][..], "is not a duration"),
         (
             &["--max-status-changes", "3"],
-            "is not a number of changes in a span such as 3/7d",
+            "is not a number of changes and a duration such as 3/7d",
         ),
         (&["--max-status-changes", "3/x"], "such as 3/7d"),
         (&["--name-pattern", "["], "is not a regular expression"),
@@ -398,11 +398,11 @@ async fn json_and_text_say_the_same_and_do_nothing_to_a_terminal() {
     let text = judged.ask(&THREE).await;
     assert_eq!(text.code, 3);
     for says in [
-        "FAIL        low       name-pattern       3       1 ",
-        "INSUFFICIENT_DATA  medium    deleted-within     3       0 ",
-        "PASS        medium    no-shared          3       0 ",
-        "5 rules as of 2026-10-01T10:30:00Z: 1 PASS, 3 FAIL, 1 INSUFFICIENT_DATA; 3 findings, 1 reason not to judge all",
-        "   not judged: account 123456789012: the record begins at 2026-10-01T10:00:00.000Z",
+        "FAIL               low       name-pattern       3          1 ",
+        "INSUFFICIENT_DATA  medium    deleted-within     3          0 ",
+        "PASS               medium    no-shared          3          0 ",
+        "5 rules as of 2026-10-01T10:30:00Z: 1 PASS, 3 FAIL, 1 INSUFFICIENT_DATA; 3 findings, 1 not evaluated",
+        "   insufficient data: account 123456789012: the record begins at 2026-10-01T10:00:00.000Z",
         "account 123456789012: rests on run 1 (COMPLETE, 1 region)",
     ] {
         assert!(text.stdout.contains(says), "{says:?} in {}", text.stdout);

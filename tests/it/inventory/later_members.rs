@@ -168,7 +168,7 @@ async fn rules_judge_endpoints_and_name_unknown_members() {
     // github.com has no endpoint of its own.
     check(&format!("--allow-endpoint={FIRST}"), 0).await;
     let told = check(&format!("--allow-endpoint={SECOND}"), 3).await;
-    let not_on_list = format!("endpoint \"{FIRST}\" is not on the list");
+    let not_on_list = format!("endpoint \"{FIRST}\" is not allowed");
     assert!(told.contains(&not_on_list), "{told}");
     check("--no-unknown-values", 0).await;
 
@@ -179,8 +179,8 @@ async fn rules_judge_endpoints_and_name_unknown_members() {
     );
     env.run().await;
     let told = check(&format!("--allow-endpoint={FIRST}"), 4).await;
-    assert!(told.contains("no endpoint is reported"), "{told}");
+    assert!(told.contains("endpoint is missing"), "{told}");
     let told = check("--no-unknown-values", 3).await;
-    let named = "member \"Tier\" is not known, member \"Zone\" is not known";
+    let named = "member \"Tier\" is unknown, member \"Zone\" is unknown";
     assert!(told.contains(named), "{told}");
 }

@@ -1,6 +1,5 @@
-//! A check as JUnit XML, which CI systems show: a test suite for each
-//! account, a test case for each rule. A rule that is broken is a failure,
-//! one that could not be judged an error.
+//! A check as JUnit XML, which CI systems show: a test suite for each account, a
+//! test case for each rule. Findings are failures, insufficient data is an error.
 
 use std::collections::BTreeSet;
 
@@ -25,18 +24,18 @@ pub(crate) fn written(check_report: &CheckReport) -> Result<String, CliError> {
         }
         report.add_test_suite(suite);
     }
-    // A rule that is about none of the accounts was judged by nothing.
+    // A rule without an account in its scope was not evaluated.
     let insufficient = check_report
         .rules
         .iter()
         .filter(|rule| rule.accounts.is_empty());
     let mut suite = TestSuite::new("no account");
-    suite.add_test_cases(insufficient.map(|check_report| {
+    suite.add_test_cases(insufficient.map(|checked| {
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
         status
-            .set_message("the rule is about none of the accounts")
+            .set_message("no account is in the scope of the rule")
             .set_type(Verdict::InsufficientData.as_str());
-        TestCase::new(check_report.rule.id.as_str(), status)
+        TestCase::new(checked.rule.id.as_str(), status)
     }));
     if suite.tests > 0 {
         report.add_test_suite(suite);
@@ -44,8 +43,8 @@ pub(crate) fn written(check_report: &CheckReport) -> Result<String, CliError> {
     report.to_string().map_err(CliError::failure)
 }
 
-fn test_case(check_report: &CheckedRule, result: &AccountResult) -> TestCase {
-    let rule = &check_report.rule;
+fn test_case(checked: &CheckedRule, result: &AccountResult) -> TestCase {
+    let rule = &checked.rule;
     let summary = |n: usize, what: &str| format!("{}: {}", printable(&rule.title), count(n, what));
     let (kind, message) = match result.verdict {
         Verdict::Pass => (None, String::new()),
@@ -55,7 +54,7 @@ fn test_case(check_report: &CheckedRule, result: &AccountResult) -> TestCase {
         ),
         Verdict::InsufficientData => (
             Some(NonSuccessKind::Error),
-            summary(result.insufficient_data.len(), "reason") + " why it was not judged",
+            summary(result.insufficient_data.len(), "reason") + " for insufficient data",
         ),
     };
     let status = match kind {
@@ -65,7 +64,7 @@ fn test_case(check_report: &CheckedRule, result: &AccountResult) -> TestCase {
             status
                 .set_message(message)
                 .set_type(rule.severity.as_str())
-                .set_description(told(result));
+                .set_description(details(result));
             status
         }
     };
@@ -74,8 +73,8 @@ fn test_case(check_report: &CheckedRule, result: &AccountResult) -> TestCase {
     case
 }
 
-/// Every finding and every reason, a line each, with the records under it.
-fn told(result: &AccountResult) -> String {
+/// Returns every finding and every reason, each with its records below.
+fn details(result: &AccountResult) -> String {
     let mut lines = Vec::new();
     let subject = |arn: Option<&str>, name: Option<&str>| {
         let name = name.map(|name| format!(" ({name})")).unwrap_or_default();
@@ -88,11 +87,11 @@ fn told(result: &AccountResult) -> String {
         let keys = finding.evidence.iter();
         lines.extend(keys.map(|key| format!("  shown by {} {}", key.pk, key.sk)));
     }
-    for not_judged in &result.insufficient_data {
-        let arn = not_judged.connection_arn.as_ref().map(|arn| arn.as_str());
-        let what = subject(arn, not_judged.connection_name.as_deref());
-        lines.push(format!("INSUFFICIENT_DATA {what}: {}", not_judged.reason));
-        let keys = not_judged.evidence.iter();
+    for insufficient in &result.insufficient_data {
+        let arn = insufficient.connection_arn.as_ref().map(|arn| arn.as_str());
+        let what = subject(arn, insufficient.connection_name.as_deref());
+        lines.push(format!("INSUFFICIENT_DATA {what}: {}", insufficient.reason));
+        let keys = insufficient.evidence.iter();
         lines.extend(keys.map(|key| format!("  shown by {} {}", key.pk, key.sk)));
     }
     let lines: Vec<String> = lines.iter().map(|line| printable(line)).collect();

@@ -1,4 +1,4 @@
-//! How a check comes out: for people, as JSON, as JUnit XML, as OCSF events.
+//! The output of a check: text, JSON, JUnit XML or OCSF events.
 
 mod junit;
 mod ocsf;
@@ -16,27 +16,27 @@ pub(crate) enum CheckFormat {
     /// Aligned text, with each finding under its rule
     #[default]
     Table,
-    /// One JSON document: the rules, what they came to, and what that rests on
+    /// One JSON document: the rules, their results, and the runs these are based on
     Json,
     /// JUnit XML: a test suite for each account, a test case for each rule
     Junit,
-    /// OCSF Compliance Finding events (class 2003), one a line
+    /// OCSF Compliance Finding events (class 2003), one per line
     Ocsf,
 }
 
-/// Which format is asked for.
+/// Selects the output format of a check.
 #[derive(Debug, Clone, Copy, ClapArgs)]
 pub(crate) struct CheckFormatArgs {
-    /// How the result comes out
+    /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "table", value_enum)]
     format: CheckFormat,
-    /// The same as --format json
+    /// Same as --format json
     #[arg(long, conflicts_with = "format")]
     json: bool,
 }
 
 impl CheckFormatArgs {
-    /// The format.
+    /// Returns the format.
     pub(crate) fn get(self) -> CheckFormat {
         if self.json {
             CheckFormat::Json
@@ -46,7 +46,7 @@ impl CheckFormatArgs {
     }
 }
 
-/// Prints what a check came to.
+/// Prints the result of a check.
 pub(crate) fn print(
     check_report: &CheckReport,
     format: CheckFormat,

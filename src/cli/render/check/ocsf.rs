@@ -77,7 +77,7 @@ fn results<'a>(rule: &'a Rule, result: &'a AccountResult, at: Timestamp) -> Vec<
         });
     }
     if result.verdict == Verdict::Pass {
-        let message = format!("is kept; judged: {}", result.evaluated);
+        let message = format!("compliant; evaluated: {}", result.evaluated);
         results.push(of_account(Verdict::Pass, Cow::Owned(message)));
     }
     results

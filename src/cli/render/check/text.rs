@@ -1,4 +1,4 @@
-//! A check as text: a row for each rule, what was found under it.
+//! A check as text: a row for each rule, with its findings below.
 
 use crate::cli::error::CliError;
 use crate::cli::evidence;
@@ -18,23 +18,23 @@ pub(crate) fn print(
         ("VERDICT", Cut::Never),
         ("SEVERITY", Cut::Never),
         ("RULE", Cut::End),
-        ("JUDGED", Cut::Never),
+        ("EVALUATED", Cut::Never),
         ("FINDINGS", Cut::Never),
         ("REQUIREMENT", Cut::End),
     ]);
-    for check_report in &check_report.rules {
-        let rule = &check_report.rule;
+    for checked in &check_report.rules {
+        let rule = &checked.rule;
         let number =
-            |of: fn(&AccountResult) -> usize| check_report.accounts.iter().map(of).sum::<usize>();
+            |of: fn(&AccountResult) -> usize| checked.accounts.iter().map(of).sum::<usize>();
         let cells = [
-            Cell::word(check_report.verdict.as_str()),
+            Cell::word(checked.verdict.as_str()),
             rule.severity.as_str().to_owned().into(),
             rule.id.to_string().into(),
             number(|result| result.evaluated).to_string().into(),
             number(|result| result.findings.len()).to_string().into(),
             rule.title.clone().into(),
         ];
-        table.add(cells, notes(check_report));
+        table.add(cells, notes(checked));
     }
     let mut lines = vec![total(check_report, as_of)];
     lines.extend(evidence::lines(&check_report.rests_on));
@@ -42,12 +42,12 @@ pub(crate) fn print(
     print_rows(&table, &lines, width)
 }
 
-fn notes(check_report: &CheckedRule) -> Vec<String> {
+fn notes(checked: &CheckedRule) -> Vec<String> {
     let mut notes = Vec::new();
-    if check_report.accounts.is_empty() {
-        notes.push("not judged: the rule is about none of the accounts".to_owned());
+    if checked.accounts.is_empty() {
+        notes.push("insufficient data: no account is in the scope of the rule".to_owned());
     }
-    for result in &check_report.accounts {
+    for result in &checked.accounts {
         let account = &result.account;
         for finding in &result.findings {
             let name = finding.connection_name.as_deref();
@@ -55,17 +55,20 @@ fn notes(check_report: &CheckedRule) -> Vec<String> {
             notes.push(format!("finding: {what}: {}", finding.message));
             notes.extend(finding.evidence.iter().map(shown_by));
         }
-        for not_judged in &result.insufficient_data {
-            let name = not_judged.connection_name.as_deref();
-            let what = subject(account, not_judged.connection_arn.as_ref(), name);
-            notes.push(format!("not judged: {what}: {}", not_judged.reason));
-            notes.extend(not_judged.evidence.iter().map(shown_by));
+        for insufficient in &result.insufficient_data {
+            let name = insufficient.connection_name.as_deref();
+            let what = subject(account, insufficient.connection_arn.as_ref(), name);
+            notes.push(format!(
+                "insufficient data: {what}: {}",
+                insufficient.reason
+            ));
+            notes.extend(insufficient.evidence.iter().map(shown_by));
         }
-        for excepted in &result.waived {
-            let name = excepted.connection_name.as_deref();
-            let what = subject(account, Some(&excepted.connection_arn), name);
-            let (message, reason) = (&excepted.message, &excepted.reason);
-            notes.push(format!("excepted: {what}: {message} ({reason})"));
+        for waived in &result.waived {
+            let name = waived.connection_name.as_deref();
+            let what = subject(account, Some(&waived.connection_arn), name);
+            let (message, reason) = (&waived.message, &waived.reason);
+            notes.push(format!("waived: {what}: {message} ({reason})"));
         }
     }
     notes
@@ -93,11 +96,10 @@ fn total(check_report: &CheckReport, as_of: Option<Timestamp>) -> String {
     });
     let results = || check_report.rules.iter().flat_map(|rule| &rule.accounts);
     let findings: usize = results().map(|j| j.findings.len()).sum();
-    let reasons: usize = results().map(|j| j.insufficient_data.len()).sum();
+    let not_evaluated: usize = results().map(|j| j.insufficient_data.len()).sum();
     format!(
-        "{rules}{when}: {}; {}, {} not to judge all",
+        "{rules}{when}: {}; {}, {not_evaluated} not evaluated",
         verdicts.join(", "),
         count(findings, "finding"),
-        count(reasons, "reason"),
     )
 }
