@@ -1,4 +1,4 @@
-//! `ccinv cost`: what an inventory costs on AWS, by counts and prices.
+//! `cost`: estimates the monthly AWS cost from counts and prices.
 
 use std::fs;
 use std::path::PathBuf;
@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use clap::Args as ClapArgs;
 use serde::Serialize;
 
+use super::cost_table::{bill_table, comparison_table};
 use crate::cli::args::parse_every;
 use crate::cli::error::{CliError, Exit};
-use crate::cli::render::text_table::{Cell, Cut, TextTable};
 use crate::cli::render::{FormatArgs, Row, RowAnswer, RowFormat, print};
-use crate::cost::prices::{Item, PRICES};
+use crate::cost::prices::PRICES;
 use crate::cost::{Bill, Line, Plan, PriceList};
 
 /// Estimate the monthly AWS cost
@@ -72,10 +72,7 @@ pub(crate) struct CostArgs {
     format: FormatArgs,
 }
 
-/// Texts are cut no shorter than this on a narrow terminal.
-const LEAST_TEXT: usize = 18;
-
-/// All of an answer, for programs.
+/// The JSON document.
 #[derive(Serialize)]
 struct Document<'a> {
     prices: &'a PriceList,
@@ -83,7 +80,7 @@ struct Document<'a> {
     months: &'a [Bill],
 }
 
-/// A line of one of the bills.
+/// A row: a line of one bill.
 #[derive(Serialize)]
 struct Amount<'a> {
     accounts: u64,
@@ -118,8 +115,8 @@ pub(crate) fn run(args: CostArgs) -> Result<Exit, CliError> {
         })
         .collect();
     let table = match bills.as_slice() {
-        [only] => one(only, &prices),
-        several => compared(several),
+        [only] => bill_table(only, &prices),
+        several => comparison_table(several),
     };
     let notes = match args.format.get() {
         RowFormat::Table => args.notes(&prices),
@@ -155,158 +152,27 @@ impl CostArgs {
 
     fn notes(&self, prices: &PriceList) -> Vec<String> {
         let free = if self.free_tier {
-            "What is free of charge in every account is left out."
+            "The AWS Free Tier is subtracted."
         } else {
-            "Nothing is left out that is free of charge (--free-tier does)."
+            "The AWS Free Tier is not subtracted (see --free-tier)."
         };
         vec![
             format!(
-                "US dollars a month, {} connections an account, {} changes a month, after {} months \
+                "US dollars per month; per account {} connections and {} changes per month; {} months \
                  of history.",
                 self.connections, self.changes, self.months
             ),
             format!(
-                "Prices of {}, read {}: inputs, to be checked (--print-prices says where they stand).",
+                "Prices of {} as of {}; check them against their sources (see --print-prices).",
                 prices.region, prices.read
             ),
             free.to_owned(),
-            "How long a run takes is assumed; nothing of this was measured on AWS.".to_owned(),
-            "Whether AWS charges pipes for reading a stream is not documented, nor how many shards it has:"
+            "The duration of a run is assumed. Nothing was measured on AWS.".to_owned(),
+            "AWS does not document whether pipes pay for stream reads, nor the number of shards:"
                 .to_owned(),
-            "here all of that counts. A price of 0 leaves it out.".to_owned(),
+            "all of it is counted here. Set its price to 0 to leave it out.".to_owned(),
         ]
     }
-}
-
-/// A month of one deployment, with what is counted.
-fn one(bill: &Bill, prices: &PriceList) -> TextTable {
-    let lines = &bill.lines;
-    let column = |name: &str, cell: &dyn Fn(&Line) -> String, last: String| {
-        let cells = lines.iter().map(cell);
-        let named = [name.to_owned()].into_iter().chain(cells);
-        named.chain([last]).collect::<Vec<String>>()
-    };
-    let count = |line: &Line| {
-        if line.quantity < 0.005 {
-            "< 0.01".to_owned()
-        } else if line.quantity < 100.0 && line.quantity.fract() != 0.0 {
-            format!("{:.2}", line.quantity)
-        } else {
-            grouped(line.quantity)
-        }
-    };
-    let price = |line: &Line| {
-        let price = prices.prices.get(&line.item);
-        price.map_or_else(String::new, |price| {
-            if price.per > 1.0 {
-                format!("{} for {}", price.usd, grouped(price.per))
-            } else {
-                price.usd.to_string()
-            }
-        })
-    };
-    table_of(&[
-        column(
-            "SERVICE",
-            &|line| line.service.to_owned(),
-            "in all".to_owned(),
-        ),
-        column("WHAT", &|line| line.what.to_owned(), String::new()),
-        right(column("COUNT", &count, String::new())),
-        column("UNIT", &|line| line.unit.clone(), String::new()),
-        column("PRICE", &price, String::new()),
-        right(column("USD", &|line| money(line.usd), money(bill.usd))),
-    ])
-}
-
-/// Several side by side.
-fn compared(bills: &[Bill]) -> TextTable {
-    let used = |item: &Item| bills.iter().any(|bill| amount(bill, *item).is_some());
-    let items: Vec<Item> = Item::ALL.into_iter().filter(used).collect();
-    let column = |name: String, cell: &dyn Fn(Item) -> String, last: String| {
-        let cells = items.iter().map(|item| cell(*item));
-        let named = [name].into_iter().chain(cells);
-        named.chain([last]).collect::<Vec<String>>()
-    };
-    let (service, what) = ("SERVICE".to_owned(), "WHAT".to_owned());
-    let mut columns = vec![
-        column(
-            service,
-            &|item| item.words().0.to_owned(),
-            "in all".to_owned(),
-        ),
-        column(what, &|item| item.words().1.to_owned(), String::new()),
-    ];
-    columns.extend(bills.iter().map(|bill| {
-        let name = match bill.plan.accounts {
-            1 => "1 ACCOUNT".to_owned(),
-            more => format!("{} ACCOUNTS", thousands(&more.to_string())),
-        };
-        let cell = |item| amount(bill, item).map_or_else(|| "-".to_owned(), money);
-        right(column(name, &cell, money(bill.usd)))
-    }));
-    table_of(&columns)
-}
-
-fn amount(bill: &Bill, item: Item) -> Option<f64> {
-    let line = bill.lines.iter().find(|line| line.item == item);
-    line.map(|line| line.usd)
-}
-
-/// A table by its columns, each with its name first.
-fn table_of(columns: &[Vec<String>]) -> TextTable {
-    let cell = |column: &Vec<String>, row: usize| column.get(row).cloned().unwrap_or_default();
-    let mut table = TextTable::named(columns.iter().map(|column| {
-        let name = cell(column, 0);
-        let cut = match name.as_str() {
-            "WHAT" | "UNIT" => Cut::EndAfter(LEAST_TEXT),
-            _ => Cut::Never,
-        };
-        (name, cut)
-    }))
-    .may_drop(["PRICE"]);
-    for row in 1..columns.first().map_or(0, Vec::len) {
-        let cells: Vec<Cell> = columns.iter().map(|c| cell(c, row).into()).collect();
-        table.add(cells, Vec::new());
-    }
-    table
-}
-
-/// To the cent, and what is less as that.
-fn money(usd: f64) -> String {
-    if usd > 0.0 && usd < 0.005 {
-        return "< 0.01".to_owned();
-    }
-    let text = format!("{usd:.2}");
-    match text.split_once('.') {
-        Some((whole, cents)) => format!("{}.{cents}", thousands(whole)),
-        None => text,
-    }
-}
-
-fn grouped(number: f64) -> String {
-    thousands(&format!("{number:.0}"))
-}
-
-/// 1234567 as 1,234,567.
-fn thousands(digits: &str) -> String {
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// Numbers one under the other.
-fn right(texts: Vec<String>) -> Vec<String> {
-    let width = texts.iter().map(String::len).max().unwrap_or(0);
-    texts
-        .into_iter()
-        .map(|text| format!("{text:>width$}"))
-        .collect()
 }
 
 impl Row for Amount<'_> {

@@ -1,8 +1,9 @@
-//! The commands, one file each: its arguments and what it does.
+//! The commands, one file each: arguments, help, and code.
 
 pub(crate) mod changes;
 pub(crate) mod check;
 pub(crate) mod cost;
+mod cost_table;
 pub(crate) mod demo;
 pub(crate) mod diff;
 pub(crate) mod export;
