@@ -1,4 +1,4 @@
-//! How a command ends: exit codes, errors, and the line that says why.
+//! Exit codes, errors, and messages on standard error.
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -7,20 +7,20 @@ use std::process::ExitCode;
 use crate::aws::error::chain;
 use crate::output::escape::printable;
 
-/// How the command ended, for scripts.
+/// An exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// It did what it was asked.
+    /// The command did what it was asked for.
     Success = 0,
-    /// It failed.
+    /// The command failed.
     Failure = 1,
-    /// It was asked wrongly. Nothing was written.
+    /// Wrong usage. Nothing was written.
     Usage = 2,
-    /// Something is not as it should be.
+    /// `verify` or `check` has findings.
     Findings = 3,
-    /// It can't say, or can't say all: something was not recorded.
+    /// The records do not cover the answer, or not all of it.
     NoEvidence = 4,
-    /// It was ended by Ctrl-C, as shells tell it.
+    /// Interrupted by Ctrl-C: 128 and the signal, as in shells.
     Interrupted = 130,
 }
 
@@ -30,28 +30,30 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Why a command did not end well.
+/// An error of a command, by its exit code.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CliError {
-    /// It was asked wrongly.
+    /// Wrong usage.
     #[error("{0}")]
     Usage(String),
-    /// It failed.
+    /// The command failed.
     #[error("{}", chain(&**.0))]
     Failure(Box<dyn Error + Send + Sync>),
-    /// Something is not as it should be.
+    /// No run has the digest of `--head`.
     #[error("{0}")]
     Findings(String),
-    /// Nothing is recorded that would answer.
+    /// The records do not cover the answer.
     #[error("{0}")]
     NoEvidence(String),
 }
 
 impl CliError {
+    /// Wraps the cause of a failure.
     pub(crate) fn failure(error: impl Error + Send + Sync + 'static) -> Self {
         Self::Failure(Box::new(error))
     }
 
+    /// Returns the exit code.
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Usage(_) => Exit::Usage,
@@ -62,11 +64,12 @@ impl CliError {
     }
 }
 
-/// A line on standard error. That nobody reads it is no failure.
+/// Prints a line on standard error. Ignores a closed standard error.
 pub(crate) fn say(problem: &str) {
     let _ = writeln!(io::stderr(), "ccinv: {}", printable(problem));
 }
 
+/// Returns an environment variable.
 #[expect(
     clippy::disallowed_methods,
     reason = "the one place that reads the environment"

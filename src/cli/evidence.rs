@@ -1,4 +1,5 @@
-//! What answers rest on, as they say it.
+//! Describes the runs that an answer is based on, and refuses answers without
+//! them.
 
 use std::fmt::Write as _;
 
@@ -8,8 +9,8 @@ use crate::audit::{Audit, Basis, NotObserved, RunBasis, final_before};
 use crate::domain::{AccountId, Clock, SystemClock, Timestamp};
 use crate::output::text::{count, format_duration, format_time};
 
-/// What an answer rests on, a line for each account and for each region that
-/// was not observed.
+/// Describes what an answer is based on: a line for each account, and for each
+/// region that was not observed.
 pub(crate) fn lines(bases: &[Basis]) -> Vec<String> {
     let mut lines = Vec::new();
     for basis in bases {
@@ -20,13 +21,13 @@ pub(crate) fn lines(bases: &[Basis]) -> Vec<String> {
                 "connection",
             );
             lines.push(format!(
-                "  not confirmed: {connections} on record as present, not listed by the last run"
+                "  not confirmed: {connections} recorded as present, not listed by the last run"
             ));
         }
         lines.extend(basis.impossible_times.iter().map(|run| {
             format!(
-                "  impossible time: run {} ({}) says that it ended at {}, \
-                 and runs numbered after it had ended before; it is left out",
+                "  impossible time: run {} ({}) ended at {} by its own clock, after runs \
+                 with higher numbers; it is ignored",
                 run.sequence,
                 run.outcome,
                 format_time(run.finished_at)
@@ -43,8 +44,8 @@ fn based_on(basis: &Basis) -> String {
         return format!("no run had ended by {}", format_time(basis.at));
     };
     match &basis.last_complete_run {
-        Some(complete) if complete.sequence == last.sequence => format!("rests on {}", run(last)),
-        Some(complete) => format!("rests on {}, and on {}", run(complete), run(last)),
+        Some(complete) if complete.sequence == last.sequence => format!("based on {}", run(last)),
+        Some(complete) => format!("based on {}, and on {}", run(complete), run(last)),
         None => format!("no complete run; the last was {}", run(last)),
     }
 }
@@ -60,7 +61,7 @@ fn run(run: &RunBasis) -> String {
     )
 }
 
-/// What was not observed, and why.
+/// Describes a region that was not observed, and why.
 pub(crate) fn not_observed(missing: &NotObserved) -> String {
     let mut line = format!("not observed: {}: {}", missing.region, missing.message);
     if let Some(at) = missing.last_listed_at {
@@ -69,23 +70,23 @@ pub(crate) fn not_observed(missing: &NotObserved) -> String {
     line
 }
 
-/// A line about an answer that may still be added to.
+/// Returns a note if changes before `until` may still be recorded.
 pub(crate) fn not_final_note(until: Timestamp) -> Option<String> {
-    let settled = final_before(SystemClock.now());
-    (until > settled).then(|| {
+    let final_until = final_before(SystemClock.now());
+    (until > final_until).then(|| {
         format!(
-            "what was observed after {} may still be added to",
-            format_time(settled)
+            "not final: changes observed after {} may still be recorded",
+            format_time(final_until)
         )
     })
 }
 
-/// A time that is over: what will be can't be told.
+/// Refuses a time in the future.
 pub(crate) fn require_past(option: &str, at: Timestamp) -> Result<(), CliError> {
     let now = SystemClock.now();
     if at > now {
         return Err(CliError::Usage(format!(
-            "{option} {} is in the future; it is {} now",
+            "{option}: {} is in the future; now is {}",
             format_time(at),
             format_time(now)
         )));
@@ -93,7 +94,10 @@ pub(crate) fn require_past(option: &str, at: Timestamp) -> Result<(), CliError> 
     Ok(())
 }
 
-/// What is known now of the accounts, where anything is recorded of them.
+/// Returns the current basis of the accounts.
+///
+/// # Errors
+/// [`CliError::NoEvidence`] if no run is recorded.
 pub(crate) async fn current(
     audit: &Audit,
     account: Option<&AccountId>,
@@ -104,8 +108,8 @@ pub(crate) async fn current(
     Ok(bases)
 }
 
-/// Refuses to answer where nothing at all is recorded, or was by the time
-/// that is asked about: an empty answer would read as "there is nothing".
+/// Refuses to answer if no run is recorded, or none had ended by `as_of`: an
+/// empty answer would read as "there are no connections".
 pub(crate) async fn require_runs(
     audit: &Audit,
     bases: &[Basis],
@@ -122,35 +126,35 @@ pub(crate) async fn require_runs(
     };
     let others = suggestions::other_accounts(audit, account).await?;
     Err(CliError::NoEvidence(format!(
-        "no run{whose} {when}: nothing can be said about its connections{others}"
+        "no run{whose} {when}: its connections are unknown; run `ccinv scan`{others}"
     )))
 }
 
-/// Says which accounts no complete run covers: what is not listed of them may
-/// have been there.
+/// Refuses accounts without a complete run: connections that are not listed may
+/// exist.
 pub(crate) fn require_complete_run(bases: &[Basis]) -> Result<(), CliError> {
     unless_evidence(bases, Basis::is_evidence, |accounts, at| {
         format!(
             "no complete run of account {accounts} had ended by {at}: \
-             what is not listed may have been there"
+             connections that are not listed may have existed; see `ccinv runs`"
         )
     })
 }
 
-/// Says of which accounts no complete run began from `since` on: what changed
-/// of them may not have been seen.
+/// Refuses accounts without a complete run that started at or after `since`:
+/// changes may not have been observed.
 pub(crate) fn require_complete_run_since(
     bases: &[Basis],
     since: Timestamp,
 ) -> Result<(), CliError> {
-    let looked = |basis: &Basis| {
+    let is_covered = |basis: &Basis| {
         let run = basis.last_complete_run.as_ref();
         run.is_some_and(|run| run.started_at >= since)
     };
-    unless_evidence(bases, looked, |accounts, at| {
+    unless_evidence(bases, is_covered, |accounts, at| {
         format!(
-            "no complete run of account {accounts} began from {} to {at}: \
-             what changed then may not have been observed",
+            "no complete run of account {accounts} started from {} to {at}: \
+             changes may not have been observed; see `ccinv runs`",
             format_time(since)
         )
     })
@@ -159,7 +163,7 @@ pub(crate) fn require_complete_run_since(
 fn unless_evidence(
     bases: &[Basis],
     is_evidence: impl Fn(&Basis) -> bool,
-    told: impl Fn(&str, &str) -> String,
+    message: impl Fn(&str, &str) -> String,
 ) -> Result<(), CliError> {
     let missing: Vec<&Basis> = bases.iter().filter(|basis| !is_evidence(basis)).collect();
     let Some(first) = missing.first() else {
@@ -167,5 +171,5 @@ fn unless_evidence(
     };
     let accounts: Vec<&str> = missing.iter().map(|b| b.account.as_str()).collect();
     let at = format_time(first.at);
-    Err(CliError::NoEvidence(told(&accounts.join(", "), &at)))
+    Err(CliError::NoEvidence(message(&accounts.join(", "), &at)))
 }

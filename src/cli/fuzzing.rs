@@ -1,21 +1,20 @@
-//! What the command line reads of what people write, for who tests it with
-//! anything that can be written.
+//! Parsers of text that people write, exposed to fuzz targets and tests.
 
 use super::args::{rules_file, time};
 use crate::domain::Timestamp;
 
-/// How many rules a rule file has.
+/// Parses a rule file, and returns the number of its rules.
 ///
 /// # Errors
-/// The mistake, as it is told of a file `rules`.
+/// The error message, for a file named `rules`.
 pub fn rules(text: &str) -> Result<usize, String> {
     rules_file::of_text("rules", text).map(|rules| rules.len())
 }
 
-/// A time as people give it.
+/// Parses a time as given to options such as `--since`.
 ///
 /// # Errors
-/// What would be right.
+/// A message that names the accepted forms.
 pub fn time(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     time::parse(text, now)
 }

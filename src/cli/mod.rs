@@ -2,8 +2,8 @@
 //!
 //! [`main`] parses the arguments and runs a command of `commands`, one file
 //! each. `app` lists the commands; `args` has the arguments that several share;
-//! `render` prints rows as tables, JSON, JSON LineFormat and CSV; `evidence` refuses
-//! to answer where nothing is recorded; `error` has the exit codes.
+//! `render` prints rows as tables, JSON, JSON Lines and CSV; `evidence` refuses to
+//! answer without recorded runs; `error` has the exit codes.
 //!
 //! Called by `bin/ccinv.rs`. Imports everything else.
 
@@ -32,11 +32,11 @@ use commands::{
 };
 use error::{CliError, Exit, environment, say};
 
-/// Reads the arguments, does what they say, and gives the exit code.
+/// Parses the arguments, runs the command, and returns the exit code.
 pub async fn main() -> ExitCode {
     let args = match app::parse() {
         Ok(args) => args,
-        Err(error) => return wrong_arguments(&error).into(),
+        Err(error) => return print_clap_error(&error).into(),
     };
     let done = match set_up_logging() {
         Ok(()) => run(args).await,
@@ -49,9 +49,9 @@ pub async fn main() -> ExitCode {
     exit.into()
 }
 
-/// Help and version are asked for, and go to standard output. What is wrong
-/// is told in a line.
-fn wrong_arguments(error: &clap::Error) -> Exit {
+/// Prints help and version on standard output, and an error as one line on
+/// standard error.
+fn print_clap_error(error: &clap::Error) -> Exit {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             return match render::is_read(error.print()) {
@@ -66,15 +66,14 @@ fn wrong_arguments(error: &clap::Error) -> Exit {
             let _ = error.print();
         }
         _ => {
-            // The parser's own text goes on with the usage, and how to get
-            // help.
-            let told = error.to_string();
-            let told = told.strip_prefix("error: ").unwrap_or(&told);
+            // The usage and a hint to --help follow clap's message.
+            let message = error.to_string();
+            let message = message.strip_prefix("error: ").unwrap_or(&message);
             let end = ["\nUsage:", "\nFor more information"]
                 .iter()
-                .filter_map(|rest| told.find(rest))
+                .filter_map(|rest| message.find(rest))
                 .min();
-            say(&one_line(&told[..end.unwrap_or(told.len())]));
+            say(&one_line(&message[..end.unwrap_or(message.len())]));
         }
     }
     Exit::Usage
@@ -108,7 +107,7 @@ async fn run(args: Args) -> Result<Exit, CliError> {
     }
 }
 
-/// A person reads the summary; log lines are for who asks for them.
+/// Logs only if `LOG_LEVEL` is set: the summaries are for people.
 fn set_up_logging() -> Result<(), String> {
     if let Some(level) = environment("LOG_LEVEL").filter(|level| !level.is_empty()) {
         logging::init(parse_level(Some(&level))?, logging::Format::Text);

@@ -1,4 +1,4 @@
-//! Progress, for who waits at a terminal.
+//! Progress of long commands, shown on a terminal.
 
 use std::time::Duration;
 
@@ -8,17 +8,17 @@ use super::error::say;
 
 const TICK: Duration = Duration::from_millis(100);
 
-/// Shows on standard error, if that is a terminal, how far `work` has come:
-/// what `told` says, with a spinner and the time. Nothing of it stays.
-pub(crate) async fn shown<T>(work: impl Future<Output = T>, told: impl Fn() -> String) -> T {
-    shown_with(work, told, Vec::new).await
+/// Runs `work`, and shows a spinner with `status` and the elapsed time. They go
+/// to standard error, only if that is a terminal, and are wiped at the end.
+pub(crate) async fn shown<T>(work: impl Future<Output = T>, status: impl Fn() -> String) -> T {
+    shown_with(work, status, Vec::new).await
 }
 
-/// The same, with lines that stay: those that `said` gives, each once.
+/// As [`shown`], and prints the lines that `take_messages` returns, which stay.
 pub(crate) async fn shown_with<T>(
     work: impl Future<Output = T>,
-    told: impl Fn() -> String,
-    said: impl Fn() -> Vec<String>,
+    status: impl Fn() -> String,
+    take_messages: impl Fn() -> Vec<String>,
 ) -> T {
     let bar = ProgressBar::new_spinner();
     if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} [{elapsed}]") {
@@ -26,10 +26,10 @@ pub(crate) async fn shown_with<T>(
     }
     let mut work = std::pin::pin!(work);
     loop {
-        bar.set_message(told());
+        bar.set_message(status());
         bar.tick();
         let done = tokio::time::timeout(TICK, &mut work).await;
-        for line in said() {
+        for line in take_messages() {
             bar.suspend(|| say(&line));
         }
         if let Ok(done) = done {

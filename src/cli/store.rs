@@ -1,4 +1,4 @@
-//! Opening the inventory that a command is about.
+//! Opens the inventory that a command reads or writes.
 
 use std::path::Path;
 
@@ -17,12 +17,12 @@ use crate::table::Table;
 /// An open inventory.
 pub(crate) struct Store {
     table: Table,
-    /// What serves the table, as long as it is used.
+    /// Serves the table until it is dropped.
     _embedded: Option<EmbeddedTable>,
 }
 
 impl Store {
-    /// Opens what `args` name, to read it.
+    /// Opens the inventory to read it.
     pub(crate) async fn open(args: &StoreArgs) -> Result<Self, CliError> {
         match &args.table {
             Some(_) => {
@@ -36,7 +36,7 @@ impl Store {
         }
     }
 
-    /// Opens what `args` name, with `config` if it is on AWS.
+    /// Opens the inventory; `config` is for a table on AWS.
     pub(crate) async fn open_with(
         args: &StoreArgs,
         open: Open,
@@ -53,14 +53,14 @@ impl Store {
         })
     }
 
-    /// A table on AWS is in the caller's region.
+    /// Refuses a table on AWS without a region.
     pub(crate) fn check_region(args: &StoreArgs, config: &SdkConfig) -> Result<(), CliError> {
         if args.table.is_none() || aws::region(config)?.is_some() {
             return Ok(());
         }
         Err(CliError::Usage(
-            "no AWS region is set for the table; give --region, set AWS_REGION, or use a profile \
-             that has one"
+            "--table: no AWS region is set; use --region, set AWS_REGION, or use a profile with a \
+             region"
                 .to_owned(),
         ))
     }
@@ -73,7 +73,7 @@ impl Store {
         })
     }
 
-    /// What answers questions about it.
+    /// Returns the queries on the table.
     pub(crate) fn audit(&self) -> Audit {
         Audit::new(self.table.clone())
     }
@@ -84,7 +84,7 @@ impl Store {
     }
 }
 
-/// Opens a database file. One that can't be used was named wrongly.
+/// Opens a database file. A missing or foreign file is wrong usage.
 pub(crate) async fn open_file(path: &Path, open: Open) -> Result<EmbeddedTable, CliError> {
     let opened = EmbeddedTable::in_file(path, open).await;
     let embedded = opened.map_err(|error| match error {
@@ -99,8 +99,8 @@ pub(crate) async fn open_file(path: &Path, open: Open) -> Result<EmbeddedTable, 
     Ok(embedded)
 }
 
-/// What is to be said of a database that others can read or write. It is told
-/// and left as it is: it may be shared on purpose, and a question alters nothing.
+/// Returns a warning about a file that other users can read or write. Its mode
+/// is not changed: it may be shared on purpose.
 #[cfg(unix)]
 fn warning(path: &Path) -> Option<String> {
     use std::os::unix::fs::PermissionsExt;

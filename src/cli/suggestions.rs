@@ -1,5 +1,5 @@
-//! Filter values that neither this version nor the record knows. A typing error
-//! must not be answered as "there is none".
+//! Refuses filter values that match nothing known, and suggests similar ones: a
+//! typing error must not look like an empty result.
 
 use std::collections::BTreeSet;
 
@@ -12,14 +12,14 @@ use crate::domain::{
     SystemClock, Timestamp,
 };
 
-/// At most so many accounts are named in a message.
-const ACCOUNTS_NAMED: usize = 5;
+/// The most accounts that a message names.
+const MAX_ACCOUNTS_NAMED: usize = 5;
 
-/// Two words that are less alike than this are different words.
-const ALIKE: f64 = 0.8;
+/// The least Jaro-Winkler similarity of a suggestion.
+const MIN_SIMILARITY: f64 = 0.8;
 
-/// The values that a command was asked to filter by, each with the option or
-/// the place that has it.
+/// The values that a command filters by, each with its option or its place in a
+/// rule file.
 #[derive(Debug, Default)]
 pub(crate) struct Asked {
     statuses: Vec<(String, ConnectionStatus)>,
@@ -27,7 +27,7 @@ pub(crate) struct Asked {
     regions: Vec<(String, Region)>,
 }
 
-/// The values that connections on record have, or had.
+/// The values that recorded connections have or had.
 #[derive(Debug, Default)]
 struct OnRecord {
     statuses: BTreeSet<String>,
@@ -36,7 +36,7 @@ struct OnRecord {
 }
 
 impl Asked {
-    /// The values of `--status`, `--provider` and `--region`.
+    /// The values of `--status`, `--provider` and `--in-region`.
     pub(crate) fn of(filter: &ConnectionFilter) -> Self {
         Self::default()
             .status(filter.status.as_ref())
@@ -44,14 +44,14 @@ impl Asked {
             .region(filter.region.as_ref())
     }
 
-    /// Also the value of `--status`.
+    /// Adds the value of `--status`.
     pub(crate) fn status(mut self, status: Option<&ConnectionStatus>) -> Self {
         let status = status.map(|status| ("--status".to_owned(), status.clone()));
         self.statuses.extend(status);
         self
     }
 
-    /// Also the value of `--provider`.
+    /// Adds the value of `--provider`.
     pub(crate) fn provider(mut self, provider: Option<&ProviderType>) -> Self {
         let provider = provider.map(|provider| ("--provider".to_owned(), provider.clone()));
         self.providers.extend(provider);
@@ -64,8 +64,8 @@ impl Asked {
         self
     }
 
-    /// The values of `--allow-provider`, and the providers that rules are
-    /// restricted to. A rule that applies to nothing would pass.
+    /// The values of `--allow-provider`, and the providers in the scopes of
+    /// rules: a rule that applies to no connection would pass.
     pub(crate) fn of_rules(rules: &[Rule], allowed: &[ProviderType]) -> Self {
         let mut asked = Self::default();
         for provider in allowed {
@@ -81,12 +81,15 @@ impl Asked {
         asked
     }
 
-    /// Refuses a value that is not known: a status or a provider that this
-    /// version does not know and no connection on record ever had; a region
-    /// that no run listed, and no connection on record lives in.
+    /// Refuses unknown values: a status or a provider that this version does not
+    /// know and no recorded connection ever had; a region that no run listed and
+    /// that is in no recorded ARN.
     ///
-    /// Everything is read for a value that this version does not know, and
-    /// only for such.
+    /// Reads all snapshots and changes if a value is unknown to this version,
+    /// otherwise none.
+    ///
+    /// # Errors
+    /// [`CliError::Usage`] or [`CliError::NoEvidence`] with a suggestion.
     pub(crate) async fn refuse_unknown(mut self, audit: &Audit) -> Result<(), CliError> {
         self.statuses
             .retain(|(_, s)| !ConnectionStatus::KNOWN.contains(s));
@@ -122,8 +125,8 @@ impl Asked {
             if !on_record.regions.contains(region.as_str()) {
                 let hint = hint(region.as_str(), &on_record.regions);
                 return Err(CliError::NoEvidence(format!(
-                    "{place} {region}: no recorded run listed this region, \
-                     and no connection on record lives there{hint}"
+                    "{place} {region}: no recorded run listed this region, and no recorded \
+                     connection is in it{hint}"
                 )));
             }
         }
@@ -145,8 +148,8 @@ impl OnRecord {
                 .await?;
             table
                 .each_change_by(&account, ever, |change| {
-                    for told in [&change.before, &change.after].into_iter().flatten() {
-                        this.note(&change.arn, told);
+                    for attributes in [&change.before, &change.after].into_iter().flatten() {
+                        this.note(&change.arn, attributes);
                     }
                     true
                 })
@@ -155,7 +158,7 @@ impl OnRecord {
         Ok(this)
     }
 
-    fn note(&mut self, arn: &ConnectionArn, told: &Attributes) {
+    fn note(&mut self, arn: &ConnectionArn, attributes: &Attributes) {
         let mut note = |words: fn(&mut Self) -> &mut BTreeSet<String>, word: Option<&str>| {
             if let Some(word) = word
                 && !words(self).contains(word)
@@ -163,15 +166,15 @@ impl OnRecord {
                 words(self).insert(word.to_owned());
             }
         };
-        let status = told.connection_status.as_ref();
+        let status = attributes.connection_status.as_ref();
         note(|this| &mut this.statuses, status.map(|s| s.as_str()));
-        let provider = told.provider_type.as_ref();
+        let provider = attributes.provider_type.as_ref();
         note(|this| &mut this.providers, provider.map(|p| p.as_str()));
         note(|this| &mut this.regions, Some(arn.region()));
     }
 }
 
-/// The regions that runs asked.
+/// The regions that runs listed.
 async fn listed_regions(audit: &Audit, bases: &[Basis]) -> Result<BTreeSet<Region>, CliError> {
     let mut regions = BTreeSet::new();
     for basis in bases {
@@ -187,7 +190,7 @@ async fn listed_regions(audit: &Audit, bases: &[Basis]) -> Result<BTreeSet<Regio
     Ok(regions)
 }
 
-/// Whether one of the regions `listed` is `region`, or lists its connections.
+/// Returns true if listing one of `listed` returns the connections of `region`.
 fn is_covered(listed: &BTreeSet<Region>, region: &Region) -> bool {
     let group = ListingGroup::of(region.as_str());
     let same_group = |other: &Region| group.is_some() && ListingGroup::of(other.as_str()) == group;
@@ -205,30 +208,32 @@ fn refuse_value(
     }
     let hint = hint(value, known);
     Err(CliError::Usage(format!(
-        "{place} {value:?}: not a {what} that this version knows or that any connection on \
-         record ever had{hint}"
+        "{place} {value:?}: unknown {what}; this version does not know it, and no recorded \
+         connection ever had it{hint}"
     )))
 }
 
-/// "; did you mean …?", or the values that there are.
+/// Returns "; did you mean …?" or the known values.
 fn hint(value: &str, known: &BTreeSet<String>) -> String {
-    let alike = |word: &String| {
+    let similarity = |word: &String| {
         let (word, value) = (word.to_ascii_lowercase(), value.to_ascii_lowercase());
         strsim::jaro_winkler(&word, &value)
     };
-    let best = known.iter().max_by(|a, b| alike(a).total_cmp(&alike(b)));
-    match best.filter(|best| alike(best) >= ALIKE) {
+    let best = known
+        .iter()
+        .max_by(|a, b| similarity(a).total_cmp(&similarity(b)));
+    match best.filter(|best| similarity(best) >= MIN_SIMILARITY) {
         Some(best) => format!("; did you mean {best}?"),
         None if known.is_empty() => String::new(),
         None => {
             let known: Vec<&str> = known.iter().map(String::as_str).collect();
-            format!("; known are {}", known.join(", "))
+            format!("; known: {}", known.join(", "))
         }
     }
 }
 
-/// Names the accounts that are recorded, few as they are, where `account` was
-/// asked for and is none of them.
+/// Returns "; recorded accounts: …" if `account` is not one of them; for many
+/// accounts their number.
 pub(crate) async fn other_accounts(
     audit: &Audit,
     account: Option<&AccountId>,
@@ -240,16 +245,16 @@ pub(crate) async fn other_accounts(
     Ok(match accounts.as_slice() {
         some if some.contains(account) => String::new(),
         [] => String::new(),
-        [only] => format!("; recorded is account {only}"),
-        few if few.len() <= ACCOUNTS_NAMED => {
+        [only] => format!("; the recorded account is {only}"),
+        few if few.len() <= MAX_ACCOUNTS_NAMED => {
             let few: Vec<&str> = few.iter().map(AccountId::as_str).collect();
-            format!("; recorded are accounts {}", few.join(", "))
+            format!("; the recorded accounts are {}", few.join(", "))
         }
         many => format!("; {} other accounts are recorded", many.len()),
     })
 }
 
-/// The refusal of a connection that nothing is recorded of.
+/// Returns the error for a connection without records.
 pub(crate) async fn no_connection(
     audit: &Audit,
     connection: &str,
@@ -258,11 +263,11 @@ pub(crate) async fn no_connection(
     let whose = account.map_or(String::new(), |account| format!(" in account {account}"));
     let others = other_accounts(audit, account).await?;
     Ok(CliError::NoEvidence(format!(
-        "nothing is recorded of a connection {connection:?}{whose}{others}"
+        "no connection {connection:?} is recorded{whose}{others}"
     )))
 }
 
-/// "; did you mean …?" for a word of a closed list, or the list.
+/// Returns "; did you mean …?" or the allowed words.
 pub(crate) fn hint_of(value: &str, words: &[&str]) -> String {
     hint(
         value,

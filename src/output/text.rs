@@ -110,7 +110,7 @@ pub(crate) fn summary(summary: &Summary) -> String {
         summary.run_id, summary.account, summary.outcome
     );
     if summary.already_recorded {
-        text.push_str("  that run already processed this event; nothing was written\n");
+        text.push_str("  this event was already recorded by that run; nothing was written\n");
     }
     for listing in &summary.listings {
         let how = match &listing.error {

@@ -1,4 +1,4 @@
-//! Arguments that several commands share, and how their values are parsed.
+//! Arguments that several commands share, and the parsers of their values.
 
 pub(crate) mod rules;
 pub(crate) mod rules_file;
@@ -51,7 +51,7 @@ impl StoreArgs {
     }
 }
 
-/// Regions, separated by commas.
+/// A comma-separated list of regions.
 #[derive(Debug, Clone)]
 pub(crate) struct RegionList(pub(crate) Vec<Region>);
 
@@ -61,11 +61,11 @@ impl RegionList {
     }
 }
 
-/// An ARN or a name. What begins as an ARN is meant as one: with a slip in it,
-/// it must not be answered as a name that nobody ever had.
+/// Parses an ARN or a name. Text that starts with `arn:` must be a valid ARN: a
+/// mistyped one must not be looked up as a name.
 pub(crate) fn parse_connection(text: &str) -> Result<String, String> {
     if text.is_empty() {
-        return Err("is empty; should be a connection's ARN or name".to_owned());
+        return Err("empty; expected a connection's ARN or name".to_owned());
     }
     if text.starts_with("arn:") {
         let arn: Result<ConnectionArn, _> = text.parse();
@@ -74,6 +74,7 @@ pub(crate) fn parse_connection(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// Parses a time, in UTC.
 pub(crate) fn parse_when(text: &str) -> Result<Timestamp, String> {
     time::parse(text, SystemClock.now())
 }
@@ -91,7 +92,7 @@ pub(crate) fn kind_help() -> String {
     format!("Filter by kind: {}", kinds.join(", "))
 }
 
-/// A kind in any case, with dashes too.
+/// Parses a kind of change in any case, with `_` or `-`.
 pub(crate) fn parse_kind(text: &str) -> Result<ChangeKind, String> {
     let word = text.to_ascii_uppercase().replace('-', "_");
     word.parse().map_err(|_| {
@@ -101,11 +102,11 @@ pub(crate) fn parse_kind(text: &str) -> Result<ChangeKind, String> {
     })
 }
 
-/// A status in any case: statuses are written in capitals.
+/// Parses a status in any case, also one that this version does not know.
 pub(crate) fn parse_status(text: &str) -> Result<ConnectionStatus, String> {
     let status = ConnectionStatus::from(text.to_ascii_uppercase().as_str());
     if text.is_empty() {
-        return Err("is empty; should be a status such as PENDING".to_owned());
+        return Err("empty; expected a status such as PENDING".to_owned());
     }
     Ok(status)
 }

@@ -1,12 +1,16 @@
-//! Times as people give them: a date, a time, or how long ago.
+//! Parses times as people give them: a date, a time, or an age.
 
 use crate::domain::ids::ParseError;
 use crate::domain::{Timestamp, duration};
 
-const WHAT: &str = "a time such as 2026-10-01, 2026-10-01T09:00:00Z, or 30d, 12h, 45m ago";
+const WHAT: &str =
+    "a time such as 2026-10-01, 2026-10-01T09:00:00Z, or an age such as 30d, 12h, 45m";
 
-/// Reads a time in UTC: RFC 3339, a date (its midnight), `now`, or a span back
-/// from `now` in minutes, hours, days or weeks (`45m`, `12h`, `30d`, `2w`).
+/// Parses a time in UTC: RFC 3339, a date (its midnight), `now`, or an age in
+/// minutes, hours, days or weeks (`45m`, `12h`, `30d`, `2w`).
+///
+/// # Errors
+/// A message that names the accepted forms.
 pub(crate) fn parse(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     let wrong = || ParseError::new(text, WHAT).to_string();
     if text == "now" {

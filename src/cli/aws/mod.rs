@@ -27,8 +27,7 @@ use crate::domain::{Clock, Region, SystemClock};
 use provider_config::provider_config;
 use roles::RoleError;
 
-/// The options of every command that may ask AWS. They stand before the
-/// command's name or after it.
+/// The AWS options of every command, accepted before or after its name.
 #[derive(Debug, ClapArgs)]
 #[command(next_help_heading = "AWS")]
 pub(crate) struct GlobalArgs {
@@ -40,7 +39,7 @@ pub(crate) struct GlobalArgs {
     region: Option<Region>,
 }
 
-/// [`GlobalArgs`], as a command has them.
+/// [`GlobalArgs`], as flattened into a command.
 #[derive(Debug, Clone)]
 pub(crate) struct AwsArgs {
     profile: Option<String>,
@@ -79,8 +78,8 @@ impl AwsArgs {
         profile.into_iter().chain(region).collect()
     }
 
-    /// Refuses the options where nothing of AWS is asked: `--region` must not
-    /// be taken for a filter.
+    /// Refuses the options for a local file: `--region` must not be mistaken for
+    /// a filter.
     pub(crate) fn check_unused(&self) -> Result<(), CliError> {
         let option = match (&self.profile, &self.region) {
             (Some(_), _) => "--profile",
@@ -88,13 +87,13 @@ impl AwsArgs {
             (None, None) => return Ok(()),
         };
         Err(CliError::Usage(format!(
-            "{option}: is for a table on AWS and needs --table; what a local file holds is \
-             filtered by --account and --in-region"
+            "{option}: needs --table, a table on AWS; to filter a local file, use --account \
+             and --in-region"
         )))
     }
 }
 
-/// What the AWS CLI would read. Nothing is asked of AWS yet.
+/// Reads the configuration as the AWS CLI does. Calls no AWS API.
 pub(crate) async fn config(args: &AwsArgs) -> Result<SdkConfig, CliError> {
     let profile = args.profile.as_deref();
     let shared = SharedConfig::read(profile).await.map_err(wrong)?;
@@ -103,7 +102,7 @@ pub(crate) async fn config(args: &AwsArgs) -> Result<SdkConfig, CliError> {
         .await
         .map_err(|invalid| CliError::Usage(invalid.to_string()))?;
     let provider = provider(args, &shared, &config).await?;
-    let provider = SharedCredentialsProvider::new(Remembered::new(provider));
+    let provider = SharedCredentialsProvider::new(CachedCredentials::new(provider));
     Ok(config.into_builder().credentials_provider(provider).build())
 }
 
@@ -111,7 +110,7 @@ fn wrong(call_error: InvalidSetting) -> CliError {
     CliError::Usage(InvalidSettings(vec![call_error]).to_string())
 }
 
-/// The client's region, if one is set.
+/// Returns the client's region, if one is set.
 pub(crate) fn region(config: &SdkConfig) -> Result<Option<Region>, CliError> {
     let region = config.region().map(|region| region.as_ref().parse());
     region
@@ -119,9 +118,9 @@ pub(crate) fn region(config: &SdkConfig) -> Result<Option<Region>, CliError> {
         .map_err(|malformed| CliError::Usage(format!("your AWS region: {malformed}")))
 }
 
-/// Where the credentials come from. A named profile, and the default one if it
-/// says where from, is used alone: what it can't give must not come from a
-/// container's or an instance's role, which may be another account's.
+/// Returns the credentials provider. A named profile, and a default profile with
+/// credentials, is the only source: a fallback to the role of a container or an
+/// instance could be another account's.
 async fn provider(
     args: &AwsArgs,
     shared: &SharedConfig,
@@ -161,9 +160,12 @@ async fn provider(
     Ok(SharedCredentialsProvider::new(chain.await))
 }
 
-/// The caller's credentials. Without any, nothing is asked or made.
+/// Returns the caller's credentials.
+///
+/// # Errors
+/// [`CliError::Usage`] without credentials, before any call.
 pub(crate) async fn credentials(config: &SdkConfig) -> Result<Credentials, CliError> {
-    let none = "no AWS credentials; set them as for the AWS CLI: a profile, or \
+    let none = "no AWS credentials; configure them as for the AWS CLI: a profile, or \
                 AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY";
     let provider = config
         .credentials_provider()
@@ -172,25 +174,25 @@ pub(crate) async fn credentials(config: &SdkConfig) -> Result<Credentials, CliEr
         if let Some(refused) = RoleError::in_causes_of(&error) {
             return CliError::Usage(refused);
         }
-        let told = chain(&error);
+        let message = chain(&error);
         CliError::Usage(match error {
-            CredentialsError::CredentialsNotLoaded(_) if !told.contains("profile") => {
+            CredentialsError::CredentialsNotLoaded(_) if !message.contains("profile") => {
                 none.to_owned()
             }
-            _ => format!("AWS credentials: {told}"),
+            _ => format!("AWS credentials: {message}"),
         })
     })
 }
 
-/// Credentials that are fetched once while they last: a code of MFA is good
-/// for one use, and a `credential_process` may ask a person.
+/// Caches credentials until they expire: an MFA code is valid once, and a
+/// `credential_process` may prompt.
 #[derive(Debug)]
-struct Remembered {
+struct CachedCredentials {
     inner: SharedCredentialsProvider,
     kept: Mutex<Option<Credentials>>,
 }
 
-impl Remembered {
+impl CachedCredentials {
     fn new(inner: SharedCredentialsProvider) -> Self {
         Self {
             inner,
@@ -214,7 +216,7 @@ impl Remembered {
     }
 }
 
-impl ProvideCredentials for Remembered {
+impl ProvideCredentials for CachedCredentials {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where
         Self: 'a,

@@ -1,11 +1,11 @@
-//! What the SDK's credentials providers need of a configuration.
+//! Configures the SDK's credentials providers.
 
 use aws_config::SdkConfig;
 use aws_config::provider_config::ProviderConfig;
 
 use crate::aws::clients;
 
-/// What the SDK's providers of credentials need of a configuration.
+/// Returns the part of a configuration that credentials providers use.
 pub(crate) fn provider_config(config: &SdkConfig) -> ProviderConfig {
     let mut providers = ProviderConfig::without_region()
         .with_region(config.region().cloned())

@@ -25,7 +25,7 @@ use crate::cli::error::CliError;
 use crate::domain::{Clock, SystemClock};
 use crate::output::escape::printable;
 
-/// What says where a profile's credentials come from.
+/// The keys that define the credentials of a profile.
 const OF_CREDENTIALS: [&str; 8] = [
     "role_arn",
     "web_identity_token_file",
@@ -37,10 +37,10 @@ const OF_CREDENTIALS: [&str; 8] = [
     "aws_secret_access_key",
 ];
 
-/// The credentials of the selected profile; none if it has none.
+/// Returns the credentials of the selected profile; none if it defines none.
 ///
 /// # Errors
-/// [`CliError::Usage`] for what can't give any.
+/// [`CliError::Usage`] if they are configured wrongly.
 pub(crate) fn of_profile(
     shared: &SharedConfig,
     config: &SdkConfig,
@@ -61,8 +61,8 @@ pub(crate) fn of_profile(
     Ok(Some(base))
 }
 
-/// Follows a profile to the credentials that others build on, and gathers the
-/// roles on the way: the last one is assumed first.
+/// Follows `source_profile` to the base credentials, and collects the roles on
+/// the way: the last one is assumed first.
 fn base(
     shared: &SharedConfig,
     config: &SdkConfig,
@@ -76,7 +76,7 @@ fn base(
             .profile(name)
             .ok_or_else(|| CliError::Usage(shared.missing(name)))?;
         seen.push(name);
-        // Keys of its own go before a role, for whoever builds on it.
+        // A source profile's own keys take precedence over its role.
         if !roles.is_empty()
             && let Some(keys) = static_keys(profile)
         {
@@ -85,9 +85,9 @@ fn base(
         let Some(role) = Role::of(profile).map_err(wrong)? else {
             if is_login(profile) {
                 return Err(wrong(format!(
-                    "signs in with `aws login` (login_session), which ccinv can't use by itself; \
-                     let the AWS CLI pass it on: a profile with credential_process = aws \
-                     configure export-credentials --profile {name}"
+                    "signs in with `aws login` (login_session), which ccinv does not support; \
+                     use a profile with credential_process = aws configure \
+                     export-credentials --profile {name}"
                 )));
             }
             let of_profile = ProfileFileCredentialsProvider::builder()
@@ -100,8 +100,8 @@ fn base(
             && !io::stdin().is_terminal()
         {
             return Err(wrong(format!(
-                "its role asks for a code of MFA (mfa_serial {serial}), which is typed at a \
-                 terminal, and there is none; use one, or credentials of a session: aws configure \
+                "its role needs an MFA code (mfa_serial {serial}), but there is no terminal to \
+                 enter it; use a terminal, or session credentials: aws configure \
                  export-credentials --profile {name} --format env"
             )));
         }
@@ -143,7 +143,7 @@ fn base(
     }
 }
 
-/// Whether `aws login` is where a profile's credentials come from.
+/// Returns true if a profile gets its credentials from `aws login`.
 fn is_login(profile: &Profile) -> bool {
     let before = ["web_identity_token_file", "sso_account_id", "sso_session"];
     profile.get("login_session").is_some() && before.iter().all(|key| profile.get(key).is_none())
@@ -178,7 +178,7 @@ fn named_source(source: &str, config: &SdkConfig) -> Option<SharedCredentialsPro
     })
 }
 
-/// A role, as a profile names it.
+/// A role, as configured in a profile.
 #[derive(Debug)]
 struct Role {
     profile: String,
@@ -190,8 +190,8 @@ struct Role {
 }
 
 impl Role {
-    /// The role that a profile assumes, if it does: with a web identity's token
-    /// it is no other profile's credentials that assume it.
+    /// Returns the role that a profile assumes with credentials of another; none
+    /// with a web identity token, which needs no others.
     fn of(profile: &Profile) -> Result<Option<Self>, String> {
         let get = |key| profile.get(key).map(str::to_owned);
         let (Some(arn), None) = (get("role_arn"), get("web_identity_token_file")) else {
@@ -219,7 +219,7 @@ impl Role {
     }
 }
 
-/// The credentials of a role.
+/// Provides the credentials of a role.
 #[derive(Debug)]
 struct AssumedRole {
     role: Role,
@@ -230,7 +230,7 @@ struct AssumedRole {
 impl AssumedRole {
     async fn assume(&self) -> provider::Result {
         let role = &self.role;
-        // First, as it may be what fails: a code is not asked for in vain.
+        // Before the MFA prompt, which would be in vain if this failed.
         let source = self.source.provide_credentials().await?;
         let code = match &role.mfa_serial {
             Some(serial) => Some(ask(serial.clone()).await?),
@@ -259,7 +259,7 @@ impl AssumedRole {
             })?;
         let given = answer
             .credentials
-            .ok_or_else(|| CredentialsError::unhandled("an answer without credentials"))?;
+            .ok_or_else(|| CredentialsError::unhandled("a response without credentials"))?;
         let expiry = SystemTime::try_from(given.expiration).ok();
         Ok(Credentials::new(
             given.access_key_id,
@@ -280,7 +280,7 @@ impl ProvideCredentials for AssumedRole {
     }
 }
 
-/// A role that can't be assumed.
+/// A role could not be assumed.
 #[derive(Debug, thiserror::Error)]
 #[error("assume {role} (profile {profile})")]
 pub(crate) struct RoleError {
@@ -291,7 +291,7 @@ pub(crate) struct RoleError {
 }
 
 impl RoleError {
-    /// What is told of it, if it is among the causes of `error`.
+    /// Returns the message of a role error among the causes of `error`.
     pub(crate) fn in_causes_of(error: &(dyn Error + 'static)) -> Option<String> {
         let mut cause = Some(error);
         while let Some(error) = cause {
@@ -304,7 +304,7 @@ impl RoleError {
     }
 }
 
-/// Asks for a code of MFA at the terminal.
+/// Prompts for an MFA code at the terminal.
 async fn ask(serial: String) -> Result<String, CredentialsError> {
     let asked = tokio::task::spawn_blocking(move || {
         let mut stderr = io::stderr();
@@ -318,7 +318,7 @@ async fn ask(serial: String) -> Result<String, CredentialsError> {
     match code {
         Ok(code) if !code.is_empty() => Ok(code),
         Ok(_) => Err(CredentialsError::invalid_configuration(
-            "no code of MFA was given",
+            "no MFA code was entered",
         )),
         Err(error) => Err(CredentialsError::invalid_configuration(error)),
     }

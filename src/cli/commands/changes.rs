@@ -1,4 +1,4 @@
-//! `history` and `changes`: what changed, when, and who saw it.
+//! `history` and `changes`: recorded changes, with the runs that observed them.
 
 use clap::Args as ClapArgs;
 
@@ -117,7 +117,7 @@ fn print_histories(histories: &[History], width: Option<usize>) -> Result<(), Cl
     Ok(())
 }
 
-/// One connection's changes as a table.
+/// Returns a table of one connection's changes.
 pub(crate) fn history_table(changes: &[ChangeWithRun]) -> TextTable {
     let mut table = TextTable::new([
         ("#", Cut::Never),
@@ -126,16 +126,16 @@ pub(crate) fn history_table(changes: &[ChangeWithRun]) -> TextTable {
         ("HAPPENED BETWEEN", Cut::Never),
         ("RUN", Cut::Never),
     ]);
-    for told in changes {
-        let change = &told.change;
+    for recorded in changes {
+        let change = &recorded.change;
         let cells = [
             change.version.to_string().into(),
             change.kind.to_string().into(),
             describe_change(change).into(),
             window(change),
-            run_number(told).into(),
+            run_number(recorded).into(),
         ];
-        table.add(cells, describe_cause(told).into_iter().collect());
+        table.add(cells, describe_cause(recorded).into_iter().collect());
     }
     table
 }
@@ -172,7 +172,7 @@ pub(crate) async fn changes(args: ChangesArgs) -> Result<Exit, CliError> {
         notes.extend(evidence::not_final_note(args.until));
         notes
     };
-    let looked = evidence::require_complete_run_since(&rests_on, args.since);
+    let covered = evidence::require_complete_run_since(&rests_on, args.since);
     let format = args.format.get();
     let document = Document::of_rows("changes")
         .with("since", &args.since)
@@ -180,14 +180,14 @@ pub(crate) async fn changes(args: ChangesArgs) -> Result<Exit, CliError> {
         .with("rests_on", &rests_on);
     let Some(mut writer) = format.writer::<ChangeWithRun>(document) else {
         let changes = audit.changes(&filter).await.map_err(CliError::failure)?;
-        if looked.is_ok() || !changes.is_empty() {
+        if covered.is_ok() || !changes.is_empty() {
             print_rows(
                 &change_table(&changes),
                 &notes(changes.len()),
                 args.format.width(),
             )?;
         }
-        return looked.map(|()| Exit::Success);
+        return covered.map(|()| Exit::Success);
     };
     let mut number = 0;
     let each = |change| {
@@ -197,15 +197,15 @@ pub(crate) async fn changes(args: ChangesArgs) -> Result<Exit, CliError> {
     };
     let done = audit.each_change(&filter, each).await;
     done.map_err(CliError::failure)?;
-    if looked.is_ok() || number > 0 {
+    if covered.is_ok() || number > 0 {
         writer.finish()?;
         format.note(&notes(number));
     }
-    looked.map(|()| Exit::Success)
+    covered.map(|()| Exit::Success)
 }
 
-/// Changes of several connections as a table; who called what stands under
-/// the change.
+/// Returns a table of changes of several connections, with the cause of each
+/// under it.
 pub(crate) fn change_table(changes: &[ChangeWithRun]) -> TextTable {
     let mut table = TextTable::new([
         ("HAPPENED BETWEEN", Cut::Never),
@@ -217,37 +217,37 @@ pub(crate) fn change_table(changes: &[ChangeWithRun]) -> TextTable {
         ("ARN", Cut::Middle),
     ])
     .may_drop(["ACCOUNT", "RUN", "ARN"]);
-    for told in changes {
-        let change = &told.change;
+    for recorded in changes {
+        let change = &recorded.change;
         let now = change.after.as_ref().or(change.before.as_ref());
         let cells = [
             window(change),
             change.kind.to_string().into(),
             or_dash(now.and_then(|now| now.connection_name.as_deref())).into(),
             describe_change(change).into(),
-            run_number(told).into(),
+            run_number(recorded).into(),
             change.account.to_string().into(),
             change.arn.to_string().into(),
         ];
-        table.add(cells, describe_cause(told).into_iter().collect());
+        table.add(cells, describe_cause(recorded).into_iter().collect());
     }
     table
 }
 
-/// When a change happened.
+/// Returns the time range in which a change happened.
 fn window(change: &Change) -> Cell {
     Cell::with_compact(format_window(change), &format_window_compact(change))
 }
 
-/// The number of the run that saw a change.
-pub(crate) fn run_number(told: &ChangeWithRun) -> String {
-    match &told.run {
+/// Returns the sequence number of the run that observed a change.
+pub(crate) fn run_number(recorded: &ChangeWithRun) -> String {
+    match &recorded.run {
         Some(run) => run.sequence.to_string(),
         None => "not recorded".to_owned(),
     }
 }
 
-/// Refuses a span that ends before it begins.
+/// Refuses a time range that ends before it starts.
 pub(crate) fn check_order(
     (first, since): (&str, Timestamp),
     (second, until): (&str, Timestamp),
@@ -330,7 +330,7 @@ pub(crate) fn change_header() -> Vec<&'static str> {
     header
 }
 
-/// The fields under [`change_header`].
+/// Returns the fields of [`change_header`].
 pub(crate) fn change_fields(change: &Change, digest: Digest) -> Vec<String> {
     let mut fields = vec![
         change.account.to_string(),

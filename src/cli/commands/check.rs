@@ -1,4 +1,4 @@
-//! `check`: the inventory, judged by compliance rules.
+//! `check`: evaluates compliance rules.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ use crate::compliance::check::{CheckReport, Verdict};
 use crate::compliance::evidence::Moment;
 use crate::domain::{AccountId, Clock, SystemClock, Timestamp};
 
-/// A rule file with every kind of rule, explained.
+/// A commented rule file with every kind of rule.
 const SAMPLE: &str = include_str!("../../../docs/rules.sample.toml");
 
 /// Evaluate compliance rules
@@ -80,7 +80,7 @@ pub(crate) async fn run(args: CheckArgs) -> Result<Exit, CliError> {
     };
     let check_report = audit.check(&rules, args.account.as_ref(), moment).await;
     let check_report = check_report.map_err(CliError::failure)?;
-    // An account that a rule names is judged whether or not it is recorded.
+    // An account that a rule names is evaluated even without records.
     let names_accounts = rules.iter().any(|rule| rule.scope.accounts.is_some());
     if !names_accounts && !has_unreadable_basis(&check_report) {
         evidence::require_runs(
@@ -101,15 +101,15 @@ pub(crate) async fn run(args: CheckArgs) -> Result<Exit, CliError> {
     Ok(exit(&check_report))
 }
 
-/// Whether the runs of an account can't be read: that is not as if there were
-/// none.
+/// Returns true if the runs of an account can't be read, which is not the same
+/// as an account without runs.
 fn has_unreadable_basis(check_report: &CheckReport) -> bool {
     let read: BTreeSet<&AccountId> = check_report.rests_on.iter().map(|b| &b.account).collect();
     let mut results = check_report.rules.iter().flat_map(|rule| &rule.accounts);
     results.any(|result| !read.contains(&result.account))
 }
 
-/// A finding is one whatever else is not known.
+/// Returns the exit code: findings outweigh insufficient data.
 fn exit(check_report: &CheckReport) -> Exit {
     let any = |verdict| {
         check_report

@@ -1,4 +1,4 @@
-//! `diff`: what is different between two times.
+//! `diff`: differences between two times.
 
 use clap::Args as ClapArgs;
 use serde::Serialize;
@@ -79,8 +79,8 @@ pub(crate) async fn run(args: DiffArgs) -> Result<Exit, CliError> {
         differences: found.map_err(CliError::failure)?,
     };
     let mut notes = vec![format!(
-        "{} different from {} to {}",
-        count(found.differences.len(), "connection"),
+        "{} from {} to {}",
+        count(found.differences.len(), "difference"),
         format_time(args.first),
         format_time(args.second)
     )];
@@ -112,21 +112,21 @@ fn difference_table(found: &[Difference]) -> TextTable {
     ])
     .may_drop(["ACCOUNT"]);
     for difference in found {
-        let told = difference.after.as_ref().or(difference.before.as_ref());
-        let steps = difference.changes.iter().flat_map(|told| {
-            let change = &told.change;
+        let attributes = difference.after.as_ref().or(difference.before.as_ref());
+        let steps = difference.changes.iter().flat_map(|recorded| {
+            let change = &recorded.change;
             let step = format!(
                 "{}: {} {}, run {}",
                 format_window(change),
                 change.kind,
                 describe_change(change),
-                run_number(told)
+                run_number(recorded)
             );
-            std::iter::once(step).chain(describe_cause(told))
+            std::iter::once(step).chain(describe_cause(recorded))
         });
         let cells = [
             difference.kind.as_str().to_owned().into(),
-            or_dash(told.and_then(|told| told.connection_name.as_deref())).into(),
+            or_dash(attributes.and_then(|a| a.connection_name.as_deref())).into(),
             net(difference).into(),
             difference.account.to_string().into(),
             difference.connection_arn.to_string().into(),
@@ -143,7 +143,7 @@ fn net(difference: &Difference) -> String {
         }
         (DifferenceKind::Removed, Some(before), _) => format!("was {}", before.status_word()),
         (_, _, Some(after)) => after.status_word().to_owned(),
-        _ => "not there".to_owned(),
+        _ => "absent".to_owned(),
     }
 }
 

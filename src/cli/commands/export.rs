@@ -1,4 +1,4 @@
-//! `export`: the whole record, for other tools, as it is read.
+//! `export`: all records, streamed for other tools.
 
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
@@ -71,7 +71,7 @@ enum ExportFormat {
 pub(crate) async fn run(args: ExportArgs) -> Result<Exit, CliError> {
     if args.format == ExportFormat::Ocsf && args.what != What::Connections {
         return Err(CliError::Usage(
-            "--format ocsf is for connections; changes and runs are written as jsonl or csv"
+            "--format ocsf: only for connections; export changes and runs as jsonl or csv"
                 .to_owned(),
         ));
     }
@@ -89,7 +89,7 @@ pub(crate) async fn run(args: ExportArgs) -> Result<Exit, CliError> {
         }
     };
     let exported = if io::stdout().is_terminal() {
-        // The records themselves show it.
+        // The records show the progress themselves.
         exported.await
     } else {
         let read = || format!("exporting: {} pages read", meter.requests().read);

@@ -1,4 +1,4 @@
-//! `list`: the connections as they are, or as they were.
+//! `list`: connections now or at an earlier time.
 
 use clap::Args as ClapArgs;
 
@@ -36,7 +36,7 @@ pub(crate) struct FilterArgs {
 }
 
 impl FilterArgs {
-    /// The filter.
+    /// Returns the filter.
     pub(crate) fn filter(self, include_deleted: bool) -> ConnectionFilter {
         ConnectionFilter {
             status: self.status,
@@ -140,7 +140,7 @@ pub(crate) async fn run(args: ListArgs) -> Result<Exit, CliError> {
     covered.map(|()| Exit::Success)
 }
 
-/// Connections as a table.
+/// Returns a table of connections.
 pub(crate) fn connection_table(rows: &[ConnectionRow]) -> TextTable {
     let mut table = TextTable::new([
         ("STATUS", Cut::Never),
@@ -209,7 +209,7 @@ pub(crate) fn connection_header() -> Vec<&'static str> {
     header
 }
 
-/// The fields under [`connection_header`].
+/// Returns the fields of [`connection_header`].
 pub(crate) fn connection_fields(row: &ConnectionRow) -> Vec<String> {
     let mut fields = vec![
         row.account.to_string(),

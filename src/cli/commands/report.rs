@@ -1,4 +1,4 @@
-//! `report`: what is known of a period, as one web page.
+//! `report`: a report of a period, as one HTML page.
 
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -79,7 +79,7 @@ pub(crate) async fn run(args: ReportArgs) -> Result<Exit, CliError> {
         true => Vec::new(),
         false => args.flags.with_file(args.rules.as_deref())?,
     };
-    // Before anything is read, which may take a while.
+    // Checked before reading, which may take a while.
     let out = Out::new(&args.out)?;
     let store = Store::open(&args.store).await?;
     let meter = Arc::new(Meter::default());
@@ -101,7 +101,7 @@ pub(crate) async fn run(args: ReportArgs) -> Result<Exit, CliError> {
     if !report.is_evidence() {
         return Err(CliError::NoEvidence(format!(
             "{}; nothing was written",
-            lacking(&report)
+            not_covered(&report)
         )));
     }
     out.write(&report)?;
@@ -117,40 +117,40 @@ pub(crate) async fn run(args: ReportArgs) -> Result<Exit, CliError> {
     if report.without_evidence().is_empty() {
         return Ok(Exit::Success);
     }
-    Err(CliError::NoEvidence(lacking(&report)))
+    Err(CliError::NoEvidence(not_covered(&report)))
 }
 
-/// Which accounts the report is no evidence of.
-fn lacking(report: &Report) -> String {
+/// Describes the accounts without a complete run in the period.
+fn not_covered(report: &Report) -> String {
     let accounts = report.without_evidence();
     let accounts: Vec<&str> = accounts.iter().map(|a| a.account.as_str()).collect();
     format!(
-        "no complete run of account {} covers any of {} to {}: nothing can be said of its connections then",
+        "no complete run of account {} from {} to {}: its connections in that period are unknown",
         accounts.join(", "),
         format_time(report.since),
         format_time(report.until)
     )
 }
 
-/// Where the page goes.
+/// The destination of the page.
 enum Out {
     Stdout,
     File(PathBuf),
 }
 
 impl Out {
-    /// Refuses what can't be written.
+    /// Checks the destination.
     fn new(path: &Path) -> Result<Self, CliError> {
         if path.as_os_str() == "-" {
             return Ok(Self::Stdout);
         }
         let wrong = |problem: &str| CliError::Usage(format!("--out {}: {problem}", path.display()));
         if path.file_name().is_none() {
-            return Err(wrong("names no file"));
+            return Err(wrong("not a file name"));
         }
         match path.metadata() {
-            Ok(there) if !there.is_file() => return Err(wrong("is there, and is no regular file")),
-            // Behind a link, the file itself is replaced.
+            Ok(there) if !there.is_file() => return Err(wrong("not a regular file")),
+            // Of a link, the file it points to is replaced.
             Ok(_) => {
                 let file = path.canonicalize().map_err(|e| wrong(&e.to_string()))?;
                 return Ok(Self::File(file));
@@ -158,13 +158,13 @@ impl Out {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(wrong(&error.to_string())),
         }
-        if !folder_of(path).is_dir() {
-            return Err(wrong("its folder is not there"));
+        if !directory_of(path).is_dir() {
+            return Err(wrong("its directory does not exist"));
         }
         Ok(Self::File(path.to_owned()))
     }
 
-    /// Writes the page: a file has the old content or all of the new.
+    /// Writes the page. A file is replaced at once, or keeps its content.
     fn write(&self, report: &Report) -> Result<(), CliError> {
         match self {
             Self::Stdout => {
@@ -172,16 +172,13 @@ impl Out {
                 written.map(|_| ())
             }
             Self::File(path) => replace(path, report).map_err(|error| {
-                CliError::Usage(format!(
-                    "--out {}: can't be written: {error}",
-                    path.display()
-                ))
+                CliError::Usage(format!("--out {}: can't write: {error}", path.display()))
             }),
         }
     }
 }
 
-fn folder_of(path: &Path) -> &Path {
+fn directory_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -191,10 +188,10 @@ fn folder_of(path: &Path) -> &Path {
 fn replace(path: &Path, report: &Report) -> io::Result<()> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".ccinv-report-").suffix(".tmp");
-    // As any new file: the umask takes away what it takes away.
+    // As of any new file, less the umask.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder_of(path))?;
+    let mut file = builder.tempfile_in(directory_of(path))?;
     let mut page = BufWriter::new(&mut file);
     page::write_page(report, &mut page)?;
     page.flush()?;

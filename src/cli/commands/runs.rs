@@ -1,4 +1,4 @@
-//! `runs`: what was looked at and how that ended, and when nobody looked.
+//! `runs`: runs with their outcomes, and the gaps between them.
 
 use clap::Args as ClapArgs;
 
@@ -106,7 +106,7 @@ async fn runs(audit: &Audit, accounts: &[AccountId], args: &RunsArgs) -> Result<
     Ok(Exit::Success)
 }
 
-/// Runs as a table; what is missing of a run stands under it.
+/// Returns a table of runs, with their problems under them.
 pub(crate) fn run_table(runs: &[RunRecord]) -> TextTable {
     let mut table = TextTable::new([
         ("ACCOUNT", Cut::Never),
@@ -154,14 +154,14 @@ async fn gaps(audit: &Audit, accounts: &[AccountId], args: &RunsArgs) -> Result<
         let first = complete.map(|run| run.started_at);
         let Some(since) = args.since.or(first) else {
             return Err(CliError::NoEvidence(format!(
-                "account {account} had no complete run before {}: all of it is one gap",
+                "account {account}: no complete run before {}; the whole period is a gap",
                 format_time(until)
             )));
         };
         let Some(every) = args.every.or_else(|| usual_interval(&runs)) else {
             return Err(CliError::Usage(format!(
-                "account {account} has too few complete runs to tell how often there should be \
-                 one: say it, such as --every 1h"
+                "account {account}: too few complete runs to determine their usual interval; set \
+                 it, such as --every 1h"
             )));
         };
         let of_account = audit.gaps(account, since, until, every).await;

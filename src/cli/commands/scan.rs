@@ -1,4 +1,4 @@
-//! `scan`: one run of the handler, now, with the caller's credentials.
+//! `scan`: one run of the handler with the caller's credentials.
 
 use crate::cli::args::{RegionList, StoreArgs};
 use crate::domain::plan::TombstoneGuard;
@@ -92,7 +92,7 @@ pub(crate) struct ScanArgs {
     pub(crate) json: bool,
 }
 
-/// How long a run may take: not longer than Lambda would let it.
+/// Parses the limit of a run: at most that of a Lambda function.
 fn parse_timeout(text: &str) -> Result<Duration, String> {
     let seconds = text
         .strip_suffix('s')
@@ -108,7 +108,7 @@ fn parse_timeout(text: &str) -> Result<Duration, String> {
 
 pub(crate) async fn run(args: ScanArgs) -> Result<Exit, CliError> {
     let event = event(&args);
-    // Before anything is asked or made: what is wrong here is wrong usage.
+    // Checked before any call: an invalid value is wrong usage.
     Request::from_event(&event).map_err(|invalid| {
         CliError::Usage(format!("{}: {}", flag(&invalid.field), invalid.problem))
     })?;
@@ -145,13 +145,13 @@ pub(crate) async fn run(args: ScanArgs) -> Result<Exit, CliError> {
         retired_regions,
         random: || fastrand::u128(..),
     };
-    let waits = Arc::new(Waits::default());
-    let meter = Arc::new(Meter::watched(Arc::clone(&waits) as Arc<dyn Observer>));
+    let messages = Arc::new(Messages::default());
+    let meter = Arc::new(Meter::watched(Arc::clone(&messages) as Arc<dyn Observer>));
     let handled = handler.handle_metered(&event, args.timeout, Arc::clone(&meter));
     let response = tokio::select! {
-        response = with_progress(handled, &meter, &waits) => response,
-        () = interrupts(&meter, &waits) => {
-            say("ended by Ctrl-C; the run is not recorded");
+        response = with_progress(handled, &meter, &messages) => response,
+        () = interrupts(&meter, &messages) => {
+            say("interrupted by Ctrl-C; the run is not recorded");
             return Ok(Exit::Interrupted);
         }
     };
@@ -166,28 +166,30 @@ pub(crate) async fn run(args: ScanArgs) -> Result<Exit, CliError> {
     })
 }
 
-/// Has the run end early at the first Ctrl-C, and returns at the second.
-async fn interrupts(meter: &Meter, waits: &Waits) {
+/// Ends the run early at the first Ctrl-C, and returns at the second.
+async fn interrupts(meter: &Meter, messages: &Messages) {
     for is_first in [true, false] {
         if tokio::signal::ctrl_c().await.is_err() {
-            // It can't be waited for: the run goes on to its end.
+            // Without a signal handler, the run goes on to its end.
             std::future::pending::<()>().await;
         }
         if is_first {
             meter.interrupt();
-            waits.say("ending early: what is known is recorded; Ctrl-C again ends it at once");
+            messages.say(
+                "ending early and recording what was observed; press Ctrl-C again to exit at once",
+            );
         }
     }
 }
 
-/// Tells what a run waits for: at once, or where a spinner is shown, past it.
+/// Prints retries and interrupts: at once, or past the spinner that is shown.
 #[derive(Debug, Default)]
-struct Waits {
+struct Messages {
     lines: Mutex<Vec<String>>,
     is_spinner_shown: AtomicBool,
 }
 
-impl Waits {
+impl Messages {
     fn say(&self, line: &str) {
         if self.is_spinner_shown.load(Ordering::Relaxed) {
             self.lines().push(line.to_owned());
@@ -201,12 +203,12 @@ impl Waits {
     }
 
     fn lines(&self) -> MutexGuard<'_, Vec<String>> {
-        // LineFormat that a panic left behind are still lines.
+        // The lines are usable after a panic, too.
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Observer for Waits {
+impl Observer for Messages {
     fn retrying(&self, retry: &Retry<'_>) {
         self.say(&retry.to_string());
     }
@@ -271,7 +273,7 @@ fn event(args: &ScanArgs) -> Value {
     event
 }
 
-/// The flag that an event's field came from.
+/// Returns the option that set a field of the event.
 fn flag(field: &str) -> &str {
     match field {
         "ProviderTypeFilter" => "--provider",
@@ -288,22 +290,21 @@ fn regions(args: &ScanArgs, config: &SdkConfig) -> Result<Vec<Region>, CliError>
         .map(|region| vec![region])
         .ok_or_else(|| {
             CliError::Usage(
-                "no AWS region is set; name some with --regions, or set AWS_REGION".to_owned(),
+                "no AWS region is set; use --regions or --region, or set AWS_REGION".to_owned(),
             )
         })
 }
 
-/// The account that the credentials belong to: they may say so themselves
-/// (`AWS_ACCOUNT_ID`, or a profile); otherwise AWS is asked, where the
-/// connections are.
+/// Returns the account of the credentials: as configured (`AWS_ACCOUNT_ID`, or
+/// the profile), otherwise from STS in the region of the connections.
 async fn own_account(
     config: &SdkConfig,
     credentials: &Credentials,
     regions: &[Region],
     time: Duration,
 ) -> Result<AccountId, CliError> {
-    if let Some(told) = credentials.account_id() {
-        return account_of(told.as_str());
+    if let Some(account) = credentials.account_id() {
+        return parse_account(account.as_str());
     }
     let mut sts = aws_sdk_sts::config::Builder::from(config);
     if let (None, Some(region)) = (config.region(), regions.first()) {
@@ -311,43 +312,43 @@ async fn own_account(
     }
     let sts = aws_sdk_sts::Client::from_conf(sts.build());
     let problem = match tokio::time::timeout(time, sts.get_caller_identity().send()).await {
-        Ok(Ok(identity)) => return account_of(&identity.account.unwrap_or_default()),
+        Ok(Ok(identity)) => return parse_account(&identity.account.unwrap_or_default()),
         Ok(Err(error)) => CallError::from(&error).to_string(),
-        Err(_) => "no answer of STS within --timeout".to_owned(),
+        Err(_) => "no response from STS within --timeout".to_owned(),
     };
     Err(CliError::Usage(format!(
-        "the account of your credentials could not be told ({problem}); name it with --account"
+        "can't determine the account of your credentials ({problem}); set it with --account"
     )))
 }
 
-fn account_of(told: &str) -> Result<AccountId, CliError> {
-    told.parse().map_err(|malformed| {
+fn parse_account(text: &str) -> Result<AccountId, CliError> {
+    text.parse().map_err(|malformed| {
         CliError::Usage(format!("the account of your credentials: {malformed}"))
     })
 }
 
-/// How long nothing is said of a run that goes on.
-const SILENCE: Duration = Duration::from_secs(15);
+/// The interval of progress lines without a terminal.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(15);
 
-/// Shows how far the run has come: a spinner on a terminal, else a line now and
-/// then. What it waits for is told either way.
-async fn with_progress<T>(run: impl Future<Output = T>, meter: &Meter, waits: &Waits) -> T {
+/// Shows the progress of a run: a spinner on a terminal, otherwise a line now and
+/// then. Both print messages.
+async fn with_progress<T>(run: impl Future<Output = T>, meter: &Meter, messages: &Messages) -> T {
     if !io::stderr().is_terminal() {
         say("listing connections");
         let mut run = std::pin::pin!(run);
         loop {
-            let done = tokio::time::timeout(SILENCE, &mut run).await;
-            say(&told(meter));
+            let done = tokio::time::timeout(PROGRESS_INTERVAL, &mut run).await;
+            say(&progress_line(meter));
             if let Ok(done) = done {
                 return done;
             }
         }
     }
-    waits.is_spinner_shown.store(true, Ordering::Relaxed);
-    progress::shown_with(run, || told(meter), || waits.take()).await
+    messages.is_spinner_shown.store(true, Ordering::Relaxed);
+    progress::shown_with(run, || progress_line(meter), || messages.take()).await
 }
 
-fn told(meter: &Meter) -> String {
+fn progress_line(meter: &Meter) -> String {
     let progress = meter.progress();
     format!(
         "{} pages listed with {} connections, {} written",

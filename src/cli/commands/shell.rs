@@ -1,4 +1,4 @@
-//! `completions` and `man`: for the shell, from the arguments themselves.
+//! `completions` and `man`, generated from the arguments.
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args as ClapArgs, Command, ValueEnum, ValueHint};
@@ -9,7 +9,7 @@ use crate::cli::render::print;
 use crate::domain::listing::ListingGroup;
 use crate::domain::{ChangeKind, ConnectionStatus, ProviderType};
 
-/// The shells that completions are made for.
+/// The supported shells.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum For {
     Bash,
@@ -41,8 +41,8 @@ pub(crate) fn completions(args: CompletionsArgs, command: Command) -> Result<Exi
     printed(text)
 }
 
-/// The arguments with what shells complete their values with. Other values stay
-/// allowed: what a shell offers is no rule.
+/// Adds the values and hints that shells complete with. `ccinv` itself accepts
+/// other values, too.
 fn completed(command: Command) -> Command {
     command
         .mut_args(|arg| {
@@ -53,14 +53,14 @@ fn completed(command: Command) -> Command {
             match values(arg.get_long().unwrap_or_default()) {
                 Some(values) => arg.value_parser(PossibleValuesParser::new(values)),
                 None if of_file || !arg.get_action().takes_values() => arg,
-                // Without a hint, it would be a file.
+                // Without a hint, shells offer files.
                 None => arg.value_hint(ValueHint::Other),
             }
         })
         .mut_subcommands(completed)
 }
 
-/// The known values of an option whose values are open.
+/// Returns the known values of an option that accepts others, too.
 fn values(option: &str) -> Option<Vec<&'static str>> {
     Some(match option {
         "status" => {
@@ -86,7 +86,7 @@ Examples:
   ccinv man > /usr/local/share/man/man1/ccinv.1")]
 pub(crate) struct ManArgs;
 
-/// One page: each command is a section, so that one file has all of it.
+/// Prints one page with a section for each command.
 pub(crate) fn man(mut command: Command) -> Result<Exit, CliError> {
     command.build();
     let mut text = Vec::new();
@@ -109,7 +109,7 @@ pub(crate) fn man(mut command: Command) -> Result<Exit, CliError> {
             .and_then(|()| page.render_extra_section(&mut sections))
             .map_err(CliError::failure)?;
         let sections = String::from_utf8(sections).map_err(CliError::failure)?;
-        // Sections of a command are parts of its own section.
+        // A command's sections are subsections here.
         text.extend_from_slice(sections.replace(".SH ", ".SS ").as_bytes());
     }
     printed(text)

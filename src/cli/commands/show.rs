@@ -1,4 +1,4 @@
-//! `show`: one connection, and its time line.
+//! `show`: one connection, with its timeline.
 
 use std::fmt::Write as _;
 
@@ -40,7 +40,7 @@ pub(crate) struct ShowArgs {
     format: FormatArgs,
 }
 
-/// Characters that a time line is drawn with.
+/// The width of a timeline in characters.
 const LINE: usize = 60;
 
 pub(crate) async fn run(args: ShowArgs) -> Result<Exit, CliError> {
@@ -138,7 +138,7 @@ fn fields(shown: &ConnectionDetail) -> String {
     text
 }
 
-/// The time line as a row of signs, with what they mean.
+/// Draws a timeline as a row of signs, with a legend.
 fn timeline(segments: &[Segment]) -> String {
     let (Some(first), Some(last)) = (segments.first(), segments.last()) else {
         return String::new();
@@ -152,7 +152,7 @@ fn timeline(segments: &[Segment]) -> String {
         };
         let (sign, meaning) = drawn(&segment.state);
         signs.push(sign);
-        if !meanings.iter().any(|(_, told)| *told == meaning) {
+        if !meanings.iter().any(|(_, known)| *known == meaning) {
             meanings.push((sign, meaning));
         }
     }
@@ -169,7 +169,7 @@ fn timeline(segments: &[Segment]) -> String {
     )
 }
 
-/// What is true for the longest part of a slot.
+/// Returns the segment that covers most of a slot.
 fn longest_in(
     segments: &[Segment],
     slot: usize,
@@ -189,8 +189,8 @@ fn longest_in(
 fn drawn(state: &SegmentState) -> (char, String) {
     match state {
         SegmentState::NotObserved => ('·', "not observed".to_owned()),
-        SegmentState::Absent => ('_', "not there".to_owned()),
-        SegmentState::Changing => ('~', "changed in here".to_owned()),
+        SegmentState::Absent => ('_', "absent".to_owned()),
+        SegmentState::Changing => ('~', "changed in this range".to_owned()),
         SegmentState::Present { status } => {
             let sign = match status.as_str() {
                 "AVAILABLE" => '█',

@@ -1,4 +1,4 @@
-//! `verify`: whether the record is whole.
+//! `verify`: the integrity of the recorded history.
 
 use crate::cli::args::StoreArgs;
 use clap::Args as ClapArgs;
@@ -76,7 +76,7 @@ pub(crate) async fn run(args: VerifyArgs) -> Result<Exit, CliError> {
         };
         let others = suggestions::other_accounts(&store.audit(), args.account.as_ref()).await?;
         return Err(CliError::NoEvidence(format!(
-            "nothing{whose} is recorded here: there is nothing to verify{others}"
+            "nothing{whose} is recorded here, so nothing can be verified{others}"
         )));
     }
     let missing = missing_heads(&found, heads);
@@ -85,11 +85,12 @@ pub(crate) async fn run(args: VerifyArgs) -> Result<Exit, CliError> {
     if args.json {
         print_json(&found)?;
     } else {
-        print(&report(&found))?;
+        print(&describe(&found))?;
     }
     if let Some(head) = stray {
         return Err(CliError::Findings(format!(
-            "no run has the digest {head}: the table is another one, or was cut off before that run"
+            "--head: no run has the digest {head}; the table was replaced, or truncated before that \
+             run"
         )));
     }
     if found.findings.is_empty() {
@@ -99,8 +100,8 @@ pub(crate) async fn run(args: VerifyArgs) -> Result<Exit, CliError> {
     }
 }
 
-/// Reads a file of heads, a line each: an account and the digest of one of its
-/// runs. Empty lines and those that begin with # are passed over.
+/// Reads a file of heads, one per line: an account and the digest of one of its
+/// runs. Skips empty lines and lines that start with `#`.
 fn read_heads(path: &Path) -> Result<Vec<(AccountId, Digest)>, CliError> {
     let unreadable = |error: io::Error| CliError::Usage(format!("{}: {error}", path.display()));
     let text = match path == Path::new("-") {
@@ -121,7 +122,7 @@ fn read_heads(path: &Path) -> Result<Vec<(AccountId, Digest)>, CliError> {
     }
     if heads.is_empty() {
         return Err(CliError::Usage(format!(
-            "{}: has no heads; should have lines of an account and a digest",
+            "{}: no heads; expected lines of an account and a digest",
             path.display()
         )));
     }
@@ -131,15 +132,15 @@ fn read_heads(path: &Path) -> Result<Vec<(AccountId, Digest)>, CliError> {
 fn head_of(line: &str) -> Result<(AccountId, Digest), String> {
     let words: Vec<&str> = line.split_whitespace().collect();
     let [account, digest] = words.as_slice() else {
-        return Err("should be an account and a digest, with a blank between".to_owned());
+        return Err("expected an account and a digest, separated by a blank".to_owned());
     };
     let account: AccountId = account.parse().map_err(|e: ParseError| e.to_string())?;
     let digest: Digest = digest.parse().map_err(|e: ParseError| e.to_string())?;
     Ok((account, digest))
 }
 
-/// A finding for each account that is not recorded, and for each digest that
-/// none of its account's runs has.
+/// Returns a finding for each account without records, and for each digest that
+/// no run of its account has.
 fn missing_heads(found: &Verification, heads: Vec<(AccountId, Digest)>) -> Vec<Finding> {
     let recorded: HashMap<&AccountId, HashSet<&Digest>> = found
         .accounts
@@ -150,11 +151,11 @@ fn missing_heads(found: &Verification, heads: Vec<(AccountId, Digest)>) -> Vec<F
         let problem = match recorded.get(&account) {
             Some(digests) if digests.contains(&head) => return None,
             Some(_) => format!(
-                "no run of account {account} has the digest {head}: the table is another one, \
-                 or was cut off before that run"
+                "no run of account {account} has the digest {head}; the table was replaced, or \
+                 truncated before that run"
             ),
             None => {
-                format!("nothing of account {account} is recorded; a run had the digest {head}")
+                format!("account {account} has no records; one of its runs had the digest {head}")
             }
         };
         Some(Finding {
@@ -173,7 +174,8 @@ fn has_head(found: &Verification, head: Digest) -> bool {
         .any(|account| account.digests.contains(&head))
 }
 
-fn report(found: &Verification) -> String {
+/// Describes the result in lines of text.
+fn describe(found: &Verification) -> String {
     let mut text = String::new();
     for account in &found.accounts {
         let number = |n: u64, what: &str| count(usize::try_from(n).unwrap_or(usize::MAX), what);

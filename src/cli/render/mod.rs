@@ -1,4 +1,4 @@
-//! Printing: tables for people, JSON and CSV for programs.
+//! Prints rows: as tables for people, as JSON and CSV for programs.
 
 pub(crate) mod check;
 pub(crate) mod csv;

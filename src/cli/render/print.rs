@@ -43,8 +43,7 @@ fn note_lines(notes: &[String], width: Option<usize>) -> String {
     lines.map(|line| line + "\n").collect()
 }
 
-/// Writes text to standard output. A reader that has seen enough (`| head`)
-/// is no failure.
+/// Writes text to standard output. Ignores a closed pipe (`| head`).
 pub(crate) fn print(text: &str) -> Result<(), CliError> {
     print_bytes(text.as_bytes()).map(|_| ())
 }
@@ -54,7 +53,8 @@ pub(crate) fn print_bytes(bytes: &[u8]) -> Result<bool, CliError> {
     print_with(|out| out.write_all(bytes))
 }
 
-/// The same of what is written in many small pieces.
+/// Writes what `write` writes, buffered. Returns false if the reader closed the
+/// pipe.
 pub(crate) fn print_with(
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<bool, CliError> {
@@ -84,8 +84,8 @@ fn written(
     is_read(write(out).and_then(|()| out.flush()))
 }
 
-/// What came of writing to standard output: whether there is a reader who has
-/// not seen enough.
+/// Converts the result of writing to standard output: false if the reader closed
+/// the pipe.
 pub(crate) fn is_read(written: io::Result<()>) -> Result<bool, CliError> {
     match written {
         Ok(()) => Ok(true),
@@ -94,9 +94,9 @@ pub(crate) fn is_read(written: io::Result<()>) -> Result<bool, CliError> {
     }
 }
 
-/// Standard output does not take it: a full disk, for one.
+/// Standard output failed, for example on a full disk.
 #[derive(Debug, thiserror::Error)]
-#[error("standard output: can't be written")]
+#[error("standard output: can't write")]
 struct StdoutError(#[source] io::Error);
 
 /// Writes a value as indented JSON.
@@ -104,7 +104,7 @@ pub(crate) fn print_json(value: &impl Serialize) -> Result<(), CliError> {
     print(&(json(value)? + "\n"))
 }
 
-/// A value as indented JSON.
+/// Returns a value as indented JSON.
 pub(crate) fn json(value: &impl Serialize) -> Result<String, CliError> {
     let text = serde_json::to_string_pretty(value).map_err(CliError::failure)?;
     Ok(safe_json(&text))

@@ -1,12 +1,12 @@
-//! What a command prints in rows.
+//! Rows of a command's output.
 
 use serde::Serialize;
 
-/// Something that comes out of a command in rows.
+/// A row of a command's output.
 pub(crate) trait Row: Serialize {
-    /// The columns, as CSV names them.
+    /// Returns the names of the CSV columns.
     fn header() -> Vec<&'static str>;
 
-    /// The fields under those columns; empty for what is not there.
+    /// Returns the fields of those columns; empty for missing values.
     fn csv(&self) -> Vec<String>;
 }

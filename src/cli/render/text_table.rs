@@ -1,7 +1,7 @@
 //! Tables as aligned text, one line per row.
 //!
 //! A table that is wider than the terminal gives up, as far as necessary:
-//! columns with one value in all rows, which a line under the table tells; the
+//! columns with one value in all rows, which a line under the table names; the
 //! ends or middles of texts; the long form of cells that have a compact one; and
 //! columns that may be dropped. Without a width, as in files and pipes, it is
 //! printed whole.

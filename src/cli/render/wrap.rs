@@ -17,8 +17,8 @@ pub(crate) fn without_end(text: &str, width: usize) -> String {
 
 /// Returns `text`, with `…` in place of its middle if it is wider than `width`.
 ///
-/// Of an ARN `arn:` is kept, and as much of its end as fits: the end tells ARNs
-/// apart. Of another text a third is kept, and its end.
+/// Of an ARN `arn:` is kept, and as much of its end as fits: ARNs differ at their
+/// end. Of another text a third is kept, and its end.
 pub(crate) fn without_middle(text: &str, width: usize) -> String {
     if text.width() <= width {
         return text.to_owned();

@@ -148,7 +148,7 @@ async fn an_answer_says_on_which_run_it_rests_and_what_was_not_observed() {
     assert!(done.stdout.contains(&kept), "it was not shown to be gone");
     for says in [
         "2 connections as of 2026-10-01T11:30:00Z",
-        "rests on run 1 (COMPLETE, 2 regions) of 2026-10-01T10:00:00Z, 1 h 30 min before, \
+        "based on run 1 (COMPLETE, 2 regions) of 2026-10-01T10:00:00Z, 1 h 30 min before, \
          and on run 2 (PARTIAL, 2 regions) of 2026-10-01T11:00:00Z, 30 min before",
         "not observed: eu-south-1: page 1: AccessDeniedException",
         "last listed at 2026-10-01T10:00:00Z",
@@ -316,7 +316,7 @@ async fn a_span_in_which_nobody_looked_to_the_end_is_no_quiet_one() {
     assert_eq!(unseen.code, 4);
     let complaint = unseen.complaint();
     assert!(
-        complaint.contains("began from 2026-10-01T10:10:00Z to"),
+        complaint.contains("started from 2026-10-01T10:10:00Z to"),
         "{complaint}"
     );
     // What was seen all the same is told.
@@ -376,7 +376,8 @@ async fn two_times_differ_by_what_is_other_at_the_end_and_the_steps_between_are_
     assert_eq!(text.code, 0, "{text:?}");
     assert!(text.stdout.contains("PENDING → ERROR"), "{}", text.stdout);
     assert!(
-        text.stdout.contains("4 connections different"),
+        text.stdout
+            .contains("4 differences from 2026-10-01T10:00:00Z"),
         "{}",
         text.stdout
     );

@@ -403,7 +403,7 @@ async fn json_and_text_say_the_same_and_do_nothing_to_a_terminal() {
         "PASS               medium    no-shared          3          0 ",
         "5 rules as of 2026-10-01T10:30:00Z: 1 PASS, 3 FAIL, 1 INSUFFICIENT_DATA; 3 findings, 1 not evaluated",
         "   insufficient data: account 123456789012: the record begins at 2026-10-01T10:00:00.000Z",
-        "account 123456789012: rests on run 1 (COMPLETE, 1 region)",
+        "account 123456789012: based on run 1 (COMPLETE, 1 region)",
     ] {
         assert!(text.stdout.contains(says), "{says:?} in {}", text.stdout);
     }

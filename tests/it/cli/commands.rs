@@ -334,7 +334,7 @@ async fn list_says_what_it_rests_on_in_text_and_in_json() {
     assert_eq!(line(&scanned.arns[3])[0], "DELETED");
     assert!(told.contains("5 connections"), "{told}");
     for account in [ACCOUNT, OTHER_ACCOUNT] {
-        let basis = format!("account {account}: rests on run ");
+        let basis = format!("account {account}: based on run ");
         assert!(told.contains(&basis), "{told}");
     }
 }
@@ -520,7 +520,7 @@ async fn filter_value_that_nothing_knows_is_refused_with_a_suggestion() {
         (&["list", "--status", "EXPIERD"], "did you mean EXPIRED?"),
         (
             &["list", "--status", "XYZ"],
-            "known are AVAILABLE, ERROR, EXPIRED, PENDING, REVOKED",
+            "known: AVAILABLE, ERROR, EXPIRED, PENDING, REVOKED",
         ),
         (
             &["list", "--provider", "GitHb", "--format", "csv"],
@@ -1322,7 +1322,7 @@ async fn a_full_disk_under_standard_output_is_told() {
         let output = child.wait_with_output().await.expect("it ends");
         let told = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{arguments:?}: {told}");
-        let problem = "ccinv: standard output: can't be written: No space left on device";
+        let problem = "ccinv: standard output: can't write: No space left on device";
         assert!(told.contains(problem), "{arguments:?}: {told}");
     }
 }

@@ -639,9 +639,9 @@ async fn a_file_is_replaced_whole_and_anything_else_is_left_alone() {
     std::fs::write(folder.join("old.html"), "old").expect("written");
     std::os::unix::fs::symlink("old.html", folder.join("link.html")).expect("made");
     for (out, why) in [
-        ("folder", "no regular file"),
-        ("/dev/null", "no regular file"),
-        ("none/report.html", "its folder is not there"),
+        ("folder", "not a regular file"),
+        ("/dev/null", "not a regular file"),
+        ("none/report.html", "its directory does not exist"),
     ] {
         let refused = story.ccinv.run(&story.arguments(out)).await;
         assert_eq!(refused.code, 2, "{refused:?}");

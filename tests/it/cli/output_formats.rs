@@ -246,7 +246,7 @@ async fn show_tells_one_connection_with_its_changes_and_its_time_line() {
         "last seen  2026-10-01T14:00:00Z",
         "· not observed",
         "PENDING → AVAILABLE",
-        "rests on run 4 (COMPLETE, 1 region)",
+        "based on run 4 (COMPLETE, 1 region)",
     ] {
         assert!(text.contains(says), "{says:?} in {text}");
     }
@@ -257,7 +257,7 @@ async fn show_tells_one_connection_with_its_changes_and_its_time_line() {
     assert!(
         nobody
             .complaint()
-            .contains("nothing is recorded of a connection")
+            .contains("no connection \"nobody\" is recorded")
     );
 }
 
@@ -322,7 +322,7 @@ async fn gaps_are_the_times_between_complete_runs_that_are_too_long() {
         .await;
     assert_eq!(never.code, 4, "{never:?}");
     assert!(
-        never.complaint().contains("had no complete run"),
+        never.complaint().contains("no complete run before"),
         "{never:?}"
     );
 }

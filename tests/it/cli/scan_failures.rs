@@ -287,7 +287,7 @@ async fn control_c_ends_a_listing_and_what_it_saw_is_recorded() {
     let (code, stdout, stderr) = interrupted_at(scan, "page 3").await;
 
     assert_eq!(code, Some(130), "{stderr}");
-    assert!(stderr.contains("what is known is recorded"), "{stderr}");
+    assert!(stderr.contains("recording what was observed"), "{stderr}");
     let summary: Value = serde_json::from_str(&stdout).expect("JSON");
     assert_eq!(summary["outcome"], "PARTIAL");
     assert_eq!(summary["listings"][0]["error"]["code"], "Interrupted");
@@ -343,7 +343,7 @@ async fn a_second_control_c_ends_it_at_once() {
         .expect("it starts");
     let pid = scan.id().expect("it runs");
     let mut lines = BufReader::new(scan.stderr.take().expect("piped")).lines();
-    let mut waits_for = vec!["ended by Ctrl-C", "Ctrl-C again", "page 3"];
+    let mut waits_for = vec!["interrupted by Ctrl-C", "Ctrl-C again", "page 3"];
     while let Some(line) = lines.next_line().await.expect("text") {
         if waits_for.last().is_some_and(|part| line.contains(part)) {
             waits_for.pop();
