@@ -1,14 +1,13 @@
 "use strict";
-// Tables that can be sorted and searched. Without this they are plain tables.
+// Makes the tables sortable and searchable. Without this script they are plain tables.
 (() => {
-  // So many rows are shown at first: thousands take seconds to be laid out.
+  // Rows shown at first. The layout of thousands of rows takes seconds.
   const FIRST = 100;
   const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
 
   const element = (tag, properties) => Object.assign(document.createElement(tag), properties);
 
-  // Labels for cells that stand one below the other, where there is no room
-  // for columns.
+  // Labels the cells for narrow screens, where they are stacked.
   const label = (table) => {
     const heads = [...table.tHead.rows[0].cells];
     const names = heads.map((head) => head.firstChild.textContent);
@@ -20,7 +19,8 @@
     table.classList.add("labelled");
   };
 
-  // What rows are found by: a time line names every status that ever was.
+  // The text that a row is searched by. Timelines are left out: they name
+  // every status of the period.
   const textsOf = (table, rows) => {
     const heads = [...table.tHead.rows[0].cells];
     const columns = heads.flatMap((head, i) => (head.dataset.sort === "none" ? [] : [i]));
@@ -32,7 +32,7 @@
 
   const searchable = (table, rows) => {
     const box = element("input", { type: "search", id: `${table.id}-filter`, autocomplete: "off" });
-    const name = element("label", { htmlFor: box.id, textContent: "Show only rows with" });
+    const name = element("label", { htmlFor: box.id, textContent: "Filter rows by text" });
     const count = element("span");
     count.setAttribute("role", "status");
     const controls = element("div", { className: "controls" });
@@ -55,7 +55,7 @@
         row.hidden = !hit || found > most;
       }
       const shown = Math.min(found, most);
-      count.textContent = `${found} of ${rows.length}${shown < found ? `, the first ${shown} shown` : ""}`;
+      count.textContent = `${found} of ${rows.length}${shown < found ? `, first ${shown} shown` : ""}`;
       all.textContent = `Show all ${found}`;
       more.hidden = shown === found;
     };
@@ -67,7 +67,7 @@
       most = Infinity;
       const next = rows.find((row) => row.hidden);
       show();
-      // The button is gone; go on where it was.
+      // The button is hidden now: move the focus to the first new row.
       next.tabIndex = -1;
       next.focus();
     });
@@ -101,7 +101,7 @@
     });
   };
 
-  // A link to a row that is not shown shows it.
+  // Shows a hidden row that a link leads to.
   const reveal = () => {
     const row = document.getElementById(location.hash.slice(1));
     if (row?.hidden) {

@@ -1,20 +1,20 @@
-//! What the page says of the rules that the period's end was judged by.
+//! The evaluated rules and their findings, as the page shows them.
 
 use super::view::{Moment, seen};
 use crate::compliance::check::{AccountResult, CheckReport, CheckedRule, Finding, Verdict};
 use crate::compliance::rule::Rule;
 use crate::domain::{AccountId, ConnectionArn};
 
-/// All rules, and what they found.
+/// All rules and findings.
 pub(super) struct ChecksView {
     pub(super) rules: Vec<RuleView>,
     pub(super) findings: Vec<FindingView>,
     pub(super) passed: usize,
     pub(super) failed: usize,
-    pub(super) not_judged: usize,
+    pub(super) insufficient_data: usize,
 }
 
-/// A rule, and what it came to.
+/// A rule and its result.
 pub(super) struct RuleView {
     /// `PASS`, `FAIL` or `INSUFFICIENT DATA`.
     pub(super) verdict: &'static str,
@@ -24,28 +24,29 @@ pub(super) struct RuleView {
     pub(super) title: String,
     pub(super) controls: Vec<String>,
     pub(super) findings: usize,
-    /// Why, or for what, it could not be judged.
-    pub(super) not_judged: Vec<String>,
-    /// What breaks it, and may.
-    pub(super) excepted: Vec<String>,
+    /// The subjects without sufficient data, each with the reason.
+    pub(super) insufficient_data: Vec<String>,
+    /// The waived findings, each with the reason.
+    pub(super) waived: Vec<String>,
 }
 
-/// What a rule found.
+/// A finding of a rule.
 pub(super) struct FindingView {
     pub(super) severity: &'static str,
     pub(super) rule: String,
     pub(super) title: String,
     pub(super) account: String,
-    /// The connection's name and ARN, and its row on the page if it has one.
+    /// The name, ARN and, if it is on the page, row of the connection.
     pub(super) connection: Option<(String, String, Option<usize>)>,
     pub(super) since: Option<Moment>,
     pub(super) message: String,
-    /// The keys of the records that show it.
+    pub(super) remediation: Option<String>,
+    /// The keys of the records that show the finding.
     pub(super) evidence: Vec<String>,
 }
 
 impl ChecksView {
-    /// `row_of` tells a connection's row.
+    /// `row_of` returns the row of a connection.
     pub(super) fn new<'a>(
         check_report: &'a CheckReport,
         row_of: impl Fn(&'a AccountId, &'a ConnectionArn) -> Option<usize>,
@@ -75,7 +76,7 @@ impl ChecksView {
             rules: check_report.rules.iter().map(RuleView::new).collect(),
             passed: number(Verdict::Pass),
             failed: number(Verdict::Fail),
-            not_judged: number(Verdict::InsufficientData),
+            insufficient_data: number(Verdict::InsufficientData),
         }
     }
 }
@@ -86,7 +87,7 @@ impl RuleView {
         let (verdict, class) = match check_report.verdict {
             Verdict::Pass => ("PASS", "available"),
             Verdict::Fail => ("FAIL", "error"),
-            Verdict::InsufficientData => ("INSUFFICIENT DATA", "unjudged"),
+            Verdict::InsufficientData => ("INSUFFICIENT DATA", "insufficient-data"),
         };
         Self {
             verdict,
@@ -96,35 +97,32 @@ impl RuleView {
             title: seen(&rule.title),
             controls: rule.controls.iter().map(|c| seen(&c.to_string())).collect(),
             findings: check_report.accounts.iter().map(|j| j.findings.len()).sum(),
-            not_judged: not_judged(check_report),
-            excepted: check_report.accounts.iter().flat_map(excepted).collect(),
+            insufficient_data: insufficient_data(check_report),
+            waived: check_report.accounts.iter().flat_map(waived).collect(),
         }
     }
 }
 
-fn not_judged(check_report: &CheckedRule) -> Vec<String> {
+fn insufficient_data(check_report: &CheckedRule) -> Vec<String> {
     if check_report.accounts.is_empty() {
-        return vec!["the rule is about none of the accounts".to_owned()];
+        return vec!["no account is in the scope of the rule".to_owned()];
     }
     let reasons = check_report.accounts.iter().flat_map(|result| {
-        result.insufficient_data.iter().map(|not_judged| {
-            let name = not_judged.connection_name.as_deref();
-            let arn = not_judged.connection_arn.as_ref();
+        result.insufficient_data.iter().map(|unknown| {
+            let name = unknown.connection_name.as_deref();
+            let arn = unknown.connection_arn.as_ref();
             let what = subject(&result.account, name, arn);
-            seen(&format!("{what}: {}", not_judged.reason))
+            seen(&format!("{what}: {}", unknown.reason))
         })
     });
     reasons.collect()
 }
 
-fn excepted(result: &AccountResult) -> impl Iterator<Item = String> {
-    result.waived.iter().map(|excepted| {
-        let name = excepted.connection_name.as_deref();
-        let what = subject(&result.account, name, Some(&excepted.connection_arn));
-        seen(&format!(
-            "{what}: {} ({})",
-            excepted.message, excepted.reason
-        ))
+fn waived(result: &AccountResult) -> impl Iterator<Item = String> {
+    result.waived.iter().map(|waived| {
+        let name = waived.connection_name.as_deref();
+        let what = subject(&result.account, name, Some(&waived.connection_arn));
+        seen(&format!("{what}: {} ({})", waived.message, waived.reason))
     })
 }
 
@@ -148,6 +146,7 @@ impl FindingView {
             connection: arn.map(|arn| (seen(name), seen(arn.as_str()), row)),
             since: finding.since.map(Moment),
             message: seen(&finding.message),
+            remediation: rule.remediation.as_deref().map(seen),
             evidence: finding
                 .evidence
                 .iter()

@@ -1,4 +1,4 @@
-//! The connections of a period, replayed from all their changes.
+//! The connections of a period, replayed from their changes.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,15 +10,15 @@ use crate::domain::{AccountId, Change, ConnectionArn, Region, RunRecord, Timesta
 /// A connection of the period.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectionReport {
-    /// What was known of it at the period's end.
+    /// Its state at the end of the period.
     pub row: ConnectionRow,
-    /// In which status it was when.
+    /// Its status over time.
     pub timeline: Vec<Segment>,
-    /// How many of its changes were observed in the period.
+    /// The number of its changes observed in the period.
     pub changes: u64,
 }
 
-/// An account's connections by a time, each with its changes until then.
+/// The connections of an account at a time, each with its changes until then.
 pub(super) struct Histories {
     rows: Vec<ConnectionRow>,
     changes: HashMap<ConnectionArn, Vec<Change>>,
@@ -26,7 +26,7 @@ pub(super) struct Histories {
 }
 
 impl Histories {
-    /// Reads those of `account` by `until`.
+    /// Reads the connections of `account` at `until`.
     pub(super) async fn read(
         audit: &Audit,
         account: &AccountId,
@@ -37,7 +37,7 @@ impl Histories {
         audit
             .table()
             .each_change_by(account, until, |change| {
-                // What was being observed at the time was not known yet.
+                // Skip changes whose observation had not finished at `until`.
                 if change.observed_until <= until {
                     replay.apply(change.clone());
                     changes.entry(change.arn.clone()).or_default().push(change);
@@ -45,7 +45,7 @@ impl Histories {
                 true
             })
             .await?;
-        // Changes do not tell which regions listed a connection.
+        // Changes don't contain the regions that listed a connection.
         let state = audit.table().read_account(account).await?;
         if let Some(corrupt) = state.corrupt.into_iter().next() {
             return Err(AuditError::Table(corrupt.into()));
@@ -59,24 +59,23 @@ impl Histories {
     }
 }
 
-/// The connections that were there at some time of the period, by name and
-/// ARN.
+/// Returns the connections that existed during the period, sorted by name and ARN.
 pub(super) fn connection_reports(
     mut histories: Histories,
     observing: &[RunRecord],
     (since, until): (Timestamp, Timestamp),
     every_ms: i64,
 ) -> Vec<ConnectionReport> {
-    // Regions are few, connections many.
+    // Many connections share few sets of regions.
     let mut observed: BTreeMap<Vec<Region>, Vec<Timestamp>> = BTreeMap::new();
     let mut reports = Vec::with_capacity(histories.rows.len());
     for row in histories.rows {
         let arn = &row.connection_arn;
         let mut changes = histories.changes.remove(arn).unwrap_or_default();
         changes.sort_unstable_by_key(|change| change.version);
-        let gone_before =
+        let deleted_before =
             row.deleted_at.is_some() && changes.last().is_some_and(|last| last.observed_at < since);
-        if gone_before {
+        if deleted_before {
             continue;
         }
         let listed_in = histories.listed_in.remove(arn).unwrap_or_default();

@@ -1,5 +1,4 @@
-//! What a report says, gathered from the table. It holds all that the page
-//! shows, and nothing of how.
+//! The content of a report, gathered from the table, without any presentation.
 
 use std::collections::BTreeMap;
 
@@ -14,110 +13,107 @@ use crate::compliance::rule::Rule;
 use crate::domain::attributes::NOT_REPORTED;
 use crate::domain::{AccountId, Outcome, Region, RunRecord, Timestamp};
 
-/// What is reported on.
+/// A request for a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReportRequest {
-    /// The period's beginning.
+    /// The start of the period.
     pub since: Timestamp,
-    /// The period's end, which is not in it.
+    /// The end of the period, exclusive.
     pub until: Timestamp,
-    /// Only this account; otherwise all that the table knows.
+    /// Only this account. Default: all accounts in the table.
     pub account: Option<AccountId>,
-    /// How often there should be a complete run, in milliseconds; otherwise
-    /// as often as there usually was.
+    /// The expected interval of complete runs, in milliseconds. Default: the
+    /// median of the period.
     pub every_ms: Option<i64>,
-    /// When the report is made.
+    /// The time of generation.
     pub made_at: Timestamp,
 }
 
-/// What is known of a period.
+/// The report on a period.
 ///
-/// The same table and request give the same report. Of a period that was over
-/// [a while](settled_by) ago, later runs change no more than which regions
-/// count as listing a connection.
+/// The same table and request give the same report. Once the period is
+/// [final](final_before), later runs change only the set of regions that list a
+/// connection.
 #[derive(Debug, Clone)]
 pub struct Report {
-    /// The period's beginning.
+    /// The start of the period.
     pub since: Timestamp,
-    /// The period's end, which is not in it.
+    /// The end of the period, exclusive.
     pub until: Timestamp,
-    /// When the report was made.
+    /// The time of generation.
     pub made_at: Timestamp,
-    /// The accounts, by id, each with what is known of it.
+    /// The accounts, by id.
     pub accounts: Vec<AccountReport>,
-    /// The connections that were there at some time of the period, by
-    /// account, name and ARN.
+    /// The connections that existed during the period, by account, name and ARN.
     pub connections: Vec<ConnectionReport>,
-    /// The changes that were observed in the period, by account and time.
+    /// The changes observed in the period, by account and time.
     pub changes: Vec<ChangeWithRun>,
-    /// The runs that began in the period, by account and number.
+    /// The runs started in the period, by account and number.
     pub runs: Vec<RunRecord>,
-    /// What the rules came to at the period's end. None if it was judged by
-    /// none.
+    /// The evaluation of the rules at the end of the period. None without rules.
     pub check_report: Option<CheckReport>,
 }
 
-/// What is known of an account, and what that rests on.
+/// The runs, gaps and basis of an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountReport {
     /// The account.
     pub account: AccountId,
-    /// When the first run of the period began.
+    /// The start of the first run of the period.
     pub first_run: Option<Timestamp>,
-    /// When the last run of the period began.
+    /// The start of the last run of the period.
     pub last_run: Option<Timestamp>,
-    /// How many runs of the period were complete.
+    /// The number of COMPLETE runs of the period.
     pub complete: u64,
-    /// How many were partial.
+    /// The number of PARTIAL runs.
     pub partial: u64,
-    /// How many failed.
+    /// The number of FAILED runs.
     pub failed: u64,
-    /// How often there should be a complete run.
+    /// The expected interval of complete runs.
     pub every: Every,
-    /// The times of the period without a complete run.
+    /// The gaps: time ranges without a complete run.
     pub gaps: Vec<Gap>,
-    /// Whether the whole period is one gap.
+    /// Whether one gap covers the whole period.
     pub all_one_gap: bool,
-    /// Listings of the period that did not come to their end.
+    /// The incomplete listings of the period.
     pub incomplete: Vec<IncompleteListings>,
-    /// What is known at the period's end.
+    /// The basis of the state at the end of the period.
     pub basis: Basis,
 }
 
-/// How often there should be a complete run, in milliseconds.
+/// The expected interval of complete runs, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Every {
-    /// As was asked for.
+    /// Given by the caller.
     Given(i64),
-    /// As there usually was one in the period.
+    /// The median of the period.
     Usual(i64),
-    /// Assumed: the period has fewer than two complete runs.
+    /// The default, if the period has fewer than two complete runs.
     Assumed(i64),
 }
 
-/// Listings of a region that all failed in the same way.
+/// Incomplete listings of a region with the same error code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IncompleteListings {
     /// The region.
     pub region: Region,
-    /// Why: a stable word.
+    /// The error code.
     pub code: Box<str>,
-    /// Why, in a line, as it was said last.
+    /// The last error message, in one line.
     pub message: Box<str>,
-    /// In how many runs.
+    /// The number of runs with such a listing.
     pub runs: u64,
-    /// When the first of them began.
+    /// The start of the first one.
     pub first: Timestamp,
-    /// When the last of them began.
+    /// The start of the last one.
     pub last: Timestamp,
 }
 
-/// How often there should be a run, if neither the caller nor the runs say.
+/// The interval if neither the caller nor the runs give one.
 const ASSUMED_EVERY_MS: i64 = 24 * 60 * 60 * 1000;
 
 impl Report {
-    /// Gathers what is known of a period, and judges its end by `rules`, if
-    /// there are any.
+    /// Gathers the report on a period and evaluates `rules` at its end.
     ///
     /// # Errors
     /// [`AuditError`] if the table can't be read.
@@ -140,7 +136,7 @@ impl Report {
         for account in audit.accounts(request.account.as_ref()).await? {
             let runs = audit.runs_between(&account, since, until).await?;
             let every = Every::of(request.every_ms, &runs);
-            // A run shortly before the period covers its beginning.
+            // A run shortly before the period covers its start.
             let earlier = Timestamp::from_millis(since.millis().saturating_sub(every.longest()));
             let observing = audit.runs_between(&account, earlier, until).await?;
             let basis = audit.basis(&account, until).await?;
@@ -174,12 +170,12 @@ impl Report {
         Ok(report)
     }
 
-    /// The connections that are there at the period's end, by status.
+    /// Returns the number of connections at the end of the period, by status.
     pub fn by_status(&self) -> BTreeMap<String, u64> {
         self.present_by(|row| row.attributes.status_word().to_owned())
     }
 
-    /// The connections that are there at the period's end, by provider.
+    /// Returns the number of connections at the end of the period, by provider.
     pub fn by_provider(&self) -> BTreeMap<String, u64> {
         self.present_by(|row| match &row.attributes.provider_type {
             Some(provider) if !provider.as_str().is_empty() => provider.to_string(),
@@ -187,18 +183,18 @@ impl Report {
         })
     }
 
-    /// The accounts that this report is no evidence of.
+    /// Returns the accounts that this report is no evidence for.
     pub fn without_evidence(&self) -> Vec<&AccountReport> {
         let accounts = self.accounts.iter();
         accounts.filter(|account| !account.is_evidence()).collect()
     }
 
-    /// Whether it tells anything at all.
+    /// Returns true if the report is evidence for at least one account.
     pub fn is_evidence(&self) -> bool {
         self.accounts.iter().any(AccountReport::is_evidence)
     }
 
-    /// From when on what is told may still be added to.
+    /// Returns the time after which observations may still be added.
     pub fn unsettled_from(&self) -> Option<Timestamp> {
         let settled = final_before(self.made_at);
         (self.until > settled).then(|| settled.max(self.since))
@@ -245,9 +241,8 @@ impl AccountReport {
         }
     }
 
-    /// Whether anything can be said of the account's connections in the
-    /// period: a complete run had ended by its end, and not all of it is one
-    /// gap.
+    /// Returns true if the report is evidence for this account: a complete run had
+    /// finished by the end of the period, and no gap covers all of it.
     pub fn is_evidence(&self) -> bool {
         self.basis.is_evidence() && !self.all_one_gap
     }
@@ -262,20 +257,20 @@ impl Every {
         }
     }
 
-    /// The interval.
+    /// Returns the interval, in milliseconds.
     pub fn millis(self) -> i64 {
         match self {
             Self::Given(millis) | Self::Usual(millis) | Self::Assumed(millis) => millis,
         }
     }
 
-    /// The interval with what schedules are late by.
+    /// Returns the interval plus a tolerance of 10 % for late schedules.
     fn longest(self) -> i64 {
         self.millis().saturating_add(self.millis() / 10)
     }
 }
 
-/// The listings that did not come to their end, by region and reason.
+/// Returns the incomplete listings, by region and error code.
 fn incomplete_listings(runs: &[RunRecord]) -> Vec<IncompleteListings> {
     let mut found: BTreeMap<(&Region, &str), IncompleteListings> = BTreeMap::new();
     for run in runs {

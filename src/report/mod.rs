@@ -1,6 +1,6 @@
-//! The evidence report: one self-contained page about a period.
+//! The evidence report: one self-contained HTML page about a period.
 //!
-//! [`data`] gathers it, [`page`] writes it from the templates in `templates/`.
+//! [`data`] gathers its content, [`page`] renders it with the files in `templates/`.
 //!
 //! Called by `cli`. Imports `compliance`, `audit`, `output` and `domain`.
 

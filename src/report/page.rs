@@ -1,5 +1,5 @@
-//! The page: one HTML file that loads nothing, in which only its own script
-//! and style run, and which escapes every text.
+//! The HTML page. It loads nothing, its Content Security Policy allows only its
+//! own script and style, and all text is escaped.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
@@ -40,18 +40,18 @@ struct Page {
     present: u64,
     gaps: usize,
     unobserved: String,
-    gone: usize,
+    deleted: usize,
     checks: Option<ChecksView>,
     connections: Vec<ConnectionView>,
     changes: Vec<ChangeView>,
     runs: Vec<RunView>,
 }
 
-/// Writes the page of a report, in many small pieces. The same report gives the
+/// Writes the page of a report, in many small writes. The same report gives the
 /// same bytes.
 ///
 /// # Errors
-/// What `out` fails with, or if the template does, which no content makes it.
+/// The error of `out`.
 pub fn write_page(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let period = (report.since, report.until);
     let rows: HashMap<_, _> = report
@@ -84,7 +84,7 @@ pub fn write_page(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         present,
         gaps: gaps().count(),
         unobserved: format_duration(gaps().map(|gap| gap.until.millis_since(gap.from)).sum()),
-        gone: report
+        deleted: report
             .connections
             .iter()
             .filter(|c| c.row.deleted_at.is_some())
@@ -101,24 +101,24 @@ pub fn write_page(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         changes: report
             .changes
             .iter()
-            .map(|told| ChangeView::new(told, row_of(&told.change.account, &told.change.arn)))
+            .map(|c| ChangeView::new(c, row_of(&c.change.account, &c.change.arn)))
             .collect(),
         runs: report.runs.iter().map(RunView::new).collect(),
     };
     page.write_into(out)?;
-    // The template language takes the last line feed away.
+    // The template drops the last line feed.
     out.write_all(b"\n")
 }
 
 fn changes_by_kind(report: &Report) -> BTreeMap<String, u64> {
     let mut kinds = BTreeMap::new();
-    for told in &report.changes {
-        *kinds.entry(told.change.kind.to_string()).or_insert(0) += 1;
+    for observed in &report.changes {
+        *kinds.entry(observed.change.kind.to_string()).or_insert(0) += 1;
     }
     kinds
 }
 
-/// The runs by how they ended, the good ends first.
+/// Returns the number of runs by outcome, COMPLETE first.
 fn runs_by_outcome(report: &Report) -> Vec<Count> {
     let sum = |number: fn(&AccountReport) -> u64| report.accounts.iter().map(number).sum();
     [
@@ -132,8 +132,8 @@ fn runs_by_outcome(report: &Report) -> Vec<Count> {
     .collect()
 }
 
-/// The Content Security Policy: nothing is loaded, sent or run but the page's
-/// own style and script, which are known by their hashes.
+/// Returns the Content Security Policy: nothing is loaded or sent, and only the
+/// style and script with these hashes are applied.
 /// <https://www.w3.org/TR/CSP3/#framework-directive-source-list>
 fn policy() -> String {
     let hash = |text: &str| STANDARD.encode(Sha256::digest(text.as_bytes()));

@@ -1,4 +1,4 @@
-//! What the page shows, in the words and shapes in which it shows it.
+//! The parts of the page, formatted for the template.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
@@ -16,19 +16,19 @@ use crate::output::text::{
     count, describe_cause, describe_change, describe_trigger, format_duration, or_dash,
 };
 
-/// A time as the page shows it: to the second, in UTC, and to the millisecond
-/// for machines.
+/// A time as the page shows it: to the second in UTC, with the milliseconds in the
+/// `datetime` attribute.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Moment(pub(super) Timestamp);
 
 impl Moment {
-    /// The time half-way between two.
+    /// Returns the middle of a time range.
     pub(super) fn between(first: Timestamp, second: Timestamp) -> Self {
         let (first, second) = (first.millis(), second.millis());
         Self(Timestamp::from_millis(first + (second - first) / 2))
     }
 
-    /// The time as text: `2026-10-01 09:00:00`.
+    /// Formats the time to the second: `2026-10-01 09:00:00`.
     pub(super) fn text(self) -> String {
         let text = self.0.to_string();
         match text.split_once('T') {
@@ -37,7 +37,7 @@ impl Moment {
         }
     }
 
-    /// The time to the minute, where there is no room for more.
+    /// Formats the time to the minute.
     pub(super) fn minute(self) -> String {
         self.text().chars().take(16).collect()
     }
@@ -50,12 +50,11 @@ impl fmt::Display for Moment {
     }
 }
 
-// It is made of digits, and of markup that is ours.
+// Only digits and fixed markup.
 impl HtmlSafe for Moment {}
 
-/// Text that is not ours, all of it to be seen: what would not show, or would
-/// turn the direction of what follows, is shown by its number. The template
-/// escapes it.
+/// Makes invisible characters and characters that change the direction of text
+/// visible, by their code point. The template escapes the result.
 pub(super) fn seen(text: &str) -> String {
     let mut seen = String::with_capacity(text.len());
     for c in text.chars() {
@@ -68,11 +67,11 @@ pub(super) fn seen(text: &str) -> String {
     seen
 }
 
-/// How many of something.
+/// A number of things.
 pub(super) struct Count {
     pub(super) what: String,
     pub(super) number: u64,
-    /// The class of a status.
+    /// The CSS class of a status.
     pub(super) class: &'static str,
 }
 
@@ -95,7 +94,7 @@ impl Count {
     }
 }
 
-/// The class by which the style knows how a run ended: like a status.
+/// Returns the CSS class of an outcome, that of a similar status.
 fn outcome_class(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Complete => "available",
@@ -104,7 +103,7 @@ fn outcome_class(outcome: Outcome) -> &'static str {
     }
 }
 
-/// The class by which the style knows a status.
+/// Returns the CSS class of a status.
 fn status_class(status: &str) -> &'static str {
     match status {
         "AVAILABLE" => "available",
@@ -114,7 +113,7 @@ fn status_class(status: &str) -> &'static str {
     }
 }
 
-/// What is known of an account.
+/// An account.
 pub(super) struct AccountView {
     pub(super) id: String,
     pub(super) is_evidence: bool,
@@ -134,7 +133,7 @@ pub(super) struct AccountView {
     pub(super) head: Option<HeadView>,
 }
 
-/// A time without a complete run.
+/// A time range without a complete run.
 pub(super) struct GapView {
     pub(super) from: Moment,
     pub(super) until: Moment,
@@ -143,7 +142,7 @@ pub(super) struct GapView {
     pub(super) missed: u64,
 }
 
-/// Listings that did not come to their end.
+/// Incomplete listings.
 pub(super) struct IncompleteView {
     pub(super) region: String,
     pub(super) code: String,
@@ -153,14 +152,14 @@ pub(super) struct IncompleteView {
     pub(super) last: Moment,
 }
 
-/// A region that was not observed at the period's end.
+/// A region that was not observed at the end of the period.
 pub(super) struct NotObservedView {
     pub(super) region: String,
     pub(super) message: String,
     pub(super) last_listed_at: Option<Moment>,
 }
 
-/// The head of an account's chain.
+/// The head of the chain of an account.
 pub(super) struct HeadView {
     pub(super) sequence: u64,
     pub(super) finished_at: Moment,
@@ -170,9 +169,9 @@ pub(super) struct HeadView {
 impl AccountView {
     pub(super) fn new(report: &AccountReport) -> Self {
         let (every, every_from) = match report.every {
-            Every::Given(every) => (every, "as was asked for"),
-            Every::Usual(every) => (every, "as there usually was in the period"),
-            Every::Assumed(every) => (every, "assumed: there were fewer than two to tell it from"),
+            Every::Given(every) => (every, "as given"),
+            Every::Usual(every) => (every, "median of the period"),
+            Every::Assumed(every) => (every, "default: fewer than two complete runs in the period"),
         };
         let basis = &report.basis;
         Self {
@@ -215,7 +214,7 @@ impl AccountView {
                     last: Moment(listings.last),
                 })
                 .collect(),
-            basis: rests_on(basis.last_complete_run.as_ref(), basis.last_run.as_ref()),
+            basis: describe_basis(basis.last_complete_run.as_ref(), basis.last_run.as_ref()),
             unconfirmed: basis.unconfirmed,
             not_observed: basis
                 .not_observed
@@ -235,49 +234,49 @@ impl AccountView {
     }
 }
 
-fn rests_on(complete: Option<&RunBasis>, last: Option<&RunBasis>) -> String {
-    let told = |run: &RunBasis| {
+fn describe_basis(complete: Option<&RunBasis>, last: Option<&RunBasis>) -> String {
+    let describe = |run: &RunBasis| {
         format!(
-            "run {} ({}), which began {} before the period's end",
+            "run {} ({}), started {} before the end of the period",
             run.sequence,
             run.outcome,
             format_duration(run.age_ms)
         )
     };
     match (complete, last) {
-        (Some(complete), Some(last)) if complete.sequence == last.sequence => told(last),
-        (Some(complete), Some(last)) => format!("{}, and {}", told(complete), told(last)),
-        (_, Some(last)) => format!("no complete run; the last was {}", told(last)),
-        _ => "no run at all".to_owned(),
+        (Some(complete), Some(last)) if complete.sequence == last.sequence => describe(last),
+        (Some(complete), Some(last)) => format!("{}, and {}", describe(complete), describe(last)),
+        (_, Some(last)) => format!("no complete run; last run: {}", describe(last)),
+        _ => "no run".to_owned(),
     }
 }
 
-/// A connection and its time line.
+/// A connection and its timeline.
 pub(super) struct ConnectionView {
     pub(super) account: String,
     pub(super) name: String,
     pub(super) arn: String,
     pub(super) console_url: Option<String>,
     pub(super) provider: String,
-    /// The members that this version does not know, with their values.
+    /// Members unknown to this version, with their values.
     pub(super) unknown: Vec<String>,
     pub(super) status: String,
     pub(super) status_class: &'static str,
     pub(super) since: Moment,
     pub(super) changes: u64,
     pub(super) bars: Vec<Bar>,
-    /// The time line in words, a line for each part.
-    pub(super) words: String,
+    /// The timeline as text, one line per segment.
+    pub(super) text: String,
 }
 
-/// A part of a time line, in per cent of its width.
+/// A segment of a timeline, in percent of its width.
 pub(super) struct Bar {
     pub(super) class: &'static str,
     pub(super) from: Percent,
     pub(super) width: Percent,
 }
 
-/// Hundredths of a per cent, written without a needless zero.
+/// Hundredths of a percent, displayed without trailing zeros.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Percent(u64);
 
@@ -327,12 +326,12 @@ impl ConnectionView {
             since: Moment(since),
             changes: report.changes,
             bars: bars(&report.timeline, period),
-            words: words(&report.timeline),
+            text: text_of(&report.timeline),
         }
     }
 }
 
-/// Bars, those of changes last: they are the narrowest and lie on top.
+/// Returns the bars. Changes are last, on top, because they are the narrowest.
 fn bars(timeline: &[Segment], (since, until): (Timestamp, Timestamp)) -> Vec<Bar> {
     let whole = until.millis_since(since).max(1);
     let at = |time: Timestamp| time.millis_since(since) * 10_000 / whole;
@@ -352,12 +351,12 @@ fn bars(timeline: &[Segment], (since, until): (Timestamp, Timestamp)) -> Vec<Bar
     others.into_iter().chain(changing).map(bar).collect()
 }
 
-fn words(timeline: &[Segment]) -> String {
+fn text_of(timeline: &[Segment]) -> String {
     let line = |segment: &Segment| {
         let state = match &segment.state {
             SegmentState::NotObserved => "not observed".to_owned(),
-            SegmentState::Absent => "not there".to_owned(),
-            SegmentState::Changing => "changing at some moment".to_owned(),
+            SegmentState::Absent => "absent".to_owned(),
+            SegmentState::Changing => "changed at an unknown time".to_owned(),
             SegmentState::Present { status } => seen(status),
         };
         format!("{state} until {}", Moment(segment.until).text())
@@ -373,19 +372,19 @@ pub(super) struct ChangeView {
     pub(super) kind: ChangeKind,
     pub(super) name: String,
     pub(super) id: String,
-    /// Which row of the connections it belongs to.
+    /// The row of its connection.
     pub(super) row: Option<usize>,
     pub(super) what: String,
     pub(super) run: Option<u64>,
-    /// Why it came about, as far as is known.
+    /// The cause, as far as it is known.
     pub(super) why: String,
 }
 
 impl ChangeView {
-    pub(super) fn new(told: &ChangeWithRun, row: Option<usize>) -> Self {
-        let change = &told.change;
+    pub(super) fn new(observed: &ChangeWithRun, row: Option<usize>) -> Self {
+        let change = &observed.change;
         let attributes = change.after.as_ref().or(change.before.as_ref());
-        let name = attributes.and_then(|told| told.connection_name.as_deref());
+        let name = attributes.and_then(|a| a.connection_name.as_deref());
         Self {
             account: change.account.to_string(),
             from: change.previously_seen_at.map(Moment),
@@ -395,8 +394,8 @@ impl ChangeView {
             id: seen(change.arn.id()),
             row,
             what: seen(&describe_change(change)),
-            run: told.run.as_ref().map(|run| run.sequence),
-            why: describe_cause(told)
+            run: observed.run.as_ref().map(|run| run.sequence),
+            why: describe_cause(observed)
                 .map(|why| seen(&why))
                 .unwrap_or_default(),
         }

@@ -6,6 +6,7 @@ mod cost_estimate;
 mod html_report;
 mod output_formats;
 mod printed_text;
+mod report_layout;
 mod scan_database_file;
 mod scan_failures;
 mod terminal;
