@@ -1,4 +1,4 @@
-//! The bill: what a month comes to.
+//! The bill of one month.
 
 use serde::Serialize;
 
@@ -7,36 +7,36 @@ use super::{Plan, counts};
 
 const GB: f64 = 1_073_741_824.0;
 
-/// A month.
+/// The estimated cost of one month.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Bill {
-    /// What is deployed.
+    /// The deployment.
     pub plan: Plan,
-    /// What is paid for; what is not used is left out.
+    /// The billed items. Items with a quantity of 0 are omitted.
     pub lines: Vec<Line>,
-    /// US dollars in all.
+    /// Total, in US dollars.
     pub usd: f64,
 }
 
-/// One line of it.
+/// One line of a bill.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Line {
-    /// What for.
+    /// The billed item.
     pub item: Item,
     /// The service.
     pub service: &'static str,
-    /// What of the service.
+    /// The part of the service.
     pub what: &'static str,
-    /// Units in a month.
+    /// Units per month.
     pub quantity: f64,
-    /// The units' name.
+    /// Name of the unit.
     pub unit: String,
-    /// US dollars.
+    /// Cost, in US dollars.
     pub usd: f64,
 }
 
 impl Bill {
-    /// Works out a month; with `free_tier`, without what is free of charge.
+    /// Calculates the bill of one month. `free_tier` subtracts the AWS Free Tier.
     pub fn of(plan: Plan, prices: &PriceList, free_tier: bool) -> Self {
         let mut lines = Vec::new();
         for item in Item::ALL {
@@ -66,7 +66,7 @@ impl Bill {
     }
 }
 
-/// Units in a month.
+/// Returns the units of an item per month.
 #[expect(clippy::cast_precision_loss, reason = "counts below 2^52")]
 fn quantity(plan: &Plan, item: Item) -> f64 {
     let runs = plan.runs();
@@ -87,7 +87,7 @@ fn quantity(plan: &Plan, item: Item) -> f64 {
         }
         Item::DynamodbReadUnits => runs * counts::read_units(connections) as f64,
         Item::DynamodbStorage => (stored.table + stored.indexes) / GB,
-        // Of the table alone: its indexes are made anew.
+        // The table only: a restore rebuilds the indexes.
         Item::DynamodbPitr => stored.table / GB,
         Item::DynamodbStreamReads => counts::stream_reads(plan),
         Item::LambdaRequests => runs,
@@ -99,7 +99,7 @@ fn quantity(plan: &Plan, item: Item) -> f64 {
             organization(plan.schedules() * counts::transitions(plan.accounts) as f64)
         }
         Item::StepFunctionsExpressRequests => organization(runs),
-        // Rounded up to a tenth of a second.
+        // AWS rounds up to 100 ms.
         Item::StepFunctionsExpressGbSeconds => {
             let seconds = (counts::run_seconds(plan) * 10.0).ceil() / 10.0;
             organization(runs * seconds * counts::EXPRESS_GB)

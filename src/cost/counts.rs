@@ -1,60 +1,60 @@
-//! The counts that a bill is made of. What the function and the table decide
-//! is asserted by `tests/it/cli/cost_estimate.rs`; what AWS documents has its page; what
-//! is assumed says so.
+//! The counts of a bill. The test `cli::cost_estimate` checks those that follow
+//! from the function and the table. Counts documented by AWS have a link.
+//! Assumptions are marked as such.
 
 use super::Plan;
 use crate::table::read::READ_AT_ONCE;
 use crate::table::write::BATCH;
 
-/// Connections on a page of a listing.
+/// Connections per page of a listing.
 const PAGE: u64 = 100;
-/// Items on a page of a query.
+/// Items per page of a query.
 const ITEMS: u64 = READ_AT_ONCE as u64;
 
-// --- Sizes, in bytes as DynamoDB counts them: asserted to be at least what is
-// --- written, and not much more.
+// --- Sizes in bytes, as DynamoDB counts them. Tests check that they are at least
+// --- the size of what is written, and not much larger.
 
-/// A snapshot that one region lists and that has no host.
+/// A snapshot without a host, listed by one region.
 pub const SNAPSHOT: u64 = 760;
-/// Its copy in the index `by_status`.
+/// The projection of a snapshot in the index `by_status`.
 pub const SNAPSHOT_IN_INDEX: u64 = 480;
-/// A change. The index `by_time` has all of it again.
+/// A change. The index `by_time` holds a full copy.
 pub const CHANGE: u64 = 1_400;
-/// A run's record.
+/// A run record.
 pub const RUN: u64 = 1_020;
-/// An account's record, which remembers the last events by their ids.
+/// An account record, with the ids of the last events.
 pub const ACCOUNT: u64 = 1_020;
-/// The same in an organization, where they are ARNs of executions.
+/// An account record in an organization, where the ids are execution ARNs.
 pub const ACCOUNT_OF_ORGANIZATION: u64 = 2_000;
-/// Its copy in the index `by_status`.
+/// The projection of an account record in the index `by_status`.
 pub const ACCOUNT_IN_INDEX: u64 = 90;
-/// What DynamoDB adds to the size of each stored item.
+/// Overhead that DynamoDB adds to each stored item.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>
 pub const ITEM_OVERHEAD: u64 = 100;
 
-// --- Requests and units of a run: asserted.
+// --- Requests and units of a run. Checked by tests.
 
-/// Requests for one region's connections.
+/// Returns the ListConnections requests for one region.
 pub fn listing_requests(connections: u64) -> u64 {
     connections.div_ceil(PAGE).max(1)
 }
 
-/// Requests that read what the table holds of an account: its record and its
-/// snapshots, the pages of one query, and its last run. After a whole page there
-/// may be more.
+/// Returns the read requests for the state of an account: the pages of one query
+/// for its record and snapshots, and one request for its last run. A full page
+/// is followed by another request.
 pub fn read_requests(connections: u64) -> u64 {
     (connections + 1) / ITEMS + 2
 }
 
-/// Read units of that: 4 KB each, strongly consistent, and each page is rounded
-/// up; one for the last run.
+/// Returns the read units of [`read_requests`]: 4 KB each, strongly consistent,
+/// rounded up per page, and one unit for the last run.
 pub fn read_units(connections: u64) -> u64 {
     let units = |bytes: u64| bytes.div_ceil(4_096);
     let (whole, rest) = ((connections + 1) / ITEMS, (connections + 1) % ITEMS);
     whole * units(ITEMS * SNAPSHOT) + units(rest.saturating_sub(1) * SNAPSHOT + ACCOUNT) + 1
 }
 
-/// Bytes of an account's record.
+/// Returns the size of an account record, in bytes.
 fn account(plan: &Plan) -> u64 {
     if plan.is_organization() {
         ACCOUNT_OF_ORGANIZATION
@@ -63,65 +63,63 @@ fn account(plan: &Plan) -> u64 {
     }
 }
 
-/// Requests of a run that finds nothing new: batches, the run's record and the
-/// account's.
+/// Returns the write requests of a run without changes: batches of touches, the
+/// run record and the account record.
 pub fn write_requests(connections: u64) -> u64 {
     connections.div_ceil(BATCH as u64) + 2
 }
 
-/// Write units of that: no index is written.
+/// Returns the write units of a run without changes. It writes no index.
 pub fn write_units(plan: &Plan) -> u64 {
     plan.connections + kilobytes(RUN) + kilobytes(account(plan))
 }
 
-/// Write units of a change of status: the snapshot and the change in one
-/// transaction, which counts twice; out of the index and in again under
-/// another key; and the change in its index. DynamoDB does not say whether an
-/// index counts twice, too; it is counted once.
+/// Write units of a status change: the snapshot and the change in one
+/// transaction, which counts twice; a deletion and an insertion in the index
+/// `by_status`; an insertion in the index `by_time`. DynamoDB does not document
+/// whether a transaction doubles index writes; they are counted once.
 pub const CHANGE_UNITS: u64 = 2 * (kilobytes(SNAPSHOT) + kilobytes(CHANGE)) + 2 + kilobytes(CHANGE);
 
 const fn kilobytes(bytes: u64) -> u64 {
     bytes.div_ceil(1_024)
 }
 
-// --- Logs: the function's own lines are asserted.
+// --- Logs. The lines of the function are checked by tests.
 
-/// Bytes that the function writes in a run: that it began, how it ended, and
-/// its metrics.
+/// Bytes that the function logs per run: start, end and metrics.
 pub const LOG_BYTES: u64 = 2_200;
-/// Bytes that Lambda writes about it, as far as is known: when it began, and
-/// its report. Assumed.
+/// Bytes that Lambda logs per run: its START and REPORT lines. Assumed.
 pub const PLATFORM_LOG_BYTES: u64 = 900;
-/// Lines of both, and what CloudWatch Logs adds to each.
+/// Log lines per run, and the overhead that CloudWatch Logs adds to each.
 /// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html>
 const LOG_LINES: u64 = 6;
 const LOG_LINE_OVERHEAD: u64 = 26;
-/// The template's retention, in months of 30 days.
+/// Log retention of the template, in months of 30 days.
 pub const LOG_MONTHS: u64 = 3;
 
-/// Bytes in the log for each run.
+/// Bytes of log per run.
 pub const LOGGED: u64 = LOG_BYTES + PLATFORM_LOG_BYTES + LOG_LINES * LOG_LINE_OVERHEAD;
 
-// --- How long a run takes. Assumed: nothing of it was measured on AWS.
+// --- Duration of a run. Assumed: not measured on AWS.
 
-/// Milliseconds until a role is assumed, and for a page of a listing.
+/// Milliseconds to assume a role, and per page of a listing.
 const ROLE_MS: u64 = 40;
 const PAGE_MS: u64 = 40;
-/// Milliseconds for a request to the table.
+/// Milliseconds per request to the table.
 const TABLE_MS: u64 = 5;
-/// The template's `MaxConcurrency`.
+/// `MaxConcurrency` of the template.
 pub const TABLE_REQUESTS_AT_ONCE: u64 = 4;
-/// Microseconds of a whole processor for a run, and for each connection.
-/// `cargo bench --bench scale` measures them on another kind of processor.
+/// Processor time in microseconds, per run and per connection.
+/// `cargo bench --bench scale` measures it on other hardware.
 const PROCESSOR_US: u64 = 4_000;
 const PROCESSOR_US_A_CONNECTION: u64 = 60;
-/// Memory that comes with a whole processor, in MB.
+/// Memory that gives a function one full vCPU, in MB.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>
 const WHOLE_PROCESSOR_MB: u64 = 1_769;
-/// Milliseconds until a new environment is ready. Lambda bills them.
+/// Init duration of a new execution environment, in milliseconds. Lambda bills it.
 const COLD_START_MS: u64 = 250;
 
-/// Seconds that Lambda bills for a run, without a cold start.
+/// Returns the billed duration of a run without cold start, in seconds.
 #[expect(clippy::cast_precision_loss, reason = "milliseconds below 2^52")]
 pub fn run_seconds(plan: &Plan) -> f64 {
     let role = if plan.is_organization() { ROLE_MS } else { 0 };
@@ -133,8 +131,9 @@ pub fn run_seconds(plan: &Plan) -> f64 {
     waiting as f64 / 1e3 + slowed as f64 / 1e6
 }
 
-/// Seconds of cold starts in a month: in one account each run, in an
-/// organization one for each account that is listed at the same time.
+/// Returns the billed duration of cold starts per month, in seconds. In a single
+/// account each run is a cold start; in an organization, one per concurrently
+/// listed account and schedule.
 #[expect(clippy::cast_precision_loss, reason = "milliseconds below 2^52")]
 pub fn cold_start_seconds(plan: &Plan) -> f64 {
     let starts = if plan.is_organization() {
@@ -145,61 +144,61 @@ pub fn cold_start_seconds(plan: &Plan) -> f64 {
     starts * COLD_START_MS as f64 / 1e3
 }
 
-/// Seconds in which the schedule lists every account.
+/// Returns how long it takes to list all accounts once, in seconds.
 #[expect(clippy::cast_precision_loss, reason = "accounts below 2^52")]
 pub fn schedule_seconds(plan: &Plan) -> f64 {
     let rounds = plan.accounts.div_ceil(plan.at_once.max(1));
     run_seconds(plan) * rounds as f64
 }
 
-// --- The state machine: asserted against the template.
+// --- The state machine. Checked against the template by tests.
 
-/// Accounts on a page of `ListAccounts`.
+/// Accounts per page of `ListAccounts`.
 /// <https://docs.aws.amazon.com/organizations/latest/APIReference/API_ListAccounts.html>
 pub const ACCOUNTS_A_PAGE: u64 = 20;
-/// States that are entered for each page, and for all of it.
+/// States entered per page.
 pub const STATES_A_PAGE: u64 = 2;
-/// States that are entered once.
+/// States entered once per execution.
 pub const OTHER_STATES: u64 = 9;
-/// Memory of an account's Express execution, in GB: the least that is billed.
+/// Memory of an Express execution, in GB: the minimum that AWS bills.
 pub const EXPRESS_GB: f64 = 64.0 / 1_024.0;
 
-/// State transitions of one execution.
+/// Returns the state transitions of one execution.
 pub fn transitions(accounts: u64) -> u64 {
     accounts.div_ceil(ACCOUNTS_A_PAGE) * STATES_A_PAGE + OTHER_STATES
 }
 
-// --- What waits: asserted against the template, as far as it stands there.
+// --- Cost without load. Counts of resources are checked against the template.
 
-/// Pipes that read the table's stream.
+/// EventBridge pipes that read the stream of the table.
 pub const PIPES: u64 = 3;
-/// Reads a second of each shard, also where there is nothing to read.
+/// Stream reads per second and shard, also of an idle stream.
 /// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-pipes-dynamodb.html>
 const STREAM_READS_A_SECOND: u64 = 4;
-/// Shards of a new table, which takes 4,000 write units a second: it follows
-/// from 1,000 a partition, and is not documented.
+/// Shards of a new table. Assumed: a new table takes 4,000 write units per
+/// second, a partition 1,000.
 const LEAST_SHARDS: u64 = 4;
 const UNITS_A_SHARD: f64 = 1_000.0;
-/// Seconds of writing that a table grows by; a shorter burst it bears. Assumed.
+/// Shortest write burst that makes a table grow, in seconds. Assumed.
 const SHORTEST_BURST: f64 = 60.0;
 const BYTES_A_SHARD: f64 = 10.0 * 1_073_741_824.0;
-/// Receives a minute of an event source mapping on an empty queue: five at a
-/// time, each waiting 20 seconds.
+/// ReceiveMessage calls per minute of an event source mapping on an empty queue:
+/// five concurrent long polls of 20 seconds.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html>
 const RECEIVES_A_MINUTE: f64 = 15.0;
-/// Requests for each call that is announced: sent, received, deleted.
+/// Queue requests per announced API call: send, receive, delete.
 const QUEUE_REQUESTS_A_CALL: f64 = 3.0;
-/// Metrics of the function's own.
+/// Custom metrics of the function.
 pub const METRICS: u64 = 13;
-/// Metrics that alarms look at, in one account and in an organization, which
-/// also watches failed, timed out and aborted executions.
+/// Metrics with an alarm in every deployment.
 pub const ALARM_METRICS: u64 = 6;
-/// Those of an organization besides.
+/// Further metrics with an alarm in an organization: failed, timed out and
+/// aborted executions.
 pub const ORGANIZATION_ALARM_METRICS: u64 = 3;
 /// Dashboards.
 pub const DASHBOARDS: u64 = 1;
 
-/// Requests to the queue of announced calls in a month.
+/// Returns the requests to the queue of announced API calls per month.
 #[expect(clippy::cast_precision_loss, reason = "below 2^52")]
 pub fn queue_requests(plan: &Plan) -> f64 {
     let waiting = RECEIVES_A_MINUTE * 60.0 * crate::cost::HOURS_A_MONTH;
@@ -211,7 +210,7 @@ pub fn queue_requests(plan: &Plan) -> f64 {
     waiting + calls as f64 * QUEUE_REQUESTS_A_CALL
 }
 
-/// Reads of the table's stream in a month, by all pipes.
+/// Returns the stream reads of all pipes per month.
 #[expect(clippy::cast_precision_loss, reason = "below 2^52")]
 pub fn stream_reads(plan: &Plan) -> f64 {
     let units = plan.accounts as f64 * write_units(plan) as f64;
@@ -222,8 +221,8 @@ pub fn stream_reads(plan: &Plan) -> f64 {
     shards * (PIPES * STREAM_READS_A_SECOND) as f64 * crate::cost::HOURS_A_MONTH * 3_600.0
 }
 
-/// Traces in a month: of requests that come in a second, the first, and 5 % of
-/// the others.
+/// Returns the X-Ray traces per month: the first request of each second, and 5 %
+/// of the others.
 /// <https://docs.aws.amazon.com/xray/latest/devguide/xray-console-sampling.html>
 pub fn traces(plan: &Plan) -> f64 {
     if !plan.is_organization() {
@@ -234,17 +233,17 @@ pub fn traces(plan: &Plan) -> f64 {
     plan.schedules() + first + (runs - first) * 0.05
 }
 
-/// Bytes that are stored.
+/// Stored bytes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Stored {
-    /// In the table.
+    /// Of the table.
     pub table: f64,
-    /// In its indexes.
+    /// Of its indexes.
     pub indexes: f64,
 }
 
-/// What is stored when the plan's months are over. Snapshots and accounts stay
-/// as many as they are; changes and runs are kept for ever.
+/// Returns the bytes stored after the months of the plan. The number of
+/// snapshots and accounts is constant; changes and runs are never deleted.
 #[expect(clippy::cast_precision_loss, reason = "bytes below 2^52")]
 pub fn stored(plan: &Plan) -> Stored {
     let accounts = plan.accounts as f64;

@@ -1,5 +1,7 @@
-//! What an inventory costs on AWS: counts, which tests assert against what the
-//! function and the table do, times prices, which are inputs.
+//! Estimates what an inventory costs on AWS: counts times prices. Tests compare
+//! the counts with what the function and the table do. Prices are inputs.
+//!
+//! Called by `cli`. Imports constants of `table`.
 
 mod bill;
 pub mod counts;
@@ -8,45 +10,45 @@ pub mod prices;
 pub use bill::{Bill, Line};
 pub use prices::{Price, PriceList};
 
-/// Hours of a month, as AWS calculates: 8,760 of a year by 12.
+/// Hours per month, as AWS calculates: 8,760 hours per year / 12.
 pub const HOURS_A_MONTH: f64 = 730.0;
 
-/// What is deployed, and what it finds.
+/// A deployment and its load.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct Plan {
-    /// Accounts; more than one are an organization.
+    /// Number of accounts. More than one is an organization.
     pub accounts: u64,
-    /// Connections of each account.
+    /// Connections per account.
     pub connections: u64,
-    /// Milliseconds from run to run.
+    /// Schedule interval, in milliseconds.
     pub every_ms: i64,
-    /// Changes of each account in a month.
+    /// Changes per account and month.
     pub changes: u64,
     /// Memory of the function, in MB.
     pub memory_mb: u64,
-    /// Accounts that are listed at the same time.
+    /// Accounts listed concurrently.
     pub at_once: u64,
-    /// Months since the first run: the history is kept for ever.
+    /// Months since the first run. The history is never deleted.
     pub months: u64,
-    /// Whether an e-mail tells each change.
+    /// Whether each change is sent as an email.
     pub emails: bool,
 }
 
 impl Plan {
-    /// Whether it is deployed for an organization.
+    /// Returns true if the deployment covers an organization.
     pub fn is_organization(&self) -> bool {
         self.accounts > 1
     }
 
-    /// Times that the schedule comes in a month.
+    /// Returns how often the schedule fires per month.
     #[expect(clippy::cast_precision_loss, reason = "below 2^52")]
     pub fn schedules(&self) -> f64 {
         HOURS_A_MONTH * 3_600_000.0 / self.every_ms as f64
     }
 
-    /// Runs in a month. In one account, each change may be announced by a call
-    /// that is followed by a run of its own; in an organization, calls in
-    /// other accounts are not seen.
+    /// Returns the runs per month. In a single account, the API call of each
+    /// change may trigger a further run. In an organization, calls in other
+    /// accounts trigger none.
     #[expect(clippy::cast_precision_loss, reason = "below 2^52")]
     pub fn runs(&self) -> f64 {
         if self.is_organization() {

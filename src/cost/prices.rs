@@ -1,13 +1,13 @@
-//! The prices: a file, checked to the last key.
+//! The price file. Unknown and missing keys are errors.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// What is paid for, by its name in the file.
+/// A billed item, named as in the price file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the file says what they are")]
+#[expect(missing_docs, reason = "the price file describes them")]
 pub enum Item {
     LambdaRequests,
     LambdaGbSeconds,
@@ -32,7 +32,7 @@ pub enum Item {
 }
 
 impl Item {
-    /// All of them, in the order of a bill.
+    /// All items, in the order of a bill.
     pub const ALL: [Self; 20] = [
         Self::DynamodbWriteUnits,
         Self::DynamodbReadUnits,
@@ -56,25 +56,25 @@ impl Item {
         Self::Traces,
     ];
 
-    /// The service, and what of it.
+    /// Returns the service and the part of it.
     pub fn words(self) -> (&'static str, &'static str) {
         match self {
-            Self::LambdaRequests => ("Lambda", "runs"),
-            Self::LambdaGbSeconds => ("Lambda", "time"),
+            Self::LambdaRequests => ("Lambda", "requests"),
+            Self::LambdaGbSeconds => ("Lambda", "duration"),
             Self::DynamodbWriteUnits => ("DynamoDB", "writes"),
             Self::DynamodbReadUnits => ("DynamoDB", "reads"),
             Self::DynamodbStorage => ("DynamoDB", "storage"),
             Self::DynamodbPitr => ("DynamoDB", "point-in-time recovery"),
-            Self::DynamodbStreamReads => ("DynamoDB", "stream, read by the pipes"),
-            Self::StepFunctionsTransitions => ("Step Functions", "listing the accounts"),
-            Self::StepFunctionsExpressRequests => ("Step Functions", "an account each"),
-            Self::StepFunctionsExpressGbSeconds => ("Step Functions", "time of those"),
+            Self::DynamodbStreamReads => ("DynamoDB", "stream reads by the pipes"),
+            Self::StepFunctionsTransitions => ("Step Functions", "state transitions"),
+            Self::StepFunctionsExpressRequests => ("Step Functions", "Express requests"),
+            Self::StepFunctionsExpressGbSeconds => ("Step Functions", "Express duration"),
             Self::EventbridgeEvents => ("EventBridge", "events on the bus"),
             Self::EventbridgePipeRequests => ("EventBridge", "pipes"),
-            Self::SqsRequests => ("SQS", "queue of calls"),
-            Self::SnsEmails => ("SNS", "e-mails"),
-            Self::LogsIngested => ("CloudWatch", "logs"),
-            Self::LogsStored => ("CloudWatch", "logs, kept"),
+            Self::SqsRequests => ("SQS", "queue requests"),
+            Self::SnsEmails => ("SNS", "emails"),
+            Self::LogsIngested => ("CloudWatch", "log ingestion"),
+            Self::LogsStored => ("CloudWatch", "log storage"),
             Self::Metrics => ("CloudWatch", "metrics"),
             Self::Alarms => ("CloudWatch", "alarms"),
             Self::Dashboards => ("CloudWatch", "dashboard"),
@@ -89,39 +89,39 @@ impl Item {
 pub struct Price {
     /// US dollars for [`Self::per`] units.
     pub usd: f64,
-    /// Units that it is the price of.
+    /// The number of units that [`Self::usd`] pays for.
     pub per: f64,
-    /// Units that are free of charge each month.
+    /// Units that are free of charge per month.
     #[serde(default)]
     pub free: f64,
-    /// What is counted.
+    /// Name of the unit.
     pub unit: String,
-    /// Where AWS publishes it.
+    /// The page on which AWS publishes the price.
     pub page: String,
-    /// Where it was read.
+    /// The source from which the price was read.
     pub found: String,
 }
 
-/// Every price.
+/// The prices of one region.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PriceList {
-    /// The region that they are those of.
+    /// The region.
     pub region: String,
-    /// When they were read.
+    /// The day on which the prices were read.
     pub read: String,
-    /// By what they are for.
+    /// The price of each item.
     #[serde(flatten)]
     pub prices: BTreeMap<Item, Price>,
 }
 
-/// The prices that come with it, as they stand in the file.
+/// The built-in price file.
 pub const PRICES: &str = include_str!("../../docs/prices.toml");
 
 impl PriceList {
-    /// Reads a price file.
+    /// Parses a price file.
     ///
     /// # Errors
-    /// What is wrong with it, or missing in it, in a line.
+    /// A one-line message if the file is invalid or a price is missing.
     pub fn parse(text: &str) -> Result<Self, String> {
         let list: Self = toml::from_str(text).map_err(|error| {
             let line = error.span().map(|span| {
@@ -136,12 +136,12 @@ impl PriceList {
         for item in Item::ALL {
             let name = item.name();
             let Some(price) = list.prices.get(&item) else {
-                return Err(format!("has no [{name}]"));
+                return Err(format!("[{name}] is missing"));
             };
             let amounts = [price.usd, price.per, price.free];
             if amounts.iter().any(|n| !n.is_finite() || *n < 0.0) || price.per == 0.0 {
                 return Err(format!(
-                    "[{name}]: usd and free must be 0 or more, and per more than 0"
+                    "[{name}]: usd and free must not be negative, per must be positive"
                 ));
             }
         }

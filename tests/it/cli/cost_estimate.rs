@@ -363,7 +363,7 @@ async fn prices_of_ones_own_are_used_and_a_file_that_lacks_one_is_refused() {
         (printed.replace("usd = 3.00", "usd = 3.00\ntax = 1"), "tax"),
         (
             printed.split("[traces]").next().expect("a part").to_owned(),
-            "has no [traces]",
+            "[traces] is missing",
         ),
     ];
     for (text, told) in wrong {
