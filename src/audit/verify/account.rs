@@ -92,6 +92,9 @@ struct Claims<'a> {
     repeated: Vec<&'a RunLink>,
 }
 
+/// Returns true if the runs show what a field claims.
+type IsTrue<'a> = fn(&Claims<'a>) -> bool;
+
 impl<'a> Claims<'a> {
     fn new(account: &'a Account, record: &'a AccountRecord, run: &'a RunLink) -> Self {
         let read = account
@@ -114,7 +117,7 @@ impl<'a> Claims<'a> {
     /// Returns the first field that claims what no run shows, or lacks what a
     /// repeated run shows.
     fn first_false(&self) -> Option<&'static str> {
-        let fields: [(&str, fn(&Self) -> bool); 7] = [
+        let fields: [(&str, IsTrue<'a>); 7] = [
             ("head", Self::is_head_true),
             ("last_attempt", Self::is_last_attempt_true),
             ("connections", Self::are_connections_true),
@@ -187,12 +190,14 @@ impl<'a> Claims<'a> {
     /// is missing.
     fn are_recent_events_true(&self) -> bool {
         let events = &self.record.recent_events;
-        let is_shown = |(event, sequence): (&Box<str>, &u64)| {
+        let is_shown = |event: &str, sequence: u64| {
             let has_event =
-                |run: &RunLink| run.is_complete() && run.event_id.as_ref() == Some(event);
-            *sequence <= self.record.sequence && self.account.run(*sequence).is_some_and(has_event)
+                |run: &RunLink| run.is_complete() && run.event_id.as_deref() == Some(event);
+            sequence <= self.record.sequence && self.account.run(sequence).is_some_and(has_event)
         };
-        events.iter().all(is_shown)
+        events
+            .iter()
+            .all(|(event, sequence)| is_shown(event, *sequence))
             && events.len() <= EVENTS_REMEMBERED
             && !self.is_event_forgotten()
     }

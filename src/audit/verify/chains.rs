@@ -127,6 +127,9 @@ struct Left<'a> {
     last_link: &'a Link,
 }
 
+/// Returns true if a field is what the last change left.
+type IsLeft<'a> = fn(&Left<'a>) -> bool;
+
 impl<'a> Left<'a> {
     fn new(read: &'a SnapshotRead, chain: &'a Chain) -> Option<Self> {
         Some(Self {
@@ -151,7 +154,7 @@ impl<'a> Left<'a> {
         if is_edited(self.last.version) {
             return None;
         }
-        let fields: [(&str, fn(&Self) -> bool); 5] = [
+        let fields: [(&str, IsLeft<'a>); 5] = [
             ("digest", Self::is_digest_left),
             ("attributes", Self::are_attributes_left),
             ("presence", Self::is_presence_left),
