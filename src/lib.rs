@@ -17,8 +17,7 @@
 //! | `output`, `report`, `cost`, `cli` | what people and machines read |
 //! | `local` | local AWS: an embedded table and an emulator |
 //!
-//! A folder imports only those above it in this table, with the exceptions that
-//! `tests/` checks.
+//! Imports between folders run one way; `.ci/layout` checks them.
 
 pub mod audit;
 pub mod aws;

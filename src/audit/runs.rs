@@ -91,7 +91,7 @@ impl<'a> Runs<'a> {
 
     /// Returns the highest number of a run that had finished by `at`, if any.
     ///
-    /// Skips runs with [impossible](Self::is_impossible) times.
+    /// Skips runs with impossible times.
     ///
     /// # Errors
     /// [`AuditError`] if runs can't be read.

@@ -1,7 +1,7 @@
 //! Compliance: rules, and whether an inventory keeps them.
 //!
 //! [`rule`] is a rule: a requirement and its scope. [`kinds`] holds the kinds of
-//! requirements, one file each, with what every `kind` provides. [`gather`]
+//! requirements, one file each, with what every `kind` provides. `gather`
 //! reads the [`evidence`] once for all rules; [`check`] evaluates them.
 //!
 //! Called by `report` and `cli`. Imports `audit`, `table` and `domain`.
