@@ -58,7 +58,7 @@ pub(crate) enum Command {
 #[derive(Debug, Subcommand)]
 pub(crate) enum InventoryCommand {
     Demo(DemoArgs),
-    Scan(ScanArgs),
+    Scan(Box<ScanArgs>),
 }
 
 #[derive(Debug, Subcommand)]

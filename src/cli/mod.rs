@@ -83,7 +83,7 @@ async fn run(args: Args) -> Result<Exit, CliError> {
     match args.command {
         Command::Inventory(command) => match command {
             InventoryCommand::Demo(args) => demo::run(args).await,
-            InventoryCommand::Scan(args) => scan::run(args).await,
+            InventoryCommand::Scan(args) => scan::run(*args).await,
         },
         Command::Audit(command) => match command {
             AuditCommand::List(args) => list::run(args).await,
