@@ -1,4 +1,4 @@
-//! An account that changes between runs: what the demo shows.
+//! The account of the demo, which changes between runs.
 
 use std::time::Duration;
 
@@ -9,57 +9,55 @@ use super::codeconnections::{
     RegionAccess, Scope, ServiceError, ServiceState,
 };
 
-/// The account that the sample events come from.
+/// The account of the sample events.
 pub const ACCOUNT: &str = "123456789012";
-/// The regions that it uses; eu-south-1 keeps its connections to itself.
+/// The regions of the account. eu-south-1 is an opt-in region.
 pub const REGIONS: [&str; 4] = ["eu-central-1", "eu-south-1", "eu-west-1", "us-east-1"];
 
 const OPT_IN: &str = "eu-south-1";
 const SCHEDULED: &str = include_str!("../../events/scheduled-rule.json");
 const API_CALL: &str = include_str!("../../events/cloudtrail-create-connection.json");
 const DIRECT: &str = include_str!("../../events/direct-request.json");
-/// Where an event has the connection that a call made.
+/// Path of the created connection in an event.
 const MADE: &str = "/detail/responseElements/connectionArn";
-/// The connection that is made by a call.
+/// The connection that the API call creates.
 const NEW: &str = "ledger-api";
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// One step of the demo: what happens to the account, and the event that is
-/// handled then.
+/// One step of the demo: a change of the account and the event handled after it.
 #[derive(Debug, Clone)]
 pub struct Step {
     /// What happens, in at most 34 characters.
     pub title: &'static str,
     /// What happens, in a sentence.
     pub says: &'static str,
-    /// How long after the step before.
+    /// Time since the previous step.
     pub after: Duration,
     event: Value,
     change: fn(&mut ServiceState) -> Result<(), ServiceError>,
 }
 
 impl Step {
-    /// Lets it happen to the account, and gives the event that is then
-    /// handled.
+    /// Applies the change to the account and returns the event to handle.
     ///
     /// # Errors
-    /// [`ServiceError`] if the stand-in refuses.
+    /// [`ServiceError`] if the emulator rejects the change.
     pub fn happen(&self, codeconnections: &CodeConnectionsEmulator) -> Result<Value, ServiceError> {
         let state = &mut codeconnections.state();
         (self.change)(state)?;
         let mut event = self.event.clone();
         if let Some(arn) = event.pointer_mut(MADE) {
-            // What the sample tells of is what was made here.
+            // The event names the connection created here.
             *arn = named(state, NEW).into();
         }
         Ok(event)
     }
 }
 
-/// An account with a few hundred connections over several regions.
+/// Creates an account with a few hundred connections in several regions.
 ///
 /// # Errors
-/// [`ServiceError`] if the stand-in refuses to make it.
+/// [`ServiceError`] if the emulator rejects one of them.
 pub fn codeconnections() -> Result<CodeConnectionsEmulator, ServiceError> {
     let codeconnections = CodeConnectionsEmulator::new(Options {
         default_account: ACCOUNT.to_owned(),
@@ -114,7 +112,7 @@ fn populate(state: &mut ServiceState) -> Result<(), ServiceError> {
     Ok(())
 }
 
-/// What happens to the account, run by run.
+/// Returns the steps of the demo.
 ///
 /// # Errors
 /// If a sample event is not JSON.
@@ -215,7 +213,7 @@ pub fn steps() -> Result<Vec<Step>, serde_json::Error> {
     ])
 }
 
-/// A sample event with an id of its own.
+/// Returns a sample event with a unique id.
 fn event(sample: &str, number: u32) -> Result<Value, serde_json::Error> {
     let mut event: Value = serde_json::from_str(sample)?;
     event["id"] = format!("00000000-0000-4000-8000-{number:012}").into();

@@ -1,6 +1,6 @@
-//! The embedded table: a DynamoDB over SQLite, in memory or in a file, served
-//! on a loopback port to the ordinary client. The code that uses it is the
-//! same as on AWS; only the endpoint differs.
+//! The embedded table: a DynamoDB on SQLite, in memory or in a file, served on a
+//! loopback port to the DynamoDB client of the SDK. Its users differ from those on
+//! AWS only in the endpoint.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -25,64 +25,64 @@ use crate::table::{Table, TableError, schema};
 /// The name of the table in an embedded database.
 pub const TABLE: &str = "codeconnections-inventory";
 
-/// For how long another process's lock is waited for.
+/// How long to wait for the lock of another process.
 const BUSY: Duration = Duration::from_secs(30);
 
-/// So often a file that is being written is copied.
+/// How often to try to copy a file that another process is writing.
 const COPIES: usize = 5;
 
-/// An embedded database, served as long as this lives.
+/// An embedded database that is served until this value is dropped.
 #[derive(Debug)]
 pub struct EmbeddedTable {
     table: Table,
     endpoint: String,
     server: JoinHandle<()>,
-    /// What is served instead of a file that can't be written.
+    /// The copy that is served instead of a file that can't be written.
     copy: Option<TempDir>,
 }
 
-/// An embedded database that can't be used.
+/// The reason why an embedded database can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum EmbeddedError {
-    /// There is no such file, and none should be made.
-    #[error("{0}: no such database; `ccinv scan` makes one")]
+    /// The file does not exist and must not be created.
+    #[error("{0}: no such database; create one with `ccinv scan`")]
     Missing(PathBuf),
-    /// The file can't be read or made.
+    /// The file can't be read or created.
     #[error("{path}: can't be opened")]
     File {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         cause: io::Error,
     },
-    /// The file is no database, or not one of an inventory.
+    /// The file is not a database of an inventory.
     #[error("{path}: not a database of this inventory ({problem})")]
     NotADatabase {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The reason.
         problem: String,
     },
     /// The server can't be started.
     #[error("the embedded table can't be served")]
     Serve(#[source] io::Error),
-    /// The table can't be made.
+    /// The table can't be created.
     #[error(transparent)]
     Table(#[from] TableError),
 }
 
-/// Whether a database file may be made.
+/// Whether a database file may be created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Open {
-    /// It must be there. It is only read, so it need not be writable.
+    /// The file must exist. It is only read, so it need not be writable.
     Existing,
-    /// It is made if it is not there, readable by its owner alone, and written.
+    /// A missing file is created, readable only by its owner. It is written.
     OrCreate,
 }
 
 impl EmbeddedTable {
-    /// A database in memory, with an empty table.
+    /// Creates a database in memory, with an empty table.
     ///
     /// # Errors
     /// [`EmbeddedError`] if it can't be served.
@@ -96,10 +96,10 @@ impl EmbeddedTable {
         Ok(embedded)
     }
 
-    /// The database in the file `path`.
+    /// Opens the database in the file `path`.
     ///
     /// # Errors
-    /// [`EmbeddedError`] if it is not there, is no such database, or can't be
+    /// [`EmbeddedError`] if it does not exist, is not such a database, or can't be
     /// served.
     pub async fn in_file(path: &Path, open: Open) -> Result<Self, EmbeddedError> {
         if !path.exists() {
@@ -124,12 +124,12 @@ impl EmbeddedTable {
         Ok(embedded)
     }
 
-    /// The table.
+    /// Returns the table.
     pub fn table(&self) -> &Table {
         &self.table
     }
 
-    /// Where it is served: an endpoint for other clients.
+    /// Returns the endpoint, for other clients.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
     }
@@ -166,9 +166,9 @@ fn table_name() -> TableName {
     TABLE.parse().expect("a table name")
 }
 
-/// Makes a database with an empty table that only its owner can read. It
-/// appears as a whole under its name: a process that ends early leaves nothing
-/// there, and of several that make it at once all use the first one's.
+/// Creates a database with an empty table that only its owner can read. The file
+/// is renamed into place: a process that ends early leaves nothing there, and
+/// concurrent processes all use the first file.
 async fn make(path: &Path) -> Result<(), EmbeddedError> {
     let wrong = |cause| EmbeddedError::File {
         path: path.to_owned(),
@@ -196,7 +196,7 @@ async fn make(path: &Path) -> Result<(), EmbeddedError> {
     database
         .vacuum_into(text(file.path())?)
         .map_err(|error| failed(&error))?;
-    // Set here, where nobody else has it open: it takes the whole file.
+    // Set here, before others open it: it needs an exclusive lock.
     Connection::open(file.path())
         .and_then(|made| made.pragma_update(None, "journal_mode", "WAL"))
         .map_err(|error| failed(&error))?;
@@ -208,7 +208,7 @@ async fn make(path: &Path) -> Result<(), EmbeddedError> {
     }
 }
 
-/// A path as SQLite takes it.
+/// Returns a path as SQLite takes it.
 fn text(path: &Path) -> Result<&str, EmbeddedError> {
     path.to_str().ok_or_else(|| EmbeddedError::File {
         path: path.to_owned(),
@@ -216,7 +216,7 @@ fn text(path: &Path) -> Result<&str, EmbeddedError> {
     })
 }
 
-/// Looks at how a file begins: SQLite would only notice at the first request.
+/// Checks the header of a file. SQLite would check it only at the first request.
 fn begins_as_database(path: &Path) -> Result<(), EmbeddedError> {
     use std::io::Read;
     let mut head = [0; 16];
@@ -232,21 +232,21 @@ fn begins_as_database(path: &Path) -> Result<(), EmbeddedError> {
     }
     Err(EmbeddedError::NotADatabase {
         path: path.to_owned(),
-        problem: "the file does not begin as one".to_owned(),
+        problem: "no SQLite header".to_owned(),
     })
 }
 
-/// Whether SQLite can write a file, and make its log beside it. Nothing is
-/// written, and no file appears.
+/// Returns true if SQLite can write a file and create its log next to it. Writes
+/// nothing and leaves no file.
 fn can_write(path: &Path) -> bool {
     let folder = path.parent().filter(|folder| *folder != Path::new(""));
     std::fs::OpenOptions::new().write(true).open(path).is_ok()
         && tempfile::tempfile_in(folder.unwrap_or(Path::new("."))).is_ok()
 }
 
-/// What SQLite can read where it can't write `path`: the file itself if all of
-/// it is in the file; a copy of file and log otherwise, as the log can't be
-/// read without an index that is written beside it.
+/// Returns what SQLite can read if it can't write `path`: the file itself without
+/// a log; otherwise a copy of file and log, because SQLite reads a log only with
+/// an index file next to it.
 fn readable(path: &Path) -> Result<(String, Option<TempDir>), EmbeddedError> {
     let wrong = |cause| EmbeddedError::File {
         path: path.to_owned(),
@@ -261,21 +261,21 @@ fn readable(path: &Path) -> Result<(String, Option<TempDir>), EmbeddedError> {
     for _ in 0..COPIES {
         let before = (state_of(path), state_of(&log));
         for (from, to) in [(path, copy.as_path()), (&log, &log_of(&copy))] {
-            // With the permissions of a new file: a copy has to be writable.
+            // Don't copy the permissions: the copy has to be writable.
             let mut from = std::fs::File::open(from).map_err(wrong)?;
             let mut to = std::fs::File::create(to).map_err(wrong)?;
             io::copy(&mut from, &mut to).map_err(wrong)?;
         }
-        // Otherwise another process wrote: file and log are of two times.
+        // Otherwise another process wrote meanwhile: file and log don't match.
         if before == (state_of(path), state_of(&log)) {
             return Ok((text(&copy)?.to_owned(), Some(folder)));
         }
     }
-    let problem = "another process keeps writing to it; try again when it is done";
+    let problem = "another process is writing to it; try again when it has finished";
     Err(wrong(io::Error::other(problem)))
 }
 
-/// Where SQLite keeps what is not in the file yet.
+/// Returns the write-ahead log of a database.
 /// <https://www.sqlite.org/wal.html>
 fn log_of(path: &Path) -> PathBuf {
     let mut log = path.as_os_str().to_owned();
@@ -283,7 +283,7 @@ fn log_of(path: &Path) -> PathBuf {
     log.into()
 }
 
-/// What shows that a file was written to.
+/// Returns size and time of a file, which change when it is written.
 fn state_of(path: &Path) -> Option<(u64, std::time::SystemTime)> {
     let file = path.metadata().ok()?;
     Some((file.len(), file.modified().ok()?))
@@ -293,17 +293,17 @@ fn holds_anything(log: &Path) -> bool {
     log.metadata().is_ok_and(|log| log.len() > 0)
 }
 
-/// Looks whether a database holds the inventory's table, without writing:
-/// opened as an embedded DynamoDB, somebody else's file would be altered.
+/// Checks that a database contains the table of an inventory, without writing:
+/// opening it as an embedded DynamoDB would modify any other database.
 fn look_into(path: &Path) -> Result<(), String> {
     let log = log_of(path);
     if !holds_anything(&log) {
-        // All of it is in the file, and SQLite is told to make no log.
+        // Everything is in the file. Immutable: SQLite creates no log.
         let seen = has_table(&uri(path, "immutable=1"));
         if seen.is_ok() || !log.exists() {
             return seen;
         }
-        // Another process writes by now: its locks count.
+        // Another process is writing now: respect its locks.
     }
     if !can_write(path) {
         let (name, _copy) = readable(path).map_err(|error| error.to_string())?;
@@ -318,7 +318,7 @@ fn has_table(name: &str) -> Result<(), String> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
     let database = Connection::open_with_flags(name, flags).map_err(told)?;
     database.busy_timeout(BUSY).map_err(told)?;
-    // Where the embedded DynamoDB keeps the definitions of its tables.
+    // The table of table definitions of the embedded DynamoDB.
     if !database.table_exists(None, "_tables").map_err(told)? {
         return Err(lacks());
     }
@@ -334,7 +334,7 @@ fn has_table(name: &str) -> Result<(), String> {
     }
 }
 
-/// A database's URI. <https://www.sqlite.org/uri.html>
+/// Returns the URI of a database. <https://www.sqlite.org/uri.html>
 fn uri(path: &Path, mode: &str) -> String {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let escaped: String = path
@@ -350,8 +350,8 @@ fn uri(path: &Path, mode: &str) -> String {
     format!("file://{escaped}?{mode}")
 }
 
-/// A client configuration for a stand-in at `endpoint`: no real credentials
-/// are looked for, and none are sent.
+/// Returns a client configuration for local AWS at `endpoint`. It neither reads
+/// nor sends real credentials.
 pub fn local_config(endpoint: &str) -> SdkConfig {
     let credentials = Credentials::new("local", "local", None, None, "local");
     SdkConfig::builder()

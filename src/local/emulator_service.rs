@@ -1,4 +1,4 @@
-//! The stand-in CodeConnections, served on a loopback port.
+//! The CodeConnections emulator, served on a loopback port.
 
 use std::io;
 
@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use super::codeconnections::{CodeConnectionsEmulator, serve};
 use super::embedded::local_config;
 
-/// A stand-in, served as long as this lives.
+/// An emulator that is served until this value is dropped.
 #[derive(Debug)]
 pub struct EmulatorService {
     endpoint: String,
@@ -17,10 +17,11 @@ pub struct EmulatorService {
 }
 
 impl EmulatorService {
-    /// Serves `stand_in` on `port` of the loopback address; 0 for any.
+    /// Serves an emulator on a port of the loopback address. Port 0 selects a free
+    /// one.
     ///
     /// # Errors
-    /// If the port can't be had.
+    /// If the port can't be bound.
     pub async fn start(codeconnections: CodeConnectionsEmulator, port: u16) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", port)).await?;
         let endpoint = format!("http://{}", listener.local_addr()?);
@@ -28,12 +29,12 @@ impl EmulatorService {
         Ok(Self { endpoint, server })
     }
 
-    /// Where it is served.
+    /// Returns the URL of the emulator.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
     }
 
-    /// A client configuration for it.
+    /// Returns a client configuration for the emulator.
     pub fn config(&self) -> SdkConfig {
         local_config(&self.endpoint)
     }

@@ -375,7 +375,7 @@ def refusals(service, url):
         ConnectionName="x",
         ProviderType="GitHub",
     )
-    refused("UnknownOperationException", client.list_repository_links, "stand-in")
+    refused("UnknownOperationException", client.list_repository_links, "emulator")
     return client
 
 

@@ -1,13 +1,13 @@
-//! ARNs: their service prefix, and what the model's pattern asks.
+//! ARNs: service prefixes and the pattern of the service model.
 
 use serde::{Deserialize, Serialize};
 
 pub use crate::domain::partition::partition;
 
-/// Which of the service's two names a request or an ARN uses.
+/// The name of the service that a request or an ARN uses.
 ///
-/// AWS renamed the service in 2024. The old API is still served, and resources
-/// made before July 2024 keep ARNs with the old prefix.
+/// AWS renamed the service in 2024. The old API is still available, and resources
+/// created before July 2024 keep ARNs with the old prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Namespace {
@@ -21,7 +21,6 @@ pub enum Namespace {
 
 impl Namespace {
     /// The prefix in ARNs and IAM actions.
-    #[must_use]
     pub const fn prefix(self) -> &'static str {
         match self {
             Self::CodeConnections => "codeconnections",
@@ -29,8 +28,7 @@ impl Namespace {
         }
     }
 
-    /// The Smithy namespace in front of the names of this API's errors.
-    #[must_use]
+    /// The Smithy namespace of the errors of this API.
     pub const fn smithy(self) -> &'static str {
         match self {
             Self::CodeConnections => "com.amazonaws.codeconnections",
@@ -39,8 +37,7 @@ impl Namespace {
     }
 }
 
-/// The ARN of `resource` (such as `connection/<uuid>`).
-#[must_use]
+/// Builds the ARN of `resource`, for example `connection/<uuid>`.
 pub(super) fn build(namespace: Namespace, region: &str, account: &str, resource: &str) -> String {
     format!(
         "arn:{}:{}:{region}:{account}:{resource}",
@@ -49,13 +46,12 @@ pub(super) fn build(namespace: Namespace, region: &str, account: &str, resource:
     )
 }
 
-/// Whether `text` is an account ID: twelve digits.
-#[must_use]
+/// Returns true if `text` is an account ID: twelve digits.
 pub(super) fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The six fields of an ARN, read as ARNs are: the resource may hold colons.
+/// The fields of an ARN. The resource may contain colons.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Arn<'a> {
     /// `aws`, `aws-cn`, `aws-us-gov`, ...
@@ -66,13 +62,12 @@ pub struct Arn<'a> {
     pub region: &'a str,
     /// The owning account.
     pub account: &'a str,
-    /// Everything behind the account.
+    /// Everything after the account.
     pub resource: &'a str,
 }
 
 impl<'a> Arn<'a> {
-    /// Reads an ARN of an AWS partition that names an account and a resource.
-    #[must_use]
+    /// Parses an ARN with an AWS partition, an account and a resource.
     pub fn parse(text: &'a str) -> Option<Self> {
         let mut fields = text.splitn(6, ':');
         if fields.next() != Some("arn") {
@@ -105,7 +100,6 @@ fn is_partition(text: &str) -> bool {
 }
 
 #[cfg(test)]
-#[allow(clippy::expect_used)]
 mod tests {
     use super::*;
 

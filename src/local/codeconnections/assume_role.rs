@@ -1,4 +1,4 @@
-//! Who a request is made by, and `AssumeRole`.
+//! The caller of a request, and `AssumeRole`.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,27 +8,27 @@ use super::errors::{ErrorKind, ServiceError};
 use super::sessions::{Session, TemporaryCredentials};
 use super::state::ServiceState;
 
-/// What `AssumeRole` is asked for.
+/// The input of `AssumeRole`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoleRequest<'a> {
     /// The role.
     pub role_arn: &'a str,
     /// The name of the session.
     pub session_name: &'a str,
-    /// What the role's trust policy may ask for.
+    /// The external ID, if one is sent.
     pub external_id: Option<&'a str>,
-    /// How long the credentials shall be good.
+    /// The validity of the credentials.
     pub duration: Duration,
 }
 
 impl ServiceState {
-    /// Who a request counts as made by: the account its access key names, the
-    /// session its access key belongs to, or else the default account.
+    /// Returns the caller of a request: the session of its access key, the account
+    /// that its access key names, or the default account.
     ///
     /// # Errors
     ///
-    /// `UnrecognizedClient` for a session's key without the session's token,
-    /// `ExpiredToken` for one past its time.
+    /// `UnrecognizedClient` for the key of a session without its token,
+    /// `ExpiredToken` for an expired session.
     pub fn identify(
         &self,
         credential: &Credential,
@@ -64,14 +64,14 @@ impl ServiceState {
         })
     }
 
-    /// Hands out credentials for a role, without asking what its trust policy
-    /// says: every account trusts every other that knows the external id, if
-    /// the options have one, but for those that they name as denying.
+    /// Issues credentials for a role. There are no trust policies: every account
+    /// trusts every caller with the external ID of the options, except the
+    /// accounts that the options deny.
     ///
     /// # Errors
     ///
-    /// `Validation` when the ARN is not a role's, `AccessDenied` when the role's
-    /// account denies.
+    /// `Validation` if the ARN is not that of a role, `AccessDenied` if the
+    /// account denies the call.
     pub fn assume_role(
         &mut self,
         caller: &Caller,
@@ -116,7 +116,7 @@ impl ServiceState {
     }
 }
 
-/// A role's ARN and the role's name, which is what follows the path.
+/// Parses the ARN of a role. Returns it with the name of the role, without path.
 fn read_role(text: &str) -> Option<(Arn<'_>, &str)> {
     let arn = Arn::parse(text)?;
     let (_, name) = arn.resource.strip_prefix("role")?.rsplit_once('/')?;

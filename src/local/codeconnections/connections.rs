@@ -15,8 +15,7 @@ use super::types::{
 };
 
 impl CreateConnectionInput {
-    /// A connection that goes through no host and has no tags.
-    #[must_use]
+    /// Returns the input for a connection without host and tags.
     pub fn new(name: &str, provider: ProviderType) -> Self {
         Self {
             connection_name: name.to_owned(),
@@ -27,8 +26,7 @@ impl CreateConnectionInput {
         }
     }
 
-    /// A connection through a host, which says where it leads.
-    #[must_use]
+    /// Returns the input for a connection through a host, which has the provider type.
     pub fn through_host(name: &str, host_arn: &str) -> Self {
         Self {
             connection_name: name.to_owned(),
@@ -45,9 +43,9 @@ impl ServiceState {
     ///
     /// # Errors
     ///
-    /// `ResourceNotFound` when the host is not there, `ResourceUnavailable` when
-    /// it cannot be used now, `LimitExceeded` past the quotas. A name that is
-    /// taken is a `Validation` error: the model declares none for it.
+    /// `ResourceNotFound` if the host does not exist, `ResourceUnavailable` if it
+    /// is busy, `LimitExceeded` beyond the quotas. A duplicate name is a
+    /// `Validation` error: the model declares no other.
     pub fn create_connection(
         &mut self,
         scope: &Scope,
@@ -82,7 +80,8 @@ impl ServiceState {
         Ok(output)
     }
 
-    /// Where a new connection leads: its host says so, or else the input must.
+    /// Returns the provider type of a new connection: that of its host, or that of
+    /// the input.
     fn provider_of(
         &self,
         scope: &Scope,
@@ -117,7 +116,7 @@ impl ServiceState {
         }
     }
 
-    /// Refuses a connection too many and a name that is taken.
+    /// Checks the quota and that the name is unique.
     fn admit_connection(&self, scope: &Scope, name: &str) -> Result<(), ServiceError> {
         let limit = self.options.quotas.connections;
         let mut count = 0;
@@ -144,7 +143,7 @@ impl ServiceState {
         Ok(())
     }
 
-    /// `GetConnection`. A connection can be read wherever a listing shows it.
+    /// `GetConnection`. It returns any connection that a listing contains.
     ///
     /// # Errors
     ///
@@ -160,12 +159,12 @@ impl ServiceState {
         })
     }
 
-    /// `ListConnections`, in the order the connections were made.
+    /// `ListConnections`, in order of creation.
     ///
     /// # Errors
     ///
-    /// `ResourceNotFound` when the filter's host is not there, `Validation` for
-    /// a token that is not from this listing.
+    /// `ResourceNotFound` if the host of the filter does not exist, `Validation`
+    /// for a token of another listing.
     pub fn list_connections(
         &self,
         scope: &Scope,
@@ -173,8 +172,7 @@ impl ServiceState {
     ) -> Result<ListConnectionsOutput, ServiceError> {
         let host_filter = input.host_arn_filter.as_deref();
         if let Some(arn) = host_filter {
-            // Any region's host will do: listings show connections of all
-            // regions, with their hosts.
+            // A host of any region: listings contain connections of all regions.
             self.hosts
                 .get(arn)
                 .filter(|record| record.owner_account_id == scope.account)
@@ -213,8 +211,8 @@ impl ServiceState {
     ///
     /// # Errors
     ///
-    /// `ResourceNotFound`; `AccessDenied` when the connection is shared with the
-    /// caller, but not the caller's.
+    /// `ResourceNotFound`; `AccessDenied` if the connection is shared with the
+    /// caller but belongs to another account.
     pub fn delete_connection(
         &mut self,
         scope: &Scope,
@@ -232,7 +230,7 @@ impl ServiceState {
         concerned && self.options.visibility.shows(&scope.region, &record.region)
     }
 
-    /// The connection called `arn`, if the caller sees it.
+    /// Returns a connection that is visible to the caller.
     fn visible_connection(
         &self,
         scope: &Scope,
@@ -244,7 +242,7 @@ impl ServiceState {
             .ok_or_else(|| ServiceError::not_found("Connection", arn))
     }
 
-    /// The connection called `arn`, if `operation` on it is the caller's to do.
+    /// Returns a connection of the caller, for `operation`.
     pub(super) fn own_connection(
         &self,
         scope: &Scope,

@@ -1,16 +1,16 @@
-//! The stand-in's own calls, for what no API of AWS can do: finishing the
-//! handshake in the console, sharing a connection, and giving it members that no
-//! model has.
+//! Control calls of the emulator, for changes that no AWS API makes: completing
+//! the handshake in the console, sharing a connection, and adding members that
+//! are not in the service model.
 //!
-//! They need no signature. All bodies are JSON; a refusal has the same shape as
-//! the service's. An ARN may be a connection's or, for a status, a host's.
+//! They need no signature. All bodies are JSON; errors have the format of the
+//! service. An ARN is that of a connection or, for a status, of a host.
 //!
-//! | Request | Body | Answer |
+//! | Request | Body | Response |
 //! |---|---|---|
 //! | `POST /` with `X-Amz-Target: CodeConnectionsStandIn.SetConnectionStatus` | `{"ConnectionArn", "ConnectionStatus"}` | `{}` |
 //! | `POST /_standin/status` | `{"arn", "status"}` | `{}` |
 //! | `POST /_standin/share` | `{"arn", "account"}` | `{}` |
-//! | `POST /_standin/members` | `{"arn", "members": {"ProviderEndpoint", ...}}`, null to take one away | `{}` |
+//! | `POST /_standin/members` | `{"arn", "members": {"ProviderEndpoint", ...}}`, null removes a member | `{}` |
 //! | `GET /_standin/connections` | | `{"connections": [...], "hosts": [...]}`, of all accounts and regions |
 //!
 //! ```sh
@@ -18,12 +18,11 @@
 //!     http://127.0.0.1:8080/_standin/status
 //! ```
 
-use axum::{
-    body::{Body, Bytes},
-    extract::State,
-    http::{HeaderMap, Response},
-};
-use serde::{Deserialize, de::DeserializeOwned};
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, Response};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::CodeConnectionsEmulator;
@@ -53,7 +52,7 @@ struct Members {
     members: Map<String, Value>,
 }
 
-/// Whether a request to `/` is the stand-in's own.
+/// Returns true if a request to `/` is a control call.
 pub(super) fn is_addressed(headers: &HeaderMap) -> bool {
     headers
         .get("x-amz-target")

@@ -1,15 +1,15 @@
-//! Who asks, as far as the request itself says: the SigV4 `Authorization` header.
+//! The caller as named by the request: the SigV4 `Authorization` header.
 //!
-//! Signatures are not checked: the stand-in has no secrets to check them with.
-//! The header must be there and be whole, because a client that forgot to sign
-//! would fail against AWS too.
+//! Signatures are not checked, because the emulator has no secrets. The header
+//! must be present and complete, as AWS requires it.
 
-use axum::http::{HeaderMap, header::AUTHORIZATION};
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
 
 use super::arn::{is_account, partition};
 use super::errors::{ErrorKind, ServiceError};
 
-/// What a request's signature names.
+/// The credential that a signature names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credential {
     /// The access key ID.
@@ -18,7 +18,7 @@ pub struct Credential {
     pub region: String,
     /// The signing name of the credential scope, such as `codeconnections`.
     pub service: String,
-    /// `X-Amz-Security-Token`, which temporary credentials come with.
+    /// `X-Amz-Security-Token`, sent with temporary credentials.
     pub session_token: Option<String>,
 }
 
@@ -28,7 +28,7 @@ impl Credential {
     /// # Errors
     ///
     /// `MissingAuthenticationToken` without an `Authorization` header,
-    /// `IncompleteSignature` when it is not a whole SigV4 one.
+    /// `IncompleteSignature` if it is not a complete SigV4 header.
     pub fn from_headers(headers: &HeaderMap) -> Result<Self, ServiceError> {
         let header = headers.get(AUTHORIZATION).ok_or_else(|| {
             ServiceError::new(
@@ -64,7 +64,7 @@ impl Credential {
         };
         parameter("SignedHeaders")?;
         parameter("Signature")?;
-        // Read from the right: nothing forbids a slash in an access key.
+        // From the right: an access key may contain a slash.
         let mut scope = parameter("Credential")?.rsplitn(5, '/');
         if scope.next()? != "aws4_request" {
             return None;
@@ -76,7 +76,7 @@ impl Credential {
         let plain = |text: &str| {
             !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
         };
-        // The region goes into ARNs, so it must not bring anything with it.
+        // The region becomes part of ARNs.
         (plain(region) && plain(service) && !access_key.is_empty()).then(|| Self {
             access_key: access_key.to_owned(),
             region: region.to_owned(),
@@ -85,35 +85,33 @@ impl Credential {
         })
     }
 
-    /// The account the access key names: twelve digits are taken as an account
-    /// ID, the way other emulators of AWS do it.
-    #[must_use]
+    /// Returns the account that the access key names: twelve digits are an account
+    /// ID, as in other emulators of AWS.
     pub fn account(&self) -> Option<&str> {
         is_account(&self.access_key).then_some(self.access_key.as_str())
     }
 }
 
-/// One caller, after the access key has been looked up.
+/// The caller of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    /// The account the request counts as made by.
+    /// The account.
     pub account: String,
-    /// The region it is made in.
+    /// The region of the request.
     pub region: String,
     /// The ARN of the IAM principal.
     pub arn: String,
-    /// The principal's unique ID, as `GetCallerIdentity` gives it.
+    /// The unique ID of the principal, as in `GetCallerIdentity`.
     pub user_id: String,
 }
 
-/// The ARN of an account's root user, as whom a bare account ID acts.
-#[must_use]
+/// Returns the ARN of the root user of an account, the principal of an access key
+/// that is an account ID.
 pub(super) fn root_arn(region: &str, account: &str) -> String {
     format!("arn:{}:iam::{account}:root", partition(region))
 }
 
 #[cfg(test)]
-#[allow(clippy::expect_used)]
 mod tests {
     use super::*;
 
@@ -124,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_header_names_account_and_region() {
+    fn complete_header_names_account_and_region() {
         let credential = read(
             "AWS4-HMAC-SHA256 Credential=111122223333/20260101/eu-west-1/codeconnections/\
              aws4_request, SignedHeaders=host;x-amz-date, Signature=00",
@@ -136,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_less_is_refused() {
+    fn incomplete_header_is_rejected() {
         for bad in [
             "Bearer x",
             "AWS4-HMAC-SHA256 Credential=a/20260101/eu-west-1/codeconnections/aws4_request",

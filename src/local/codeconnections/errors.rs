@@ -1,9 +1,8 @@
-//! What the service refuses with: error codes, their HTTP status and the name
-//! they carry on the wire.
+//! Errors of the service: codes, HTTP statuses and wire names.
 
 use super::arn::Namespace;
 
-/// The kinds of error the stand-in answers with.
+/// The kind of a service error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
     /// `ResourceNotFoundException`, from the service model.
@@ -14,41 +13,41 @@ pub enum ErrorKind {
     LimitExceeded,
     /// `ConflictException`, from the service model.
     Conflict,
-    /// `ValidationException`: the input breaks a constraint of the model.
+    /// `ValidationException`: the input violates a constraint of the model.
     Validation,
-    /// `SerializationException`: the body cannot be read as the input.
+    /// `SerializationException`: the body can't be parsed as the input.
     Serialization,
     /// `AccessDeniedException`: the caller's policies do not allow the call.
     AccessDenied,
     /// `ThrottlingException`: too many calls.
     Throttling,
-    /// `InternalFailure`: the service broke.
+    /// `InternalFailure`: an error of the service.
     InternalFailure,
-    /// `UnrecognizedClientException`: the credentials mean nothing here, which
-    /// is also what a region that the account has not enabled answers.
+    /// `UnrecognizedClientException`: unknown credentials, also the response of a
+    /// region that the account has not enabled.
     UnrecognizedClient,
-    /// `ExpiredTokenException`: temporary credentials past their time.
+    /// `ExpiredTokenException`: expired temporary credentials.
     ExpiredToken,
     /// `MissingAuthenticationTokenException`: the request is not signed.
     MissingAuthenticationToken,
-    /// `IncompleteSignatureException`: the signature header cannot be read.
+    /// `IncompleteSignatureException`: the signature header can't be parsed.
     IncompleteSignature,
     /// `UnknownOperationException`: no such operation.
     UnknownOperation,
 }
 
-/// Who declares an error, which decides the namespace in its wire name.
+/// The origin of an error. It decides the namespace of its wire name.
 enum Origin {
-    /// The service model, which also gives the HTTP status.
+    /// The service model, which also defines the HTTP status.
     Model,
-    /// AWS's service framework, under this namespace.
+    /// The service framework of AWS, with its namespace.
     Framework(&'static str),
 }
 
 const SERVICE: Origin = Origin::Framework("com.amazon.coral.service");
 
 impl ErrorKind {
-    /// Code, HTTP status and origin, in one place.
+    /// Returns code, HTTP status and origin.
     const fn describe(self) -> (&'static str, u16, Origin) {
         match self {
             Self::ResourceNotFound => ("ResourceNotFoundException", 404, Origin::Model),
@@ -78,15 +77,13 @@ impl ErrorKind {
         }
     }
 
-    /// The error code clients match on.
-    #[must_use]
+    /// Returns the error code.
     pub const fn code(self) -> &'static str {
         self.describe().0
     }
 
-    /// The HTTP status. Only the newer API's model gives its errors a status of
-    /// their own; the older one answers 400 to everything that is the caller's fault.
-    #[must_use]
+    /// Returns the HTTP status. Only the model of the newer API defines statuses;
+    /// the older API returns 400 for all client errors.
     pub const fn status(self, namespace: Namespace) -> u16 {
         match (self.describe(), namespace) {
             ((_, _, Origin::Model), Namespace::CodestarConnections) => 400,
@@ -94,8 +91,7 @@ impl ErrorKind {
         }
     }
 
-    /// The value of `__type`.
-    #[must_use]
+    /// Returns the value of `__type`.
     pub fn wire_name(self, namespace: Namespace) -> String {
         let (code, _, origin) = self.describe();
         let prefix = match origin {
@@ -105,10 +101,8 @@ impl ErrorKind {
         format!("{prefix}#{code}")
     }
 
-    /// The member that holds the message. The service's own errors declare
-    /// `Message`, which typed exceptions of the SDKs read by exactly that name;
-    /// the framework's say `message`.
-    #[must_use]
+    /// Returns the member with the message: `Message` for errors of the model, as
+    /// the SDKs read it, `message` for errors of the framework.
     pub const fn message_member(self) -> &'static str {
         match self.describe().2 {
             Origin::Model => "Message",
@@ -117,18 +111,18 @@ impl ErrorKind {
     }
 }
 
-/// A refusal: what kind, and the words.
+/// A service error.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {message}", kind.code())]
 pub struct ServiceError {
     /// The kind of error.
     pub kind: ErrorKind,
-    /// What the caller is told.
+    /// The error message.
     pub message: String,
 }
 
 impl ServiceError {
-    /// A refusal of `kind` with `message`.
+    /// Creates an error.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
             kind,
@@ -137,7 +131,6 @@ impl ServiceError {
     }
 
     /// `ResourceNotFoundException` about `arn`; `what` is "Connection" or "Host".
-    #[must_use]
     pub fn not_found(what: &str, arn: &str) -> Self {
         Self::new(
             ErrorKind::ResourceNotFound,
@@ -150,8 +143,7 @@ impl ServiceError {
         Self::new(ErrorKind::Validation, message)
     }
 
-    /// `LimitExceededException`: there may be no more than `limit` of `what`.
-    #[must_use]
+    /// `LimitExceededException`: at most `limit` of `what`.
     pub fn limit(what: &str, limit: usize) -> Self {
         Self::new(
             ErrorKind::LimitExceeded,
@@ -159,8 +151,7 @@ impl ServiceError {
         )
     }
 
-    /// `AccessDeniedException` in the words IAM uses when no policy allows the call.
-    #[must_use]
+    /// `AccessDeniedException` in the words of IAM when no policy allows the call.
     pub fn not_authorized(user: &str, action: &str, resource: &str) -> Self {
         Self::new(
             ErrorKind::AccessDenied,
@@ -171,8 +162,7 @@ impl ServiceError {
         )
     }
 
-    /// `UnrecognizedClientException` in the service's words.
-    #[must_use]
+    /// `UnrecognizedClientException` in the words of the service.
     pub fn unrecognized_client() -> Self {
         Self::new(
             ErrorKind::UnrecognizedClient,

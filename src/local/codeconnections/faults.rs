@@ -1,21 +1,21 @@
-//! What can go wrong with a request, on demand.
+//! Injected faults.
 
 use std::sync::Arc;
 
-/// What a fault hook is told about a request to the service.
+/// A request to the service, as a fault hook gets it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestInfo {
-    /// The account that asks.
+    /// The account of the caller.
     pub account: String,
-    /// The region it asks in.
+    /// The region of the request.
     pub region: String,
-    /// The operation it asks for, whether the stand-in has it or not.
+    /// The name of the operation, implemented or not.
     pub operation: String,
-    /// How many requests to the service came before this one.
+    /// The number of requests to the service before this one.
     pub sequence: u64,
 }
 
-/// A way for a request to go wrong.
+/// A failure of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// `ThrottlingException`.
@@ -26,10 +26,10 @@ pub enum Fault {
     Deny,
     /// `UnrecognizedClientException`, as from a region that is not enabled.
     NotEnabled,
-    /// No answer at all, until the client gives up.
+    /// No response until the client gives up.
     Hang,
 }
 
-/// Decides which requests go wrong, and how. It is asked once for each, before
-/// anything else is done with it, and must not block.
+/// Decides which requests fail, and how. It is called once per request, before the
+/// request is handled, and must not block.
 pub type FaultHook = Arc<dyn Fn(&RequestInfo) -> Option<Fault> + Send + Sync>;

@@ -1,5 +1,5 @@
-//! The operations on hosts. Unlike connections, hosts are seen in their own
-//! region only.
+//! The operations on hosts. Unlike connections, hosts are visible only in their
+//! own region.
 
 use super::errors::{ErrorKind, ServiceError};
 use super::state::{HostRecord, Scope, ServiceState};
@@ -10,8 +10,7 @@ use super::types::{
 };
 
 impl CreateHostInput {
-    /// A host that is reached without a VPC and has no tags.
-    #[must_use]
+    /// Returns the input for a host without VPC and tags.
     pub fn new(name: &str, provider: ProviderType, endpoint: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -24,13 +23,12 @@ impl CreateHostInput {
 }
 
 impl ServiceState {
-    /// `CreateHost`. The new host is pending, as after the real service has put
-    /// up its VPC configuration, which takes no time here.
+    /// `CreateHost`. The new host is PENDING: its VPC configuration takes no time.
     ///
     /// # Errors
     ///
-    /// `LimitExceeded` past the quotas, `Validation` for a provider that is not
-    /// one to install.
+    /// `LimitExceeded` beyond the quotas, `Validation` for a provider type that has
+    /// no hosts.
     pub fn create_host(
         &mut self,
         scope: &Scope,
@@ -87,11 +85,11 @@ impl ServiceState {
         Ok((&self.own_host(scope, &input.host_arn)?.host).into())
     }
 
-    /// `ListHosts`, in the order the hosts were made.
+    /// `ListHosts`, in order of creation.
     ///
     /// # Errors
     ///
-    /// `Validation` for a token that is not from this listing.
+    /// `Validation` for a token of another listing.
     pub fn list_hosts(
         &self,
         scope: &Scope,
@@ -114,7 +112,7 @@ impl ServiceState {
     ///
     /// # Errors
     ///
-    /// `ResourceNotFound`; `Conflict` while the service is at work on the host.
+    /// `ResourceNotFound`; `Conflict` while the host is busy.
     pub fn update_host(
         &mut self,
         scope: &Scope,
@@ -136,8 +134,8 @@ impl ServiceState {
     ///
     /// # Errors
     ///
-    /// `ResourceNotFound`; `ResourceUnavailable` while the service is at work on
-    /// the host, or connections go through it.
+    /// `ResourceNotFound`; `ResourceUnavailable` while the host is busy or has
+    /// connections.
     pub fn delete_host(
         &mut self,
         scope: &Scope,
@@ -158,7 +156,7 @@ impl ServiceState {
         Ok(Done {})
     }
 
-    /// The host called `arn`, if it is the caller's and in the caller's region.
+    /// Returns a host of the caller in the region of the request.
     pub(super) fn own_host(&self, scope: &Scope, arn: &str) -> Result<&HostRecord, ServiceError> {
         self.hosts
             .get(arn)
@@ -166,7 +164,7 @@ impl ServiceState {
             .ok_or_else(|| ServiceError::not_found("Host", arn))
     }
 
-    /// Refuses with `kind` while the service is at work on the host.
+    /// Returns an error of `kind` while the host is busy.
     fn idle_host(&self, scope: &Scope, arn: &str, kind: ErrorKind) -> Result<(), ServiceError> {
         let status = self.own_host(scope, arn)?.host.status;
         if status.is_busy() {

@@ -1,34 +1,33 @@
-//! A stand-in for AWS CodeConnections.
+//! An emulator of AWS CodeConnections.
 //!
-//! It serves, on plain HTTP, the operations on connections, hosts and tags, and
-//! the two calls of STS that get a client into an account; good enough that the
-//! AWS CLI, boto3 and the AWS SDK for Rust take it for the service. The state is
-//! in memory, the identifiers repeat under a seed, and no AWS account is needed.
+//! It serves the operations on connections, hosts and tags over plain HTTP, and
+//! the STS operations `GetCallerIdentity` and `AssumeRole`. The AWS CLI, boto3
+//! and the AWS SDK for Rust work with it. The state is in memory, the ids are
+//! reproducible under a seed, and no AWS account is needed.
 //!
-//! Where the service's behaviour is documented the stand-in follows the
-//! documentation, and where the service model (API version 2023-12-01) settles
-//! a thing, the model.
+//! The emulator follows the service model (API version 2023-12-01), and the AWS
+//! documentation where the model leaves a behaviour open.
 //!
-//! * [`CodeConnectionsEmulator`] is the handle: cheap to clone, and the way for Rust code to
-//!   look at the [`ServiceState`] and change it.
-//! * [`serve`] puts it on a listener, [`router`] into another server.
-//! * [`protocol`] reads requests and writes answers by itself, for tests that
-//!   script answers the service would never give.
+//! * [`CodeConnectionsEmulator`] is the handle. It is cheap to clone and gives
+//!   access to the [`ServiceState`].
+//! * [`serve`] serves it on a listener, [`router`] adds it to another server.
+//! * [`protocol`] reads requests and writes responses without a state, for tests
+//!   that script responses the service would never send.
 //!
 //! ```no_run
 //! use codeconnections_inventory::local::codeconnections::{
-//!     CreateConnectionInput, Options, ProviderType, Scope, CodeConnectionsEmulator, serve,
+//!     CodeConnectionsEmulator, CreateConnectionInput, Options, ProviderType, Scope, serve,
 //! };
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! let stand_in = CodeConnectionsEmulator::new(Options::default());
-//! let made = stand_in.world().create_connection(
+//! let emulator = CodeConnectionsEmulator::new(Options::default());
+//! let created = emulator.state().create_connection(
 //!     &Scope::new("111122223333", "eu-west-1"),
 //!     CreateConnectionInput::new("storefront", ProviderType::GitHub),
 //! )?;
-//! stand_in.world().set_status(&made.connection_arn, "AVAILABLE")?;
+//! emulator.state().set_status(&created.connection_arn, "AVAILABLE")?;
 //! let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-//! serve(listener, stand_in).await?;
+//! serve(listener, emulator).await?;
 //! # Ok(())
 //! # }
 //! ```
@@ -55,16 +54,13 @@ mod sts;
 mod tags;
 mod types;
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use arn::{Arn, Namespace, partition};
 pub use credential::{Caller, Credential};
 pub use errors::{ErrorKind, ServiceError};
 pub use faults::{Fault, FaultHook, RequestInfo};
-use ids::Ids;
 pub use model::{ABSENT_OPERATIONS, Operation};
 pub use options::{OPT_IN_REGIONS, Options, Quotas, RegionAccess, Visibility};
 pub use registry::DEFAULT_PAGE;
@@ -73,7 +69,9 @@ pub use sessions::TemporaryCredentials;
 pub use state::{ConnectionRecord, HostRecord, Scope, ServiceState};
 pub use types::*;
 
-/// The handle to a stand-in. Clones share the same world.
+use ids::Ids;
+
+/// A handle to an emulator. Clones share the same state.
 #[derive(Clone)]
 pub struct CodeConnectionsEmulator {
     shared: Arc<Shared>,
@@ -87,8 +85,7 @@ struct Shared {
 }
 
 impl CodeConnectionsEmulator {
-    /// A stand-in with an empty world.
-    #[must_use]
+    /// Creates an emulator without connections.
     pub fn new(options: Options) -> Self {
         Self {
             shared: Arc::new(Shared {
@@ -100,30 +97,28 @@ impl CodeConnectionsEmulator {
         }
     }
 
-    /// The world, to look at and to change. Requests wait while the guard
-    /// lives, so it must not be held across an `await`.
+    /// Locks the state for reading and writing. Requests wait for the guard, so
+    /// don't hold it across an `await`.
     pub fn state(&self) -> MutexGuard<'_, ServiceState> {
         lock(&self.shared.state)
     }
 
-    /// Lets `hook` decide which requests go wrong from now on.
+    /// Sets the hook that decides which requests fail.
     pub fn set_faults(&self, hook: impl Fn(&RequestInfo) -> Option<Fault> + Send + Sync + 'static) {
         *lock(&self.shared.faults) = Some(Arc::new(hook));
     }
 
-    /// Lets every request go right from now on, as at the beginning.
+    /// Removes the fault hook.
     pub fn clear_faults(&self) {
         *lock(&self.shared.faults) = None;
     }
 
-    /// Every connection there is, in the order they were made.
-    #[must_use]
+    /// Returns all connections, in order of creation.
     pub fn connections(&self) -> Vec<ConnectionRecord> {
         self.state().connections().cloned().collect()
     }
 
-    /// How many requests to the service there have been.
-    #[must_use]
+    /// Returns the number of requests to the service so far.
     pub fn requests(&self) -> u64 {
         self.shared.sequence.load(Ordering::Relaxed)
     }
@@ -137,7 +132,7 @@ impl CodeConnectionsEmulator {
     }
 
     fn fault(&self, request: &RequestInfo) -> Option<Fault> {
-        // The hook is run outside the lock: it may well set another.
+        // Run the hook without the lock: it may set another hook.
         let hook = lock(&self.shared.faults).clone();
         hook?(request)
     }
@@ -145,12 +140,14 @@ impl CodeConnectionsEmulator {
 
 impl std::fmt::Debug for CodeConnectionsEmulator {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("StandIn").finish_non_exhaustive()
+        formatter
+            .debug_struct("CodeConnectionsEmulator")
+            .finish_non_exhaustive()
     }
 }
 
-/// Locks, whatever became of others who held the lock: no change to the state
-/// is ever left half done, so a panic elsewhere spoils nothing.
+/// Locks a mutex, poisoned or not: no change leaves the state inconsistent, so a
+/// panic of another holder does no harm.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,8 +1,8 @@
-//! The service model: which operations there are, and what their inputs must be.
+//! The service model: operations and the shapes of their inputs.
 //!
-//! The shapes say what AWS's published model says (API version 2023-12-01), and
-//! a breach is worded the way AWS's service framework words it, so that a client
-//! that shows or parses the message is shown the real thing.
+//! The shapes follow the published model (API version 2023-12-01). Violations are
+//! worded as the service framework of AWS words them, for clients that show or
+//! parse the message.
 
 use serde_json::Value;
 
@@ -11,19 +11,19 @@ use super::errors::{ErrorKind, ServiceError};
 use super::types::wire_enum;
 
 wire_enum! {
-    /// The operations the stand-in has.
+    /// The operations of the emulator.
     Operation {
-        /// Makes a connection.
+        /// Creates a connection.
         CreateConnection = "CreateConnection",
-        /// Shows a connection.
+        /// Returns a connection.
         GetConnection = "GetConnection",
         /// Lists connections.
         ListConnections = "ListConnections",
         /// Deletes a connection.
         DeleteConnection = "DeleteConnection",
-        /// Makes a host.
+        /// Creates a host.
         CreateHost = "CreateHost",
-        /// Shows a host.
+        /// Returns a host.
         GetHost = "GetHost",
         /// Lists hosts.
         ListHosts = "ListHosts",
@@ -33,15 +33,15 @@ wire_enum! {
         DeleteHost = "DeleteHost",
         /// Tags a connection or host.
         TagResource = "TagResource",
-        /// Drops tags of a connection or host.
+        /// Removes tags of a connection or host.
         UntagResource = "UntagResource",
-        /// Shows the tags of a connection or host.
+        /// Lists the tags of a connection or host.
         ListTagsForResource = "ListTagsForResource",
     }
 }
 
-/// The operations that the service has and the stand-in has not: repository
-/// links and the syncing of them, which an inventory of connections never calls.
+/// Operations of the service that the emulator does not implement: repository
+/// links and their synchronization, which an inventory never calls.
 pub const ABSENT_OPERATIONS: &[&str] = &[
     "CreateRepositoryLink",
     "CreateSyncConfiguration",
@@ -61,16 +61,16 @@ pub const ABSENT_OPERATIONS: &[&str] = &[
 ];
 
 impl Operation {
-    /// The operation called `name`.
+    /// Returns the operation of this name.
     ///
     /// # Errors
     ///
-    /// `UnknownOperation`, saying whether it is the service or only the
-    /// stand-in that lacks it.
+    /// `UnknownOperation`. The message says whether the service or only the
+    /// emulator lacks it.
     pub fn find(name: &str) -> Result<Self, ServiceError> {
         Self::from_name(name).ok_or_else(|| {
             let message = if ABSENT_OPERATIONS.contains(&name) {
-                format!("This stand-in for CodeConnections does not have the operation {name}")
+                format!("This emulator of CodeConnections does not have the operation {name}")
             } else {
                 format!("CodeConnections has no operation {name}")
             };
@@ -108,13 +108,13 @@ pub(super) struct Member {
     pub(super) shape: &'static Shape,
 }
 
-/// The patterns of the model's strings. There are few enough to match by hand,
-/// which spares the stand-in a regular expression engine.
+/// The patterns of strings in the model. They are few and simple enough to match
+/// without a regular expression engine.
 #[derive(Clone, Copy)]
 pub(super) enum Pattern {
-    /// Any characters, line breaks too.
+    /// Any characters, including line breaks.
     Anything,
-    /// Any characters but line breaks.
+    /// Any characters except line breaks.
     OneLine,
     /// An ARN.
     Arn,
@@ -156,7 +156,7 @@ impl Pattern {
         }
     }
 
-    /// The regular expression the model gives, for the message.
+    /// Returns the regular expression of the model, for the message.
     fn source(self) -> String {
         match self {
             Self::Anything => r"[\s\S]*".to_owned(),
@@ -179,7 +179,7 @@ fn is_of_service(arn: &Arn<'_>) -> bool {
     ["codestar-connections", "codeconnections"].contains(&arn.service)
 }
 
-/// The constraints an input breaks, in the order they were found.
+/// The constraints that an input violates, in the order found.
 #[derive(Default)]
 pub(super) struct Breaches(Vec<String>);
 
@@ -195,7 +195,7 @@ impl Breaches {
         ));
     }
 
-    /// Adds a breach when `size` is outside `min..=max` of `what`.
+    /// Adds a violation if `size` is outside `min..=max` of `what`.
     fn check_size<T>(&mut self, value: &Value, path: &str, what: &str, size: T, range: (T, T))
     where
         T: PartialOrd + std::fmt::Display,
@@ -296,7 +296,7 @@ impl Shape {
     }
 }
 
-/// The path of a member: the framework spells names with a small first letter.
+/// Returns the path of a member: the framework starts names in lower case.
 fn join(path: &str, name: &str) -> String {
     let mut joined = String::with_capacity(path.len() + name.len() + 1);
     if !path.is_empty() {
@@ -318,23 +318,22 @@ fn mistyped(path: &str, wanted: &str) -> ServiceError {
 }
 
 #[cfg(test)]
-#[allow(clippy::expect_used)]
 mod tests {
     use serde_json::json;
 
     use super::*;
 
     #[test]
-    fn the_two_lists_are_the_services_27_operations() {
+    fn lists_contain_all_27_operations_of_the_service() {
         assert_eq!(Operation::NAMES.len() + ABSENT_OPERATIONS.len(), 27);
         let absent = Operation::find("GetRepositoryLink").expect_err("absent");
-        assert!(absent.message.contains("stand-in"));
+        assert!(absent.message.contains("emulator"));
         let unknown = Operation::find("Nonsense").expect_err("unknown");
         assert_eq!(unknown.kind, ErrorKind::UnknownOperation);
     }
 
     #[test]
-    fn a_breach_is_worded_as_the_service_words_it() {
+    fn violation_is_worded_as_by_the_service() {
         let input = json!({"ConnectionName": "a-name-that-is-longer-than-32-char"});
         let error = Operation::CreateConnection
             .validate(&input)
@@ -348,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn every_breach_is_named_with_its_path() {
+    fn every_violation_is_reported_with_its_path() {
         let input = json!({
             "ProviderType": "Gopher",
             "Tags": [{"Key": "", "Value": "v"}, {"Key": "k"}],

@@ -1,6 +1,7 @@
-//! From an operation's name and input value to the world and back.
+//! Dispatch: from the name and input of an operation to its output.
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::errors::{ErrorKind, ServiceError};
@@ -8,12 +9,12 @@ use super::model::Operation;
 use super::state::{Scope, ServiceState};
 
 impl ServiceState {
-    /// Performs `operation` for `scope`: checks the input against the service
-    /// model, does the work, and gives the output as it goes on the wire.
+    /// Validates the input against the service model, performs `operation` for
+    /// `scope` and returns the output in its wire form.
     ///
     /// # Errors
     ///
-    /// Whatever the service would refuse with.
+    /// The error of the service.
     pub fn perform(
         &mut self,
         scope: &Scope,
@@ -40,7 +41,7 @@ impl ServiceState {
     }
 }
 
-/// Runs `work` between a typed input and a typed output.
+/// Runs `work` with a typed input and a typed output.
 fn typed<I: DeserializeOwned, O: Serialize>(
     input: Value,
     work: impl FnOnce(I) -> Result<O, ServiceError>,

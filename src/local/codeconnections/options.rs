@@ -1,11 +1,10 @@
-//! What a stand-in can be told before it starts: quotas, visibility, who is
-//! refused where.
+//! Options of the emulator: quotas, visibility, denied regions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::arn::partition;
 
-/// Regions that an account must opt in to.
+/// Opt-in regions.
 pub const OPT_IN_REGIONS: &[&str] = &[
     "af-south-1",
     "ap-east-1",
@@ -26,18 +25,17 @@ pub const OPT_IN_REGIONS: &[&str] = &[
     "mx-central-1",
 ];
 
-/// Which regions' connections a request sees.
+/// The connections that are visible in a region.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Visibility {
-    /// As AWS documents it: connections are global resources, and a listing
-    /// shows those of every region of the partition. The opt-in regions keep
-    /// theirs to themselves: such a connection is seen from its own region only
-    /// (while its region sees the global ones, as every region does).
+    /// As AWS documents it: connections are global resources, and listing any
+    /// region returns the connections of all default regions of the partition.
+    /// Connections of an opt-in region are visible only in that region.
     Global {
-        /// The regions that keep theirs to themselves.
+        /// The opt-in regions.
         opt_in: BTreeSet<String>,
     },
-    /// A request sees the connections made in its own region.
+    /// Only connections of the region itself.
     PerRegion,
 }
 
@@ -50,8 +48,7 @@ impl Default for Visibility {
 }
 
 impl Visibility {
-    /// Whether a request in region `from` sees a connection made in `home`.
-    #[must_use]
+    /// Returns true if a connection created in `home` is visible in `from`.
     pub fn shows(&self, from: &str, home: &str) -> bool {
         from == home
             || match self {
@@ -63,14 +60,14 @@ impl Visibility {
     }
 }
 
-/// How many of each thing there may be. The defaults are AWS's.
+/// Quotas. The defaults are those of AWS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quotas {
-    /// Connections an account may own, over all regions.
+    /// Connections per account, in all regions.
     pub connections: usize,
-    /// Hosts an account may own, over all regions.
+    /// Hosts per account, in all regions.
     pub hosts: usize,
-    /// Tags on one resource.
+    /// Tags per resource.
     pub tags: usize,
 }
 
@@ -84,7 +81,7 @@ impl Default for Quotas {
     }
 }
 
-/// What an account gets from a region it may not use.
+/// The error of a region that an account may not use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RegionAccess {
     /// `AccessDeniedException`, as when a policy denies the region.
@@ -93,28 +90,27 @@ pub enum RegionAccess {
     NotEnabled,
 }
 
-/// Everything a stand-in can be told before it starts.
+/// Options of an emulator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// The account of access keys that name none.
+    /// The account of access keys that are no account ID.
     pub default_account: String,
-    /// Where the identifiers start; the same seed gives the same ones.
+    /// Seed of the ids. The same seed gives the same ids.
     pub seed: u64,
-    /// Which regions' connections a request sees.
+    /// The connections that are visible in a region.
     pub visibility: Visibility,
-    /// How many of each thing there may be.
+    /// The quotas.
     pub quotas: Quotas,
-    /// Whether connection names must be unique within an account, as AWS
-    /// documents them to be.
+    /// Whether connection names must be unique in an account, as AWS documents.
     pub unique_names: bool,
-    /// Whether resources made through the old API get `codestar-connections`
-    /// ARNs, as all did before July 2024.
+    /// Whether resources created through the old API get `codestar-connections`
+    /// ARNs, as before July 2024.
     pub legacy_arns: bool,
-    /// Accounts whose roles nobody may assume.
+    /// Accounts that deny `AssumeRole`.
     pub deny_assume_role: BTreeSet<String>,
-    /// The external id that every role asks for.
+    /// The external ID that every role requires.
     pub external_id: Option<String>,
-    /// What `(account, region)` pairs are refused with.
+    /// Denied `(account, region)` pairs.
     pub region_access: BTreeMap<(String, String), RegionAccess>,
 }
 
@@ -135,12 +131,11 @@ impl Default for Options {
 }
 
 #[cfg(test)]
-#[allow(clippy::expect_used)]
 mod tests {
     use super::*;
 
     #[test]
-    fn opt_in_regions_keep_theirs_to_themselves() {
+    fn connections_of_opt_in_regions_are_visible_only_there() {
         let global = Visibility::default();
         assert!(global.shows("us-east-1", "eu-west-1"));
         assert!(global.shows("eu-south-1", "eu-west-1"));

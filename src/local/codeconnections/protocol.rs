@@ -1,27 +1,25 @@
 //! The wire formats: Smithy RPC v2 CBOR and AWS JSON 1.0.
 //!
-//! Both carry the same values, so requests are read into [`serde_json::Value`]
-//! and answers written from it; nothing behind this module knows which format a
-//! client speaks. The functions here stand on their own: a test that scripts
-//! answers of its own can [`parse`] a request and [`answer`] or [`refuse`] it
-//! without a world.
+//! Both carry the same values. Requests are parsed to [`serde_json::Value`] and
+//! responses written from it, so no other module depends on the format. Tests
+//! that script responses can use [`parse`], [`answer`] and [`refuse`] without a
+//! state.
 
-use axum::{
-    body::Body,
-    http::{HeaderMap, HeaderValue, Response, StatusCode, header::CONTENT_TYPE},
-};
+use axum::body::Body;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::arn::Namespace;
 use super::credential::Credential;
 use super::errors::{ErrorKind, ServiceError};
 
-/// How a body is written.
+/// The format of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// Smithy RPC v2 CBOR, which the AWS SDKs of today send.
+    /// Smithy RPC v2 CBOR, sent by current AWS SDKs.
     Cbor,
-    /// AWS JSON 1.0, which older ones send.
+    /// AWS JSON 1.0, sent by older AWS SDKs.
     Json,
 }
 
@@ -41,7 +39,7 @@ impl Format {
     }
 
     fn read(self, body: &[u8]) -> Result<Value, ServiceError> {
-        // Operations without members may be called without a body.
+        // Operations without members may have no body.
         if body.is_empty() {
             return Ok(json!({}));
         }
@@ -52,17 +50,17 @@ impl Format {
     }
 }
 
-/// How a request came, which is how it wants to be answered.
+/// The protocol of a request and its response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wire {
-    /// How bodies are written.
+    /// The format of bodies.
     pub format: Format,
-    /// Which of the service's two APIs is spoken.
+    /// The API: CodeConnections or CodeStar Connections.
     pub namespace: Namespace,
 }
 
 impl Wire {
-    /// What the Rust SDK speaks.
+    /// The protocol of the Rust SDK.
     pub const CBOR: Self = Self {
         format: Format::Cbor,
         namespace: Namespace::CodeConnections,
@@ -75,42 +73,42 @@ impl Wire {
     };
 }
 
-/// A request to the service, read.
+/// A parsed request to the service.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Call {
-    /// How it came.
+    /// The protocol.
     pub wire: Wire,
-    /// The operation it names. There may be no such operation.
+    /// The name of the operation, known or not.
     pub operation: String,
-    /// Its input, not yet checked.
+    /// The input, not yet validated.
     pub input: Value,
-    /// What its signature names: the account (see [`Credential::account`]) and
-    /// the region.
+    /// The credential of the signature, with the account
+    /// ([`Credential::account`]) and the region.
     pub credential: Credential,
 }
 
-/// A request that cannot be read, and how to say so.
+/// A request that can't be parsed, and the error to respond with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// How it came.
+    /// The protocol.
     pub wire: Wire,
-    /// What is wrong with it.
+    /// The error.
     pub error: ServiceError,
 }
 
 impl Refusal {
-    /// The response to send.
-    #[must_use]
+    /// Returns the response to send.
     pub fn into_response(self) -> Response<Body> {
         refuse(self.wire, &self.error)
     }
 }
 
-/// Reads the `POST` request to `path`.
+/// Parses a `POST` request to `path`.
 ///
 /// # Errors
 ///
-/// What is wrong: no such protocol or service, no signature, no readable body.
+/// [`Refusal`] for an unknown protocol or service, a missing signature or an
+/// invalid body.
 pub fn parse(path: &str, headers: &HeaderMap, body: &[u8]) -> Result<Call, Refusal> {
     let (wire, operation) = address(path, headers).ok_or_else(|| Refusal {
         wire: Wire::JSON,
@@ -130,13 +128,13 @@ pub fn parse(path: &str, headers: &HeaderMap, body: &[u8]) -> Result<Call, Refus
     read().map_err(|error| Refusal { wire, error })
 }
 
-/// The protocol and the operation that a request is addressed to.
+/// Returns the protocol and the operation of a request.
 fn address<'a>(path: &'a str, headers: &'a HeaderMap) -> Option<(Wire, &'a str)> {
     let header = |name: &str| headers.get(name)?.to_str().ok();
     if let Some(rest) = path.strip_prefix("/service/") {
         let (service, operation) = rest.split_once("/operation/")?;
-        // botocore sends the service's name with its namespace, the Rust SDK
-        // without; Smithy's specification lets a server ignore the namespace.
+        // botocore sends the service name with its namespace, the Rust SDK
+        // without. The Smithy specification allows ignoring the namespace.
         let service = service.rsplit('.').next()?;
         let known = service == "CodeConnections_20231201"
             && header("smithy-protocol") == Some("rpc-v2-cbor");
@@ -160,14 +158,12 @@ fn address<'a>(path: &'a str, headers: &'a HeaderMap) -> Option<(Wire, &'a str)>
     Some((wire, operation))
 }
 
-/// The answer to a call that went well.
-#[must_use]
+/// Returns the response of a successful call.
 pub fn answer(wire: Wire, output: &Value) -> Response<Body> {
     respond(wire, StatusCode::OK, output)
 }
 
-/// The answer to a call that is refused.
-#[must_use]
+/// Returns the response of a failed call.
 pub fn refuse(wire: Wire, error: &ServiceError) -> Response<Body> {
     let ServiceError { kind, message } = error;
     let status = StatusCode::from_u16(kind.status(wire.namespace))
@@ -184,9 +180,8 @@ pub fn refuse(wire: Wire, error: &ServiceError) -> Response<Body> {
     response
 }
 
-/// A response of `status` with `body`, whatever they are: what [`answer`] and
-/// [`refuse`] are made of, for answers that the service would never give.
-#[must_use]
+/// Returns a response with any status and body. [`answer`] and [`refuse`] use it,
+/// and tests for responses that the service would never send.
 pub fn respond(wire: Wire, status: StatusCode, body: &Value) -> Response<Body> {
     let mut response = Response::new(Body::from(wire.format.write(body)));
     *response.status_mut() = status;
@@ -198,52 +193,50 @@ pub fn respond(wire: Wire, status: StatusCode, body: &Value) -> Response<Body> {
     response
 }
 
-/// `value` in CBOR.
-#[must_use]
+/// Encodes a value as CBOR.
 pub fn to_cbor(value: &Value) -> Vec<u8> {
     let mut bytes = Vec::new();
     let written = ciborium::into_writer(value, &mut bytes);
-    // Writing to a Vec cannot fail, and every JSON value has a CBOR form.
+    // Writing to a Vec can't fail, and CBOR can represent every JSON value.
     debug_assert!(written.is_ok(), "{written:?}");
     bytes
 }
 
-/// The one value that `bytes` hold in CBOR.
+/// Decodes exactly one CBOR value.
 ///
 /// # Errors
 ///
-/// `Serialization` when they hold none, more than one, or one that JSON cannot
-/// express, which the service's inputs never are.
+/// `Serialization` if `bytes` contain none, more than one, or one that JSON can't
+/// represent. Inputs of the service never do.
 pub fn from_cbor(bytes: &[u8]) -> Result<Value, ServiceError> {
     let mut rest = bytes;
     let value = ciborium::from_reader(&mut rest).map_err(|error| unreadable(&error))?;
     if rest.is_empty() {
         Ok(value)
     } else {
-        Err(unreadable(&"there is more behind the value"))
+        Err(unreadable(&"there is data after the value"))
     }
 }
 
 fn unreadable(why: &dyn std::fmt::Display) -> ServiceError {
     ServiceError::new(
         ErrorKind::Serialization,
-        format!("The request body cannot be read: {why}"),
+        format!("The request body can't be read: {why}"),
     )
 }
 
 #[cfg(test)]
-#[allow(clippy::expect_used)]
 mod tests {
     use super::*;
 
     #[test]
-    fn values_survive_cbor() {
+    fn values_round_trip_through_cbor() {
         let value = json!({"A": ["b", 1, -2, null, true], "C": {"D": "é"}});
         assert_eq!(from_cbor(&to_cbor(&value)), Ok(value));
     }
 
     #[test]
-    fn bodies_that_are_not_one_value_are_refused() {
+    fn body_without_exactly_one_value_is_rejected() {
         let mut two = to_cbor(&json!({}));
         two.extend(to_cbor(&json!({})));
         for bad in [&two[..], b"\xff", b"\xa1\x61"] {
@@ -253,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn both_spellings_of_the_rpc_path_are_known() {
+    fn rpc_path_is_known_with_and_without_namespace() {
         let mut headers = HeaderMap::new();
         let path = "/service/CodeConnections_20231201/operation/GetHost";
         assert_eq!(address(path, &headers), None);

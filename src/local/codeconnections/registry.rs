@@ -1,18 +1,17 @@
-//! Resources in the order they were made, and pages of them.
+//! Resources in order of creation, and pages of them.
 
 use std::collections::{BTreeMap, HashMap};
 
 use super::errors::ServiceError;
 
-/// How many items a page holds when the caller does not say (or says 0, which
-/// the model allows). The documentation names no default; this is the maximum
-/// it allows to ask for.
+/// Default page size, also for `MaxResults` 0, which the model allows. AWS
+/// documents no default; this is the documented maximum.
 pub const DEFAULT_PAGE: u32 = 100;
 
-/// Resources by ARN, that remembers the order they came in.
+/// Resources by ARN, in order of creation.
 ///
-/// The order is what paging rests on: a page ends at a serial number, so the
-/// next one begins behind it whatever was made or deleted in between.
+/// A page ends at a serial number. The next one starts after it, whatever was
+/// created or deleted in between.
 #[derive(Debug, Clone)]
 pub(super) struct Registry<T> {
     items: BTreeMap<u64, T>,
@@ -31,7 +30,7 @@ impl<T> Default for Registry<T> {
 }
 
 impl<T> Registry<T> {
-    /// Adds a resource. ARNs are never reused, so there is nothing to replace.
+    /// Adds a resource. ARNs are unique, so it replaces none.
     pub(super) fn insert(&mut self, arn: String, item: T) {
         self.last += 1;
         self.serials.insert(arn, self.last);
@@ -54,11 +53,10 @@ impl<T> Registry<T> {
         self.items.values()
     }
 
-    /// One page of the resources that `wanted` picks.
+    /// Returns one page of the resources that match `wanted`.
     ///
-    /// `listing` says what is being listed. A token is only good for the listing
-    /// it came from: carried over to another account, region or filter it is
-    /// refused, and so is one that was made up.
+    /// `listing` identifies the listing. A token of another account, region or
+    /// filter is rejected, as is an invented one.
     pub(super) fn page(
         &self,
         listing: &str,
@@ -97,7 +95,7 @@ fn read_token(listing: &str, token: &str) -> Option<u64> {
     (write_token(listing, serial) == token).then_some(serial)
 }
 
-/// FNV-1a. Against mistakes, not against forgers.
+/// FNV-1a: detects mistakes, not forgery.
 fn checksum(listing: &str, serial: u64) -> u64 {
     listing
         .bytes()
@@ -108,7 +106,6 @@ fn checksum(listing: &str, serial: u64) -> u64 {
 }
 
 #[cfg(test)]
-#[allow(clippy::expect_used)]
 mod tests {
     use super::*;
 
@@ -121,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_survive_deletions_and_end_without_a_token() {
+    fn pages_continue_after_deletions_and_end_without_token() {
         let mut registry = numbers(5);
         let (page, token) = registry.page("l", Some(2), None, |_| true).expect("a page");
         assert_eq!(page, [&1, &2]);
@@ -134,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn no_size_and_zero_mean_the_default() {
+    fn missing_and_zero_size_are_the_default() {
         let registry = numbers(DEFAULT_PAGE + 1);
         for size in [None, Some(0)] {
             let (page, token) = registry.page("l", size, None, |_| true).expect("a page");
@@ -144,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_good_for_its_listing_only() {
+    fn token_is_valid_only_for_its_listing() {
         let registry = numbers(3);
         let (_, token) = registry.page("l", Some(1), None, |_| true).expect("a page");
         let token = token.expect("a token");

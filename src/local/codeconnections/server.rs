@@ -1,16 +1,14 @@
-//! The stand-in on HTTP.
+//! The HTTP server of the emulator.
 
 use std::time::SystemTime;
 
-use axum::{
-    Router,
-    body::{Body, Bytes},
-    extract::{DefaultBodyLimit, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Response, Uri},
-    middleware::map_response_with_state,
-    routing::{get, post},
-    serve::ListenerExt,
-};
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, Uri};
+use axum::middleware::map_response_with_state;
+use axum::routing::{get, post};
+use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 
 use super::errors::{ErrorKind, ServiceError};
@@ -21,30 +19,30 @@ use super::protocol::Call;
 use super::state::Scope;
 use super::{CodeConnectionsEmulator, control, protocol, sts};
 
-/// The service's inputs are small; this is far more than any of them needs.
+/// Maximum size of a request body, far above that of any input of the service.
 const BODY_LIMIT: usize = 1024 * 1024;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 
-/// Serves the stand-in until the future is dropped.
+/// Serves the emulator until the future is dropped.
 ///
-/// There is no TLS and no check of signatures: listen on loopback.
+/// It has no TLS and checks no signatures: listen on loopback.
 ///
 /// # Errors
 ///
-/// When the listener fails for good.
+/// If the listener fails.
 pub async fn serve(
     listener: TcpListener,
     codeconnections: CodeConnectionsEmulator,
 ) -> std::io::Result<()> {
-    // Answers are one small write each. Failing to say so costs time, not truth.
+    // Responses are one small write each. Ignore a failure: it only costs time.
     let listener = listener.tap_io(|stream| {
         let _ = stream.set_nodelay(true);
     });
     axum::serve(listener, router(codeconnections)).await
 }
 
-/// The routes of the stand-in, for a server that has others besides.
+/// Returns the routes of the emulator, for use in another server.
 pub fn router(codeconnections: CodeConnectionsEmulator) -> Router {
     Router::new()
         .route("/", post(root))
@@ -58,7 +56,7 @@ pub fn router(codeconnections: CodeConnectionsEmulator) -> Router {
         .with_state(codeconnections)
 }
 
-/// Sees to it that every response has a request ID.
+/// Adds a request ID to every response.
 async fn stamp(
     State(codeconnections): State<CodeConnectionsEmulator>,
     mut response: Response<Body>,
@@ -75,7 +73,7 @@ fn set_request_id(response: &mut Response<Body>, request_id: &str) {
     }
 }
 
-/// `POST /`: STS, the stand-in's own control call, or the service in JSON.
+/// Handles `POST /`: STS, a control call, or the service in JSON.
 async fn root(
     State(codeconnections): State<CodeConnectionsEmulator>,
     uri: Uri,
@@ -83,7 +81,7 @@ async fn root(
     body: Bytes,
 ) -> Response<Body> {
     if sts::is_addressed(&headers) {
-        // STS puts the ID in the body as well.
+        // STS repeats the ID in the body.
         let request_id = codeconnections.next_request_id();
         let now = now();
         let mut response = sts::handle(
@@ -102,7 +100,7 @@ async fn root(
     service(State(codeconnections), uri, headers, body).await
 }
 
-/// A request to the service, in either protocol.
+/// Handles a request to the service, in either protocol.
 async fn service(
     State(codeconnections): State<CodeConnectionsEmulator>,
     uri: Uri,
@@ -121,10 +119,10 @@ async fn service(
     }
 }
 
-/// Why a call has no output.
+/// The reason why a call has no output.
 enum Trouble {
     Refused(ServiceError),
-    /// The client shall wait in vain.
+    /// No response is sent.
     Silent,
 }
 
@@ -140,7 +138,7 @@ fn perform(
 ) -> Result<serde_json::Value, Trouble> {
     let caller = codeconnections.state().identify(&call.credential, now())?;
     let scope = Scope::of(&caller, call.wire.namespace);
-    // The hook runs without the world's lock, so that it may look at the world.
+    // The hook runs without the lock, so that it can read the state.
     let request = RequestInfo {
         account: caller.account,
         region: caller.region,
@@ -160,7 +158,7 @@ fn perform(
     Ok(state.perform(&scope, operation, call.input)?)
 }
 
-/// What a fault looks like from outside.
+/// Returns the response of an injected fault.
 fn fail(fault: Fault, scope: &Scope, call: &Call) -> Trouble {
     match fault {
         Fault::Throttle => ServiceError::new(ErrorKind::Throttling, "Rate exceeded").into(),
@@ -180,8 +178,8 @@ fn fail(fault: Fault, scope: &Scope, call: &Call) -> Trouble {
     }
 }
 
-/// When temporary credentials are handed out and run out: the client's own
-/// clock decides what it sends, so the real time it is.
+/// Returns the current time, for the validity of temporary credentials. Clients
+/// compare it with their own clock, so it is the real time.
 #[expect(
     clippy::disallowed_methods,
     reason = "clients compare with their own clock"

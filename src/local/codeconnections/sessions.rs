@@ -1,19 +1,20 @@
-//! Temporary credentials: what `AssumeRole` hands out, and who uses them later.
+//! Temporary credentials issued by `AssumeRole`.
 
-use std::{collections::HashMap, time::SystemTime};
+use std::collections::HashMap;
+use std::time::SystemTime;
 
 use super::ids::Ids;
 
-/// Credentials that `AssumeRole` handed out.
+/// Temporary credentials issued by `AssumeRole`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TemporaryCredentials {
-    /// The access key ID, which begins with `ASIA`.
+    /// The access key ID. It starts with `ASIA`.
     pub access_key: String,
-    /// The secret key. Nothing checks it.
+    /// The secret key. It is not checked.
     pub secret_key: String,
-    /// The session token, which must come with the access key.
+    /// The session token. Requests with the access key must send it.
     pub session_token: String,
-    /// When they stop being good.
+    /// The time of expiry.
     pub expires: SystemTime,
     /// The ARN of the assumed role's session.
     pub arn: String,
@@ -27,7 +28,7 @@ pub(super) struct Session {
     pub(super) credentials: TemporaryCredentials,
 }
 
-/// The temporary credentials handed out so far, by access key.
+/// The temporary credentials issued so far, by access key.
 #[derive(Debug, Clone)]
 pub(super) struct Sessions {
     pub(super) ids: Ids,

@@ -6,12 +6,12 @@ use super::types::ProviderType;
 use serde_json::Value;
 
 impl Operation {
-    /// Checks `input` against the operation's input shape.
+    /// Validates `input` against the input shape of the operation.
     ///
     /// # Errors
     ///
-    /// `Serialization` when a member has the wrong type, `Validation` when
-    /// members break constraints (all of them are named).
+    /// `Serialization` if a member has the wrong type, `Validation` with all
+    /// violated constraints.
     pub fn validate(self, input: &Value) -> Result<(), ServiceError> {
         let mut breaches = Breaches::default();
         shape_of(self).check(input, "", &mut breaches)?;
@@ -19,7 +19,7 @@ impl Operation {
     }
 }
 
-/// The input shape of `operation`.
+/// Returns the input shape of `operation`.
 const fn shape_of(operation: Operation) -> &'static Shape {
     match operation {
         Operation::CreateConnection => &CREATE_CONNECTION,

@@ -1,11 +1,12 @@
-//! The state of the stand-in: who owns which connections and hosts.
+//! The state of the emulator: the connections and hosts of all accounts.
 //!
-//! The world is pure: no clock, no network. The service's operations are in
-//! `connections`, `hosts` and `tags`; here is what they stand on, and the
-//! changes that no API call can make but that happen to real accounts anyway
-//! (the handshake in the console, a connection shared with another account).
+//! It uses no clock and no network. The operations of the service are in
+//! `connections`, `hosts` and `tags`. This file has the data and the changes that
+//! no API operation makes: completing the handshake in the console, sharing a
+//! connection with another account.
 
-use std::{borrow::Cow, collections::BTreeSet};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -20,23 +21,21 @@ use super::registry::Registry;
 use super::sessions::Sessions;
 use super::types::{Connection, ConnectionStatus, Host, HostStatus, ProviderType, Tags};
 
-/// On whose behalf, where, and through which of the service's two APIs an
-/// operation runs.
+/// The account, region, principal and API of an operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scope {
     /// The account.
     pub account: String,
     /// The region.
     pub region: String,
-    /// The ARN of the principal, for messages.
+    /// The ARN of the principal, for error messages.
     pub principal: String,
     /// The API.
     pub namespace: Namespace,
 }
 
 impl Scope {
-    /// `account` in `region`, through the API of today.
-    #[must_use]
+    /// Returns the scope of `account` in `region`, through the current API.
     pub fn new(account: &str, region: &str) -> Self {
         Self {
             account: account.to_owned(),
@@ -46,8 +45,7 @@ impl Scope {
         }
     }
 
-    /// `caller`, through `namespace`'s API.
-    #[must_use]
+    /// Returns the scope of `caller`, through the API of `namespace`.
     pub fn of(caller: &Caller, namespace: Namespace) -> Self {
         Self {
             account: caller.account.clone(),
@@ -57,9 +55,8 @@ impl Scope {
         }
     }
 
-    /// The refusal of `operation` for want of permission; on everything the
-    /// account has in the region, when it is not about one `resource`.
-    #[must_use]
+    /// Returns the error of an `operation` without permission, on `resource` or on
+    /// all resources of the account in the region.
     pub fn denied(&self, operation: &str, resource: Option<&str>) -> ServiceError {
         let action = format!("{}:{operation}", self.namespace.prefix());
         let resource = resource.map_or_else(
@@ -70,37 +67,37 @@ impl Scope {
     }
 }
 
-/// A connection and what the service knows about it besides.
+/// A connection with its region, tags and sharing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct ConnectionRecord {
-    /// What the service shows.
+    /// The connection, as the service returns it.
     #[serde(flatten)]
     pub connection: Connection,
-    /// The region it was made in.
+    /// The region of creation.
     pub region: String,
-    /// Its tags.
+    /// The tags.
     pub tags: Tags,
-    /// The other accounts it is shared with.
+    /// The accounts that it is shared with.
     pub shared_with: BTreeSet<String>,
 }
 
-/// A host and what the service knows about it besides.
+/// A host with its owner, region and tags.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct HostRecord {
-    /// What the service shows.
+    /// The host, as the service returns it.
     #[serde(flatten)]
     pub host: Host,
     /// The account that owns it.
     pub owner_account_id: String,
-    /// The region it was made in, the only one it is seen in.
+    /// The region of creation, the only one in which it is visible.
     pub region: String,
-    /// Its tags.
+    /// The tags.
     pub tags: Tags,
 }
 
-/// Every account's connections and hosts.
+/// The connections and hosts of all accounts.
 #[derive(Debug, Clone)]
 pub struct ServiceState {
     pub(super) options: Options,
@@ -111,8 +108,7 @@ pub struct ServiceState {
 }
 
 impl ServiceState {
-    /// An empty world.
-    #[must_use]
+    /// Creates an empty state.
     pub fn new(options: Options) -> Self {
         Self {
             ids: Ids::new(options.seed, 0),
@@ -123,75 +119,72 @@ impl ServiceState {
         }
     }
 
-    /// What the world was told, and may be told anew at any time.
+    /// Returns the options, which may be changed at any time.
     pub fn options_mut(&mut self) -> &mut Options {
         &mut self.options
     }
 
-    /// What `scope`'s account gets from `scope`'s region, if not its service.
-    #[must_use]
+    /// Returns the restriction of the account in the region, if there is one.
     pub fn region_access(&self, scope: &Scope) -> Option<RegionAccess> {
         let place = (scope.account.clone(), scope.region.clone());
         self.options.region_access.get(&place).copied()
     }
 
-    /// Every connection there is, in the order they were made.
+    /// Returns all connections, in order of creation.
     pub fn connections(&self) -> impl Iterator<Item = &ConnectionRecord> {
         self.connections.values()
     }
 
-    /// Every host there is, in the order they were made.
+    /// Returns all hosts, in order of creation.
     pub fn hosts(&self) -> impl Iterator<Item = &HostRecord> {
         self.hosts.values()
     }
 
-    /// Does what the console does: moves a connection or a host to another
-    /// status, given by its name.
+    /// Sets the status of a connection or host, as the console does.
     ///
     /// # Errors
     ///
-    /// `ResourceNotFound` for an ARN that names neither, `Validation` for a
-    /// status that such a thing cannot have.
+    /// `ResourceNotFound` for an unknown ARN, `Validation` for an unknown status.
     pub fn set_status(&mut self, arn: &str, status: &str) -> Result<(), ServiceError> {
         if self.hosts.get(arn).is_some() {
             let status = HostStatus::from_name(status)
                 .ok_or_else(|| no_such_status(status, HostStatus::NAMES))?;
             return self.change_host(arn, |host| host.status = status);
         }
-        // The connection first: a wrong ARN matters more than a wrong status.
+        // First the connection: a wrong ARN is the more important error.
         let connection = self.any_connection(arn)?;
         connection.connection_status = ConnectionStatus::from_name(status)
             .ok_or_else(|| no_such_status(status, ConnectionStatus::NAMES))?;
         Ok(())
     }
 
-    /// Gives a connection another name, past the rule that names are unique.
+    /// Renames a connection, without the check that names are unique.
     ///
     /// # Errors
     ///
-    /// `ResourceNotFound` for an ARN that names no connection.
+    /// `ResourceNotFound` for an unknown ARN.
     pub fn rename_connection(&mut self, arn: &str, name: &str) -> Result<(), ServiceError> {
         name.clone_into(&mut self.any_connection(arn)?.connection_name);
         Ok(())
     }
 
-    /// Makes a connection lead elsewhere.
+    /// Sets the provider type of a connection.
     ///
     /// # Errors
     ///
-    /// `ResourceNotFound` for an ARN that names no connection.
+    /// `ResourceNotFound` for an unknown ARN.
     pub fn set_provider(&mut self, arn: &str, provider: ProviderType) -> Result<(), ServiceError> {
         self.any_connection(arn)?.provider_type = provider;
         Ok(())
     }
 
-    /// Gives a connection a `ProviderEndpoint` and members that no model has, or
-    /// takes those away that are null.
+    /// Sets the `ProviderEndpoint` of a connection and members that are not in the
+    /// service model. A null member is removed.
     ///
     /// # Errors
     ///
-    /// `ResourceNotFound` for an ARN that names no connection, `Validation` for
-    /// another member of the model, or an endpoint that is no text.
+    /// `ResourceNotFound` for an unknown ARN, `Validation` for any other member of
+    /// the model and for an endpoint that is no text.
     pub fn set_members(
         &mut self,
         arn: &str,
@@ -219,12 +212,12 @@ impl ServiceState {
         Ok(())
     }
 
-    /// Makes a connection go through another host, or through none. The host
-    /// need not exist: real listings too name hosts that are gone.
+    /// Sets or removes the host of a connection. The host need not exist: listings
+    /// of AWS, too, name deleted hosts.
     ///
     /// # Errors
     ///
-    /// `ResourceNotFound` for an ARN that names no connection.
+    /// `ResourceNotFound` for an unknown ARN.
     pub fn set_connection_host(
         &mut self,
         arn: &str,
@@ -234,11 +227,11 @@ impl ServiceState {
         Ok(())
     }
 
-    /// Deletes a connection, whoever owns it.
+    /// Deletes a connection of any account.
     ///
     /// # Errors
     ///
-    /// `ResourceNotFound` for an ARN that names no connection.
+    /// `ResourceNotFound` for an unknown ARN.
     pub fn delete(&mut self, arn: &str) -> Result<(), ServiceError> {
         match self.connections.remove(arn) {
             Some(_) => Ok(()),
@@ -246,11 +239,11 @@ impl ServiceState {
         }
     }
 
-    /// Changes a host, whoever owns it.
+    /// Changes a host of any account.
     ///
     /// # Errors
     ///
-    /// `ResourceNotFound` for an ARN that names no host.
+    /// `ResourceNotFound` for an unknown ARN.
     pub fn change_host(
         &mut self,
         arn: &str,
@@ -264,21 +257,21 @@ impl ServiceState {
         Ok(())
     }
 
-    /// Shares a connection with `account`, whose listings then show it.
+    /// Shares a connection with `account`, whose listings then contain it.
     ///
     /// # Errors
     ///
-    /// `ResourceNotFound` for an ARN that names no connection.
+    /// `ResourceNotFound` for an unknown ARN.
     pub fn share(&mut self, arn: &str, account: &str) -> Result<(), ServiceError> {
         self.any_record(arn)?.shared_with.insert(account.to_owned());
         Ok(())
     }
 
-    /// Takes a connection back from `account`.
+    /// Ends the sharing of a connection with `account`.
     ///
     /// # Errors
     ///
-    /// `ResourceNotFound` for an ARN that names no connection.
+    /// `ResourceNotFound` for an unknown ARN.
     pub fn unshare(&mut self, arn: &str, account: &str) -> Result<(), ServiceError> {
         self.any_record(arn)?.shared_with.remove(account);
         Ok(())
@@ -294,8 +287,8 @@ impl ServiceState {
         Ok(&mut self.any_record(arn)?.connection)
     }
 
-    /// The ARN of a new resource of `scope`'s. Only on request does it carry
-    /// the prefix of the API that makes it; otherwise, that of today.
+    /// Returns the ARN of a new resource. Its prefix is the current one, or that of
+    /// the API used if the options ask for legacy ARNs.
     pub(super) fn new_arn(&self, scope: &Scope, resource: &str) -> String {
         let namespace = if self.options.legacy_arns {
             scope.namespace
@@ -305,8 +298,7 @@ impl ServiceState {
         arn::build(namespace, &scope.region, &scope.account, resource)
     }
 
-    /// Everything there is, for a person to look at.
-    #[must_use]
+    /// Returns the whole state as JSON.
     pub fn describe(&self) -> Value {
         let (connections, hosts): (Vec<_>, Vec<_>) =
             (self.connections().collect(), self.hosts().collect());

@@ -1,29 +1,27 @@
-//! The two calls of STS that an inventory makes: `GetCallerIdentity` and
-//! `AssumeRole`, in the AWS query protocol (a form in, XML out).
+//! The STS operations of an inventory, `GetCallerIdentity` and `AssumeRole`, in
+//! the AWS query protocol: form in, XML out.
 //!
-//! They are served at the same address as CodeConnections, so that one endpoint
-//! URL is enough for a client.
+//! They are served at the address of CodeConnections, so that a client needs
+//! only one endpoint URL.
 
-use std::{
-    borrow::Cow,
-    collections::BTreeMap,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use axum::{
-    body::Body,
-    http::{HeaderMap, HeaderValue, Response, StatusCode, header::CONTENT_TYPE},
-};
+use axum::body::Body;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use super::assume_role::RoleRequest;
 use super::credential::Credential;
 use super::errors::{ErrorKind, ServiceError};
 use super::state::ServiceState;
+use crate::domain::Timestamp;
 
 const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 const DEFAULT_DURATION: u64 = 3600;
 
-/// A refusal as STS words it: it has its own codes and statuses.
+/// An error of STS, which has its own codes and HTTP statuses.
 struct StsError {
     status: StatusCode,
     code: &'static str,
@@ -57,8 +55,8 @@ impl From<ServiceError> for StsError {
     }
 }
 
-/// Whether a request to `/` is one to STS: it sends a form. A target settles
-/// that it is not, for curl calls everything it sends a form.
+/// Returns true if a request to `/` is addressed to STS: it sends a form. A
+/// request with a target is not: curl declares every body a form.
 pub(super) fn is_addressed(headers: &HeaderMap) -> bool {
     !headers.contains_key("x-amz-target")
         && headers
@@ -67,7 +65,7 @@ pub(super) fn is_addressed(headers: &HeaderMap) -> bool {
             .is_some_and(|value| value.starts_with("application/x-www-form-urlencoded"))
 }
 
-/// Answers a request to STS.
+/// Handles a request to STS.
 pub(super) fn handle(
     state: &mut ServiceState,
     headers: &HeaderMap,
@@ -102,7 +100,7 @@ pub(super) fn handle(
     response
 }
 
-/// The action's name and the inside of its result.
+/// Performs an action. Returns its name and the content of its result element.
 fn act(
     state: &mut ServiceState,
     headers: &HeaderMap,
@@ -191,43 +189,9 @@ fn duration(value: Option<&str>) -> Result<Duration, StsError> {
     }
 }
 
-/// The fields of an `application/x-www-form-urlencoded` body.
+/// Returns the fields of an `application/x-www-form-urlencoded` body.
 fn read_form(body: &[u8]) -> BTreeMap<String, String> {
-    body.split(|byte| *byte == b'&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| {
-            let mut halves = pair.splitn(2, |byte| *byte == b'=');
-            let mut half = || decode(halves.next().unwrap_or_default());
-            (half(), half())
-        })
-        .collect()
-}
-
-fn decode(text: &[u8]) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let [first, behind @ ..] = rest {
-        rest = behind;
-        let byte = match (first, behind) {
-            (b'+', _) => b' ',
-            (b'%', [high, low, behind @ ..]) => match (hex(*high), hex(*low)) {
-                (Some(high), Some(low)) => {
-                    rest = behind;
-                    high << 4 | low
-                }
-                // Not an escape after all: a percent sign stands for itself.
-                _ => b'%',
-            },
-            _ => *first,
-        };
-        bytes.push(byte);
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    // A digit to the base 16 is below 16.
-    char::from(digit).to_digit(16).map(|value| value as u8)
+    form_urlencoded::parse(body).into_owned().collect()
 }
 
 fn element(name: &str, text: &str) -> String {
@@ -242,42 +206,19 @@ fn escape(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.replace('<', "&lt;").replace('>', "&gt;"))
 }
 
-/// A time as XML wants it: `2026-01-31T12:00:00Z`.
+/// Formats a time for XML: `2026-01-31T12:00:00Z`. Times before 1970 are 1970.
 fn timestamp(time: SystemTime) -> String {
-    // A clock before 1970 is a clock that is not set.
-    let seconds = time
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs());
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    // The Gregorian calendar, counted from 1 March 0000 so that the leap day
-    // comes last in its year: eras of 400 years, which all have 146 097 days.
-    let days = days + 719_468;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let (month, carry) = if month < 10 {
-        (month + 3, 0)
-    } else {
-        (month - 9, 1)
-    };
-    let year = era * 400 + year + carry;
-    format!(
-        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
-        second / 3600,
-        second / 60 % 60,
-        second % 60
-    )
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let millis = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+    Timestamp::from_millis(millis).to_the_second()
 }
 
 #[cfg(test)]
-#[allow(clippy::expect_used)]
 mod tests {
     use super::*;
 
     #[test]
-    fn times_are_spelled_right() {
+    fn times_are_formatted_to_the_second() {
         let at = |seconds| timestamp(UNIX_EPOCH + Duration::from_secs(seconds));
         assert_eq!(at(0), "1970-01-01T00:00:00Z");
         assert_eq!(at(951_782_400), "2000-02-29T00:00:00Z");
@@ -287,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn forms_are_decoded() {
+    fn form_fields_are_decoded() {
         let form = read_form(b"Action=AssumeRole&RoleArn=arn%3Aaws%3Aiam%3a%3A1&x=a+b%2&y&z=%zz");
         let field = |name: &str| form.get(name).map(String::as_str);
         assert_eq!(field("RoleArn"), Some("arn:aws:iam::1"));

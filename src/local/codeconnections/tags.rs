@@ -1,4 +1,4 @@
-//! The operations on tags, which connections and hosts alike have.
+//! The operations on tags of connections and hosts.
 
 use super::errors::ServiceError;
 use super::model::Operation;
@@ -8,7 +8,7 @@ use super::types::{
     UntagResourceInput, tag_list,
 };
 
-/// The tags of a new resource.
+/// Returns the tags of a new resource.
 ///
 /// # Errors
 ///
@@ -17,11 +17,11 @@ pub(super) fn initial_tags(list: Option<Vec<Tag>>, limit: usize) -> Result<Tags,
     with_tags(Tags::new(), collect_tags(list.unwrap_or_default())?, limit)
 }
 
-/// The tags of one request.
+/// Returns the tags of one request.
 ///
 /// # Errors
 ///
-/// `Validation` when a key comes twice, or is one that AWS reserves.
+/// `Validation` for a duplicate or reserved key.
 fn collect_tags(list: Vec<Tag>) -> Result<Tags, ServiceError> {
     let mut tags = Tags::new();
     for Tag { key, value } in list {
@@ -43,11 +43,11 @@ fn collect_tags(list: Vec<Tag>) -> Result<Tags, ServiceError> {
     Ok(tags)
 }
 
-/// `tags` with `more` laid over them.
+/// Returns `tags` with `more` added, replacing equal keys.
 ///
 /// # Errors
 ///
-/// `LimitExceeded` when there would be more than `limit`.
+/// `LimitExceeded` if there are more than `limit`.
 fn with_tags(mut tags: Tags, more: Tags, limit: usize) -> Result<Tags, ServiceError> {
     tags.extend(more);
     if tags.len() > limit {
@@ -61,8 +61,8 @@ impl ServiceState {
     ///
     /// # Errors
     ///
-    /// `ResourceNotFound`; `LimitExceeded` past the quota; `Validation` for keys
-    /// that are doubled or reserved.
+    /// `ResourceNotFound`; `LimitExceeded` beyond the quota; `Validation` for
+    /// duplicate or reserved keys.
     pub fn tag_resource(
         &mut self,
         scope: &Scope,
@@ -76,7 +76,7 @@ impl ServiceState {
         Ok(Done {})
     }
 
-    /// `UntagResource`. Keys that are not there are passed over.
+    /// `UntagResource`. Unknown keys are ignored.
     ///
     /// # Errors
     ///
@@ -110,7 +110,7 @@ impl ServiceState {
         })
     }
 
-    /// The tags of the caller's connection or host called `arn`.
+    /// Returns the tags of a connection or host of the caller.
     fn own_tags(
         &self,
         scope: &Scope,

@@ -1,12 +1,12 @@
-//! The service model's structures, spelled as they are on the wire.
+//! The structures of the service model, with their wire names.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// An enumeration whose spelling on the wire is given once and serves reading,
-/// writing and validating.
+/// Declares an enumeration whose wire names are given once, for parsing, writing
+/// and validation.
 macro_rules! wire_enum {
     ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $wire:literal,)+ }) => {
         $(#[$meta])*
@@ -17,19 +17,17 @@ macro_rules! wire_enum {
         }
 
         impl $name {
-            /// Every value, as spelled on the wire.
+            /// All wire names.
             pub const NAMES: &'static [&'static str] = &[$($wire),+];
 
-            /// The spelling on the wire.
-            #[must_use]
+            /// Returns the wire name.
             pub const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$variant => $wire,)+
                 }
             }
 
-            /// The value spelled `name`, if there is one.
-            #[must_use]
+            /// Returns the value with this wire name.
             pub fn from_name(name: &str) -> Option<Self> {
                 match name {
                     $($wire => Some(Self::$variant),)+
@@ -48,66 +46,64 @@ macro_rules! wire_enum {
 pub(super) use wire_enum;
 
 wire_enum! {
-    /// Who hosts the repositories a connection leads to.
+    /// The provider of the repositories of a connection.
     ProviderType {
         /// Bitbucket Cloud.
         Bitbucket = "Bitbucket",
         /// GitHub.
         GitHub = "GitHub",
-        /// A GitHub Enterprise Server, behind a host.
+        /// GitHub Enterprise Server, through a host.
         GitHubEnterpriseServer = "GitHubEnterpriseServer",
         /// GitLab.
         GitLab = "GitLab",
-        /// A GitLab of one's own, behind a host.
+        /// GitLab self-managed, through a host.
         GitLabSelfManaged = "GitLabSelfManaged",
         /// Azure DevOps.
         AzureDevOps = "AzureDevOps",
-        /// A tenant of ghe.com, named by its endpoint.
+        /// GitHub Enterprise Cloud with data residency, named by its endpoint.
         GitHubEnterpriseCloudDataResidency = "GitHubEnterpriseCloudDataResidency",
     }
 }
 
 impl ProviderType {
-    /// Whether the provider is installed somewhere, so that a host stands for it.
-    #[must_use]
+    /// Returns true if the provider is self-hosted and needs a host.
     pub const fn is_installed(self) -> bool {
         matches!(self, Self::GitHubEnterpriseServer | Self::GitLabSelfManaged)
     }
 }
 
 wire_enum! {
-    /// How far a connection has come.
+    /// The status of a connection.
     ConnectionStatus {
-        /// Made, but the handshake in the console is still to be done.
+        /// Created; the handshake in the console is pending.
         Pending = "PENDING",
         /// Ready for use.
         Available = "AVAILABLE",
-        /// Broken.
+        /// In error.
         Error = "ERROR",
     }
 }
 
 wire_enum! {
-    /// How far a host has come. The model leaves the text open; these are the
-    /// values its documentation names.
+    /// The status of a host. The model allows any text; these are the documented
+    /// values.
     HostStatus {
-        /// Made, but not set up in the console.
+        /// Created, not set up in the console.
         Pending = "PENDING",
         /// Ready for use.
         Available = "AVAILABLE",
-        /// Its VPC configuration is being taken down.
+        /// Its VPC configuration is being deleted.
         VpcConfigDeleting = "VPC_CONFIG_DELETING",
-        /// Its VPC configuration is being put up.
+        /// Its VPC configuration is being created.
         VpcConfigInitializing = "VPC_CONFIG_INITIALIZING",
-        /// Its VPC configuration could not be put up.
+        /// Its VPC configuration could not be created.
         VpcConfigFailedInitialization = "VPC_CONFIG_FAILED_INITIALIZATION",
     }
 }
 
 impl HostStatus {
-    /// Whether the service is at work on the host's VPC configuration, during
-    /// which the host can be neither used, changed nor deleted.
-    #[must_use]
+    /// Returns true while the VPC configuration is being created or deleted: the
+    /// host can't be used, changed or deleted.
     pub const fn is_busy(self) -> bool {
         matches!(self, Self::VpcConfigDeleting | Self::VpcConfigInitializing)
     }
@@ -126,7 +122,7 @@ pub struct Tag {
     pub value: String,
 }
 
-/// How a host is reached through a VPC.
+/// The VPC configuration of a host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct VpcConfiguration {
@@ -136,38 +132,38 @@ pub struct VpcConfiguration {
     pub subnet_ids: Vec<String>,
     /// The security groups.
     pub security_group_ids: Vec<String>,
-    /// The certificate of the server, if it is not one the world trusts.
+    /// The certificate of the server, if it is not publicly trusted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_certificate: Option<String>,
 }
 
-/// A connection, as `GetConnection` and `ListConnections` show it.
+/// A connection, as `GetConnection` and `ListConnections` return it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Connection {
-    /// Its name.
+    /// The name.
     pub connection_name: String,
-    /// Its ARN.
+    /// The ARN.
     pub connection_arn: String,
-    /// Where it leads.
+    /// The provider type.
     pub provider_type: ProviderType,
     /// The AWS account that owns it.
     pub owner_account_id: String,
-    /// How far it has come.
+    /// The status.
     pub connection_status: ConnectionStatus,
-    /// The host it goes through, if it does.
+    /// The host, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host_arn: Option<String>,
-    /// The provider's tenant that it leads to, if there is more than one.
+    /// The tenant of the provider, if there is more than one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provider_endpoint: Option<String>,
-    /// Members that no model has, as a later version of the service may show.
+    /// Members that are not in the model, as of a later version of the service.
     #[serde(flatten)]
     pub unmodelled: Map<String, Value>,
 }
 
 impl Connection {
-    /// The members that the service model has.
+    /// The members in the service model.
     pub const MEMBERS: [&str; 7] = [
         "ConnectionName",
         "ConnectionArn",
@@ -179,26 +175,26 @@ impl Connection {
     ];
 }
 
-/// A host, as `ListHosts` shows it.
+/// A host, as `ListHosts` returns it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Host {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// Its ARN.
+    /// The ARN.
     pub host_arn: String,
-    /// What is installed there.
+    /// The provider type.
     pub provider_type: ProviderType,
-    /// Where it is installed.
+    /// The endpoint of the provider.
     pub provider_endpoint: String,
-    /// How it is reached through a VPC, if it is.
+    /// The VPC configuration, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vpc_configuration: Option<VpcConfiguration>,
-    /// How far it has come.
+    /// The status.
     pub status: HostStatus,
 }
 
-/// Declares structures that are only ever read from, or written to, the wire.
+/// Declares structures that are only read from or written to the wire.
 macro_rules! wire_structs {
     ($($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $field:ident: $type:ty,)* })+) => {
         $(
@@ -215,15 +211,15 @@ macro_rules! wire_structs {
 wire_structs! {
     /// Input of `CreateConnection`.
     CreateConnectionInput {
-        /// Its name.
+        /// The name.
         connection_name: String,
-        /// Where it leads; may be left out when a host says so.
+        /// The provider type. Optional with a host.
         provider_type: Option<ProviderType>,
-        /// The host it goes through.
+        /// The host.
         host_arn: Option<String>,
-        /// The provider's tenant that it leads to.
+        /// The tenant of the provider.
         provider_endpoint: Option<String>,
-        /// Tags to begin with.
+        /// The tags.
         tags: Option<Vec<Tag>>,
     }
 
@@ -235,27 +231,27 @@ wire_structs! {
 
     /// Input of `ListConnections`.
     ListConnectionsInput {
-        /// Only those that lead there.
+        /// Only connections of this provider type.
         provider_type_filter: Option<ProviderType>,
-        /// Only those that go through that host.
+        /// Only connections of this host.
         host_arn_filter: Option<String>,
-        /// How many at most; absent or 0, as many as a page may hold.
+        /// Page size. Absent or 0: the default.
         max_results: Option<u32>,
-        /// Where the page before left off.
+        /// The token of the previous page.
         next_token: Option<String>,
     }
 
     /// Input of `CreateHost`.
     CreateHostInput {
-        /// Its name.
+        /// The name.
         name: String,
-        /// What is installed there.
+        /// The provider type.
         provider_type: ProviderType,
-        /// Where it is installed.
+        /// The endpoint of the provider.
         provider_endpoint: String,
-        /// How it is reached through a VPC.
+        /// The VPC configuration, if any.
         vpc_configuration: Option<VpcConfiguration>,
-        /// Tags to begin with.
+        /// The tags.
         tags: Option<Vec<Tag>>,
     }
 
@@ -267,9 +263,9 @@ wire_structs! {
 
     /// Input of `ListHosts`.
     ListHostsInput {
-        /// How many at most; absent or 0, as many as a page may hold.
+        /// Page size. Absent or 0: the default.
         max_results: Option<u32>,
-        /// Where the page before left off.
+        /// The token of the previous page.
         next_token: Option<String>,
     }
 
@@ -277,9 +273,9 @@ wire_structs! {
     UpdateHostInput {
         /// The host.
         host_arn: String,
-        /// Its new endpoint.
+        /// The new endpoint.
         provider_endpoint: Option<String>,
-        /// Its new VPC configuration.
+        /// The new VPC configuration.
         vpc_configuration: Option<VpcConfiguration>,
     }
 
@@ -295,7 +291,7 @@ wire_structs! {
     UntagResourceInput {
         /// The connection or host.
         resource_arn: String,
-        /// Keys of the tags to drop.
+        /// Keys of the tags to remove.
         tag_keys: Vec<String>,
     }
 
@@ -309,7 +305,7 @@ wire_structs! {
     CreateConnectionOutput {
         /// The new connection.
         connection_arn: String,
-        /// Its tags.
+        /// The tags.
         tags: Vec<Tag>,
     }
 
@@ -323,7 +319,7 @@ wire_structs! {
     CreateHostOutput {
         /// The new host.
         host_arn: String,
-        /// Its tags.
+        /// The tags.
         tags: Vec<Tag>,
     }
 
@@ -333,7 +329,7 @@ wire_structs! {
         tags: Vec<Tag>,
     }
 
-    /// Output of the operations that only do something.
+    /// Output of operations without output members.
     Done {}
 }
 
@@ -343,7 +339,7 @@ wire_structs! {
 pub struct ListConnectionsOutput {
     /// One page of connections.
     pub connections: Vec<Connection>,
-    /// Where the next page begins, if there is one.
+    /// The token of the next page, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
@@ -354,24 +350,24 @@ pub struct ListConnectionsOutput {
 pub struct ListHostsOutput {
     /// One page of hosts.
     pub hosts: Vec<Host>,
-    /// Where the next page begins, if there is one.
+    /// The token of the next page, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
 
-/// Output of `GetHost`: a host without its ARN, which the caller has.
+/// Output of `GetHost`: a host without its ARN.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct GetHostOutput {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// How far it has come.
+    /// The status.
     pub status: HostStatus,
-    /// What is installed there.
+    /// The provider type.
     pub provider_type: ProviderType,
-    /// Where it is installed.
+    /// The endpoint of the provider.
     pub provider_endpoint: String,
-    /// How it is reached through a VPC, if it is.
+    /// The VPC configuration, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vpc_configuration: Option<VpcConfiguration>,
 }
@@ -388,8 +384,7 @@ impl From<&Host> for GetHostOutput {
     }
 }
 
-/// Tags as the wire lists them.
-#[must_use]
+/// Returns tags in their wire form.
 pub fn tag_list(tags: &Tags) -> Vec<Tag> {
     tags.iter()
         .map(|(key, value)| Tag {
