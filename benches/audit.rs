@@ -44,6 +44,8 @@ use futures_util::stream::{self, StreamExt};
 #[path = "peers/front.rs"]
 #[allow(dead_code, reason = "the benchmark beside the peers uses all of it")]
 mod front;
+#[path = "support/responses.rs"]
+mod responses;
 mod support;
 
 use front::{Elsewhere, Front};

@@ -1,6 +1,5 @@
-//! What stands before a server and is all that a function sees of it: it counts
-//! requests and bytes, is as far away as it is told to be, and can keep what it
-//! passes on, and give the same answers again.
+//! A proxy in front of the service and the table. It counts requests and bytes,
+//! adds latency, and can record responses and replay them.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::convert::Infallible;
@@ -25,8 +24,9 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 use crate::Result;
+use crate::responses::consumed_units;
 
-/// A request, whole.
+/// A complete request.
 #[derive(Debug, Clone)]
 pub struct Asked {
     pub uri: Uri,
@@ -34,7 +34,7 @@ pub struct Asked {
     pub body: Bytes,
 }
 
-/// An answer, whole.
+/// A complete response.
 #[derive(Debug, Clone)]
 pub struct Answered {
     pub status: u16,
@@ -42,17 +42,17 @@ pub struct Answered {
     pub body: Bytes,
 }
 
-/// What answers behind a front.
+/// A server behind a proxy.
 pub trait Server: Send + Sync + 'static {
     fn answer(&self, asked: Asked) -> impl Future<Output = Result<Answered>> + Send;
 }
 
-/// What passed, since it was last asked for.
+/// The traffic since the last call of [`Front::passed`].
 #[derive(Debug, Clone, Default)]
 pub struct Passed {
-    /// By operation.
+    /// Requests by operation.
     pub requests: BTreeMap<String, u64>,
-    /// Both ways, heads and bodies.
+    /// Bytes in both directions, heads and bodies.
     pub bytes: u64,
     pub read_units: f64,
     pub write_units: f64,
@@ -74,7 +74,7 @@ impl Passed {
     }
 }
 
-/// Requests with their answers, in the order in which they came.
+/// Recorded requests with their responses, in order.
 pub type Kept = Vec<(Asked, Answered)>;
 
 #[derive(Default)]
@@ -96,7 +96,7 @@ impl Front {
         Self::with_tls(server, None).await
     }
 
-    /// One that speaks TLS, if there is what it takes.
+    /// Starts a proxy, with TLS if an acceptor is given.
     pub async fn with_tls(server: impl Server, tls: Option<TlsAcceptor>) -> Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let port = listener.local_addr()?.port();
@@ -113,12 +113,12 @@ impl Front {
         })
     }
 
-    /// From now on each answer takes so much longer.
+    /// Sets the latency that is added to each response.
     pub fn be_away(&self, time: Duration) {
         *locked(&self.state.away) = time;
     }
 
-    /// What passed since this was last asked.
+    /// Returns the traffic since the last call.
     pub fn passed(&self) -> Passed {
         Passed {
             bytes: self.state.bytes.swap(0, Ordering::Relaxed),
@@ -126,18 +126,18 @@ impl Front {
         }
     }
 
-    /// Keeps all that passes from now on.
+    /// Starts recording.
     pub fn keep(&self) {
         *locked(&self.state.keeping) = Some(Kept::new());
     }
 
-    /// What was kept.
+    /// Stops recording and returns what was recorded.
     pub fn kept(&self) -> Kept {
         locked(&self.state.keeping).take().unwrap_or_default()
     }
 
-    /// A front that gives the same answers again, with nothing behind it: those
-    /// to requests that are `alike`, in turn.
+    /// Starts a proxy that replays recorded responses, without a server. Requests
+    /// that are `alike` get their responses in turn.
     pub async fn with_answers(kept: &Kept, alike: Alike) -> Result<Self> {
         let mut again: Again = HashMap::new();
         for (asked, answered) in kept {
@@ -181,7 +181,7 @@ async fn serve(
         let tls = tls.clone();
         tokio::spawn(async move {
             let http = http1::Builder::new();
-            // It ends with an error where the function's process does.
+            // It ends with an error when the process of the function ends.
             let _ = match tls {
                 None => http.serve_connection(TokioIo::new(counted), service).await,
                 Some(tls) => match tls.accept(counted).await {
@@ -242,10 +242,10 @@ async fn pass(state: &State, server: &impl Server, request: Request<Incoming>) -
     Ok(answered)
 }
 
-/// How a server says to its front what an operation used; nobody else reads it.
+/// Header in which a server reports consumed capacity to its proxy.
 pub const UNITS: &str = "x-units";
 
-/// `ListConnections`, `Query`, …
+/// Returns the operation of a request: `ListConnections`, `Query`, …
 pub fn operation(asked: &Asked) -> String {
     let target = asked.headers.get("x-amz-target");
     let target = target.and_then(|target| target.to_str().ok());
@@ -256,15 +256,14 @@ pub fn operation(asked: &Asked) -> String {
     told.unwrap_or("").to_owned()
 }
 
-/// More items than a page of a megabyte has of those that are stored here: they
-/// have more than 105 bytes each.
+/// More items than a page of 1 MB can contain: the items here have more than 105
+/// bytes each.
 const NO_PAGE_HAS: u64 = 10_000;
 
-/// Passes requests on to a server elsewhere, and has it say what they used.
+/// Forwards requests to another server and asks for the consumed capacity.
 ///
-/// The embedded table reads all that is left of a partition or a table for each
-/// page of it unless it is told how many items are wanted, so it is told a
-/// number that changes no page.
+/// Without a limit the embedded table reads the whole rest of a partition or table
+/// for each page, so requests get a limit that changes no page.
 pub struct Elsewhere {
     endpoint: String,
     client: hyper_util::client::legacy::Client<
@@ -306,14 +305,14 @@ impl Server for Elsewhere {
         let (head, body) = response.into_parts();
         let body = body.collect().await?.to_bytes();
         let (mut headers, mut kept) = (head.headers, body.clone());
-        // What follows from the body is of this one.
+        // Headers that depend on the body.
         headers.remove("content-length");
         headers.remove("x-amz-crc32");
         if let Ok(mut told) = serde_json::from_slice::<Value>(&body) {
             if bounded && told["ScannedCount"] == NO_PAGE_HAS {
                 return Err("items are so small that a page would have had more of them".into());
             }
-            let used = sum(&told["ConsumedCapacity"]);
+            let used = consumed_units(&told);
             headers.insert(UNITS, used.to_string().parse()?);
             if !asked_for_units && let Some(told) = told.as_object_mut() {
                 told.remove("ConsumedCapacity");
@@ -328,22 +327,22 @@ impl Server for Elsewhere {
     }
 }
 
-/// What two requests have in common that get the same answers.
+/// Returns the key of a request. Requests with the same key get the same responses.
 pub type Alike = fn(&Asked) -> Bytes;
 
-/// Their bodies.
+/// Returns the body.
 pub fn body(asked: &Asked) -> Bytes {
     asked.body.clone()
 }
 
-/// What they ask for, whatever the times in them. It fits where the pages of
-/// one listing and one query are asked for in turn, and all batches that are as
-/// long as each other are answered alike.
+/// Returns the operation, ignoring times in the body. Suitable if the pages of one
+/// listing and one query are requested in turn, and equally long batches get equal
+/// responses.
 pub fn what_is_asked(asked: &Asked) -> Bytes {
     operation(asked).into()
 }
 
-/// Answers by what the requests to which they are answers have in common.
+/// Recorded responses by the key of their requests.
 type Again = HashMap<Bytes, VecDeque<Answered>>;
 
 struct Recorded {
@@ -361,14 +360,7 @@ impl Server for Recorded {
     }
 }
 
-fn sum(used: &Value) -> f64 {
-    match used {
-        Value::Array(each) => each.iter().map(sum).sum(),
-        used => used["CapacityUnits"].as_f64().unwrap_or(0.0),
-    }
-}
-
-/// An answer of axum's, whole.
+/// Collects a response of axum.
 pub async fn whole(response: Response<Body>) -> Result<Answered> {
     let (head, body) = response.into_parts();
     Ok(Answered {
@@ -382,7 +374,7 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().expect("nothing panics with it")
 }
 
-/// A connection that counts what goes over it.
+/// A connection that counts its bytes.
 struct Counted {
     stream: TcpStream,
     state: Arc<State>,

@@ -1,7 +1,6 @@
-//! The function beside what one would have in its place: the same job in
-//! Python as one writes it first, the same by somebody who looks at what it
-//! costs, a function in Rust that does nothing, and one that sends the same
-//! bytes and knows nothing of AWS.
+//! Compares the function with alternatives: an idiomatic and an optimized Python
+//! function for the same task, a Rust function that does nothing, and one that sends
+//! the same bytes without the AWS SDK.
 //!
 //!     cargo bench --bench peers                          # all; some 20 minutes
 //!     cargo bench --bench peers -- --connections 250
@@ -10,18 +9,17 @@
 //!     cargo bench --bench peers -- --write               # and into README.md
 //!     cargo bench --bench peers -- --builds before,after # two builds of the function
 //!     cargo bench --bench peers -- --concurrency 1,2,4,8,16
-//!     cargo bench --bench peers -- --tls                 # also what connections with TLS cost it
+//!     cargo bench --bench peers -- --tls                 # also the cost of TLS connections
 //!     cargo bench --bench peers -- --baseline            # the function alone, against baseline.json
 //!
-//! Each is a process of its own that talks to a runtime API, a service and
-//! tables in this one; processor time and memory are the process's alone. Lambda,
-//! TLS and the network are not in it, but for the time that an answer takes to
-//! come where the output says so.
+//! Each is a separate process that uses a runtime API, a service and tables of this
+//! one. CPU time and memory are those of the process alone. Lambda, TLS and the
+//! network are not measured, except for the added latency where the output says so.
 
 #![allow(
     clippy::expect_used,
     clippy::cast_precision_loss,
-    reason = "a benchmark of counts far below 2^52 that has nothing better to do than stop"
+    reason = "a benchmark: counts are far below 2^52, and it stops at errors"
 )]
 
 mod baseline;
@@ -35,6 +33,8 @@ mod instructions;
 mod process;
 mod programs;
 mod report;
+#[path = "../support/responses.rs"]
+mod responses;
 mod runtime;
 mod tls;
 #[path = "../../tests/support/tools.rs"]

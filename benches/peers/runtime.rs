@@ -1,5 +1,5 @@
-//! Lambda's runtime API, served to one function's process: it notes when the
-//! function asks for its next event, hands one out, and takes the answer.
+//! The Lambda runtime API for the process of one function. It records when the
+//! function requests the next event, returns an event, and receives the response.
 //! <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>
 
 use std::sync::Arc;
@@ -18,12 +18,12 @@ use tokio::task::JoinHandle;
 
 use crate::Result;
 
-/// As long as Lambda lets a function run.
+/// The maximum duration of a Lambda function.
 const LONGEST: Duration = Duration::from_secs(900);
 
-/// The API's side that the benchmark holds.
+/// The side of the benchmark.
 pub struct Runtime {
-    /// What a function's environment names as `AWS_LAMBDA_RUNTIME_API`.
+    /// The value of `AWS_LAMBDA_RUNTIME_API`.
     pub address: String,
     events: mpsc::UnboundedSender<Value>,
     polls: mpsc::UnboundedReceiver<Instant>,
@@ -31,7 +31,7 @@ pub struct Runtime {
     server: JoinHandle<()>,
 }
 
-/// What a function told, and when.
+/// A response of the function and its time.
 struct Told {
     at: Instant,
     /// `response` or `error`.
@@ -39,7 +39,7 @@ struct Told {
     body: Bytes,
 }
 
-/// The API's side that the function talks to.
+/// The side of the function.
 struct Api {
     events: Mutex<mpsc::UnboundedReceiver<Value>>,
     polls: mpsc::UnboundedSender<Instant>,
@@ -75,13 +75,13 @@ impl Runtime {
         })
     }
 
-    /// When the function asked for an event: it has nothing else to do then.
+    /// Returns when the function requested the next event, that is, became idle.
     pub async fn polled(&mut self) -> Result<Instant> {
         let polled = tokio::time::timeout(LONGEST, self.polls.recv()).await?;
         Ok(polled.ok_or("the API ended")?)
     }
 
-    /// Hands out an event, and gives the answer and how long it took.
+    /// Sends an event. Returns the response and its duration.
     pub async fn invoke(&mut self, event: &Value) -> Result<(Value, Duration)> {
         let began = Instant::now();
         self.events.send(event.clone())?;
@@ -103,7 +103,7 @@ impl Drop for Runtime {
 
 async fn next(State(api): State<Arc<Api>>) -> (HeaderMap, String) {
     let mut events = api.events.lock().await;
-    // Whoever ends the benchmark is no longer there to be told.
+    // Fails only when the benchmark has ended.
     let _ = api.polls.send(Instant::now());
     let Some(event) = events.recv().await else {
         return std::future::pending().await;
@@ -142,7 +142,7 @@ async fn take(
     StatusCode::ACCEPTED
 }
 
-/// A function that can't start says so to a path of its own.
+/// Receives initialization errors, which have another path.
 async fn refuse(State(api): State<Arc<Api>>, body: Bytes) -> StatusCode {
     let (at, kind) = (Instant::now(), "error".to_owned());
     let _ = api.answers.send(Told { at, kind, body });

@@ -1,5 +1,5 @@
-//! What all functions of the benchmark find: a service that lists so many
-//! connections, of which a share changes between two runs, and tables.
+//! The environment of all functions of the benchmark: a service that lists
+//! connections, a share of which changes between two runs, and tables.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,36 +10,36 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
 };
-use axum::http::StatusCode;
 use codeconnections_inventory::local::EmbeddedTable;
 use codeconnections_inventory::local::codeconnections::protocol;
 use codeconnections_inventory::local::embedded::local_config;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::Result;
 use crate::front::{Answered, Asked, Elsewhere, Front, Kept, Passed, Server, whole};
+use crate::responses::{connection, page};
 use crate::tls::Tls;
 
 pub const ACCOUNT: &str = "123456789012";
 pub const REGION: &str = "eu-west-1";
 
-/// The tables of the peers: snapshots, and what changed.
+/// The tables of the peers: snapshots and changes.
 pub const PEER_TABLE: &str = "peer-snapshots";
 pub const PEER_HISTORY: &str = "peer-history";
 
 pub struct World {
     pub service: Front,
     pub table: Front,
-    /// The certificate to trust, where they speak TLS.
+    /// The certificate to trust, with TLS.
     pub certificate: Option<PathBuf>,
     listed: Arc<Listed>,
     _embedded: Option<EmbeddedTable>,
 }
 
-/// What the service lists.
+/// The connections that the service lists.
 struct Listed {
     connections: usize,
-    /// Each such connection's status is another in each round; none if 0.
+    /// Every n-th connection changes its status in each round; 0 for none.
     every: AtomicUsize,
     round: AtomicU64,
 }
@@ -49,7 +49,7 @@ impl World {
         Self::with_tls(connections, None).await
     }
 
-    /// One whose service and table speak TLS, if there is what it takes.
+    /// Creates a world, with TLS if `tls` is given.
     pub async fn with_tls(connections: usize, tls: Option<&Tls>) -> Result<Self> {
         let acceptor = || tls.map(|tls| tls.acceptor.clone());
         let embedded = EmbeddedTable::in_memory().await?;
@@ -66,7 +66,7 @@ impl World {
         })
     }
 
-    /// A world that these fronts are all of.
+    /// Creates a world of these proxies.
     pub fn of(connections: usize, [service, table]: [Front; 2]) -> Self {
         Self {
             service,
@@ -81,26 +81,26 @@ impl World {
         self.listed.connections
     }
 
-    /// From now on, of 100 connections so many are changed in each run.
+    /// Sets the percentage of connections that change in each run.
     pub fn change(&self, percent: usize) {
         let every = 100_usize.checked_div(percent).unwrap_or(0);
         self.listed.every.store(every, Ordering::Relaxed);
-        // The next round is the first one, in which they differ from before.
+        // The next round is the first in which they differ.
         self.listed.round.store(0, Ordering::Relaxed);
     }
 
-    /// The next run finds the next round of changes.
+    /// Starts the next round of changes.
     pub fn next_round(&self) {
         self.listed.round.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// From now on the service and the table are so far away.
+    /// Sets the latency of the service and the table.
     pub fn be_away(&self, service: Duration, table: Duration) {
         self.service.be_away(service);
         self.table.be_away(table);
     }
 
-    /// What passed since this was last asked.
+    /// Returns the traffic since the last call.
     pub fn passed(&self) -> Passed {
         self.service.passed().with(self.table.passed())
     }
@@ -110,7 +110,7 @@ impl World {
         self.table.keep();
     }
 
-    /// What was kept of both.
+    /// Returns the recordings of service and table.
     pub fn kept(&self) -> [Kept; 2] {
         [self.service.kept(), self.table.kept()]
     }
@@ -124,21 +124,8 @@ impl Server for Service {
             Ok(call) => call,
             Err(refusal) => return whole(refusal.into_response()).await,
         };
-        let number = |field: &str| {
-            let number = call.input[field].as_i64();
-            number.and_then(|number| usize::try_from(number).ok())
-        };
-        let from = match call.input["NextToken"].as_str() {
-            Some(token) => token.parse()?,
-            None => 0,
-        };
-        let to = (from + number("MaxResults").unwrap_or(100)).min(self.0.connections);
-        let mut page =
-            json!({"Connections": (from..to).map(|n| self.0.connection(n)).collect::<Vec<_>>()});
-        if to < self.0.connections {
-            page["NextToken"] = to.to_string().into();
-        }
-        whole(protocol::respond(call.wire, StatusCode::OK, &page)).await
+        let connection = |number| self.0.connection(number);
+        whole(page(&call, self.0.connections, connection)?).await
     }
 }
 
@@ -155,20 +142,15 @@ impl Listed {
         let changes = number.checked_rem(self.every.load(Ordering::Relaxed)) == Some(0);
         let odd = self.round.load(Ordering::Relaxed) % 2 == 1;
         let status = if changes && odd { "ERROR" } else { "AVAILABLE" };
-        json!({
-            "ConnectionName": format!("connection-{number}"),
-            "ConnectionArn": format!(
-                "arn:aws:codeconnections:{REGION}:{ACCOUNT}:connection/\
-                 8c0a5f2e-3b41-4d0e-9a77-{number:012}"
-            ),
-            "ProviderType": "GitHub",
-            "OwnerAccountId": ACCOUNT,
-            "ConnectionStatus": status,
-        })
+        let arn = format!(
+            "arn:aws:codeconnections:{REGION}:{ACCOUNT}:connection/\
+             8c0a5f2e-3b41-4d0e-9a77-{number:012}"
+        );
+        connection(&format!("connection-{number}"), &arn, ACCOUNT, status)
     }
 }
 
-/// A table whose keys are text.
+/// Creates a table with string keys.
 async fn create(client: &Client, name: &str, keys: &[&str]) -> Result<()> {
     let mut table = client
         .create_table()

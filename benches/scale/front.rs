@@ -1,5 +1,5 @@
-//! The table's address: in front of several embedded databases, each with its
-//! share of the accounts, as far away as a table on AWS and as patient.
+//! The endpoint of the table: a proxy in front of several embedded databases, each
+//! with a share of the accounts, with the latency and throttling of a table on AWS.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -17,6 +17,7 @@ use tokio::time::sleep;
 
 use crate::bucket::Bucket;
 use crate::options::Options;
+use crate::responses::consumed_units;
 use crate::service::number_of;
 
 pub struct Front {
@@ -32,7 +33,7 @@ pub struct Front {
 impl Front {
     pub fn new(options: Options, shards: Vec<String>, calm: Arc<AtomicBool>) -> Self {
         let mut connector = HttpConnector::new();
-        // Otherwise each body waits 40 ms for its head to be acknowledged.
+        // Without it each body waits 40 ms for the acknowledgement of its head.
         connector.set_nodelay(true);
         Self {
             units: Mutex::new(Bucket::new(options.write_units)),
@@ -45,7 +46,7 @@ impl Front {
         }
     }
 
-    /// The counts since they were last taken.
+    /// Returns the counts since the last call.
     pub fn take_counts(&self) -> Value {
         json!({
             "requests": self.requests.swap(0, Ordering::SeqCst),
@@ -95,28 +96,20 @@ async fn pass(State(front): State<Arc<Front>>, request: Request) -> Response<Bod
         .await
         .expect("a body");
     if !calm && writes && front.options.write_units > 0.0 {
-        front.units.lock().expect("whole").owes(units(&body));
+        let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let mut units = front.units.lock().expect("whole");
+        units.owes(consumed_units(&answer));
     }
     Response::from_parts(head, Body::from(body))
 }
 
-/// Every request is about one account, which its keys name.
+/// Returns the shard of a request. Its keys name one account.
 fn shard(body: &Bytes, shards: usize) -> usize {
     let named = body.split(|byte| *byte == b'#').skip(1).find_map(|rest| {
         let account = std::str::from_utf8(rest.get(..12)?).ok()?;
         number_of(account)
     });
     named.expect("a request about an account") % shards
-}
-
-/// The write units that an answer tells: one capacity, or a list of them.
-fn units(answer: &Bytes) -> f64 {
-    let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
-    let of = |capacity: &Value| capacity["CapacityUnits"].as_f64().unwrap_or(0.0);
-    match &answer["ConsumedCapacity"] {
-        Value::Array(several) => several.iter().map(of).sum(),
-        one => of(one),
-    }
 }
 
 fn throttled() -> Response<Body> {

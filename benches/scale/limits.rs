@@ -1,18 +1,18 @@
-//! Where it would break, by what AWS documents: arithmetic on limits, not
+//! The sizes at which documented limits of AWS are reached. Calculated, not
 //! measured.
 
 use std::time::Duration;
 
 use codeconnections_inventory::aws::Deadline;
+use codeconnections_inventory::output::text::grouped;
 use tokio::time::Instant;
 
 use crate::options::Options;
-use crate::report::grouped;
 
-/// What a state passes on, at most.
+/// Maximum output of a state, in bytes.
 /// <https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html>
 const STATE_BYTES: u64 = 262_144;
-/// Events of one Standard execution, at most (the same page).
+/// Maximum events of one Standard execution (same page).
 const HISTORY_EVENTS: u64 = 25_000;
 /// What a new table on demand takes a second, what any takes before AWS is
 /// asked, and what one partition takes.
@@ -34,7 +34,7 @@ const PAGE_ACCOUNTS: u64 = 20;
 const PAGE_EVENTS: u64 = 7;
 const MACHINE_SECONDS: u64 = 86_400;
 
-/// Each limit, and the size at which it is met; the smallest of a kind first.
+/// Returns each limit and the size at which it is reached, smallest first.
 pub fn rows(options: &Options) -> Vec<Vec<String>> {
     let at_once = options.at_once as u64;
     let row = |what: &str, met: u64, of: &str, then: &str| {

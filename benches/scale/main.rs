@@ -1,17 +1,15 @@
-//! An organization as a simulation: the real function, once for each account,
-//! against a service and a table that are as far away, and as patient, as
-//! those of AWS.
+//! Simulates an organization: the real function, once per account, against a
+//! service and a table with the latency and throttling of AWS.
 //!
 //!     cargo bench --bench scale
 //!     cargo bench --bench scale -- --accounts 10000 > full.txt
 //!
-//! What stands in for AWS is a process of its own, reached over HTTP; each run
-//! of the organization is made by a fresh process, so that its processor time
-//! and memory are those of the function alone (of all environments together).
+//! A separate process simulates AWS over HTTP. Each run of the organization is a
+//! new process, so that CPU time and memory are those of the function alone (of all
+//! execution environments together).
 //!
-//! The counts are asserted, the times are not. A second part is a calculation
-//! and says so: how long it takes by the waiting alone, where no processor is
-//! short.
+//! Counts are asserted, times are not. The second part is a calculation: the
+//! duration by latency alone, with sufficient CPU.
 
 #![allow(
     clippy::expect_used,
@@ -27,6 +25,8 @@ mod front;
 mod limits;
 mod options;
 mod report;
+#[path = "../support/responses.rs"]
+mod responses;
 mod schedule;
 mod server;
 mod service;

@@ -1,14 +1,15 @@
-//! What is printed.
+//! The printed tables.
 
 use codeconnections_inventory::cost::prices::PRICES;
 use codeconnections_inventory::cost::{Bill, Plan, PriceList};
+use codeconnections_inventory::output::text::grouped;
 
 use crate::drive::Measured;
 use crate::limits::{self, NEW_TABLE_UNITS, TABLE_UNITS};
 use crate::options::Options;
 use crate::schedule::{Shape, work_out};
 
-/// What the stand-ins counted during a run of the organization.
+/// The counts of the simulated AWS during a run of the organization.
 #[derive(Debug)]
 pub struct Served {
     pub assumed: u64,
@@ -138,7 +139,7 @@ pub fn print(options: &Options, columns: &[Column]) {
         grouped((c.measured.write_units / c.measured.seconds) as u64)
     });
     row("changes recorded", &|c| {
-        grouped(c.measured.changes.values().sum())
+        grouped(c.measured.changes.values().sum::<u64>())
     });
     row("connections not written", &|c| {
         grouped(c.measured.unwritten)
@@ -261,17 +262,4 @@ fn quantile(measured: &Measured, share: f64) -> f64 {
 
 fn mebibytes(bytes: u64) -> String {
     format!("{:.1}", bytes as f64 / 1_048_576.0)
-}
-
-/// 1234567 as 1,234,567.
-pub fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }

@@ -1,4 +1,4 @@
-//! The process that stands in for AWS, and how it is told what to do.
+//! The process that simulates AWS, and its control.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -14,9 +14,8 @@ use crate::options::Options;
 use crate::service::{self, Service};
 use crate::support::{Result, process::peak_bytes};
 
-/// Serves, and does what each line of standard input says: `fill` (the
-/// accounts get their connections), `change`, `calm`, `busy`, `counts`. Every
-/// line is answered with one.
+/// Serves, and executes each line of standard input: `fill` (creates the
+/// connections), `change`, `calm`, `busy`, `counts`. Responds with one line each.
 #[tokio::main]
 pub async fn serve(options: Options) -> Result<()> {
     let calm = Arc::new(AtomicBool::new(true));
@@ -60,7 +59,7 @@ pub async fn serve(options: Options) -> Result<()> {
     Ok(())
 }
 
-/// That process, as long as this lives.
+/// The server process. It ends when this value is dropped.
 pub struct Server {
     process: Child,
     stdin: Option<ChildStdin>,
@@ -93,7 +92,7 @@ impl Server {
         })
     }
 
-    /// Says a word, and gives the counts since the last one.
+    /// Sends a command. Returns the counts since the last one.
     pub fn tell(&mut self, word: &str) -> Result<Value> {
         let stdin = self.stdin.as_mut().ok_or("the server has ended")?;
         writeln!(stdin, "{word}")?;
@@ -102,7 +101,7 @@ impl Server {
         Ok(serde_json::from_str(&answer)?)
     }
 
-    /// Does `role` in a process of its own, and gives what it prints.
+    /// Executes `role` in a separate process. Returns its output.
     pub fn child(&self, role: &str, options: &Options) -> Result<Value> {
         let options = serde_json::to_string(options)?;
         let output = Command::new(std::env::current_exe()?)

@@ -1,5 +1,5 @@
-//! A `CodeConnections` of many accounts, and the STS that lets them be
-//! listed. Nothing is kept: an account's connections follow from its number.
+//! CodeConnections for many accounts, and STS. It has no state: the connections of
+//! an account are computed from its number.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,8 +17,9 @@ use tokio::time::sleep;
 
 use crate::bucket::Bucket;
 use crate::options::Options;
+use crate::responses::{connection, page};
 
-/// The regions of the service, but those of GovCloud.
+/// The regions of the service, without GovCloud.
 pub const REGIONS: [&str; 17] = [
     "ap-northeast-1",
     "ap-northeast-2",
@@ -41,18 +42,18 @@ pub const REGIONS: [&str; 17] = [
 
 const FIRST_ACCOUNT: u64 = 100_000_000_000;
 
-/// The id of the account with this number.
+/// Returns the id of an account by its number.
 pub fn account(number: usize) -> String {
     (FIRST_ACCOUNT + number as u64).to_string()
 }
 
-/// The number of the account with this id.
+/// Returns the number of an account by its id.
 pub fn number_of(account: &str) -> Option<usize> {
     let number = account.parse::<u64>().ok()?.checked_sub(FIRST_ACCOUNT)?;
     usize::try_from(number).ok()
 }
 
-/// The ARN of an account's connection.
+/// Returns the ARN of a connection.
 pub fn arn(account: usize, connection: usize) -> String {
     let region = REGIONS[(account + connection) % REGIONS.len()];
     format!(
@@ -68,14 +69,14 @@ pub fn name(connection: usize) -> String {
 pub const BEFORE: &str = "AVAILABLE";
 pub const AFTER: &str = "ERROR";
 
-/// What the accounts are, and how they are asked.
+/// The accounts and their request limits.
 pub struct Service {
     options: Options,
-    /// No connections yet.
+    /// There are no connections yet.
     empty: AtomicBool,
-    /// Some have changed.
+    /// Some connections have changed.
     changed: AtomicBool,
-    /// No waiting and no throttling: while the table is filled.
+    /// No latency and no throttling, while the table is filled.
     calm: Arc<AtomicBool>,
     buckets: Mutex<HashMap<String, Bucket>>,
     counts: Counts,
@@ -108,7 +109,7 @@ impl Service {
         self.changed.store(true, Ordering::SeqCst);
     }
 
-    /// The counts since they were last taken.
+    /// Returns the counts since the last call.
     pub fn take_counts(&self) -> Value {
         let taken = |counter: &AtomicU64| counter.swap(0, Ordering::SeqCst);
         json!({
@@ -140,7 +141,7 @@ impl Service {
         }
     }
 
-    /// Spread evenly over accounts and connections.
+    /// Changes are spread evenly over accounts and connections.
     fn has_changed(&self, account: usize, connection: usize) -> bool {
         let place = account * self.options.connections + connection;
         #[expect(clippy::cast_precision_loss, reason = "below 10,000")]
@@ -150,13 +151,9 @@ impl Service {
 
     fn connection(&self, account: usize, number: usize) -> Value {
         let changed = self.has_changed(account, number);
-        json!({
-            "ConnectionName": name(number),
-            "ConnectionArn": arn(account, number),
-            "ProviderType": "GitHub",
-            "OwnerAccountId": self::account(account),
-            "ConnectionStatus": if changed { AFTER } else { BEFORE },
-        })
+        let status = if changed { AFTER } else { BEFORE };
+        let (arn, owner) = (arn(account, number), self::account(account));
+        connection(&name(number), &arn, &owner, status)
     }
 }
 
@@ -191,26 +188,15 @@ async fn handle(
         return protocol::respond(Wire::CBOR, StatusCode::BAD_REQUEST, &error);
     }
     service.wait(service.options.listing_ms).await;
-    let token = call.input["NextToken"].as_str();
-    let start: usize = token.map_or(0, |token| token.parse().expect("a token of ours"));
-    let size = call.input["MaxResults"].as_u64().unwrap_or(100);
-    let there = if service.empty.load(Ordering::SeqCst) {
+    let total = if service.empty.load(Ordering::SeqCst) {
         0
     } else {
         service.options.connections
     };
-    let end = there.min(start + usize::try_from(size).expect("a page"));
-    let page: Vec<Value> = (start..end)
-        .map(|n| service.connection(number, n))
-        .collect();
-    let mut answer = json!({"Connections": page});
-    if end < there {
-        answer["NextToken"] = json!(end.to_string());
-    }
-    protocol::respond(Wire::CBOR, StatusCode::OK, &answer)
+    page(&call, total, |n| service.connection(number, n)).expect("a token of ours")
 }
 
-/// Credentials whose key is the account of the role.
+/// Returns credentials whose access key is the account of the role.
 fn assume_role(form: &str) -> Response<Body> {
     let role = form.split("iam%3A%3A").nth(1).expect("a role's ARN");
     let account = &role[..12];

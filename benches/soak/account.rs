@@ -29,7 +29,7 @@ struct Truth {
     shown: Option<Shown>,
 }
 
-/// One account of the stand-in.
+/// One account of the emulator.
 pub struct Account {
     pub id: &'static str,
     /// So many connections, about.

@@ -1,5 +1,5 @@
-//! Control groups (version 1, as container hosts have them) that hold processes
-//! to a part of what the machine has.
+//! Linux control groups (version 1, as on container hosts) that limit the memory or
+//! CPU of processes.
 
 #![allow(dead_code, reason = "each benchmark uses a part of it")]
 
@@ -8,24 +8,24 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// In how many microseconds a share of a processor is dealt out anew.
+/// The CPU period, in microseconds.
 const PERIOD: u64 = 20_000;
 
-/// A control group, which is gone with this.
+/// A control group. It is removed when this value is dropped.
 pub struct Group {
     folder: PathBuf,
 }
 
 impl Group {
-    /// One whose processes get so many megabytes of memory together, and are
-    /// killed if they want more.
+    /// Creates a group whose processes are killed if together they use more than
+    /// this memory, in MiB.
     pub fn of_memory(megabytes: u64) -> io::Result<Self> {
         let group = Self::of("memory")?;
         group.set("memory.limit_in_bytes", megabytes << 20)?;
         Ok(group)
     }
 
-    /// One whose processes together get one part of so many of one processor.
+    /// Creates a group whose processes together get 1/`parts` of one CPU.
     pub fn of_processor(parts: u64) -> io::Result<Self> {
         let group = Self::of("cpu")?;
         group.set("cpu.cfs_period_us", PERIOD)?;
@@ -34,7 +34,7 @@ impl Group {
     }
 
     fn of(controller: &str) -> io::Result<Self> {
-        // One whose process is not quite gone can't be removed yet.
+        // A new name each: a group can't be removed before its process has ended.
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let folder = Path::new("/sys/fs/cgroup").join(controller);
@@ -50,17 +50,17 @@ impl Group {
         std::fs::write(self.folder.join(name), value.to_string())
     }
 
-    /// The file that takes the numbers of processes which are to be in it.
+    /// Returns the file to write process ids to.
     pub fn processes(&self) -> PathBuf {
         self.folder.join("cgroup.procs")
     }
 
-    /// Starts a process that is in it from its first instruction: it is in the
-    /// groups of the thread that starts it.
+    /// Starts a process in the group: it inherits the groups of the thread that
+    /// starts it.
     pub fn spawn(&self, mut command: Command) -> io::Result<Child> {
         let tasks = self.folder.join("tasks");
         let started = std::thread::spawn(move || {
-            // 0 is the thread that writes.
+            // 0 is the writing thread.
             std::fs::write(tasks, "0")?;
             command.spawn()
         });
@@ -71,7 +71,7 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        // What is left of it holds nothing up.
+        // A group that remains does no harm.
         let _ = std::fs::remove_dir(&self.folder);
     }
 }

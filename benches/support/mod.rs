@@ -1,5 +1,5 @@
-//! What the benchmarks share: what a process has used, and items written
-//! without conditions.
+//! Helpers of the benchmarks: resource use of processes, responses of AWS, and
+//! unconditional writes.
 
 use std::error::Error;
 
@@ -13,13 +13,13 @@ pub mod process;
 
 pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// The embedded table that is served at `endpoint`.
+/// Returns the embedded table at `endpoint`.
 pub fn table_at(endpoint: &str) -> Table {
     let name = TABLE.parse().expect("a table name");
     Table::new(Client::new(&local_config(endpoint)), name)
 }
 
-/// Writes at most 25 items, as they are.
+/// Writes at most 25 items unconditionally.
 pub async fn put(client: &Client, batch: &[Item]) -> Result<()> {
     let puts = batch.iter().map(|item| {
         let put = PutRequest::builder().set_item(Some(item.clone())).build();

@@ -1,9 +1,8 @@
-//! What a process has used, as Linux tells it.
+//! Resource use of processes, from `/proc`.
 
 #![allow(dead_code, reason = "each benchmark uses a part of it")]
 
-/// The most memory that a process (`self`, or its number) ever had in use
-/// (`VmHWM`).
+/// Returns the peak resident memory (`VmHWM`) of a process: `self` or its id.
 pub fn peak_bytes(process: &str) -> Result<u64, Box<dyn std::error::Error>> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -11,8 +10,8 @@ pub fn peak_bytes(process: &str) -> Result<u64, Box<dyn std::error::Error>> {
     Ok(kibibytes.ok_or("no VmHWM")?.parse::<u64>()? * 1024)
 }
 
-/// Processor seconds of all threads that a process has: finer than what the
-/// process's own file tells, which counts in hundredths of a second.
+/// Returns the CPU time of all threads of a process, in seconds. It is finer than
+/// `/proc/PID/stat`, which counts hundredths of a second.
 /// <https://docs.kernel.org/scheduler/sched-stats.html>
 pub fn running_seconds(process: u32) -> Result<f64, Box<dyn std::error::Error>> {
     let mut nanoseconds = 0.0;

@@ -1,6 +1,7 @@
 //! Wording: counts, times, durations, changes.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 
 use super::escape::printable;
 use crate::audit::ChangeWithRun;
@@ -15,6 +16,19 @@ use crate::inventory::summary::Summary;
 pub(crate) fn count(number: usize, what: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {what}{plural}")
+}
+
+/// Returns a whole number with thousands separators: `1,234,567`.
+pub fn grouped(number: impl Display) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// Returns a time to the second.

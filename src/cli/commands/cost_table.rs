@@ -3,6 +3,7 @@
 use crate::cli::render::text_table::{Cell, Cut, TextTable};
 use crate::cost::prices::Item;
 use crate::cost::{Bill, Line, PriceList};
+use crate::output::text::grouped;
 
 /// Texts are cut no shorter than this on a narrow terminal.
 const LEAST_TEXT: usize = 18;
@@ -21,14 +22,18 @@ pub(crate) fn bill_table(bill: &Bill, prices: &PriceList) -> TextTable {
         } else if line.quantity < 100.0 && line.quantity.fract() != 0.0 {
             format!("{:.2}", line.quantity)
         } else {
-            grouped(line.quantity)
+            grouped(format_args!("{:.0}", line.quantity))
         }
     };
     let price = |line: &Line| {
         let price = prices.prices.get(&line.item);
         price.map_or_else(String::new, |price| {
             if price.per > 1.0 {
-                format!("{} for {}", price.usd, grouped(price.per))
+                format!(
+                    "{} for {}",
+                    price.usd,
+                    grouped(format_args!("{:.0}", price.per))
+                )
             } else {
                 price.usd.to_string()
             }
@@ -108,25 +113,9 @@ fn money(usd: f64) -> String {
     }
     let text = format!("{usd:.2}");
     match text.split_once('.') {
-        Some((whole, cents)) => format!("{}.{cents}", thousands(whole)),
+        Some((whole, cents)) => format!("{}.{cents}", grouped(whole)),
         None => text,
     }
-}
-
-fn grouped(number: f64) -> String {
-    thousands(&format!("{number:.0}"))
-}
-
-/// Formats 1234567 as 1,234,567.
-fn thousands(digits: &str) -> String {
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// Aligns texts to the right.
