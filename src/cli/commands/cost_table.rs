@@ -74,7 +74,7 @@ pub(crate) fn comparison_table(bills: &[Bill]) -> TextTable {
     columns.extend(bills.iter().map(|bill| {
         let name = match bill.plan.accounts {
             1 => "1 ACCOUNT".to_owned(),
-            more => format!("{} ACCOUNTS", thousands(&more.to_string())),
+            more => format!("{} ACCOUNTS", grouped(more)),
         };
         let cell = |item| amount(bill, item).map_or_else(|| "-".to_owned(), money);
         right(column(name, &cell, money(bill.usd)))
