@@ -57,12 +57,12 @@ fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// What is built before the first event, and kept between events.
+/// The state that is built before the first event, and kept between events.
 struct Function {
     settings: Settings,
     config: SdkConfig,
     table: Table,
-    /// Built with the first event: which account this is stands only there.
+    /// Built with the first event, which names the account.
     handler: OnceCell<Handler<CodeConnections, SystemClock>>,
 }
 
@@ -79,7 +79,7 @@ impl Function {
         answer
     }
 
-    /// A line for each run, which CloudWatch makes metrics of.
+    /// Writes a line for each run, from which CloudWatch makes metrics.
     fn write_metrics(&self, answer: &Response) {
         let Some(metrics) = &self.settings.metrics else {
             return;

@@ -1,5 +1,4 @@
-//! Which certificates are trusted: the machine's, or those of a bundle that
-//! takes their place.
+//! The trusted certificates: the machine's, or those of a configured bundle.
 //! <https://docs.aws.amazon.com/sdkref/latest/guide/feature-gen-config.html>
 
 use aws_smithy_http_client::tls::{TlsContext, TrustStore};
@@ -12,8 +11,8 @@ use rustls::pki_types::pem::PemObject;
 use super::setting::InvalidSetting;
 use super::shared_config::{Found, SharedConfig};
 
-/// What TLS trusts. The connector panics over a certificate that it can't use,
-/// so it is given only those that it can.
+/// Returns the TLS trust settings. The connector panics over a certificate that
+/// it can't use, so it gets only usable ones.
 pub(super) fn context(shared: &SharedConfig) -> Result<TlsContext, InvalidSetting> {
     let found = shared.get("AWS_CA_BUNDLE", Some("ca_bundle"));
     let Some(Found { name, value, place }) = found.filter(|found| !found.value.is_empty()) else {

@@ -17,13 +17,13 @@ use super::setting::{InvalidSetting, InvalidSettings};
 use super::shared_config::SharedConfig;
 use super::{ca_bundle, endpoints};
 
-/// An answer that takes longer than this is not coming: without a limit, one
-/// silent connection would eat the whole run.
-const ATTEMPT: Duration = Duration::from_secs(20);
-const CONNECT: Duration = Duration::from_secs(4);
+/// The longest wait for a response: without it, one silent connection would use
+/// up the whole run.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Reads everything that the AWS SDKs read (environment, profiles, endpoints,
-/// retries), once, but for credentials: how they are found is the caller's.
+/// retries), once. The caller decides how credentials are found.
 ///
 /// `shared` names the profile; `region` goes before the environment's and the
 /// profile's.
@@ -68,7 +68,8 @@ fn invalid(fault: InvalidSetting) -> InvalidSettings {
     InvalidSettings(vec![fault])
 }
 
-/// A loader that does not panic: what it reads was looked at before.
+/// Returns a loader that does not panic: the settings that it reads were
+/// checked before.
 fn loader(shared: &SharedConfig) -> Result<ConfigLoader, InvalidSettings> {
     let trust = ca_bundle::context(shared);
     let faults: Vec<_> = shared
@@ -82,8 +83,8 @@ fn loader(shared: &SharedConfig) -> Result<ConfigLoader, InvalidSettings> {
     Ok(aws_config::defaults(behavior())
         .timeout_config(
             TimeoutConfig::builder()
-                .connect_timeout(CONNECT)
-                .operation_attempt_timeout(ATTEMPT)
+                .connect_timeout(CONNECT_TIMEOUT)
+                .operation_attempt_timeout(ATTEMPT_TIMEOUT)
                 .build(),
         )
         .http_client(LimitedClient::new(https(trust))))

@@ -1,4 +1,4 @@
-//! What a failed call of AWS means, whichever service it was.
+//! Failed AWS calls, of any service, and their meaning.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -11,48 +11,48 @@ use super::response_limit::{ResponseTooLarge, in_causes_of};
 use super::unexpected_response::UnexpectedResponse;
 use crate::domain::text::{cut, one_line};
 
-/// A failed call, reduced to what decides and what is told.
+/// A failed call, reduced to what decides and what is reported.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {message}")]
 pub struct CallError {
-    /// What it means.
+    /// Its meaning for the caller.
     pub kind: CallErrorKind,
-    /// The service's error code, or a word of ours where no answer came.
+    /// The service's error code, or a word of ours if there was no response.
     pub code: Box<str>,
-    /// What the service, or the layer that failed, said about it.
+    /// The message of the service, or of the layer that failed.
     pub message: Box<str>,
-    /// Whether the request may have been carried out all the same, or may be
-    /// yet: it was sent, and nobody said that it was refused.
+    /// Whether the outcome is indeterminate: the request was sent, was not
+    /// refused, and may have been or may still be carried out.
     pub is_indeterminate: bool,
 }
 
-/// What a failed call means for the caller.
+/// The meaning of a failed call for the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CallErrorKind {
     /// Too many requests: the same one will work later.
     Throttled,
-    /// The service failed, or its answer could not be read.
+    /// The service failed, or its response could not be read.
     Service,
-    /// No answer in time.
+    /// No response in time.
     TimedOut,
     /// No connection to the service.
     Unreachable,
-    /// Something else answered in the service's place.
+    /// Something other than the service responded.
     Foreign,
     /// The local table's disk is full, or can't be written.
     Disk,
-    /// The caller may not, or is not known in this region.
+    /// The caller is denied, or is not known in this region.
     Denied,
     /// There are no credentials to call with.
     NoCredentials,
-    /// What was named does not exist.
+    /// The resource does not exist.
     NotFound,
     /// The service refuses the request for another reason.
     Refused,
 }
 
 impl CallErrorKind {
-    /// Whether the same request may work when it is sent again.
+    /// Returns true if the same request may succeed when it is sent again.
     pub fn is_retryable(self) -> bool {
         match self {
             Self::Throttled
@@ -66,20 +66,19 @@ impl CallErrorKind {
         }
     }
 
-    /// Whether a few tries show that it does not pass: nothing listens, or
-    /// something else than the service does.
+    /// Returns true if more than a few attempts don't help: nothing listens at
+    /// the address, or something other than the service does.
     pub fn is_soon_clear(self) -> bool {
         matches!(self, Self::Unreachable | Self::Foreign)
     }
 }
 
 impl CallError {
-    /// A fault, whoever tells it. Its message goes into logs, answers and the
-    /// record: in one line, not longer than people read, and without the
-    /// request.
+    /// Returns an error whose message is safe for logs, responses and the
+    /// record: one line, not too long, and without the request.
     pub fn new(kind: CallErrorKind, code: &str, message: impl AsRef<str>) -> Self {
-        const CODE: usize = 64;
-        const MESSAGE: usize = 400;
+        const MAX_CODE_BYTES: usize = 64;
+        const MAX_MESSAGE_BYTES: usize = 400;
         let message = without_request(&one_line(message.as_ref()));
         let kind = match kind {
             CallErrorKind::Service if is_of_the_disk(&message) => CallErrorKind::Disk,
@@ -87,8 +86,8 @@ impl CallError {
         };
         Self {
             kind,
-            code: cut(&one_line(code), CODE).into(),
-            message: cut(&message, MESSAGE).into(),
+            code: cut(&one_line(code), MAX_CODE_BYTES).into(),
+            message: cut(&message, MAX_MESSAGE_BYTES).into(),
             is_indeterminate: matches!(
                 kind,
                 CallErrorKind::Service
@@ -99,18 +98,18 @@ impl CallError {
         }
     }
 
-    /// An answer that says that all went well, and does not say what.
+    /// Returns the error for a successful response without the expected
+    /// content.
     pub fn unreadable(message: impl AsRef<str>) -> Self {
         Self::new(CallErrorKind::Service, "UnreadableAnswer", message)
     }
 
-    /// A request that could not even be put together.
+    /// Returns the error for a request that could not be built.
     pub fn local(error: &(dyn Error + 'static)) -> Self {
         Self::new(CallErrorKind::Refused, "NotSent", chain(error))
     }
 
-    /// The same, with how often it was tried in vain, if that was more than
-    /// once.
+    /// Adds the number of attempts, if there was more than one.
     #[must_use]
     pub fn after(mut self, attempts: u32) -> Self {
         if attempts > 1 {
@@ -142,8 +141,8 @@ const THROTTLING: [&str; 16] = [
     "TransactionInProgressException",
 ];
 
-/// The codes by which AWS says no to a caller. A region that an account has
-/// not enabled answers `UnrecognizedClientException`.
+/// The codes with which AWS denies a caller. A region that an account has not
+/// enabled responds with `UnrecognizedClientException`.
 const DENYING: [&str; 18] = [
     "AccessDenied",
     "AccessDeniedException",
@@ -165,7 +164,7 @@ const DENYING: [&str; 18] = [
     "UnrecognizedClientException",
 ];
 
-/// The codes by which a service says that it failed, or that two writes met.
+/// The codes of failures of the service, and of conflicts between writes.
 const RETRYABLE: [&str; 4] = [
     "InternalFailure",
     "InternalServerError",
@@ -173,7 +172,7 @@ const RETRYABLE: [&str; 4] = [
     "TransactionConflictException",
 ];
 
-/// What an error code and an HTTP status mean.
+/// Returns the meaning of an error code and an HTTP status.
 pub fn kind_of(code: &str, status: Option<u16>) -> CallErrorKind {
     let not_found = matches!(code, "ResourceNotFoundException" | "ResourceNotFound");
     match status {
@@ -242,8 +241,8 @@ where
             SdkError::DispatchFailure(failure) if failure.is_io() => {
                 Self::new(CallErrorKind::Unreachable, "Unreachable", chain(error))
             }
-            // The request was sent, at least a part of it; whether it was
-            // carried out can't be told.
+            // At least a part of the request was sent: it is unknown whether
+            // it was carried out.
             SdkError::DispatchFailure(failure) if failure.as_other().is_some() => {
                 Self::new(CallErrorKind::Service, "CutOff", chain(error))
             }
@@ -253,8 +252,9 @@ where
     }
 }
 
-/// What SQLite, which keeps a local table, says of a disk. DynamoDB says none of
-/// it. <https://www.sqlite.org/rescode.html>
+/// Messages of SQLite, which stores a local table, about its disk. DynamoDB has
+/// none of them.
+/// <https://www.sqlite.org/rescode.html>
 const OF_THE_DISK: [&str; 5] = [
     "database or disk is full",
     "disk I/O error",
@@ -267,10 +267,9 @@ fn is_of_the_disk(message: &str) -> bool {
     OF_THE_DISK.iter().any(|said| message.contains(said))
 }
 
-/// A request for which there were no credentials, or that can't be sent at
-/// all.
+/// Returns the error for a request without credentials, or that can't be sent.
 fn not_sent(error: &(dyn Error + 'static)) -> CallError {
-    let told = chain(error);
+    let error_text = chain(error);
     // The credentials of a role come from a call of their own, which can fail
     // in all the ways in which this one can.
     let mut cause = error.source();
@@ -279,34 +278,34 @@ fn not_sent(error: &(dyn Error + 'static)) -> CallError {
         if let Some(call_error) = call.map(CallError::from)
             && call_error.kind.is_retryable()
         {
-            return CallError::new(call_error.kind, &call_error.code, told);
+            return CallError::new(call_error.kind, &call_error.code, error_text);
         }
         cause = error.source();
     }
-    if told.contains("identity resolver timed out") {
-        CallError::new(CallErrorKind::TimedOut, "TimedOut", told)
-    } else if told.contains("credential") {
-        CallError::new(CallErrorKind::NoCredentials, "NoCredentials", told)
+    if error_text.contains("identity resolver timed out") {
+        CallError::new(CallErrorKind::TimedOut, "TimedOut", error_text)
+    } else if error_text.contains("credential") {
+        CallError::new(CallErrorKind::NoCredentials, "NoCredentials", error_text)
     } else {
-        CallError::new(CallErrorKind::Refused, "NotSent", told)
+        CallError::new(CallErrorKind::Refused, "NotSent", error_text)
     }
 }
 
-/// An error and its causes in one line, each said once.
+/// Writes an error and its causes in one line, each once.
 pub fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut told = error.to_string();
+    let mut error_text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
         let text = error.to_string();
-        if !told.contains(&text) {
-            let _ = write!(told, ": {text}");
+        if !error_text.contains(&text) {
+            let _ = write!(error_text, ": {text}");
         }
         cause = error.source();
     }
-    without_request(&one_line(&told))
+    without_request(&one_line(&error_text))
 }
 
-/// What only a request's head, or its canonical form, says.
+/// Texts that only a request's head, or its canonical form, contains.
 const OF_A_REQUEST: [&str; 5] = [
     "aws4-",
     "x-amz-security-token",
@@ -315,8 +314,8 @@ const OF_A_REQUEST: [&str; 5] = [
     "the string-to-sign",
 ];
 
-/// A text without the request that it quotes. A service that finds a signature
-/// wrong says what it should have signed, and that holds the session token.
+/// Removes a quoted request from a text. A service that rejects a signature
+/// returns the text to sign, which contains the session token.
 fn without_request(text: &str) -> String {
     let lower = text.to_ascii_lowercase();
     let quoted = OF_A_REQUEST

@@ -1,4 +1,4 @@
-//! What a run costs: requests on the wire and capacity units; and how it is
+//! The cost of a run: requests on the wire and capacity units; and how it is
 //! watched.
 
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use serde::Serialize;
 
 use super::observer::{Interrupt, Observer, Retry};
 
-/// Counts what one run does. Shared between its parts, and with who watches
-/// its progress.
+/// Counts the requests and capacity of one run. Its parts and its observers
+/// share it.
 #[derive(Debug, Default)]
 pub struct Meter {
     listing: Arc<AtomicU64>,
@@ -53,7 +53,7 @@ pub struct Capacity {
     pub index_write_units: f64,
 }
 
-/// How far a run has come.
+/// The progress of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Progress {
     /// Listing pages received.
@@ -64,7 +64,7 @@ pub struct Progress {
     pub written: u64,
 }
 
-/// Whether a request reads or writes the table.
+/// The purpose of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Use {
     Listing,
@@ -73,7 +73,7 @@ pub(crate) enum Use {
 }
 
 impl Meter {
-    /// A meter of a run whose waits are told to `observer`.
+    /// Returns the meter of a run whose retries `observer` observes.
     pub fn watched(observer: Arc<dyn Observer>) -> Self {
         Self {
             observer: Some(observer),
@@ -87,7 +87,7 @@ impl Meter {
         self.interrupt.set();
     }
 
-    /// Whether the run was to end early.
+    /// Returns true if the run is to end early.
     pub fn is_interrupted(&self) -> bool {
         self.interrupt.is_set()
     }
@@ -104,8 +104,8 @@ impl Meter {
         self.interrupt.ends_writing()
     }
 
-    /// Tells of a retry, and waits for it. Returns false if the run is to end
-    /// early: then it is not tried again.
+    /// Reports a retry, and waits for it. Returns false if the run is to end
+    /// early: then there is no retry.
     pub(crate) async fn wait_for(&self, retry: Retry<'_>) -> bool {
         if let Some(observer) = &self.observer {
             observer.retrying(&retry);
@@ -117,7 +117,7 @@ impl Meter {
         }
     }
 
-    /// Requests so far.
+    /// Returns the requests so far.
     pub fn requests(&self) -> Requests {
         Requests {
             listing: self.listing.load(Ordering::Relaxed),
@@ -126,7 +126,7 @@ impl Meter {
         }
     }
 
-    /// Capacity so far.
+    /// Returns the capacity so far.
     pub fn capacity(&self) -> Capacity {
         let units = |counter: &AtomicU64| {
             #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
@@ -140,7 +140,7 @@ impl Meter {
         }
     }
 
-    /// Progress so far.
+    /// Returns the progress so far.
     pub fn progress(&self) -> Progress {
         Progress {
             pages: self.pages.load(Ordering::Relaxed),
@@ -178,7 +178,7 @@ impl Meter {
         }
     }
 
-    /// What counts a request each time that it is sent.
+    /// Returns an interceptor that counts a request each time it is sent.
     pub(crate) fn counts(&self, what: Use) -> CountTransmissions {
         CountTransmissions(Arc::clone(match what {
             Use::Listing => &self.listing,

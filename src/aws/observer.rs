@@ -1,4 +1,4 @@
-//! Watching a run from outside: what it waits for, and ending it early.
+//! Watching a run from outside: its retries, and ending it early.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,26 +9,26 @@ use tokio::time::Instant;
 
 use super::error::{CallError, CallErrorKind};
 
-/// Is told of each call that will be tried again.
+/// Observes the calls that will be retried.
 pub trait Observer: fmt::Debug + Send + Sync {
-    /// A call failed and is waited for.
+    /// A call failed and will be retried.
     fn retrying(&self, retry: &Retry<'_>);
 }
 
-/// A call that failed and will be tried again.
+/// A failed call that will be retried.
 #[derive(Clone, Copy)]
 pub struct Retry<'a> {
-    /// What was called: `ListConnections`, `write`, …
+    /// The operation: `ListConnections`, `write`, …
     pub operation: &'a str,
-    /// What it was about.
+    /// Its subject: a page, an ARN.
     pub subject: &'a str,
-    /// Why it failed.
+    /// The error.
     pub call_error: &'a CallError,
-    /// How often it has failed, at least once.
+    /// The number of failed attempts, at least 1.
     pub failed: u32,
-    /// How long until it is tried again.
+    /// The wait before the next attempt.
     pub wait: Duration,
-    /// When it is given up.
+    /// The deadline.
     pub until: Instant,
 }
 
@@ -48,8 +48,9 @@ impl fmt::Display for Retry<'_> {
     }
 }
 
-/// Whether a run is to end early: first its listings, so that what they saw is
-/// still written; once it writes, its writing. It is recorded all the same.
+/// The request to end a run early: first its listings, so that what they
+/// observed is still written; once it writes, its writing. The run is recorded
+/// all the same.
 #[derive(Debug, Default)]
 pub(super) struct Interrupt {
     listing: AtomicBool,
@@ -95,7 +96,7 @@ impl Interrupt {
     }
 }
 
-/// What is told of what an interrupted run did not do.
+/// Returns the error of calls that an interrupted run did not make.
 pub(crate) fn interrupted() -> CallError {
     let problem = "the run was ended early by whoever started it";
     CallError::new(CallErrorKind::Refused, "Interrupted", problem)

@@ -1,13 +1,13 @@
-//! How much of an answer is read: a function has little memory, and whoever
-//! answers decides how much to send.
+//! The response size limit: a function has little memory, and the sender
+//! decides how much to send.
 //!
-//! The SDK reads whole answers, of any length, before it looks at them. What
-//! it makes of them is longer still: the smallest entries of a listing take
-//! one byte on the wire and more than a hundred in memory. So the limits are
-//! near to what right answers have.
+//! The SDK reads a whole response of any length before it parses it, and the
+//! parsed form is larger still: the smallest entries of a listing take one byte
+//! on the wire and more than a hundred in memory. So the limits are close to
+//! the largest valid responses.
 //!
-//! Answers that are not the service's are told here too, since this sees each
-//! answer as it came.
+//! Responses that are not the service's are recognised here too, because this
+//! sees each response as it arrived.
 
 use std::error::Error;
 
@@ -26,25 +26,25 @@ use super::unexpected_response::{Due, UnexpectedResponse};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
-/// What an answer may have. A page of a listing has at most 100 connections,
-/// each of less than 1,100 bytes with the longest values of the service's
-/// model, and a token of 1,024; a batch of 25 writes answers with a few
-/// hundred bytes for each.
+/// The longest response without items. A page of a listing has at most 100
+/// connections, each of less than 1,100 bytes with the longest values of the
+/// service's model, and a token of 1,024; the response to a batch of 25 writes
+/// has a few hundred bytes for each.
 const MAX_RESPONSE_BYTES: usize = 256 * 1024;
 
-/// What an answer may have that holds items. A page of a query or a scan has
-/// at most 1 MB of them, to which JSON adds about a half.
+/// The longest response that holds items. A page of a query or a scan has at
+/// most 1 MB of them, to which JSON adds about a half.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Query.Pagination.html>
-const MOST_OF_ITEMS: usize = 4 * 1024 * 1024;
+const MAX_ITEMS_RESPONSE_BYTES: usize = 4 * 1024 * 1024;
 
-/// An HTTP client that reads no more of an answer than a right one has.
+/// An HTTP client that reads no more of a response than a valid one has.
 #[derive(Debug)]
 pub struct LimitedClient<C> {
     inner: C,
 }
 
 impl<C: HttpClient> LimitedClient<C> {
-    /// The same client, with limits.
+    /// Returns the client with limits.
     pub fn new(inner: C) -> Self {
         Self { inner }
     }
@@ -72,7 +72,7 @@ impl HttpConnector for BoundedConnector {
         let target = request.headers().get("x-amz-target");
         let operation = target.and_then(|target| target.rsplit('.').next());
         let most = match operation {
-            Some("Query" | "Scan" | "GetItem") => MOST_OF_ITEMS,
+            Some("Query" | "Scan" | "GetItem") => MAX_ITEMS_RESPONSE_BYTES,
             _ => MAX_RESPONSE_BYTES,
         };
         let due = Due::to(&request);
@@ -92,8 +92,8 @@ impl HttpConnector for BoundedConnector {
     }
 }
 
-/// The body of an answer in one piece. The SDK keeps each piece as it came, and
-/// a piece of one byte takes thirty times that.
+/// Reads the body of a response in one piece. The SDK keeps each piece as it
+/// arrived, and a piece of one byte takes thirty times that.
 async fn gathered(answer: &mut HttpResponse, most: usize) -> Result<Vec<u8>, BoxError> {
     let announced = answer.headers().get("content-length");
     let announced = announced.and_then(|length| length.parse().ok());
@@ -110,23 +110,24 @@ async fn gathered(answer: &mut HttpResponse, most: usize) -> Result<Vec<u8>, Box
     Ok(whole)
 }
 
-/// A body that can't be read, which is how the SDK tells why.
+/// Returns a body that fails to be read with this error: the SDK then reports
+/// it.
 fn failing(error: BoxError) -> SdkBody {
     let failure: Result<Frame<_>, BoxError> = Err(error);
     SdkBody::from_body_1_x(StreamBody::new(stream::iter([failure])))
 }
 
-/// An answer that is longer than a right one can be. The rest was not read.
+/// A response that is longer than a valid one can be. The rest was not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("more than {most} bytes came{}, where a right answer has less", told(.announced))]
+#[error("more than {most} bytes came{}, where a right answer has less", announcement(.announced))]
 pub struct ResponseTooLarge {
-    /// What may have come.
+    /// The limit, in bytes.
     pub most: usize,
-    /// What the answer said that it has.
+    /// The length that the response announced.
     pub announced: Option<u64>,
 }
 
-fn told(announced: &Option<u64>) -> String {
+fn announcement(announced: &Option<u64>) -> String {
     match announced {
         Some(bytes) => format!(" ({bytes} were announced)"),
         None => String::new(),
@@ -134,13 +135,13 @@ fn told(announced: &Option<u64>) -> String {
 }
 
 impl ResponseTooLarge {
-    /// The answer that was too long, if that is why this error came about.
+    /// Returns this error, if it is among the causes of `error`.
     pub fn in_causes_of(error: &(dyn Error + 'static)) -> Option<Self> {
         in_causes_of(error)
     }
 }
 
-/// The cause of this type, if an error has one.
+/// Returns the cause of this type, if an error has one.
 pub(super) fn in_causes_of<T: Error + Copy + 'static>(error: &(dyn Error + 'static)) -> Option<T> {
     let mut cause = Some(error);
     while let Some(error) = cause {

@@ -1,4 +1,4 @@
-//! Reading the answers of an operation by other means than the SDK's.
+//! Reading the responses of an operation without the SDK's reader.
 
 use std::fmt::{self, Debug};
 use std::sync::Arc;
@@ -12,12 +12,12 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpResponse, OrchestratorErr
 use aws_smithy_runtime_api::client::ser_de::{DeserializeResponse, SharedResponseDeserializer};
 use aws_smithy_types::config_bag::{ConfigBag, FrozenLayer};
 
-/// What reads an answer: the body of one that is no error, or nothing for any
-/// other. What it gives nothing for is read by the SDK.
+/// Reads a response: the body of a successful one, or `None` for an error. If
+/// it returns `None`, the SDK reads the response.
 type Read = dyn Fn(Option<&[u8]>) -> Option<Output> + Send + Sync;
 
-/// Has the answers of one operation read by a function, and what that does not
-/// know by the SDK's own reader.
+/// Has the responses of one operation read by a function, and what that can't
+/// read by the SDK.
 #[derive(Clone)]
 pub(crate) struct ReadWith {
     /// Makes the operation's own configuration, which holds the SDK's reader.

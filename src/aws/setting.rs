@@ -1,8 +1,8 @@
-//! A setting that can't be used, and what would be right instead.
+//! Settings that can't be used.
 
 use std::fmt;
 
-/// Settings that can't be used: everything that is wrong with them.
+/// All settings that can't be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct InvalidSettings(pub Vec<InvalidSetting>);
 
@@ -25,6 +25,6 @@ impl fmt::Display for InvalidSettings {
 pub struct InvalidSetting {
     /// The environment variable.
     pub variable: &'static str,
-    /// What is wrong, and what would be right.
+    /// The problem, and a valid value.
     pub problem: String,
 }

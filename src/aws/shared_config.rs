@@ -1,6 +1,6 @@
-//! Settings of the AWS SDKs and tools, from the environment and from the
-//! shared configuration files, as far as they have to be known before the SDK
-//! reads them: it panics over some that it can't use, and passes over others.
+//! Settings of the AWS SDKs and tools, from the environment and the shared
+//! configuration files, as far as they must be checked before the SDK reads
+//! them: it panics over some invalid values, and ignores others.
 //! <https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html>
 
 use std::borrow::Cow;
@@ -13,13 +13,13 @@ use aws_types::os_shim_internal::{Env, Fs};
 use super::error::chain;
 use super::setting::InvalidSetting;
 
-/// The two files, and what says where they are.
+/// The two files, and the variables that set their paths.
 const FILES: [(&str, &str); 2] = [
     ("AWS_CONFIG_FILE", "~/.aws/config"),
     ("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"),
 ];
 
-/// A setting that has to have one of certain values.
+/// A setting with a fixed set of values.
 struct Rule {
     variable: &'static str,
     /// Its name in a profile; none if it can't be set there.
@@ -88,7 +88,7 @@ fn is_boolean(text: &str) -> bool {
 pub struct SharedConfig {
     env: Env,
     profiles: ProfileSet,
-    /// Whether something named the profile.
+    /// Whether the profile was named explicitly.
     is_named: bool,
 }
 
@@ -98,8 +98,7 @@ impl SharedConfig {
     ///
     /// # Errors
     /// [`InvalidSetting`] if a file can't be parsed, or no profile has that
-    /// name: whatever is used in the place of a named profile belongs to
-    /// another account.
+    /// name: another profile's credentials belong to another account.
     pub async fn read(profile: Option<&str>) -> Result<Self, InvalidSetting> {
         let env = Env::real();
         let named = match profile {
@@ -128,7 +127,7 @@ impl SharedConfig {
         })
     }
 
-    /// What is wrong with the settings that have rules.
+    /// Returns what is wrong with the settings that have rules.
     pub fn faults(&self) -> impl Iterator<Item = InvalidSetting> {
         RULES.iter().filter_map(|rule| {
             let Found { name, value, place } = self.get(rule.variable, rule.key)?;
@@ -139,8 +138,8 @@ impl SharedConfig {
         })
     }
 
-    /// What is wrong with the files themselves: the SDK takes one that can't
-    /// be read for an empty one.
+    /// Returns what is wrong with the files themselves: the SDK treats an
+    /// unreadable file as an empty one.
     pub fn file_faults(&self) -> impl Iterator<Item = InvalidSetting> {
         FILES.iter().filter_map(|(variable, default)| {
             let path = file(&self.env, variable, default);
@@ -160,7 +159,8 @@ impl SharedConfig {
         })
     }
 
-    /// A setting: from the environment, or else from the selected profile.
+    /// Returns a setting: from the environment, or else from the selected
+    /// profile.
     pub fn get(&self, variable: &'static str, key: Option<&'static str>) -> Option<Found> {
         if let Ok(value) = self.env.get(variable) {
             return Some(Found {
@@ -177,27 +177,28 @@ impl SharedConfig {
         })
     }
 
-    /// A variable of the environment, if it is set and not empty.
+    /// Returns an environment variable, if it is set and not empty.
     pub fn variable(&self, name: &str) -> Option<String> {
         self.env.get(name).ok().filter(|value| !value.is_empty())
     }
 
-    /// The selected profile's name: `default` unless one was named.
+    /// Returns the selected profile's name: `default` unless one was named.
     pub fn name(&self) -> &str {
         self.profiles.selected_profile()
     }
 
-    /// The selected profile's name, if one was named.
+    /// Returns the selected profile's name, if one was named.
     pub fn named(&self) -> Option<&str> {
         self.is_named.then(|| self.name())
     }
 
-    /// A profile.
+    /// Returns a profile.
     pub fn profile(&self, name: &str) -> Option<&Profile> {
         self.profiles.get_profile(name)
     }
 
-    /// Why there is no profile of that name, and which there are.
+    /// Returns the error for a missing profile, with the names of the existing
+    /// ones.
     pub fn missing(&self, name: &str) -> String {
         missing(&self.env, &self.profiles, name)
     }
@@ -240,7 +241,7 @@ fn missing(env: &Env, profiles: &ProfileSet, name: &str) -> String {
     format!("no profile {name:?} in {config} or {credentials}, {known}")
 }
 
-/// Where a file is. The home is found as the SDK finds it.
+/// Returns the path of a file. The home directory is found as the SDK finds it.
 fn file(env: &Env, variable: &str, default: &str) -> PathBuf {
     let path = env.get(variable).unwrap_or_else(|_| default.to_owned());
     let home = env.get("HOME").or_else(|_| env.get("USERPROFILE"));

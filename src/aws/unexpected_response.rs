@@ -1,12 +1,12 @@
-//! Answers that are not the service's: a proxy's page, a network's sign-in
-//! page, another server at the endpoint. Waiting does not make them better.
+//! Responses that are not the service's: a proxy's page, a network's sign-in
+//! page, another server at the endpoint. Retrying does not help.
 //!
-//! Each protocol is told by the request's content type, and by the first bytes
-//! of a body, which none of the others begins with.
+//! The request's content type names the protocol. Its responses are recognised
+//! by their first bytes, which no other protocol's begin with.
 
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 
-/// An answer in another format than the service's.
+/// A response in another format than the service's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "HTTP status {status} with {came} where {due} is due: something else than the service \
@@ -18,7 +18,7 @@ pub struct UnexpectedResponse {
     due: &'static str,
 }
 
-/// What the answer to a request has to be.
+/// The expected format of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Due {
     Cbor,
@@ -28,8 +28,8 @@ pub(super) enum Due {
 }
 
 impl Due {
-    /// The format of the answer to `request`. None for requests without a body,
-    /// such as those for credentials.
+    /// Returns the format of the response to `request`. `None` for requests
+    /// without a body, such as those for credentials.
     pub(super) fn to(request: &HttpRequest) -> Option<Self> {
         match request.headers().get("content-type")? {
             "application/cbor" => Some(Self::Cbor),
@@ -49,8 +49,8 @@ impl Due {
 }
 
 impl UnexpectedResponse {
-    /// The answer, if it can't be one of the service. With a status that asks
-    /// to come back later (429, 503) it is believed, whoever says so.
+    /// Returns the error if a response can't be the service's. One with a
+    /// status that asks to retry later (429, 503) is accepted from any sender.
     pub(super) fn of(due: Due, answer: &HttpResponse, body: &[u8]) -> Option<Self> {
         let status = answer.status().as_u16();
         if matches!(status, 429 | 503) {
@@ -93,7 +93,7 @@ mod tests {
 
     use super::*;
 
-    fn told(
+    fn found_instead(
         due: Due,
         status: u16,
         headers: &[(&'static str, &'static str)],
@@ -113,17 +113,26 @@ mod tests {
         let html = [("content-type", "text/html; charset=utf-8")];
         let gzip = [("content-encoding", "gzip")];
         for due in [Due::Cbor, Due::Json, Due::Xml] {
-            assert_eq!(told(due, 200, &[], b"\n<!DOCTYPE HTML><p>"), "an HTML page");
-            assert_eq!(told(due, 502, &html, b""), "an HTML page");
-            assert_eq!(told(due, 200, &gzip, b"?"), "a compressed body");
-            assert_eq!(told(due, 200, &[], b"\x1f\x8b\x08"), "a compressed body");
             assert_eq!(
-                told(due, 503, &html, b"<html>"),
+                found_instead(due, 200, &[], b"\n<!DOCTYPE HTML><p>"),
+                "an HTML page"
+            );
+            assert_eq!(found_instead(due, 502, &html, b""), "an HTML page");
+            assert_eq!(found_instead(due, 200, &gzip, b"?"), "a compressed body");
+            assert_eq!(
+                found_instead(due, 200, &[], b"\x1f\x8b\x08"),
+                "a compressed body"
+            );
+            assert_eq!(
+                found_instead(due, 503, &html, b"<html>"),
                 "",
                 "it says itself: later"
             );
         }
-        assert_eq!(told(Due::Cbor, 200, &[], b"{\"Connections\":[]}"), "JSON");
+        assert_eq!(
+            found_instead(Due::Cbor, 200, &[], b"{\"Connections\":[]}"),
+            "JSON"
+        );
         // Cut off, empty or garbled it may be the service's all the same.
         for (due, body) in [
             (Due::Json, &b"{\"Items\":"[..]),
@@ -133,7 +142,7 @@ mod tests {
             (Due::Cbor, b""),
         ] {
             assert_eq!(
-                told(due, 200, &[("content-encoding", "identity")], body),
+                found_instead(due, 200, &[("content-encoding", "identity")], body),
                 ""
             );
         }

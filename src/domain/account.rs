@@ -1,5 +1,5 @@
-//! An account's record: where its chain of runs ends, and what the next run
-//! needs to know.
+//! An account's record: the head of its chain of runs, and the state that the
+//! next run needs.
 
 use std::collections::BTreeMap;
 
@@ -8,15 +8,14 @@ use serde::{Deserialize, Serialize};
 use super::listing::{MAX_OBSERVATION_AGE, Window};
 use super::{AccountId, Digest, Outcome, Region, RunId, RunRecord, SchemaVersion, Timestamp};
 
-/// How many events of complete runs are remembered, so that their second
-/// delivery is known as one. `EventBridge` delivers again within moments or
-/// not at all.
+/// The number of events of complete runs that are remembered, to recognise a
+/// second delivery. `EventBridge` delivers again within moments or not at all.
 pub const EVENTS_REMEMBERED: usize = 8;
 
-/// What is remembered of an account from run to run.
+/// The state of an account that passes from run to run.
 ///
-/// It is derived from the run records and says nothing that they don't: it
-/// may be behind them after a crash, and is then brought up by the next run.
+/// It is derived from the run records and adds nothing to them. After a crash
+/// it may be behind them; the next run corrects it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountRecord {
     /// The format that it is stored in.
@@ -37,12 +36,12 @@ pub struct AccountRecord {
     /// The last complete run, if there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_complete: Option<RunReference>,
-    /// When each region last gave a complete and unfiltered listing, of which
+    /// The start of each region's last complete and unfiltered listing of which
     /// everything was written.
     #[serde(default)]
     pub coverage: BTreeMap<Region, Timestamp>,
-    /// When those listings were over, where it is known: before format 4 it was
-    /// not noted.
+    /// The end of those listings, where it is known: formats before 4 did not
+    /// record it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub coverage_until: BTreeMap<Region, Timestamp>,
     /// The events of the last complete runs, with the runs' numbers.
@@ -60,9 +59,9 @@ pub struct RunReference {
     pub sequence: u64,
     /// Its id.
     pub run_id: RunId,
-    /// When it began.
+    /// Its start.
     pub started_at: Timestamp,
-    /// How it ended.
+    /// Its outcome.
     pub outcome: Outcome,
 }
 
@@ -78,8 +77,8 @@ impl From<&RunRecord> for RunReference {
 }
 
 impl AccountRecord {
-    /// The record after `run` too is accounted for, whatever the order in
-    /// which two runs come to write it.
+    /// Returns the record with `run` applied. The result does not depend on the
+    /// order in which two runs write it.
     pub fn with(previous: Option<&Self>, run: &RunRecord) -> Self {
         let this = RunReference::from(run);
         let mut record = match previous {
@@ -119,13 +118,13 @@ impl AccountRecord {
         record
     }
 
-    /// The digest over all of this, which is stored with it.
+    /// Returns the digest over all of this, which is stored with it.
     pub fn digest(&self) -> Digest {
         Digest::of(self)
     }
 
-    /// When each region last gave a complete and unfiltered listing, of which
-    /// everything was written: within these times it looked.
+    /// Returns the window of each region's last complete and unfiltered listing
+    /// of which everything was written.
     pub fn covered(&self) -> BTreeMap<Region, Window> {
         let window = |(region, began_at): (&Region, &Timestamp)| {
             let longest = i64::try_from(MAX_OBSERVATION_AGE.as_millis()).unwrap_or(i64::MAX);

@@ -1,4 +1,4 @@
-//! Calls of AWS that `CloudTrail` told of.
+//! AWS API calls that `CloudTrail` recorded.
 
 use std::borrow::Cow;
 
@@ -6,17 +6,17 @@ use serde::{Deserialize, Serialize};
 
 use super::{Region, Timestamp};
 
-/// A call, as far as it can explain a change and says who made it.
+/// A call: who made it, and the resource that it was about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApiCall {
-    /// The `EventBridge` event's id, by which a second delivery is known.
+    /// The `EventBridge` event's id, which identifies a second delivery.
     pub event_id: Box<str>,
-    /// `CloudTrail`'s own id of the event: what it is looked up by there.
+    /// `CloudTrail`'s id of the event, to look it up there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cloudtrail_id: Option<Box<str>>,
     /// `CreateConnection`, `DeleteHost`, …
     pub event_name: Box<str>,
-    /// When it was made, to the second.
+    /// The time of the call, to the second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_time: Option<Timestamp>,
     /// The region that was called.
@@ -31,28 +31,28 @@ pub struct ApiCall {
     /// The name or id of a principal without an ARN.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub principal_id: Option<Box<str>>,
-    /// What `principal_id` belongs to: an identity store, an identity provider,
-    /// a role or an account.
+    /// The scope of `principal_id`: an identity store, an identity provider, a
+    /// role or an account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub principal_authority: Option<Box<str>>,
-    /// Where it came from: an address or an AWS service's name.
+    /// Its source: an address or an AWS service's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_ip: Option<Box<str>>,
     /// The connection or the host that it was about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource_arn: Option<Box<str>>,
-    /// Why it was refused. A refused call changed nothing.
+    /// The error code of a refused call, which changed nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_code: Option<Box<str>>,
 }
 
 impl ApiCall {
-    /// About how many bytes it takes in a record.
+    /// Returns about how many bytes it takes in a record.
     pub fn bytes(&self) -> usize {
         /// Names of attributes, a region, a time.
-        const FIXED: usize = 200;
+        const FIXED_BYTES: usize = 200;
         let length = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
-        FIXED
+        FIXED_BYTES
             + self.event_id.len()
             + self.event_name.len()
             + length(&self.cloudtrail_id)
@@ -65,7 +65,7 @@ impl ApiCall {
             + length(&self.error_code)
     }
 
-    /// Who called what, from where.
+    /// Describes the call: operation, principal and source.
     pub fn in_words(&self) -> String {
         called(
             &self.event_name,
@@ -74,7 +74,7 @@ impl ApiCall {
         )
     }
 
-    /// The principal: its ARN, or what else names it.
+    /// Returns the principal: its ARN, or its name or id.
     pub fn principal(&self) -> Option<Cow<'_, str>> {
         if let Some(arn) = &self.principal_arn {
             return Some(Cow::Borrowed(arn));
@@ -91,7 +91,7 @@ impl ApiCall {
     }
 }
 
-/// Who called what, from where.
+/// Describes the call: operation, principal and source.
 pub fn called(event_name: &str, principal: Option<&str>, source_ip: Option<&str>) -> String {
     let by = principal.unwrap_or("somebody not named");
     match source_ip {

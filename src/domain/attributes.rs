@@ -66,7 +66,7 @@ macro_rules! open_enum {
 }
 
 open_enum!(
-    /// Whether a connection works: `ConnectionStatus` of the API.
+    /// The state of a connection: `ConnectionStatus` of the API.
     ConnectionStatus {
         /// Made by CloudFormation, CLI or SDK, and not yet completed in the console.
         Pending = "PENDING",
@@ -80,7 +80,7 @@ open_enum!(
 );
 
 open_enum!(
-    /// Where the source code lives: `ProviderType` of the API.
+    /// The provider of the source code: `ProviderType` of the API.
     ProviderType {
         /// bitbucket.org.
         Bitbucket = "Bitbucket",
@@ -147,7 +147,7 @@ macro_rules! attribute_names {
 attribute_names! {
     /// The name that its creator gave it.
     ConnectionName = "connection_name", "ConnectionName", "name";
-    /// Whether it works.
+    /// Its status.
     ConnectionStatus = "connection_status", "ConnectionStatus", "status";
     /// The host of a self-managed provider.
     HostArn = "host_arn", "HostArn", "host";
@@ -155,7 +155,7 @@ attribute_names! {
     OwnerAccountId = "owner_account_id", "OwnerAccountId", "owner";
     /// The address of the provider's tenant.
     ProviderEndpoint = "provider_endpoint", "ProviderEndpoint", "endpoint";
-    /// Where the code lives.
+    /// Its provider.
     ProviderType = "provider_type", "ProviderType", "provider";
 }
 
@@ -169,7 +169,7 @@ pub struct Attributes {
     /// The name that its creator gave it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection_name: Option<Box<str>>,
-    /// Whether it works.
+    /// Its status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection_status: Option<ConnectionStatus>,
     /// The host of a self-managed provider.
@@ -181,7 +181,7 @@ pub struct Attributes {
     /// The address of the provider's tenant, where it has its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider_endpoint: Option<Box<str>>,
-    /// Where the code lives.
+    /// Its provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider_type: Option<ProviderType>,
     /// The members that this version does not know.

@@ -1,30 +1,30 @@
-//! Causes: which call explains which change.
+//! Causes: the API call that explains a change.
 
 use serde::{Deserialize, Serialize};
 
 use super::{ApiCall, Attributes, ChangeKind, ConnectionArn};
 
-/// Why a change came about, as far as the run that saw it could know.
+/// The cause of a change, as far as the run that observed it could know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Cause {
     /// This call may explain it.
     ApiCall(Box<ApiCall>),
-    /// None of the calls that the run knew of explains it. That names no
-    /// other reason: the call's event may be late or lost.
+    /// None of the calls that the run knew of explains it. This names no other
+    /// cause: the call's event may be late or lost.
     NoCallSeen,
 }
 
-/// What changed, as far as calls can explain it.
+/// A change, as far as calls can explain it.
 #[derive(Debug, Clone, Copy)]
 pub struct Changed<'a> {
-    /// What happened.
+    /// Its kind.
     pub kind: ChangeKind,
-    /// To which connection.
+    /// The connection.
     pub arn: &'a ConnectionArn,
-    /// What was known before.
+    /// The attributes before.
     pub before: Option<&'a Attributes>,
-    /// What is known after.
+    /// The attributes after.
     pub after: Option<&'a Attributes>,
 }
 
@@ -36,20 +36,20 @@ const VERBS_WITHOUT_EFFECT: [&str; 6] = ["Get", "List", "Pass", "Tag", "Untag", 
 /// nothing of it.
 const GIT_SYNC: [&str; 2] = ["RepositoryLink", "Sync"];
 
-/// How well a call explains a change.
+/// How well a call explains a change, worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Fit {
     /// It was about the host of the connection.
     Host,
     /// It was about the connection.
     Connection,
-    /// Its name says what happened, too.
+    /// It was about the connection, and its name says what happened.
     Name,
 }
 
 impl Cause {
-    /// The one of `calls` that explains the change best; the last one if
-    /// several do equally well.
+    /// Returns the call of `calls` that explains the change best; the last one
+    /// if several do equally well.
     pub fn of(changed: Changed<'_>, calls: &[ApiCall]) -> Self {
         let fitting = |call| Some((fit(call, changed)?, call));
         let best = calls.iter().filter_map(fitting);
@@ -59,7 +59,7 @@ impl Cause {
         }
     }
 
-    /// The cause in words.
+    /// Describes the cause.
     pub fn in_words(&self) -> String {
         match self {
             Self::ApiCall(call) => call.in_words(),
@@ -68,8 +68,8 @@ impl Cause {
     }
 }
 
-/// How well the call explains that a connection changed so. A call that was
-/// refused explains nothing.
+/// Returns how well the call explains the change. A refused call explains
+/// nothing.
 fn fit(call: &ApiCall, changed: Changed<'_>) -> Option<Fit> {
     let about = |arn: Option<&str>| arn.is_some() && call.resource_arn.as_deref() == arn;
     let connection = || about(Some(changed.arn.as_str()));

@@ -9,9 +9,9 @@ use super::{
 
 /// One recorded change. It is written once and never altered.
 ///
-/// When it happened is known only as a span: after `previously_seen_at`, when
-/// the old state was last observed, and before `observed_until`, when the
-/// answer that showed the new one had come.
+/// The time of the change is known only as a range: after `previously_seen_at`,
+/// when the old state was last observed, and before `observed_until`, when the
+/// response that showed the new state had arrived.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     /// The format that it is stored in.
@@ -21,36 +21,35 @@ pub struct Change {
         skip_serializing_if = "SchemaVersion::is_first"
     )]
     pub format: SchemaVersion,
-    /// The account that was asked.
+    /// The inventoried account.
     pub account: AccountId,
     /// The connection.
     pub arn: ConnectionArn,
     /// 1 for the first change of a connection, and one more for each next.
     pub version: u32,
-    /// What happened.
+    /// The kind of the change.
     pub kind: ChangeKind,
-    /// What was known before; nothing for a connection seen for the first
-    /// time.
+    /// The attributes before; `None` for a connection seen for the first time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Attributes>,
-    /// What is known after; nothing for a deletion.
+    /// The attributes after; `None` for a deletion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<Attributes>,
-    /// When the old state was last observed: for a first sighting, when a
-    /// complete listing last lacked the connection. Nothing if no listing
-    /// ever did.
+    /// The time at which the old state was last observed. For a first sighting,
+    /// the last time at which a complete listing lacked the connection; `None`
+    /// if no listing ever did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previously_seen_at: Option<Timestamp>,
-    /// When the listing that showed the change began.
+    /// The start of the listing that showed the change.
     pub observed_at: Timestamp,
-    /// When that listing had ended.
+    /// The end of that listing.
     pub observed_until: Timestamp,
     /// The run that saw it.
     pub run_id: RunId,
     /// The event that started that run, if it had an id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_id: Option<Box<str>>,
-    /// Why it came about, as far as that run knew. Nothing in formats 1 and 2.
+    /// The cause, as far as that run knew. `None` in formats 1 and 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
     /// The digest of the connection's change before this one.
@@ -59,7 +58,7 @@ pub struct Change {
 }
 
 impl Change {
-    /// The digest over all of this: what the next change refers to.
+    /// Returns the digest over all of this: the next change refers to it.
     pub fn digest(&self) -> Digest {
         Digest::of(self)
     }

@@ -1,8 +1,8 @@
-//! The seal of a snapshot: a digest over all of it.
+//! The checksum of a snapshot.
 //!
-//! A snapshot's `digest` stands for what its last change says. When and where
-//! it was seen since is in no change, so an edit of that would not show: the
-//! seal is over those too.
+//! A snapshot's `digest` covers its last change only. The time and the regions
+//! in which it was last seen are in no change, so an edit of them would not
+//! show. The checksum covers those too.
 
 use std::fmt;
 use std::str::FromStr;
@@ -18,23 +18,24 @@ use super::listing::Window;
 use super::schema_version::SchemaVersion;
 use super::{AccountId, Attributes, Presence, Region, Snapshot, Timestamp, digest, time};
 
-const BYTES: usize = 16;
+const CHECKSUM_BYTES: usize = 16;
 
 /// The first 16 bytes of the SHA-256 over a snapshot's canonical JSON, written
 /// as base64url without padding: 22 characters, because a snapshot has to stay
-/// within the 1,024 bytes of a write unit.
+/// within the 1,024 bytes of a write unit. It is stored as `seal`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Seal([u8; BYTES]);
+pub struct Seal([u8; CHECKSUM_BYTES]);
 
 impl Seal {
-    /// The seal of `account`'s snapshot as it is stored in `format`.
+    /// Returns the checksum of `account`'s snapshot as it is stored in
+    /// `format`.
     pub fn of(account: &AccountId, snapshot: &Snapshot, format: SchemaVersion) -> Self {
         let (last_seen, listed_in) = (snapshot.last_seen, &snapshot.listed_in);
         Self::over(&sealed(account, snapshot, last_seen, listed_in, format))
     }
 
-    /// The seal of a snapshot once it was seen again, in `last_seen` and in
-    /// the regions `listed_in`, and is otherwise as it was.
+    /// Returns the checksum of a snapshot that was seen again in `last_seen`
+    /// and in the regions `listed_in`, and is otherwise unchanged.
     pub fn touched(
         account: &AccountId,
         snapshot: &Snapshot,
@@ -47,14 +48,15 @@ impl Seal {
 
     fn over(json: &[u8]) -> Self {
         let digest: [u8; 32] = Sha256::digest(json).into();
-        let mut seal = [0; BYTES];
-        seal.copy_from_slice(&digest[..BYTES]);
+        let mut seal = [0; CHECKSUM_BYTES];
+        seal.copy_from_slice(&digest[..CHECKSUM_BYTES]);
         Self(seal)
     }
 }
 
-/// What a seal is over, as canonical JSON: the item without its keys, its index
-/// keys and the seal, with its account and its ARN, which are in the keys.
+/// Returns the canonical JSON that the checksum covers: the item without its
+/// keys, its index keys and the checksum, with its account and its ARN, which
+/// are in the keys.
 fn sealed(
     account: &AccountId,
     snapshot: &Snapshot,
@@ -82,7 +84,7 @@ fn sealed(
     json.text("arn", arn.as_str());
     json.time("deleted_at", gone.map(|window| window.began_at));
     json.time("deleted_until", gone.map(|window| window.ended_at));
-    json.text("digest", digest::Written::of(digest).as_str());
+    json.text("digest", digest::HexText::of(digest).as_str());
     json.time("first_seen_at", Some(*first_seen_at));
     json.time("last_seen_at", Some(last_seen.began_at));
     json.time("last_seen_until", Some(last_seen.ended_at));
@@ -160,7 +162,7 @@ impl<'a> Json<'a> {
         self.string(text);
     }
 
-    /// A value that is canonical JSON already. Nothing at all, where there is none.
+    /// Writes a value that is canonical JSON already, if there is one.
     fn value(&mut self, name: &str, json: Option<String>) {
         if let Some(json) = json {
             self.name(name);
@@ -170,11 +172,11 @@ impl<'a> Json<'a> {
 
     fn time(&mut self, name: &str, time: Option<Timestamp>) {
         if let Some(time) = time {
-            self.text(name, time::Written::of(time).as_str());
+            self.text(name, time::Rfc3339Text::of(time).as_str());
         }
     }
 
-    /// Nothing at all, where there are no texts.
+    /// Writes a list, if it is not empty.
     fn texts<'b>(&mut self, name: &str, texts: impl Iterator<Item = &'b str>) {
         for (i, text) in texts.enumerate() {
             if i == 0 {
@@ -288,7 +290,7 @@ mod tests {
         }
     }
 
-    /// What a seal is over, told in another way.
+    /// The value that the checksum covers, made by serde.
     fn said(account: &AccountId, snapshot: &Snapshot) -> Value {
         let gone = match snapshot.presence {
             Presence::Present => None,

@@ -1,5 +1,5 @@
-//! The comparison of one connection: what was known, what is seen now, and
-//! what follows. Pure, and the only place where these rules stand.
+//! The comparison of one connection: its recorded state with the new
+//! observation. Pure, and the only place of these rules.
 
 use super::cause::Changed;
 use super::listing::{Observation, Window};
@@ -9,52 +9,51 @@ use super::{
     SchemaVersion, Timestamp,
 };
 
-/// Who compares: what every change of a run records of the run.
+/// The run that compares: each change records these values.
 #[derive(Debug, Clone, Copy)]
 pub struct DiffContext<'a> {
-    /// The account that was asked.
+    /// The inventoried account.
     pub account: &'a AccountId,
     /// The run.
     pub run_id: &'a RunId,
-    /// The id of the event that started it, if it was one.
+    /// The id of the event that started it, if it has one.
     pub event_id: Option<&'a str>,
-    /// The calls that started it, which may explain what is seen.
+    /// The calls that started it, which may explain changes.
     pub calls: &'a [ApiCall],
 }
 
-/// What follows for one connection.
+/// The decision about one connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
     /// Nothing to write.
     Nothing(SkipReason),
-    /// It is as it was: only when and where it was seen is new.
+    /// It is unchanged: only the time and the regions of its listing are new.
     Touch {
-        /// The listing that saw it.
+        /// The window of the listing that showed it.
         window: Window,
-        /// Where it is listed now, if that is not where it was.
+        /// The regions that list it now, if they differ from the recorded ones.
         listed_in: Option<Vec<Region>>,
     },
-    /// A step to record.
+    /// A change to record.
     Change(Box<Transition>),
 }
 
-/// SkipReason there is nothing to write.
+/// The reason why there is nothing to write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SkipReason {
-    /// The observation tells nothing about it.
+    /// It was not observed.
     NotObserved,
-    /// It is a tombstone, and still gone.
+    /// It is a tombstone, and still absent.
     StillDeleted,
-    /// What was seen is not newer than what is known already.
+    /// The observation is not newer than the recorded one.
     ///
-    /// This includes an observation that contradicts the record and was made
-    /// during the one that the record rests on: which of the two came first
-    /// can't be told, and a guess could record a step that never happened.
-    /// The next run settles it.
+    /// This includes an observation that contradicts the recorded one and
+    /// overlaps it in time: their order is unknown, and a guess could record a
+    /// change that never happened. The next run resolves it.
     NotNewer,
 }
 
-/// A change and the snapshot that it leaves.
+/// A change and the snapshot that results from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transition {
     /// The record of the change.
@@ -64,10 +63,10 @@ pub struct Transition {
 }
 
 impl DiffContext<'_> {
-    /// Compares what is known of a connection with what is seen of it.
+    /// Compares the recorded state of a connection with the new observation.
     ///
-    /// `lacked_at` is when a complete listing that was over by then last lacked
-    /// it, for a connection that is not known or a tombstone.
+    /// `last_absent_at` is the last time at which a complete listing, finished
+    /// by then, lacked a connection that is not recorded or a tombstone.
     pub fn decide(
         &self,
         arn: &ConnectionArn,

@@ -94,9 +94,9 @@ fn write_canonical(value: &Value, out: &mut String) {
 }
 
 /// A digest as it is written.
-pub(super) struct Written([u8; 64]);
+pub(super) struct HexText([u8; 64]);
 
-impl Written {
+impl HexText {
     pub(super) fn of(digest: &Digest) -> Self {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut text = [0; 64];
@@ -115,7 +115,7 @@ impl Written {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(Written::of(self).as_str())
+        f.write_str(HexText::of(self).as_str())
     }
 }
 
@@ -151,7 +151,7 @@ impl FromStr for Digest {
 
 impl Serialize for Digest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(Written::of(self).as_str())
+        serializer.serialize_str(HexText::of(self).as_str())
     }
 }
 

@@ -1,17 +1,16 @@
-//! A notice: a change in the words in which it is passed on.
+//! The event summary: a change as its event describes it to people.
 //!
-//! It says nothing that the change does not say. It is stored with the change
-//! because what passes changes on (a pipe from the table's stream) can only
-//! copy attributes, and what it makes of one that is not there is not
-//! documented: so all texts of a notice are always there, empty where there
-//! is nothing to say.
+//! It only repeats the change. It is stored with the change because the pipe
+//! that publishes changes from the table's stream can only copy attributes, and
+//! its behaviour on a missing attribute is not documented. So every text of a
+//! summary is always present, and empty where it has no value.
 
 use serde::Serialize;
 
 use super::text::json_safe;
 use super::{Attributes, Cause, Change, ChangeKind, SchemaVersion};
 
-/// What is passed on of a change, besides its own attributes.
+/// The summary of a change, besides the change's own attributes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct EventSummary {
     /// The connection's name.
@@ -22,23 +21,23 @@ pub struct EventSummary {
     pub status_before: String,
     /// Its status after; empty if it is not there any more.
     pub status_after: String,
-    /// Why it came about, as far as is known: who called what.
+    /// The cause, as far as it is known: who called which operation.
     pub cause: String,
-    /// All of it in a sentence.
+    /// All of this in a sentence.
     pub summary: String,
 }
 
 impl EventSummary {
-    /// The notice of a change.
+    /// Returns the summary of a change.
     pub fn of(change: &Change) -> Self {
         let (before, after) = (change.before.as_ref(), change.after.as_ref());
-        let told = after.or(before);
-        let status = |told: Option<&Attributes>| match told {
-            Some(told) => told.status_word().to_owned(),
+        let newest = after.or(before);
+        let status = |attributes: Option<&Attributes>| match attributes {
+            Some(attributes) => attributes.status_word().to_owned(),
             None => String::new(),
         };
-        let name = told.and_then(|a| a.connection_name.as_deref());
-        let provider = told.and_then(|a| a.provider_type.as_ref());
+        let name = newest.and_then(|a| a.connection_name.as_deref());
+        let provider = newest.and_then(|a| a.provider_type.as_ref());
         let mut notice = Self {
             connection_name: name.unwrap_or_default().to_owned(),
             provider_type: provider.map(ToString::to_string).unwrap_or_default(),
@@ -85,8 +84,8 @@ impl EventSummary {
     }
 }
 
-/// The cause in words, as the change's format has them: the notice is stored,
-/// so that of an earlier one keeps its own.
+/// Describes the cause as the change's format does: the summary is stored, so
+/// earlier formats keep their wording.
 fn cause_in_words(change: &Change) -> String {
     let Some(cause) = &change.cause else {
         return String::new();

@@ -7,18 +7,18 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::text::excerpt;
 
-/// A text that is not what it should be.
+/// A text that is not of the expected form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{value:?} is not {what}")]
 pub struct ParseError {
     /// The text as given, shortened to what fits a line.
     pub value: String,
-    /// What it should have been, with an example.
+    /// The expected form, with an example.
     pub what: &'static str,
 }
 
 impl ParseError {
-    /// A refusal of `value`, which should have been `what`.
+    /// Returns the error for `value`, which should have been `what`.
     pub fn new(value: &str, what: &'static str) -> Self {
         Self {
             value: excerpt(value),
@@ -27,8 +27,8 @@ impl ParseError {
     }
 }
 
-/// A checked text: what all identifiers here have in common. Copies share it: an
-/// ARN stands in several places of a run.
+/// A checked text: the common part of all identifiers. Copies share it, because
+/// an ARN occurs in several places of a run.
 macro_rules! identifier {
     ($(#[$doc:meta])* $name:ident, $what:literal, $valid:expr) => {
         $(#[$doc])*
@@ -93,14 +93,13 @@ identifier!(
 identifier!(
     /// An AWS region, by its code: `eu-west-1`, `us-gov-east-1`.
     ///
-    /// Only the form is checked. Which regions exist is AWS's to say, and
-    /// changes.
+    /// Only the form is checked: the list of regions changes.
     Region,
     "an AWS region code such as eu-west-1",
     is_region
 );
 
-/// Whether a text has the form of a region's code.
+/// Returns true if a text has the form of a region's code.
 pub(super) fn is_region(text: &str) -> bool {
     let Some((words, number)) = text.rsplit_once('-') else {
         return false;
@@ -114,7 +113,7 @@ pub(super) fn is_region(text: &str) -> bool {
             .all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase()))
 }
 
-/// Whether a text has the form of an account's number.
+/// Returns true if a text has the form of an account's number.
 pub(super) fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
 }
@@ -128,14 +127,14 @@ identifier!(
 );
 
 impl RunId {
-    /// The id of a run that began at `began`, told apart from others of the
-    /// same millisecond by `random`.
+    /// Returns the id of a run that began at `began`. `random` distinguishes
+    /// runs of the same millisecond.
     pub fn new(began: crate::domain::Timestamp, random: u128) -> Self {
         let millis = u64::try_from(began.millis()).unwrap_or(0);
         Self(ulid::Ulid::from_parts(millis, random).to_string().into())
     }
 
-    /// When the run began.
+    /// Returns the start of the run.
     pub fn began(&self) -> crate::domain::Timestamp {
         let ulid = ulid::Ulid::from_string(&self.0).unwrap_or_default();
         crate::domain::Timestamp::from_millis(

@@ -1,4 +1,4 @@
-//! A listing: every page that one region of one account gave, complete or not.
+//! A listing: all pages of one region of one account, complete or not.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -8,23 +8,23 @@ use serde::{Deserialize, Serialize};
 use super::attributes::{Attributes, ProviderType};
 use super::{ConnectionArn, Region, Timestamp};
 
-/// How long after its beginning an observation may still be recorded.
+/// The greatest age, from its start, at which an observation may still be
+/// recorded.
 ///
-/// A span of time that is over must give an auditor the same changes for ever.
-/// No run takes longer than this (it is the longest that Lambda lets one run),
-/// so nothing is lost by it but what a run that was held up (a laptop that
-/// slept, a clock that was set) would slip into a past that was told already.
-/// The next run sees what there is to see, and records it in its own time.
+/// Once a time range is final, its changes must never vary. Lambda limits a run
+/// to this time, so the limit only discards observations of runs that were
+/// suspended (a laptop that slept, a clock that was set). The next run observes
+/// again and records that.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
 pub const MAX_OBSERVATION_AGE: Duration = Duration::from_mins(15);
 
-/// Whether what was observed at `observed_at` may no longer be recorded at
+/// Returns true if an observation of `observed_at` is too old to be recorded at
 /// `now`.
 pub fn is_stale(observed_at: Timestamp, now: Timestamp) -> bool {
     u128::from(now.millis_since(observed_at)) > MAX_OBSERVATION_AGE.as_millis()
 }
 
-/// What a listing was restricted to, as the API's own filters do it.
+/// The filter of a listing, as the API's own parameters.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Filter {
     /// Only connections of this provider.
@@ -36,20 +36,20 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Whether nothing is filtered. Only such a listing can show that a
-    /// connection is gone.
+    /// Returns true if nothing is filtered. Only an unfiltered listing can
+    /// prove absence.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// How a listing ended.
+/// The end of a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ListingEnd {
     /// Every page to the last token.
     Complete,
-    /// Any other way. What it did show is true; what it did not show may
-    /// still be there.
+    /// It broke off. What it showed is true; what it did not show may still be
+    /// there.
     Incomplete {
         /// A stable word for machines: `AccessDeniedException`,
         /// `TokenRepeated`, `PageLimit`, …
@@ -59,79 +59,77 @@ pub enum ListingEnd {
     },
 }
 
-/// One region's answer.
+/// The listing of one region.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listing {
-    /// The region that was asked. Where a connection lives is in its ARN.
+    /// The region that was listed. A connection's own region is in its ARN.
     pub region: Region,
-    /// Before the first request was sent.
+    /// The time before the first request.
     pub began_at: Timestamp,
-    /// After the last answer came. What the listing shows was true at some
-    /// time from `began_at` to here.
+    /// The time after the last response. What the listing shows was true at
+    /// some time from `began_at` to here.
     pub ended_at: Timestamp,
     /// Pages received.
     pub pages: u32,
-    /// Whether it came to its last page.
+    /// Its end: complete or not.
     pub end: ListingEnd,
-    /// What it showed, each ARN once.
+    /// The connections, each ARN once.
     pub connections: HashMap<ConnectionArn, Attributes>,
 }
 
 impl Listing {
-    /// Whether every page was received.
+    /// Returns true if every page was received.
     pub fn is_complete(&self) -> bool {
         self.end == ListingEnd::Complete
     }
 }
 
-/// An account's listings of one run, merged: what they say, and what they
-/// don't, about each connection.
+/// An account's listings of one run, merged: what they prove about each
+/// connection, and what they don't.
 #[derive(Debug)]
 pub struct AccountListing {
     filter: Filter,
     listings: Vec<Listing>,
 }
 
-/// What an observation says about one connection.
+/// The observation of one connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Observation<'a> {
     /// At least one region listed it.
     Present {
-        /// What was told of it.
+        /// Its attributes.
         attributes: &'a Attributes,
-        /// When the listing that is believed began and ended.
+        /// The window of the listing that counts.
         window: Window,
         /// The regions that listed it, sorted.
         listed_in: Vec<Region>,
     },
-    /// No region listed it, and complete and unfiltered listings show that it
-    /// is gone: of every region that used to list it, or of one of them whose
-    /// listings have the connections of all regions, where it lives in one of
-    /// those.
+    /// No region listed it, and complete and unfiltered listings prove its
+    /// absence: of every region that used to list it, or of one of the regions
+    /// that list the connections of all, if it lives in one of those.
     Absent {
         /// From the beginning of the first of those listings to the end of
         /// the last.
         window: Window,
     },
-    /// It was not listed, but that shows nothing: the listings that would have
-    /// it were filtered, not asked for, or did not come to the end.
+    /// It was not listed, which proves nothing: the listings that would show it
+    /// were filtered, not requested, or incomplete.
     NotObserved,
 }
 
-/// The time in which something was observed: it was true at some moment from
-/// `began_at` to `ended_at`. The API gives no timestamps, so this is all that
-/// is known.
+/// The window of an observation: it was true at some moment from `began_at` to
+/// `ended_at`. The API returns no timestamps, so nothing narrower is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
-    /// Before the first request of the listing.
+    /// The time before the first request of the listing.
     pub began_at: Timestamp,
-    /// After its last answer.
+    /// The time after its last response.
     pub ended_at: Timestamp,
 }
 
 impl Window {
-    /// Whether this was over when `later` began. Only then is it known which of
-    /// the two looked first.
+    /// Returns true if this was over when `later` began. Only then is their
+    /// order known.
     pub fn precedes(self, later: Self) -> bool {
         self.ended_at <= later.began_at
     }
@@ -144,17 +142,17 @@ impl AccountListing {
         Self { filter, listings }
     }
 
-    /// The listings, by region.
+    /// Returns the listings, by region.
     pub fn listings(&self) -> &[Listing] {
         &self.listings
     }
 
-    /// What the listings were restricted to.
+    /// Returns the filter of the listings.
     pub fn filter(&self) -> &Filter {
         &self.filter
     }
 
-    /// Every ARN that any region listed, once.
+    /// Returns every ARN that any region listed, once.
     pub fn arns(&self) -> impl Iterator<Item = &ConnectionArn> {
         self.listings
             .iter()
@@ -168,9 +166,8 @@ impl AccountListing {
             })
     }
 
-    /// When each region last gave a complete and unfiltered listing, as this
-    /// observation adds to it: what was not in such a listing was not there at
-    /// some moment of it.
+    /// Returns the window of each complete and unfiltered listing, by region: a
+    /// connection that such a listing lacks was absent at some moment of it.
     pub fn coverage(&self) -> BTreeMap<Region, Window> {
         self.evidence_of_absence()
             .map(|listing| (listing.region.clone(), listing.window()))
@@ -184,22 +181,22 @@ impl AccountListing {
             .filter(move |listing| unfiltered && listing.is_complete())
     }
 
-    /// Whether `region` was asked, however it answered.
+    /// Returns true if `region` was listed, completely or not.
     pub fn was_asked(&self, region: &Region) -> bool {
         self.listings.iter().any(|l| l.region == *region)
     }
 
-    /// Whether `region` gave a complete and unfiltered listing.
+    /// Returns true if the listing of `region` is complete and unfiltered.
     pub fn is_covered(&self, region: &Region) -> bool {
         self.evidence_of_absence().any(|l| l.region == *region)
     }
 
-    /// What is said about the connection `arn` that was last listed in the
-    /// regions `listed_in`.
+    /// Returns the observation of the connection `arn`, which was last listed
+    /// in the regions `listed_in`.
     ///
-    /// Where regions disagree about it (its status changed between their
-    /// answers), the listing that ended last is believed, then the one from
-    /// the region in which it lives.
+    /// Where regions disagree (its status changed between their responses), the
+    /// listing that ended last counts, then the one of the region in which it
+    /// lives.
     pub fn observation_of(&self, arn: &ConnectionArn, listed_in: &[Region]) -> Observation<'_> {
         let believed = self
             .listings
@@ -219,8 +216,8 @@ impl AccountListing {
         }
     }
 
-    /// The regions that list it now, and those that did and were not shown
-    /// to have stopped.
+    /// Returns the regions that list it now, and those that did and were not
+    /// shown to have stopped.
     fn now_listed_in(&self, arn: &ConnectionArn, before: &[Region]) -> Vec<Region> {
         let mut regions: Vec<Region> = self
             .listings
@@ -238,8 +235,8 @@ impl AccountListing {
         regions
     }
 
-    /// The listings that show that a connection is gone which none of this
-    /// observation's has, if any do.
+    /// Returns the window of the listings that prove the absence of a
+    /// connection that none of them has, if any do.
     fn absence_window(&self, arn: &ConnectionArn, listed_in: &[Region]) -> Option<Window> {
         let listed_it = |region: &Region| listed_in.contains(region);
         if !listed_in.is_empty() && listed_in.iter().all(|region| self.is_covered(region)) {
@@ -251,8 +248,8 @@ impl AccountListing {
         self.windows(|region| listed_it(region) && ListingGroup::of(region.as_str()) == Some(group))
     }
 
-    /// From the beginning of the first to the end of the last of the listings
-    /// that are evidence and of such a region.
+    /// Returns the window from the start of the first to the end of the last of
+    /// the listings that are evidence and of such a region.
     fn windows(&self, is_meant: impl Fn(&Region) -> bool) -> Option<Window> {
         self.evidence_of_absence()
             .filter(|listing| is_meant(&listing.region))
@@ -264,8 +261,8 @@ impl AccountListing {
     }
 }
 
-/// Regions of a partition of which each lists the connections of all: those
-/// that every account has. A region that has to be opted into lists its own.
+/// Regions of a partition each of which lists the connections of all of them:
+/// those that every account has. An opt-in region lists its own only.
 /// <https://docs.aws.amazon.com/dtconsole/latest/userguide/welcome-connections-how-it-works-global.html>
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ListingGroup {
@@ -299,7 +296,8 @@ impl ListingGroup {
         "us-west-2",
     ];
 
-    /// The group of `region`; nothing for a region that lists only its own.
+    /// Returns the group of `region`; `None` for a region that lists only its
+    /// own connections.
     pub fn of(region: &str) -> Option<Self> {
         match region {
             "us-gov-east-1" | "us-gov-west-1" => Some(Self::GovCloud),

@@ -1,7 +1,7 @@
 //! The AWS partition that a region belongs to.
 
-/// What the regions of a partition begin with. Every other region is one of the
-/// partition `aws`. The SDK has this too, but only for itself;
+/// The prefixes of the regions of each partition. Every other region belongs to
+/// the partition `aws`. The SDK has the same table, but does not export it;
 /// `tests/it/deploy/partitions.rs` compares the two.
 const PARTITIONS: [(&str, &str); 7] = [
     ("cn-", "aws-cn"),

@@ -1,5 +1,5 @@
-//! The plan: what one run will write, worked out from what is known and what
-//! was seen. A pure function.
+//! The plan: the writes of one run, computed from the previous state and the
+//! listings. A pure function.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -7,21 +7,23 @@ use super::diff::{Decision, DiffContext, SkipReason, Transition};
 use super::listing::{AccountListing, Observation, Window};
 use super::{ChangeKind, ConnectionArn, Region, Snapshot, Timestamp};
 
-/// What the table knows of an account when a run begins.
+/// The state in the table when a run begins.
 #[derive(Debug, Default)]
 pub struct PreviousSnapshots {
-    /// The connections that are there. Tombstones may be left out: what is
-    /// listed again and not known meets its tombstone when it is written.
+    /// The connections that are present. Tombstones may be left out: a
+    /// connection that is listed again meets its tombstone when it is written.
     pub snapshots: HashMap<ConnectionArn, Snapshot>,
-    /// When each region last gave a complete and unfiltered listing.
+    /// The window of each region's last complete and unfiltered listing.
     pub coverage: BTreeMap<Region, Window>,
 }
 
 impl PreviousSnapshots {
-    /// When a complete listing of one of `regions` last lacked a connection
-    /// that is not known, or known to be gone, before it was seen in `window`.
+    /// Returns the last time at which a complete listing of one of `regions`
+    /// lacked a connection before it was seen in `window`, for a connection
+    /// that is not recorded or a tombstone.
     ///
-    /// One that was still going on then may have looked later.
+    /// A listing that overlaps `window` does not count: it may have looked
+    /// later.
     pub fn last_absent_at(&self, regions: &[Region], window: Window) -> Option<Timestamp> {
         regions
             .iter()
@@ -31,7 +33,7 @@ impl PreviousSnapshots {
             .max()
     }
 
-    /// Connections that are there, as far as is known.
+    /// Returns the connections that are present.
     pub fn present(&self) -> impl Iterator<Item = &Snapshot> {
         self.snapshots
             .values()
@@ -39,22 +41,22 @@ impl PreviousSnapshots {
     }
 }
 
-/// How many connections may be tombstoned in one run before somebody has to
-/// say that it is meant.
+/// The guard against mass deletion: how many connections one run may tombstone
+/// without confirmation.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum TombstoneGuard {
     /// Any number.
     Off,
-    /// Held back are more than `share` of the account's connections, if they
-    /// are also more than [`TombstoneGuard::FEW`].
+    /// Holds deletions back if they exceed this share of the account's
+    /// connections and [`TombstoneGuard::FEW`].
     Share(f64),
 }
 
 impl TombstoneGuard {
-    /// So many deletions are never held back.
+    /// Deletions up to this number are never held back.
     pub const FEW: usize = 10;
 
-    /// Whether `deletions` of `present` connections are too many.
+    /// Returns true if `deletions` of `present` connections are too many.
     #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
     pub fn holds_back(self, deletions: usize, present: usize) -> bool {
         match self {
@@ -66,37 +68,36 @@ impl TombstoneGuard {
     }
 }
 
-/// What a run will write.
+/// The writes of a run.
 #[derive(Debug, Default)]
 pub struct Plan<'a> {
-    /// Connections that are as they were, by ARN.
+    /// Unchanged connections, by ARN.
     pub touches: Vec<Touch<'a>>,
-    /// Steps to record, by ARN.
+    /// Changes to record, by ARN.
     pub changes: Vec<Transition>,
-    /// Connections that would be tombstoned, and are not because they are
-    /// too many.
+    /// Connections that are not tombstoned because they are too many.
     pub held_back: Vec<&'a ConnectionArn>,
-    /// Connections about which a newer observation is recorded already.
+    /// Connections of which a newer observation is recorded already.
     pub not_newer: Vec<&'a Snapshot>,
-    /// Connections that are there as far as is known, that no listing has, and
-    /// that none shows to be gone, although nothing was filtered.
+    /// Connections that are recorded as present, that no listing has, and whose
+    /// absence none proves although nothing was filtered.
     pub unconfirmed: Vec<&'a Snapshot>,
 }
 
-/// A connection that is as it was.
+/// An unchanged connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Touch<'a> {
-    /// What is known of it.
+    /// Its recorded state.
     pub snapshot: &'a Snapshot,
-    /// The listing that saw it.
+    /// The window of the listing that showed it.
     pub window: Window,
-    /// Where it is listed now, if that is not where it was.
+    /// The regions that list it now, if they differ from the recorded ones.
     pub listed_in: Option<Vec<Region>>,
 }
 
-/// Works out what to write.
+/// Computes the writes of a run.
 ///
-/// `guard` is `Off` for a run whose deletions somebody has accepted.
+/// `guard` is `Off` for a run whose deletions were accepted.
 pub fn plan<'a>(
     comparison: &DiffContext<'_>,
     known: &'a PreviousSnapshots,
@@ -159,7 +160,7 @@ pub fn plan<'a>(
     plan
 }
 
-/// The decision about one connection, `snapshot` being what is known of it.
+/// Decides about one connection, `snapshot` being its recorded state.
 pub fn decide(
     comparison: &DiffContext<'_>,
     known: &PreviousSnapshots,

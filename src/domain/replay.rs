@@ -1,11 +1,11 @@
-//! Replaying what a run's record stands for: whether the snapshots that were
-//! there when it was recorded follow from the changes.
+//! Replays what a run recorded: whether the snapshots at that time follow from
+//! the changes.
 //!
 //! Some changes may or may not have been written by then: those of runs that
-//! were under way at the same time, that crashed, or that did not know what
-//! became of their writes. A request on its way arrives whatever happens to its
-//! sender, so a run may know some of them and not others. A choice of them
-//! that fits the recorded digest is searched for, likely ones first. Pure.
+//! overlapped it, that crashed, or that did not know the outcome of their
+//! writes. A request on its way arrives even if its sender is gone, so a run
+//! may know some of them and not others. This searches for a choice of them
+//! that fits the recorded digest, likely ones first. Pure.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -13,17 +13,17 @@ use std::time::Duration;
 use super::run::SnapshotsRecord;
 use super::{ConnectionArn, Digest, RunId};
 
-/// How long after a change was observed it may come to be written, by the clock
+/// The longest time from the observation of a change to its write, by the clock
 /// of another run: it is sent within 15 minutes
-/// ([`MAX_OBSERVATION_AGE`](crate::domain::listing::MAX_OBSERVATION_AGE)), and AWS takes
-/// no request whose clock is off by more than that, which may be so on both
-/// sides.
+/// ([`MAX_OBSERVATION_AGE`](crate::domain::listing::MAX_OBSERVATION_AGE)), and
+/// AWS accepts no request whose clock is off by more than that, which is
+/// possible on both sides.
 pub const WRITTEN_WITHIN: Duration = Duration::from_mins(45);
 
-/// Runs of whose changes each combination is tried.
+/// The most runs whose changes are tried in each combination.
 const MAX_RUNS: usize = 6;
 
-/// A connection, and what a run's record may say of it.
+/// A connection, and its possible states in a run's record.
 #[derive(Debug, Clone)]
 pub struct Line<'a> {
     /// The connection.
@@ -45,7 +45,7 @@ pub struct Possible<'a> {
     pub run_id: Cow<'a, RunId>,
 }
 
-/// Whether a choice was found.
+/// The result of a search.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Search {
     /// This one: how many of the possible changes of each line.
@@ -56,21 +56,20 @@ pub enum Search {
     GivenUp,
 }
 
-/// How far a search goes.
+/// The effort of a search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effort {
     /// All, none, and each combination of runs.
     Likely,
-    /// Every choice, as long as no more than so many lines have to be put into
-    /// digests.
+    /// Every choice, until this many lines were hashed.
     UpTo(usize),
 }
 
-/// Looks for a choice of the possible changes with which `told` fits `lines`,
-/// which are sorted by ARN.
-pub fn search(lines: &[Line<'_>], told: &SnapshotsRecord, effort: Effort) -> Search {
+/// Searches for a choice of the possible changes with which `lines`, sorted by
+/// ARN, fit `recorded`.
+pub fn search(lines: &[Line<'_>], recorded: &SnapshotsRecord, effort: Effort) -> Search {
     let all: Vec<usize> = lines.iter().map(|line| line.possible.len()).collect();
-    if fits(lines, &all, told) {
+    if fits(lines, &all, recorded) {
         return Search::Fits(all);
     }
     let open: Vec<usize> = (0..lines.len()).filter(|i| all[*i] > 0).collect();
@@ -85,7 +84,7 @@ pub fn search(lines: &[Line<'_>], told: &SnapshotsRecord, effort: Effort) -> Sea
     runs.dedup();
     if runs.len() > MAX_RUNS {
         let none = vec![0; lines.len()];
-        if fits(lines, &none, told) {
+        if fits(lines, &none, recorded) {
             return Search::Fits(none);
         }
     } else {
@@ -97,7 +96,7 @@ pub fn search(lines: &[Line<'_>], told: &SnapshotsRecord, effort: Effort) -> Sea
             };
             let of_line = |line: &Line<'_>| line.possible.iter().take_while(is_chosen).count();
             let choice: Vec<usize> = lines.iter().map(of_line).collect();
-            if fits(lines, &choice, told) {
+            if fits(lines, &choice, recorded) {
                 return Search::Fits(choice);
             }
         }
@@ -109,7 +108,7 @@ pub fn search(lines: &[Line<'_>], told: &SnapshotsRecord, effort: Effort) -> Sea
     let mut choice = all;
     let mut tries = lines_hashed / lines.len().max(1);
     for number in 1..most {
-        match leave_out(lines, &open, number, &mut choice, told, &mut tries) {
+        match leave_out(lines, &open, number, &mut choice, recorded, &mut tries) {
             Search::Fails => {}
             ended => return ended,
         }
@@ -117,13 +116,13 @@ pub fn search(lines: &[Line<'_>], told: &SnapshotsRecord, effort: Effort) -> Sea
     Search::Fails
 }
 
-/// AttemptTracker every choice that leaves out `number` changes of the lines `open`.
+/// Tries every choice that leaves out `number` changes of the lines `open`.
 fn leave_out(
     lines: &[Line<'_>],
     open: &[usize],
     number: usize,
     choice: &mut Vec<usize>,
-    told: &SnapshotsRecord,
+    recorded: &SnapshotsRecord,
     tries: &mut usize,
 ) -> Search {
     let Some((first, rest)) = open.split_first() else {
@@ -134,7 +133,7 @@ fn leave_out(
             return Search::GivenUp;
         };
         *tries = left;
-        return match fits(lines, choice, told) {
+        return match fits(lines, choice, recorded) {
             true => Search::Fits(choice.clone()),
             false => Search::Fails,
         };
@@ -142,7 +141,7 @@ fn leave_out(
     let possible = lines[*first].possible.len();
     for here in 0..=number.min(possible) {
         choice[*first] = possible - here;
-        match leave_out(lines, rest, number - here, choice, told, tries) {
+        match leave_out(lines, rest, number - here, choice, recorded, tries) {
             Search::Fails => {}
             ended => return ended,
         }
@@ -151,18 +150,18 @@ fn leave_out(
     Search::Fails
 }
 
-fn fits(lines: &[Line<'_>], choice: &[usize], told: &SnapshotsRecord) -> bool {
+fn fits(lines: &[Line<'_>], choice: &[usize], recorded: &SnapshotsRecord) -> bool {
     let mut record = SnapshotsRecord::builder();
     for (line, chosen) in lines.iter().zip(choice) {
         if let Some((version, digest)) = line.after(*chosen) {
             record.add(line.arn, version, digest);
         }
     }
-    *told == record.build()
+    *recorded == record.build()
 }
 
 impl Line<'_> {
-    /// The connection after so many of the possible changes.
+    /// Returns the connection after this many of the possible changes.
     pub fn after(&self, possible: usize) -> Option<(u32, Digest)> {
         match possible.checked_sub(1).and_then(|i| self.possible.get(i)) {
             Some(last) => last.leaves,
@@ -219,32 +218,35 @@ mod tests {
         let lines = lines(&arns);
         for choice in 0..27 {
             let choice = vec![choice % 3, choice / 3 % 3, choice / 9];
-            let told = record(&lines, &choice);
+            let recorded = record(&lines, &choice);
             assert_eq!(
-                search(&lines, &told, Effort::UpTo(1 << 16)),
+                search(&lines, &recorded, Effort::UpTo(1 << 16)),
                 Search::Fits(choice.clone())
             );
             let even = choice.iter().all(|chosen| *chosen == choice[0]);
-            let likely = search(&lines, &told, Effort::Likely);
+            let likely = search(&lines, &recorded, Effort::Likely);
             assert_eq!(likely == Search::Fits(choice), even);
         }
-        let mut told = record(&lines, &[0, 0, 0]);
-        told.count += 1;
-        assert_eq!(search(&lines, &told, Effort::UpTo(1 << 16)), Search::Fails);
+        let mut recorded = record(&lines, &[0, 0, 0]);
+        recorded.count += 1;
+        assert_eq!(
+            search(&lines, &recorded, Effort::UpTo(1 << 16)),
+            Search::Fails
+        );
     }
 
     #[test]
     fn too_many_choices_are_given_up() {
         let arns: Vec<_> = (0..60).map(arn).collect();
         let lines = lines(&arns);
-        let told = SnapshotsRecord {
+        let recorded = SnapshotsRecord {
             count: 1,
             digest: Digest::of(&0),
         };
         assert_eq!(
-            search(&lines, &told, Effort::UpTo(1 << 16)),
+            search(&lines, &recorded, Effort::UpTo(1 << 16)),
             Search::GivenUp
         );
-        assert_eq!(search(&lines, &told, Effort::Likely), Search::Fails);
+        assert_eq!(search(&lines, &recorded, Effort::Likely), Search::Fails);
     }
 }

@@ -1,5 +1,5 @@
 //! A run: one account's listings, compared with the table and written. Its
-//! record says what the inventory rests on.
+//! record is the evidence of the inventory.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -16,7 +16,7 @@ use super::{
     SchemaVersion, Snapshot, Timestamp,
 };
 
-/// How a run ended.
+/// The outcome of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Outcome {
@@ -29,7 +29,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// The outcome as it is stored.
+    /// Returns the outcome as it is stored.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Complete => "COMPLETE",
@@ -56,14 +56,13 @@ impl FromStr for Outcome {
     }
 }
 
-/// What started a run.
+/// The event that started a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Trigger {
     /// A schedule: an EventBridge rule or EventBridge Scheduler.
     Schedule {
-        /// The event's id (of the execution, for a Scheduler input of one's
-        /// own).
+        /// The event's id; of the execution, for a custom Scheduler input.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         event_id: Option<Box<str>>,
         /// The rule or schedule.
@@ -80,7 +79,7 @@ pub enum Trigger {
         /// The principal that made the call.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         principal_arn: Option<Box<str>>,
-        /// Where the call came from: an address or an AWS service's name.
+        /// The source of the call: an address or an AWS service's name.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         source_ip: Option<Box<str>>,
     },
@@ -90,12 +89,12 @@ pub enum Trigger {
         /// The calls, in the order in which they were delivered.
         calls: Vec<ApiCall>,
     },
-    /// Somebody asked for it: a direct request, or the command line.
+    /// A direct request, or the command line.
     Request,
 }
 
 impl Trigger {
-    /// What it is, in a word.
+    /// Returns its kind in a word.
     pub fn word(&self) -> &str {
         match self {
             Self::Schedule { .. } => "schedule",
@@ -108,9 +107,9 @@ impl Trigger {
         }
     }
 
-    /// The id of the event, by which a second delivery is known. Events that
-    /// were gathered have none in common: what delivers them again may gather
-    /// them otherwise, and running again does no harm.
+    /// Returns the id of the event, which identifies a second delivery.
+    /// Gathered events have none in common: a second delivery may gather them
+    /// differently, and running again does no harm.
     pub fn event_id(&self) -> Option<&str> {
         match self {
             Self::Schedule { event_id, .. } => event_id.as_deref(),
@@ -123,7 +122,7 @@ impl Trigger {
         }
     }
 
-    /// The calls that it knows enough of to explain changes by.
+    /// Returns the calls that can explain changes.
     pub fn calls(&self) -> &[ApiCall] {
         match self {
             Self::ApiCalls { calls } => calls,
@@ -131,7 +130,7 @@ impl Trigger {
         }
     }
 
-    /// Who called what, if calls started it.
+    /// Describes the calls, if calls started the run.
     pub fn calls_in_words(&self) -> Option<String> {
         match self {
             Self::ApiCall {
@@ -155,7 +154,7 @@ impl Trigger {
         }
     }
 
-    /// The principal and the source address of the first call.
+    /// Returns the principal and the source address of the first call.
     pub fn caller(&self) -> (Option<&str>, Option<&str>) {
         match self {
             Self::ApiCall {
@@ -175,10 +174,10 @@ impl Trigger {
     }
 }
 
-/// One listing, as a run's record and its summary tell it.
+/// One listing, as a run's record and its summary report it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListingReport {
-    /// The region that was asked.
+    /// The region that was listed.
     pub region: Region,
     /// Whether every page was received.
     pub complete: bool,
@@ -186,16 +185,16 @@ pub struct ListingReport {
     pub pages: u32,
     /// Connections listed, each ARN once.
     pub connections: u32,
-    /// When it began.
+    /// Its start.
     pub began_at: Timestamp,
-    /// When its last answer had come.
+    /// The time of its last response.
     pub ended_at: Timestamp,
-    /// Why it is not complete.
+    /// The reason why it is not complete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<ListingError>,
 }
 
-/// Why a listing is not complete.
+/// The reason why a listing is not complete.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListingError {
     /// A stable word: the service's error code, or `TokenRepeated`, …
@@ -237,62 +236,61 @@ pub struct RunRecord {
         skip_serializing_if = "SchemaVersion::is_first"
     )]
     pub format: SchemaVersion,
-    /// The account that was asked.
+    /// The inventoried account.
     pub account: AccountId,
     /// 1 for an account's first recorded run, and one more for each next.
     pub sequence: u64,
     /// The run.
     pub run_id: RunId,
-    /// When it began.
+    /// Its start.
     pub started_at: Timestamp,
-    /// When it had written everything but this record.
+    /// The time at which it had written everything but this record.
     pub finished_at: Timestamp,
-    /// How it ended.
+    /// Its outcome.
     pub outcome: Outcome,
-    /// What is missing, in a line each. Empty only for a complete run.
+    /// The problems, one line each. Empty only for a complete run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<String>,
-    /// What started it.
+    /// The event that started it.
     pub trigger: Trigger,
-    /// What the listings were restricted to.
+    /// The filter of the listings.
     #[serde(default, skip_serializing_if = "Filter::is_empty")]
     pub filter: Filter,
-    /// The regions that were asked, and how each answered.
+    /// The listing of each region.
     pub listings: Vec<ListingReport>,
-    /// The account's connections after this run, by status; those that are
-    /// gone are not counted.
+    /// The account's present connections after this run, by status.
     pub connections: BTreeMap<String, u64>,
     /// The changes that it recorded, by kind.
     pub changes: BTreeMap<ChangeKind, u64>,
     /// Deletions that the guard held back.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub tombstones_held_back: u64,
-    /// Planned writes that were not made: too little time was left, or the
-    /// table did not take them.
+    /// Planned writes that were not made: time ran out, or the table did not
+    /// accept them.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unwritten: u64,
-    /// Connections that it saw and that are on record as gone, or not at all,
-    /// after it: not written, or a listing at the same time lacked them, and
-    /// which of the two looked first can't be told. The next run settles it.
+    /// Connections that it observed and that are recorded as deleted, or not at
+    /// all, after it: not written, or a listing at the same time lacked them
+    /// and the order of the two is unknown. The next run resolves it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unsettled: u64,
-    /// Connections that are there as far as is known, that it did not list, and
-    /// that no listing of it shows to be gone. Not known before format 5.
+    /// Connections that are recorded as present, that it did not list, and
+    /// whose absence no listing proves. Not known before format 5.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unconfirmed: u64,
-    /// Regions that it was told are not inventoried any more: connections that
-    /// only they list stay on record as they were last seen.
+    /// Retired regions: connections that only they list stay recorded as they
+    /// were last seen.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub retired_regions: Vec<Region>,
     /// The version of this software.
     pub code_version: Box<str>,
-    /// The account's snapshots after this run. None if one of them could not
-    /// be read, or if changes of this run might still arrive: it had sent them,
-    /// and nobody had said that they were refused.
+    /// The account's snapshots after this run. `None` if one of them could not
+    /// be read, or if changes of this run might still arrive: they were sent,
+    /// and their outcome is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshots: Option<SnapshotsRecord>,
-    /// The number of the run that the account's record named last when this
-    /// run read it. None if there was no record, or none that could be read.
+    /// The number of the last run in the account's record when this run read
+    /// it. `None` if there was no record, or no readable one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account_sequence: Option<u64>,
     /// The digest of the run before.
@@ -306,13 +304,13 @@ fn is_zero(count: &u64) -> bool {
 }
 
 impl RunRecord {
-    /// The digest over all of this: what the next run refers to, and the head
-    /// of the account's chain until then.
+    /// Returns the digest over all of this: the next run refers to it, and
+    /// until then it is the head of the account's chain.
     pub fn digest(&self) -> Digest {
         Digest::of(self)
     }
 
-    /// Its complete and unfiltered listings: the region, and when.
+    /// Returns the region and window of each complete and unfiltered listing.
     pub fn covered(&self) -> impl Iterator<Item = (Region, Window)> {
         let unfiltered = self.filter.is_empty();
         self.listings
@@ -327,22 +325,22 @@ impl RunRecord {
             })
     }
 
-    /// Whether all that it saw is on record: the table could be read and took
-    /// every write, and no other run saw otherwise.
+    /// Returns true if all that it observed is recorded: the table could be
+    /// read and took every write, and no other run observed otherwise.
     pub fn wrote_all(&self) -> bool {
         self.unwritten == 0 && self.unsettled == 0 && self.snapshots.is_some()
     }
 
-    /// Whether it knew which of its changes were written. Before format 3 a run
-    /// stood for the snapshots even if it did not.
+    /// Returns true if it knew which of its changes were written. Before format
+    /// 3 a run stood for the snapshots even if it did not.
     pub fn knew_its_changes(&self) -> bool {
-        let told = self.snapshots.is_some() && self.format >= SchemaVersion::V3;
-        told || self.unwritten == 0
+        let stands_for_snapshots = self.snapshots.is_some() && self.format >= SchemaVersion::V3;
+        stands_for_snapshots || self.unwritten == 0
     }
 
-    /// Whether it can show what was not there in the account: it is complete,
-    /// nothing was filtered out, and it did not look at the region of a single
-    /// API call only, as runs of formats 1 and 2 did.
+    /// Returns true if it can prove absence in the account: it is complete,
+    /// nothing was filtered, and it did not list only the region of a single
+    /// API call, as runs of formats 1 and 2 did.
     pub fn is_evidence(&self) -> bool {
         self.outcome == Outcome::Complete
             && self.filter.is_empty()
@@ -350,10 +348,10 @@ impl RunRecord {
     }
 }
 
-/// An account's snapshots, as a run's record stands for them.
+/// The number and digest of an account's snapshots, as a run records them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SnapshotsRecord {
-    /// How many, tombstones too.
+    /// Their number, tombstones included.
     pub count: u64,
     /// The digest over a line `<arn> <version> <digest of its last change>`
     /// for each, sorted by ARN, each ended by a line feed. As each change
@@ -362,7 +360,7 @@ pub struct SnapshotsRecord {
 }
 
 impl SnapshotsRecord {
-    /// The record of these snapshots.
+    /// Returns the record of these snapshots.
     pub fn of(snapshots: &HashMap<ConnectionArn, Snapshot>) -> Self {
         let mut lines: Vec<_> = snapshots.values().map(|s| (&s.arn, s)).collect();
         lines.sort_unstable_by_key(|(arn, _)| *arn);
@@ -373,14 +371,14 @@ impl SnapshotsRecord {
         record.build()
     }
 
-    /// A record that is made snapshot by snapshot, sorted by ARN.
+    /// Returns a builder that takes snapshots one by one, sorted by ARN.
     pub fn builder() -> SnapshotsBuilder {
         SnapshotsBuilder::default()
     }
 }
 
-/// Makes a [`SnapshotsRecord`] of snapshots that are given one by one, so that
-/// not all of them have to be held.
+/// Makes a [`SnapshotsRecord`] of snapshots that are added one by one, so that
+/// not all of them are in memory.
 #[derive(Debug, Default)]
 pub struct SnapshotsBuilder {
     count: u64,
@@ -394,7 +392,7 @@ impl SnapshotsBuilder {
         self.lines.add(format_args!("{arn} {version} {digest}"));
     }
 
-    /// The record of those that were added.
+    /// Returns the record of the snapshots that were added.
     pub fn build(self) -> SnapshotsRecord {
         SnapshotsRecord {
             count: self.count,
@@ -403,13 +401,13 @@ impl SnapshotsBuilder {
     }
 }
 
-/// Statuses that are counted by name. AWS has three; a service that made one
-/// up for each connection would leave a record that fits no item.
-const STATUSES: usize = 50;
+/// The most statuses that are counted by name. AWS has three; a service with a
+/// different status for each connection would leave a record that fits no item.
+const MAX_NAMED_STATUSES: usize = 50;
 /// The name under which the rest is counted.
 pub const OTHER_STATUSES: &str = "OTHER_STATUSES";
 
-/// Connections that are there, by status: the most frequent ones by name.
+/// Counts present connections by status, the most frequent ones by name.
 pub fn count_by_status<'a>(
     snapshots: impl IntoIterator<Item = &'a Snapshot>,
 ) -> BTreeMap<String, u64> {
@@ -417,7 +415,7 @@ pub fn count_by_status<'a>(
     count_by_word(there.map(|snapshot| (snapshot.attributes.status_word(), 1)))
 }
 
-/// The sum of the counts of each word: the most frequent ones by name.
+/// Sums the counts of each word, the most frequent ones by name.
 pub fn count_by_word<'a>(words: impl IntoIterator<Item = (&'a str, u64)>) -> BTreeMap<String, u64> {
     let mut counts = BTreeMap::new();
     for (word, number) in words {
@@ -428,10 +426,13 @@ pub fn count_by_word<'a>(words: impl IntoIterator<Item = (&'a str, u64)>) -> BTr
             }
         }
     }
-    if counts.len() > STATUSES {
+    if counts.len() > MAX_NAMED_STATUSES {
         let mut by_count: Vec<(String, u64)> = counts.into_iter().collect();
         by_count.sort_by(|(a, a_count), (b, b_count)| b_count.cmp(a_count).then_with(|| a.cmp(b)));
-        let rest: u64 = by_count.drain(STATUSES..).map(|(_, count)| count).sum();
+        let rest: u64 = by_count
+            .drain(MAX_NAMED_STATUSES..)
+            .map(|(_, count)| count)
+            .sum();
         counts = by_count.into_iter().collect();
         *counts.entry(OTHER_STATUSES.to_owned()).or_default() += rest;
     }

@@ -1,4 +1,4 @@
-//! The format of what is stored, and which of them this software knows.
+//! The format of stored records, and the formats that this software reads.
 
 use std::fmt;
 
@@ -6,36 +6,35 @@ use serde::{Deserialize, Serialize};
 
 /// The version of the format of one stored record: its attribute `v`.
 ///
-/// What is written is always [`SchemaVersion::CURRENT`]; earlier ones are read, and
-/// are written anew in the current one where a record is written again.
-/// Changes and runs are not, so each says which format it is of.
+/// Records are written in [`SchemaVersion::CURRENT`]. Earlier formats are read,
+/// and a record that is written again is written in the current one. Changes
+/// and runs are never written again, so each names its format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u32", into = "u32")]
 pub enum SchemaVersion {
     /// Snapshots have no seal and account records no digest, and the version
     /// itself is in no digest.
     V1,
-    /// Every record is sealed by itself. Changes don't say why they came
-    /// about, and have no notice.
+    /// Every record has a checksum or a digest. Changes have no cause and no
+    /// event summary.
     V2,
-    /// Account records don't say when the listings were over that they tell the
-    /// beginning of.
+    /// Account records have only the start of the listings that they name.
     V3,
-    /// Attributes have no `provider_endpoint` and no `unknown_members`. Notices
-    /// name the provider's side where no call was seen, and say "was deleted" of
-    /// what is no longer listed.
+    /// Attributes have no `provider_endpoint` and no `unknown_members`. Event
+    /// summaries name the provider's side where no call was seen, and say "was
+    /// deleted" of connections that are no longer listed.
     V4,
-    /// The current one.
+    /// The current format.
     V5,
 }
 
 impl SchemaVersion {
-    /// What is written.
+    /// The format of new records.
     pub const CURRENT: Self = Self::V5;
-    /// All that are read, the first one first.
+    /// All formats that are read, in order.
     pub const ALL: [Self; 5] = [Self::V1, Self::V2, Self::V3, Self::V4, Self::V5];
 
-    /// The number that is stored.
+    /// Returns the stored number.
     pub fn number(self) -> u32 {
         match self {
             Self::V1 => 1,
@@ -46,8 +45,8 @@ impl SchemaVersion {
         }
     }
 
-    /// The format of a record in which none is named: only the first did
-    /// not count its version as part of the record.
+    /// Returns the format of a record that names none: only the first format
+    /// did not count its version as part of the record.
     pub(super) fn first() -> Self {
         Self::V1
     }

@@ -1,29 +1,29 @@
-//! A snapshot: what is known of a connection now.
+//! A snapshot: the recorded state of a connection.
 
 use super::listing::Window;
 use super::{Attributes, ConnectionArn, Digest, Region, Timestamp};
 
-/// A connection that is there, as it is stored.
+/// The stored presence of a connection that is listed.
 pub const PRESENT: &str = "PRESENT";
-/// A tombstone, as it is stored.
+/// The stored presence of a tombstone.
 pub const DELETED: &str = "DELETED";
 
-/// What is known of one connection, as the last run that told something new
-/// about it left it.
+/// The state of one connection, as the last run that observed something new of
+/// it left it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
     /// Its identity.
     pub arn: ConnectionArn,
-    /// What the service told when it was last seen.
+    /// The attributes in the last listing that showed it.
     pub attributes: Attributes,
-    /// Whether it is there.
+    /// Its presence.
     pub presence: Presence,
-    /// When the listing began that saw it first.
+    /// The start of the first listing that showed it.
     pub first_seen_at: Timestamp,
-    /// The newest listing that saw it.
+    /// The window of the newest listing that showed it.
     pub last_seen: Window,
-    /// When the listing began that first saw it in its present status (or
-    /// saw it again, after it had been gone).
+    /// The start of the listing that first showed it in its present status, or
+    /// showed it again after a deletion.
     pub status_since: Timestamp,
     /// The number of changes recorded of it: the last one's version.
     pub version: u32,
@@ -33,13 +33,13 @@ pub struct Snapshot {
     pub digest: Digest,
 }
 
-/// Whether a connection is there.
+/// The presence of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Presence {
-    /// It was there when last looked at.
+    /// The last complete listing showed it.
     Present,
-    /// A tombstone: it was shown to be no longer listed. Its access may not be
-    /// revoked.
+    /// A tombstone: a complete listing no longer showed it. Its access may not
+    /// be revoked.
     Deleted {
         /// The listings that no longer had it.
         seen_gone: Window,
@@ -47,7 +47,7 @@ pub enum Presence {
 }
 
 impl Presence {
-    /// The presence as it is stored.
+    /// Returns the presence as it is stored.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Present => PRESENT,
@@ -57,13 +57,13 @@ impl Presence {
 }
 
 impl Snapshot {
-    /// Whether it is a tombstone.
+    /// Returns true if it is a tombstone.
     pub fn is_deleted(&self) -> bool {
         matches!(self.presence, Presence::Deleted { .. })
     }
 
-    /// The observation that this snapshot rests on: the newest that saw it,
-    /// or that saw it gone.
+    /// Returns the observation that this snapshot is based on: the newest that
+    /// showed it, or that showed its absence.
     pub fn rests_on(&self) -> Window {
         match self.presence {
             Presence::Present => self.last_seen,

@@ -1,4 +1,4 @@
-//! Points in time, and the clock that tells them.
+//! Points in time, and the clock.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,7 +11,7 @@ use super::text::cut;
 
 /// A point in time: whole milliseconds since the Unix epoch, UTC.
 ///
-/// Written as RFC 3339 with exactly three decimals and `Z`
+/// Rfc3339Text as RFC 3339 with exactly three decimals and `Z`
 /// (`2026-10-01T09:00:00.000Z`), so that texts sort as the times do. Years
 /// outside 0000 to 9999 can't be written that way and can't be made.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,18 +23,18 @@ const EARLIEST: i64 = -62_167_219_200_000;
 const LATEST: i64 = 253_402_300_799_999;
 
 impl Timestamp {
-    /// The time so many milliseconds after the Unix epoch, held within the
-    /// years 0000 to 9999.
+    /// Returns the time `millis` after the Unix epoch, clamped to the years
+    /// 0000 to 9999.
     pub fn from_millis(millis: i64) -> Self {
         Self(millis.clamp(EARLIEST, LATEST))
     }
 
-    /// Milliseconds since the Unix epoch.
+    /// Returns the milliseconds since the Unix epoch.
     pub fn millis(self) -> i64 {
         self.0
     }
 
-    /// The time to the second, as people read it.
+    /// Writes the time to the second, for people.
     pub fn to_the_second(self) -> String {
         let text = self.to_string();
         match text.split_once('.') {
@@ -43,7 +43,8 @@ impl Timestamp {
         }
     }
 
-    /// Milliseconds from `earlier` to `self`; zero if `earlier` is later.
+    /// Returns the milliseconds from `earlier` to `self`; zero if `earlier` is
+    /// later.
     pub fn millis_since(self, earlier: Self) -> u64 {
         u64::try_from(self.0 - earlier.0).unwrap_or(0)
     }
@@ -51,9 +52,9 @@ impl Timestamp {
 
 /// A time as it is written. A run writes several for each connection, so it
 /// is made by hand and not by `write!`, which takes ten times as long.
-pub(super) struct Written([u8; 24]);
+pub(super) struct Rfc3339Text([u8; 24]);
 
-impl Written {
+impl Rfc3339Text {
     #[expect(
         clippy::expect_used,
         reason = "a timestamp lies in the years 0 to 9999, which the library knows"
@@ -93,7 +94,7 @@ impl Written {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(Written::of(*self).as_str())
+        f.write_str(Rfc3339Text::of(*self).as_str())
     }
 }
 
@@ -104,7 +105,7 @@ impl fmt::Debug for Timestamp {
 }
 
 /// Bytes of a text that is no time, as they are shown.
-const SHOWN: usize = 120;
+const MAX_SHOWN_BYTES: usize = 120;
 
 /// A text that is no RFC 3339 time, as much of it as fits a line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -116,7 +117,7 @@ impl FromStr for Timestamp {
 
     /// Reads any RFC 3339 time; what is finer than a millisecond is cut off.
     fn from_str(text: &str) -> Result<Self, InvalidTime> {
-        let wrong = || InvalidTime(cut(text, SHOWN).into_owned());
+        let wrong = || InvalidTime(cut(text, MAX_SHOWN_BYTES).into_owned());
         let parsed = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| wrong())?;
         let utc = parsed.checked_to_utc().ok_or_else(wrong)?;
         let epoch = PrimitiveDateTime::new(utc.date(), utc.time()).as_utc();
@@ -132,7 +133,7 @@ impl FromStr for Timestamp {
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(Written::of(*self).as_str())
+        serializer.serialize_str(Rfc3339Text::of(*self).as_str())
     }
 }
 
@@ -143,10 +144,9 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
-/// What tells the time. Passed in everywhere, so that a test decides what
-/// time it is.
+/// The clock. It is passed in everywhere, so that a test sets the time.
 pub trait Clock: fmt::Debug + Send + Sync {
-    /// The time now.
+    /// Returns the current time.
     fn now(&self) -> Timestamp;
 }
 

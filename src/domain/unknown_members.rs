@@ -1,4 +1,4 @@
-//! Members of a connection that this version does not know.
+//! Members of a connection that this version does not model.
 
 use std::collections::BTreeMap;
 
@@ -9,15 +9,15 @@ use super::Digest;
 use super::digest::canonical_json;
 
 /// Members that are kept of one connection.
-const MOST: usize = 16;
+const MAX_MEMBERS: usize = 16;
 /// Bytes of a member's name.
-const LONGEST_NAME: usize = 128;
+const MAX_NAME_BYTES: usize = 128;
 /// Bytes of a value's canonical JSON.
-const LONGEST_VALUE: usize = 512;
+const MAX_VALUE_BYTES: usize = 512;
 /// Levels of arrays and objects within a value. `DynamoDB` allows 32 in an item.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
-const DEEPEST: usize = 16;
-/// The member that stands for those beyond [`MOST`].
+const MAX_DEPTH: usize = 16;
+/// The member that stands for those beyond [`MAX_MEMBERS`].
 const REST: &str = "…";
 
 /// The members of a connection that this version does not know, by the name that
@@ -34,17 +34,17 @@ const REST: &str = "…";
 pub struct UnknownMembers(BTreeMap<Box<str>, Value>);
 
 impl UnknownMembers {
-    /// The members of `map`, within the bounds. Members that are within them
-    /// already stay as they are.
+    /// Returns the members of `map`, bounded. Members that are bounded already
+    /// stay as they are.
     pub fn new(map: BTreeMap<Box<str>, Value>) -> Self {
         // An attribute's name in DynamoDB is not empty.
-        let fits = |name: &str| !name.is_empty() && name.len() <= LONGEST_NAME;
+        let fits = |name: &str| !name.is_empty() && name.len() <= MAX_NAME_BYTES;
         let all = map.len();
         let (mut kept, mut rest): (BTreeMap<_, _>, BTreeMap<_, _>) =
             map.into_iter().partition(|(name, _)| fits(name));
-        if all > MOST || !rest.is_empty() {
+        if all > MAX_MEMBERS || !rest.is_empty() {
             let mut names = kept.keys().filter(|name| &***name != REST);
-            if let Some(first_left_out) = names.nth(MOST - 1).cloned() {
+            if let Some(first_left_out) = names.nth(MAX_MEMBERS - 1).cloned() {
                 rest.extend(kept.split_off(&first_left_out));
             }
             rest.extend(kept.remove_entry(REST));
@@ -60,22 +60,22 @@ impl UnknownMembers {
         Self(members)
     }
 
-    /// Whether there is none.
+    /// Returns true if there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The value of a member.
+    /// Returns the value of a member.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.0.get(name)
     }
 
-    /// Names and values, sorted by name.
+    /// Returns names and values, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.0.iter().map(|(name, value)| (&**name, value))
     }
 
-    /// All of them as canonical JSON; nothing if there is none.
+    /// Returns all of them as canonical JSON; `None` if there are none.
     pub fn to_json(&self) -> Option<String> {
         (!self.is_empty()).then(|| canonical_json(&self.0))
     }
@@ -83,13 +83,13 @@ impl UnknownMembers {
 
 fn bounded(value: Value) -> Value {
     let text = canonical_json(&value);
-    if text.len() > LONGEST_VALUE || !is_storable(&value, DEEPEST) {
+    if text.len() > MAX_VALUE_BYTES || !is_storable(&value, MAX_DEPTH) {
         return json!({"bytes": text.len(), "sha256": Digest::of(&value)});
     }
     with_exact_numbers(value)
 }
 
-/// Whether an item of `DynamoDB` can hold it.
+/// Returns true if an item of `DynamoDB` can hold the value.
 fn is_storable(value: &Value, levels: usize) -> bool {
     match value {
         Value::Array(items) => {

@@ -1,7 +1,8 @@
-//! Whether what a run reads is what the account's last run left: its head.
+//! Compares the state that a run reads with the state that the account's last
+//! run, its head, left.
 //!
-//! A run puts its own digest over whatever it finds. Without this check, what
-//! somebody altered between two runs would be vouched for by the next one.
+//! A run puts its own digest over the state it finds. Without this check, the
+//! next run would vouch for edits made between two runs.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -16,21 +17,20 @@ use crate::domain::run::SnapshotsRecord;
 use crate::domain::{AccountRecord, Change, RunId, RunRecord, Timestamp};
 use crate::table::{PreviousState, SnapshotLine, TableError};
 
-/// Runs that are read back from the head at most, to know which changes are
+/// The most runs that are read back from the head, to know which changes are
 /// those of recorded runs.
-const RUNS_READ: usize = 256;
+const MAX_RUNS_READ: usize = 256;
 
-/// Lines that are put into digests at most: what an eighth of a processor does
-/// in seconds. Where that is not enough, `verify` tells.
+/// The most lines that are hashed: what an eighth of a processor does in
+/// seconds. Beyond that, `verify` decides.
 const MAX_LINES_HASHED: usize = 1 << 18;
 
 /// Changes read at the same time.
 const CONCURRENCY: usize = 8;
 
-/// Compares `state`, as it was read, with the run that it was left by, and says
-/// what was altered, if anything was.
+/// Compares `state` with the run that left it, and returns what was altered.
 ///
-/// What can't be read is said too: then it is not known.
+/// Reads that fail are returned too: then it is not known.
 pub async fn check(state: &PreviousState, table: &RetryingTable<'_>) -> Vec<String> {
     match compare(state, table).await {
         Ok(problems) => problems,
@@ -56,7 +56,7 @@ async fn compare(
             let problem = departs(record, &head);
             (head, problem.into_iter().collect())
         }
-        // One that can't be read is told by name.
+        // An unreadable record is reported by its key.
         None if !state.corrupt.is_empty() => return Ok(Vec::new()),
         None => {
             let Some(last) = table.read_last_run().await? else {
@@ -72,7 +72,7 @@ async fn compare(
             (last, problems)
         }
     };
-    // What is edited is told by name, and missing in what was read.
+    // Edited items are reported by their keys, and missing in what was read.
     if !state.corrupt.is_empty() {
         return Ok(problems);
     }
@@ -80,7 +80,7 @@ async fn compare(
         Some(_) => Some(head),
         // It did not know what it left. One before it did.
         None => {
-            let before = table.read_runs_back_from(head.sequence, RUNS_READ);
+            let before = table.read_runs_back_from(head.sequence, MAX_RUNS_READ);
             before
                 .await?
                 .into_iter()
@@ -88,10 +88,11 @@ async fn compare(
         }
     };
     let base = base.as_ref();
-    let Some((base, told)) = base.and_then(|base| Some((base, base.snapshots.as_ref()?))) else {
+    let Some((base, recorded)) = base.and_then(|base| Some((base, base.snapshots.as_ref()?)))
+    else {
         return Ok(problems);
     };
-    if *told != state.recorded && is_altered(base, told, table).await? {
+    if *recorded != state.recorded && is_altered(base, recorded, table).await? {
         problems.push(format!(
             "the connections on record are not those that run {} left, and no change since \
              explains it: records were altered, removed or put in",
@@ -101,7 +102,8 @@ async fn compare(
     Ok(problems)
 }
 
-/// What of an account's record is not what the run that it names last says.
+/// Returns the first part of an account's record that contradicts the run that
+/// it names last.
 fn departs(record: &AccountRecord, head: &RunRecord) -> Option<String> {
     let sequence = head.sequence;
     if record.head != head.digest() {
@@ -129,15 +131,17 @@ fn departs(record: &AccountRecord, head: &RunRecord) -> Option<String> {
     ))
 }
 
-/// Whether no choice of the changes that the head may not know of explains how
-/// the snapshots differ from those that it stands for.
+/// Returns true if no choice of the changes that the head may not know of
+/// explains how the snapshots differ from those in its record.
 async fn is_altered(
     head: &RunRecord,
-    told: &SnapshotsRecord,
+    recorded: &SnapshotsRecord,
     table: &RetryingTable<'_>,
 ) -> Result<bool, TableError> {
-    let recorded = table.read_runs_back_from(head.sequence, RUNS_READ).await?;
-    let known: HashSet<&RunId> = recorded
+    let runs = table
+        .read_runs_back_from(head.sequence, MAX_RUNS_READ)
+        .await?;
+    let known: HashSet<&RunId> = runs
         .iter()
         .filter(|run| run.knew_its_changes())
         .map(|run| &run.run_id)
@@ -148,11 +152,11 @@ async fn is_altered(
         .buffered(CONCURRENCY)
         .try_collect()
         .await?;
-    Ok(search(&lines, told, Effort::UpTo(MAX_LINES_HASHED)) == Search::Fails)
+    Ok(search(&lines, recorded, Effort::UpTo(MAX_LINES_HASHED)) == Search::Fails)
 }
 
-/// A connection as it was before its last changes, if the head may not know of
-/// them, and those changes.
+/// Returns a connection as it was before its last changes, if the head may not
+/// know of them, and those changes.
 async fn of_snapshot<'a>(
     snapshot: &'a SnapshotLine,
     head: &RunRecord,

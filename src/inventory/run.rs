@@ -24,31 +24,31 @@ use crate::table::{PreviousState, Table};
 /// Runs inventories.
 #[derive(Debug)]
 pub struct Inventory<S, C> {
-    /// Where connections are listed from.
+    /// The source of listings.
     pub source: S,
-    /// Where they are recorded.
+    /// The table.
     pub table: Table,
-    /// What time it is.
+    /// The clock.
     pub clock: C,
-    /// The rules of a run.
+    /// The options of a run.
     pub options: RunOptions,
 }
 
-/// The rules of a run.
+/// The options of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct RunOptions {
     /// The guard against mass deletion.
     pub guard: TombstoneGuard,
     /// Table requests under way at the same time.
     pub concurrency: usize,
-    /// How long faults are waited out.
+    /// Which errors are retried, and when.
     pub retry_policy: RetryPolicy,
-    /// Where a listing is given up.
+    /// The limits of a listing.
     pub limits: Limits,
 }
 
 impl<S: ConnectionSource, C: Clock + Clone + 'static> Inventory<S, C> {
-    /// Makes one run. What fails is part of the summary.
+    /// Makes one run. Failures are part of the summary.
     pub async fn run(&self, spec: &RunSpec, deadline: Deadline, meter: Arc<Meter>) -> Summary {
         let started_at = self.clock.now();
         let table = self.table.metered(Arc::clone(&meter));
@@ -192,8 +192,8 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Inventory<S, C> {
         )
     }
 
-    /// Reads what is there after writing, tombstones and what other runs wrote
-    /// meanwhile too.
+    /// Reads the state after writing, with tombstones and the writes of other
+    /// runs.
     async fn read_again(
         &self,
         table: &RetryingTable<'_>,
@@ -226,8 +226,8 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Inventory<S, C> {
     }
 }
 
-/// The run that dealt with this very event before, if one did. An event that
-/// is delivered again has nothing to add.
+/// Returns the run that handled this event before, if one did. A second
+/// delivery has nothing to add.
 async fn already_recorded(
     spec: &RunSpec,
     state: &PreviousState,
@@ -235,8 +235,8 @@ async fn already_recorded(
 ) -> Option<RunRecord> {
     let event_id = spec.trigger.event_id()?;
     let sequence = state.record.as_ref()?.recent_events.get(event_id)?;
-    // If it can't be read, running again does no harm; nor does it if another
-    // event was dealt with then, which somebody wants to be taken for this one.
+    // Running again does no harm if the run can't be read, or if an edited record
+    // names a run that handled another event.
     let done = table.read_run(*sequence).await.ok().flatten();
     done.filter(|run| run.trigger.event_id() == Some(event_id))
 }

@@ -1,4 +1,5 @@
-//! What a run found and wrote, as its record and its summary say it.
+//! A run's result, before it is recorded: the draft of its record and its
+//! summary.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -13,14 +14,14 @@ use crate::domain::{
 };
 use crate::table::TableError;
 
-/// Problems told one by one; more are counted.
-const PROBLEMS_TOLD: usize = 20;
+/// The most problems that are recorded one by one; the rest is counted.
+const MAX_PROBLEMS: usize = 20;
 
-/// Bytes of a problem that are told. With these, a run's record fits an item
-/// whatever went wrong.
-const PROBLEM: usize = 1000;
+/// The longest problem that is recorded, in bytes. With these limits a run's
+/// record fits an item.
+const MAX_PROBLEM_BYTES: usize = 1000;
 
-/// What a run found and wrote, before it is recorded.
+/// A run's result, before it is recorded.
 pub(crate) struct RunDraft {
     outcome: Outcome,
     listings: Vec<ListingReport>,
@@ -28,18 +29,19 @@ pub(crate) struct RunDraft {
     changes: BTreeMap<ChangeKind, u64>,
     held_back: u64,
     unwritten: u64,
-    /// Connections that were seen, and are not on record as being there.
+    /// Connections that were observed, and are not recorded as present.
     unsettled: u64,
-    /// Connections that it could not confirm.
+    /// Connections recorded as present that it could not confirm.
     unconfirmed: u64,
-    /// What is there after the run; none if it can't be read.
+    /// The state after the run; `None` if it can't be read.
     after: Option<SnapshotsAfter>,
 }
 
 impl RunDraft {
-    /// The table could not be read: nothing could be compared.
+    /// Returns the draft of a run that could not read the table, and compared
+    /// nothing.
     pub(crate) fn unread(account_listing: &AccountListing, error: &TableError) -> Self {
-        let (listings, mut problems) = told(account_listing);
+        let (listings, mut problems) = listing_reports(account_listing);
         problems.push(chain(error));
         Self {
             outcome: Outcome::Failed,
@@ -63,7 +65,7 @@ impl RunDraft {
         report: WriteReport,
         after: Option<SnapshotsAfter>,
     ) -> Self {
-        let (listings, mut problems) = told(account_listing);
+        let (listings, mut problems) = listing_reports(account_listing);
         problems.extend(unconfirmed.problems);
         if held_back > 0 {
             problems.push(format!(
@@ -103,8 +105,8 @@ impl RunDraft {
             + report.stale
             + report.problems.len() as u64
             + clock_skew.map_or(0, |clock_skew| clock_skew.connections);
-        // An item that can't be read is met again where its connection was to
-        // be written, and told once.
+        // An unreadable item is met again when its connection is written. It is
+        // reported once.
         let met: HashSet<&String> = report.problems.iter().collect();
         let others: Vec<String> = altered.into_iter().filter(|p| !met.contains(p)).collect();
         problems.extend(report.problems);
@@ -135,7 +137,8 @@ impl RunDraft {
         }
     }
 
-    /// The run's record, as far as it does not depend on the run before it.
+    /// Returns the run's record, as far as it does not depend on the run before
+    /// it.
     pub(crate) fn into_run(
         self,
         spec: &RunSpec,
@@ -171,8 +174,8 @@ impl RunDraft {
     }
 }
 
-/// The listings, and what is missing of them.
-fn told(account_listing: &AccountListing) -> (Vec<ListingReport>, Vec<String>) {
+/// Returns the reports of the listings, and their problems.
+fn listing_reports(account_listing: &AccountListing) -> (Vec<ListingReport>, Vec<String>) {
     let listings: Vec<_> = account_listing
         .listings()
         .iter()
@@ -186,35 +189,35 @@ fn told(account_listing: &AccountListing) -> (Vec<ListingReport>, Vec<String>) {
     (listings, problems)
 }
 
-/// The problems as they are recorded: not too many, and such as can be passed
-/// on (the pipe tells the first one).
+/// Returns the problems as they are recorded: not too many, and safe for the
+/// event pipe, which publishes the first one.
 fn recorded(mut problems: Vec<String>) -> Vec<String> {
-    if problems.len() > PROBLEMS_TOLD {
-        let more = problems.len() - PROBLEMS_TOLD;
-        problems.truncate(PROBLEMS_TOLD);
+    if problems.len() > MAX_PROBLEMS {
+        let more = problems.len() - MAX_PROBLEMS;
+        problems.truncate(MAX_PROBLEMS);
         problems.push(format!("and {more} more"));
     }
-    let told = |problem: &String| cut(&json_safe(problem), PROBLEM).into_owned();
-    problems.iter().map(told).collect()
+    let shortened = |problem: &String| cut(&json_safe(problem), MAX_PROBLEM_BYTES).into_owned();
+    problems.iter().map(shortened).collect()
 }
 
-/// When the observation ended that a snapshot is based on.
+/// Returns the end of the observation that a snapshot is based on.
 pub(crate) fn until(snapshot: &&Snapshot) -> Timestamp {
     snapshot.rests_on().ended_at
 }
 
-/// What a run left.
+/// The state after a run.
 pub(crate) struct SnapshotsAfter {
-    /// The connections that are there, and tombstones that it met or wrote.
+    /// The present connections, and the tombstones that it met or wrote.
     pub(crate) snapshots: HashMap<ConnectionArn, Snapshot>,
-    /// What stands for all snapshots. None if changes may still arrive, or if a
-    /// snapshot can't be read.
+    /// The number and digest of all snapshots. `None` if changes may still
+    /// arrive, or if a snapshot can't be read.
     pub(crate) recorded: Option<SnapshotsRecord>,
 }
 
 impl SnapshotsAfter {
-    /// What was `known` and readable, where there were no tombstones, with what
-    /// was applied. `recorded` stands for it if nothing was.
+    /// Returns the state before, without tombstones, with the applied writes.
+    /// `recorded` is its digest if nothing was written.
     pub(crate) fn of(
         known: HashMap<ConnectionArn, Snapshot>,
         recorded: Option<SnapshotsRecord>,
@@ -238,11 +241,11 @@ impl SnapshotsAfter {
     }
 }
 
-/// Connections that no listing has, and that none shows to be gone.
+/// Connections that no listing has, and whose absence none proves.
 pub(crate) struct Unconfirmed {
     connections: u64,
-    /// Which are not asked for any more, and were not retired, in a line for
-    /// each group of regions that list them.
+    /// A problem for each group of regions that used to list them, are not
+    /// listed any more, and were not retired.
     problems: Vec<String>,
 }
 
@@ -275,19 +278,19 @@ impl Unconfirmed {
     }
 
     fn problem(regions: &[&Region], mut snapshots: Vec<&Snapshot>) -> String {
-        /// Connections that are named; the rest is counted.
-        const NAMED: usize = 3;
+        /// The connections that are named; the rest is counted.
+        const MAX_NAMED: usize = 3;
         snapshots.sort_by_key(|snapshot| snapshot.last_seen.began_at);
         let regions: Vec<&str> = regions.iter().map(|region| region.as_str()).collect();
         let regions = regions.join(", ");
-        let named = snapshots.iter().take(NAMED);
+        let named = snapshots.iter().take(MAX_NAMED);
         let mut named: Vec<String> = named
             .map(|snapshot| {
                 let seen = snapshot.last_seen.began_at;
                 format!("{}, last seen {seen}", snapshot.arn)
             })
             .collect();
-        if let Some(more @ 1..) = snapshots.len().checked_sub(NAMED) {
+        if let Some(more @ 1..) = snapshots.len().checked_sub(MAX_NAMED) {
             named.push(format!("and {more} more"));
         }
         let connections = match snapshots.len() {
@@ -302,11 +305,10 @@ impl Unconfirmed {
     }
 }
 
-/// Connections of which the record says that they were observed when it is not
-/// yet that late: the clock of this run or that of an earlier one is wrong.
-/// What this run saw of them is older than that, and changes nothing. Runs at
-/// the same time are not meant: by the time that one has read what the other
-/// wrote, the other's observation is in the past.
+/// Connections recorded as observed in the future: the clock of this run or of
+/// an earlier one is wrong. This run's observations of them are older and
+/// change nothing. Concurrent runs don't cause this: once one has read what the
+/// other wrote, the other's observation is in the past.
 pub(crate) struct ClockSkew {
     connections: u64,
     until: Timestamp,

@@ -2,7 +2,7 @@
 
 use crate::domain::{AccountId, Filter, Region, RunId, Trigger};
 
-/// What one run is to do.
+/// The specification of one run.
 #[derive(Debug, Clone)]
 pub struct RunSpec {
     /// The run's id.
@@ -11,11 +11,11 @@ pub struct RunSpec {
     pub account: AccountId,
     /// The regions to list.
     pub regions: Vec<Region>,
-    /// What to restrict the listings to.
+    /// The filter of the listings.
     pub filter: Filter,
-    /// Whether the guard is set aside.
+    /// Whether deletions beyond the guard are accepted.
     pub accept_deletions: bool,
-    /// What started it.
+    /// The event that started it.
     pub trigger: Trigger,
     /// Regions that are not inventoried any more: that only they list a
     /// connection is no reason for a run not to be complete.

@@ -1,4 +1,4 @@
-//! The summary of a run: what it did, as JSON.
+//! The summary of a run, as JSON.
 
 use std::collections::BTreeMap;
 
@@ -10,25 +10,24 @@ use crate::domain::{
     AccountId, AccountRecord, ChangeKind, Digest, Outcome, Region, RunId, RunRecord, Timestamp,
 };
 
-/// What one run did.
+/// The summary of one run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Summary {
     /// The run.
     pub run_id: RunId,
-    /// How it ended.
+    /// Its outcome.
     pub outcome: Outcome,
-    /// The account that was asked.
+    /// The inventoried account.
     pub account: AccountId,
-    /// The run's number in the account's chain; none if it could not be
+    /// The run's number in the account's chain; `None` if it could not be
     /// recorded.
     pub sequence: Option<u64>,
-    /// Each region's answer.
+    /// The listing of each region.
     pub listings: Vec<ListingReport>,
-    /// Whether it is known what the account's connections are after the run.
+    /// Whether the account's connections after the run are known.
     #[serde(skip)]
     pub snapshots_known: bool,
-    /// The account's connections after the run, by status; those that are
-    /// gone are not counted.
+    /// The account's present connections after the run, by status.
     pub connections: BTreeMap<String, u64>,
     /// The changes that the run recorded, by kind.
     pub changes: BTreeMap<ChangeKind, u64>,
@@ -39,37 +38,37 @@ pub struct Summary {
     /// Connections on record as present that the run did not list, and that
     /// none of its listings shows to be deleted.
     pub unconfirmed: u64,
-    /// What is missing, in a line each.
+    /// The problems, one line each.
     pub problems: Vec<String>,
-    /// Whether this very event had been dealt with before: then nothing was
-    /// written, and this is what the run said that did.
+    /// Whether an earlier run handled this event. Then nothing was written, and
+    /// this is that run's summary.
     pub already_recorded: bool,
-    /// When the account's last complete run began, as far as this run knows.
+    /// The start of the account's last complete run, as far as this run knows.
     pub last_complete_at: Option<Timestamp>,
-    /// When it began.
+    /// Its start.
     #[serde(skip)]
     pub started_at: Timestamp,
-    /// Whether its listings were restricted.
+    /// Whether its listings were filtered.
     #[serde(skip)]
     pub is_filtered: bool,
-    /// What the account's record said before it of the last complete run, and of
-    /// the last whole listing of each region.
+    /// The last complete run in the account's record before it, and the last
+    /// whole listing of each region.
     #[serde(skip)]
     pub known: Option<(Timestamp, BTreeMap<Region, Timestamp>)>,
     /// Requests sent.
     pub requests: Requests,
     /// Capacity units used.
     pub capacity: Capacity,
-    /// How long it took, in milliseconds.
+    /// Its duration in milliseconds.
     pub duration_ms: u64,
-    /// The digest of the run's record: the head of the account's chain. None
+    /// The digest of the run's record: the head of the account's chain. `None`
     /// if it could not be recorded.
     pub digest: Option<Digest>,
 }
 
 impl Summary {
-    /// What `run` did, with what it cost. `known` is the account's record as
-    /// the run read it.
+    /// Returns the summary of `run` and its cost. `known` is the account's
+    /// record as the run read it.
     pub fn new(
         run: &RunRecord,
         known: Option<&AccountRecord>,
@@ -133,7 +132,7 @@ impl Summary {
         })
     }
 
-    /// Why the run is not complete, in one line.
+    /// Returns why the run is not complete, in one line.
     pub fn reason(&self) -> String {
         match self.problems.as_slice() {
             [] => self.outcome.to_string(),

@@ -1,4 +1,4 @@
-//! What became of a plan, write by write.
+//! Outcomes of writes: of one connection's write, and of a whole plan.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -7,45 +7,43 @@ use crate::domain::diff::{Decision, Transition};
 use crate::domain::{ChangeKind, ConnectionArn, Snapshot};
 use crate::table::TableError;
 
-/// What became of a plan.
+/// The outcome of applying a write plan.
 #[derive(Debug, Default)]
 pub struct WriteReport {
-    /// How many changes of each kind this run recorded.
+    /// The number of recorded changes of each kind.
     pub changes: BTreeMap<ChangeKind, u64>,
-    /// The snapshots that they left.
+    /// The snapshots that result from them.
     pub recorded: Vec<Snapshot>,
     /// Snapshots that another run had written meanwhile, as read again.
     pub refreshed: Vec<Snapshot>,
-    /// Writes that were not made: the table did not take them in time.
+    /// Writes that were not made: the table did not accept them in time.
     pub unwritten: u64,
-    /// Changes of which it is not known whether they were written: they were
-    /// sent, and nobody said that they were refused. They may still arrive.
+    /// Changes with an indeterminate outcome: they were sent and not refused,
+    /// and may still arrive.
     pub indeterminate: Vec<Transition>,
-    /// Changes that were not recorded because they were observed too long
-    /// ago.
+    /// Changes that were not recorded because their observation is too old.
     pub stale: u64,
-    /// What kept the table from taking them, if it said anything.
+    /// The error that kept the table from accepting them, if there was one.
     pub blocked_by: Option<CallError>,
     /// Writes that can't be made, each with its reason.
     pub problems: Vec<String>,
-    /// SkipReason writing was given up altogether.
+    /// The error that stopped all writing.
     pub stopped: Option<TableError>,
 }
 
-/// What became of one connection's write.
+/// The outcome of one connection's write.
 pub(crate) enum WriteOutcome {
     Recorded(Box<Transition>),
-    /// It is recorded, and another run's change follows on it.
+    /// It was recorded, and another run's change follows on it.
     RecordedBefore(Box<Transition>, Option<Box<Snapshot>>),
     Touched,
     /// Another run has written it.
     Superseded(Option<Box<Snapshot>>),
-    /// It was not made: too little time was left, or a fault did not pass.
+    /// It was not made: time ran out, or an error persisted.
     Unwritten(Option<CallError>),
-    /// The same of a change that was sent, and of which nobody said that it
-    /// was refused.
+    /// The same, of a change that was sent and not refused.
     Indeterminate(Box<Transition>, Option<CallError>),
-    /// It was observed too long ago to be recorded.
+    /// Its observation is too old to be recorded.
     Stale,
     Problem(String),
 }
@@ -73,7 +71,8 @@ impl WriteOutcome {
 }
 
 impl WriteReport {
-    /// Of a plan with so many changes, before anything is written.
+    /// Returns the report of a plan with this many changes, before anything is
+    /// written.
     pub(crate) fn of(changes: usize) -> Self {
         Self {
             // What grows as they come is twice as large in the end.
@@ -104,14 +103,14 @@ impl WriteReport {
         }
     }
 
-    /// Of a recorded change, all that is told of a run is its kind.
+    /// Counts a recorded change and keeps its snapshot.
     fn count(&mut self, recorded: Transition) {
         *self.changes.entry(recorded.change.kind).or_default() += 1;
         self.recorded.push(recorded.snapshot);
     }
 
-    /// Keeps what kept writes from being made. Any fault says more than that
-    /// time was over.
+    /// Keeps the first error that blocked writes. Any error says more than a
+    /// timeout.
     fn note(&mut self, call_error: Option<CallError>) {
         let silent = |kept: &CallError| kept.kind == CallErrorKind::TimedOut;
         if self.blocked_by.as_ref().is_none_or(silent) {
@@ -119,7 +118,7 @@ impl WriteReport {
         }
     }
 
-    /// Settles open changes by what the table holds by now.
+    /// Resolves indeterminate changes by the present state of the table.
     pub fn resolve_indeterminate(&mut self, snapshots: &HashMap<ConnectionArn, Snapshot>) {
         let is_there = |transition: &mut Transition| {
             let there = snapshots.get(&transition.change.arn);
@@ -132,7 +131,8 @@ impl WriteReport {
     }
 }
 
-/// Whether a write that met a conflict needs no second comparison.
+/// Returns the outcome of a write that met a conflict, if it needs no second
+/// comparison.
 pub(crate) fn outcome_of_conflict(
     arn: &ConnectionArn,
     decision: &Decision,

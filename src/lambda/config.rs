@@ -13,7 +13,7 @@ use crate::lambda::logging::parse_level;
 use crate::listing::MemberRole;
 use crate::table::TableName;
 
-/// How the function is set up.
+/// The settings of the function.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// `TABLE_NAME`: the table that is written.
@@ -39,26 +39,27 @@ pub struct Settings {
     /// `AWS_LAMBDA_FUNCTION_MEMORY_SIZE`, which Lambda sets: the function's
     /// memory in MB.
     pub memory: Option<u64>,
-    /// `METRICS_NAMESPACE`: where in CloudWatch the metrics go that each run
-    /// writes to the log. None means that it writes none.
+    /// `METRICS_NAMESPACE`: the CloudWatch namespace of the metrics that each
+    /// run writes to the log. `None` means that it writes none.
     pub metrics: Option<Metrics>,
 }
 
-/// Which accounts may be listed.
+/// The accounts that may be listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AccountsSetting {
     /// The function's own.
     Own,
     /// These; a schedule means all of them. Sorted, at least one.
     Listed(Vec<AccountId>),
-    /// Whichever an event names.
+    /// Any account that an event names.
     Any,
 }
 
 /// Table requests at the same time, unless set.
 pub const DEFAULT_CONCURRENCY: usize = 8;
-/// Above this, requests only wait for each other.
-const MOST_CONCURRENCY: usize = 64;
+/// The most table requests at the same time: above this, requests only wait for
+/// each other.
+const MAX_TABLE_REQUESTS: usize = 64;
 
 impl Settings {
     /// Reads the settings through `lookup`, which returns a variable's value.
@@ -216,13 +217,13 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
     }
 }
 
-/// Half of an account, and more than a few.
+/// The default guard: half of an account, and more than a few.
 pub const DEFAULT_GUARD: TombstoneGuard = TombstoneGuard::Share(0.5);
 
 /// Reads a list of regions, separated by commas or spaces; sorted, each once.
 ///
 /// # Errors
-/// What is wrong and what would be right.
+/// The problem, and a valid value.
 pub fn parse_regions(list: &str) -> Result<Vec<Region>, String> {
     let regions = parse_list(list)?;
     if regions.is_empty() {
@@ -231,10 +232,10 @@ pub fn parse_regions(list: &str) -> Result<Vec<Region>, String> {
     Ok(regions)
 }
 
-/// Whether none of the regions that are listed is retired.
+/// Checks that no listed region is retired.
 ///
 /// # Errors
-/// What is wrong and what would be right.
+/// The problem, and a valid value.
 pub fn check_retired(retired: &[Region], listed: &[Region]) -> Result<(), String> {
     match retired.iter().find(|region| listed.contains(region)) {
         None => Ok(()),
@@ -272,7 +273,7 @@ fn check_namespace(text: &str) -> Result<Box<str>, String> {
     }
 }
 
-/// The name is put into an ARN: what is one already would be assumed nowhere.
+/// Checks the name of a role. It is put into an ARN, so an ARN is refused.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html#reference_iam-quotas-names>
 fn check_role_name(text: &str) -> Result<(), String> {
     let fits = text.len() <= 512
@@ -308,7 +309,7 @@ where
 /// (`50%`) or `off`.
 ///
 /// # Errors
-/// What is wrong and what would be right.
+/// The problem, and a valid value.
 pub fn parse_guard(text: &str) -> Result<TombstoneGuard, String> {
     if text.eq_ignore_ascii_case("off") {
         return Ok(TombstoneGuard::Off);
@@ -325,15 +326,15 @@ pub fn parse_guard(text: &str) -> Result<TombstoneGuard, String> {
     }
 }
 
-/// Reads how many table requests may be under way at the same time.
+/// Reads the number of table requests at the same time.
 ///
 /// # Errors
-/// What is wrong and what would be right.
+/// The problem, and a valid value.
 pub fn parse_concurrency(text: &str) -> Result<usize, String> {
     match text.parse() {
-        Ok(number @ 1..=MOST_CONCURRENCY) => Ok(number),
+        Ok(number @ 1..=MAX_TABLE_REQUESTS) => Ok(number),
         _ => Err(format!(
-            "{text:?} is not a whole number from 1 to {MOST_CONCURRENCY}"
+            "{text:?} is not a whole number from 1 to {MAX_TABLE_REQUESTS}"
         )),
     }
 }

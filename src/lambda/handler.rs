@@ -1,5 +1,5 @@
-//! The handler: one event in, one answer out. The same for the function, the
-//! command line and the tests.
+//! The handler: one event in, one response out. The function, the command line
+//! and the tests share it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,42 +18,41 @@ use crate::inventory::summary::Summary;
 use crate::inventory::{Inventory, RunSpec};
 use crate::listing::ConnectionSource;
 
-/// AllowedAccounts that are listed at the same time.
-const ACCOUNTS_AT_ONCE: usize = 4;
+/// The accounts that are inventoried at the same time.
+const MAX_CONCURRENT_ACCOUNTS: usize = 4;
 
 /// Handles events.
 #[derive(Debug)]
 pub struct Handler<S, C> {
-    /// What runs inventories.
+    /// Runs the inventories.
     pub inventory: Inventory<S, C>,
     /// The accounts that may be listed.
     pub accounts: AllowedAccounts,
     /// The regions that are listed unless an event names others.
     pub regions: Vec<Region>,
-    /// Regions that are not inventoried any more. Connections that only they
-    /// list stay on record as they were last seen, and runs are complete
-    /// without them.
+    /// Retired regions. Connections that only they list stay recorded as they
+    /// were last seen, and runs are complete without them.
     pub retired_regions: Vec<Region>,
-    /// What tells two runs of the same millisecond apart.
+    /// The randomness that distinguishes two runs of the same millisecond.
     pub random: fn() -> u128,
 }
 
-/// The accounts that may be listed, and those that are meant where an event
-/// names none.
+/// The accounts that may be listed, and the accounts of an event that names
+/// none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AllowedAccounts {
     /// These, all of them, and no others.
     Listed(Vec<AccountId>),
-    /// Whichever an event names: who asks has the list (a state machine that
-    /// reads it from the organization). A role of that account is assumed, so
-    /// no other account's connections can be taken for its own.
+    /// Any account that an event names: the sender has the list (a state
+    /// machine that reads it from the organization). A role of that account is
+    /// assumed, so no other account's connections can be taken for its own.
     Any {
         /// The function's own, if an event names none.
         own: AccountId,
     },
 }
 
-/// An event that was not dealt with: the function's error.
+/// An event that was not handled: the function's error.
 #[derive(Debug, thiserror::Error)]
 pub enum HandlerError {
     /// The event can't be used. Nothing was written.
@@ -75,14 +74,14 @@ pub enum HandlerError {
         /// The function's own.
         own: String,
     },
-    /// A run ended FAILED, or several did. What they could record is
-    /// recorded; running again is right.
+    /// One or more runs ended FAILED. They recorded what they could; running
+    /// again is right.
     #[error("{}", failures(.0))]
     RunFailed(Response),
 }
 
 impl HandlerError {
-    /// A word that an alarm can match. It does not change.
+    /// Returns a stable word that an alarm can match.
     pub fn error_type(&self) -> &'static str {
         match self {
             Self::InvalidEvent(_) => "InvalidEvent",
@@ -95,7 +94,7 @@ impl HandlerError {
 
 fn failures(answer: &Response) -> String {
     let failed = answer.runs().iter().filter(|run| has_failed(run));
-    let told: Vec<String> = failed
+    let lines: Vec<String> = failed
         .map(|run| {
             format!(
                 "run {} of account {} FAILED: {}",
@@ -105,7 +104,7 @@ fn failures(answer: &Response) -> String {
             )
         })
         .collect();
-    told.join("; ")
+    lines.join("; ")
 }
 
 impl From<HandlerError> for Diagnostic {
@@ -118,7 +117,7 @@ impl From<HandlerError> for Diagnostic {
 }
 
 impl<S: ConnectionSource, C: Clock + Clone + 'static> Handler<S, C> {
-    /// Deals with one event, within `remaining`.
+    /// Handles one event within `remaining`.
     ///
     /// # Errors
     /// [`HandlerError`] if the event can't be used, or a run FAILED.
@@ -130,7 +129,7 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Handler<S, C> {
         self.handle_metered(event, remaining, Arc::default()).await
     }
 
-    /// The same, counted with `meter`, for who watches its progress.
+    /// Handles one event and counts with `meter`, which shows its progress.
     ///
     /// # Errors
     /// As [`Self::handle`].
@@ -156,7 +155,7 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Handler<S, C> {
                 };
                 self.run(&request, account, deadline, meter)
             })
-            .buffered(ACCOUNTS_AT_ONCE)
+            .buffered(MAX_CONCURRENT_ACCOUNTS)
             .collect()
             .await;
         let answer = match runs.pop() {
@@ -172,8 +171,8 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Handler<S, C> {
         Ok(answer)
     }
 
-    /// One run for each account of a batch. Messages whose run FAILED, or that
-    /// can't be used, are told as failed: the queue has them still.
+    /// Makes one run for each account of a batch. Messages that can't be used,
+    /// or whose run FAILED, are reported as failed: they stay in the queue.
     async fn handle_batch(&self, batch: Batch, deadline: Deadline) -> Response {
         let mut failures = Vec::new();
         let mut refuse = |id: MessageId, error: &InvalidEvent| {
@@ -206,7 +205,7 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Handler<S, C> {
                 let summary = self.run(&request, account, deadline, Arc::default()).await;
                 (summary, ids)
             })
-            .buffered(ACCOUNTS_AT_ONCE)
+            .buffered(MAX_CONCURRENT_ACCOUNTS)
             .collect()
             .await;
         let mut runs = Vec::with_capacity(ended.len());
@@ -219,9 +218,9 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Handler<S, C> {
         Response::Batch { failures, runs }
     }
 
-    /// The accounts that a request means. One that is not configured is
-    /// refused: it would be listed with another account's credentials, and
-    /// the record would lie.
+    /// Returns the accounts of a request. An account that is not configured is
+    /// refused: it would be listed with another account's credentials, and the
+    /// record would be wrong.
     fn accounts_of(&self, request: &Request) -> Result<Vec<AccountId>, InvalidEvent> {
         match (&self.accounts, &request.account) {
             (AllowedAccounts::Listed(all), None) => Ok(all.clone()),
@@ -282,9 +281,8 @@ fn has_failed(run: &Summary) -> bool {
     run.outcome == Outcome::Failed
 }
 
-/// The one line that says how a run ended, logged by the function at every
-/// level. The digest in it is the head of the account's chain: kept in the log,
-/// outside the table, it shows if the table was replaced or cut.
+/// Logs how a run ended, at every level. The line has the head of the account's
+/// chain: outside the table, it shows if the table was replaced or cut.
 fn log(summary: &Summary) {
     let (requests, capacity) = (summary.requests, summary.capacity);
     macro_rules! line {

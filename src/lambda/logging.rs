@@ -14,7 +14,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// The target of the line that ends a run.
 pub const RUN_END: &str = concat!(env!("CARGO_CRATE_NAME"), "::run_end");
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// A JSON object a line, as Lambda's own JSON format has them.
@@ -23,14 +23,14 @@ pub enum Format {
     Text,
 }
 
-/// Sets up logging as the environment says: `LOG_LEVEL`, else
+/// Sets up logging from the environment: `LOG_LEVEL`, else
 /// `AWS_LAMBDA_LOG_LEVEL`, else `info`; `AWS_LAMBDA_LOG_FORMAT` `Text` for
-/// text, else JSON. Whatever the level, the end of each run is logged.
+/// text, else JSON. The end of each run is logged at every level.
 pub fn init_from(lookup: impl Fn(&str) -> Option<String>) {
     let level = lookup("LOG_LEVEL")
         .filter(|level| !level.trim().is_empty())
         .or_else(|| lookup("AWS_LAMBDA_LOG_LEVEL"));
-    // A level that can't be read is told with the other settings.
+    // An invalid level is reported with the other settings.
     let level = parse_level(level.as_deref().map(str::trim)).unwrap_or(LevelFilter::INFO);
     let format = match lookup("AWS_LAMBDA_LOG_FORMAT") {
         Some(format) if format.eq_ignore_ascii_case("text") => Format::Text,
@@ -62,10 +62,10 @@ fn set_up(lines: Targets, format: Format) {
     };
 }
 
-/// Reads a level of logging; `info` if there is none.
+/// Reads a log level; `info` if there is none.
 ///
 /// # Errors
-/// What is wrong and what would be right.
+/// The problem, and a valid value.
 pub fn parse_level(text: Option<&str>) -> Result<LevelFilter, String> {
     // Lambda's own word for the highest level.
     let word = match text {

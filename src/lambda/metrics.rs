@@ -1,10 +1,9 @@
 //! Metrics: one line of the log for each run, in CloudWatch's embedded metric
 //! format. Writing it costs no request and no permission.
 //!
-//! What is told of an account or a run is a property of the line, to be
-//! searched for, and no dimension: each set of dimensions is a metric that
-//! costs money every month, and an organization has thousands of accounts.
-//! The only dimension is the function.
+//! Account and run are properties of the line, to be searched for, and not
+//! dimensions: each set of dimensions is a metric with a monthly cost, and an
+//! organization has thousands of accounts. The only dimension is the function.
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
 
 use serde_json::{Map, Value, json};
@@ -12,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::domain::{ChangeKind, ConnectionStatus, Region, Timestamp};
 use crate::inventory::summary::Summary;
 
-/// Where a function's metrics go.
+/// The destination of a function's metrics.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Metrics {
     /// Their namespace in CloudWatch.
@@ -26,8 +25,8 @@ const MILLISECONDS: &str = "Milliseconds";
 const SECONDS: &str = "Seconds";
 
 impl Metrics {
-    /// The line of a run that ended at `now`. None for an event that had been
-    /// dealt with before: that run's line is written. `regions` are the configured
+    /// Returns the line of a run that ended at `now`; `None` for an event that
+    /// was handled before, whose line is written. `regions` are the configured
     /// ones: only an unfiltered run of all of them counts as complete.
     pub fn line(&self, run: &Summary, regions: &[Region], now: Timestamp) -> Option<String> {
         if run.already_recorded {
@@ -65,7 +64,7 @@ impl Metrics {
     }
 }
 
-/// Name, unit and value of each metric.
+/// Returns name, unit and value of each metric.
 fn values(
     run: &Summary,
     regions: &[Region],

@@ -5,21 +5,21 @@ use serde::Serialize;
 use super::sqs_batch::MessageId;
 use crate::inventory::Summary;
 
-/// The answer to one event.
+/// The response to one event.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Response {
-    /// One account was asked.
+    /// One account was inventoried.
     One(Box<Summary>),
     /// Several were.
     Several {
         /// One summary each.
         runs: Vec<Summary>,
     },
-    /// A batch of messages was dealt with.
+    /// A batch of messages was handled.
     Batch {
-        /// The messages that have to come again, by the name that Lambda has
-        /// for them: <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>.
+        /// The messages to deliver again, as Lambda expects them:
+        /// <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>.
         #[serde(rename = "batchItemFailures")]
         failures: Vec<MessageId>,
         /// One summary for each account.
@@ -28,7 +28,7 @@ pub enum Response {
 }
 
 impl Response {
-    /// The summaries, one an account.
+    /// Returns the summaries, one for each account.
     pub fn runs(&self) -> &[Summary] {
         match self {
             Self::One(summary) => std::slice::from_ref(summary),

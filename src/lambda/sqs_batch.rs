@@ -1,13 +1,12 @@
-//! A batch of a queue: events about API calls, as SQS hands them over, and
-//! the runs that they lead to.
+//! An SQS batch: events about API calls, and the runs that they start.
 //!
 //! Calls come in bursts (a stack with thirty connections), and one listing
-//! after them shows what all of them did. So a batch leads to one run for each
+//! after them shows the effect of all. So a batch starts one run for each
 //! account, which lists after the last call of the batch was received.
 //!
-//! A message leaves the queue only when the run that it led to is recorded and
-//! saw something; else it is named as failed, comes again after its time, and
-//! in the end goes where failed messages go.
+//! A message leaves the queue only when its run is recorded and observed
+//! something. Otherwise it is reported as failed, is delivered again after its
+//! timeout, and finally goes to the dead-letter queue.
 
 use std::collections::BTreeMap;
 
@@ -20,17 +19,17 @@ use crate::domain::{AccountId, ApiCall, Trigger};
 /// The messages of one batch.
 #[derive(Debug, PartialEq)]
 pub struct Batch {
-    /// What each account's messages lead to, by account: one run, or several
-    /// if their calls are more than one run's record can hold.
+    /// The requests of each account, by account: one run, or several if one
+    /// run's record can't hold all calls.
     pub requests: Vec<(Request, Vec<MessageId>)>,
     /// Messages that can't be used, each with the reason.
     pub refused: Vec<(MessageId, InvalidEvent)>,
 }
 
-/// A message's id, as the queue gave it.
+/// A message's id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MessageId {
-    /// The name that Lambda has for it in an answer.
+    /// The id, under the name that Lambda expects in a response.
     #[serde(rename = "itemIdentifier")]
     pub id: String,
 }
@@ -38,11 +37,11 @@ pub struct MessageId {
 const QUEUE: &str = "aws:sqs";
 
 impl Batch {
-    /// Reads a batch; none if the event is something else.
+    /// Reads a batch; `None` if the event is something else.
     ///
     /// # Errors
-    /// [`InvalidEvent`] if a message can't even be named: then all of them
-    /// have to come again.
+    /// [`InvalidEvent`] if a message has no id: then all of them are delivered
+    /// again.
     /// <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>
     pub fn from_event(event: &Value) -> Result<Option<Self>, InvalidEvent> {
         let Some(Value::Array(records)) = event.get("Records") else {
@@ -93,7 +92,7 @@ impl Batch {
     }
 }
 
-/// One message: an API call, and the account in which it was made.
+/// Reads one message: an API call, and the account in which it was made.
 fn call(body: &str) -> Result<(AccountId, Request), InvalidEvent> {
     let no_event = |problem: String| InvalidEvent {
         field: String::new(),
@@ -110,24 +109,23 @@ fn call(body: &str) -> Result<(AccountId, Request), InvalidEvent> {
     }
 }
 
-/// Bytes of the calls that one run records: its record has to fit an item.
-/// A hundred calls, which is a batch as the template makes it, have about half
-/// of it.
-const CALLS: usize = 100 * 1024;
-/// Regions that the calls of one run add to those that are configured.
-const REGIONS: usize = 64;
+/// The most bytes of calls in one run, whose record has to fit an item. A
+/// hundred calls, the template's batch size, take about half of it.
+const MAX_CALL_BYTES: usize = 100 * 1024;
+/// The most regions that the calls of one run add to the configured ones.
+const MAX_EXTRA_REGIONS: usize = 64;
 
-/// Whether the calls of one run have room for those of another request.
+/// Returns true if a run has room for the calls of another request.
 fn fits(gathered: &Request, request: &Request) -> bool {
     let bytes = |request: &Request| -> usize {
         let calls = request.trigger.calls().iter();
         calls.map(ApiCall::bytes).sum()
     };
-    bytes(gathered) + bytes(request) <= CALLS
-        && gathered.extra_regions.len() + request.extra_regions.len() <= REGIONS
+    bytes(gathered) + bytes(request) <= MAX_CALL_BYTES
+        && gathered.extra_regions.len() + request.extra_regions.len() <= MAX_EXTRA_REGIONS
 }
 
-/// Adds a request of the same account to what is gathered.
+/// Adds a request of the same account.
 fn gather(gathered: &mut Request, request: Request) {
     gathered.extra_regions.extend(request.extra_regions);
     gathered.extra_regions.sort();

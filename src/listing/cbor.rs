@@ -1,8 +1,9 @@
-//! A page of `ListConnections` as the service sends it: CBOR, by Smithy's RPC v2.
+//! A page of `ListConnections` as the service sends it: CBOR, in Smithy's RPC
+//! v2 protocol.
 //!
-//! The SDK drops members that its model does not have, and a model is as old as
-//! its release. So the page is read here, and members that nobody models are
-//! kept as they came.
+//! The SDK drops members that its model lacks, and a model is as old as its
+//! release. So the page is read here, and unmodelled members are kept as
+//! received.
 //! <https://smithy.io/2.0/additional-specs/protocols/smithy-rpc-v2.html>
 
 use std::collections::BTreeMap;
@@ -17,23 +18,23 @@ use sha2::{Digest as _, Sha256};
 
 use crate::domain::attributes::AttributeName;
 
-/// Connections on one page, at most: a hundred times as many as are asked for.
-/// The shortest takes one byte on the wire, and more than two hundred in memory.
+/// The most connections of a page: a hundred times as many as requested. The
+/// shortest takes one byte on the wire, and more than two hundred in memory.
 const MAX_CONNECTIONS: usize = 10_000;
 
-/// How deep the value of an unknown member may be nested. What is deeper is kept
-/// as its digest.
+/// The deepest nesting of an unknown member's value. A deeper value is kept as
+/// its digest.
 const MAX_DEPTH: u32 = 16;
 
 /// A page.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Page {
-    /// None if the answer has no list of connections.
+    /// `None` if the response has no list of connections.
     pub(super) connections: Option<Vec<Connection>>,
     pub(super) next_token: Option<String>,
 }
 
-/// A connection as it came. Each member may be missing.
+/// A connection as received. Each member may be missing.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Connection {
     pub(super) connection_arn: Option<String>,
@@ -44,19 +45,19 @@ pub(super) struct Connection {
     pub(super) unknown: BTreeMap<Box<str>, Value>,
 }
 
-/// Why a page can't be read.
+/// The reason why a page can't be read.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Unreadable {
-    /// It is no CBOR, or a member is of another type.
+pub(super) enum PageError {
+    /// It is not CBOR, or a member is of another type.
     #[error("{0}")]
     Cbor(#[from] minicbor::decode::Error),
-    /// A map has a member twice: which is meant can't be told.
+    /// A map has a member twice: which one counts is unknown.
     #[error("member {0:?} is there twice")]
     Twice(String),
     /// There are more connections than a page has.
     #[error("more than {MAX_CONNECTIONS} connections on a page")]
     TooMany,
-    /// Something follows.
+    /// Bytes follow the page.
     #[error("{0} bytes follow the answer")]
     More(usize),
 }
@@ -64,9 +65,9 @@ pub(super) enum Unreadable {
 /// Reads a page.
 ///
 /// # Errors
-/// [`Unreadable`] if it is not what the service sends. Nothing of it is then
-/// known: an unreadable page must not be taken for an empty one.
-pub(super) fn page(body: &[u8]) -> Result<Page, Unreadable> {
+/// [`PageError`] if it is not what the service sends. Nothing of it is used
+/// then: an unreadable page must not be taken for an empty one.
+pub(super) fn page(body: &[u8]) -> Result<Page, PageError> {
     let mut decoder = Decoder::new(body);
     let mut page = Page::default();
     let mut names = Names::default();
@@ -81,15 +82,15 @@ pub(super) fn page(body: &[u8]) -> Result<Page, Unreadable> {
     })?;
     match body.len() - decoder.position() {
         0 => Ok(page),
-        more => Err(Unreadable::More(more)),
+        more => Err(PageError::More(more)),
     }
 }
 
-fn connections(decoder: &mut Decoder<'_>) -> Result<Vec<Connection>, Unreadable> {
+fn connections(decoder: &mut Decoder<'_>) -> Result<Vec<Connection>, PageError> {
     let mut connections = Vec::new();
     elements(decoder, |decoder| {
         if connections.len() == MAX_CONNECTIONS {
-            return Err(Unreadable::TooMany);
+            return Err(PageError::TooMany);
         }
         // A sparse list is none of the service's; the SDK takes it for no entry.
         connections.push(connection(decoder)?);
@@ -98,7 +99,7 @@ fn connections(decoder: &mut Decoder<'_>) -> Result<Vec<Connection>, Unreadable>
     Ok(connections)
 }
 
-fn connection(decoder: &mut Decoder<'_>) -> Result<Connection, Unreadable> {
+fn connection(decoder: &mut Decoder<'_>) -> Result<Connection, PageError> {
     let mut connection = Connection::default();
     let mut names = Names::default();
     members(decoder, |decoder, name| {
@@ -115,27 +116,27 @@ fn connection(decoder: &mut Decoder<'_>) -> Result<Connection, Unreadable> {
     Ok(connection)
 }
 
-/// The names of a map's members, each of which may be there once.
+/// The names of a map's members, each allowed once.
 #[derive(Default)]
 struct Names(BTreeMap<Box<str>, ()>);
 
 impl Names {
-    fn note(&mut self, name: &str) -> Result<(), Unreadable> {
+    fn note(&mut self, name: &str) -> Result<(), PageError> {
         match self.0.entry(name.into()) {
             Place::Vacant(place) => {
                 place.insert(());
                 Ok(())
             }
-            Place::Occupied(_) => Err(Unreadable::Twice(name.to_owned())),
+            Place::Occupied(_) => Err(PageError::Twice(name.to_owned())),
         }
     }
 }
 
-/// Gives each member of a map to `each`, which has to read its value.
+/// Passes each member of a map to `each`, which has to read its value.
 fn members<'b>(
     decoder: &mut Decoder<'b>,
-    mut each: impl FnMut(&mut Decoder<'b>, &str) -> Result<(), Unreadable>,
-) -> Result<(), Unreadable> {
+    mut each: impl FnMut(&mut Decoder<'b>, &str) -> Result<(), PageError>,
+) -> Result<(), PageError> {
     let mut left = decoder.map()?;
     while more(decoder, &mut left)? {
         let name = text(decoder)?;
@@ -147,8 +148,8 @@ fn members<'b>(
 /// Has `each` read each element of a list.
 fn elements<'b>(
     decoder: &mut Decoder<'b>,
-    mut each: impl FnMut(&mut Decoder<'b>) -> Result<(), Unreadable>,
-) -> Result<(), Unreadable> {
+    mut each: impl FnMut(&mut Decoder<'b>) -> Result<(), PageError>,
+) -> Result<(), PageError> {
     let mut left = decoder.array()?;
     while more(decoder, &mut left)? {
         each(decoder)?;
@@ -156,9 +157,9 @@ fn elements<'b>(
     Ok(())
 }
 
-/// Whether another element follows, of so many that are left, or of those up to
-/// a break.
-fn more(decoder: &mut Decoder<'_>, left: &mut Option<u64>) -> Result<bool, Unreadable> {
+/// Returns true if another element follows: `left` elements, or those up to a
+/// break.
+fn more(decoder: &mut Decoder<'_>, left: &mut Option<u64>) -> Result<bool, PageError> {
     match left {
         Some(0) => Ok(false),
         Some(left) => {
@@ -173,11 +174,11 @@ fn more(decoder: &mut Decoder<'_>, left: &mut Option<u64>) -> Result<bool, Unrea
     }
 }
 
-/// A value, or nothing where there is null.
+/// Reads a value; `None` for null.
 fn optional<'b, T>(
     decoder: &mut Decoder<'b>,
-    read: impl FnOnce(&mut Decoder<'b>) -> Result<T, Unreadable>,
-) -> Result<Option<T>, Unreadable> {
+    read: impl FnOnce(&mut Decoder<'b>) -> Result<T, PageError>,
+) -> Result<Option<T>, PageError> {
     match decoder.datatype()? {
         Type::Null => decoder.null()?,
         Type::Undefined => decoder.undefined()?,
@@ -186,7 +187,7 @@ fn optional<'b, T>(
     Ok(None)
 }
 
-fn text(decoder: &mut Decoder<'_>) -> Result<String, Unreadable> {
+fn text(decoder: &mut Decoder<'_>) -> Result<String, PageError> {
     if decoder.datatype()? == Type::String {
         return Ok(decoder.str()?.to_owned());
     }
@@ -197,7 +198,7 @@ fn text(decoder: &mut Decoder<'_>) -> Result<String, Unreadable> {
     Ok(text)
 }
 
-fn bytes(decoder: &mut Decoder<'_>) -> Result<Vec<u8>, Unreadable> {
+fn bytes(decoder: &mut Decoder<'_>) -> Result<Vec<u8>, PageError> {
     let mut bytes = Vec::new();
     for piece in decoder.bytes_iter()? {
         bytes.extend_from_slice(piece?);
@@ -208,7 +209,7 @@ fn bytes(decoder: &mut Decoder<'_>) -> Result<Vec<u8>, Unreadable> {
 /// The value of an unknown member as JSON. What JSON has no type for, or what
 /// canonical JSON can't have, is an object with one member whose name begins
 /// with `cbor:`.
-fn value(decoder: &mut Decoder<'_>, depth: u32) -> Result<Value, Unreadable> {
+fn value(decoder: &mut Decoder<'_>, depth: u32) -> Result<Value, PageError> {
     let begin = decoder.position();
     if depth == MAX_DEPTH {
         decoder.skip()?;
@@ -264,7 +265,7 @@ fn value(decoder: &mut Decoder<'_>, depth: u32) -> Result<Value, Unreadable> {
 }
 
 /// A map with text keys, each once. Of another one the digest is kept.
-fn map(decoder: &mut Decoder<'_>, depth: u32) -> Result<Value, Unreadable> {
+fn map(decoder: &mut Decoder<'_>, depth: u32) -> Result<Value, PageError> {
     let begin = decoder.position();
     let mut map = serde_json::Map::new();
     let mut is_object = true;
@@ -441,7 +442,7 @@ mod tests {
             e.array(10_001).unwrap();
         });
         let many = [many, vec![0xa0; 10_001]].concat();
-        assert!(matches!(page(&many), Err(Unreadable::TooMany)));
+        assert!(matches!(page(&many), Err(PageError::TooMany)));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The real source: AWS `CodeConnections`, through its SDK.
+//! The source of AWS: `CodeConnections`, through its SDK.
 
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
@@ -30,20 +30,20 @@ use crate::domain::{AccountId, Attributes, Region, RunId, UnknownMembers};
 /// <https://docs.aws.amazon.com/codeconnections/latest/APIReference/API_ListConnections.html>
 const MAX_RESULTS: i32 = 100;
 
-/// Lists from AWS. Clients for the account of one's own credentials are built
-/// once for each region; those for other accounts once for each run, because
-/// the session of the role that is assumed has the run's id.
+/// Lists from AWS. Clients for the configuration's own account are built once
+/// for each region. Clients for other accounts are built once for each run,
+/// because the session of the assumed role has the run's id.
 #[derive(Debug)]
 pub struct CodeConnections {
     config: SdkConfig,
-    /// The account that the configuration's own credentials belong to.
+    /// The account of the configuration's own credentials.
     own_account: Option<AccountId>,
     member_role: Option<MemberRole>,
     own: Mutex<HashMap<Region, Client>>,
     sessions: Mutex<VecDeque<Arc<Session>>>,
 }
 
-/// The role that is assumed to list an account other than one's own.
+/// The role that is assumed to list another account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemberRole {
     /// Its name, the same in every account (with its path, if it has one).
@@ -61,15 +61,15 @@ struct Session {
     clients: Mutex<HashMap<Region, Client>>,
 }
 
-/// Sessions that are kept: those of the runs that are under way at the same
-/// time, and a few. An organization has thousands of accounts, and a function
-/// that stays warm meets hundreds of them.
-const SESSIONS: usize = 8;
+/// The sessions that are kept: those of concurrent runs, and a few. An
+/// organization has thousands of accounts, and a warm function lists hundreds
+/// of them.
+const MAX_SESSIONS: usize = 8;
 
 impl CodeConnections {
-    /// A source that calls with `config`'s credentials for `own_account`, and
-    /// with those of `member_role` for others. Without a role, every account
-    /// is listed with the configuration's credentials.
+    /// Returns a source that calls with `config`'s credentials for
+    /// `own_account`, and with those of `member_role` for others. Without a
+    /// role, every account is listed with the configuration's credentials.
     pub fn new(
         config: SdkConfig,
         own_account: Option<AccountId>,
@@ -96,7 +96,8 @@ impl CodeConnections {
         }
     }
 
-    /// The session of a run in another account. The oldest one gives way.
+    /// Returns the session of a run in another account. The oldest session is
+    /// dropped.
     fn session(&self, target: Target<'_>) -> Arc<Session> {
         let mut sessions = locked(&self.sessions);
         let is_it = |session: &&Arc<Session>| {
@@ -111,14 +112,14 @@ impl CodeConnections {
             config: OnceCell::new(),
             clients: Mutex::default(),
         });
-        sessions.truncate(SESSIONS - 1);
+        sessions.truncate(MAX_SESSIONS - 1);
         sessions.push_front(Arc::clone(&session));
         session
     }
 
-    /// The configuration with the credentials of the role in an account. The
-    /// session that `CloudTrail` shows there has the run's id as its name, so
-    /// that each call there leads to the run that made it.
+    /// Returns the configuration with the credentials of the role in an
+    /// account. The role's session in `CloudTrail` has the run's id as its
+    /// name, so that each call leads to the run that made it.
     async fn assume(&self, role: &MemberRole, target: Target<'_>) -> SdkConfig {
         let partition = partition(self.config.region().map_or("", AsRef::as_ref));
         let account = target.account;
@@ -205,9 +206,9 @@ impl ConnectionSource for CodeConnections {
     }
 }
 
-/// What reads an answer into `page`, in the SDK's stead. What it can't read is
-/// left to the SDK, which tells more of what is wrong; where the SDK takes it all
-/// the same, the problem stays.
+/// Returns the reader that parses a response into `page` instead of the SDK.
+/// The SDK reads what it can't parse, and reports more of what is wrong; if the
+/// SDK accepts it, the problem stays.
 fn reader(page: &Arc<Mutex<Option<Result<cbor::Page, String>>>>) -> ReadWith {
     let page = Arc::clone(page);
     ReadWith::new(

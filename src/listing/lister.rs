@@ -1,8 +1,7 @@
-//! Pages through one region's connections, to the last token or to a reason
-//! why not.
+//! Pages through one region's connections, to the last token or to an error.
 //!
-//! The loop is our own because the SDK's paginator stops *silently* when a
-//! token repeats, which would read as a complete listing.
+//! The SDK's paginator is not used: it stops *silently* when a token repeats,
+//! which would read as a complete listing.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -19,15 +18,15 @@ use crate::domain::{
     AccountId, Attributes, Clock, ConnectionArn, Filter, Listing, ListingEnd, Region, RunId,
 };
 
-/// Where a listing is given up.
+/// The limits of a listing.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Pages of one region. The quota is 250 connections an account and can
-    /// be raised; this stops a source that never ends, not a large account.
+    /// Pages of one region. The quota is 250 connections an account and can be
+    /// raised; this stops an endless source, not a large account.
     pub pages: u32,
-    /// Connections that all regions of an account list, one that two regions
-    /// list counted twice: what fits the memory. More would end the process,
-    /// which then could not say why.
+    /// Connections of all regions of an account, those of two regions counted
+    /// twice: what fits the memory. More would end the process before it could
+    /// report why.
     pub connections: u64,
 }
 
@@ -41,18 +40,17 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The limits of a function that has so much memory, as `cargo bench --bench
-    /// limits` measures it, with a fifth to spare: 9 MiB at rest, and 2,268
-    /// bytes for each of 10,000 connections that are recorded for the first time.
-    /// Unchanged ones take less.
+    /// Returns the limits of a function with this memory, as `cargo bench
+    /// --bench limits` measures it, with a fifth to spare: 9 MiB at rest, and
+    /// 2,268 bytes for each of 10,000 connections that are recorded for the
+    /// first time. Unchanged ones take less.
     pub fn within(megabytes: u64) -> Self {
-        /// What the function needs before it has listed anything, in MB.
-        const AT_REST: u64 = 24;
-        /// Bytes for a connection in a run that records each for the first
-        /// time.
-        const EACH: u64 = 2560;
+        /// Memory before anything is listed, in MiB.
+        const BASE_MIB: u64 = 24;
+        /// Bytes of a connection that is recorded for the first time.
+        const BYTES_PER_CONNECTION: u64 = 2560;
         Self {
-            connections: (megabytes.saturating_sub(AT_REST) << 20) / EACH,
+            connections: (megabytes.saturating_sub(BASE_MIB) << 20) / BYTES_PER_CONNECTION,
             ..Self::default()
         }
     }
@@ -61,17 +59,17 @@ impl Limits {
 /// Lists an account's connections.
 #[derive(Debug)]
 pub struct Lister<'a, S, C> {
-    /// For which run, as its log lines and the sessions of assumed roles say.
+    /// The run: it is named in log lines and in the sessions of assumed roles.
     pub run_id: &'a RunId,
-    /// Where from.
+    /// The source.
     pub source: &'a S,
-    /// What time it is.
+    /// The clock.
     pub clock: &'a C,
-    /// How long faults are waited out.
+    /// Which errors are retried, and when.
     pub retry_policy: RetryPolicy,
-    /// Where it ends.
+    /// Its limits.
     pub limits: Limits,
-    /// What counts.
+    /// The run's meter.
     pub meter: &'a Meter,
 }
 
@@ -263,12 +261,12 @@ fn timed_out() -> CallError {
     CallError::new(CallErrorKind::TimedOut, "TimedOut", problem)
 }
 
-/// What a listing has gathered.
+/// The pages of a listing so far.
 #[derive(Default)]
 struct SoFar {
     pages: u32,
     connections: HashMap<ConnectionArn, Attributes>,
-    /// The first entry that can't be read. The rest is still worth having.
+    /// The first entry that can't be read. The others are kept.
     problem: Option<Problem>,
 }
 
@@ -278,15 +276,14 @@ impl SoFar {
         for (i, Entry { arn, attributes }) in page.entries.into_iter().enumerate() {
             match readable(arn.as_deref(), &attributes) {
                 Ok(arn) => {
-                    // The same ARN again on a later page is the newer answer.
+                    // The same ARN on a later page is newer.
                     self.connections.insert(arn, attributes);
                 }
-                // One of many is enough to tell, and what is told takes time
-                // to put together.
+                // The first of many is enough.
                 Err(_) if self.problem.is_some() => {}
                 Err(unreadable) => {
                     let place = format!("entry {} of page {}", i + 1, self.pages);
-                    self.problem = Some(unreadable.told_of(&place));
+                    self.problem = Some(unreadable.into_problem(&place));
                 }
             }
         }
@@ -294,24 +291,24 @@ impl SoFar {
 }
 
 /// An entry that can't be recorded.
-enum Unreadable {
+enum EntryError {
     NoArn,
     Arn(ParseError),
     AttributeTooLong(ConnectionArn, &'static str, usize),
 }
 
-/// The ARN of an entry that can be recorded.
-fn readable(arn: Option<&str>, attributes: &Attributes) -> Result<ConnectionArn, Unreadable> {
-    let arn = arn.ok_or(Unreadable::NoArn)?;
-    let arn: ConnectionArn = arn.parse().map_err(Unreadable::Arn)?;
+/// Returns the ARN of an entry that can be recorded.
+fn readable(arn: Option<&str>, attributes: &Attributes) -> Result<ConnectionArn, EntryError> {
+    let arn = arn.ok_or(EntryError::NoArn)?;
+    let arn: ConnectionArn = arn.parse().map_err(EntryError::Arn)?;
     match too_long(attributes) {
         None => Ok(arn),
-        Some((field, bytes)) => Err(Unreadable::AttributeTooLong(arn, field, bytes)),
+        Some((field, bytes)) => Err(EntryError::AttributeTooLong(arn, field, bytes)),
     }
 }
 
-impl Unreadable {
-    fn told_of(self, place: &str) -> Problem {
+impl EntryError {
+    fn into_problem(self, place: &str) -> Problem {
         match self {
             Self::NoArn => Problem::new("EntryWithoutArn", format!("{place} has no ARN")),
             Self::Arn(malformed) => Problem::new("UnreadableArn", format!("{place}: {malformed}")),
@@ -325,7 +322,7 @@ impl Unreadable {
     }
 }
 
-/// Why a listing is not complete.
+/// The reason why a listing is not complete.
 struct Problem {
     code: String,
     reason: String,

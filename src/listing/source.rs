@@ -1,5 +1,5 @@
-//! What is listed from: one method, so that everything behind it can be put
-//! in its place.
+//! The source of listings: a trait with one method, which tests and the
+//! emulator implement too.
 
 use std::future::Future;
 
@@ -8,7 +8,7 @@ use crate::domain::{AccountId, Attributes, Filter, Region, RunId};
 
 /// A service that lists connections, a page at a time.
 pub trait ConnectionSource: Send + Sync {
-    /// One page of one account's connections, as one region tells them.
+    /// Returns one page of one account's connections, as one region lists them.
     ///
     /// # Errors
     /// The [`CallError`] that the call ended in, after the SDK's own retries.
@@ -20,7 +20,7 @@ pub trait ConnectionSource: Send + Sync {
     ) -> impl Future<Output = Result<Page, CallError>> + Send;
 }
 
-/// Who is asked, and for which run: a region, with an account's credentials.
+/// The target of a listing: a region, with an account's credentials, for a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Target<'a> {
     /// The run.
@@ -31,29 +31,29 @@ pub struct Target<'a> {
     pub region: &'a Region,
 }
 
-/// Which page is asked for.
+/// The page to request.
 #[derive(Debug, Clone, Copy)]
 pub struct PageQuery<'a> {
-    /// What the listing is restricted to.
+    /// The filter of the listing.
     pub filter: &'a Filter,
-    /// The token that the page before gave; none for the first page.
+    /// The token of the page before; `None` for the first page.
     pub token: Option<&'a str>,
 }
 
-/// One page as it came, nothing checked.
+/// One page as received, not checked.
 #[derive(Debug, Clone, Default)]
 pub struct Page {
-    /// Its entries: none at all is no sign that it is the last.
+    /// Its entries. An empty page is not necessarily the last.
     pub entries: Vec<Entry>,
-    /// The token of the next page; none means that this is the last.
+    /// The token of the next page; `None` on the last page.
     pub next_token: Option<String>,
 }
 
-/// One entry of a page as it came. Every field is optional on the wire.
+/// One entry of a page as received. Every field is optional on the wire.
 #[derive(Debug, Clone, Default)]
 pub struct Entry {
     /// The ARN, unchecked.
     pub arn: Option<String>,
-    /// What else it tells.
+    /// Its attributes.
     pub attributes: Attributes,
 }

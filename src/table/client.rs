@@ -19,7 +19,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// The table `name`, with a meter of its own.
+    /// Returns the table `name` with its own meter.
     pub fn new(client: Client, name: TableName) -> Self {
         Self {
             client,
@@ -28,7 +28,7 @@ impl Table {
         }
     }
 
-    /// The same table, counting with `meter`.
+    /// Returns the same table, counting with `meter`.
     #[must_use]
     pub fn metered(&self, meter: Arc<Meter>) -> Self {
         Self {
@@ -38,7 +38,7 @@ impl Table {
         }
     }
 
-    /// The table's name.
+    /// Returns the table's name.
     pub fn name(&self) -> &TableName {
         &self.name
     }
@@ -47,20 +47,21 @@ impl Table {
         &self.meter
     }
 
-    /// The client that it is reached with.
+    /// Returns the client that reaches it.
     pub fn client(&self) -> &Client {
         &self.client
     }
 
-    /// What a failed request means. What is not found can only be the table.
+    /// Returns the meaning of a failed request. Only the table itself can be
+    /// not found.
     pub(crate) fn call_error<E>(&self, error: &SdkError<E, HttpResponse>) -> CallError
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
         let mut call_error = CallError::from(error);
         if call_error.kind == CallErrorKind::NotFound {
-            let told = &call_error.message;
-            call_error.message = format!("no table {} here ({told})", self.name).into();
+            let message = &call_error.message;
+            call_error.message = format!("no table {} here ({message})", self.name).into();
         }
         call_error
     }

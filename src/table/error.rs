@@ -1,20 +1,20 @@
-//! What can go wrong with the table.
+//! Errors of the table.
 
 use crate::aws::CallError;
 use crate::aws::retry::{AttemptError, FailedCall};
 use crate::domain::text::{cut, one_line};
 
-/// An operation on the table that failed.
+/// A failed operation on the table.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TableError {
-    /// A call failed, after all tries.
+    /// A call failed, after all attempts.
     #[error("{operation} {subject}")]
     Call {
-        /// What was done: `read account`, `record change`, …
+        /// The operation: `read account`, `record change`, …
         operation: &'static str,
-        /// What it was about: an account, an ARN, a run.
+        /// Its subject: an account, an ARN, a run.
         subject: String,
-        /// Why it failed.
+        /// The error of the call.
         #[source]
         call_error: CallError,
     },
@@ -27,28 +27,28 @@ pub enum TableError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "item pk={:?} sk={:?}: attribute {attribute}: {problem}",
-    cut(.pk, KEY_TOLD), cut(.sk, KEY_TOLD)
+    cut(.pk, MAX_KEY_BYTES), cut(.sk, MAX_KEY_BYTES)
 )]
 pub struct CorruptItem {
     /// Its partition key.
     pub pk: String,
     /// Its sort key.
     pub sk: String,
-    /// The attribute that is wrong, with what can't be seen escaped.
+    /// The attribute that is wrong, with control characters escaped.
     pub attribute: String,
-    /// What is wrong with it.
+    /// The problem.
     pub problem: String,
 }
 
-/// Bytes of a key that are told: all of those that this software writes.
-const KEY_TOLD: usize = 320;
+/// The most bytes of a key in an error: longer than any key that this software
+/// writes.
+const MAX_KEY_BYTES: usize = 320;
 
 impl CorruptItem {
-    /// What is wrong with an attribute, in one line that is not longer than
-    /// people read, whatever the attribute holds.
+    /// Returns the error of an attribute, in one line of limited length.
     pub fn new(pk: String, sk: String, attribute: &str, problem: &str) -> Self {
-        const ATTRIBUTE: usize = 100;
-        const PROBLEM: usize = 300;
+        const MAX_ATTRIBUTE_BYTES: usize = 100;
+        const MAX_PROBLEM_BYTES: usize = 300;
         let attribute = match attribute {
             "" => "\"\"".to_owned(),
             attribute => attribute.escape_debug().to_string(),
@@ -56,14 +56,14 @@ impl CorruptItem {
         Self {
             pk,
             sk,
-            attribute: cut(&attribute, ATTRIBUTE).into_owned(),
-            problem: cut(&one_line(problem), PROBLEM).into_owned(),
+            attribute: cut(&attribute, MAX_ATTRIBUTE_BYTES).into_owned(),
+            problem: cut(&one_line(problem), MAX_PROBLEM_BYTES).into_owned(),
         }
     }
 }
 
 impl TableError {
-    /// A failed call.
+    /// Returns the error of a failed call.
     pub fn call(operation: &'static str, subject: impl ToString, call_error: CallError) -> Self {
         Self::Call {
             operation,
@@ -72,7 +72,7 @@ impl TableError {
         }
     }
 
-    /// The fault, if a call failed.
+    /// Returns the error of the call, if a call failed.
     pub fn call_error(&self) -> Option<&CallError> {
         match self {
             Self::Call { call_error, .. } => Some(call_error),

@@ -1,7 +1,7 @@
 //! Items: how changes, runs and accounts are stored, and read back.
 //!
-//! They are stored field by field as their JSON says it, so that what is
-//! digested is what is stored. Snapshots have a way of their own.
+//! They are stored field by field as their JSON, so that the digest covers
+//! exactly what is stored. Snapshots have their own codec.
 
 pub mod snapshot;
 
@@ -87,11 +87,11 @@ pub fn account_item(record: &AccountRecord) -> Item {
     item
 }
 
-/// Reads an account's record. One whose digest does not fit was edited, and
-/// is not believed: the next run would otherwise build on it.
+/// Reads an account's record. A record whose digest does not match was edited
+/// and is refused: the next run would build on it.
 ///
 /// # Errors
-/// [`CorruptItem`], if the item is no such record.
+/// [`CorruptItem`] if the item is no such record.
 pub fn read_account(item: &Item) -> Result<AccountRecord, CorruptItem> {
     let record: AccountRecord = read_record(item)?;
     if record.format != SchemaVersion::V1 {
@@ -109,10 +109,10 @@ pub fn read_account(item: &Item) -> Result<AccountRecord, CorruptItem> {
     Ok(record)
 }
 
-/// Reads a change or a run, or an account's record whatever its digest.
+/// Reads a change or a run, or an account's record without checking its digest.
 ///
 /// # Errors
-/// [`CorruptItem`], if the item is no such record.
+/// [`CorruptItem`] if the item is no such record.
 pub fn read_record<T: DeserializeOwned>(item: impl Borrow<Item>) -> Result<T, CorruptItem> {
     let item = item.borrow();
     format_of(item)?;
@@ -204,7 +204,7 @@ fn format_of(item: &Item) -> Result<SchemaVersion, CorruptItem> {
     known_format(digits).map_err(|problem| wrong(item, FORMAT_ATTRIBUTE, &problem))
 }
 
-/// The format that a number says, or what is wrong with it.
+/// Returns the format with this number.
 pub(crate) fn known_format(digits: Option<&str>) -> Result<SchemaVersion, String> {
     let Some(digits) = digits else {
         return Err("is missing: no item of this inventory".to_owned());
@@ -221,7 +221,7 @@ pub(crate) fn known_format(digits: Option<&str>) -> Result<SchemaVersion, String
     known.ok_or_else(|| format!("is {digits}: this software reads formats 1 to 5"))
 }
 
-/// The account of a snapshot or account item, from its partition key.
+/// Returns the account of a snapshot or account item, from its partition key.
 pub fn account_of(item: &Item) -> Option<AccountId> {
     match item.get(keys::PK) {
         Some(AttributeValue::S(pk)) => keys::account_in(pk),

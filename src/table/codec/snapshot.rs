@@ -1,5 +1,5 @@
-//! Snapshots as items. A run reads and writes one for each connection, so they
-//! are put together and taken apart (`stored.rs`) by hand.
+//! Snapshots as items. A run writes one for each connection, so they are built
+//! by hand; `fast_path` reads them.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
@@ -8,11 +8,11 @@ use crate::domain::attributes::{AttributeName, UNKNOWN_MEMBERS};
 use crate::domain::{AccountId, Presence, Region, SchemaVersion, Seal, Snapshot, UnknownMembers};
 use crate::table::{codec, keys};
 
-/// Attributes of an item besides its keys: room for them is made at once.
+/// The number of attributes of an item besides its keys, to allocate once.
 const ITEM_ATTRIBUTES: usize = AttributeName::ALL.len() + 15;
 
-/// The attributes of a snapshot besides its keys, in the order in which they
-/// are written. `None` means that the attribute must not be there.
+/// Returns the attributes of a snapshot besides its keys, in the order in which
+/// they are written. `None` means that the attribute must not be there.
 pub fn snapshot_attributes(
     account: &AccountId,
     snapshot: &Snapshot,
@@ -63,7 +63,7 @@ pub fn snapshot_attributes(
     attributes
 }
 
-/// A snapshot as an item of `format`.
+/// Returns a snapshot as an item of `format`.
 pub fn snapshot_item(account: &AccountId, snapshot: &Snapshot, format: SchemaVersion) -> Item {
     let mut item: Item = snapshot_attributes(account, snapshot)
         .into_iter()
@@ -89,7 +89,7 @@ fn unknown_attribute(members: &UnknownMembers) -> AttributeValue {
     AttributeValue::M(members.collect())
 }
 
-/// Regions as they are stored: a set, and nothing for none.
+/// Returns regions as they are stored: a set, and `None` for an empty one.
 pub fn listed_in(regions: &[Region]) -> Option<AttributeValue> {
     let names: Vec<String> = regions.iter().map(|r| r.as_str().to_owned()).collect();
     (!names.is_empty()).then_some(AttributeValue::Ss(names))

@@ -1,9 +1,10 @@
-//! Answers to queries, read by serde_json instead of the SDK's own reader.
+//! Responses to queries, read by serde_json instead of the SDK's own reader.
 //!
 //! A run reads a snapshot for each connection, and the SDK's reader took a
-//! third of the instructions (but for SHA-256) of a run in which nothing
-//! changed (`docs/performance.md`). What this reader does not know, it leaves to the SDK's: errors, types of attributes
-//! that this software never writes, and whatever is wrong with an answer.
+//! third of the instructions (without SHA-256) of a run in which nothing
+//! changed (`docs/performance.md`). The SDK reads what this reader does not
+//! know: errors, types of attributes that this software never writes, and
+//! invalid responses.
 
 use std::fmt::{self, Debug};
 use std::marker::PhantomData;
@@ -20,22 +21,22 @@ use super::value::Attributes;
 use crate::aws::response_reader::ReadWith;
 use crate::table::codec::Item;
 
-/// What an item of an answer is read as, by either reader.
+/// A type that an item of a response is read as, by either reader.
 pub(crate) trait Row: DeserializeOwned + From<Item> + Debug + Send + 'static {}
 
 impl<T: DeserializeOwned + From<Item> + Debug + Send + 'static> Row for T {}
 
-/// The items of one answer.
+/// The items of one response.
 #[derive(Debug)]
 pub(crate) struct PageRows<T>(Arc<Mutex<Option<Vec<T>>>>);
 
 impl<T: Row> PageRows<T> {
-    /// None yet.
+    /// Returns an empty list.
     pub(crate) fn new() -> Self {
         Self(Arc::default())
     }
 
-    /// What has a query's answer read by this module.
+    /// Returns the reader that stores the items of a query's response here.
     pub(crate) fn reader(&self) -> ReadWith {
         let rows = Self(Arc::clone(&self.0));
         ReadWith::new(
@@ -49,7 +50,8 @@ impl<T: Row> PageRows<T> {
         )
     }
 
-    /// The items of `answer`, whoever has read it. None if it has no list.
+    /// Returns the items of `answer` from whichever reader read it. `None` if
+    /// the response has no list.
     pub(crate) fn of(&self, answer: &mut QueryOutput) -> Option<Vec<T>> {
         let read = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         let of_sdk = answer.items.take();
@@ -61,12 +63,12 @@ impl<T: Row> PageRows<T> {
     }
 }
 
-/// What of an answer is used.
+/// The parts of a response that are used.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Query.html>
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", bound = "T: DeserializeOwned")]
 struct Answer<T> {
-    items: Option<Few<T>>,
+    items: Option<Capped<T>>,
     last_evaluated_key: Option<Attributes>,
     consumed_capacity: Option<Consumed>,
     count: Option<i32>,
@@ -81,9 +83,9 @@ struct Consumed {
 }
 
 impl<T: Row> Answer<T> {
-    /// The answer as the SDK has it, but for its items.
+    /// Returns the response as the SDK has it, without its items.
     fn into_output(self, rows: &PageRows<T>) -> QueryOutput {
-        rows.put(self.items.map(|few| few.0));
+        rows.put(self.items.map(|items_read| items_read.0));
         let consumed = self.consumed_capacity.map(|consumed| {
             ConsumedCapacity::builder()
                 .set_table_name(consumed.table_name)
@@ -99,35 +101,35 @@ impl<T: Row> Answer<T> {
     }
 }
 
-/// Not more items than an answer may have: whoever answers can send very many
-/// very short ones, and a row takes more memory than `{}` does.
-struct Few<T>(Vec<T>);
+/// A list with a limit: a response can hold very many very short items, and a
+/// row takes more memory than `{}` does.
+struct Capped<T>(Vec<T>);
 
-/// A page has at most 1 MB, and the shortest items that this software writes
-/// are accounts in an index, of 90 bytes.
+/// The most items of a page. A page has at most 1 MB, and the shortest items
+/// that this software writes are accounts in an index, of 90 bytes.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Query.Pagination.html>
-const MOST: usize = 12_000;
+const MAX_PAGE_ITEMS: usize = 12_000;
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Few<T> {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Capped<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Items<T>(PhantomData<T>);
 
         impl<'de, T: Deserialize<'de>> Visitor<'de> for Items<T> {
-            type Value = Few<T>;
+            type Value = Capped<T>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a list of items")
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Few<T>, A::Error> {
-                let mut few = Vec::new();
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Capped<T>, A::Error> {
+                let mut items_read = Vec::new();
                 while let Some(item) = items.next_element()? {
-                    if few.len() == MOST {
+                    if items_read.len() == MAX_PAGE_ITEMS {
                         return Err(A::Error::custom("more items than a page has"));
                     }
-                    few.push(item);
+                    items_read.push(item);
                 }
-                Ok(Few(few))
+                Ok(Capped(items_read))
             }
         }
 

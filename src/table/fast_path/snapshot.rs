@@ -1,4 +1,4 @@
-//! Snapshots and accounts' records as they are read from answers.
+//! Snapshots and accounts' records as they are read from responses.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -24,9 +24,9 @@ use crate::table::{codec, keys};
     reason = "almost every row is a snapshot, and a run reads one for each connection"
 )]
 pub(crate) enum AccountRow {
-    /// The account's record, or what stands in its place.
+    /// The account's record, or a foreign item with its key.
     Record(Item),
-    /// A snapshot, or what is wrong with what should be one.
+    /// A snapshot, or the error of an item that should be one.
     Snapshot(Result<Snapshot, CorruptItem>),
 }
 
@@ -101,7 +101,7 @@ impl Name {
         }
     }
 
-    /// Where the attribute stands in [`SnapshotItem::known`].
+    /// Returns the attribute's index in [`SnapshotItem::known`].
     fn place(self) -> usize {
         match self {
             Self::Connection(name) => name as usize,
@@ -149,12 +149,12 @@ names! {
 
 const PLACES: usize = AttributeName::ALL.len() + Attribute::ALL.len();
 
-/// An item taken apart, each attribute in a place of its own: to look into a
-/// map for each would hash each name.
+/// An item split into attributes, each at its own index: a lookup in a map
+/// would hash each name.
 #[derive(Debug)]
 pub(crate) struct SnapshotItem<'a> {
     known: [Option<Value<'a>>; PLACES],
-    /// Those that a snapshot does not have.
+    /// Attributes that a snapshot does not have.
     others: Vec<(String, AttributeValue)>,
 }
 
@@ -166,7 +166,7 @@ impl<'a> SnapshotItem<'a> {
         }
     }
 
-    /// What a snapshot is read from of an item.
+    /// Returns the attributes of an item that a snapshot is read from.
     pub(crate) fn of(item: &'a Item) -> Self {
         let mut stored = Self::empty();
         for (name, value) in item {
@@ -177,7 +177,7 @@ impl<'a> SnapshotItem<'a> {
         stored
     }
 
-    /// The whole item.
+    /// Returns the whole item.
     fn into_item(self) -> Item {
         let known = Name::all().zip(self.known);
         let known = known.filter_map(|(name, value)| Some((name.as_str().to_owned(), value?)));
@@ -185,7 +185,7 @@ impl<'a> SnapshotItem<'a> {
         known.chain(self.others).collect()
     }
 
-    /// The snapshot, if its seal fits.
+    /// Returns the snapshot, if its checksum matches.
     pub(crate) fn snapshot(mut self) -> Result<Snapshot, CorruptItem> {
         let (snapshot, format) = self.read()?;
         if format != SchemaVersion::V1 {
@@ -199,7 +199,7 @@ impl<'a> SnapshotItem<'a> {
         Ok(snapshot)
     }
 
-    /// The snapshot, whatever its seal.
+    /// Returns the snapshot without checking its checksum.
     pub(crate) fn unsealed(mut self) -> Result<(Snapshot, SchemaVersion), CorruptItem> {
         self.read()
     }
@@ -225,7 +225,7 @@ impl<'a> SnapshotItem<'a> {
         CorruptItem::new(pk.to_owned(), sk.to_owned(), name.into().as_str(), &problem)
     }
 
-    /// Takes all but the keys and the seal.
+    /// Takes all attributes but the keys and the checksum.
     fn read(&mut self) -> Result<(Snapshot, SchemaVersion), CorruptItem> {
         let Some(arn) = self
             .key(Attribute::Sk)
@@ -386,8 +386,8 @@ impl<'de> Deserialize<'de> for SnapshotItem<'de> {
     }
 }
 
-/// Reads a snapshot. One whose seal does not fit was edited, and is not
-/// believed: the next run would otherwise put a seal of its own on the edit.
+/// Reads a snapshot. A snapshot whose checksum does not match was edited and is
+/// refused: the next run would put a valid checksum on the edit.
 ///
 /// # Errors
 /// [`CorruptItem`] names the attribute that is wrong.
@@ -395,7 +395,7 @@ pub fn read_snapshot(item: &Item) -> Result<Snapshot, CorruptItem> {
     SnapshotItem::of(item).snapshot()
 }
 
-/// Reads a snapshot whatever its seal.
+/// Reads a snapshot without checking its checksum.
 ///
 /// # Errors
 /// [`CorruptItem`] names the attribute that is wrong.

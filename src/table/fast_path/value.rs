@@ -1,5 +1,5 @@
-//! An attribute's value as it is read: texts stay where they are until
-//! something is made of them.
+//! An attribute's value as it is read: texts are borrowed until something is
+//! made of them.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -101,7 +101,7 @@ impl<'de> Deserialize<'de> for Value<'de> {
     }
 }
 
-/// A text, where it stands unless it has escapes.
+/// A text, borrowed unless it has escapes.
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 

@@ -1,4 +1,4 @@
-//! What single reads give: an account, its record, one snapshot, change or run.
+//! Single reads: an account, its record, one snapshot, change or run.
 
 use std::collections::HashMap;
 
@@ -10,23 +10,23 @@ use crate::table::error::{CorruptItem, TableError};
 use crate::table::fast_path::snapshot::{AccountRow, read_snapshot};
 use crate::table::{codec, keys};
 
-/// What the table holds of an account.
+/// The state of an account in the table.
 #[derive(Debug, Default)]
 pub struct AccountState {
     /// Its record, if a run was ever recorded.
     pub record: Option<AccountRecord>,
-    /// Its snapshots, tombstones too.
+    /// Its snapshots, tombstones included.
     pub snapshots: HashMap<ConnectionArn, Snapshot>,
-    /// Items that can't be read: somebody else wrote them.
+    /// Items that can't be read: this software did not write them.
     pub corrupt: Vec<CorruptItem>,
 }
 
 impl Table {
-    /// Reads an account's record and all its snapshots, tombstones too: one
-    /// strongly consistent query.
+    /// Reads an account's record and all its snapshots, tombstones included:
+    /// one strongly consistent query.
     ///
     /// # Errors
-    /// [`TableError`] if the query fails. What can't be read is set apart.
+    /// [`TableError`] if the query fails. Unreadable items are set apart.
     pub async fn read_account(&self, account: &AccountId) -> Result<AccountState, TableError> {
         let mut state = AccountState::default();
         self.each_account_row(account, |row| {
@@ -128,8 +128,8 @@ impl Table {
         Ok(query.first().await?.map(codec::read_record).transpose()?)
     }
 
-    /// Reads the last run of an account's chain, whether or not the account's
-    /// record knows of it.
+    /// Reads the last run of an account's chain, even if the account's record
+    /// is behind it.
     ///
     /// # Errors
     /// [`TableError`] if the query fails or the item can't be read.

@@ -1,4 +1,4 @@
-//! What audits read: by keys and indexes, never by a scan.
+//! Reads of audits: by keys and indexes, never by a scan.
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 
@@ -20,19 +20,19 @@ use crate::table::{codec, keys};
 /// The greatest number that a run's key can hold.
 const LAST_RUN: u64 = 999_999_999_999;
 
-/// A connection as the index by status tells it: all but what differs from
-/// run to run.
+/// A connection in the index by status: everything but what differs from run to
+/// run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatusIndexEntry {
-    /// The account that was asked.
+    /// The inventoried account.
     pub account: AccountId,
     /// Its identity.
     pub arn: ConnectionArn,
-    /// What the service told.
+    /// Its attributes, as far as the index holds them.
     pub attributes: Attributes,
-    /// When it was first seen.
+    /// The time at which it was first seen.
     pub first_seen_at: Timestamp,
-    /// Since when it is in its status.
+    /// The time since which it is in its status.
     pub status_since: Timestamp,
     /// The number of changes recorded of it.
     pub version: u32,
@@ -47,7 +47,7 @@ pub struct Pages<'a> {
 }
 
 impl Pages<'_> {
-    /// The next page; nothing after the last.
+    /// Returns the next page; `None` after the last.
     ///
     /// # Errors
     /// [`TableError`] if the scan fails.
@@ -92,7 +92,7 @@ impl Pages<'_> {
 pub struct ChangePages<'a>(Query<'a>);
 
 impl ChangePages<'_> {
-    /// The next page; nothing after the last.
+    /// Returns the next page; `None` after the last.
     ///
     /// # Errors
     /// [`TableError`] if the query fails or an item can't be read.
@@ -104,7 +104,7 @@ impl ChangePages<'_> {
         Ok(Some(changes?))
     }
 
-    /// All of them.
+    /// Returns all changes.
     ///
     /// # Errors
     /// As [`Self::next`].
@@ -118,7 +118,7 @@ impl ChangePages<'_> {
 }
 
 impl Table {
-    /// The accounts that the table knows, sorted.
+    /// Returns the accounts in the table, sorted.
     ///
     /// # Errors
     /// [`TableError`] if the query fails or an item can't be read.
@@ -132,7 +132,7 @@ impl Table {
         Ok(accounts.collect::<Result<_, _>>()?)
     }
 
-    /// Every connection in `status`, in all accounts, the longest in it
+    /// Returns every connection in `status`, in all accounts, longest in it
     /// first.
     ///
     /// # Errors
@@ -150,8 +150,8 @@ impl Table {
             .collect::<Result<_, _>>()?)
     }
 
-    /// Every item of the table once, strongly consistent, a page at a time. Only
-    /// what proves the whole may read it so.
+    /// Returns every item of the table once, strongly consistent, a page at a
+    /// time. Only the verification of the whole table may scan it.
     pub fn pages(&self) -> Pages<'_> {
         Pages {
             table: self,
@@ -160,7 +160,7 @@ impl Table {
         }
     }
 
-    /// A connection's changes, the first one first.
+    /// Returns a connection's changes, oldest first.
     ///
     /// # Errors
     /// [`TableError`] if the query fails or an item can't be read.
@@ -178,8 +178,8 @@ impl Table {
             .collect::<Result<_, _>>()?)
     }
 
-    /// An account's changes that were observed from `since` on and before
-    /// `until`, the first one first, as the pages come.
+    /// Returns an account's changes observed from `since` on and before
+    /// `until`, oldest first, page by page.
     pub fn changes_between(
         &self,
         account: &AccountId,
@@ -192,9 +192,8 @@ impl Table {
         ChangePages(query.between(since.to_string(), until.to_string()))
     }
 
-    /// Gives each of an account's changes that were observed before or at
-    /// `at` to `each`, the first one first, as the pages come, until it answers
-    /// that it has enough.
+    /// Passes each of an account's changes observed at `at` or before to
+    /// `each`, oldest first, until it returns false.
     ///
     /// # Errors
     /// [`TableError`] if the query fails or an item can't be read.
@@ -219,8 +218,8 @@ impl Table {
         Ok(())
     }
 
-    /// Gives each of an account's snapshots to `each`, by ARN, as the pages
-    /// come, until it answers that it has enough.
+    /// Passes each of an account's snapshots to `each`, by ARN, until it
+    /// returns false.
     ///
     /// # Errors
     /// [`TableError`] if the query fails or an item can't be read.
@@ -243,8 +242,8 @@ impl Table {
         Ok(())
     }
 
-    /// Gives an account's runs from number `last` on down to `each`, until it
-    /// answers that it has enough.
+    /// Passes an account's runs from number `last` on down to `each`, until it
+    /// returns false.
     ///
     /// # Errors
     /// [`TableError`] if the query fails or an item can't be read.
@@ -260,8 +259,8 @@ impl Table {
         runs_until_enough(query, each).await
     }
 
-    /// Gives an account's runs from number `first` on up to `each`, until it
-    /// answers that it has enough.
+    /// Passes an account's runs from number `first` on up to `each`, until it
+    /// returns false.
     ///
     /// # Errors
     /// [`TableError`] if the query fails or an item can't be read.
@@ -276,7 +275,7 @@ impl Table {
         runs_until_enough(query, each).await
     }
 
-    /// An account's runs, the last one first, at most `most`.
+    /// Returns an account's runs, newest first, at most `most`.
     ///
     /// # Errors
     /// [`TableError`] if the query fails or an item can't be read.
@@ -285,9 +284,9 @@ impl Table {
         account: &AccountId,
         most: usize,
     ) -> Result<Vec<RunRecord>, TableError> {
-        const PAGE: usize = 100;
+        const MAX_PAGE_ITEMS: usize = 100;
         let pk = keys::runs_pk(account);
-        let page = i32::try_from(most.clamp(1, PAGE)).unwrap_or(i32::MAX);
+        let page = i32::try_from(most.clamp(1, MAX_PAGE_ITEMS)).unwrap_or(i32::MAX);
         let query = Query::table(self, "read runs", account, pk)
             .backward()
             .limit(page);
@@ -299,12 +298,12 @@ impl Table {
     }
 }
 
-/// Reads runs, few to a page at first: the first one is often enough.
+/// Reads runs in pages that grow: the first run is often enough.
 async fn runs_until_enough(
     query: Query<'_>,
     mut each: impl FnMut(RunRecord) -> bool,
 ) -> Result<(), TableError> {
-    const LONGEST_PAGE: i32 = 256;
+    const MAX_PAGE_ITEMS: i32 = 256;
     let mut limit = 1;
     let mut query = query.limit(limit);
     while let Some(page) = query.next().await? {
@@ -313,7 +312,7 @@ async fn runs_until_enough(
                 return Ok(());
             }
         }
-        limit = (limit * 4).min(LONGEST_PAGE);
+        limit = (limit * 4).min(MAX_PAGE_ITEMS);
         query = query.limit(limit);
     }
     Ok(())

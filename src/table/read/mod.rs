@@ -6,7 +6,7 @@ pub mod audit;
 pub mod previous_state;
 mod query;
 
-/// Items of an account that are read at once. A page of 1 MB, the longest,
-/// takes 9 MB of memory once it is taken apart; more and shorter ones cost no
-/// time, since the listing takes longer, and two hundredths more to read.
+/// Items of an account in one page. A page of 1 MB, the longest, takes 9 MB of
+/// memory once it is parsed. Shorter pages take no more time, because the
+/// listing takes longer, and 2 % more read units.
 pub const READ_AT_ONCE: u16 = 128;

@@ -1,5 +1,4 @@
-//! What a run reads of its account before it compares, and what it compares
-//! that with.
+//! The previous state: what the table held when the run began.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,25 +10,24 @@ use crate::table::codec;
 use crate::table::error::{CorruptItem, TableError};
 use crate::table::fast_path::snapshot::AccountRow;
 
-/// What a run reads of an account before it compares. Tombstones are only
+/// The state of an account that a run compares with. Tombstones are only
 /// counted: there may be any number of them, and a connection that is back
 /// meets its tombstone when it is written.
 #[derive(Debug)]
 pub struct PreviousState {
     /// The account's record, if a run was ever recorded.
     pub record: Option<AccountRecord>,
-    /// Snapshots of connections that are there, and the tombstones that were
-    /// asked for.
+    /// Snapshots of present connections, and the requested tombstones.
     pub snapshots: HashMap<ConnectionArn, Snapshot>,
-    /// How many tombstones there are.
+    /// The number of tombstones.
     pub tombstones: u64,
-    /// What stands for all snapshots, tombstones too, as they were read.
+    /// The number and digest of all snapshots, tombstones included.
     pub recorded: SnapshotsRecord,
-    /// Items that can't be read: somebody else wrote them.
+    /// Items that can't be read: this software did not write them.
     pub corrupt: Vec<CorruptItem>,
 }
 
-/// A snapshot, as far as a run's record stands for it.
+/// The part of a snapshot that a run's record covers.
 #[derive(Debug, Clone)]
 pub struct SnapshotLine {
     /// The connection.
@@ -94,7 +92,7 @@ impl Table {
         Ok(state)
     }
 
-    /// Reads what stands for each of an account's snapshots, by ARN.
+    /// Reads ARN, version and digest of each of an account's snapshots, by ARN.
     ///
     /// # Errors
     /// [`TableError`] if the query fails, if an item can't be read, or if there
@@ -133,14 +131,14 @@ fn check_number(account: &AccountId, number: usize, max: u64) -> Result<(), Tabl
     Err(TableError::call("read account", account, call_error))
 }
 
-/// Snapshots for which room is made before they are read: what grows as they
-/// come is twice as large for a moment.
+/// Returns the number of snapshots to allocate before they are read: a growing
+/// map is twice as large for a moment.
 fn expected(record: &AccountRecord) -> usize {
-    /// A record can say anything.
-    const MOST: u64 = 100_000;
+    /// A limit: an edited record can hold any number.
+    const MAX_RESERVED: u64 = 100_000;
     let connections = record
         .connections
         .values()
         .fold(0, |a: u64, b| a.saturating_add(*b));
-    usize::try_from(connections.min(MOST)).unwrap_or(0)
+    usize::try_from(connections.min(MAX_RESERVED)).unwrap_or(0)
 }

@@ -11,7 +11,7 @@ use crate::table::keys;
 use crate::table::schema::Index;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 
-/// A query and how far it has come.
+/// A query and its position.
 #[derive(Debug)]
 pub(crate) struct Query<'a> {
     table: &'a Table,
@@ -26,7 +26,7 @@ pub(crate) struct Query<'a> {
     start: Start,
 }
 
-/// Which sort keys are asked for.
+/// The sort keys of a query.
 #[derive(Debug)]
 enum SortKey {
     Any,
@@ -43,9 +43,9 @@ enum Start {
 }
 
 impl<'a> Query<'a> {
-    /// The partition `pk` of the table, strongly consistent.
+    /// Returns a query of the partition `pk` of the table, strongly consistent.
     ///
-    /// `operation` and `subject` are what an error names.
+    /// Errors name `operation` and `subject`.
     pub(crate) fn table(
         table: &'a Table,
         operation: &'static str,
@@ -66,7 +66,8 @@ impl<'a> Query<'a> {
         }
     }
 
-    /// The partition `pk` of an index, which may be a moment behind.
+    /// Returns a query of the partition `pk` of an index, which may be a moment
+    /// behind.
     pub(crate) fn index(
         table: &'a Table,
         operation: &'static str,
@@ -81,41 +82,41 @@ impl<'a> Query<'a> {
         }
     }
 
-    /// Only the item with this sort key.
+    /// Restricts the query to the item with this sort key.
     #[must_use]
     pub(crate) fn with_sk(mut self, sk: String) -> Self {
         self.sk = SortKey::One(sk);
         self
     }
 
-    /// Only items whose sort keys lie from `first` to `last`.
+    /// Restricts the query to items whose sort keys lie from `first` to `last`.
     #[must_use]
     pub(crate) fn between(mut self, first: String, last: String) -> Self {
         self.sk = SortKey::Between(first, last);
         self
     }
 
-    /// The last item first.
+    /// Returns the last item first.
     #[must_use]
     pub(crate) fn backward(mut self) -> Self {
         self.forward = false;
         self
     }
 
-    /// At most so many items on a page.
+    /// Limits the items of a page.
     #[must_use]
     pub(crate) fn limit(mut self, items: i32) -> Self {
         self.limit = Some(items);
         self
     }
 
-    /// The next page, or nothing after the last.
+    /// Returns the next page; `None` after the last.
     pub(crate) async fn next(&mut self) -> Result<Option<Vec<Item>>, TableError> {
         let page = self.next_rows::<Attributes>().await?;
         Ok(page.map(|rows| rows.into_iter().map(|row| row.0).collect()))
     }
 
-    /// The next page, read as rows of one kind.
+    /// Returns the next page, read as rows of one kind.
     pub(crate) async fn next_rows<T: Row>(&mut self) -> Result<Option<Vec<T>>, TableError> {
         let start = match std::mem::replace(&mut self.start, Start::Done) {
             Start::First => None,
@@ -184,8 +185,9 @@ impl<'a> Query<'a> {
         Ok(Some(rows))
     }
 
-    /// Whether a page that began after `start` and ends with `end` leads on.
-    /// Items with the same sort key are next to each other in an index.
+    /// Returns true if a page that began after `start` and ends with `end`
+    /// advances. Items with the same sort key are next to each other in an
+    /// index.
     fn advances(&self, start: &Item, end: &Item) -> bool {
         let key = |item: &Item| match item.get(self.keys.1) {
             Some(AttributeValue::S(sk)) => sk.clone(),
@@ -200,13 +202,13 @@ impl<'a> Query<'a> {
         on || (self.index.is_some() && way.is_eq() && start != end)
     }
 
-    /// The first item, if there is one.
+    /// Returns the first item, if there is one.
     pub(crate) async fn first(mut self) -> Result<Option<Item>, TableError> {
         self.limit = Some(1);
         Ok(self.next().await?.and_then(|page| page.into_iter().next()))
     }
 
-    /// All items, or the first `most`.
+    /// Returns all items, or the first `most`.
     pub(crate) async fn collect(mut self, most: Option<usize>) -> Result<Vec<Item>, TableError> {
         let most = most.unwrap_or(usize::MAX);
         let mut items = Vec::new();

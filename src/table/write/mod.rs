@@ -1,7 +1,7 @@
 //! The writes of a run, each one request.
 //!
-//! Nothing is retried here beyond what the SDK retries: what a result means for
-//! the run is the caller's to decide.
+//! Only the SDK retries here: the caller decides what a result means for the
+//! run.
 
 pub mod result;
 pub mod send_guard;
@@ -24,13 +24,13 @@ use result::{WriteResult, of_call_error, of_statement, of_transaction, written};
 use send_guard::{AttemptTracker, StaleObservation};
 use statements::Statement;
 
-/// Statements in one request, at most.
+/// The most statements in one request.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchExecuteStatement.html>
 pub const BATCH: usize = 25;
 
 impl Table {
-    /// Notes when connections were seen, at most [`BATCH`] in one request.
-    /// One result for each.
+    /// Writes that connections were seen, at most [`BATCH`] in one request.
+    /// Returns one result for each.
     pub async fn touch(&self, account: &AccountId, touches: &[Touch<'_>]) -> Vec<WriteResult> {
         let requests: Result<Vec<_>, _> = touches
             .iter()
@@ -77,12 +77,11 @@ impl Table {
         }
     }
 
-    /// Records a change together with the snapshot that it leaves, or
-    /// neither.
+    /// Records a change together with the resulting snapshot, or neither.
     ///
     /// # Errors
-    /// [`StaleObservation`] if by `clock` the change was observed too long ago when it
-    /// was to be sent.
+    /// [`StaleObservation`] if the observation is too old by `clock` when it is
+    /// to be sent.
     pub async fn record(
         &self,
         account: &AccountId,
@@ -143,7 +142,7 @@ impl Table {
         self.execute(statements::run(self.name(), run)).await
     }
 
-    /// Writes an account's record, worked out from `known`.
+    /// Writes an account's record, derived from `known`.
     pub async fn write_account(
         &self,
         known: Option<&AccountRecord>,

@@ -1,26 +1,25 @@
-//! What the answer to a write means: whether it was made, met a conflict, or
-//! failed.
+//! The results of writes: written, conflict, or failed.
 
 use aws_sdk_dynamodb::types::{BatchStatementError, CancellationReason};
 
 use crate::aws::error::kind_of;
 use crate::aws::{CallError, CallErrorKind};
 
-/// What became of a write with a condition. That the condition did not hold
-/// is an answer, not an error.
+/// The result of a conditional write. A failed condition is a result, not an
+/// error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WriteResult {
     /// It is written.
     Written,
-    /// What it was worked out from is no longer so.
+    /// Its condition failed: the item has changed.
     Conflict,
     /// It failed.
     Failed(CallError),
 }
 
-/// What became of a write whose answer is good, if it says anything at all. A
-/// good answer with nothing in it (an empty body reads as one) is no proof:
-/// the write is made again, and finds itself if it was made.
+/// Returns the result of a successful response. An empty response (an empty
+/// body reads as one) proves nothing: the write is made again, and finds itself
+/// if it was made.
 pub(crate) fn written(says_something: bool) -> WriteResult {
     if says_something {
         WriteResult::Written
@@ -34,8 +33,8 @@ pub(crate) fn of_statement(error: &BatchStatementError) -> WriteResult {
     of_code(code, error.message())
 }
 
-/// What became of a transaction that was cancelled. Some emulators give no
-/// reasons but in the message.
+/// Returns the result of a cancelled transaction. Some emulators give their
+/// reasons only in the message.
 pub(crate) fn of_transaction(reasons: &[CancellationReason], message: Option<&str>) -> WriteResult {
     let more_telling_error = reasons
         .iter()
@@ -66,9 +65,9 @@ fn of_code(code: &str, message: Option<&str>) -> WriteResult {
     of_call_error(CallError::new(kind, code, message.unwrap_or("no message")))
 }
 
-/// A condition that did not hold, by any of the names it goes by: batches and
-/// transactions leave out "Exception", and an `INSERT` of an item that is
-/// there is told by its message alone in a transaction of DynamoDB Local.
+/// Recognises a failed condition under each of its names: batches and
+/// transactions leave out "Exception", and in a transaction of DynamoDB Local
+/// only the message says that an inserted item exists.
 pub(crate) fn of_call_error(call_error: CallError) -> WriteResult {
     let stem = call_error
         .code

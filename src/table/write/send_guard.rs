@@ -1,6 +1,6 @@
-//! The sending of a change, try by try, the SDK's own retries too: one that
-//! comes too late is stopped right before it is sent, and it is known of each
-//! whether it was refused or may have arrived.
+//! Guards each attempt to send a change, SDK retries included: it stops an
+//! attempt whose observation is too old right before it is sent, and knows
+//! whether the outcome of any attempt is indeterminate.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -16,18 +16,17 @@ use aws_sdk_dynamodb::error::BoxError;
 use crate::domain::listing::{MAX_OBSERVATION_AGE, is_stale};
 use crate::domain::{Clock, Timestamp};
 
-/// A change that was not sent, or not again: it was observed more than
-/// [`MAX_OBSERVATION_AGE`] ago.
+/// A change that was not sent, or not again: its observation is older than
+/// [`MAX_OBSERVATION_AGE`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("observed more than {} minutes ago", MAX_OBSERVATION_AGE.as_secs() / 60)]
 pub struct StaleObservation {
-    /// Whether it was sent before and nobody said that it was refused: it may
-    /// have been recorded then.
+    /// Whether an earlier attempt was sent and not refused: it may be recorded.
     pub was_sent: bool,
 }
 
 impl StaleObservation {
-    /// This, if it is why a request failed.
+    /// Returns this error, if it is among the causes of `error`.
     pub(crate) fn in_causes_of(error: &(dyn Error + 'static)) -> Option<Self> {
         let mut cause = Some(error);
         while let Some(error) = cause {
@@ -40,17 +39,17 @@ impl StaleObservation {
     }
 }
 
-/// Watches the tries of one change.
+/// Watches the attempts of one change.
 ///
-/// The clock and not a deadline: the SDK may wait between two tries, and a
-/// machine that slept meanwhile wakes up with its timers where they were.
+/// It uses the clock and not a deadline: the SDK may wait between attempts, and
+/// the timers of a machine that slept meanwhile are late.
 #[derive(Debug, Clone)]
 pub(crate) struct AttemptTracker {
     clock: Arc<dyn Clock>,
     observed_at: Timestamp,
-    /// A try was sent, and nobody has said yet that it was refused.
+    /// An attempt was sent and has not been refused yet.
     is_indeterminate: Arc<AtomicBool>,
-    /// The same of a try that is over.
+    /// The same, of an attempt that is over.
     was_indeterminate: Arc<AtomicBool>,
 }
 
@@ -64,7 +63,8 @@ impl AttemptTracker {
         }
     }
 
-    /// Whether one of them may have arrived, or may arrive yet.
+    /// Returns true if one of the attempts may have arrived, or may still
+    /// arrive.
     pub(crate) fn is_indeterminate(&self) -> bool {
         self.is_indeterminate.load(Ordering::Relaxed)
     }
@@ -75,7 +75,7 @@ impl Intercept for AttemptTracker {
         "Tries"
     }
 
-    /// It is signed by now, and not yet counted.
+    /// The request is signed by now, and not yet counted.
     fn modify_before_transmit(
         &self,
         _context: &mut BeforeTransmitInterceptorContextMut<'_>,
@@ -90,7 +90,7 @@ impl Intercept for AttemptTracker {
         Ok(())
     }
 
-    /// A refusal of the caller's is final; whatever else ended a try is not.
+    /// A refusal is final; any other end of an attempt is not.
     fn read_after_attempt(
         &self,
         context: &FinalizerInterceptorContextRef<'_>,

@@ -20,19 +20,20 @@ pub struct Statement {
     pub parameters: Vec<AttributeValue>,
 }
 
-/// A connection that is as it was: when (and where) it was seen, provided
-/// that it still is as it was compared with and was not seen later.
+/// Returns the statement that an unchanged connection was seen again, and
+/// where, provided that it is still in the compared state and was not seen
+/// later.
 ///
-/// Its seal is right whoever else writes the snapshot at the same time, since
-/// all that it is over is either set here or held by a condition: what only a
-/// change sets by `version`, the regions by `listed_in`. Of two touches that
-/// set the same, either order leaves one of the two states, whole; of two that
-/// set other regions, the second one's condition fails. The conditions are
-/// not on the seal before, because two runs at the same time would then meet
-/// a conflict over every connection.
+/// Its checksum is right even if another run writes the snapshot at the same
+/// time, because everything that it covers is either set here or held by a
+/// condition: what only a change sets by `version`, the regions by `listed_in`.
+/// Of two touches that set the same, either order leaves one of the two states,
+/// whole; of two that set different regions, the second one's condition fails.
+/// The conditions do not include the previous checksum, because two runs at the
+/// same time would then conflict over every connection.
 ///
-/// The format is set too: a snapshot of an earlier one is of the current one
-/// from then on.
+/// The format is set too: a snapshot of an earlier format becomes one of the
+/// current format.
 pub fn touch(table: &TableName, account: &AccountId, touch: &Touch<'_>) -> Statement {
     let Touch {
         snapshot,
@@ -58,14 +59,13 @@ pub fn touch(table: &TableName, account: &AccountId, touch: &Touch<'_>) -> State
         .statement
 }
 
-/// A change and the snapshot that it leaves: two statements that must both
-/// hold.
+/// Returns the two statements of a change and the snapshot that results from
+/// it: both hold, or neither.
 ///
-/// `known` is the snapshot that was compared with. It must be as it was then:
-/// neither changed nor seen since, because what it said then is part of what
-/// is written now, and listed in the same regions, because they decide whether
-/// it is gone. Nor may it have been seen by a listing that was not over when
-/// this one began.
+/// `known` is the snapshot of the comparison. It must be unchanged: neither
+/// changed nor seen since, because its values are part of what is written, and
+/// listed in the same regions, because they decide whether it is deleted. Nor
+/// may it have been seen by a listing that was not over when this one began.
 pub fn transition(
     table: &TableName,
     account: &AccountId,
@@ -99,12 +99,12 @@ pub fn transition(
     ]
 }
 
-/// A run's record. Fails if its number is taken.
+/// Returns the statement of a run's record, which fails if its number is taken.
 pub fn run(table: &TableName, run: &RunRecord) -> Statement {
     insert(table, codec::run_item(run))
 }
 
-/// An account's record, where `known` is the one that it was worked out from.
+/// Returns the statement of an account's record, derived from `known`.
 pub fn account(
     table: &TableName,
     known: Option<&AccountRecord>,
@@ -153,12 +153,12 @@ fn insert(table: &TableName, item: Item) -> Statement {
     Statement { text, parameters }
 }
 
-/// Bytes and parameters that most statements have at most: a run makes one for
-/// each connection.
-const TEXT: usize = 384;
-const PARAMETERS: usize = 16;
+/// The usual bytes and parameters of a statement: a run makes one for each
+/// connection.
+const USUAL_TEXT_BYTES: usize = 384;
+const USUAL_PARAMETERS: usize = 16;
 
-/// An `UPDATE` of one item, as it is put together.
+/// An `UPDATE` of one item that is being built.
 struct Update {
     statement: Statement,
 }
@@ -170,9 +170,9 @@ struct Conditional {
 
 impl Update {
     fn new(table: &TableName) -> Self {
-        let mut text = String::with_capacity(TEXT);
+        let mut text = String::with_capacity(USUAL_TEXT_BYTES);
         text.extend(["UPDATE \"", table.as_str(), "\""]);
-        let parameters = Vec::with_capacity(PARAMETERS);
+        let parameters = Vec::with_capacity(USUAL_PARAMETERS);
         Self {
             statement: Statement { text, parameters },
         }
@@ -209,7 +209,7 @@ impl Conditional {
         self
     }
 
-    /// The attribute has this value, or is not there.
+    /// Requires that the attribute has this value, or is absent.
     fn when_is(mut self, name: &str, value: Option<AttributeValue>) -> Self {
         match value {
             Some(value) => self.when(name, "=", value),
