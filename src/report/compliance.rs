@@ -1,6 +1,6 @@
 //! The evaluated rules and their findings, as the page shows them.
 
-use super::view::{Moment, seen};
+use super::format::{Moment, seen};
 use crate::compliance::check::{AccountResult, CheckReport, CheckedRule, Finding, Verdict};
 use crate::compliance::rule::Rule;
 use crate::domain::{AccountId, ConnectionArn};

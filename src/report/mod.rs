@@ -7,6 +7,7 @@
 mod compliance;
 mod connections;
 pub mod data;
+mod format;
 pub mod page;
 mod view;
 

@@ -11,7 +11,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::compliance::ChecksView;
 use super::data::{AccountReport, Report};
-use super::view::{AccountView, ChangeView, ConnectionView, Count, Moment, RunView, counts};
+use super::format::{Count, Moment, counts};
+use super::view::{AccountView, ChangeView, ConnectionView, RunView};
 use crate::domain::Outcome;
 use crate::output::text::format_duration;
 

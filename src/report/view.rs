@@ -1,117 +1,15 @@
 //! The parts of the page, formatted for the template.
 
-use std::collections::BTreeMap;
-use std::fmt::{self, Write as _};
-
-use askama::filters::HtmlSafe;
-
 use super::connections::ConnectionReport;
 use super::data::{AccountReport, Every};
+use super::format::{Moment, Percent, outcome_class, parts, seen, status_class};
 use crate::audit::timeline::{Segment, SegmentState};
 use crate::audit::{ChangeWithRun, RunBasis};
 use crate::domain::digest::canonical_json;
-use crate::domain::{ChangeKind, Outcome, RunRecord, Timestamp};
-use crate::output::escape::is_active;
+use crate::domain::{ChangeKind, RunRecord, Timestamp};
 use crate::output::text::{
     count, describe_cause, describe_change, describe_trigger, format_duration, or_dash,
 };
-
-/// A time as the page shows it: to the second in UTC, with the milliseconds in the
-/// `datetime` attribute.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Moment(pub(super) Timestamp);
-
-impl Moment {
-    /// Returns the middle of a time range.
-    pub(super) fn between(first: Timestamp, second: Timestamp) -> Self {
-        let (first, second) = (first.millis(), second.millis());
-        Self(Timestamp::from_millis(first + (second - first) / 2))
-    }
-
-    /// Formats the time to the second: `2026-10-01 09:00:00`.
-    pub(super) fn text(self) -> String {
-        let text = self.0.to_string();
-        match text.split_once('T') {
-            Some((date, time)) => format!("{date} {}", time.get(..8).unwrap_or(time)),
-            None => text,
-        }
-    }
-
-    /// Formats the time to the minute.
-    pub(super) fn minute(self) -> String {
-        self.text().chars().take(16).collect()
-    }
-}
-
-impl fmt::Display for Moment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = self.text();
-        write!(f, r#"<time datetime="{}">{text}</time>"#, self.0)
-    }
-}
-
-// Only digits and fixed markup.
-impl HtmlSafe for Moment {}
-
-/// Makes invisible characters and characters that change the direction of text
-/// visible, by their code point. The template escapes the result.
-pub(super) fn seen(text: &str) -> String {
-    let mut seen = String::with_capacity(text.len());
-    for c in text.chars() {
-        if is_active(c) {
-            let _ = write!(seen, "⟨U+{:04X}⟩", u32::from(c));
-        } else {
-            seen.push(c);
-        }
-    }
-    seen
-}
-
-/// A number of things.
-pub(super) struct Count {
-    pub(super) what: String,
-    pub(super) number: u64,
-    /// The CSS class of a status.
-    pub(super) class: &'static str,
-}
-
-pub(super) fn counts(counts: BTreeMap<String, u64>) -> Vec<Count> {
-    let count = |(what, number): (String, u64)| Count {
-        class: status_class(&what),
-        what: seen(&what),
-        number,
-    };
-    counts.into_iter().map(count).collect()
-}
-
-impl Count {
-    pub(super) fn of_outcome(outcome: Outcome, number: u64) -> Self {
-        Self {
-            what: outcome.to_string(),
-            number,
-            class: outcome_class(outcome),
-        }
-    }
-}
-
-/// Returns the CSS class of an outcome, that of a similar status.
-fn outcome_class(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Complete => "available",
-        Outcome::Partial => "pending",
-        Outcome::Failed => "error",
-    }
-}
-
-/// Returns the CSS class of a status.
-fn status_class(status: &str) -> &'static str {
-    match status {
-        "AVAILABLE" => "available",
-        "PENDING" => "pending",
-        "ERROR" => "error",
-        _ => "other",
-    }
-}
 
 /// An account.
 pub(super) struct AccountView {
@@ -257,7 +155,8 @@ pub(super) struct ConnectionView {
     pub(super) name: String,
     pub(super) arn: String,
     pub(super) console_url: Option<String>,
-    pub(super) provider: String,
+    /// The provider, in parts between which a line may break.
+    pub(super) provider: Vec<String>,
     /// Members unknown to this version, with their values.
     pub(super) unknown: Vec<String>,
     pub(super) status: String,
@@ -275,21 +174,6 @@ pub(super) struct Bar {
     pub(super) from: Percent,
     pub(super) width: Percent,
 }
-
-/// Hundredths of a percent, displayed without trailing zeros.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Percent(u64);
-
-impl fmt::Display for Percent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.0 / 100, self.0 % 100) {
-            (whole, 0) => write!(f, "{whole}%"),
-            (whole, part) => write!(f, "{whole}.{part:02}%"),
-        }
-    }
-}
-
-impl HtmlSafe for Percent {}
 
 impl ConnectionView {
     pub(super) fn new(report: &ConnectionReport, period: (Timestamp, Timestamp)) -> Self {
@@ -318,7 +202,7 @@ impl ConnectionView {
                 .as_deref()
                 .map_or_else(|| "(no name)".to_owned(), seen),
             arn: seen(row.connection_arn.as_str()),
-            provider: seen(&provider),
+            provider: parts(&seen(&provider)),
             unknown: unknown.collect(),
             console_url: row.console_url.clone(),
             status: seen(&status),

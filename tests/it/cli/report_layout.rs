@@ -59,12 +59,13 @@ async fn report() -> (Ccinv, PathBuf) {
     (ccinv, page)
 }
 
-/// The words of the cards that are on two lines, or wider than their card.
+/// The words that are on two lines, or wider than their card or cell.
 const BROKEN_WORDS: &str = r"(() => {
     const broken = [];
-    for (const card of document.querySelectorAll('.figures div')) {
-        const { left, right } = card.getBoundingClientRect();
-        const texts = document.createTreeWalker(card, NodeFilter.SHOW_TEXT);
+    const boxes = '.figures div, thead th, #t-connections tbody td:nth-child(2)';
+    for (const box of document.querySelectorAll(boxes)) {
+        const { left, right } = box.getBoundingClientRect();
+        const texts = document.createTreeWalker(box, NodeFilter.SHOW_TEXT);
         while (texts.nextNode()) {
             const node = texts.currentNode;
             for (const word of node.data.matchAll(/\S+/g)) {
@@ -73,7 +74,7 @@ const BROKEN_WORDS: &str = r"(() => {
                 range.setEnd(node, word.index + word[0].length);
                 const lines = [...range.getClientRects()];
                 const fits = lines.every(line => line.left >= left && line.right <= right);
-                if (lines.length !== 1 || !fits) broken.push(word[0]);
+                if (lines.length > 1 || !fits) broken.push(word[0]);
             }
         }
     }
