@@ -7,6 +7,7 @@ mod html_report;
 mod output_formats;
 mod printed_text;
 mod report_layout;
+mod report_picture;
 mod scan_database_file;
 mod scan_failures;
 mod terminal;
