@@ -104,6 +104,7 @@ fn the_template_sets_what_a_user_should_set_and_nothing_else() {
         // By Lambda.
         "AWS_REGION",
         "AWS_LAMBDA_FUNCTION_NAME",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
         "AWS_LAMBDA_LOG_LEVEL",
         "AWS_LAMBDA_LOG_FORMAT",
         // Only for somebody whose credentials are another account's.

@@ -148,7 +148,10 @@ async fn every_answer_tells_endpoint_and_unknown_members() {
     let page = ccinv.folder().join("report.html");
     let page = page.to_str().expect("UTF-8");
     says(&["report", since, until, "--out", page]).await;
-    let html = std::fs::read_to_string(page).expect("a page");
+    // Lines may break within a provider's name.
+    let html = std::fs::read_to_string(page)
+        .expect("a page")
+        .replace("<wbr>", "");
     assert!(html.contains(&format!("GitHubEnterpriseCloudDataResidency at {SECOND}")));
     assert!(html.contains("Tier: &#34;gold&#34;") || html.contains("Tier: &quot;gold&quot;"));
 }
