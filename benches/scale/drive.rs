@@ -58,7 +58,7 @@ pub struct Measured {
     pub unwritten: u64,
     /// Invocations that Lambda refused, for want of concurrency.
     pub refused: u64,
-    /// AllowedAccounts that were refused as often as the state machine tries.
+    /// Accounts that were refused as often as the state machine tries.
     pub without_run: u64,
 }
 

@@ -79,7 +79,7 @@ fn of_service(config: &SdkConfig, service: &str) -> Option<String> {
     config.service_config()?.load_config(key)
 }
 
-/// Returns the URL if nobody on the network can read what is sent there, unless
+/// Returns the URL if requests to it cannot be read on the network, unless
 /// a proxy is in between: by TLS, or on this machine.
 fn private(url: &str) -> Option<Uri> {
     let uri: Uri = url.parse().ok()?;

@@ -98,6 +98,6 @@ impl Interrupt {
 
 /// Returns the error of calls that an interrupted run did not make.
 pub(crate) fn interrupted() -> CallError {
-    let problem = "the run was ended early by whoever started it";
+    let problem = "the run was interrupted";
     CallError::new(CallErrorKind::Refused, "Interrupted", problem)
 }

@@ -1,5 +1,6 @@
 //! What every kind of rule provides.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use super::evaluation::Evaluation;
@@ -7,8 +8,7 @@ use super::evidence::{Evidence, GapKind};
 use super::parameters::{Parameters, RuleFileError};
 use super::severity::Severity;
 use crate::audit::ConnectionRow;
-use crate::domain::Duration;
-use crate::domain::Timestamp;
+use crate::domain::{Duration, Timestamp};
 
 /// A kind of rule, with its parameters. `Display` writes the requirement as a
 /// sentence: the default title of a rule.
@@ -26,7 +26,10 @@ pub(crate) trait ConnectionKind: Kind {
     fn aspect(&self) -> Aspect;
 
     /// Returns what it needs besides the connections, which are read already.
-    fn needs(&self, evidence: &Evidence) -> Needs;
+    /// By default nothing.
+    fn needs(&self, _evidence: &Evidence) -> Needs {
+        Needs::default()
+    }
 
     /// Evaluates one connection.
     fn evaluate(&self, row: &ConnectionRow, evidence: &Evidence) -> Evaluation;
@@ -105,6 +108,29 @@ pub(crate) struct Defaults {
     /// The controls that it supports.
     pub(crate) controls: &'static [&'static str],
     pub(crate) remediation: Option<&'static str>,
+}
+
+impl Defaults {
+    /// The defaults of a rule that lists what connections may have.
+    pub(crate) const ALLOW_LIST: Self = Self {
+        severity: Severity::High,
+        controls: &[control::CM_8, control::CC6_1],
+        remediation: None,
+    };
+}
+
+/// Returns the rule of an option that lists allowed values, if the option was
+/// given; `id` is the option's name.
+pub(crate) fn allow_list<V: Clone + Into<T>, T: Ord, K>(
+    id: &'static str,
+    values: &[V],
+    kind: impl FnOnce(BTreeSet<T>) -> K,
+) -> Vec<(&'static str, K)> {
+    if values.is_empty() {
+        return Vec::new();
+    }
+    let allowed = values.iter().cloned().map(Into::into).collect();
+    vec![(id, kind(allowed))]
 }
 
 /// Controls of standards.

@@ -153,7 +153,7 @@ impl Scope {
 /// A connection that a rule is waived for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Exception {
-    /// Its ARN, or a name. Whoever creates a connection chooses its name, but not
+    /// Its ARN, or a name. The creator of a connection chooses its name, but not
     /// its ARN.
     pub connection: Box<str>,
     /// Why it is waived.

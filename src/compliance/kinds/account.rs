@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::compliance::evaluation::{Evaluation, Violation};
 use crate::compliance::evidence::{Evidence, GapKind};
-use crate::compliance::kind::{AccountKind, Defaults, FromInput, Kind, control};
+use crate::compliance::kind::{AccountKind, Defaults, FromInput, Kind, allow_list, control};
 use crate::compliance::parameters::{Parameters, RuleFileError};
 use crate::compliance::severity::Severity;
 use crate::compliance::values::one_of;
@@ -39,11 +39,9 @@ impl FromInput for Account {
     }
 
     fn from_flags(flags: &Flags) -> Vec<(&'static str, Self)> {
-        if flags.allow_account.is_empty() {
-            return Vec::new();
-        }
-        let allowed = flags.allow_account.iter().cloned().collect();
-        vec![("allow-account", Self { allowed })]
+        allow_list("allow-account", &flags.allow_account, |allowed| Self {
+            allowed,
+        })
     }
 }
 
@@ -65,7 +63,6 @@ impl Kind for Account {
 impl AccountKind for Account {
     fn evaluate(&self, evidence: &Evidence) -> Evaluation {
         let account = &evidence.account;
-        // BASIS
         if self.allowed.contains(account) {
             return Evaluation::Compliant;
         }

@@ -8,9 +8,8 @@ use serde::Serialize;
 use crate::audit::ConnectionRow;
 use crate::compliance::evaluation::{Evaluation, blocks_connections, provider, text};
 use crate::compliance::evidence::{Evidence, GapKind};
-use crate::compliance::kind::{Aspect, ConnectionKind, Defaults, FromInput, Kind, Needs, control};
+use crate::compliance::kind::{Aspect, ConnectionKind, Defaults, FromInput, Kind, allow_list};
 use crate::compliance::parameters::{Parameters, RuleFileError, require_text};
-use crate::compliance::severity::Severity;
 use crate::compliance::values::one_of;
 use crate::domain::ProviderType;
 
@@ -41,25 +40,15 @@ impl FromInput for Endpoint {
     }
 
     fn from_flags(flags: &Flags) -> Vec<(&'static str, Self)> {
-        if flags.allow_endpoint.is_empty() {
-            return Vec::new();
-        }
-        let allowed = flags
-            .allow_endpoint
-            .iter()
-            .map(|endpoint| endpoint.as_str().into())
-            .collect();
-        vec![("allow-endpoint", Self { allowed })]
+        allow_list("allow-endpoint", &flags.allow_endpoint, |allowed| Self {
+            allowed,
+        })
     }
 }
 
 impl Kind for Endpoint {
     fn defaults(&self) -> Defaults {
-        Defaults {
-            severity: Severity::High,
-            controls: &[control::CM_8, control::CC6_1],
-            remediation: None,
-        }
+        Defaults::ALLOW_LIST
     }
 
     fn is_blocked_by(&self, gap: &GapKind) -> bool {
@@ -70,10 +59,6 @@ impl Kind for Endpoint {
 impl ConnectionKind for Endpoint {
     fn aspect(&self) -> Aspect {
         Aspect::Attributes
-    }
-
-    fn needs(&self, _: &Evidence) -> Needs {
-        Needs::default()
     }
 
     fn evaluate(&self, row: &ConnectionRow, _: &Evidence) -> Evaluation {

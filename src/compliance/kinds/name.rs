@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::audit::ConnectionRow;
 use crate::compliance::evaluation::{Evaluation, blocks_connections, text};
 use crate::compliance::evidence::{Evidence, GapKind};
-use crate::compliance::kind::{Aspect, ConnectionKind, Defaults, FromInput, Kind, Needs, control};
+use crate::compliance::kind::{Aspect, ConnectionKind, Defaults, FromInput, Kind, control};
 use crate::compliance::parameters::{Parameters, RuleFileError};
 use crate::compliance::severity::Severity;
 use crate::compliance::values::Pattern;
@@ -62,10 +62,6 @@ impl Kind for Name {
 impl ConnectionKind for Name {
     fn aspect(&self) -> Aspect {
         Aspect::Attributes
-    }
-
-    fn needs(&self, _: &Evidence) -> Needs {
-        Needs::default()
     }
 
     fn evaluate(&self, row: &ConnectionRow, _: &Evidence) -> Evaluation {

@@ -8,9 +8,8 @@ use serde::Serialize;
 use crate::audit::ConnectionRow;
 use crate::compliance::evaluation::{Evaluation, blocks_connections, text};
 use crate::compliance::evidence::{Evidence, GapKind};
-use crate::compliance::kind::{Aspect, ConnectionKind, Defaults, FromInput, Kind, Needs, control};
+use crate::compliance::kind::{Aspect, ConnectionKind, Defaults, FromInput, Kind, allow_list};
 use crate::compliance::parameters::{Parameters, RuleFileError, require_text};
-use crate::compliance::severity::Severity;
 use crate::compliance::values::one_of;
 
 /// Each connection has one of these owners.
@@ -39,25 +38,15 @@ impl FromInput for Owner {
     }
 
     fn from_flags(flags: &Flags) -> Vec<(&'static str, Self)> {
-        if flags.allow_owner.is_empty() {
-            return Vec::new();
-        }
-        let allowed = flags
-            .allow_owner
-            .iter()
-            .map(|owner| owner.as_str().into())
-            .collect();
-        vec![("allow-owner", Self { allowed })]
+        allow_list("allow-owner", &flags.allow_owner, |allowed| Self {
+            allowed,
+        })
     }
 }
 
 impl Kind for Owner {
     fn defaults(&self) -> Defaults {
-        Defaults {
-            severity: Severity::High,
-            controls: &[control::CM_8, control::CC6_1],
-            remediation: None,
-        }
+        Defaults::ALLOW_LIST
     }
 
     fn is_blocked_by(&self, gap: &GapKind) -> bool {
@@ -68,10 +57,6 @@ impl Kind for Owner {
 impl ConnectionKind for Owner {
     fn aspect(&self) -> Aspect {
         Aspect::Attributes
-    }
-
-    fn needs(&self, _: &Evidence) -> Needs {
-        Needs::default()
     }
 
     fn evaluate(&self, row: &ConnectionRow, _: &Evidence) -> Evaluation {

@@ -8,9 +8,8 @@ use serde::Serialize;
 use crate::audit::ConnectionRow;
 use crate::compliance::evaluation::{Evaluation, blocks_connections, provider};
 use crate::compliance::evidence::{Evidence, GapKind};
-use crate::compliance::kind::{Aspect, ConnectionKind, Defaults, FromInput, Kind, Needs, control};
+use crate::compliance::kind::{Aspect, ConnectionKind, Defaults, FromInput, Kind, allow_list};
 use crate::compliance::parameters::{Parameters, RuleFileError, parse_provider};
-use crate::compliance::severity::Severity;
 use crate::compliance::values::one_of;
 use crate::domain::ProviderType;
 
@@ -40,21 +39,15 @@ impl FromInput for Provider {
     }
 
     fn from_flags(flags: &Flags) -> Vec<(&'static str, Self)> {
-        if flags.allow_provider.is_empty() {
-            return Vec::new();
-        }
-        let allowed = flags.allow_provider.iter().cloned().collect();
-        vec![("allow-provider", Self { allowed })]
+        allow_list("allow-provider", &flags.allow_provider, |allowed| Self {
+            allowed,
+        })
     }
 }
 
 impl Kind for Provider {
     fn defaults(&self) -> Defaults {
-        Defaults {
-            severity: Severity::High,
-            controls: &[control::CM_8, control::CC6_1],
-            remediation: None,
-        }
+        Defaults::ALLOW_LIST
     }
 
     fn is_blocked_by(&self, gap: &GapKind) -> bool {
@@ -65,10 +58,6 @@ impl Kind for Provider {
 impl ConnectionKind for Provider {
     fn aspect(&self) -> Aspect {
         Aspect::Attributes
-    }
-
-    fn needs(&self, _: &Evidence) -> Needs {
-        Needs::default()
     }
 
     fn evaluate(&self, row: &ConnectionRow, _: &Evidence) -> Evaluation {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::audit::ConnectionRow;
 use crate::compliance::evaluation::{Evaluation, blocks_connections, text};
 use crate::compliance::evidence::{Evidence, GapKind};
-use crate::compliance::kind::{Aspect, ConnectionKind, Defaults, FromInput, Kind, Needs, control};
+use crate::compliance::kind::{Aspect, ConnectionKind, Defaults, FromInput, Kind, control};
 use crate::compliance::parameters::{Parameters, RuleFileError};
 use crate::compliance::severity::Severity;
 use crate::domain::AccountId;
@@ -55,10 +55,6 @@ impl Kind for Shared {
 impl ConnectionKind for Shared {
     fn aspect(&self) -> Aspect {
         Aspect::Attributes
-    }
-
-    fn needs(&self, _: &Evidence) -> Needs {
-        Needs::default()
     }
 
     fn evaluate(&self, row: &ConnectionRow, _: &Evidence) -> Evaluation {

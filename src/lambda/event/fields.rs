@@ -101,8 +101,8 @@ impl<'de, T: FromStr<Err: Display>> Deserialize<'de> for Field<T> {
     }
 }
 
-/// A text of a direct request. Whoever sends one means something by each field:
-/// an empty filter must not become no filter.
+/// A text of a direct request, which must not be empty: an empty filter must not
+/// become no filter.
 #[derive(Debug)]
 pub(super) struct NonEmpty<T>(pub(super) Option<T>);
 

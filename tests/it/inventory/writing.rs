@@ -1,4 +1,4 @@
-//! DiffContext and writes: what a run records, exactly once, whatever races,
+//! Comparison and writes: what a run records, exactly once, whatever races,
 //! repeats or throttles.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
