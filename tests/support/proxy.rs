@@ -19,7 +19,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinHandle;
 
 /// A request as the proxy sees it.
@@ -104,6 +104,9 @@ fn fault_body(code: &str) -> String {
     format!("{{\"__type\":\"com.amazonaws.dynamodb.v20120810#{code}\",\"message\":\"injected\"}}")
 }
 
+/// Requests that are passed on at the same time, at most: more than a test makes.
+const PASSED_AT_ONCE: u32 = 10_000;
+
 type Policy = dyn Fn(&Seen) -> Act + Send + Sync;
 
 struct Inner {
@@ -111,6 +114,7 @@ struct Inner {
     policy: Box<Policy>,
     count: AtomicUsize,
     hanging: Notify,
+    passing: Semaphore,
     connections: Mutex<Vec<JoinHandle<()>>>,
     client: Client<HttpConnector, Body>,
 }
@@ -134,6 +138,7 @@ impl Proxy {
             policy: Box::new(policy),
             count: AtomicUsize::new(0),
             hanging: Notify::new(),
+            passing: Semaphore::new(PASSED_AT_ONCE as usize),
             connections: Mutex::default(),
             client: Client::builder(TokioExecutor::new()).build(connector),
         });
@@ -156,6 +161,15 @@ impl Proxy {
     /// then done, or will not be.
     pub async fn hangs(&self) {
         self.inner.hanging.notified().await;
+    }
+
+    /// Passes no request on any more, and waits for those under way. Without it
+    /// the requests of a client that has gone may still be carried out, at a
+    /// time that the test takes for a much later one.
+    pub async fn shut(&self) {
+        let all = self.inner.passing.acquire_many(PASSED_AT_ONCE).await;
+        all.expect("shut once").forget();
+        self.inner.passing.close();
     }
 
     /// Closes all connections, as a server does with those that were idle for
@@ -315,6 +329,9 @@ impl Inner {
     }
 
     async fn pass(&self, parts: Parts, body: Bytes) -> Response<Body> {
+        let Ok(_passing) = self.passing.acquire().await else {
+            return std::future::pending().await;
+        };
         let request = Request::from_parts(parts, Body::from(body));
         let answer = self.client.request(request).await;
         answer.expect("upstream answers").map(Body::new)

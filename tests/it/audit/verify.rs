@@ -432,6 +432,7 @@ async fn a_run_that_crashed_after_it_recorded_changes_is_no_finding() {
         done = handler.handle(&event, Duration::from_secs(60)) => panic!("it hangs: {done:?}"),
         () = proxy.hangs() => {}
     }
+    proxy.shut().await;
     assert_eq!(told.verify().await.findings, []);
     // And the next run stands for what the crashed one left.
     env.run().await;

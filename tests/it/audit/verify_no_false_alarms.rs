@@ -137,6 +137,7 @@ impl Life {
             _ = test_env::run(&handler, event) => {}
             () = proxy.hangs() => {}
         }
+        proxy.shut().await;
     }
 
     async fn overlap(&mut self, event: &Value) {

@@ -359,6 +359,7 @@ impl Life {
             () = proxy.hangs() => {}
         }
         drop(handler);
+        proxy.shut().await;
         self.tick();
         let handler = self.handler(&self.env.table_endpoint).await;
         let summary = test_env::run(&handler, &event).await;
