@@ -280,12 +280,12 @@ impl Record {
             .collect();
         let began_at = self.began(round);
         Listing {
-            region: self.region.clone(),
+            scope: self.region.clone(),
             began_at,
             ended_at: Timestamp::from_millis(began_at.millis() + 1_000),
             pages: u32::try_from(connections.div_ceil(100)).expect("few"),
             end: ListingEnd::Complete,
-            connections: listed,
+            resources: listed,
         }
     }
 }

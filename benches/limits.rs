@@ -139,7 +139,7 @@ async fn bury(env: &TestEnv, tombstones: usize) {
     };
     let request = |number: usize| {
         let id = format!("00000000-3b41-4d0e-9a77-{number:012}");
-        let snapshot = Snapshot {
+        let snapshot: Snapshot = Snapshot {
             arn: arn(REGION, &id).parse().expect("an ARN"),
             attributes: Attributes {
                 connection_name: Some(format!("connection-{number}").into()),

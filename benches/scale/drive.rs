@@ -9,8 +9,8 @@ use codeconnections_inventory::domain::diff::DiffContext;
 use codeconnections_inventory::domain::listing::AccountListing;
 use codeconnections_inventory::domain::plan::{PreviousSnapshots, TombstoneGuard};
 use codeconnections_inventory::domain::{
-    AccountId, Attributes, Clock, Filter, Listing, ListingEnd, Outcome, Region, RunId,
-    SchemaVersion, SystemClock, plan,
+    AccountId, Attributes, Clock, ConnectionArn, Filter, Listing, ListingEnd, Outcome, Region,
+    RunId, SchemaVersion, SystemClock, plan,
 };
 use codeconnections_inventory::inventory::summary::Summary;
 use codeconnections_inventory::inventory::{Inventory, RunOptions};
@@ -245,7 +245,7 @@ fn snapshots(options: &Options, number: usize) -> Vec<Item> {
     let account = account(number);
     let now = SystemClock.now();
     let run_id = RunId::new(now, fastrand::u128(..));
-    let connections: HashMap<_, _> = (0..options.connections)
+    let connections: HashMap<ConnectionArn, _> = (0..options.connections)
         .map(|connection| {
             let arn = service::arn(number, connection).parse().expect("an ARN");
             let attributes = Attributes {
@@ -259,12 +259,12 @@ fn snapshots(options: &Options, number: usize) -> Vec<Item> {
         })
         .collect();
     let listing = Listing {
-        region: region(),
+        scope: region(),
         began_at: now,
         ended_at: now,
         pages: 1,
         end: ListingEnd::Complete,
-        connections,
+        resources: connections,
     };
     let observation = AccountListing::new(Filter::default(), vec![listing]);
     let comparison = DiffContext {
@@ -273,7 +273,7 @@ fn snapshots(options: &Options, number: usize) -> Vec<Item> {
         event_id: None,
         calls: &[],
     };
-    let known = PreviousSnapshots::default();
+    let known: PreviousSnapshots = PreviousSnapshots::default();
     let plan = plan::plan(&comparison, &known, &observation, TombstoneGuard::Off);
     let steps = plan.changes.iter();
     steps

@@ -12,12 +12,12 @@ use std::time::Duration;
 use codeconnections_inventory::aws::{Deadline, Meter, RetryPolicy};
 use codeconnections_inventory::cli::fuzzing;
 use codeconnections_inventory::domain::{
-    AccountId, AccountRecord, Change, Clock, ConnectionArn, Digest, Filter, ListingEnd, Region,
-    RunId, RunRecord, SystemClock, Timestamp, Trigger,
+    AccountId, AccountRecord, Change, Clock, Connection, ConnectionArn, Digest, Filter, ListingEnd,
+    Region, RunId, RunRecord, SystemClock, Timestamp, Trigger,
 };
 use codeconnections_inventory::lambda::event::{InvalidEvent, Request};
 use codeconnections_inventory::lambda::sqs_batch::Batch;
-use codeconnections_inventory::listing::{CodeConnections, Limits, Lister};
+use codeconnections_inventory::listing::{CodeConnections, Limits, ListingRequest, Lists};
 use codeconnections_inventory::local::codeconnections::protocol;
 use codeconnections_inventory::table::codec::{Item, snapshot};
 use codeconnections_inventory::table::{CorruptItem, Table, TableError, codec, fast_path, keys};
@@ -183,7 +183,8 @@ fn an_item(item: &Item) {
     match fast_path::snapshot::read_unsealed(item) {
         Err(error) => corrupt(&error),
         Ok((snapshot, format)) => {
-            let account = codec::account_of(item).unwrap_or_else(|| ACCOUNT.parse().expect("one"));
+            let account = codec::account_of::<Connection>(item)
+                .unwrap_or_else(|| ACCOUNT.parse().expect("one"));
             let written = snapshot::snapshot_item(&account, &snapshot, format);
             let read =
                 fast_path::snapshot::read_snapshot(&written).expect("what is accepted is written");
@@ -214,7 +215,7 @@ fn an_item(item: &Item) {
             assert_eq!(read.expect("what is accepted is written"), record);
         }
     }
-    if let Err(error) = codec::read_account(item) {
+    if let Err(error) = codec::read_account::<Connection>(item) {
         corrupt(&error);
     }
 }
@@ -235,7 +236,7 @@ pub fn listing(data: &[u8]) {
         ListingEnd::Complete => {
             // Written out, it is a listing of the same connections.
             let entries: Vec<Value> = listed
-                .connections
+                .resources
                 .iter()
                 .map(|(arn, attributes)| {
                     let mut entry = json!({"ConnectionArn": arn.as_str()});
@@ -252,7 +253,7 @@ pub fn listing(data: &[u8]) {
                 .collect();
             let again = list(200, &protocol::to_cbor(&json!({"Connections": entries})));
             assert_eq!(again.end, ListingEnd::Complete);
-            assert_eq!(again.connections, listed.connections);
+            assert_eq!(again.resources, listed.resources);
         }
     }
 }
@@ -265,25 +266,24 @@ fn list(status: u16, body: &[u8]) -> codeconnections_inventory::domain::Listing 
     let source = CodeConnections::new(http::config(status, &headers, body), None, None);
     let run_id = RunId::new(SystemClock.now(), 0);
     let meter = Meter::default();
-    let lister = Lister {
-        run_id: &run_id,
-        source: &source,
-        clock: &SystemClock,
-        retry_policy: impatient(),
-        limits: Limits {
-            pages: 3,
-            ..Limits::default()
-        },
-        meter: &meter,
-    };
-    let region: Region = "eu-west-1".parse().expect("a region");
+    let regions: [Region; 1] = ["eu-west-1".parse().expect("a region")];
     let account = ACCOUNT.parse().expect("an account");
     http::wait_for(async {
-        let deadline = Deadline::after(Duration::from_secs(60));
-        let seen = lister
-            .list(&account, &[region], &Filter::default(), deadline)
-            .await;
-        seen.listings()[0].clone()
+        let request = ListingRequest {
+            run_id: &run_id,
+            account: &account,
+            regions: &regions,
+            filter: &Filter::default(),
+            deadline: Deadline::after(Duration::from_secs(60)),
+            clock: &SystemClock,
+            retry_policy: impatient(),
+            limits: Limits {
+                pages: 3,
+                ..Limits::default()
+            },
+            meter: &meter,
+        };
+        source.list(&request).await.listings()[0].clone()
     })
 }
 

@@ -4,7 +4,9 @@
 use std::sync::OnceLock;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use codeconnections_inventory::domain::{AccountRecord, Change, RunRecord, SchemaVersion};
+use codeconnections_inventory::domain::{
+    AccountRecord, Change, Connection, RunRecord, SchemaVersion,
+};
 use codeconnections_inventory::table::codec::{Item, snapshot};
 use codeconnections_inventory::table::{codec, fast_path};
 use serde_json::Value;
@@ -69,7 +71,7 @@ pub fn real_items() -> &'static [Item] {
 }
 
 fn as_current(item: &Item) -> Option<Item> {
-    let account = codec::account_of(item);
+    let account = codec::account_of::<Connection>(item);
     if let (Some(account), Ok((snapshot, _))) = (account, fast_path::snapshot::read_unsealed(item))
     {
         return Some(snapshot::snapshot_item(

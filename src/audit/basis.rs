@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::runs::{Runs, is_long_after};
 use super::{Audit, AuditError};
-use crate::domain::listing::ListingGroup;
+use crate::domain::ListingGroup;
 use crate::domain::{AccountId, Digest, Outcome, Region, RunId, RunRecord, Timestamp};
 
 /// The basis of answers about an account at a time.

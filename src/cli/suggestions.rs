@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::error::CliError;
 use crate::audit::{Audit, AuditError, Basis, ConnectionFilter};
 use crate::compliance::rule::Rule;
-use crate::domain::listing::ListingGroup;
+use crate::domain::ListingGroup;
 use crate::domain::{
     AccountId, Attributes, Clock, ConnectionArn, ConnectionStatus, ProviderType, Region,
     SystemClock, Timestamp,

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::kind::Kind;
 use super::listing::{MAX_OBSERVATION_AGE, Window};
-use super::{AccountId, Digest, Outcome, Region, RunId, RunRecord, SchemaVersion, Timestamp};
+use super::{AccountId, Connection, Digest, Outcome, RunId, RunRecord, SchemaVersion, Timestamp};
 
 /// The number of events of complete runs that are remembered, to recognise a
 /// second delivery. `EventBridge` delivers again within moments or not at all.
@@ -17,7 +18,8 @@ pub const EVENTS_REMEMBERED: usize = 8;
 /// It is derived from the run records and adds nothing to them. After a crash
 /// it may be behind them; the next run corrects it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AccountRecord {
+#[serde(bound = "")]
+pub struct AccountRecord<K: Kind = Connection> {
     /// The format that it is stored in.
     #[serde(
         rename = "v",
@@ -36,14 +38,14 @@ pub struct AccountRecord {
     /// The last complete run, if there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_complete: Option<RunReference>,
-    /// The start of each region's last complete and unfiltered listing of which
+    /// The start of each scope's last complete and unfiltered listing of which
     /// everything was written.
     #[serde(default)]
-    pub coverage: BTreeMap<Region, Timestamp>,
+    pub coverage: BTreeMap<K::Scope, Timestamp>,
     /// The end of those listings, where it is known: formats before 4 did not
     /// record it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub coverage_until: BTreeMap<Region, Timestamp>,
+    pub coverage_until: BTreeMap<K::Scope, Timestamp>,
     /// The events of the last complete runs, with the runs' numbers.
     #[serde(default)]
     pub recent_events: BTreeMap<Box<str>, u64>,
@@ -65,8 +67,8 @@ pub struct RunReference {
     pub outcome: Outcome,
 }
 
-impl From<&RunRecord> for RunReference {
-    fn from(run: &RunRecord) -> Self {
+impl<K: Kind> From<&RunRecord<K>> for RunReference {
+    fn from(run: &RunRecord<K>) -> Self {
         Self {
             sequence: run.sequence,
             run_id: run.run_id.clone(),
@@ -76,10 +78,10 @@ impl From<&RunRecord> for RunReference {
     }
 }
 
-impl AccountRecord {
+impl<K: Kind> AccountRecord<K> {
     /// Returns the record with `run` applied. The result does not depend on the
     /// order in which two runs write it.
-    pub fn with(previous: Option<&Self>, run: &RunRecord) -> Self {
+    pub fn with(previous: Option<&Self>, run: &RunRecord<K>) -> Self {
         let this = RunReference::from(run);
         let mut record = match previous {
             Some(previous) => Self {
@@ -108,8 +110,8 @@ impl AccountRecord {
         // Of what was listed and not written, the record would say that the
         // listing lacked it.
         if run.wrote_all() {
-            for (region, window) in run.covered() {
-                record.note_listing(region, window);
+            for (scope, window) in run.covered() {
+                record.note_listing(scope, window);
             }
         }
         if run.outcome == Outcome::Complete {
@@ -123,31 +125,31 @@ impl AccountRecord {
         Digest::of(self)
     }
 
-    /// Returns the window of each region's last complete and unfiltered listing
+    /// Returns the window of each scope's last complete and unfiltered listing
     /// of which everything was written.
-    pub fn covered(&self) -> BTreeMap<Region, Window> {
-        let window = |(region, began_at): (&Region, &Timestamp)| {
+    pub fn covered(&self) -> BTreeMap<K::Scope, Window> {
+        let window = |(scope, began_at): (&K::Scope, &Timestamp)| {
             let longest = i64::try_from(MAX_OBSERVATION_AGE.as_millis()).unwrap_or(i64::MAX);
             let at_the_latest = Timestamp::from_millis(began_at.millis().saturating_add(longest));
-            let ended_at = self.coverage_until.get(region).copied();
+            let ended_at = self.coverage_until.get(scope).copied();
             let window = Window {
                 began_at: *began_at,
                 ended_at: ended_at.unwrap_or(at_the_latest),
             };
-            (region.clone(), window)
+            (scope.clone(), window)
         };
         self.coverage.iter().map(window).collect()
     }
 
-    fn note_listing(&mut self, region: Region, window: Window) {
+    fn note_listing(&mut self, scope: K::Scope, window: Window) {
         let of_now = (window.began_at, Some(window.ended_at));
-        let noted = self.coverage.get(&region).map(|began_at| {
-            let ended_at = self.coverage_until.get(&region).copied();
+        let noted = self.coverage.get(&scope).map(|began_at| {
+            let ended_at = self.coverage_until.get(&scope).copied();
             (*began_at, ended_at)
         });
         if noted < Some(of_now) {
-            self.coverage.insert(region.clone(), window.began_at);
-            self.coverage_until.insert(region, window.ended_at);
+            self.coverage.insert(scope.clone(), window.began_at);
+            self.coverage_until.insert(scope, window.ended_at);
         }
     }
 

@@ -1,11 +1,9 @@
-//! A change: one recorded step in the life of a connection.
+//! A change: one recorded step in the life of a resource.
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    AccountId, Attributes, Cause, ChangeKind, ConnectionArn, Digest, RunId, SchemaVersion,
-    Timestamp,
-};
+use super::kind::Kind;
+use super::{AccountId, Cause, ChangeKind, Connection, Digest, RunId, SchemaVersion, Timestamp};
 
 /// One recorded change. It is written once and never altered.
 ///
@@ -13,7 +11,8 @@ use super::{
 /// when the old state was last observed, and before `observed_until`, when the
 /// response that showed the new state had arrived.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Change {
+#[serde(bound = "")]
+pub struct Change<K: Kind = Connection> {
     /// The format that it is stored in.
     #[serde(
         rename = "v",
@@ -23,20 +22,20 @@ pub struct Change {
     pub format: SchemaVersion,
     /// The inventoried account.
     pub account: AccountId,
-    /// The connection.
-    pub arn: ConnectionArn,
-    /// 1 for the first change of a connection, and one more for each next.
+    /// The resource.
+    pub arn: K::Id,
+    /// 1 for the first change of a resource, and one more for each next.
     pub version: u32,
     /// The kind of the change.
     pub kind: ChangeKind,
-    /// The attributes before; `None` for a connection seen for the first time.
+    /// The attributes before; `None` for a resource seen for the first time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub before: Option<Attributes>,
+    pub before: Option<K::Attributes>,
     /// The attributes after; `None` for a deletion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub after: Option<Attributes>,
+    pub after: Option<K::Attributes>,
     /// The time at which the old state was last observed. For a first sighting,
-    /// the last time at which a complete listing lacked the connection; `None`
+    /// the last time at which a complete listing lacked the resource; `None`
     /// if no listing ever did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previously_seen_at: Option<Timestamp>,
@@ -52,12 +51,12 @@ pub struct Change {
     /// The cause, as far as that run knew. `None` in formats 1 and 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
-    /// The digest of the connection's change before this one.
+    /// The digest of the resource's change before this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous_digest: Option<Digest>,
 }
 
-impl Change {
+impl<K: Kind> Change<K> {
     /// Returns the digest over all of this: the next change refers to it.
     pub fn digest(&self) -> Digest {
         Digest::of(self)

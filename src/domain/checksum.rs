@@ -34,19 +34,20 @@ impl Seal {
         Self::over(&sealed(account, snapshot, last_seen, listed_in, format))
     }
 
-    /// Returns the checksum of a snapshot that was seen again in `last_seen`
-    /// and in the regions `listed_in`, and is otherwise unchanged.
-    pub fn touched(
+    /// Returns the checksum of a snapshot that was last seen in `last_seen` and
+    /// in the regions `listed_in`, and is otherwise the same.
+    pub fn of_seen(
         account: &AccountId,
         snapshot: &Snapshot,
         last_seen: Window,
         listed_in: &[Region],
+        format: SchemaVersion,
     ) -> Self {
-        let format = SchemaVersion::CURRENT;
         Self::over(&sealed(account, snapshot, last_seen, listed_in, format))
     }
 
-    fn over(json: &[u8]) -> Self {
+    /// Returns the checksum of canonical JSON.
+    pub fn over(json: &[u8]) -> Self {
         let digest: [u8; 32] = Sha256::digest(json).into();
         let mut seal = [0; CHECKSUM_BYTES];
         seal.copy_from_slice(&digest[..CHECKSUM_BYTES]);

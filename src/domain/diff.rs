@@ -1,12 +1,11 @@
-//! The comparison of one connection: its recorded state with the new
+//! The comparison of one resource: its recorded state with the new
 //! observation. Pure, and the only place of these rules.
 
-use super::cause::Changed;
+use super::kind::{Changed, Kind};
 use super::listing::{Observation, Window};
 use super::snapshot::{Presence, Snapshot};
 use super::{
-    AccountId, ApiCall, Attributes, Cause, Change, ChangeKind, ConnectionArn, Region, RunId,
-    SchemaVersion, Timestamp,
+    AccountId, ApiCall, Cause, Change, ChangeKind, Connection, RunId, SchemaVersion, Timestamp,
 };
 
 /// The run that compares: each change records these values.
@@ -22,20 +21,20 @@ pub struct DiffContext<'a> {
     pub calls: &'a [ApiCall],
 }
 
-/// The decision about one connection.
+/// The decision about one resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Decision {
+pub enum Decision<K: Kind = Connection> {
     /// Nothing to write.
     Nothing(SkipReason),
-    /// It is unchanged: only the time and the regions of its listing are new.
+    /// It is unchanged: only the time and the scopes of its listing are new.
     Touch {
         /// The window of the listing that showed it.
         window: Window,
-        /// The regions that list it now, if they differ from the recorded ones.
-        listed_in: Option<Vec<Region>>,
+        /// What lists it now, if it differs from what is recorded.
+        listed_in: Option<Vec<K::Scope>>,
     },
     /// A change to record.
-    Change(Box<Transition>),
+    Change(Box<Transition<K>>),
 }
 
 /// The reason why there is nothing to write.
@@ -55,25 +54,25 @@ pub enum SkipReason {
 
 /// A change and the snapshot that results from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Transition {
+pub struct Transition<K: Kind = Connection> {
     /// The record of the change.
-    pub change: Change,
+    pub change: Change<K>,
     /// The snapshot after it.
-    pub snapshot: Snapshot,
+    pub snapshot: Snapshot<K>,
 }
 
 impl DiffContext<'_> {
-    /// Compares the recorded state of a connection with the new observation.
+    /// Compares the recorded state of a resource with the new observation.
     ///
     /// `last_absent_at` is the last time at which a complete listing, finished
-    /// by then, lacked a connection that is not recorded or a tombstone.
-    pub fn decide(
+    /// by then, lacked a resource that is not recorded or a tombstone.
+    pub fn decide<K: Kind>(
         &self,
-        arn: &ConnectionArn,
-        previous: Option<&Snapshot>,
-        observation_of: &Observation<'_>,
+        arn: &K::Id,
+        previous: Option<&Snapshot<K>>,
+        observation_of: &Observation<'_, K>,
         last_absent_at: Option<Timestamp>,
-    ) -> Decision {
+    ) -> Decision<K> {
         match (previous, observation_of) {
             (_, Observation::NotObserved) | (None, Observation::Absent { .. }) => {
                 Decision::Nothing(SkipReason::NotObserved)
@@ -107,7 +106,7 @@ impl DiffContext<'_> {
             }
             (Some(known), Observation::Absent { window }) => {
                 if known.rests_on().precedes(*window) {
-                    self.gone(known, *window)
+                    self.deleted(known, *window)
                 } else {
                     Decision::Nothing(SkipReason::NotNewer)
                 }
@@ -115,14 +114,14 @@ impl DiffContext<'_> {
         }
     }
 
-    fn compare(
+    fn compare<K: Kind>(
         &self,
-        known: &Snapshot,
-        attributes: &Attributes,
+        known: &Snapshot<K>,
+        attributes: &K::Attributes,
         window: Window,
-        listed_in: &[Region],
+        listed_in: &[K::Scope],
         last_absent_at: Option<Timestamp>,
-    ) -> Decision {
+    ) -> Decision<K> {
         let kind = match known.presence {
             Presence::Deleted { .. } => ChangeKind::Reappeared,
             Presence::Present if known.attributes == *attributes => {
@@ -138,9 +137,7 @@ impl DiffContext<'_> {
                     Decision::Nothing(SkipReason::NotNewer)
                 };
             }
-            Presence::Present
-                if known.attributes.connection_status == attributes.connection_status =>
-            {
+            Presence::Present if K::has_same_status(&known.attributes, attributes) => {
                 ChangeKind::AttributesChanged
             }
             Presence::Present => ChangeKind::StatusChanged,
@@ -166,16 +163,16 @@ impl DiffContext<'_> {
     }
 
     #[expect(clippy::too_many_arguments, reason = "private; one call site a kind")]
-    fn seen(
+    fn seen<K: Kind>(
         &self,
         kind: ChangeKind,
-        arn: &ConnectionArn,
-        known: Option<&Snapshot>,
-        attributes: &Attributes,
+        arn: &K::Id,
+        known: Option<&Snapshot<K>>,
+        attributes: &K::Attributes,
         window: Window,
-        listed_in: &[Region],
+        listed_in: &[K::Scope],
         previously_seen_at: Option<Timestamp>,
-    ) -> Decision {
+    ) -> Decision<K> {
         let status_since = match known {
             Some(known) if !kind.starts_status() => known.status_since,
             _ => window.began_at,
@@ -202,7 +199,7 @@ impl DiffContext<'_> {
         Decision::Change(Box::new(Transition { change, snapshot }))
     }
 
-    fn gone(&self, known: &Snapshot, window: Window) -> Decision {
+    fn deleted<K: Kind>(&self, known: &Snapshot<K>, window: Window) -> Decision<K> {
         let change = self.change(
             ChangeKind::Deleted,
             &known.arn,
@@ -220,21 +217,21 @@ impl DiffContext<'_> {
         Decision::Change(Box::new(Transition { change, snapshot }))
     }
 
-    fn change(
+    fn change<K: Kind>(
         &self,
         kind: ChangeKind,
-        arn: &ConnectionArn,
-        known: Option<&Snapshot>,
-        after: Option<Attributes>,
+        arn: &K::Id,
+        known: Option<&Snapshot<K>>,
+        after: Option<K::Attributes>,
         window: Window,
         previously_seen_at: Option<Timestamp>,
-    ) -> Change {
+    ) -> Change<K> {
         let before = known
             .filter(|known| !known.is_deleted())
             .map(|known| &known.attributes);
-        let changed = Changed {
+        let changed: Changed<'_, K> = Changed {
             kind,
-            arn,
+            id: arn,
             before,
             after: after.as_ref(),
         };

@@ -1,8 +1,10 @@
 //! Identifiers, each checked once, where it enters.
 
 use std::fmt;
+use std::hash::Hash;
 use std::str::FromStr;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::text::excerpt;
@@ -27,6 +29,25 @@ impl ParseError {
     }
 }
 
+/// A checked text that identifies something, in one spelling.
+pub trait Identifier:
+    Clone
+    + Eq
+    + Ord
+    + Hash
+    + fmt::Debug
+    + fmt::Display
+    + FromStr<Err = ParseError>
+    + Serialize
+    + DeserializeOwned
+    + Send
+    + Sync
+    + 'static
+{
+    /// The identifier as text.
+    fn as_str(&self) -> &str;
+}
+
 /// A checked text: the common part of all identifiers. Copies share it, because
 /// an ARN occurs in several places of a run.
 macro_rules! identifier {
@@ -38,6 +59,12 @@ macro_rules! identifier {
         impl $name {
             /// The identifier as text.
             pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl $crate::domain::ids::Identifier for $name {
+            fn as_str(&self) -> &str {
                 &self.0
             }
         }

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::attributes::{Attributes, ProviderType};
-use super::{ConnectionArn, Region, Timestamp};
+use super::attributes::ProviderType;
+use super::kind::Kind;
+use super::{Connection, Timestamp};
 
 /// The greatest age, from its start, at which an observation may still be
 /// recorded.
@@ -59,11 +60,11 @@ pub enum ListingEnd {
     },
 }
 
-/// The listing of one region.
+/// The listing of one region, or of one region of a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listing {
-    /// The region that was listed. A connection's own region is in its ARN.
-    pub region: Region,
+pub struct Listing<K: Kind = Connection> {
+    /// What was listed. A connection's own region is in its ARN.
+    pub scope: K::Scope,
     /// The time before the first request.
     pub began_at: Timestamp,
     /// The time after the last response. What the listing shows was true at
@@ -73,11 +74,11 @@ pub struct Listing {
     pub pages: u32,
     /// Its end: complete or not.
     pub end: ListingEnd,
-    /// The connections, each ARN once.
-    pub connections: HashMap<ConnectionArn, Attributes>,
+    /// The resources, each once.
+    pub resources: HashMap<K::Id, K::Attributes>,
 }
 
-impl Listing {
+impl<K: Kind> Listing<K> {
     /// Returns true if every page was received.
     pub fn is_complete(&self) -> bool {
         self.end == ListingEnd::Complete
@@ -85,28 +86,27 @@ impl Listing {
 }
 
 /// An account's listings of one run, merged: what they prove about each
-/// connection, and what they don't.
+/// resource, and what they don't.
 #[derive(Debug)]
-pub struct AccountListing {
+pub struct AccountListing<K: Kind = Connection> {
     filter: Filter,
-    listings: Vec<Listing>,
+    listings: Vec<Listing<K>>,
 }
 
-/// The observation of one connection.
+/// The observation of one resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Observation<'a> {
-    /// At least one region listed it.
+pub enum Observation<'a, K: Kind = Connection> {
+    /// At least one listing has it.
     Present {
         /// Its attributes.
-        attributes: &'a Attributes,
+        attributes: &'a K::Attributes,
         /// The window of the listing that counts.
         window: Window,
-        /// The regions that listed it, sorted.
-        listed_in: Vec<Region>,
+        /// The scopes that listed it, sorted.
+        listed_in: Vec<K::Scope>,
     },
-    /// No region listed it, and complete and unfiltered listings prove its
-    /// absence: of every region that used to list it, or of one of the regions
-    /// that list the connections of all, if it lives in one of those.
+    /// No listing has it, and complete and unfiltered ones prove its absence: of
+    /// every scope that used to list it, or of one that always lists it.
     Absent {
         /// From the beginning of the first of those listings to the end of
         /// the last.
@@ -135,15 +135,15 @@ impl Window {
     }
 }
 
-impl AccountListing {
+impl<K: Kind> AccountListing<K> {
     /// Merges one run's listings, which were all made with `filter`.
-    pub fn new(filter: Filter, mut listings: Vec<Listing>) -> Self {
-        listings.sort_by(|a, b| a.region.cmp(&b.region));
+    pub fn new(filter: Filter, mut listings: Vec<Listing<K>>) -> Self {
+        listings.sort_by(|a, b| a.scope.cmp(&b.scope));
         Self { filter, listings }
     }
 
-    /// Returns the listings, by region.
-    pub fn listings(&self) -> &[Listing] {
+    /// Returns the listings, by scope.
+    pub fn listings(&self) -> &[Listing<K>] {
         &self.listings
     }
 
@@ -152,107 +152,104 @@ impl AccountListing {
         &self.filter
     }
 
-    /// Returns every ARN that any region listed, once.
-    pub fn arns(&self) -> impl Iterator<Item = &ConnectionArn> {
+    /// Returns the id of every resource that is listed, once.
+    pub fn ids(&self) -> impl Iterator<Item = &K::Id> {
         self.listings
             .iter()
             .enumerate()
             .flat_map(move |(i, listing)| {
-                listing.connections.keys().filter(move |arn| {
+                listing.resources.keys().filter(move |id| {
                     !self.listings[..i]
                         .iter()
-                        .any(|earlier| earlier.connections.contains_key(*arn))
+                        .any(|earlier| earlier.resources.contains_key(*id))
                 })
             })
     }
 
-    /// Returns the window of each complete and unfiltered listing, by region: a
-    /// connection that such a listing lacks was absent at some moment of it.
-    pub fn coverage(&self) -> BTreeMap<Region, Window> {
+    /// Returns the window of each complete and unfiltered listing, by scope: a
+    /// resource that such a listing lacks was absent at some moment of it.
+    pub fn coverage(&self) -> BTreeMap<K::Scope, Window> {
         self.evidence_of_absence()
-            .map(|listing| (listing.region.clone(), listing.window()))
+            .map(|listing| (listing.scope.clone(), listing.window()))
             .collect()
     }
 
-    fn evidence_of_absence(&self) -> impl Iterator<Item = &Listing> {
+    fn evidence_of_absence(&self) -> impl Iterator<Item = &Listing<K>> {
         let unfiltered = self.filter.is_empty();
         self.listings
             .iter()
             .filter(move |listing| unfiltered && listing.is_complete())
     }
 
-    /// Returns true if `region` was listed, completely or not.
-    pub fn was_asked(&self, region: &Region) -> bool {
-        self.listings.iter().any(|l| l.region == *region)
+    /// Returns true if `scope` was listed, completely or not.
+    pub fn was_asked(&self, scope: &K::Scope) -> bool {
+        self.listings.iter().any(|l| l.scope == *scope)
     }
 
-    /// Returns true if the listing of `region` is complete and unfiltered.
-    pub fn is_covered(&self, region: &Region) -> bool {
-        self.evidence_of_absence().any(|l| l.region == *region)
+    /// Returns true if the listing of `scope` is complete and unfiltered.
+    pub fn is_covered(&self, scope: &K::Scope) -> bool {
+        self.evidence_of_absence().any(|l| l.scope == *scope)
     }
 
-    /// Returns the observation of the connection `arn`, which was last listed
-    /// in the regions `listed_in`.
+    /// Returns the observation of the resource `id`, which was last listed in
+    /// the scopes `listed_in`.
     ///
-    /// Where regions disagree (its status changed between their responses), the
-    /// listing that ended last counts, then the one of the region in which it
-    /// lives.
-    pub fn observation_of(&self, arn: &ConnectionArn, listed_in: &[Region]) -> Observation<'_> {
-        let believed = self
+    /// Where listings disagree (its status changed between their responses), the
+    /// one that ended last counts, then the one of its home.
+    pub fn observation_of(&self, id: &K::Id, listed_in: &[K::Scope]) -> Observation<'_, K> {
+        let newest = self
             .listings
             .iter()
-            .filter_map(|listing| Some((listing, listing.connections.get(arn)?)))
-            .max_by_key(|(listing, _)| (listing.ended_at, listing.region.as_str() == arn.region()));
-        if let Some((listing, attributes)) = believed {
+            .filter_map(|listing| Some((listing, listing.resources.get(id)?)))
+            .max_by_key(|(listing, _)| (listing.ended_at, K::is_home(id, &listing.scope)));
+        if let Some((listing, attributes)) = newest {
             return Observation::Present {
                 attributes,
                 window: listing.window(),
-                listed_in: self.now_listed_in(arn, listed_in),
+                listed_in: self.now_listed_in(id, listed_in),
             };
         }
-        match self.absence_window(arn, listed_in) {
+        match self.absence_window(id, listed_in) {
             Some(window) => Observation::Absent { window },
             None => Observation::NotObserved,
         }
     }
 
-    /// Returns the regions that list it now, and those that did and were not
+    /// Returns the scopes that list it now, and those that did and were not
     /// shown to have stopped.
-    fn now_listed_in(&self, arn: &ConnectionArn, before: &[Region]) -> Vec<Region> {
-        let mut regions: Vec<Region> = self
+    fn now_listed_in(&self, id: &K::Id, before: &[K::Scope]) -> Vec<K::Scope> {
+        let mut scopes: Vec<K::Scope> = self
             .listings
             .iter()
-            .filter(|listing| listing.connections.contains_key(arn))
-            .map(|listing| listing.region.clone())
+            .filter(|listing| listing.resources.contains_key(id))
+            .map(|listing| listing.scope.clone())
             .collect();
-        for region in before {
-            let stopped = self.evidence_of_absence().any(|l| l.region == *region);
-            if !stopped && !regions.contains(region) {
-                regions.push(region.clone());
+        for scope in before {
+            if !self.is_covered(scope) && !scopes.contains(scope) {
+                scopes.push(scope.clone());
             }
         }
-        regions.sort();
-        regions
+        scopes.sort();
+        scopes
     }
 
-    /// Returns the window of the listings that prove the absence of a
-    /// connection that none of them has, if any do.
-    fn absence_window(&self, arn: &ConnectionArn, listed_in: &[Region]) -> Option<Window> {
-        let listed_it = |region: &Region| listed_in.contains(region);
-        if !listed_in.is_empty() && listed_in.iter().all(|region| self.is_covered(region)) {
+    /// Returns the window of the listings that prove the absence of a resource
+    /// that none of them has, if any do.
+    fn absence_window(&self, id: &K::Id, listed_in: &[K::Scope]) -> Option<Window> {
+        let listed_it = |scope: &K::Scope| listed_in.contains(scope);
+        if !listed_in.is_empty() && listed_in.iter().all(|scope| self.is_covered(scope)) {
             return self.windows(listed_it);
         }
-        // One of those that list the connections of all regions shows it,
-        // whatever the others say. One that never listed this one shows nothing.
-        let group = ListingGroup::of(arn.region())?;
-        self.windows(|region| listed_it(region) && ListingGroup::of(region.as_str()) == Some(group))
+        // One that always lists it shows it, whatever the others say. One that
+        // never listed this one shows nothing.
+        self.windows(|scope| listed_it(scope) && K::is_always_listed_by(id, scope))
     }
 
     /// Returns the window from the start of the first to the end of the last of
-    /// the listings that are evidence and of such a region.
-    fn windows(&self, is_meant: impl Fn(&Region) -> bool) -> Option<Window> {
+    /// the listings that are evidence and of such a scope.
+    fn windows(&self, is_meant: impl Fn(&K::Scope) -> bool) -> Option<Window> {
         self.evidence_of_absence()
-            .filter(|listing| is_meant(&listing.region))
+            .filter(|listing| is_meant(&listing.scope))
             .map(Listing::window)
             .reduce(|all, this| Window {
                 began_at: all.began_at.min(this.began_at),
@@ -261,53 +258,7 @@ impl AccountListing {
     }
 }
 
-/// Regions of a partition each of which lists the connections of all of them:
-/// those that every account has. An opt-in region lists its own only.
-/// <https://docs.aws.amazon.com/dtconsole/latest/userguide/welcome-connections-how-it-works-global.html>
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ListingGroup {
-    /// The commercial regions.
-    Aws,
-    /// The `GovCloud` regions.
-    GovCloud,
-}
-
-impl ListingGroup {
-    /// The regions that every account has. Every region that AWS opened since
-    /// March 2019 has to be opted into, so the list is complete.
-    /// <https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-regions.html>
-    pub const DEFAULT_REGIONS: [&str; 17] = [
-        "ap-northeast-1",
-        "ap-northeast-2",
-        "ap-northeast-3",
-        "ap-south-1",
-        "ap-southeast-1",
-        "ap-southeast-2",
-        "ca-central-1",
-        "eu-central-1",
-        "eu-north-1",
-        "eu-west-1",
-        "eu-west-2",
-        "eu-west-3",
-        "sa-east-1",
-        "us-east-1",
-        "us-east-2",
-        "us-west-1",
-        "us-west-2",
-    ];
-
-    /// Returns the group of `region`; `None` for a region that lists only its
-    /// own connections.
-    pub fn of(region: &str) -> Option<Self> {
-        match region {
-            "us-gov-east-1" | "us-gov-west-1" => Some(Self::GovCloud),
-            region if Self::DEFAULT_REGIONS.contains(&region) => Some(Self::Aws),
-            _ => None,
-        }
-    }
-}
-
-impl Listing {
+impl<K: Kind> Listing<K> {
     fn window(&self) -> Window {
         Window {
             began_at: self.began_at,

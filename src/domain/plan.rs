@@ -4,37 +4,47 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::diff::{Decision, DiffContext, SkipReason, Transition};
+use super::kind::Kind;
 use super::listing::{AccountListing, Observation, Window};
-use super::{ChangeKind, ConnectionArn, Region, Snapshot, Timestamp};
+use super::{ChangeKind, Connection, Snapshot, Timestamp};
 
 /// The state in the table when a run begins.
-#[derive(Debug, Default)]
-pub struct PreviousSnapshots {
-    /// The connections that are present. Tombstones may be left out: a
-    /// connection that is listed again meets its tombstone when it is written.
-    pub snapshots: HashMap<ConnectionArn, Snapshot>,
-    /// The window of each region's last complete and unfiltered listing.
-    pub coverage: BTreeMap<Region, Window>,
+#[derive(Debug)]
+pub struct PreviousSnapshots<K: Kind = Connection> {
+    /// The resources that are present. Tombstones may be left out: a resource
+    /// that is listed again meets its tombstone when it is written.
+    pub snapshots: HashMap<K::Id, Snapshot<K>>,
+    /// The window of each scope's last complete and unfiltered listing.
+    pub coverage: BTreeMap<K::Scope, Window>,
 }
 
-impl PreviousSnapshots {
-    /// Returns the last time at which a complete listing of one of `regions`
-    /// lacked a connection before it was seen in `window`, for a connection
-    /// that is not recorded or a tombstone.
+impl<K: Kind> Default for PreviousSnapshots<K> {
+    fn default() -> Self {
+        Self {
+            snapshots: HashMap::new(),
+            coverage: BTreeMap::new(),
+        }
+    }
+}
+
+impl<K: Kind> PreviousSnapshots<K> {
+    /// Returns the last time at which a complete listing of one of `scopes`
+    /// lacked a resource before it was seen in `window`, for a resource that is
+    /// not recorded or a tombstone.
     ///
     /// A listing that overlaps `window` does not count: it may have looked
     /// later.
-    pub fn last_absent_at(&self, regions: &[Region], window: Window) -> Option<Timestamp> {
-        regions
+    pub fn last_absent_at(&self, scopes: &[K::Scope], window: Window) -> Option<Timestamp> {
+        scopes
             .iter()
-            .filter_map(|region| self.coverage.get(region))
+            .filter_map(|scope| self.coverage.get(scope))
             .filter(|lacked| lacked.precedes(window))
             .map(|lacked| lacked.began_at)
             .max()
     }
 
-    /// Returns the connections that are present.
-    pub fn present(&self) -> impl Iterator<Item = &Snapshot> {
+    /// Returns the resources that are present.
+    pub fn present(&self) -> impl Iterator<Item = &Snapshot<K>> {
         self.snapshots
             .values()
             .filter(|snapshot| !snapshot.is_deleted())
@@ -69,44 +79,56 @@ impl TombstoneGuard {
 }
 
 /// The writes of a run.
-#[derive(Debug, Default)]
-pub struct Plan<'a> {
-    /// Unchanged connections, by ARN.
-    pub touches: Vec<Touch<'a>>,
-    /// Changes to record, by ARN.
-    pub changes: Vec<Transition>,
-    /// Connections that are not tombstoned because they are too many.
-    pub held_back: Vec<&'a ConnectionArn>,
-    /// Connections of which a newer observation is recorded already.
-    pub not_newer: Vec<&'a Snapshot>,
-    /// Connections that are recorded as present, that no listing has, and whose
+#[derive(Debug)]
+pub struct Plan<'a, K: Kind = Connection> {
+    /// Unchanged resources, by id.
+    pub touches: Vec<Touch<'a, K>>,
+    /// Changes to record, by id.
+    pub changes: Vec<Transition<K>>,
+    /// Resources that are not tombstoned because they are too many.
+    pub held_back: Vec<&'a K::Id>,
+    /// Resources of which a newer observation is recorded already.
+    pub not_newer: Vec<&'a Snapshot<K>>,
+    /// Resources that are recorded as present, that no listing has, and whose
     /// absence none proves although nothing was filtered.
-    pub unconfirmed: Vec<&'a Snapshot>,
+    pub unconfirmed: Vec<&'a Snapshot<K>>,
 }
 
-/// An unchanged connection.
+impl<K: Kind> Default for Plan<'_, K> {
+    fn default() -> Self {
+        Self {
+            touches: Vec::new(),
+            changes: Vec::new(),
+            held_back: Vec::new(),
+            not_newer: Vec::new(),
+            unconfirmed: Vec::new(),
+        }
+    }
+}
+
+/// An unchanged resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Touch<'a> {
+pub struct Touch<'a, K: Kind = Connection> {
     /// Its recorded state.
-    pub snapshot: &'a Snapshot,
+    pub snapshot: &'a Snapshot<K>,
     /// The window of the listing that showed it.
     pub window: Window,
-    /// The regions that list it now, if they differ from the recorded ones.
-    pub listed_in: Option<Vec<Region>>,
+    /// What lists it now, if it differs from what is recorded.
+    pub listed_in: Option<Vec<K::Scope>>,
 }
 
 /// Computes the writes of a run.
 ///
 /// `guard` is `Off` for a run whose deletions were accepted.
-pub fn plan<'a>(
+pub fn plan<'a, K: Kind>(
     comparison: &DiffContext<'_>,
-    known: &'a PreviousSnapshots,
-    account_listing: &AccountListing,
+    known: &'a PreviousSnapshots<K>,
+    account_listing: &AccountListing<K>,
     guard: TombstoneGuard,
-) -> Plan<'a> {
+) -> Plan<'a, K> {
     let mut plan = Plan::default();
     let new = account_listing
-        .arns()
+        .ids()
         .filter(|arn| !known.snapshots.contains_key(*arn))
         .map(|arn| (arn, None));
     let old = known
@@ -117,7 +139,7 @@ pub fn plan<'a>(
         match decide(comparison, known, account_listing, arn, snapshot) {
             Decision::Nothing(SkipReason::StillDeleted) => {}
             Decision::Nothing(SkipReason::NotObserved) => {
-                let is_there = |snapshot: &&Snapshot| !snapshot.is_deleted();
+                let is_there = |snapshot: &&Snapshot<K>| !snapshot.is_deleted();
                 plan.unconfirmed.extend(snapshot.filter(is_there));
             }
             Decision::Nothing(SkipReason::NotNewer) => plan.not_newer.extend(snapshot),
@@ -133,7 +155,7 @@ pub fn plan<'a>(
             Decision::Change(transition) => plan.changes.push(*transition),
         }
     }
-    let deletes = |transition: &Transition| transition.change.kind == ChangeKind::Deleted;
+    let deletes = |transition: &Transition<K>| transition.change.kind == ChangeKind::Deleted;
     let deletions = plan
         .changes
         .iter()
@@ -160,14 +182,14 @@ pub fn plan<'a>(
     plan
 }
 
-/// Decides about one connection, `snapshot` being its recorded state.
-pub fn decide(
+/// Decides about one resource, `snapshot` being its recorded state.
+pub fn decide<K: Kind>(
     comparison: &DiffContext<'_>,
-    known: &PreviousSnapshots,
-    account_listing: &AccountListing,
-    arn: &ConnectionArn,
-    snapshot: Option<&Snapshot>,
-) -> Decision {
+    known: &PreviousSnapshots<K>,
+    account_listing: &AccountListing<K>,
+    arn: &K::Id,
+    snapshot: Option<&Snapshot<K>>,
+) -> Decision<K> {
     let listed_in = snapshot.map_or(&[][..], |snapshot| &snapshot.listed_in);
     let observation_of = account_listing.observation_of(arn, listed_in);
     let last_absent_at = match &observation_of {

@@ -10,10 +10,11 @@ use serde::{Deserialize, Serialize};
 use super::api_call::{ApiCall, called};
 use super::digest::LinesDigest;
 use super::ids::ParseError;
+use super::kind::Kind;
 use super::listing::{Filter, Window};
 use super::{
-    AccountId, ChangeKind, ConnectionArn, Digest, Listing, ListingEnd, Region, RunId,
-    SchemaVersion, Snapshot, Timestamp,
+    AccountId, ChangeKind, Connection, Digest, Listing, ListingEnd, Region, RunId, SchemaVersion,
+    Snapshot, Timestamp,
 };
 
 /// The outcome of a run.
@@ -176,14 +177,16 @@ impl Trigger {
 
 /// One listing, as a run's record and its summary report it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ListingReport {
-    /// The region that was listed.
-    pub region: Region,
+#[serde(bound = "")]
+pub struct ListingReport<K: Kind = Connection> {
+    /// What was listed: a region. For dependencies, a source and its region.
+    pub region: K::Scope,
     /// Whether every page was received.
     pub complete: bool,
     /// Pages received.
     pub pages: u32,
-    /// Connections listed, each ARN once.
+    /// Resources listed, each once. Of dependencies, too, `connections` is the
+    /// stored name.
     pub connections: u32,
     /// Its start.
     pub began_at: Timestamp,
@@ -203,13 +206,13 @@ pub struct ListingError {
     pub message: Box<str>,
 }
 
-impl From<&Listing> for ListingReport {
-    fn from(listing: &Listing) -> Self {
+impl<K: Kind> From<&Listing<K>> for ListingReport<K> {
+    fn from(listing: &Listing<K>) -> Self {
         Self {
-            region: listing.region.clone(),
+            region: listing.scope.clone(),
             complete: listing.is_complete(),
             pages: listing.pages,
-            connections: u32::try_from(listing.connections.len()).unwrap_or(u32::MAX),
+            connections: u32::try_from(listing.resources.len()).unwrap_or(u32::MAX),
             began_at: listing.began_at,
             ended_at: listing.ended_at,
             error: match &listing.end {
@@ -228,7 +231,8 @@ impl From<&Listing> for ListingReport {
 /// An account's runs are numbered without gaps, and each refers to the one
 /// before by its digest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RunRecord {
+#[serde(bound = "")]
+pub struct RunRecord<K: Kind = Connection> {
     /// The format that it is stored in.
     #[serde(
         rename = "v",
@@ -256,8 +260,8 @@ pub struct RunRecord {
     /// The filter of the listings.
     #[serde(default, skip_serializing_if = "Filter::is_empty")]
     pub filter: Filter,
-    /// The listing of each region.
-    pub listings: Vec<ListingReport>,
+    /// The listing of each scope.
+    pub listings: Vec<ListingReport<K>>,
     /// The account's present connections after this run, by status.
     pub connections: BTreeMap<String, u64>,
     /// The changes that it recorded, by kind.
@@ -303,15 +307,15 @@ fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
-impl RunRecord {
+impl<K: Kind> RunRecord<K> {
     /// Returns the digest over all of this: the next run refers to it, and
     /// until then it is the head of the account's chain.
     pub fn digest(&self) -> Digest {
         Digest::of(self)
     }
 
-    /// Returns the region and window of each complete and unfiltered listing.
-    pub fn covered(&self) -> impl Iterator<Item = (Region, Window)> {
+    /// Returns the scope and window of each complete and unfiltered listing.
+    pub fn covered(&self) -> impl Iterator<Item = (K::Scope, Window)> {
         let unfiltered = self.filter.is_empty();
         self.listings
             .iter()
@@ -361,7 +365,7 @@ pub struct SnapshotsRecord {
 
 impl SnapshotsRecord {
     /// Returns the record of these snapshots.
-    pub fn of(snapshots: &HashMap<ConnectionArn, Snapshot>) -> Self {
+    pub fn of<K: Kind>(snapshots: &HashMap<K::Id, Snapshot<K>>) -> Self {
         let mut lines: Vec<_> = snapshots.values().map(|s| (&s.arn, s)).collect();
         lines.sort_unstable_by_key(|(arn, _)| *arn);
         let mut record = Self::builder();
@@ -387,7 +391,7 @@ pub struct SnapshotsBuilder {
 
 impl SnapshotsBuilder {
     /// Adds the next snapshot, by ARN.
-    pub fn add(&mut self, arn: &ConnectionArn, version: u32, digest: Digest) {
+    pub fn add(&mut self, arn: &impl fmt::Display, version: u32, digest: Digest) {
         self.count += 1;
         self.lines.add(format_args!("{arn} {version} {digest}"));
     }
@@ -408,11 +412,11 @@ const MAX_NAMED_STATUSES: usize = 50;
 pub const OTHER_STATUSES: &str = "OTHER_STATUSES";
 
 /// Counts present connections by status, the most frequent ones by name.
-pub fn count_by_status<'a>(
-    snapshots: impl IntoIterator<Item = &'a Snapshot>,
+pub fn count_by_status<'a, K: Kind>(
+    snapshots: impl IntoIterator<Item = &'a Snapshot<K>>,
 ) -> BTreeMap<String, u64> {
     let there = snapshots.into_iter().filter(|s| !s.is_deleted());
-    count_by_word(there.map(|snapshot| (snapshot.attributes.status_word(), 1)))
+    count_by_word(there.map(|snapshot| (K::status_word(&snapshot.attributes), 1)))
 }
 
 /// Sums the counts of each word, the most frequent ones by name.

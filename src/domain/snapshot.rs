@@ -1,21 +1,22 @@
-//! A snapshot: the recorded state of a connection.
+//! A snapshot: the recorded state of a resource.
 
+use super::kind::Kind;
 use super::listing::Window;
-use super::{Attributes, ConnectionArn, Digest, Region, Timestamp};
+use super::{Connection, Digest, Timestamp};
 
 /// The stored presence of a connection that is listed.
 pub const PRESENT: &str = "PRESENT";
 /// The stored presence of a tombstone.
 pub const DELETED: &str = "DELETED";
 
-/// The state of one connection, as the last run that observed something new of
+/// The state of one resource, as the last run that observed something new of
 /// it left it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Snapshot {
+pub struct Snapshot<K: Kind = Connection> {
     /// Its identity.
-    pub arn: ConnectionArn,
+    pub arn: K::Id,
     /// The attributes in the last listing that showed it.
-    pub attributes: Attributes,
+    pub attributes: K::Attributes,
     /// Its presence.
     pub presence: Presence,
     /// The start of the first listing that showed it.
@@ -27,8 +28,8 @@ pub struct Snapshot {
     pub status_since: Timestamp,
     /// The number of changes recorded of it: the last one's version.
     pub version: u32,
-    /// The regions that listed it, sorted.
-    pub listed_in: Vec<Region>,
+    /// What listed it, sorted: regions.
+    pub listed_in: Vec<K::Scope>,
     /// The digest of its last change.
     pub digest: Digest,
 }
@@ -56,7 +57,7 @@ impl Presence {
     }
 }
 
-impl Snapshot {
+impl<K: Kind> Snapshot<K> {
     /// Returns true if it is a tombstone.
     pub fn is_deleted(&self) -> bool {
         matches!(self.presence, Presence::Deleted { .. })

@@ -6,12 +6,12 @@ use super::write_outcome::{WriteOutcome, WriteReport};
 use super::writer::{FailedWrite, Writer};
 use crate::domain::diff::Decision;
 use crate::domain::plan::{Plan, Touch};
-use crate::table::WriteResult;
 use crate::table::write::BATCH;
+use crate::table::{StoredKind, WriteResult};
 
-impl Writer<'_> {
+impl<K: StoredKind> Writer<'_, K> {
     /// Writes the plan. Changes come first: they must not be lost.
-    pub async fn apply(self, plan: Plan<'_>) -> WriteReport {
+    pub async fn apply(self, plan: Plan<'_, K>) -> WriteReport<K> {
         self.meter.begin_to_write();
         let mut report = WriteReport::of(plan.changes.len());
         let mut changes = stream::iter(plan.changes)
@@ -32,7 +32,7 @@ impl Writer<'_> {
     }
 
     /// Writes that connections were seen, in batches.
-    async fn write_touches(&self, batch: &[Touch<'_>]) -> Vec<WriteOutcome> {
+    async fn write_touches(&self, batch: &[Touch<'_, K>]) -> Vec<WriteOutcome<K>> {
         let mut outcomes = Vec::with_capacity(batch.len());
         let mut pending = batch.to_vec();
         let mut conflicts = Vec::new();
@@ -64,7 +64,7 @@ impl Writer<'_> {
                 }
             }
             if let Some(call_error) = retryable {
-                let subject = format!("{} unchanged connections", again.len());
+                let subject = format!("{} unchanged {}", again.len(), K::NOUN.1);
                 let error = FailedWrite {
                     operation: "touch",
                     subject,
@@ -84,7 +84,7 @@ impl Writer<'_> {
         outcomes
     }
 
-    async fn resolve_conflict(&self, touch: &Touch<'_>) -> WriteOutcome {
+    async fn resolve_conflict(&self, touch: &Touch<'_, K>) -> WriteOutcome<K> {
         let arn = &touch.snapshot.arn;
         let fresh = match self.read_again(arn).await {
             Ok(fresh) => fresh,

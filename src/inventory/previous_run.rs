@@ -14,8 +14,8 @@ use crate::aws::error::chain;
 use crate::domain::listing::Window;
 use crate::domain::replay::{Effort, Line, Possible, Search, WRITTEN_WITHIN, search};
 use crate::domain::run::SnapshotsRecord;
-use crate::domain::{AccountRecord, Change, RunId, RunRecord, Timestamp};
-use crate::table::{PreviousState, SnapshotLine, TableError};
+use crate::domain::{AccountRecord, Change, Identifier, Kind, RunId, RunRecord, Timestamp};
+use crate::table::{PreviousState, SnapshotLine, StoredKind, TableError};
 
 /// The most runs that are read back from the head, to know which changes are
 /// those of recorded runs.
@@ -31,7 +31,10 @@ const CONCURRENCY: usize = 8;
 /// Compares `state` with the run that left it, and returns what was altered.
 ///
 /// Reads that fail are returned too: then it is not known.
-pub async fn check(state: &PreviousState, table: &RetryingTable<'_>) -> Vec<String> {
+pub async fn check<K: StoredKind>(
+    state: &PreviousState<K>,
+    table: &RetryingTable<'_, K>,
+) -> Vec<String> {
     match compare(state, table).await {
         Ok(problems) => problems,
         Err(error) => vec![format!(
@@ -41,9 +44,9 @@ pub async fn check(state: &PreviousState, table: &RetryingTable<'_>) -> Vec<Stri
     }
 }
 
-async fn compare(
-    state: &PreviousState,
-    table: &RetryingTable<'_>,
+async fn compare<K: StoredKind>(
+    state: &PreviousState<K>,
+    table: &RetryingTable<'_, K>,
 ) -> Result<Vec<String>, TableError> {
     let (head, mut problems) = match &state.record {
         Some(record) => {
@@ -94,8 +97,9 @@ async fn compare(
     };
     if *recorded != state.recorded && is_altered(base, recorded, table).await? {
         problems.push(format!(
-            "the connections on record are not those that run {} left, and no change since \
+            "the {} on record are not those that run {} left, and no change since \
              explains it: records were altered, removed or put in",
+            K::NOUN.1,
             base.sequence
         ));
     }
@@ -104,7 +108,7 @@ async fn compare(
 
 /// Returns the first part of an account's record that contradicts the run that
 /// it names last.
-fn departs(record: &AccountRecord, head: &RunRecord) -> Option<String> {
+fn departs<K: Kind>(record: &AccountRecord<K>, head: &RunRecord<K>) -> Option<String> {
     let sequence = head.sequence;
     if record.head != head.digest() {
         return Some(format!(
@@ -113,7 +117,7 @@ fn departs(record: &AccountRecord, head: &RunRecord) -> Option<String> {
         ));
     }
     let left_out =
-        |(region, window): (_, Window)| record.coverage.get(&region) < Some(&window.began_at);
+        |(scope, window): (_, Window)| record.coverage.get(&scope) < Some(&window.began_at);
     let field = if record.last_attempt.run_id != head.run_id
         || record.last_attempt.started_at != head.started_at
         || record.last_attempt.outcome != head.outcome
@@ -133,10 +137,10 @@ fn departs(record: &AccountRecord, head: &RunRecord) -> Option<String> {
 
 /// Returns true if no choice of the changes that the head may not know of
 /// explains how the snapshots differ from those in its record.
-async fn is_altered(
-    head: &RunRecord,
+async fn is_altered<K: StoredKind>(
+    head: &RunRecord<K>,
     recorded: &SnapshotsRecord,
-    table: &RetryingTable<'_>,
+    table: &RetryingTable<'_, K>,
 ) -> Result<bool, TableError> {
     let runs = table
         .read_runs_back_from(head.sequence, MAX_RUNS_READ)
@@ -157,14 +161,14 @@ async fn is_altered(
 
 /// Returns a connection as it was before its last changes, if the head may not
 /// know of them, and those changes.
-async fn of_snapshot<'a>(
-    snapshot: &'a SnapshotLine,
-    head: &RunRecord,
+async fn of_snapshot<'a, K: StoredKind>(
+    snapshot: &'a SnapshotLine<K>,
+    head: &RunRecord<K>,
     known: &HashSet<&RunId>,
-    table: &RetryingTable<'_>,
+    table: &RetryingTable<'_, K>,
 ) -> Result<Line<'a>, TableError> {
     let mut line = Line {
-        arn: &snapshot.arn,
+        arn: snapshot.arn.as_str(),
         certain: Some((snapshot.version, snapshot.digest)),
         possible: Vec::new(),
     };
@@ -174,9 +178,9 @@ async fn of_snapshot<'a>(
         return Ok(line);
     }
     while let Some((version, digest)) = line.certain {
-        let change = table.read_change(line.arn, version).await?;
+        let change = table.read_change(&snapshot.arn, version).await?;
         let may_be_later =
-            |change: &Change| is_recent(change.observed_at) && !known.contains(&change.run_id);
+            |change: &Change<K>| is_recent(change.observed_at) && !known.contains(&change.run_id);
         let Some(change) = change.filter(may_be_later) else {
             break;
         };

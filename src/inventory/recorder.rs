@@ -11,7 +11,7 @@ use super::retrying_table::{Inserted, RetryingTable};
 use crate::aws::{CallError, CallErrorKind};
 use crate::domain::run::count_by_status;
 use crate::domain::{AccountRecord, RunRecord};
-use crate::table::TableError;
+use crate::table::{StoredKind, TableError};
 
 /// Conflicts after which a write is given up.
 const MAX_CONFLICTS: u32 = 100;
@@ -24,11 +24,11 @@ const MAX_CONFLICTS: u32 = 100;
 ///
 /// # Errors
 /// [`TableError`] if the run could not be recorded.
-pub async fn record_run(
-    table: &RetryingTable<'_>,
-    mut run: RunRecord,
-    previous: Option<AccountRecord>,
-) -> Result<RunRecord, TableError> {
+pub async fn record_run<K: StoredKind>(
+    table: &RetryingTable<'_, K>,
+    mut run: RunRecord<K>,
+    previous: Option<AccountRecord<K>>,
+) -> Result<RunRecord<K>, TableError> {
     if let Some(previous) = &previous {
         run.sequence = previous.sequence + 1;
         run.account_sequence = Some(previous.sequence);
@@ -65,10 +65,10 @@ pub async fn record_run(
     Ok(run)
 }
 
-async fn record_account(
-    table: &RetryingTable<'_>,
-    run: &RunRecord,
-    mut previous: Option<AccountRecord>,
+async fn record_account<K: StoredKind>(
+    table: &RetryingTable<'_, K>,
+    run: &RunRecord<K>,
+    mut previous: Option<AccountRecord<K>>,
 ) -> Result<(), TableError> {
     for _ in 0..MAX_CONFLICTS {
         let record = AccountRecord::with(previous.as_ref(), run);
@@ -83,7 +83,7 @@ async fn record_account(
     Err(contended(table, "write account record"))
 }
 
-fn contended(table: &RetryingTable<'_>, operation: &'static str) -> TableError {
+fn contended<K: StoredKind>(table: &RetryingTable<'_, K>, operation: &'static str) -> TableError {
     let problem = "other runs keep writing first, or the table rejects a key that it does not \
                    return";
     let call_error = CallError::new(CallErrorKind::Refused, "Contended", problem);

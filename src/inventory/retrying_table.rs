@@ -7,15 +7,15 @@ use tokio::time::Instant;
 
 use crate::aws::retry::{Retries, RunPart};
 use crate::aws::{CallError, CallErrorKind, Meter, RetryPolicy};
-use crate::domain::{AccountId, AccountRecord, Change, ConnectionArn, RunRecord};
-use crate::table::{PreviousState, SnapshotLine, Table, TableError, WriteResult};
+use crate::domain::{AccountId, AccountRecord, Change, Connection, Kind, RunRecord};
+use crate::table::{PreviousState, SnapshotLine, StoredKind, Table, TableError, WriteResult};
 
 /// The table as one run of one account uses it. Retryable errors are retried
 /// until the deadline.
-#[derive(Debug, Clone, Copy)]
-pub struct RetryingTable<'a> {
+#[derive(Debug)]
+pub struct RetryingTable<'a, K: Kind = Connection> {
     /// The table.
-    pub table: &'a Table,
+    pub table: &'a Table<K>,
     /// The account.
     pub account: &'a AccountId,
     /// Which errors are retried, and when.
@@ -37,7 +37,15 @@ pub(super) enum Inserted {
     Conflict,
 }
 
-impl RetryingTable<'_> {
+impl<K: Kind> Clone for RetryingTable<'_, K> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<K: Kind> Copy for RetryingTable<'_, K> {}
+
+impl<K: StoredKind> RetryingTable<'_, K> {
     /// Returns the same table with another deadline.
     #[must_use]
     pub fn until(self, until: Instant) -> Self {
@@ -52,8 +60,8 @@ impl RetryingTable<'_> {
     /// connections for the memory.
     pub async fn read_previous(
         &self,
-        tombstones: &HashSet<ConnectionArn>,
-    ) -> Result<PreviousState, TableError> {
+        tombstones: &HashSet<K::Id>,
+    ) -> Result<PreviousState<K>, TableError> {
         let (account, most) = (self.account, self.max_connections);
         self.retry(|| self.table.read_previous(account, most, tombstones))
             .await
@@ -63,7 +71,7 @@ impl RetryingTable<'_> {
     ///
     /// # Errors
     /// [`TableError`] if the read fails for good.
-    pub async fn read_record(&self) -> Result<Option<AccountRecord>, TableError> {
+    pub async fn read_record(&self) -> Result<Option<AccountRecord<K>>, TableError> {
         self.retry(|| self.table.read_record(self.account)).await
     }
 
@@ -71,7 +79,7 @@ impl RetryingTable<'_> {
     ///
     /// # Errors
     /// [`TableError`] if the read fails for good.
-    pub async fn read_run(&self, sequence: u64) -> Result<Option<RunRecord>, TableError> {
+    pub async fn read_run(&self, sequence: u64) -> Result<Option<RunRecord<K>>, TableError> {
         self.retry(|| self.table.read_run(self.account, sequence))
             .await
     }
@@ -80,7 +88,7 @@ impl RetryingTable<'_> {
     ///
     /// # Errors
     /// [`TableError`] if the read fails for good.
-    pub async fn read_last_run(&self) -> Result<Option<RunRecord>, TableError> {
+    pub async fn read_last_run(&self) -> Result<Option<RunRecord<K>>, TableError> {
         self.retry(|| self.table.read_last_run(self.account)).await
     }
 
@@ -92,7 +100,7 @@ impl RetryingTable<'_> {
         &self,
         last: u64,
         most: usize,
-    ) -> Result<Vec<RunRecord>, TableError> {
+    ) -> Result<Vec<RunRecord<K>>, TableError> {
         self.retry(|| async {
             let mut runs = Vec::new();
             self.table
@@ -111,7 +119,7 @@ impl RetryingTable<'_> {
     /// # Errors
     /// [`TableError`] if the read fails for good, or there are more snapshots
     /// than fit the memory.
-    pub async fn read_lines(&self) -> Result<Vec<SnapshotLine>, TableError> {
+    pub async fn read_lines(&self) -> Result<Vec<SnapshotLine<K>>, TableError> {
         self.retry(|| self.table.read_lines(self.account, self.max_connections))
             .await
     }
@@ -122,15 +130,15 @@ impl RetryingTable<'_> {
     /// [`TableError`] if the read fails for good.
     pub async fn read_change(
         &self,
-        arn: &ConnectionArn,
+        arn: &K::Id,
         version: u32,
-    ) -> Result<Option<Change>, TableError> {
+    ) -> Result<Option<Change<K>>, TableError> {
         self.retry(|| self.table.read_change(self.account, arn, version))
             .await
     }
 
     /// Inserts the record of a run.
-    pub(super) async fn insert_run(&self, run: &RunRecord) -> Result<Inserted, TableError> {
+    pub(super) async fn insert_run(&self, run: &RunRecord<K>) -> Result<Inserted, TableError> {
         self.write("record run", || self.table.record_run(run))
             .await
     }
@@ -138,8 +146,8 @@ impl RetryingTable<'_> {
     /// Writes the account's record, if it is still `previous`.
     pub(super) async fn write_account(
         &self,
-        previous: Option<&AccountRecord>,
-        record: &AccountRecord,
+        previous: Option<&AccountRecord<K>>,
+        record: &AccountRecord<K>,
     ) -> Result<Inserted, TableError> {
         self.write("write account record", || {
             self.table.write_account(previous, record)

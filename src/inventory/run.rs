@@ -17,17 +17,17 @@ use crate::domain::diff::DiffContext;
 use crate::domain::listing::AccountListing;
 use crate::domain::plan::{PreviousSnapshots, TombstoneGuard};
 use crate::domain::text::json_safe;
-use crate::domain::{Clock, ConnectionArn, Outcome, RunRecord, Timestamp, plan};
-use crate::listing::{ConnectionSource, Limits, Lister};
-use crate::table::{PreviousState, Table};
+use crate::domain::{Clock, Connection, Kind, Outcome, RunRecord, Timestamp, plan};
+use crate::listing::{Limits, ListingRequest, Lists};
+use crate::table::{PreviousState, StoredKind, Table};
 
 /// Runs inventories.
 #[derive(Debug)]
-pub struct Inventory<S, C> {
+pub struct Inventory<S, C, K: Kind = Connection> {
     /// The source of listings.
     pub source: S,
     /// The table.
-    pub table: Table,
+    pub table: Table<K>,
     /// The clock.
     pub clock: C,
     /// The options of a run.
@@ -47,14 +47,17 @@ pub struct RunOptions {
     pub limits: Limits,
 }
 
-impl<S: ConnectionSource, C: Clock + Clone + 'static> Inventory<S, C> {
+impl<S: Lists<K>, C: Clock + Clone + 'static, K: StoredKind> Inventory<S, C, K> {
     /// Makes one run. Failures are part of the summary.
-    pub async fn run(&self, spec: &RunSpec, deadline: Deadline, meter: Arc<Meter>) -> Summary {
+    pub async fn run(&self, spec: &RunSpec, deadline: Deadline, meter: Arc<Meter>) -> Summary<K> {
         let started_at = self.clock.now();
         let table = self.table.metered(Arc::clone(&meter));
-        let lister = Lister {
+        let request = ListingRequest {
             run_id: &spec.run_id,
-            source: &self.source,
+            account: &spec.account,
+            regions: &spec.regions,
+            filter: &spec.filter,
+            deadline,
             clock: &self.clock,
             retry_policy: self.options.retry_policy,
             limits: self.options.limits,
@@ -73,10 +76,7 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Inventory<S, C> {
             let altered = previous_run::check(&state, &table).await;
             Ok((state, altered))
         };
-        let (account_listing, read) = tokio::join!(
-            lister.list(&spec.account, &spec.regions, &spec.filter, deadline),
-            read,
-        );
+        let (account_listing, read) = tokio::join!(self.source.list(&request), read);
         let (draft, record) = match read {
             Err(error) => (RunDraft::unread(&account_listing, &error), None),
             Ok((state, altered)) => {
@@ -98,7 +98,7 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Inventory<S, C> {
         let draft = draft.into_run(spec, started_at, finished_at);
         let table = table.until(deadline.end);
         let recorded = record_run(&table, draft.clone(), record.clone()).await;
-        let summary = |run: &RunRecord, recorded| {
+        let summary = |run: &RunRecord<K>, recorded| {
             let (requests, capacity) = (meter.requests(), meter.capacity());
             Summary::new(run, record.as_ref(), recorded, requests, capacity)
         };
@@ -116,12 +116,12 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Inventory<S, C> {
     async fn compare_and_write(
         &self,
         spec: &RunSpec,
-        state: PreviousState,
+        state: PreviousState<K>,
         altered: Vec<String>,
-        account_listing: &AccountListing,
-        table: RetryingTable<'_>,
+        account_listing: &AccountListing<K>,
+        table: RetryingTable<'_, K>,
         deadline: Deadline,
-    ) -> RunDraft {
+    ) -> RunDraft<K> {
         let coverage = state.record.map(|record| record.covered());
         let known = PreviousSnapshots {
             snapshots: state.snapshots,
@@ -196,11 +196,11 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Inventory<S, C> {
     /// runs.
     async fn read_again(
         &self,
-        table: &RetryingTable<'_>,
-        report: &mut WriteReport,
+        table: &RetryingTable<'_, K>,
+        report: &mut WriteReport<K>,
         problems: &mut Vec<String>,
-    ) -> Option<SnapshotsAfter> {
-        let indeterminate: HashSet<ConnectionArn> = report
+    ) -> Option<SnapshotsAfter<K>> {
+        let indeterminate: HashSet<K::Id> = report
             .indeterminate
             .iter()
             .map(|transition| transition.change.arn.clone())
@@ -228,11 +228,11 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Inventory<S, C> {
 
 /// Returns the run that handled this event before, if one did. A second
 /// delivery has nothing to add.
-async fn already_recorded(
+async fn already_recorded<K: StoredKind>(
     spec: &RunSpec,
-    state: &PreviousState,
-    table: &RetryingTable<'_>,
-) -> Option<RunRecord> {
+    state: &PreviousState<K>,
+    table: &RetryingTable<'_, K>,
+) -> Option<RunRecord<K>> {
     let event_id = spec.trigger.event_id()?;
     let sequence = state.record.as_ref()?.recent_events.get(event_id)?;
     // Running again does no harm if the run can't be read, or if an edited record

@@ -10,7 +10,7 @@ use crate::domain::listing::{AccountListing, MAX_OBSERVATION_AGE};
 use crate::domain::run::{ListingReport, SnapshotsRecord, count_by_status};
 use crate::domain::text::{cut, json_safe};
 use crate::domain::{
-    ChangeKind, ConnectionArn, Outcome, Region, RunRecord, SchemaVersion, Snapshot, Timestamp,
+    ChangeKind, Identifier, Kind, Outcome, Region, RunRecord, SchemaVersion, Snapshot, Timestamp,
 };
 use crate::table::TableError;
 
@@ -22,9 +22,9 @@ const MAX_PROBLEMS: usize = 20;
 const MAX_PROBLEM_BYTES: usize = 1000;
 
 /// A run's result, before it is recorded.
-pub(crate) struct RunDraft {
+pub(crate) struct RunDraft<K: Kind> {
     outcome: Outcome,
-    listings: Vec<ListingReport>,
+    listings: Vec<ListingReport<K>>,
     problems: Vec<String>,
     changes: BTreeMap<ChangeKind, u64>,
     held_back: u64,
@@ -34,13 +34,13 @@ pub(crate) struct RunDraft {
     /// Connections recorded as present that it could not confirm.
     unconfirmed: u64,
     /// The state after the run; `None` if it can't be read.
-    after: Option<SnapshotsAfter>,
+    after: Option<SnapshotsAfter<K>>,
 }
 
-impl RunDraft {
+impl<K: Kind> RunDraft<K> {
     /// Returns the draft of a run that could not read the table, and compared
     /// nothing.
-    pub(crate) fn unread(account_listing: &AccountListing, error: &TableError) -> Self {
+    pub(crate) fn unread(account_listing: &AccountListing<K>, error: &TableError) -> Self {
         let (listings, mut problems) = listing_reports(account_listing);
         problems.push(chain(error));
         Self {
@@ -57,13 +57,13 @@ impl RunDraft {
     }
 
     pub(crate) fn new(
-        account_listing: &AccountListing,
+        account_listing: &AccountListing<K>,
         held_back: usize,
         unconfirmed: Unconfirmed,
         clock_skew: Option<ClockSkew>,
         altered: Vec<String>,
-        report: WriteReport,
-        after: Option<SnapshotsAfter>,
+        report: WriteReport<K>,
+        after: Option<SnapshotsAfter<K>>,
     ) -> Self {
         let (listings, mut problems) = listing_reports(account_listing);
         problems.extend(unconfirmed.problems);
@@ -81,7 +81,8 @@ impl RunDraft {
                 None => String::new(),
             };
             problems.push(format!(
-                "{unwritten} connections not written{why}; the next run takes them up"
+                "{unwritten} {} not written{why}; the next run takes them up",
+                K::NOUN.1
             ));
         }
         if report.stale > 0 {
@@ -93,8 +94,9 @@ impl RunDraft {
             ));
         }
         if let Some(ClockSkew { connections, until }) = &clock_skew {
+            let noun = K::NOUN.1;
             problems.push(format!(
-                "{connections} connections are on record as observed until {until}, which is \
+                "{connections} {noun} are on record as observed until {until}, which is \
                  still to come: a clock is or was wrong; what this run saw of them is not \
                  recorded, and the first run after that time takes it up"
             ));
@@ -119,11 +121,11 @@ impl RunDraft {
         } else {
             Outcome::Partial
         };
-        let is_there = |arn: &&ConnectionArn| {
+        let is_there = |arn: &&K::Id| {
             let snapshot = after.as_ref().and_then(|after| after.snapshots.get(*arn));
             snapshot.is_some_and(|snapshot| !snapshot.is_deleted())
         };
-        let unsettled = account_listing.arns().filter(|arn| !is_there(arn)).count() as u64;
+        let unsettled = account_listing.ids().filter(|arn| !is_there(arn)).count() as u64;
         Self {
             outcome,
             listings,
@@ -144,7 +146,7 @@ impl RunDraft {
         spec: &RunSpec,
         started_at: Timestamp,
         finished_at: Timestamp,
-    ) -> RunRecord {
+    ) -> RunRecord<K> {
         let connections = self.after.as_ref().map(|after| &after.snapshots);
         let connections = connections.map(|snapshots| count_by_status(snapshots.values()));
         RunRecord {
@@ -175,13 +177,15 @@ impl RunDraft {
 }
 
 /// Returns the reports of the listings, and their problems.
-fn listing_reports(account_listing: &AccountListing) -> (Vec<ListingReport>, Vec<String>) {
+fn listing_reports<K: Kind>(
+    account_listing: &AccountListing<K>,
+) -> (Vec<ListingReport<K>>, Vec<String>) {
     let listings: Vec<_> = account_listing
         .listings()
         .iter()
         .map(ListingReport::from)
         .collect();
-    let problem = |listing: &ListingReport| {
+    let problem = |listing: &ListingReport<K>| {
         let error = listing.error.as_ref()?;
         Some(format!("listing {}: {}", listing.region, error.message))
     };
@@ -202,30 +206,30 @@ fn recorded(mut problems: Vec<String>) -> Vec<String> {
 }
 
 /// Returns the end of the observation that a snapshot is based on.
-pub(crate) fn until(snapshot: &&Snapshot) -> Timestamp {
+pub(crate) fn until<K: Kind>(snapshot: &&Snapshot<K>) -> Timestamp {
     snapshot.rests_on().ended_at
 }
 
 /// The state after a run.
-pub(crate) struct SnapshotsAfter {
+pub(crate) struct SnapshotsAfter<K: Kind> {
     /// The present connections, and the tombstones that it met or wrote.
-    pub(crate) snapshots: HashMap<ConnectionArn, Snapshot>,
+    pub(crate) snapshots: HashMap<K::Id, Snapshot<K>>,
     /// The number and digest of all snapshots. `None` if changes may still
     /// arrive, or if a snapshot can't be read.
     pub(crate) recorded: Option<SnapshotsRecord>,
 }
 
-impl SnapshotsAfter {
+impl<K: Kind> SnapshotsAfter<K> {
     /// Returns the state before, without tombstones, with the applied writes.
     /// `recorded` is its digest if nothing was written.
     pub(crate) fn of(
-        known: HashMap<ConnectionArn, Snapshot>,
+        known: HashMap<K::Id, Snapshot<K>>,
         recorded: Option<SnapshotsRecord>,
         is_readable: bool,
-        report: &mut WriteReport,
+        report: &mut WriteReport<K>,
     ) -> Self {
         let mut snapshots = known;
-        let is_new = |snapshot: &&Snapshot| !snapshots.contains_key(&snapshot.arn);
+        let is_new = |snapshot: &&Snapshot<K>| !snapshots.contains_key(&snapshot.arn);
         snapshots.reserve(report.recorded.iter().filter(is_new).count());
         let written = std::mem::take(&mut report.recorded);
         let met = std::mem::take(&mut report.refreshed);
@@ -250,20 +254,20 @@ pub(crate) struct Unconfirmed {
 }
 
 impl Unconfirmed {
-    pub(crate) fn of(
-        unconfirmed: &[&Snapshot],
-        account_listing: &AccountListing,
+    pub(crate) fn of<K: Kind>(
+        unconfirmed: &[&Snapshot<K>],
+        account_listing: &AccountListing<K>,
         retired: &[Region],
     ) -> Self {
-        let mut by_regions: BTreeMap<Vec<&Region>, Vec<&Snapshot>> = BTreeMap::new();
+        let mut by_regions: BTreeMap<Vec<&K::Scope>, Vec<&Snapshot<K>>> = BTreeMap::new();
         for snapshot in unconfirmed {
-            let lacking = |region: &&Region| !account_listing.is_covered(region);
-            let lacking: Vec<&Region> = snapshot.listed_in.iter().filter(lacking).collect();
+            let lacking = |scope: &&K::Scope| !account_listing.is_covered(scope);
+            let lacking: Vec<&K::Scope> = snapshot.listed_in.iter().filter(lacking).collect();
             // A region that did not answer to the end is a problem of its own.
-            let is_asked = lacking
+            let is_asked = lacking.iter().any(|scope| account_listing.was_asked(scope));
+            let is_retired = lacking
                 .iter()
-                .any(|region| account_listing.was_asked(region));
-            let is_retired = lacking.iter().all(|region| retired.contains(region));
+                .all(|scope| retired.contains(&K::region(scope)));
             if !is_asked && !is_retired {
                 by_regions.entry(lacking).or_default().push(snapshot);
             }
@@ -272,17 +276,17 @@ impl Unconfirmed {
             connections: unconfirmed.len() as u64,
             problems: by_regions
                 .into_iter()
-                .map(|(regions, snapshots)| Self::problem(&regions, snapshots))
+                .map(|(scopes, snapshots)| Self::problem::<K>(&scopes, snapshots))
                 .collect(),
         }
     }
 
-    fn problem(regions: &[&Region], mut snapshots: Vec<&Snapshot>) -> String {
+    fn problem<K: Kind>(scopes: &[&K::Scope], mut snapshots: Vec<&Snapshot<K>>) -> String {
         /// The connections that are named; the rest is counted.
         const MAX_NAMED: usize = 3;
         snapshots.sort_by_key(|snapshot| snapshot.last_seen.began_at);
-        let regions: Vec<&str> = regions.iter().map(|region| region.as_str()).collect();
-        let regions = regions.join(", ");
+        let scopes: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
+        let scopes = scopes.join(", ");
         let named = snapshots.iter().take(MAX_NAMED);
         let mut named: Vec<String> = named
             .map(|snapshot| {
@@ -293,12 +297,12 @@ impl Unconfirmed {
         if let Some(more @ 1..) = snapshots.len().checked_sub(MAX_NAMED) {
             named.push(format!("and {more} more"));
         }
-        let connections = match snapshots.len() {
-            1 => "1 connection".to_owned(),
-            more => format!("{more} connections"),
+        let resources = match snapshots.len() {
+            1 => format!("1 {}", K::NOUN.0),
+            more => format!("{more} {}", K::NOUN.1),
         };
         format!(
-            "{connections} not confirmed: listed before by {regions}, which this run did not \
+            "{resources} not confirmed: listed before by {scopes}, which this run did not \
              list; add the region, or retire it (RETIRED_REGIONS): {}",
             named.join("; ")
         )

@@ -7,12 +7,14 @@ use serde::Serialize;
 use crate::aws::meter::{Capacity, Requests};
 use crate::domain::run::ListingReport;
 use crate::domain::{
-    AccountId, AccountRecord, ChangeKind, Digest, Outcome, Region, RunId, RunRecord, Timestamp,
+    AccountId, AccountRecord, ChangeKind, Connection, Digest, Kind, Outcome, RunId, RunRecord,
+    Timestamp,
 };
 
 /// The summary of one run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Summary {
+#[serde(bound = "")]
+pub struct Summary<K: Kind = Connection> {
     /// The run.
     pub run_id: RunId,
     /// Its outcome.
@@ -23,7 +25,7 @@ pub struct Summary {
     /// recorded.
     pub sequence: Option<u64>,
     /// The listing of each region.
-    pub listings: Vec<ListingReport>,
+    pub listings: Vec<ListingReport<K>>,
     /// Whether the account's connections after the run are known.
     #[serde(skip)]
     pub snapshots_known: bool,
@@ -54,7 +56,7 @@ pub struct Summary {
     /// The last complete run in the account's record before it, and the last
     /// whole listing of each region.
     #[serde(skip)]
-    pub known: Option<(Timestamp, BTreeMap<Region, Timestamp>)>,
+    pub known: Option<(Timestamp, BTreeMap<K::Scope, Timestamp>)>,
     /// Requests sent.
     pub requests: Requests,
     /// Capacity units used.
@@ -66,12 +68,12 @@ pub struct Summary {
     pub digest: Option<Digest>,
 }
 
-impl Summary {
+impl<K: Kind> Summary<K> {
     /// Returns the summary of `run` and its cost. `known` is the account's
     /// record as the run read it.
     pub fn new(
-        run: &RunRecord,
-        known: Option<&AccountRecord>,
+        run: &RunRecord<K>,
+        known: Option<&AccountRecord<K>>,
         recorded: bool,
         requests: Requests,
         capacity: Capacity,
@@ -110,8 +112,8 @@ impl Summary {
 
     /// Returns true if the run was complete, unfiltered, and listed all of
     /// `regions`.
-    pub fn is_whole(&self, regions: &[Region]) -> bool {
-        let is_listed = |region: &Region| {
+    pub fn is_whole(&self, regions: &[K::Scope]) -> bool {
+        let is_listed = |region: &K::Scope| {
             self.listings
                 .iter()
                 .any(|listing| listing.region == *region)
@@ -122,7 +124,7 @@ impl Summary {
     /// Returns the time since when all of `regions` are observed, as far as this
     /// run knows: when the last whole run began, or the oldest of the last complete
     /// run and the last whole listings of these regions.
-    pub fn whole_since(&self, regions: &[Region]) -> Option<Timestamp> {
+    pub fn whole_since(&self, regions: &[K::Scope]) -> Option<Timestamp> {
         if self.is_whole(regions) {
             return Some(self.started_at);
         }

@@ -4,23 +4,23 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::aws::{CallError, CallErrorKind};
 use crate::domain::diff::{Decision, Transition};
-use crate::domain::{ChangeKind, ConnectionArn, Snapshot};
+use crate::domain::{ChangeKind, Connection, Kind, Snapshot};
 use crate::table::TableError;
 
 /// The outcome of applying a write plan.
-#[derive(Debug, Default)]
-pub struct WriteReport {
+#[derive(Debug)]
+pub struct WriteReport<K: Kind = Connection> {
     /// The number of recorded changes of each kind.
     pub changes: BTreeMap<ChangeKind, u64>,
     /// The snapshots that result from them.
-    pub recorded: Vec<Snapshot>,
+    pub recorded: Vec<Snapshot<K>>,
     /// Snapshots that another run had written meanwhile, as read again.
-    pub refreshed: Vec<Snapshot>,
+    pub refreshed: Vec<Snapshot<K>>,
     /// Writes that were not made: the table did not accept them in time.
     pub unwritten: u64,
     /// Changes with an indeterminate outcome: they were sent and not refused,
     /// and may still arrive.
-    pub indeterminate: Vec<Transition>,
+    pub indeterminate: Vec<Transition<K>>,
     /// Changes that were not recorded because their observation is too old.
     pub stale: u64,
     /// The error that kept the table from accepting them, if there was one.
@@ -32,24 +32,24 @@ pub struct WriteReport {
 }
 
 /// The outcome of one connection's write.
-pub(crate) enum WriteOutcome {
-    Recorded(Box<Transition>),
+pub(crate) enum WriteOutcome<K: Kind> {
+    Recorded(Box<Transition<K>>),
     /// It was recorded, and another run's change follows on it.
-    RecordedBefore(Box<Transition>, Option<Box<Snapshot>>),
+    RecordedBefore(Box<Transition<K>>, Option<Box<Snapshot<K>>>),
     Touched,
     /// Another run has written it.
-    Superseded(Option<Box<Snapshot>>),
+    Superseded(Option<Box<Snapshot<K>>>),
     /// It was not made: time ran out, or an error persisted.
     Unwritten(Option<CallError>),
     /// The same, of a change that was sent and not refused.
-    Indeterminate(Box<Transition>, Option<CallError>),
+    Indeterminate(Box<Transition<K>>, Option<CallError>),
     /// Its observation is too old to be recorded.
     Stale,
     Problem(String),
 }
 
-impl WriteOutcome {
-    pub(crate) fn recorded_before(decision: Decision, fresh: Option<Snapshot>) -> Self {
+impl<K: Kind> WriteOutcome<K> {
+    pub(crate) fn recorded_before(decision: Decision<K>, fresh: Option<Snapshot<K>>) -> Self {
         match decision {
             Decision::Change(transition) => Self::RecordedBefore(transition, fresh.map(Box::new)),
             Decision::Touch { .. } | Decision::Nothing(_) => Self::Touched,
@@ -57,7 +57,7 @@ impl WriteOutcome {
     }
 
     pub(crate) fn unwritten(
-        decision: Decision,
+        decision: Decision<K>,
         is_indeterminate: bool,
         call_error: Option<CallError>,
     ) -> Self {
@@ -70,7 +70,23 @@ impl WriteOutcome {
     }
 }
 
-impl WriteReport {
+impl<K: Kind> Default for WriteReport<K> {
+    fn default() -> Self {
+        Self {
+            changes: BTreeMap::new(),
+            recorded: Vec::new(),
+            refreshed: Vec::new(),
+            unwritten: 0,
+            indeterminate: Vec::new(),
+            stale: 0,
+            blocked_by: None,
+            problems: Vec::new(),
+            stopped: None,
+        }
+    }
+}
+
+impl<K: Kind> WriteReport<K> {
     /// Returns the report of a plan with this many changes, before anything is
     /// written.
     pub(crate) fn of(changes: usize) -> Self {
@@ -81,7 +97,7 @@ impl WriteReport {
         }
     }
 
-    pub(crate) fn add(&mut self, outcome: WriteOutcome) {
+    pub(crate) fn add(&mut self, outcome: WriteOutcome<K>) {
         match outcome {
             WriteOutcome::Recorded(transition) => self.count(*transition),
             WriteOutcome::RecordedBefore(transition, fresh) => {
@@ -104,7 +120,7 @@ impl WriteReport {
     }
 
     /// Counts a recorded change and keeps its snapshot.
-    fn count(&mut self, recorded: Transition) {
+    fn count(&mut self, recorded: Transition<K>) {
         *self.changes.entry(recorded.change.kind).or_default() += 1;
         self.recorded.push(recorded.snapshot);
     }
@@ -119,12 +135,12 @@ impl WriteReport {
     }
 
     /// Resolves indeterminate changes by the present state of the table.
-    pub fn resolve_indeterminate(&mut self, snapshots: &HashMap<ConnectionArn, Snapshot>) {
-        let is_there = |transition: &mut Transition| {
+    pub fn resolve_indeterminate(&mut self, snapshots: &HashMap<K::Id, Snapshot<K>>) {
+        let is_there = |transition: &mut Transition<K>| {
             let there = snapshots.get(&transition.change.arn);
             there.is_some_and(|there| there.digest == transition.snapshot.digest)
         };
-        let recorded: Vec<Transition> = self.indeterminate.extract_if(.., is_there).collect();
+        let recorded: Vec<Transition<K>> = self.indeterminate.extract_if(.., is_there).collect();
         recorded
             .into_iter()
             .for_each(|transition| self.count(transition));
@@ -133,12 +149,12 @@ impl WriteReport {
 
 /// Returns the outcome of a write that met a conflict, if it needs no second
 /// comparison.
-pub(crate) fn outcome_of_conflict(
-    arn: &ConnectionArn,
-    decision: &Decision,
-    known: Option<Snapshot>,
-    fresh: &Option<Snapshot>,
-) -> Option<WriteOutcome> {
+pub(crate) fn outcome_of_conflict<K: Kind>(
+    arn: &K::Id,
+    decision: &Decision<K>,
+    known: Option<Snapshot<K>>,
+    fresh: &Option<Snapshot<K>>,
+) -> Option<WriteOutcome<K>> {
     let altered = |what: &str| {
         let problem = format!("{arn} {what}: the table was altered; nothing was written");
         Some(WriteOutcome::Problem(problem))

@@ -17,20 +17,20 @@ use crate::aws::{CallError, CallErrorKind, Meter, RetryPolicy};
 use crate::domain::diff::{Decision, DiffContext, Transition};
 use crate::domain::listing::AccountListing;
 use crate::domain::plan::{PreviousSnapshots, Touch};
-use crate::domain::{Clock, ConnectionArn, Snapshot, plan};
-use crate::table::{StaleObservation, Table, TableError, WriteResult};
+use crate::domain::{Clock, Kind, Snapshot, plan};
+use crate::table::{StaleObservation, StoredKind, Table, TableError, WriteResult};
 
 /// Writes one run's plan.
 #[derive(Debug)]
-pub struct Writer<'a> {
+pub struct Writer<'a, K: Kind> {
     /// The table.
-    pub table: &'a Table,
+    pub table: &'a Table<K>,
     /// The rules of the comparison, for connections that are compared again.
     pub comparison: DiffContext<'a>,
     /// The state that the plan was made from.
-    pub known: &'a PreviousSnapshots,
+    pub known: &'a PreviousSnapshots<K>,
     /// The listings that the plan was made from.
-    pub account_listing: &'a AccountListing,
+    pub account_listing: &'a AccountListing<K>,
     /// Requests under way at the same time.
     pub concurrency: usize,
     /// Which errors are retried, and when.
@@ -49,8 +49,8 @@ pub struct Writer<'a> {
 /// the next run has to write it.
 const MAX_COMPARISONS: u32 = 20;
 
-impl<'a> Writer<'a> {
-    pub(super) async fn write_change(&self, transition: Transition) -> WriteOutcome {
+impl<'a, K: StoredKind> Writer<'a, K> {
+    pub(super) async fn write_change(&self, transition: Transition<K>) -> WriteOutcome<K> {
         let arn = transition.change.arn.clone();
         let known = self.known.snapshots.get(&arn).cloned();
         self.write_decision(&arn, known, Decision::Change(Box::new(transition)))
@@ -61,10 +61,10 @@ impl<'a> Writer<'a> {
     /// meanwhile, compares again and carries out the new decision.
     pub(super) async fn write_decision(
         &self,
-        arn: &ConnectionArn,
-        mut known: Option<Snapshot>,
-        mut decision: Decision,
-    ) -> WriteOutcome {
+        arn: &K::Id,
+        mut known: Option<Snapshot<K>>,
+        mut decision: Decision<K>,
+    ) -> WriteOutcome<K> {
         let mut attempts = self.retries().attempts();
         let mut comparisons = 0;
         let mut is_indeterminate = false;
@@ -150,10 +150,10 @@ impl<'a> Writer<'a> {
     /// an earlier attempt recorded it and the answer was lost.
     async fn resolve_stale(
         &self,
-        arn: &ConnectionArn,
-        decision: &Decision,
+        arn: &K::Id,
+        decision: &Decision<K>,
         was_sent: bool,
-    ) -> WriteOutcome {
+    ) -> WriteOutcome<K> {
         let Decision::Change(transition) = decision else {
             return WriteOutcome::Stale;
         };
@@ -185,10 +185,10 @@ impl<'a> Writer<'a> {
     /// another run's change followed on it.
     async fn was_recorded_before(
         &self,
-        arn: &ConnectionArn,
-        decision: &Decision,
-        fresh: Option<&Snapshot>,
-    ) -> Result<bool, WriteOutcome> {
+        arn: &K::Id,
+        decision: &Decision<K>,
+        fresh: Option<&Snapshot<K>>,
+    ) -> Result<bool, WriteOutcome<K>> {
         let Decision::Change(transition) = decision else {
             return Ok(false);
         };
@@ -204,8 +204,8 @@ impl<'a> Writer<'a> {
 
     async fn carry_out(
         &self,
-        decision: &Decision,
-        known: Option<&Snapshot>,
+        decision: &Decision<K>,
+        known: Option<&Snapshot<K>>,
     ) -> Result<WriteResult, StaleObservation> {
         Ok(match (decision, known) {
             (Decision::Change(transition), known) => {
@@ -229,7 +229,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Sends touches in one request, with one result for each.
-    pub(super) async fn send_touches(&self, touches: &[Touch<'_>]) -> Vec<WriteResult> {
+    pub(super) async fn send_touches(&self, touches: &[Touch<'_, K>]) -> Vec<WriteResult> {
         let write = self.table.touch(self.comparison.account, touches);
         let results = self.retries().bounded(write).await;
         results.unwrap_or_else(|| vec![WriteResult::Failed(timed_out()); touches.len()])
@@ -246,7 +246,7 @@ impl<'a> Writer<'a> {
 
     /// Returns what becomes of a write that failed for good. An error that every
     /// other write would meet too stops them all.
-    pub(super) fn outcome_of(&self, arn: &ConnectionArn, call_error: CallError) -> WriteOutcome {
+    pub(super) fn outcome_of(&self, arn: &K::Id, call_error: CallError) -> WriteOutcome<K> {
         match call_error.kind {
             CallErrorKind::Denied
             | CallErrorKind::NoCredentials
@@ -277,7 +277,7 @@ impl<'a> Writer<'a> {
         last.or_else(|| self.meter.writing_is_interrupted().then(interrupted))
     }
 
-    pub(super) fn decide(&self, arn: &ConnectionArn, known: Option<&Snapshot>) -> Decision {
+    pub(super) fn decide(&self, arn: &K::Id, known: Option<&Snapshot<K>>) -> Decision<K> {
         plan::decide(
             &self.comparison,
             self.known,
@@ -293,14 +293,14 @@ impl<'a> Writer<'a> {
     /// The outcome of its write, if the snapshot can't be read.
     pub(super) async fn read_again(
         &self,
-        arn: &ConnectionArn,
-    ) -> Result<Option<Snapshot>, WriteOutcome> {
+        arn: &K::Id,
+    ) -> Result<Option<Snapshot<K>>, WriteOutcome<K>> {
         let account = self.comparison.account;
         self.read(arn, || self.table.read_snapshot(account, arn))
             .await
     }
 
-    async fn read<T, F>(&self, arn: &ConnectionArn, read: impl Fn() -> F) -> Result<T, WriteOutcome>
+    async fn read<T, F>(&self, arn: &K::Id, read: impl Fn() -> F) -> Result<T, WriteOutcome<K>>
     where
         F: Future<Output = Result<T, TableError>>,
     {

@@ -8,113 +8,59 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use super::source::{ConnectionSource, Entry, Page, PageQuery, Target};
+use super::source::{ConnectionSource, Entry, ListingRequest, Lists, Page, PageQuery, Target};
 use crate::aws::observer::interrupted;
 use crate::aws::retry::{AttemptError, FailedCall, GivenUp, Retries, RunPart};
-use crate::aws::{CallError, CallErrorKind, Deadline, Meter, RetryPolicy};
+use crate::aws::{CallError, CallErrorKind};
 use crate::domain::ids::ParseError;
 use crate::domain::listing::AccountListing;
-use crate::domain::{
-    AccountId, Attributes, Clock, ConnectionArn, Filter, Listing, ListingEnd, Region, RunId,
-};
+use crate::domain::{Attributes, Connection, ConnectionArn, Filter, Listing, ListingEnd, Region};
 
-/// The limits of a listing.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Pages of one region. The quota is 250 connections an account and can be
-    /// raised; this stops an endless source, not a large account.
-    pub pages: u32,
-    /// Connections of all regions of an account, those of two regions counted
-    /// twice: what fits the memory. More would end the process before it could
-    /// report why.
-    pub connections: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            pages: 10_000,
-            connections: 1_000_000,
-        }
-    }
-}
-
-impl Limits {
-    /// Returns the limits of a function with this memory, as `cargo bench
-    /// --bench limits` measures it, with a fifth to spare: 9 MiB at rest, and
-    /// 2,268 bytes for each of 10,000 connections that are recorded for the
-    /// first time. Unchanged ones take less.
-    pub fn within(megabytes: u64) -> Self {
-        /// Memory before anything is listed, in MiB.
-        const BASE_MIB: u64 = 24;
-        /// Bytes of a connection that is recorded for the first time.
-        const BYTES_PER_CONNECTION: u64 = 2560;
-        Self {
-            connections: (megabytes.saturating_sub(BASE_MIB) << 20) / BYTES_PER_CONNECTION,
-            ..Self::default()
-        }
+impl<S: ConnectionSource> Lists<Connection> for S {
+    /// Lists all regions of an account at the same time. A region that fails is
+    /// part of the result.
+    async fn list(&self, request: &ListingRequest<'_>) -> AccountListing {
+        let lister = Lister {
+            source: self,
+            request,
+        };
+        let regions = request.regions.iter();
+        let listings = join_all(regions.map(|region| lister.list_region(region)));
+        AccountListing::new(request.filter.clone(), listings.await)
     }
 }
 
 /// Lists an account's connections.
-#[derive(Debug)]
-pub struct Lister<'a, S, C> {
-    /// The run: it is named in log lines and in the sessions of assumed roles.
-    pub run_id: &'a RunId,
-    /// The source.
-    pub source: &'a S,
-    /// The clock.
-    pub clock: &'a C,
-    /// Which errors are retried, and when.
-    pub retry_policy: RetryPolicy,
-    /// Its limits.
-    pub limits: Limits,
-    /// The run's meter.
-    pub meter: &'a Meter,
+struct Lister<'a, S> {
+    source: &'a S,
+    request: &'a ListingRequest<'a>,
 }
 
-impl<S: ConnectionSource, C: Clock> Lister<'_, S, C> {
-    /// Lists all `regions` of an account at the same time. A region that
-    /// fails is part of the result.
-    pub async fn list(
-        &self,
-        account: &AccountId,
-        regions: &[Region],
-        filter: &Filter,
-        deadline: Deadline,
-    ) -> AccountListing {
-        let run_id = self.run_id;
-        let listings = join_all(regions.iter().map(|region| {
-            let target = Target {
-                run_id,
-                account,
-                region,
-            };
-            self.list_region(target, filter, deadline)
-        }));
-        AccountListing::new(filter.clone(), listings.await)
-    }
-
-    async fn list_region(
-        &self,
-        target: Target<'_>,
-        filter: &Filter,
-        deadline: Deadline,
-    ) -> Listing {
-        let began_at = self.clock.now();
+impl<S: ConnectionSource> Lister<'_, S> {
+    async fn list_region(&self, region: &Region) -> Listing {
+        let ListingRequest {
+            run_id,
+            account,
+            clock,
+            ..
+        } = *self.request;
+        let target = Target {
+            run_id,
+            account,
+            region,
+        };
+        let began_at = clock.now();
         let mut so_far = SoFar::default();
-        let call_error = self
-            .page_through(target, filter, deadline, &mut so_far)
-            .await;
+        let call_error = self.page_through(target, &mut so_far).await;
         let problem = call_error.err().or(so_far.problem);
         Listing {
-            region: target.region.clone(),
+            scope: region.clone(),
             began_at,
             // A clock that was set back meanwhile must not make an end that
             // is before the beginning.
-            ended_at: self.clock.now().max(began_at),
+            ended_at: clock.now().max(began_at),
             pages: so_far.pages,
-            connections: so_far.connections,
+            resources: so_far.connections,
             end: match problem {
                 None => ListingEnd::Complete,
                 Some(Problem { code, reason }) => ListingEnd::Incomplete {
@@ -125,21 +71,21 @@ impl<S: ConnectionSource, C: Clock> Lister<'_, S, C> {
         }
     }
 
-    async fn page_through(
-        &self,
-        target: Target<'_>,
-        filter: &Filter,
-        deadline: Deadline,
-        so_far: &mut SoFar,
-    ) -> Result<(), Problem> {
+    async fn page_through(&self, target: Target<'_>, so_far: &mut SoFar) -> Result<(), Problem> {
+        let ListingRequest {
+            filter,
+            limits,
+            meter,
+            ..
+        } = *self.request;
         let mut tokens = HashSet::new();
         let mut token: Option<String> = None;
         loop {
             let number = so_far.pages + 1;
-            if number > self.limits.pages {
+            if number > limits.pages {
                 return Err(Problem::new(
                     "PageLimit",
-                    format!("still another page after {} pages", self.limits.pages),
+                    format!("still another page after {} pages", limits.pages),
                 ));
             }
             let query = PageQuery {
@@ -147,17 +93,17 @@ impl<S: ConnectionSource, C: Clock> Lister<'_, S, C> {
                 token: token.as_deref(),
             };
             let page = self
-                .page(target, &query, number, deadline)
+                .page(target, &query, number)
                 .await
                 .map_err(|call_error| Problem::of_call(&call_error, number, filter))?;
-            self.meter.count_page(page.entries.len());
-            if self.meter.progress().listed > self.limits.connections {
+            meter.count_page(page.entries.len());
+            if meter.progress().listed > limits.connections {
                 return Err(Problem::new(
                     "ConnectionLimit",
                     format!(
                         "page {number}: more than {} connections, which is what the memory \
                          is for",
-                        self.limits.connections
+                        limits.connections
                     ),
                 ));
             }
@@ -185,13 +131,12 @@ impl<S: ConnectionSource, C: Clock> Lister<'_, S, C> {
         target: Target<'_>,
         query: &PageQuery<'_>,
         number: u32,
-        deadline: Deadline,
     ) -> Result<Page, CallError> {
         let retries = Retries {
-            policy: self.retry_policy,
-            until: deadline.listing,
+            policy: self.request.retry_policy,
+            until: self.request.deadline.listing,
             part: RunPart::Listing,
-            meter: self.meter,
+            meter: self.request.meter,
         };
         let failed = |call_error| FailedPage {
             target,
@@ -199,7 +144,7 @@ impl<S: ConnectionSource, C: Clock> Lister<'_, S, C> {
             call_error,
         };
         let call = || async {
-            let page = self.source.page(target, query, self.meter).await;
+            let page = self.source.page(target, query, self.request.meter).await;
             page.map_err(failed)
         };
         match retries.retry(call, || failed(timed_out())).await {

@@ -1,7 +1,7 @@
 //! ListConnections: pages through the connections of each region.
 //!
 //! [`source`] is the trait that a run lists through, [`codeconnections`] the
-//! service behind it, [`lister`] the paging with its limits and retries; `cbor`
+//! service behind it, `lister` the paging with its [`limits`] and retries; `cbor`
 //! reads the responses and keeps members that no SDK models.
 //!
 //! Knows nothing of the table or of earlier runs. Called by `inventory` and
@@ -9,9 +9,10 @@
 
 mod cbor;
 pub mod codeconnections;
-pub mod lister;
+pub mod limits;
+mod lister;
 pub mod source;
 
 pub use codeconnections::{CodeConnections, MemberRole};
-pub use lister::{Limits, Lister};
-pub use source::{ConnectionSource, Entry, Page, PageQuery, Target};
+pub use limits::Limits;
+pub use source::{ConnectionSource, Entry, ListingRequest, Lists, Page, PageQuery, Target};

@@ -3,8 +3,39 @@
 
 use std::future::Future;
 
-use crate::aws::{CallError, Meter};
-use crate::domain::{AccountId, Attributes, Filter, Region, RunId};
+use super::limits::Limits;
+use crate::aws::{CallError, Deadline, Meter, RetryPolicy};
+use crate::domain::listing::AccountListing;
+use crate::domain::{AccountId, Attributes, Clock, Filter, Kind, Region, RunId};
+
+/// What lists the resources of one kind.
+pub trait Lists<K: Kind>: Send + Sync {
+    /// Lists an account for a run. Whatever fails is part of the result.
+    fn list(&self, request: &ListingRequest<'_>) -> impl Future<Output = AccountListing<K>> + Send;
+}
+
+/// The listing that a run asks for.
+#[derive(Debug, Clone, Copy)]
+pub struct ListingRequest<'a> {
+    /// The run: it is named in log lines and in the sessions of assumed roles.
+    pub run_id: &'a RunId,
+    /// The account.
+    pub account: &'a AccountId,
+    /// The regions.
+    pub regions: &'a [Region],
+    /// The filter.
+    pub filter: &'a Filter,
+    /// The time by which it has to end.
+    pub deadline: Deadline,
+    /// The clock.
+    pub clock: &'a dyn Clock,
+    /// Which errors are retried, and when.
+    pub retry_policy: RetryPolicy,
+    /// Its limits.
+    pub limits: Limits,
+    /// The run's meter.
+    pub meter: &'a Meter,
+}
 
 /// A service that lists connections, a page at a time.
 pub trait ConnectionSource: Send + Sync {

@@ -1,6 +1,7 @@
 //! The handle of the inventory's table: client, name and meter.
 
 use std::error::Error;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
@@ -9,22 +10,38 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
 use super::name::TableName;
 use crate::aws::{CallError, CallErrorKind, Meter};
+use crate::domain::{Connection, Kind};
 
-/// The inventory's table, as one run uses it.
+/// The inventory's table, as one run uses it, and as it holds resources of one
+/// kind.
 #[derive(Debug, Clone)]
-pub struct Table {
+pub struct Table<K: Kind = Connection> {
     client: Client,
     name: TableName,
     meter: Arc<Meter>,
+    kind: PhantomData<K>,
 }
 
 impl Table {
-    /// Returns the table `name` with its own meter.
+    /// Returns the table `name` with its own meter, as it holds connections.
     pub fn new(client: Client, name: TableName) -> Self {
         Self {
             client,
             name,
             meter: Arc::default(),
+            kind: PhantomData,
+        }
+    }
+}
+
+impl<K: Kind> Table<K> {
+    /// Returns the same table, as it holds resources of another kind.
+    pub fn of_kind<L: Kind>(&self) -> Table<L> {
+        Table {
+            client: self.client.clone(),
+            name: self.name.clone(),
+            meter: Arc::clone(&self.meter),
+            kind: PhantomData,
         }
     }
 
@@ -35,6 +52,7 @@ impl Table {
             client: self.client.clone(),
             name: self.name.clone(),
             meter,
+            kind: PhantomData,
         }
     }
 

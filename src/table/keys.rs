@@ -1,5 +1,7 @@
 //! Keys: the name of each kind of item in the table.
 
+use std::fmt::Display;
+
 use crate::domain::{AccountId, ConnectionArn, ConnectionStatus, Timestamp};
 
 /// Partition key of the table.
@@ -18,22 +20,103 @@ pub const TIME_SK: &str = "time_sk";
 /// The sort key of an account's record. It sorts before the snapshots, so
 /// that one query reads both, the record first.
 pub const ACCOUNT_SK: &str = "ACCOUNT";
-/// The partition of the index by status that names every account.
-pub const ACCOUNTS: &str = "ACCOUNTS";
-/// The prefix of the partition key of an account's record and snapshots.
-const ACCOUNT_PREFIX: &str = "ACCOUNT#";
-/// The prefix of a snapshot's sort key.
-pub const CONNECTION_PREFIX: &str = "CONNECTION#";
 
-/// Returns the partition of an account's record and its snapshots: the only
-/// partitions that the function's role may update.
-pub fn account_pk(account: &AccountId) -> String {
-    joined([ACCOUNT_PREFIX, account.as_str()])
+/// The names of the items of one kind of resource. Each kind has partitions of
+/// its own, so that a function's role is limited to its kinds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keys {
+    /// The prefix of the partition of an account's record and snapshots.
+    account: &'static str,
+    /// The prefix of a snapshot's sort key, and of the partition of changes.
+    resource: &'static str,
+    /// The prefix of the partition of an account's runs.
+    runs: &'static str,
+    /// The prefix of the partition of an account's changes in the index by time.
+    time: &'static str,
+    /// The partition of the index by status that names every account.
+    accounts: &'static str,
 }
 
-/// Returns the account of an account's partition.
-pub fn account_in(pk: &str) -> Option<AccountId> {
-    pk.strip_prefix(ACCOUNT_PREFIX)?.parse().ok()
+/// The names of the items of connections.
+pub const CONNECTIONS: Keys = Keys {
+    account: "ACCOUNT#",
+    resource: "CONNECTION#",
+    runs: "RUNS#",
+    time: "CHANGES#",
+    accounts: "ACCOUNTS",
+};
+
+impl Keys {
+    /// Returns the partition of an account's record and its snapshots: the only
+    /// partitions that the function's role may update.
+    pub fn account_pk(&self, account: &AccountId) -> String {
+        joined([self.account, account.as_str()])
+    }
+
+    /// Returns the account of an account's partition.
+    pub fn account_in(&self, pk: &str) -> Option<AccountId> {
+        pk.strip_prefix(self.account)?.parse().ok()
+    }
+
+    /// Returns a snapshot's sort key.
+    pub fn snapshot_sk(&self, id: &str) -> String {
+        joined([self.resource, id])
+    }
+
+    /// Returns the id of the resource of a snapshot's sort key.
+    pub fn id_in<'a>(&self, sk: &'a str) -> Option<&'a str> {
+        sk.strip_prefix(self.resource)
+    }
+
+    /// Returns the prefix of the sort key of every snapshot.
+    pub fn snapshot_prefix(&self) -> &'static str {
+        self.resource
+    }
+
+    /// Returns the partition of one resource's changes.
+    pub fn changes_pk(&self, account: &AccountId, id: &str) -> String {
+        format!("{}{account}#{id}", self.resource)
+    }
+
+    /// Returns the partition of an account's runs.
+    pub fn runs_pk(&self, account: &AccountId) -> String {
+        joined([self.runs, account.as_str()])
+    }
+
+    /// Returns the partition in the index by time for an account's changes.
+    pub fn time_pk(&self, account: &AccountId) -> String {
+        joined([self.time, account.as_str()])
+    }
+
+    /// Returns the partition of the index by status that names every account.
+    pub fn accounts_pk(&self) -> &'static str {
+        self.accounts
+    }
+
+    /// Returns the type of the record in this partition; `None` if it is of
+    /// another kind of resource.
+    pub fn partition_of(&self, pk: &str) -> Option<Partition> {
+        let partitions = [
+            (self.runs, Partition::Runs),
+            (self.resource, Partition::Changes),
+            (self.account, Partition::Account),
+        ];
+        let found = partitions
+            .into_iter()
+            .find(|(prefix, _)| pk.starts_with(prefix));
+        found.map(|(_, partition)| partition)
+    }
+}
+
+/// What a partition of the table holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Partition {
+    /// An account's record and its snapshots.
+    Account,
+    /// The changes of one resource.
+    Changes,
+    /// The runs of an account.
+    Runs,
 }
 
 /// Joins two texts without `format!`: a run makes two such keys for each
@@ -42,24 +125,29 @@ fn joined(parts: [&str; 2]) -> String {
     parts.concat()
 }
 
-/// Returns a snapshot's sort key.
+/// Returns the partition of an account's record and its connections.
+pub fn account_pk(account: &AccountId) -> String {
+    CONNECTIONS.account_pk(account)
+}
+
+/// Returns the sort key of a connection's snapshot.
 pub fn snapshot_sk(arn: &ConnectionArn) -> String {
-    joined([CONNECTION_PREFIX, arn.as_str()])
+    CONNECTIONS.snapshot_sk(arn.as_str())
 }
 
 /// Returns the partition of one connection's changes.
 pub fn changes_pk(account: &AccountId, arn: &ConnectionArn) -> String {
-    format!("CONNECTION#{account}#{arn}")
+    CONNECTIONS.changes_pk(account, arn.as_str())
+}
+
+/// Returns the partition of an account's runs.
+pub fn runs_pk(account: &AccountId) -> String {
+    CONNECTIONS.runs_pk(account)
 }
 
 /// Returns a change's sort key.
 pub fn change_sk(version: u32) -> String {
     format!("CHANGE#{version:010}")
-}
-
-/// Returns the partition of an account's runs.
-pub fn runs_pk(account: &AccountId) -> String {
-    format!("RUNS#{account}")
 }
 
 /// Returns a run's sort key: its number in the account's chain.
@@ -82,12 +170,7 @@ pub fn status_sk(since: Timestamp, arn: &ConnectionArn) -> String {
     format!("{since}#{}", arn.id())
 }
 
-/// Returns the partition of the index by time for an account's changes.
-pub fn time_pk(account: &AccountId) -> String {
-    format!("CHANGES#{account}")
-}
-
 /// Returns the sort key in the index by time.
-pub fn time_sk(observed_at: Timestamp, arn: &ConnectionArn, version: u32) -> String {
-    format!("{observed_at}#{arn}#{version:010}")
+pub fn time_sk(observed_at: Timestamp, id: &impl Display, version: u32) -> String {
+    format!("{observed_at}#{id}#{version:010}")
 }

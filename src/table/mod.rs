@@ -16,9 +16,12 @@
 
 pub mod client;
 pub mod codec;
+mod connection;
 pub mod error;
 pub mod fast_path;
+mod item;
 pub mod keys;
+pub mod kind;
 pub mod name;
 pub mod read;
 pub mod schema;
@@ -26,6 +29,7 @@ pub mod write;
 
 pub use client::Table;
 pub use error::{CorruptItem, TableError};
+pub use kind::StoredKind;
 pub use name::TableName;
 pub use read::account::AccountState;
 pub use read::previous_state::{PreviousState, SnapshotLine};

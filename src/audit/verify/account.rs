@@ -11,12 +11,12 @@ use super::findings::{Findings, account_key, run_key};
 use super::records::{Account, RunLink};
 use crate::domain::account::EVENTS_REMEMBERED;
 use crate::domain::listing::Window;
-use crate::domain::{AccountId, AccountRecord, Region, SchemaVersion, Timestamp};
-use crate::table::keys;
+use crate::domain::{AccountId, AccountRecord, Kind, SchemaVersion, Timestamp};
+use crate::table::StoredKind;
 
-impl Account {
+impl<K: StoredKind> Account<K> {
     pub(super) fn verify_record(&self, id: &AccountId, findings: &mut Findings) {
-        let key = account_key(id);
+        let key = account_key::<K>(id);
         if findings.names(&key) {
             return;
         }
@@ -36,7 +36,7 @@ impl Account {
             return;
         };
         let Some(last) = self.runs.last() else {
-            return findings.add(run_key(id, 1), "all runs were removed");
+            return findings.add(run_key::<K>(id, 1), "all runs were removed");
         };
         if last.this.sequence < record.sequence {
             return report_removed_run(id, last, record, findings);
@@ -49,14 +49,14 @@ impl Account {
             return findings.add(key, problem);
         }
         // An edited or missing run is no evidence against the record.
-        if findings.names_any_of(&keys::runs_pk(id)) {
+        if findings.names_any_of(&K::KEYS.runs_pk(id)) {
             return;
         }
         let Some(run) = self.run(record.sequence) else {
             return;
         };
         if run.digest != record.head && run.this.sequence == last.this.sequence {
-            let named = run_key(id, record.sequence);
+            let named = run_key::<K>(id, record.sequence);
             return findings.add(named, "is not the one that the account's record refers to");
         }
         if let Some(field) = Claims::new(self, record, run).first_false() {
@@ -67,13 +67,13 @@ impl Account {
 }
 
 /// Reports the run after the last one: the account's record names a later one.
-fn report_removed_run(
+fn report_removed_run<K: StoredKind>(
     id: &AccountId,
-    last: &RunLink,
-    record: &AccountRecord,
+    last: &RunLink<K>,
+    record: &AccountRecord<K>,
     findings: &mut Findings,
 ) {
-    let next = run_key(id, last.this.sequence + 1);
+    let next = run_key::<K>(id, last.this.sequence + 1);
     if !findings.names(&next) {
         let named = record.sequence;
         let problem = format!("was removed: the account's record names run {named}");
@@ -82,21 +82,21 @@ fn report_removed_run(
 }
 
 /// What an account's record claims, and the runs that must show it.
-struct Claims<'a> {
-    account: &'a Account,
-    record: &'a AccountRecord,
+struct Claims<'a, K: StoredKind> {
+    account: &'a Account<K>,
+    record: &'a AccountRecord<K>,
     /// The run that the record names.
-    run: &'a RunLink,
+    run: &'a RunLink<K>,
     /// The runs that the record must repeat: those whose writing it was read or
     /// written after.
-    repeated: Vec<&'a RunLink>,
+    repeated: Vec<&'a RunLink<K>>,
 }
 
 /// Returns true if the runs show what a field claims.
-type IsTrue<'a> = fn(&Claims<'a>) -> bool;
+type IsTrue<'a, K> = fn(&Claims<'a, K>) -> bool;
 
-impl<'a> Claims<'a> {
-    fn new(account: &'a Account, record: &'a AccountRecord, run: &'a RunLink) -> Self {
+impl<'a, K: StoredKind> Claims<'a, K> {
+    fn new(account: &'a Account<K>, record: &'a AccountRecord<K>, run: &'a RunLink<K>) -> Self {
         let read = account
             .runs
             .iter()
@@ -117,7 +117,7 @@ impl<'a> Claims<'a> {
     /// Returns the first field that claims what no run shows, or lacks what a
     /// repeated run shows.
     fn first_false(&self) -> Option<&'static str> {
-        let fields: [(&str, IsTrue<'a>); 7] = [
+        let fields: [(&str, IsTrue<'a, K>); 7] = [
             ("head", Self::is_head_true),
             ("last_attempt", Self::is_last_attempt_true),
             ("connections", Self::are_connections_true),
@@ -131,7 +131,7 @@ impl<'a> Claims<'a> {
     }
 
     /// Returns the runs up to the one that the record names.
-    fn runs(&self) -> impl Iterator<Item = &'a RunLink> {
+    fn runs(&self) -> impl Iterator<Item = &'a RunLink<K>> {
         let last = self.record.sequence;
         let runs = self.account.runs.iter();
         runs.filter(move |run| run.this.sequence <= last)
@@ -154,7 +154,7 @@ impl<'a> Claims<'a> {
         let complete = self.repeated.iter().filter(|run| run.is_complete());
         let newest_repeated = complete.map(|run| run.this.sequence).max();
         let claimed = self.record.last_complete.as_ref();
-        let is_claimed = |run: &RunLink| run.is_complete() && Some(&run.this) == claimed;
+        let is_claimed = |run: &RunLink<K>| run.is_complete() && Some(&run.this) == claimed;
         claimed.map(|run| run.sequence) >= newest_repeated
             && (claimed.is_none() || self.runs().any(is_claimed))
     }
@@ -163,21 +163,21 @@ impl<'a> Claims<'a> {
     /// covered later.
     fn is_coverage_true(&self) -> bool {
         let record = self.record;
-        let is_shown = |(region, at): (&Region, &Timestamp)| {
+        let is_shown = |(region, at): (&K::Scope, &Timestamp)| {
             let until = record.coverage_until.get(region);
             let is_claimed = |window: &Window| {
                 window.began_at == *at && until.is_none_or(|until| window.ended_at == *until)
             };
-            let covers = |run: &RunLink| {
+            let covers = |run: &RunLink<K>| {
                 let mut covered = run.covered.iter();
                 counts_as_coverage(run) && covered.any(|(r, w)| r == region && is_claimed(w))
             };
             self.runs().any(covers)
         };
-        let is_newer = |(region, window): &(Region, Window)| {
+        let is_newer = |(region, window): &(K::Scope, Window)| {
             record.coverage.get(region) < Some(&window.began_at)
         };
-        let is_missing = |run: &&RunLink| run.wrote_all && run.covered.iter().any(is_newer);
+        let is_missing = |run: &&RunLink<K>| run.wrote_all && run.covered.iter().any(is_newer);
         record.coverage.iter().all(is_shown) && !self.repeated.iter().any(is_missing)
     }
 
@@ -192,7 +192,7 @@ impl<'a> Claims<'a> {
         let events = &self.record.recent_events;
         let is_shown = |event: &str, sequence: u64| {
             let has_event =
-                |run: &RunLink| run.is_complete() && run.event_id.as_deref() == Some(event);
+                |run: &RunLink<K>| run.is_complete() && run.event_id.as_deref() == Some(event);
             sequence <= self.record.sequence && self.account.run(sequence).is_some_and(has_event)
         };
         events
@@ -215,7 +215,7 @@ impl<'a> Claims<'a> {
         let distinct: HashSet<_> = with_event().map(|run| &run.event_id).collect();
         let all_fit = distinct.len() <= EVENTS_REMEMBERED;
         let delivered_twice = distinct.len() < with_event().count();
-        let is_forgotten = |run: &&RunLink| {
+        let is_forgotten = |run: &&RunLink<K>| {
             let Some(event) = run.event_id.as_ref().filter(|_| run.is_complete()) else {
                 return false;
             };
@@ -230,7 +230,7 @@ impl<'a> Claims<'a> {
 
 /// Returns true if a run may have covered regions. Earlier formats had other
 /// rules for that.
-fn counts_as_coverage(run: &RunLink) -> bool {
+fn counts_as_coverage<K: Kind>(run: &RunLink<K>) -> bool {
     match run.format {
         SchemaVersion::V1 => true,
         SchemaVersion::V2 => run.unwritten == 0,

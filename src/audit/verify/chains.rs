@@ -3,9 +3,8 @@
 
 use super::findings::{Findings, MAX_CLOCK_SKEW, change_key, run_key, snapshot_key};
 use super::records::{Account, Chain, Link, SnapshotRead};
-use crate::domain::{
-    AccountId, Change, ChangeKind, ConnectionArn, Digest, Presence, Snapshot, Timestamp,
-};
+use crate::domain::{AccountId, Change, ChangeKind, Digest, Kind, Presence, Snapshot, Timestamp};
+use crate::table::StoredKind;
 
 type Key = (String, String);
 
@@ -45,7 +44,7 @@ fn verify_chain(
     }
 }
 
-impl Account {
+impl<K: StoredKind> Account<K> {
     /// Runs all checks of an account, which is sorted.
     pub(super) fn verify(&self, id: &AccountId, now: Timestamp, findings: &mut Findings) {
         let runs = self.runs.iter().map(|run| Numbered {
@@ -53,7 +52,7 @@ impl Account {
             digest: run.digest,
             previous_digest: run.previous_digest,
         });
-        verify_chain(runs, |number| run_key(id, number), findings);
+        verify_chain(runs, |number| run_key::<K>(id, number), findings);
         for arn in self.arns() {
             self.verify_connection(id, arn, now, findings);
         }
@@ -64,11 +63,11 @@ impl Account {
     fn verify_connection(
         &self,
         id: &AccountId,
-        arn: &ConnectionArn,
+        arn: &K::Id,
         now: Timestamp,
         findings: &mut Findings,
     ) {
-        let key = snapshot_key(id, arn);
+        let key = snapshot_key::<K>(id, arn);
         let Some(chain) = self.chains.get(arn) else {
             return findings.add(key, "its changes were removed");
         };
@@ -77,7 +76,7 @@ impl Account {
             digest: link.digest,
             previous_digest: link.previous_digest,
         });
-        verify_chain(links, |version| change_key(id, arn, version), findings);
+        verify_chain(links, |version| change_key::<K>(id, arn, version), findings);
         let Some(read) = self.snapshots.get(arn) else {
             if !findings.names(&key) {
                 findings.add(key, "was removed: it has changes");
@@ -90,16 +89,17 @@ impl Account {
         let last = chain.links.last().map_or(0, |link| u64::from(link.version));
         let version = u64::from(read.snapshot.version);
         if version > last {
-            let next = change_key(id, arn, last + 1);
+            let next = change_key::<K>(id, arn, last + 1);
             if !findings.names(&next) {
                 let problem = format!("was removed: the snapshot names change {version}");
                 findings.add(next, problem);
             }
         } else if version < last {
             let problem = "was inserted, or the snapshot was rolled back";
-            findings.add(change_key(id, arn, last), problem);
+            findings.add(change_key::<K>(id, arn, last), problem);
         } else {
-            let is_edited = |version: u32| findings.names(&change_key(id, arn, version.into()));
+            let is_edited =
+                |version: u32| findings.names(&change_key::<K>(id, arn, version.into()));
             let left = Left::new(read, chain);
             if let Some(field) = left.and_then(|left| left.first_difference(is_edited)) {
                 let problem = format!("was edited: its {field} is not what its last change left");
@@ -111,7 +111,7 @@ impl Account {
     }
 
     /// Returns every connection with a snapshot or a change, sorted.
-    pub(super) fn arns(&self) -> Vec<&ConnectionArn> {
+    pub(super) fn arns(&self) -> Vec<&K::Id> {
         let mut arns: Vec<_> = self.chains.keys().chain(self.snapshots.keys()).collect();
         arns.sort_unstable();
         arns.dedup();
@@ -120,18 +120,18 @@ impl Account {
 }
 
 /// A snapshot and the changes that must have left it.
-struct Left<'a> {
-    read: &'a SnapshotRead,
-    chain: &'a Chain,
-    last: &'a Change,
+struct Left<'a, K: StoredKind> {
+    read: &'a SnapshotRead<K>,
+    chain: &'a Chain<K>,
+    last: &'a Change<K>,
     last_link: &'a Link,
 }
 
 /// Returns true if a field is what the last change left.
-type IsLeft<'a> = fn(&Left<'a>) -> bool;
+type IsLeft<'a, K> = fn(&Left<'a, K>) -> bool;
 
-impl<'a> Left<'a> {
-    fn new(read: &'a SnapshotRead, chain: &'a Chain) -> Option<Self> {
+impl<'a, K: StoredKind> Left<'a, K> {
+    fn new(read: &'a SnapshotRead<K>, chain: &'a Chain<K>) -> Option<Self> {
         Some(Self {
             read,
             chain,
@@ -154,7 +154,7 @@ impl<'a> Left<'a> {
         if is_edited(self.last.version) {
             return None;
         }
-        let fields: [(&str, IsLeft<'a>); 5] = [
+        let fields: [(&str, IsLeft<'a, K>); 5] = [
             ("digest", Self::is_digest_left),
             ("attributes", Self::are_attributes_left),
             ("presence", Self::is_presence_left),
@@ -218,7 +218,7 @@ impl<'a> Left<'a> {
 }
 
 /// Returns what of a snapshot is impossible, whatever its changes are.
-fn impossible(snapshot: &Snapshot, now: Timestamp) -> Option<String> {
+fn impossible<K: Kind>(snapshot: &Snapshot<K>, now: Timestamp) -> Option<String> {
     let seen = snapshot.last_seen;
     if seen.ended_at < seen.began_at {
         return Some("was edited: its last_seen_until is before its last_seen_at".to_owned());

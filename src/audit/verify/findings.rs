@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::domain::{AccountId, ConnectionArn, Digest};
-use crate::table::keys;
+use crate::domain::{AccountId, Digest, Identifier};
+use crate::table::{StoredKind, keys};
 
 /// How far the clock of a run may be ahead of the verifier's. AWS refuses
 /// requests with more skew.
@@ -80,19 +80,26 @@ impl Findings {
     }
 }
 
-pub(super) fn run_key(id: &AccountId, sequence: u64) -> (String, String) {
-    (keys::runs_pk(id), keys::run_sk(sequence))
+pub(super) fn run_key<K: StoredKind>(id: &AccountId, sequence: u64) -> (String, String) {
+    (K::KEYS.runs_pk(id), keys::run_sk(sequence))
 }
 
-pub(super) fn change_key(id: &AccountId, arn: &ConnectionArn, version: u64) -> (String, String) {
+pub(super) fn change_key<K: StoredKind>(
+    id: &AccountId,
+    arn: &K::Id,
+    version: u64,
+) -> (String, String) {
     let version = u32::try_from(version).unwrap_or(u32::MAX);
-    (keys::changes_pk(id, arn), keys::change_sk(version))
+    (
+        K::KEYS.changes_pk(id, arn.as_str()),
+        keys::change_sk(version),
+    )
 }
 
-pub(super) fn snapshot_key(id: &AccountId, arn: &ConnectionArn) -> (String, String) {
-    (keys::account_pk(id), keys::snapshot_sk(arn))
+pub(super) fn snapshot_key<K: StoredKind>(id: &AccountId, arn: &K::Id) -> (String, String) {
+    (K::KEYS.account_pk(id), K::KEYS.snapshot_sk(arn.as_str()))
 }
 
-pub(super) fn account_key(id: &AccountId) -> (String, String) {
-    (keys::account_pk(id), keys::ACCOUNT_SK.to_owned())
+pub(super) fn account_key<K: StoredKind>(id: &AccountId) -> (String, String) {
+    (K::KEYS.account_pk(id), keys::ACCOUNT_SK.to_owned())
 }

@@ -23,9 +23,9 @@ use std::collections::VecDeque;
 use serde::Serialize;
 use tokio::task::JoinHandle;
 
-use crate::domain::{AccountId, Timestamp};
+use crate::domain::{AccountId, Connection, Timestamp};
 use crate::table::codec::Item;
-use crate::table::{Table, TableError};
+use crate::table::{StoredKind, Table, TableError};
 pub use findings::{AccountVerified, Finding, MAX_CLOCK_SKEW};
 use records::{Entry, Records};
 
@@ -50,7 +50,7 @@ pub async fn verify(
     now: Timestamp,
     mut progress: impl FnMut(u64),
 ) -> Result<Verification, TableError> {
-    let mut records = Records::default();
+    let mut records = Records::<Connection>::new();
     let mut read = 0;
     // Pages are decoded while the next ones are read.
     let at_once = std::thread::available_parallelism().map_or(1, usize::from);
@@ -87,12 +87,12 @@ pub async fn verify(
     })
 }
 
-fn entries(page: Vec<Item>) -> Vec<Entry> {
+fn entries<K: StoredKind>(page: Vec<Item>) -> Vec<Entry<K>> {
     page.into_iter().map(Entry::of).collect()
 }
 
-impl Records {
-    async fn add_all(&mut self, page: JoinHandle<Vec<Entry>>) {
+impl<K: StoredKind> Records<K> {
+    async fn add_all(&mut self, page: JoinHandle<Vec<Entry<K>>>) {
         match page.await {
             Ok(entries) => entries.into_iter().for_each(|entry| self.add(entry)),
             // The panic continues as it would have without the other thread.

@@ -10,26 +10,25 @@ use crate::domain::account::RunReference;
 use crate::domain::listing::Window;
 use crate::domain::run::SnapshotsRecord;
 use crate::domain::{
-    AccountId, AccountRecord, Attributes, Change, ChangeKind, ConnectionArn, Digest, Outcome,
-    Region, RunId, RunRecord, SchemaVersion, Snapshot, Timestamp,
+    AccountId, AccountRecord, Change, ChangeKind, Digest, Kind, Outcome, RunId, RunRecord,
+    SchemaVersion, Snapshot, Timestamp,
 };
 use crate::table::codec::{Item, snapshot};
-use crate::table::{codec, fast_path, keys};
+use crate::table::keys::Partition;
+use crate::table::{StoredKind, codec, keys};
 
 /// The records by account, and the findings about single items.
-#[derive(Default)]
-pub(super) struct Records {
-    pub(super) accounts: BTreeMap<AccountId, Account>,
+pub(super) struct Records<K: Kind> {
+    pub(super) accounts: BTreeMap<AccountId, Account<K>>,
     pub(super) findings: Findings,
 }
 
 /// The records of one account.
-#[derive(Default)]
-pub(super) struct Account {
-    pub(super) record: Option<AccountRecord>,
-    pub(super) snapshots: HashMap<ConnectionArn, SnapshotRead>,
-    pub(super) chains: HashMap<ConnectionArn, Chain>,
-    pub(super) runs: Vec<RunLink>,
+pub(super) struct Account<K: Kind> {
+    pub(super) record: Option<AccountRecord<K>>,
+    pub(super) snapshots: HashMap<K::Id, SnapshotRead<K>>,
+    pub(super) chains: HashMap<K::Id, Chain<K>>,
+    pub(super) runs: Vec<RunLink<K>>,
     /// The distinct statuses that changes leave.
     statuses: HashMap<Box<str>, StatusId>,
 }
@@ -39,17 +38,16 @@ pub(super) struct Account {
 pub(super) struct StatusId(u32);
 
 /// A snapshot and its stored format.
-pub(super) struct SnapshotRead {
-    pub(super) snapshot: Snapshot,
+pub(super) struct SnapshotRead<K: Kind> {
+    pub(super) snapshot: Snapshot<K>,
     pub(super) format: SchemaVersion,
 }
 
-/// A connection's changes. There may be millions: only the last one is held
+/// A resource's changes. There may be millions: only the last one is held
 /// in full.
-#[derive(Default)]
-pub(super) struct Chain {
+pub(super) struct Chain<K: Kind> {
     pub(super) links: Vec<Link>,
-    pub(super) last: Option<Change>,
+    pub(super) last: Option<Change<K>>,
 }
 
 /// The part of a change that the checks need.
@@ -63,17 +61,17 @@ pub(super) struct Link {
     pub(super) previous_digest: Option<Digest>,
     /// The status that it leaves; `None` for a deletion.
     pub(super) status: Option<StatusId>,
-    /// If the connection appeared or reappeared: when a listing last lacked it.
+    /// If the resource appeared or reappeared: when a listing last lacked it.
     pub(super) last_absent_at: Option<Timestamp>,
 }
 
 /// The part of a run that the checks need.
-pub(super) struct RunLink {
+pub(super) struct RunLink<K: Kind> {
     pub(super) format: SchemaVersion,
     pub(super) this: RunReference,
     pub(super) event_id: Option<Box<str>>,
     /// The complete and unfiltered listings.
-    pub(super) covered: Vec<(Region, Window)>,
+    pub(super) covered: Vec<(K::Scope, Window)>,
     pub(super) connections: BTreeMap<String, u64>,
     pub(super) changes: BTreeMap<ChangeKind, u64>,
     pub(super) unwritten: u64,
@@ -86,35 +84,31 @@ pub(super) struct RunLink {
 }
 
 /// A decoded item, checked without the others.
-pub(super) struct Entry {
+pub(super) struct Entry<K: Kind> {
     key: (String, String),
-    record: Option<(AccountId, Record)>,
+    record: Option<(AccountId, Record<K>)>,
     problem: Option<String>,
 }
 
 /// A record of an account.
-enum Record {
-    Run(Box<RunLink>),
-    Change(Box<Change>, Link),
-    Account(Box<AccountRecord>),
-    Snapshot(Box<SnapshotRead>),
+enum Record<K: Kind> {
+    Run(Box<RunLink<K>>),
+    Change(Box<Change<K>>, Link),
+    Account(Box<AccountRecord<K>>),
+    Snapshot(Box<SnapshotRead<K>>),
 }
 
-impl Entry {
+impl<K: StoredKind> Entry<K> {
     /// Decodes an item and encodes it again: the expensive part.
     pub(super) fn of(item: Item) -> Self {
         let key = (text(&item, keys::PK), text(&item, keys::SK));
         let (pk, sk) = (&key.0, &key.1);
-        let read = if pk.starts_with("RUNS#") {
-            run(&item)
-        } else if pk.starts_with("CONNECTION#") {
-            change(&item)
-        } else if pk.starts_with("ACCOUNT#") && sk == keys::ACCOUNT_SK {
-            account(&item)
-        } else if pk.starts_with("ACCOUNT#") {
-            snapshot(item)
-        } else {
-            Err("was inserted: not a record of this inventory".to_owned())
+        let read = match K::KEYS.partition_of(pk) {
+            Some(Partition::Runs) => run(&item),
+            Some(Partition::Changes) => change(&item),
+            Some(Partition::Account) if sk == keys::ACCOUNT_SK => account(&item),
+            Some(Partition::Account) => snapshot(item),
+            None => Err("was inserted: not a record of this inventory".to_owned()),
         };
         match read {
             Ok((account, record, as_written)) => Self {
@@ -133,10 +127,10 @@ impl Entry {
 
 /// The record in an item, and whether the item is as this software writes it.
 /// An item without a record that belongs under its key is only a problem.
-type Read = Result<(AccountId, Record, Result<(), String>), String>;
+type Read<K> = Result<(AccountId, Record<K>, Result<(), String>), String>;
 
-fn run(item: &Item) -> Read {
-    let run: RunRecord = codec::read_record(item).map_err(edited)?;
+fn run<K: StoredKind>(item: &Item) -> Read<K> {
+    let run: RunRecord<K> = codec::read_record(item).map_err(edited)?;
     let written = codec::run_item(&run);
     same_key(item, &written)?;
     let link = RunLink {
@@ -158,8 +152,8 @@ fn run(item: &Item) -> Read {
     Ok((run.account, record, as_written(item, &written)))
 }
 
-fn change(item: &Item) -> Read {
-    let change: Change = codec::read_record(item).map_err(edited)?;
+fn change<K: StoredKind>(item: &Item) -> Read<K> {
+    let change: Change<K> = codec::read_record(item).map_err(edited)?;
     let digest = change.digest();
     let written = codec::change_item_with(&change, digest);
     same_key(item, &written)?;
@@ -181,31 +175,38 @@ fn change(item: &Item) -> Read {
     Ok((account, record, as_written(item, &written)))
 }
 
-fn account(item: &Item) -> Read {
-    let record: AccountRecord = codec::read_record(item).map_err(edited)?;
+fn account<K: StoredKind>(item: &Item) -> Read<K> {
+    let record: AccountRecord<K> = codec::read_record(item).map_err(edited)?;
     as_written(item, &codec::account_item(&record))?;
     let account = record.account.clone();
     Ok((account, Record::Account(Box::new(record)), Ok(())))
 }
 
-fn snapshot(item: Item) -> Read {
-    let account = codec::account_of(&item).ok_or("its key names no account")?;
-    let (snapshot, format) = fast_path::snapshot::read_unsealed(&item).map_err(edited)?;
+fn snapshot<K: StoredKind>(item: Item) -> Read<K> {
+    let account = codec::account_of::<K>(&item).ok_or("its key names no account")?;
+    let (snapshot, format) = K::read_unsealed(&item).map_err(edited)?;
     let written = snapshot::snapshot_item(&account, &snapshot, format);
     let record = Record::Snapshot(Box::new(SnapshotRead { snapshot, format }));
     Ok((account, record, as_written(&item, &written)))
 }
 
-impl Records {
+impl<K: StoredKind> Records<K> {
+    pub(super) fn new() -> Self {
+        Self {
+            accounts: BTreeMap::new(),
+            findings: Findings::default(),
+        }
+    }
+
     /// Adds an item.
-    pub(super) fn add(&mut self, entry: Entry) {
+    pub(super) fn add(&mut self, entry: Entry<K>) {
         if let Some(problem) = entry.problem {
             self.findings.add(entry.key, problem);
         }
         let Some((account, record)) = entry.record else {
             return;
         };
-        let account = self.accounts.entry(account).or_default();
+        let account = self.accounts.entry(account).or_insert_with(Account::new);
         match record {
             Record::Run(link) => account.runs.push(*link),
             Record::Account(record) => account.record = Some(*record),
@@ -215,7 +216,13 @@ impl Records {
             }
             Record::Change(change, mut link) => {
                 link.status = change.after.as_ref().map(|after| account.status_id(after));
-                let chain = account.chains.entry(change.arn.clone()).or_default();
+                let chain = account
+                    .chains
+                    .entry(change.arn.clone())
+                    .or_insert_with(|| Chain {
+                        links: Vec::new(),
+                        last: None,
+                    });
                 chain.links.push(link);
                 let last = chain.last.as_ref().map(|last| last.version);
                 if last.is_none_or(|last| last < change.version) {
@@ -226,9 +233,19 @@ impl Records {
     }
 }
 
-impl Account {
-    fn status_id(&mut self, attributes: &Attributes) -> StatusId {
-        let word = attributes.status_word();
+impl<K: Kind> Account<K> {
+    fn new() -> Self {
+        Self {
+            record: None,
+            snapshots: HashMap::new(),
+            chains: HashMap::new(),
+            runs: Vec::new(),
+            statuses: HashMap::new(),
+        }
+    }
+
+    fn status_id(&mut self, attributes: &K::Attributes) -> StatusId {
+        let word = K::status_word(attributes);
         if let Some(id) = self.statuses.get(word) {
             return *id;
         }
@@ -263,7 +280,7 @@ impl Account {
     }
 
     /// Returns the run with this number. The runs are sorted.
-    pub(super) fn run(&self, sequence: u64) -> Option<&RunLink> {
+    pub(super) fn run(&self, sequence: u64) -> Option<&RunLink<K>> {
         let found = self
             .runs
             .binary_search_by_key(&sequence, |run| run.this.sequence);
@@ -271,7 +288,7 @@ impl Account {
     }
 }
 
-impl RunLink {
+impl<K: Kind> RunLink<K> {
     pub(super) fn is_complete(&self) -> bool {
         self.this.outcome == Outcome::Complete
     }

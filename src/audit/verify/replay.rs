@@ -16,8 +16,8 @@ use super::records::{Account, RunLink, StatusId};
 use super::rows::{Row, Step};
 use crate::domain::replay::{Effort, Line, Possible, Search, WRITTEN_WITHIN, search};
 use crate::domain::run::{SnapshotsRecord, count_by_word};
-use crate::domain::{AccountId, ChangeKind, RunId, Timestamp};
-use crate::table::keys;
+use crate::domain::{AccountId, ChangeKind, Identifier, RunId, Timestamp};
+use crate::table::StoredKind;
 
 /// The most lines to hash in search of a choice that fits a run.
 const MAX_LINES_HASHED: usize = 1 << 21;
@@ -28,15 +28,15 @@ const MAX_CONCURRENT_RUNS: usize = 64;
 /// The place of a change: the index of its row, and of its step there.
 type Place = (usize, usize);
 
-impl Account {
+impl<K: StoredKind> Account<K> {
     pub(super) fn verify_runs(&self, id: &AccountId, findings: &mut Findings) {
-        let is_edited = |run: &RunLink| findings.names(&run_key(id, run.this.sequence));
+        let is_edited = |run: &RunLink<K>| findings.names(&run_key::<K>(id, run.this.sequence));
         let known: Vec<bool> = self
             .runs
             .iter()
             .map(|run| run.knew_its_changes && !is_edited(run))
             .collect();
-        let rows: Option<Vec<Row<'_>>> = self
+        let rows: Option<Vec<Row<'_, K>>> = self
             .arns()
             .into_iter()
             .map(|arn| self.row(id, arn, findings))
@@ -55,7 +55,7 @@ impl Account {
             by_run: HashMap::new(),
             unassigned: Vec::new(),
             known,
-            is_intact: !findings.names_any_of(&keys::account_pk(id))
+            is_intact: !findings.names_any_of(&K::KEYS.account_pk(id))
                 && rows
                     .iter()
                     .all(|row| row.steps.iter().all(|s| s.link.is_some())),
@@ -65,7 +65,7 @@ impl Account {
         };
         replay.index();
         // An edited or missing run is no evidence against the changes.
-        if !findings.names_any_of(&keys::runs_pk(id)) {
+        if !findings.names_any_of(&K::KEYS.runs_pk(id)) {
             self.verify_absences(id, findings);
         }
         replay.run(findings);
@@ -79,7 +79,7 @@ impl Account {
         for (arn, chain) in &self.chains {
             let mut deleted_at = None;
             for link in &chain.links {
-                let key = change_key(id, arn, link.version.into());
+                let key = change_key::<K>(id, arn, link.version.into());
                 let last_absent_at = link.last_absent_at.filter(|_| !findings.names(&key));
                 if last_absent_at
                     .is_some_and(|at| !covered.contains(&at) && deleted_at != last_absent_at)
@@ -94,11 +94,11 @@ impl Account {
 }
 
 /// The replay of an account's runs.
-struct Replay<'a> {
+struct Replay<'a, K: StoredKind> {
     id: &'a AccountId,
-    account: &'a Account,
+    account: &'a Account<K>,
     statuses: HashMap<StatusId, &'a str>,
-    rows: Vec<Row<'a>>,
+    rows: Vec<Row<'a, K>>,
     /// For each row, how many of its steps the runs so far cover.
     covered: Vec<usize>,
     /// For each run, how many recorded changes of each kind name it.
@@ -117,7 +117,7 @@ struct Replay<'a> {
     failing: Option<(u64, u64, u64)>,
 }
 
-impl<'a> Replay<'a> {
+impl<'a, K: StoredKind> Replay<'a, K> {
     fn index(&mut self) {
         let runs = self.account.runs.iter().zip(&self.known);
         let known: HashSet<&RunId> = runs
@@ -154,7 +154,7 @@ impl<'a> Replay<'a> {
                     }
                 }
             }
-            let key = run_key(self.id, run.this.sequence);
+            let key = run_key::<K>(self.id, run.this.sequence);
             if findings.names(&key) {
                 continue;
             }
@@ -191,7 +191,7 @@ impl<'a> Replay<'a> {
     }
 
     /// Compares a run's change tally with the recorded changes.
-    fn tally_problem(&self, i: usize, run: &RunLink) -> Option<String> {
+    fn tally_problem(&self, i: usize, run: &RunLink<K>) -> Option<String> {
         let recorded = self.recorded.get(&run.this.run_id);
         ChangeKind::ALL.into_iter().find_map(|kind| {
             let tally = run.changes.get(&kind).copied().unwrap_or(0);
@@ -214,7 +214,7 @@ impl<'a> Replay<'a> {
     /// then.
     fn compare(
         &mut self,
-        run: &RunLink,
+        run: &RunLink<K>,
         snapshots: &'a SnapshotsRecord,
         overlapping: &HashSet<&RunId>,
         findings: &mut Findings,
@@ -237,7 +237,7 @@ impl<'a> Replay<'a> {
                 if self.is_intact && self.counts() != run.connections {
                     let problem = "its connections are not those that the changes leave by then: \
                                    changes were removed or inserted";
-                    findings.add(run_key(self.id, run.this.sequence), problem);
+                    findings.add(run_key::<K>(self.id, run.this.sequence), problem);
                 }
             }
             Search::Fails => {
@@ -251,7 +251,7 @@ impl<'a> Replay<'a> {
                      runs that it may not cover",
                     open.len()
                 );
-                findings.add(run_key(self.id, run.this.sequence), problem);
+                findings.add(run_key::<K>(self.id, run.this.sequence), problem);
             }
         }
     }
@@ -270,7 +270,7 @@ impl<'a> Replay<'a> {
 
     /// Returns the rows with changes that `run` may or may not cover, each with
     /// the end of those changes.
-    fn possible(&self, run: &RunLink, overlapping: &HashSet<&RunId>) -> BTreeMap<usize, usize> {
+    fn possible(&self, run: &RunLink<K>, overlapping: &HashSet<&RunId>) -> BTreeMap<usize, usize> {
         let began = run.this.started_at;
         let is_possible = |step: &Step<'_>| match step.link {
             None => true,
@@ -329,7 +329,7 @@ impl<'a> Replay<'a> {
                 }
             }
             lines.push(Line {
-                arn,
+                arn: arn.as_str(),
                 certain: begin.checked_sub(1).and_then(|last| leaves(&steps[last])),
                 possible,
             });
@@ -338,7 +338,7 @@ impl<'a> Replay<'a> {
     }
 
     /// Reports changes of no recorded run that this run should have covered.
-    fn report_late(&mut self, run: &RunLink, findings: &mut Findings) {
+    fn report_late(&mut self, run: &RunLink<K>, findings: &mut Findings) {
         let (id, rows, covered) = (self.id, &self.rows, &self.covered);
         for (row, step) in &self.unassigned {
             let Some(link) = rows[*row].steps[*step].link else {
@@ -346,7 +346,7 @@ impl<'a> Replay<'a> {
             };
             let after = run.this.started_at.millis_since(link.observed_at);
             let is_late = u128::from(after) > WRITTEN_WITHIN.as_millis();
-            let key = change_key(id, rows[*row].arn, link.version.into());
+            let key = change_key::<K>(id, rows[*row].arn, link.version.into());
             if covered[*row] == *step && is_late && !findings.names(&key) {
                 let problem = format!(
                     "names {} and run {} as its observation, but run {}, which began at {}, did \
@@ -390,6 +390,6 @@ impl<'a> Replay<'a> {
              connection or a change was removed, inserted or rolled back{more}",
             snapshots.map_or(0, |snapshots| snapshots.count)
         );
-        findings.add(run_key(self.id, first), problem);
+        findings.add(run_key::<K>(self.id, first), problem);
     }
 }

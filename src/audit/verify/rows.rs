@@ -3,11 +3,12 @@
 
 use super::findings::{Findings, change_key, snapshot_key};
 use super::records::{Account, Link};
-use crate::domain::{AccountId, ConnectionArn, Digest};
+use crate::domain::{AccountId, Digest, Kind};
+use crate::table::StoredKind;
 
 /// A connection's changes, by version and without gaps.
-pub(super) struct Row<'a> {
-    pub(super) arn: &'a ConnectionArn,
+pub(super) struct Row<'a, K: Kind> {
+    pub(super) arn: &'a K::Id,
     pub(super) steps: Vec<Step<'a>>,
     /// True if its snapshot was edited or removed: later runs did not read it.
     pub(super) may_be_missing: bool,
@@ -22,20 +23,21 @@ pub(super) struct Step<'a> {
     pub(super) link: Option<&'a Link>,
 }
 
-impl Account {
+impl<K: StoredKind> Account<K> {
     /// Returns a connection's changes, or `None` if one is missing whose digest is
     /// unknown, too.
     pub(super) fn row<'a>(
         &'a self,
         id: &AccountId,
-        arn: &'a ConnectionArn,
+        arn: &'a K::Id,
         findings: &Findings,
-    ) -> Option<Row<'a>> {
+    ) -> Option<Row<'a, K>> {
         let links = self.chains.get(arn).map_or(&[][..], |chain| &chain.links);
-        let may_be_missing = findings.names(&snapshot_key(id, arn));
+        let may_be_missing = findings.names(&snapshot_key::<K>(id, arn));
         let snapshot = self.snapshots.get(arn).filter(|_| !may_be_missing);
         let snapshot = snapshot.map(|read| (read.snapshot.version, read.snapshot.digest));
-        let is_edited = |link: &Link| findings.names(&change_key(id, arn, link.version.into()));
+        let is_edited =
+            |link: &Link| findings.names(&change_key::<K>(id, arn, link.version.into()));
         let mut steps: Vec<Step<'_>> = Vec::with_capacity(links.len());
         let mut next = 1;
         for (i, link) in links.iter().enumerate() {

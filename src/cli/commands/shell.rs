@@ -6,7 +6,7 @@ use clap_complete::Shell;
 
 use crate::cli::error::{CliError, Exit};
 use crate::cli::render::print;
-use crate::domain::listing::ListingGroup;
+use crate::domain::ListingGroup;
 use crate::domain::{ChangeKind, ConnectionStatus, ProviderType};
 
 /// The supported shells.

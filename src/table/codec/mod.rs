@@ -6,7 +6,6 @@
 pub mod snapshot;
 
 use std::borrow::Borrow;
-use std::collections::HashMap;
 use std::str::FromStr;
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -14,14 +13,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Number, Value};
 
+pub use super::item::Item;
+
 use super::error::CorruptItem;
 use super::keys;
+use super::kind::StoredKind;
 use crate::domain::{
-    AccountId, AccountRecord, Change, Digest, EventSummary, RunRecord, SchemaVersion,
+    AccountId, AccountRecord, Change, Digest, Identifier, RunRecord, SchemaVersion,
 };
-
-/// An item as DynamoDB gives it.
-pub type Item = HashMap<String, AttributeValue>;
 
 /// The attribute that holds the [`SchemaVersion`] of its item.
 pub const FORMAT_ATTRIBUTE: &str = "v";
@@ -30,42 +29,43 @@ pub const FORMAT_ATTRIBUTE: &str = "v";
 pub const DIGEST: &str = "digest";
 /// The attribute that holds a snapshot's [`Seal`](crate::domain::Seal).
 pub const SEAL: &str = "seal";
-/// The attribute that holds a change's [`EventSummary`]. It repeats the change, and
+/// The attribute that holds a change's [event summary](StoredKind::event_summary). It repeats the change, and
 /// is in no digest.
 pub const NOTICE: &str = "notice";
 
 /// A change as an item.
-pub fn change_item(change: &Change) -> Item {
+pub fn change_item<K: StoredKind>(change: &Change<K>) -> Item {
     change_item_with(change, change.digest())
 }
 
 /// A change as an item, `digest` being its own.
-pub fn change_item_with(change: &Change, digest: Digest) -> Item {
+pub fn change_item_with<K: StoredKind>(change: &Change<K>, digest: Digest) -> Item {
     let mut item = to_item(change, change.format);
     let arn = &change.arn;
     item.extend([
-        (keys::PK.into(), s(keys::changes_pk(&change.account, arn))),
+        (
+            keys::PK.into(),
+            s(K::KEYS.changes_pk(&change.account, arn.as_str())),
+        ),
         (keys::SK.into(), s(keys::change_sk(change.version))),
-        (keys::TIME_PK.into(), s(keys::time_pk(&change.account))),
+        (keys::TIME_PK.into(), s(K::KEYS.time_pk(&change.account))),
         (
             keys::TIME_SK.into(),
             s(keys::time_sk(change.observed_at, arn, change.version)),
         ),
         (DIGEST.into(), s(digest)),
     ]);
-    if change.format >= SchemaVersion::V3
-        && let Ok(notice) = serde_json::to_value(EventSummary::of(change))
-    {
+    if let Some(notice) = K::event_summary(change) {
         item.insert(NOTICE.into(), to_attribute(notice));
     }
     item
 }
 
 /// A run as an item.
-pub fn run_item(run: &RunRecord) -> Item {
+pub fn run_item<K: StoredKind>(run: &RunRecord<K>) -> Item {
     let mut item = to_item(run, run.format);
     item.extend([
-        (keys::PK.into(), s(keys::runs_pk(&run.account))),
+        (keys::PK.into(), s(K::KEYS.runs_pk(&run.account))),
         (keys::SK.into(), s(keys::run_sk(run.sequence))),
         (DIGEST.into(), s(run.digest())),
     ]);
@@ -73,15 +73,15 @@ pub fn run_item(run: &RunRecord) -> Item {
 }
 
 /// An account's record as an item.
-pub fn account_item(record: &AccountRecord) -> Item {
+pub fn account_item<K: StoredKind>(record: &AccountRecord<K>) -> Item {
     let mut item = to_item(record, record.format);
     if record.format != SchemaVersion::V1 {
         item.insert(DIGEST.into(), s(record.digest()));
     }
     item.extend([
-        (keys::PK.into(), s(keys::account_pk(&record.account))),
+        (keys::PK.into(), s(K::KEYS.account_pk(&record.account))),
         (keys::SK.into(), s(keys::ACCOUNT_SK)),
-        (keys::STATUS_PK.into(), s(keys::ACCOUNTS)),
+        (keys::STATUS_PK.into(), s(K::KEYS.accounts_pk())),
         (keys::STATUS_SK.into(), s(&record.account)),
     ]);
     item
@@ -92,8 +92,8 @@ pub fn account_item(record: &AccountRecord) -> Item {
 ///
 /// # Errors
 /// [`CorruptItem`] if the item is no such record.
-pub fn read_account(item: &Item) -> Result<AccountRecord, CorruptItem> {
-    let record: AccountRecord = read_record(item)?;
+pub fn read_account<K: StoredKind>(item: &Item) -> Result<AccountRecord<K>, CorruptItem> {
+    let record: AccountRecord<K> = read_record(item)?;
     if record.format != SchemaVersion::V1 {
         let digest: Digest = match item.get(DIGEST) {
             None => return Err(wrong(item, DIGEST, &"is missing")),
@@ -222,9 +222,9 @@ pub(crate) fn known_format(digits: Option<&str>) -> Result<SchemaVersion, String
 }
 
 /// Returns the account of a snapshot or account item, from its partition key.
-pub fn account_of(item: &Item) -> Option<AccountId> {
+pub fn account_of<K: StoredKind>(item: &Item) -> Option<AccountId> {
     match item.get(keys::PK) {
-        Some(AttributeValue::S(pk)) => keys::account_in(pk),
+        Some(AttributeValue::S(pk)) => K::KEYS.account_in(pk),
         _ => None,
     }
 }

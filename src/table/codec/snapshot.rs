@@ -5,7 +5,10 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{DIGEST, FORMAT_ATTRIBUTE, Item, SEAL, n, s};
 use crate::domain::attributes::{AttributeName, UNKNOWN_MEMBERS};
-use crate::domain::{AccountId, Presence, Region, SchemaVersion, Seal, Snapshot, UnknownMembers};
+use crate::domain::{
+    AccountId, Identifier, Presence, SchemaVersion, Seal, Snapshot, UnknownMembers,
+};
+use crate::table::kind::StoredKind;
 use crate::table::{codec, keys};
 
 /// The number of attributes of an item besides its keys, to allocate once.
@@ -64,20 +67,28 @@ pub fn snapshot_attributes(
 }
 
 /// Returns a snapshot as an item of `format`.
-pub fn snapshot_item(account: &AccountId, snapshot: &Snapshot, format: SchemaVersion) -> Item {
-    let mut item: Item = snapshot_attributes(account, snapshot)
+pub fn snapshot_item<K: StoredKind>(
+    account: &AccountId,
+    snapshot: &Snapshot<K>,
+    format: SchemaVersion,
+) -> Item {
+    let mut item: Item = K::snapshot_attributes(account, snapshot)
         .into_iter()
         .filter_map(|(name, value)| Some((name.to_owned(), value?)))
         .collect();
     item.extend([
-        (keys::PK.to_owned(), s(keys::account_pk(account))),
-        (keys::SK.to_owned(), s(keys::snapshot_sk(&snapshot.arn))),
+        (keys::PK.to_owned(), s(K::KEYS.account_pk(account))),
+        (
+            keys::SK.to_owned(),
+            s(K::KEYS.snapshot_sk(snapshot.arn.as_str())),
+        ),
         (FORMAT_ATTRIBUTE.to_owned(), n(format)),
     ]);
     if format == SchemaVersion::V1 {
         item.remove(SEAL);
     } else {
-        let seal = Seal::of(account, snapshot, format);
+        let (last_seen, listed_in) = (snapshot.last_seen, &snapshot.listed_in);
+        let seal = K::checksum(account, snapshot, last_seen, listed_in, format);
         item.insert(SEAL.to_owned(), s(seal));
     }
     item
@@ -89,8 +100,8 @@ fn unknown_attribute(members: &UnknownMembers) -> AttributeValue {
     AttributeValue::M(members.collect())
 }
 
-/// Returns regions as they are stored: a set, and `None` for an empty one.
-pub fn listed_in(regions: &[Region]) -> Option<AttributeValue> {
-    let names: Vec<String> = regions.iter().map(|r| r.as_str().to_owned()).collect();
+/// Returns scopes as they are stored: a set, and `None` for an empty one.
+pub fn listed_in(scopes: &[impl Identifier]) -> Option<AttributeValue> {
+    let names: Vec<String> = scopes.iter().map(|r| r.as_str().to_owned()).collect();
     (!names.is_empty()).then_some(AttributeValue::Ss(names))
 }

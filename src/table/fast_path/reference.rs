@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::snapshot::{AccountRow, read_snapshot};
+use super::snapshot::read_snapshot;
 use crate::domain::digest::canonical_json;
 use crate::domain::listing::Window;
 use crate::domain::snapshot::{DELETED, PRESENT};
@@ -21,6 +21,7 @@ use crate::domain::{
 };
 use crate::table::codec::Item;
 use crate::table::codec::snapshot::snapshot_item;
+use crate::table::kind::AccountRow;
 use crate::table::{codec, keys};
 
 /// A snapshot as its item says it.
@@ -56,7 +57,7 @@ fn plain_snapshot(item: &Item) -> Snapshot {
         .collect();
     let plain: Plain = serde_json::from_value(fields.into()).expect("a snapshot");
     let window = |began_at, ended_at| Window { began_at, ended_at };
-    let arn = plain.sk.strip_prefix(keys::CONNECTION_PREFIX);
+    let arn = keys::CONNECTIONS.id_in(&plain.sk);
     Snapshot {
         arn: arn.expect("a snapshot's key").parse().expect("an ARN"),
         attributes: plain.attributes,
@@ -200,7 +201,7 @@ proptest! {
         let seal = Seal::of(&account, &snapshot, SchemaVersion::CURRENT);
         prop_assert_eq!(seal.to_string(), plain_checksum(&account, &snapshot));
         let touched =
-            Seal::touched(&account, &snapshot, snapshot.last_seen, &snapshot.listed_in);
+            Seal::of_seen(&account, &snapshot, snapshot.last_seen, &snapshot.listed_in, SchemaVersion::CURRENT);
         prop_assert_eq!(touched, seal);
     }
 }

@@ -19,12 +19,7 @@ use serde::de::{DeserializeOwned, Deserializer, Error as _, SeqAccess, Visitor};
 
 use super::value::Attributes;
 use crate::aws::response_reader::ReadWith;
-use crate::table::codec::Item;
-
-/// A type that an item of a response is read as, by either reader.
-pub(crate) trait Row: DeserializeOwned + From<Item> + Debug + Send + 'static {}
-
-impl<T: DeserializeOwned + From<Item> + Debug + Send + 'static> Row for T {}
+use crate::table::kind::Row;
 
 /// The items of one response.
 #[derive(Debug)]

@@ -15,20 +15,9 @@ use crate::domain::snapshot::{DELETED, PRESENT};
 use crate::domain::{Attributes, Presence, Region, SchemaVersion, Seal, Snapshot, UnknownMembers};
 use crate::table::codec::{DIGEST, FORMAT_ATTRIBUTE, Item, SEAL};
 use crate::table::error::CorruptItem;
+use crate::table::keys::CONNECTIONS;
+use crate::table::kind::AccountRow;
 use crate::table::{codec, keys};
-
-/// An item of an account's partition.
-#[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "almost every row is a snapshot, and a run reads one for each connection"
-)]
-pub(crate) enum AccountRow {
-    /// The account's record, or a foreign item with its key.
-    Record(Item),
-    /// A snapshot, or the error of an item that should be one.
-    Snapshot(Result<Snapshot, CorruptItem>),
-}
 
 impl From<Item> for AccountRow {
     fn from(item: Item) -> Self {
@@ -189,7 +178,8 @@ impl<'a> SnapshotItem<'a> {
     pub(crate) fn snapshot(mut self) -> Result<Snapshot, CorruptItem> {
         let (snapshot, format) = self.read()?;
         if format != SchemaVersion::V1 {
-            let account = keys::account_in(self.key(Attribute::Pk))
+            let account = CONNECTIONS
+                .account_in(self.key(Attribute::Pk))
                 .ok_or_else(|| self.wrong(Attribute::Pk, &"names no account"))?;
             let sealed: Seal = self.required(Attribute::Seal)?;
             if sealed != Seal::of(&account, &snapshot, format) {
@@ -227,11 +217,8 @@ impl<'a> SnapshotItem<'a> {
 
     /// Takes all attributes but the keys and the checksum.
     fn read(&mut self) -> Result<(Snapshot, SchemaVersion), CorruptItem> {
-        let Some(arn) = self
-            .key(Attribute::Sk)
-            .strip_prefix(keys::CONNECTION_PREFIX)
-        else {
-            let problem = format!("does not begin with {}", keys::CONNECTION_PREFIX);
+        let Some(arn) = CONNECTIONS.id_in(self.key(Attribute::Sk)) else {
+            let problem = format!("does not begin with {}", CONNECTIONS.snapshot_prefix());
             return Err(self.wrong(Attribute::Sk, &problem));
         };
         let arn = arn

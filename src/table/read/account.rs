@@ -4,30 +4,42 @@ use std::collections::HashMap;
 
 use super::READ_AT_ONCE;
 use super::query::Query;
-use crate::domain::{AccountId, AccountRecord, Change, ConnectionArn, RunRecord, Snapshot};
+use crate::domain::{
+    AccountId, AccountRecord, Change, Connection, Identifier, Kind, RunRecord, Snapshot,
+};
 use crate::table::client::Table;
 use crate::table::error::{CorruptItem, TableError};
-use crate::table::fast_path::snapshot::{AccountRow, read_snapshot};
+use crate::table::kind::{AccountRow, StoredKind};
 use crate::table::{codec, keys};
 
 /// The state of an account in the table.
-#[derive(Debug, Default)]
-pub struct AccountState {
+#[derive(Debug)]
+pub struct AccountState<K: Kind = Connection> {
     /// Its record, if a run was ever recorded.
-    pub record: Option<AccountRecord>,
+    pub record: Option<AccountRecord<K>>,
     /// Its snapshots, tombstones included.
-    pub snapshots: HashMap<ConnectionArn, Snapshot>,
+    pub snapshots: HashMap<K::Id, Snapshot<K>>,
     /// Items that can't be read: this software did not write them.
     pub corrupt: Vec<CorruptItem>,
 }
 
-impl Table {
+impl<K: Kind> Default for AccountState<K> {
+    fn default() -> Self {
+        Self {
+            record: None,
+            snapshots: HashMap::new(),
+            corrupt: Vec::new(),
+        }
+    }
+}
+
+impl<K: StoredKind> Table<K> {
     /// Reads an account's record and all its snapshots, tombstones included:
     /// one strongly consistent query.
     ///
     /// # Errors
     /// [`TableError`] if the query fails. Unreadable items are set apart.
-    pub async fn read_account(&self, account: &AccountId) -> Result<AccountState, TableError> {
+    pub async fn read_account(&self, account: &AccountId) -> Result<AccountState<K>, TableError> {
         let mut state = AccountState::default();
         self.each_account_row(account, |row| {
             match row {
@@ -51,12 +63,12 @@ impl Table {
     pub(super) async fn each_account_row(
         &self,
         account: &AccountId,
-        mut each: impl FnMut(AccountRow) -> Result<(), TableError>,
+        mut each: impl FnMut(AccountRow<K>) -> Result<(), TableError>,
     ) -> Result<(), TableError> {
-        let pk = keys::account_pk(account);
+        let pk = K::KEYS.account_pk(account);
         let mut pages = Query::table(self, "read account", account, pk).limit(READ_AT_ONCE.into());
-        while let Some(page) = pages.next_rows::<AccountRow>().await? {
-            page.into_iter().try_for_each(&mut each)?;
+        while let Some(page) = pages.next_rows::<K::Row>().await? {
+            page.into_iter().map(Into::into).try_for_each(&mut each)?;
         }
         Ok(())
     }
@@ -68,8 +80,8 @@ impl Table {
     pub async fn read_record(
         &self,
         account: &AccountId,
-    ) -> Result<Option<AccountRecord>, TableError> {
-        let pk = keys::account_pk(account);
+    ) -> Result<Option<AccountRecord<K>>, TableError> {
+        let pk = K::KEYS.account_pk(account);
         let query = Query::table(self, "read account record", account, pk)
             .with_sk(keys::ACCOUNT_SK.to_owned());
         Ok(query
@@ -87,15 +99,16 @@ impl Table {
     pub async fn read_snapshot(
         &self,
         account: &AccountId,
-        arn: &ConnectionArn,
-    ) -> Result<Option<Snapshot>, TableError> {
-        let pk = keys::account_pk(account);
-        let query = Query::table(self, "read snapshot", arn, pk).with_sk(keys::snapshot_sk(arn));
+        arn: &K::Id,
+    ) -> Result<Option<Snapshot<K>>, TableError> {
+        let pk = K::KEYS.account_pk(account);
+        let query =
+            Query::table(self, "read snapshot", arn, pk).with_sk(K::KEYS.snapshot_sk(arn.as_str()));
         Ok(query
             .first()
             .await?
             .as_ref()
-            .map(read_snapshot)
+            .map(K::read_snapshot)
             .transpose()?)
     }
 
@@ -106,10 +119,10 @@ impl Table {
     pub async fn read_change(
         &self,
         account: &AccountId,
-        arn: &ConnectionArn,
+        arn: &K::Id,
         version: u32,
-    ) -> Result<Option<Change>, TableError> {
-        let pk = keys::changes_pk(account, arn);
+    ) -> Result<Option<Change<K>>, TableError> {
+        let pk = K::KEYS.changes_pk(account, arn.as_str());
         let query = Query::table(self, "read change", arn, pk).with_sk(keys::change_sk(version));
         Ok(query.first().await?.map(codec::read_record).transpose()?)
     }
@@ -122,8 +135,8 @@ impl Table {
         &self,
         account: &AccountId,
         sequence: u64,
-    ) -> Result<Option<RunRecord>, TableError> {
-        let pk = keys::runs_pk(account);
+    ) -> Result<Option<RunRecord<K>>, TableError> {
+        let pk = K::KEYS.runs_pk(account);
         let query = Query::table(self, "read run", account, pk).with_sk(keys::run_sk(sequence));
         Ok(query.first().await?.map(codec::read_record).transpose()?)
     }
@@ -136,8 +149,8 @@ impl Table {
     pub async fn read_last_run(
         &self,
         account: &AccountId,
-    ) -> Result<Option<RunRecord>, TableError> {
-        let pk = keys::runs_pk(account);
+    ) -> Result<Option<RunRecord<K>>, TableError> {
+        let pk = K::KEYS.runs_pk(account);
         let query = Query::table(self, "read last run", account, pk).backward();
         Ok(query.first().await?.map(codec::read_record).transpose()?)
     }

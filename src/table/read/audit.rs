@@ -7,13 +7,13 @@ use crate::aws::meter::Use;
 use crate::aws::{CallError, CallErrorKind};
 use crate::domain::attributes::AttributeName;
 use crate::domain::{
-    AccountId, Attributes, Change, ConnectionArn, ConnectionStatus, RunRecord, Snapshot, Timestamp,
-    UnknownMembers,
+    AccountId, Attributes, Change, Connection, ConnectionArn, ConnectionStatus, Identifier, Kind,
+    RunRecord, Snapshot, Timestamp, UnknownMembers,
 };
 use crate::table::client::Table;
 use crate::table::codec::Item;
 use crate::table::error::{CorruptItem, TableError};
-use crate::table::fast_path::snapshot::read_snapshot;
+use crate::table::kind::StoredKind;
 use crate::table::schema::{BY_STATUS, BY_TIME};
 use crate::table::{codec, keys};
 
@@ -89,14 +89,14 @@ impl Pages<'_> {
 
 /// Changes, a page at a time.
 #[derive(Debug)]
-pub struct ChangePages<'a>(Query<'a>);
+pub struct ChangePages<'a, K: Kind = Connection>(Query<'a, K>);
 
-impl ChangePages<'_> {
+impl<K: Kind> ChangePages<'_, K> {
     /// Returns the next page; `None` after the last.
     ///
     /// # Errors
     /// [`TableError`] if the query fails or an item can't be read.
-    pub async fn next(&mut self) -> Result<Option<Vec<Change>>, TableError> {
+    pub async fn next(&mut self) -> Result<Option<Vec<Change<K>>>, TableError> {
         let Some(page) = self.0.next().await? else {
             return Ok(None);
         };
@@ -108,7 +108,7 @@ impl ChangePages<'_> {
     ///
     /// # Errors
     /// As [`Self::next`].
-    pub async fn collect(mut self) -> Result<Vec<Change>, TableError> {
+    pub async fn collect(mut self) -> Result<Vec<Change<K>>, TableError> {
         let mut changes = Vec::new();
         while let Some(page) = self.next().await? {
             changes.extend(page);
@@ -118,20 +118,6 @@ impl ChangePages<'_> {
 }
 
 impl Table {
-    /// Returns the accounts in the table, sorted.
-    ///
-    /// # Errors
-    /// [`TableError`] if the query fails or an item can't be read.
-    pub async fn accounts(&self) -> Result<Vec<AccountId>, TableError> {
-        let pk = keys::ACCOUNTS.to_owned();
-        let query = Query::index(self, "list accounts", self.name(), BY_STATUS, pk);
-        let items = query.collect(None).await?;
-        let accounts = items.iter().map(|item| {
-            codec::account_of(item).ok_or_else(|| wrong(item, keys::PK, "names no account"))
-        });
-        Ok(accounts.collect::<Result<_, _>>()?)
-    }
-
     /// Returns every connection in `status`, in all accounts, longest in it
     /// first.
     ///
@@ -159,17 +145,33 @@ impl Table {
             done: false,
         }
     }
+}
 
-    /// Returns a connection's changes, oldest first.
+impl<K: StoredKind> Table<K> {
+    /// Returns the accounts in the table, sorted.
+    ///
+    /// # Errors
+    /// [`TableError`] if the query fails or an item can't be read.
+    pub async fn accounts(&self) -> Result<Vec<AccountId>, TableError> {
+        let pk = K::KEYS.accounts_pk().to_owned();
+        let query = Query::index(self, "list accounts", self.name(), BY_STATUS, pk);
+        let items = query.collect(None).await?;
+        let accounts = items.iter().map(|item| {
+            codec::account_of::<K>(item).ok_or_else(|| wrong(item, keys::PK, "names no account"))
+        });
+        Ok(accounts.collect::<Result<_, _>>()?)
+    }
+
+    /// Returns a resource's changes, oldest first.
     ///
     /// # Errors
     /// [`TableError`] if the query fails or an item can't be read.
     pub async fn changes_of(
         &self,
         account: &AccountId,
-        arn: &ConnectionArn,
-    ) -> Result<Vec<Change>, TableError> {
-        let pk = keys::changes_pk(account, arn);
+        arn: &K::Id,
+    ) -> Result<Vec<Change<K>>, TableError> {
+        let pk = K::KEYS.changes_pk(account, arn.as_str());
         let query = Query::table(self, "read changes", arn, pk);
         let items = query.collect(None).await?;
         Ok(items
@@ -185,9 +187,9 @@ impl Table {
         account: &AccountId,
         since: Timestamp,
         until: Timestamp,
-    ) -> ChangePages<'_> {
+    ) -> ChangePages<'_, K> {
         // A key is a time and more: one at `until` itself sorts after it.
-        let pk = keys::time_pk(account);
+        let pk = K::KEYS.time_pk(account);
         let query = Query::index(self, "read changes by time", account, BY_TIME, pk);
         ChangePages(query.between(since.to_string(), until.to_string()))
     }
@@ -201,11 +203,11 @@ impl Table {
         &self,
         account: &AccountId,
         at: Timestamp,
-        mut each: impl FnMut(Change) -> bool,
+        mut each: impl FnMut(Change<K>) -> bool,
     ) -> Result<(), TableError> {
         // '$' follows the '#' that ends the time in a key.
         let (first, last) = (Timestamp::from_millis(i64::MIN), format!("{at}$"));
-        let pk = keys::time_pk(account);
+        let pk = K::KEYS.time_pk(account);
         let mut pages = Query::index(self, "read changes by time", account, BY_TIME, pk)
             .between(first.to_string(), last);
         while let Some(page) = pages.next().await? {
@@ -226,15 +228,16 @@ impl Table {
     pub async fn each_snapshot(
         &self,
         account: &AccountId,
-        mut each: impl FnMut(Snapshot) -> bool,
+        mut each: impl FnMut(Snapshot<K>) -> bool,
     ) -> Result<(), TableError> {
         // '$' follows the '#' that ends the prefix.
-        let (first, last) = (keys::CONNECTION_PREFIX.to_owned(), "CONNECTION$".to_owned());
-        let pk = keys::account_pk(account);
+        let first = K::KEYS.snapshot_prefix();
+        let (first, last) = (first.to_owned(), first.replace('#', "$"));
+        let pk = K::KEYS.account_pk(account);
         let mut pages = Query::table(self, "read snapshots", account, pk).between(first, last);
         while let Some(page) = pages.next().await? {
             for item in page {
-                if !each(read_snapshot(&item)?) {
+                if !each(K::read_snapshot(&item)?) {
                     return Ok(());
                 }
             }
@@ -251,9 +254,9 @@ impl Table {
         &self,
         account: &AccountId,
         last: u64,
-        each: impl FnMut(RunRecord) -> bool,
+        each: impl FnMut(RunRecord<K>) -> bool,
     ) -> Result<(), TableError> {
-        let query = Query::table(self, "read runs", account, keys::runs_pk(account))
+        let query = Query::table(self, "read runs", account, K::KEYS.runs_pk(account))
             .between(keys::run_sk(0), keys::run_sk(last))
             .backward();
         runs_until_enough(query, each).await
@@ -268,9 +271,9 @@ impl Table {
         &self,
         account: &AccountId,
         first: u64,
-        each: impl FnMut(RunRecord) -> bool,
+        each: impl FnMut(RunRecord<K>) -> bool,
     ) -> Result<(), TableError> {
-        let query = Query::table(self, "read runs", account, keys::runs_pk(account))
+        let query = Query::table(self, "read runs", account, K::KEYS.runs_pk(account))
             .between(keys::run_sk(first), keys::run_sk(LAST_RUN));
         runs_until_enough(query, each).await
     }
@@ -283,9 +286,9 @@ impl Table {
         &self,
         account: &AccountId,
         most: usize,
-    ) -> Result<Vec<RunRecord>, TableError> {
+    ) -> Result<Vec<RunRecord<K>>, TableError> {
         const MAX_PAGE_ITEMS: usize = 100;
-        let pk = keys::runs_pk(account);
+        let pk = K::KEYS.runs_pk(account);
         let page = i32::try_from(most.clamp(1, MAX_PAGE_ITEMS)).unwrap_or(i32::MAX);
         let query = Query::table(self, "read runs", account, pk)
             .backward()
@@ -299,9 +302,9 @@ impl Table {
 }
 
 /// Reads runs in pages that grow: the first run is often enough.
-async fn runs_until_enough(
-    query: Query<'_>,
-    mut each: impl FnMut(RunRecord) -> bool,
+async fn runs_until_enough<K: Kind>(
+    query: Query<'_, K>,
+    mut each: impl FnMut(RunRecord<K>) -> bool,
 ) -> Result<(), TableError> {
     const MAX_PAGE_ITEMS: i32 = 256;
     let mut limit = 1;
@@ -328,7 +331,7 @@ fn connections_by_status(item: Item) -> Result<StatusIndexEntry, CorruptItem> {
         let parsed = text(name)?.and_then(|text| text.parse().ok());
         parsed.ok_or_else(|| wrong(&item, name, "is missing or not a time"))
     };
-    let arn = text(keys::SK)?.and_then(|sk| sk.strip_prefix(keys::CONNECTION_PREFIX)?.parse().ok());
+    let arn = text(keys::SK)?.and_then(|sk| keys::CONNECTIONS.id_in(sk)?.parse().ok());
     // The projection can't be changed in place: the index lacks attributes that
     // were added later.
     let projected = |name: AttributeName| match BY_STATUS.includes {
@@ -337,7 +340,7 @@ fn connections_by_status(item: Item) -> Result<StatusIndexEntry, CorruptItem> {
     };
     let attributes = Attributes::from_fields(projected, UnknownMembers::default())?;
     Ok(StatusIndexEntry {
-        account: codec::account_of(&item)
+        account: codec::account_of::<Connection>(&item)
             .ok_or_else(|| wrong(&item, keys::PK, "names no account"))?,
         arn: arn.ok_or_else(|| wrong(&item, keys::SK, "names no connection"))?,
         attributes,

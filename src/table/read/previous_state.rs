@@ -4,21 +4,21 @@ use std::collections::{HashMap, HashSet};
 
 use crate::aws::{CallError, CallErrorKind};
 use crate::domain::run::SnapshotsRecord;
-use crate::domain::{AccountId, AccountRecord, ConnectionArn, Digest, Snapshot, Timestamp};
+use crate::domain::{AccountId, AccountRecord, Connection, Digest, Kind, Snapshot, Timestamp};
 use crate::table::client::Table;
 use crate::table::codec;
 use crate::table::error::{CorruptItem, TableError};
-use crate::table::fast_path::snapshot::AccountRow;
+use crate::table::kind::{AccountRow, StoredKind};
 
 /// The state of an account that a run compares with. Tombstones are only
 /// counted: there may be any number of them, and a connection that is back
 /// meets its tombstone when it is written.
 #[derive(Debug)]
-pub struct PreviousState {
+pub struct PreviousState<K: Kind = Connection> {
     /// The account's record, if a run was ever recorded.
-    pub record: Option<AccountRecord>,
+    pub record: Option<AccountRecord<K>>,
     /// Snapshots of present connections, and the requested tombstones.
-    pub snapshots: HashMap<ConnectionArn, Snapshot>,
+    pub snapshots: HashMap<K::Id, Snapshot<K>>,
     /// The number of tombstones.
     pub tombstones: u64,
     /// The number and digest of all snapshots, tombstones included.
@@ -29,9 +29,9 @@ pub struct PreviousState {
 
 /// The part of a snapshot that a run's record covers.
 #[derive(Debug, Clone)]
-pub struct SnapshotLine {
-    /// The connection.
-    pub arn: ConnectionArn,
+pub struct SnapshotLine<K: Kind = Connection> {
+    /// The resource.
+    pub arn: K::Id,
     /// Its version.
     pub version: u32,
     /// The digest of its last change.
@@ -40,7 +40,7 @@ pub struct SnapshotLine {
     pub observed_until: Timestamp,
 }
 
-impl Table {
+impl<K: StoredKind> Table<K> {
     /// Reads an account's record and its snapshots as a run needs them: one
     /// strongly consistent query. Of the tombstones only those in `tombstones`
     /// are kept.
@@ -56,8 +56,8 @@ impl Table {
         &self,
         account: &AccountId,
         max_connections: u64,
-        tombstones: &HashSet<ConnectionArn>,
-    ) -> Result<PreviousState, TableError> {
+        tombstones: &HashSet<K::Id>,
+    ) -> Result<PreviousState<K>, TableError> {
         let mut state = PreviousState {
             record: None,
             snapshots: HashMap::new(),
@@ -85,7 +85,7 @@ impl Table {
                 }
                 AccountRow::Snapshot(Err(corrupt)) => state.corrupt.push(corrupt),
             }
-            check_number(account, state.snapshots.len(), max_connections)
+            check_number::<K>(account, state.snapshots.len(), max_connections)
         })
         .await?;
         state.recorded = recorded.build();
@@ -101,7 +101,7 @@ impl Table {
         &self,
         account: &AccountId,
         max_snapshots: u64,
-    ) -> Result<Vec<SnapshotLine>, TableError> {
+    ) -> Result<Vec<SnapshotLine<K>>, TableError> {
         let mut lines = Vec::new();
         self.each_account_row(account, |row| {
             if let AccountRow::Snapshot(snapshot) = row {
@@ -113,7 +113,7 @@ impl Table {
                     arn: snapshot.arn,
                 });
             }
-            check_number(account, lines.len(), max_snapshots)
+            check_number::<K>(account, lines.len(), max_snapshots)
         })
         .await?;
         Ok(lines)
@@ -121,19 +121,21 @@ impl Table {
 }
 
 /// Refuses more snapshots than fit the memory.
-fn check_number(account: &AccountId, number: usize, max: u64) -> Result<(), TableError> {
+fn check_number<K: Kind>(account: &AccountId, number: usize, max: u64) -> Result<(), TableError> {
     if number as u64 <= max {
         return Ok(());
     }
-    let problem =
-        format!("more than {max} connections are on record, which is what the memory is for");
+    let problem = format!(
+        "more than {max} {} are on record, which is what the memory is for",
+        K::NOUN.1
+    );
     let call_error = CallError::new(CallErrorKind::Refused, "ConnectionLimit", problem);
     Err(TableError::call("read account", account, call_error))
 }
 
 /// Returns the number of snapshots to allocate before they are read: a growing
 /// map is twice as large for a moment.
-fn expected(record: &AccountRecord) -> usize {
+fn expected<K: Kind>(record: &AccountRecord<K>) -> usize {
     /// A limit: an edited record can hold any number.
     const MAX_RESERVED: u64 = 100_000;
     let connections = record

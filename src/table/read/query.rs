@@ -2,19 +2,21 @@
 
 use crate::aws::meter::Use;
 use crate::aws::{CallError, CallErrorKind};
+use crate::domain::{Connection, Kind};
 use crate::table::client::Table;
 use crate::table::codec::{Item, s};
 use crate::table::error::TableError;
-use crate::table::fast_path::response::{PageRows, Row};
+use crate::table::fast_path::response::PageRows;
 use crate::table::fast_path::value::Attributes;
 use crate::table::keys;
+use crate::table::kind::Row;
 use crate::table::schema::Index;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 
 /// A query and its position.
 #[derive(Debug)]
-pub(crate) struct Query<'a> {
-    table: &'a Table,
+pub(crate) struct Query<'a, K: Kind = Connection> {
+    table: &'a Table<K>,
     operation: &'static str,
     subject: String,
     index: Option<&'static str>,
@@ -42,12 +44,12 @@ enum Start {
     Done,
 }
 
-impl<'a> Query<'a> {
+impl<'a, K: Kind> Query<'a, K> {
     /// Returns a query of the partition `pk` of the table, strongly consistent.
     ///
     /// Errors name `operation` and `subject`.
     pub(crate) fn table(
-        table: &'a Table,
+        table: &'a Table<K>,
         operation: &'static str,
         subject: impl ToString,
         pk: String,
@@ -69,7 +71,7 @@ impl<'a> Query<'a> {
     /// Returns a query of the partition `pk` of an index, which may be a moment
     /// behind.
     pub(crate) fn index(
-        table: &'a Table,
+        table: &'a Table<K>,
         operation: &'static str,
         subject: impl ToString,
         index: Index,

@@ -15,6 +15,7 @@ use aws_sdk_dynamodb::types::{
 };
 
 use super::client::Table;
+use super::kind::StoredKind;
 use crate::aws::meter::Use;
 use crate::aws::{CallError, CallErrorKind};
 use crate::domain::diff::Transition;
@@ -28,10 +29,10 @@ use statements::Statement;
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchExecuteStatement.html>
 pub const BATCH: usize = 25;
 
-impl Table {
+impl<K: StoredKind> Table<K> {
     /// Writes that connections were seen, at most [`BATCH`] in one request.
     /// Returns one result for each.
-    pub async fn touch(&self, account: &AccountId, touches: &[Touch<'_>]) -> Vec<WriteResult> {
+    pub async fn touch(&self, account: &AccountId, touches: &[Touch<'_, K>]) -> Vec<WriteResult> {
         let requests: Result<Vec<_>, _> = touches
             .iter()
             .map(|touch| statements::touch(self.name(), account, touch))
@@ -85,8 +86,8 @@ impl Table {
     pub async fn record(
         &self,
         account: &AccountId,
-        known: Option<&Snapshot>,
-        transition: &Transition,
+        known: Option<&Snapshot<K>>,
+        transition: &Transition<K>,
         clock: &Arc<dyn Clock>,
     ) -> Result<WriteResult, StaleObservation> {
         let mut request = self.client().execute_transaction();
@@ -138,15 +139,15 @@ impl Table {
     }
 
     /// Records a run. [`WriteResult::Conflict`] if its number is taken.
-    pub async fn record_run(&self, run: &RunRecord) -> WriteResult {
+    pub async fn record_run(&self, run: &RunRecord<K>) -> WriteResult {
         self.execute(statements::run(self.name(), run)).await
     }
 
     /// Writes an account's record, derived from `known`.
     pub async fn write_account(
         &self,
-        known: Option<&AccountRecord>,
-        record: &AccountRecord,
+        known: Option<&AccountRecord<K>>,
+        record: &AccountRecord<K>,
     ) -> WriteResult {
         self.execute(statements::account(self.name(), known, record))
             .await

@@ -6,8 +6,9 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::domain::diff::Transition;
 use crate::domain::plan::Touch;
-use crate::domain::{AccountId, AccountRecord, RunRecord, SchemaVersion, Seal, Snapshot};
+use crate::domain::{AccountId, AccountRecord, Identifier, RunRecord, SchemaVersion, Snapshot};
 use crate::table::codec::{Item, n, s, snapshot};
+use crate::table::kind::StoredKind;
 use crate::table::name::TableName;
 use crate::table::{codec, keys};
 
@@ -34,7 +35,11 @@ pub struct Statement {
 ///
 /// The format is set too: a snapshot of an earlier format becomes one of the
 /// current format.
-pub fn touch(table: &TableName, account: &AccountId, touch: &Touch<'_>) -> Statement {
+pub fn touch<K: StoredKind>(
+    table: &TableName,
+    account: &AccountId,
+    touch: &Touch<'_, K>,
+) -> Statement {
     let Touch {
         snapshot,
         window,
@@ -47,11 +52,11 @@ pub fn touch(table: &TableName, account: &AccountId, touch: &Touch<'_>) -> State
         update.put("listed_in", snapshot::listed_in(regions));
     }
     let regions = listed_in.as_ref().unwrap_or(&snapshot.listed_in);
-    let seal = Seal::touched(account, snapshot, *window, regions);
+    let seal = K::checksum(account, snapshot, *window, regions, SchemaVersion::CURRENT);
     update.set(codec::SEAL, s(seal));
     update.set(codec::FORMAT_ATTRIBUTE, n(SchemaVersion::CURRENT));
     update
-        .of(account, &keys::snapshot_sk(&snapshot.arn))
+        .of::<K>(account, &K::KEYS.snapshot_sk(snapshot.arn.as_str()))
         .when("version", "=", n(snapshot.version))
         .when("last_seen_at", "<", s(window.began_at))
         .when("last_seen_until", "<=", s(window.ended_at))
@@ -66,13 +71,13 @@ pub fn touch(table: &TableName, account: &AccountId, touch: &Touch<'_>) -> State
 /// changed nor seen since, because its values are part of what is written, and
 /// listed in the same regions, because they decide whether it is deleted. Nor
 /// may it have been seen by a listing that was not over when this one began.
-pub fn transition(
+pub fn transition<K: StoredKind>(
     table: &TableName,
     account: &AccountId,
-    known: Option<&Snapshot>,
-    transition: &Transition,
+    known: Option<&Snapshot<K>>,
+    transition: &Transition<K>,
 ) -> [Statement; 2] {
-    let sk = keys::snapshot_sk(&transition.snapshot.arn);
+    let sk = K::KEYS.snapshot_sk(transition.snapshot.arn.as_str());
     let snapshot = match known {
         None => {
             let item =
@@ -81,11 +86,11 @@ pub fn transition(
         }
         Some(known) => {
             let mut update = Update::new(table);
-            for (name, value) in snapshot::snapshot_attributes(account, &transition.snapshot) {
+            for (name, value) in K::snapshot_attributes(account, &transition.snapshot) {
                 update.put(name, value);
             }
             update
-                .of(account, &sk)
+                .of::<K>(account, &sk)
                 .when("version", "=", n(known.version))
                 .when("last_seen_until", "<=", s(transition.change.observed_at))
                 .when("last_seen_at", "=", s(known.last_seen.began_at))
@@ -100,15 +105,15 @@ pub fn transition(
 }
 
 /// Returns the statement of a run's record, which fails if its number is taken.
-pub fn run(table: &TableName, run: &RunRecord) -> Statement {
+pub fn run<K: StoredKind>(table: &TableName, run: &RunRecord<K>) -> Statement {
     insert(table, codec::run_item(run))
 }
 
 /// Returns the statement of an account's record, derived from `known`.
-pub fn account(
+pub fn account<K: StoredKind>(
     table: &TableName,
-    known: Option<&AccountRecord>,
-    record: &AccountRecord,
+    known: Option<&AccountRecord<K>>,
+    record: &AccountRecord<K>,
 ) -> Statement {
     let item = codec::account_item(record);
     let Some(known) = known else {
@@ -125,7 +130,7 @@ pub fn account(
     }
     let update =
         update
-            .of(&record.account, keys::ACCOUNT_SK)
+            .of::<K>(&record.account, keys::ACCOUNT_SK)
             .when("sequence", "=", n(known.sequence));
     // By its number alone, what a run before that one adds could be lost.
     let update = match known.format {
@@ -192,10 +197,10 @@ impl Update {
         }
     }
 
-    fn of(self, account: &AccountId, sk: &str) -> Conditional {
+    fn of<K: StoredKind>(self, account: &AccountId, sk: &str) -> Conditional {
         let mut statement = self.statement;
         statement.text.push_str(" WHERE \"pk\" = ? AND \"sk\" = ?");
-        statement.parameters.push(s(keys::account_pk(account)));
+        statement.parameters.push(s(K::KEYS.account_pk(account)));
         statement.parameters.push(s(sk));
         Conditional { statement }
     }

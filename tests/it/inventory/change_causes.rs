@@ -5,9 +5,9 @@
 use crate::support::scripted_service::arn;
 use crate::support::template::{TEMPLATE, list, text};
 use crate::support::test_env::{ACCOUNT, REGION};
-use codeconnections_inventory::domain::cause::Changed;
+use codeconnections_inventory::domain::kind::Changed;
 use codeconnections_inventory::domain::{
-    ApiCall, Attributes, Cause, Change, ChangeKind, EventSummary, SchemaVersion,
+    ApiCall, Attributes, Cause, Change, ChangeKind, Connection, EventSummary, SchemaVersion,
 };
 use serde_json::json;
 
@@ -46,9 +46,9 @@ fn explaining_with(
     let arn = arn(REGION, "a").parse().expect("an ARN");
     let (before, after) = (attributes(before), attributes(after));
     let was_there = !matches!(kind, ChangeKind::FirstSeen | ChangeKind::Reappeared);
-    let changed = Changed {
+    let changed = Changed::<Connection> {
         kind,
-        arn: &arn,
+        id: &arn,
         before: was_there.then_some(&before),
         after: (kind != ChangeKind::Deleted).then_some(&after),
     };

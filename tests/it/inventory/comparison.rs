@@ -80,7 +80,7 @@ fn observation(look: &Look) -> AccountListing {
         host_arn: None,
     };
     let listing = |said: &Said| Listing {
-        region: region(REGIONS[said.region]),
+        scope: region(REGIONS[said.region]),
         began_at: Timestamp::from_millis(said.began),
         ended_at: Timestamp::from_millis(said.began + said.took),
         pages: 1,
@@ -92,7 +92,7 @@ fn observation(look: &Look) -> AccountListing {
                 reason: "x".into(),
             }
         },
-        connections: said
+        resources: said
             .entries
             .iter()
             .map(|(n, status)| {
@@ -226,16 +226,16 @@ proptest! {
         let gone = plan.changes.iter().filter(|s| s.change.kind == ChangeKind::Deleted);
         for step in gone {
             prop_assert!(!look.filtered);
-            prop_assert!(seen.arns().all(|arn| *arn != step.change.arn));
+            prop_assert!(seen.ids().all(|arn| *arn != step.change.arn));
             let lacks = |region: &Region| {
-                let listing = seen.listings().iter().find(|l| l.region == *region);
+                let listing = seen.listings().iter().find(|l| l.scope == *region);
                 listing.is_some_and(Listing::is_complete)
             };
             let mut listed_in = known.snapshots[&step.change.arn].listed_in.iter();
             let is_global = |region: &str| !region.starts_with("eu-south");
             let mut complete = seen.listings().iter().filter(|l| l.is_complete());
             let one = is_global(step.change.arn.region())
-                && complete.any(|l| is_global(l.region.as_str()));
+                && complete.any(|l| is_global(l.scope.as_str()));
             prop_assert!(listed_in.all(lacks) || one);
         }
     }
