@@ -18,8 +18,10 @@ use super::setting::InvalidSetting;
 
 /// The names by which the SDK looks up services, and the variables that set their
 /// endpoints. The last two issue credentials at sign-in.
-const SERVICES: [(&str, &str); 5] = [
+const SERVICES: [(&str, &str); 7] = [
+    ("CodeBuild", "AWS_ENDPOINT_URL_CODEBUILD"),
     ("CodeConnections", "AWS_ENDPOINT_URL_CODECONNECTIONS"),
+    ("CodePipeline", "AWS_ENDPOINT_URL_CODEPIPELINE"),
     ("DynamoDB", "AWS_ENDPOINT_URL_DYNAMODB"),
     ("STS", "AWS_ENDPOINT_URL_STS"),
     ("SSO", "AWS_ENDPOINT_URL_SSO"),
@@ -69,7 +71,7 @@ fn problem(url: &str, proxies: &Matcher) -> Option<&'static str> {
 }
 
 /// Returns a service's endpoint as its client looks it up.
-fn of_service(config: &SdkConfig, service: &str) -> Option<String> {
+pub(super) fn of_service(config: &SdkConfig, service: &str) -> Option<String> {
     let key = ServiceConfigKey::builder()
         .service_id(service)
         .env("AWS_ENDPOINT_URL")

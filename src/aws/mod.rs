@@ -11,6 +11,7 @@ mod ca_bundle;
 pub mod clients;
 mod endpoints;
 pub mod error;
+pub mod json_client;
 pub mod meter;
 pub mod observer;
 pub mod response_limit;

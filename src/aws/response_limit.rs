@@ -32,7 +32,8 @@ type BoxError = Box<dyn Error + Send + Sync>;
 /// has a few hundred bytes for each.
 const MAX_RESPONSE_BYTES: usize = 256 * 1024;
 
-/// The longest response that holds items. A page of a query or a scan has at
+/// The longest response that holds items, or what people wrote: pipelines, and
+/// projects with their build specifications. A page of a query or a scan has at
 /// most 1 MB of them, to which JSON adds about a half.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Query.Pagination.html>
 const MAX_ITEMS_RESPONSE_BYTES: usize = 4 * 1024 * 1024;
@@ -72,7 +73,9 @@ impl HttpConnector for BoundedConnector {
         let target = request.headers().get("x-amz-target");
         let operation = target.and_then(|target| target.rsplit('.').next());
         let most = match operation {
-            Some("Query" | "Scan" | "GetItem") => MAX_ITEMS_RESPONSE_BYTES,
+            Some("Query" | "Scan" | "GetItem" | "BatchGetProjects" | "GetPipeline") => {
+                MAX_ITEMS_RESPONSE_BYTES
+            }
             _ => MAX_RESPONSE_BYTES,
         };
         let due = Due::to(&request);

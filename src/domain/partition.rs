@@ -13,6 +13,21 @@ const PARTITIONS: [(&str, &str); 7] = [
     ("us-isof-", "aws-iso-f"),
 ];
 
+/// Returns the domain of the services of a region's partition.
+/// <https://docs.aws.amazon.com/general/latest/gr/rande.html>
+#[must_use]
+pub fn dns_suffix(region: &str) -> &'static str {
+    match partition(region) {
+        "aws-cn" => "amazonaws.com.cn",
+        "aws-eusc" => "amazonaws.eu",
+        "aws-iso" => "c2s.ic.gov",
+        "aws-iso-b" => "sc2s.sgov.gov",
+        "aws-iso-e" => "cloud.adc-e.uk",
+        "aws-iso-f" => "csp.hci.ic.gov",
+        _ => "amazonaws.com",
+    }
+}
+
 /// Returns the partition of a region: what stands behind `arn:`.
 #[must_use]
 pub fn partition(region: &str) -> &'static str {
