@@ -84,11 +84,24 @@ impl CodeConnections {
         }
     }
 
+    /// Returns the configuration with which a run calls other services for an
+    /// account.
+    pub(super) async fn config_for(&self, run_id: &RunId, account: &AccountId) -> SdkConfig {
+        match &self.member_role {
+            Some(role) if self.own_account.as_ref() != Some(account) => {
+                let session = self.session(run_id, account);
+                let assume = || self.assume(role, run_id, account);
+                session.config.get_or_init(assume).await.clone()
+            }
+            _ => self.config.clone(),
+        }
+    }
+
     async fn client(&self, target: Target<'_>) -> Client {
         match &self.member_role {
             Some(role) if self.own_account.as_ref() != Some(target.account) => {
-                let session = self.session(target);
-                let assume = || self.assume(role, target);
+                let session = self.session(target.run_id, target.account);
+                let assume = || self.assume(role, target.run_id, target.account);
                 let config = session.config.get_or_init(assume).await;
                 client_in(&session.clients, config, target.region)
             }
@@ -98,17 +111,16 @@ impl CodeConnections {
 
     /// Returns the session of a run in another account. The oldest session is
     /// dropped.
-    fn session(&self, target: Target<'_>) -> Arc<Session> {
+    fn session(&self, run_id: &RunId, account: &AccountId) -> Arc<Session> {
         let mut sessions = locked(&self.sessions);
-        let is_it = |session: &&Arc<Session>| {
-            session.run_id == *target.run_id && session.account == *target.account
-        };
+        let is_it =
+            |session: &&Arc<Session>| session.run_id == *run_id && session.account == *account;
         if let Some(session) = sessions.iter().find(is_it) {
             return Arc::clone(session);
         }
         let session = Arc::new(Session {
-            run_id: target.run_id.clone(),
-            account: target.account.clone(),
+            run_id: run_id.clone(),
+            account: account.clone(),
             config: OnceCell::new(),
             clients: Mutex::default(),
         });
@@ -120,12 +132,11 @@ impl CodeConnections {
     /// Returns the configuration with the credentials of the role in an
     /// account. The role's session in `CloudTrail` has the run's id as its
     /// name, so that each call leads to the run that made it.
-    async fn assume(&self, role: &MemberRole, target: Target<'_>) -> SdkConfig {
+    async fn assume(&self, role: &MemberRole, run_id: &RunId, account: &AccountId) -> SdkConfig {
         let partition = partition(self.config.region().map_or("", AsRef::as_ref));
-        let account = target.account;
         let arn = format!("arn:{partition}:iam::{account}:role/{}", role.name);
         let mut builder = AssumeRoleProvider::builder(arn)
-            .session_name(target.run_id.as_str())
+            .session_name(run_id.as_str())
             .configure(&self.config);
         if let Some(external_id) = &role.external_id {
             builder = builder.external_id(&**external_id);

@@ -46,6 +46,15 @@ pub const CONNECTIONS: Keys = Keys {
     accounts: "ACCOUNTS",
 };
 
+/// The names of the items of dependencies.
+pub const DEPENDENCIES: Keys = Keys {
+    account: "DEPENDENCIES#",
+    resource: "DEPENDENCY#",
+    runs: "DEPENDENCY_RUNS#",
+    time: "DEPENDENCY_CHANGES#",
+    accounts: "DEPENDENCY_ACCOUNTS",
+};
+
 impl Keys {
     /// Returns the partition of an account's record and its snapshots: the only
     /// partitions that the function's role may update.
@@ -168,6 +177,12 @@ pub fn status_pk(status: Option<&ConnectionStatus>) -> String {
 /// within the 1,024 bytes of one write unit.
 pub fn status_sk(since: Timestamp, arn: &ConnectionArn) -> String {
     format!("{since}#{}", arn.id())
+}
+
+/// Returns the partition of the index by status for what uses this connection
+/// or host.
+pub fn uses_pk(arn: &str) -> String {
+    joined(["USES#", arn])
 }
 
 /// Returns the sort key in the index by time.

@@ -17,6 +17,7 @@
 pub mod client;
 pub mod codec;
 mod connection;
+mod dependency;
 pub mod error;
 pub mod fast_path;
 mod item;

@@ -3,6 +3,7 @@
 //! They are stored field by field as their JSON, so that the digest covers
 //! exactly what is stored. Snapshots have their own codec.
 
+pub mod plain;
 pub mod snapshot;
 
 use std::borrow::Borrow;

@@ -9,4 +9,4 @@
 mod reference;
 pub(crate) mod response;
 pub mod snapshot;
-pub(crate) mod value;
+pub mod value;

@@ -1,115 +1,21 @@
-//! The plain implementation of what this folder and the checksum do by hand, and
-//! a test that compares both on random snapshots.
+//! A test that compares what this folder and the checksum do by hand with the
+//! plain implementation (`codec::plain`), on random snapshots.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use sha2::{Digest as _, Sha256};
 
 use super::snapshot::read_snapshot;
-use crate::domain::digest::canonical_json;
 use crate::domain::listing::Window;
-use crate::domain::snapshot::{DELETED, PRESENT};
 use crate::domain::{
-    AccountId, Attributes, ConnectionArn, Digest, Presence, Region, SchemaVersion, Seal, Snapshot,
-    Timestamp, UnknownMembers,
+    AccountId, Attributes, Connection, ConnectionArn, Digest, Presence, SchemaVersion, Seal,
+    Snapshot, Timestamp, UnknownMembers,
 };
-use crate::table::codec::Item;
+use crate::table::codec::plain;
 use crate::table::codec::snapshot::snapshot_item;
 use crate::table::kind::AccountRow;
-use crate::table::{codec, keys};
-
-/// A snapshot as its item says it.
-#[derive(Deserialize)]
-struct Plain {
-    sk: String,
-    #[serde(flatten)]
-    attributes: Attributes,
-    presence: String,
-    first_seen_at: Timestamp,
-    last_seen_at: Timestamp,
-    last_seen_until: Timestamp,
-    deleted_at: Option<Timestamp>,
-    deleted_until: Option<Timestamp>,
-    status_since: Timestamp,
-    version: u32,
-    #[serde(default)]
-    listed_in: Vec<Region>,
-    digest: Digest,
-}
-
-/// Reads an item with serde alone.
-fn plain_snapshot(item: &Item) -> Snapshot {
-    let fields: Map<String, Value> = item
-        .iter()
-        .map(|(name, value)| {
-            let value = match value {
-                AttributeValue::Ss(texts) => json!(texts),
-                value => codec::to_json(value).expect("a type that is written"),
-            };
-            (name.clone(), value)
-        })
-        .collect();
-    let plain: Plain = serde_json::from_value(fields.into()).expect("a snapshot");
-    let window = |began_at, ended_at| Window { began_at, ended_at };
-    let arn = keys::CONNECTIONS.id_in(&plain.sk);
-    Snapshot {
-        arn: arn.expect("a snapshot's key").parse().expect("an ARN"),
-        attributes: plain.attributes,
-        presence: match plain.presence.as_str() {
-            PRESENT => Presence::Present,
-            DELETED => Presence::Deleted {
-                seen_gone: window(
-                    plain.deleted_at.expect("a tombstone's time"),
-                    plain.deleted_until.expect("a tombstone's time"),
-                ),
-            },
-            other => panic!("{other}"),
-        },
-        first_seen_at: plain.first_seen_at,
-        last_seen: window(plain.last_seen_at, plain.last_seen_until),
-        status_since: plain.status_since,
-        version: plain.version,
-        listed_in: plain.listed_in,
-        digest: plain.digest,
-    }
-}
-
-/// Makes the checksum of a snapshot with a general serializer.
-fn plain_checksum(account: &AccountId, snapshot: &Snapshot) -> String {
-    let mut value = json!(snapshot.attributes);
-    let gone = match snapshot.presence {
-        Presence::Present => None,
-        Presence::Deleted { seen_gone } => Some(seen_gone),
-    };
-    let others = json!({
-        "account": account,
-        "arn": snapshot.arn,
-        "deleted_at": gone.map(|window| window.began_at),
-        "deleted_until": gone.map(|window| window.ended_at),
-        "digest": snapshot.digest,
-        "first_seen_at": snapshot.first_seen_at,
-        "last_seen_at": snapshot.last_seen.began_at,
-        "last_seen_until": snapshot.last_seen.ended_at,
-        "listed_in": snapshot.listed_in,
-        "presence": snapshot.presence.as_str(),
-        "status_since": snapshot.status_since,
-        "v": SchemaVersion::CURRENT,
-        "version": snapshot.version,
-    });
-    let (Value::Object(fields), Value::Object(others)) = (&mut value, others) else {
-        panic!("objects");
-    };
-    fields.extend(others);
-    fields.retain(|_, value| !value.is_null() && *value != json!([]));
-    let digest = Sha256::digest(canonical_json(&value));
-    URL_SAFE_NO_PAD.encode(&digest[..16])
-}
 
 /// An attribute's value as DynamoDB sends it.
 fn on_the_wire(value: &AttributeValue) -> Value {
@@ -184,7 +90,8 @@ proptest! {
     fn fast_path_and_reference_agree(snapshot in snapshots()) {
         let account: AccountId = "123456789012".parse().expect("an account");
         let item = snapshot_item(&account, &snapshot, SchemaVersion::CURRENT);
-        prop_assert_eq!(&plain_snapshot(&item), &snapshot);
+        let plain = plain::read_snapshot::<Connection>(&item).expect("readable");
+        prop_assert_eq!(&plain, &snapshot);
         prop_assert_eq!(&read_snapshot(&item).expect("readable"), &snapshot);
 
         let wire: Map<String, Value> = item
@@ -199,7 +106,9 @@ proptest! {
         prop_assert_eq!(&read, &snapshot);
 
         let seal = Seal::of(&account, &snapshot, SchemaVersion::CURRENT);
-        prop_assert_eq!(seal.to_string(), plain_checksum(&account, &snapshot));
+        let (last_seen, listed_in) = (snapshot.last_seen, &snapshot.listed_in);
+        let plain = plain::checksum(&account, &snapshot, last_seen, listed_in, SchemaVersion::CURRENT);
+        prop_assert_eq!(seal, plain);
         let touched =
             Seal::of_seen(&account, &snapshot, snapshot.last_seen, &snapshot.listed_in, SchemaVersion::CURRENT);
         prop_assert_eq!(touched, seal);

@@ -107,7 +107,7 @@ struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// A whole item.
 #[derive(Debug)]
-pub(crate) struct Attributes(pub(crate) Item);
+pub struct Attributes(pub Item);
 
 impl<'de> Deserialize<'de> for Attributes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

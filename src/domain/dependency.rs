@@ -1,0 +1,263 @@
+//! The dependency as a kind of recorded resource: a host, a pipeline source, a
+//! build project or whatever else names a connection or a host.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::arn::Arn;
+use super::ids::{ParseError, identifier};
+use super::kind::{Changed, Fit, Kind};
+use super::{ApiCall, ChangeKind, Region, UnknownMembers};
+
+/// Dependencies, each identified by its type and ARN and listed by sources.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Dependency;
+
+/// The longest id. It is part of a sort key, which has at most 1,024 bytes.
+const MAX_ID_BYTES: usize = 900;
+
+identifier!(
+    /// The id of a dependency: its type, its ARN, and a detail where one ARN has
+    /// several: `PIPELINE_SOURCE#arn:aws:codepipeline:eu-west-1:123456789012:deploy#Source.App`.
+    DependencyId,
+    "a dependency id such as HOST#arn:aws:codeconnections:eu-west-1:123456789012:host/name-1a2b3c4d",
+    |text| {
+        let rest = text.split_once('#').filter(|(kind, _)| {
+            DependencyType::ALL.iter().any(|known| known.as_str() == *kind)
+        });
+        rest.is_some_and(|(_, rest)| Arn::parse(rest).is_some())
+            && text.len() <= MAX_ID_BYTES
+            && !text.chars().any(char::is_control)
+    }
+);
+
+identifier!(
+    /// What one listing of dependencies lists: a region of a source, such as
+    /// `codepipeline/eu-west-1`.
+    SourceScope,
+    "a source and its region such as codepipeline/eu-west-1",
+    |text| text.split_once('/').is_some_and(|(source, region)| {
+        let is_part = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        !source.is_empty()
+            && source.len() <= 64
+            && source.bytes().all(is_part)
+            && region.parse::<Region>().is_ok()
+    })
+);
+
+/// Names the types once.
+macro_rules! dependency_types {
+    ($($(#[$doc:meta])* $name:ident = $text:literal, $label:literal, $many:literal;)+) => {
+        /// The type of a dependency.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum DependencyType { $($(#[$doc])* $name,)+ }
+
+        impl DependencyType {
+            /// All types.
+            pub const ALL: [Self; [$($text),+].len()] = [$(Self::$name),+];
+
+            /// The type as it is stored.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)+ }
+            }
+
+            /// The type in a word, for people.
+            pub const fn label(self) -> &'static str {
+                match self { $(Self::$name => $label,)+ }
+            }
+
+            /// The word for several of them.
+            pub const fn labels(self) -> &'static str {
+                match self { $(Self::$name => $many,)+ }
+            }
+        }
+    };
+}
+
+dependency_types! {
+    /// A CodeBuild project that names a connection for one of its sources.
+    BuildProject = "BUILD_PROJECT", "build project", "build projects";
+    /// A connection that CodeBuild uses for every project of its provider that
+    /// names none.
+    BuildCredential = "BUILD_CREDENTIAL", "default build credential", "default build credentials";
+    /// A host: the address of a self-managed provider.
+    Host = "HOST", "host", "hosts";
+    /// A source action of a CodePipeline pipeline.
+    PipelineSource = "PIPELINE_SOURCE", "pipeline source", "pipeline sources";
+}
+
+impl fmt::Display for DependencyType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for DependencyType {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+            .ok_or_else(|| ParseError::new(text, "a type of dependency such as HOST"))
+    }
+}
+
+impl Serialize for DependencyType {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for DependencyType {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// The attributes of a dependency. The field names are those of the table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DependencyAttributes {
+    /// Its type.
+    pub dependency_type: DependencyType,
+    /// Its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Box<str>>,
+    /// Its status, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<Box<str>>,
+    /// The ARN of the connection or host that it uses. A host uses none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uses: Option<Box<str>>,
+    /// What else its service says of it, by the service's own names.
+    #[serde(default, skip_serializing_if = "UnknownMembers::is_empty")]
+    pub members: UnknownMembers,
+}
+
+impl DependencyId {
+    /// Returns the id of a dependency.
+    ///
+    /// # Errors
+    /// [`ParseError`] if `arn` is none, or if they are too long.
+    pub fn of(kind: DependencyType, arn: &str, detail: Option<&str>) -> Result<Self, ParseError> {
+        match detail {
+            Some(detail) => format!("{kind}#{arn}#{detail}").parse(),
+            None => format!("{kind}#{arn}").parse(),
+        }
+    }
+
+    /// Its ARN.
+    pub fn arn(&self) -> &str {
+        self.as_str().split('#').nth(1).unwrap_or_default()
+    }
+}
+
+impl SourceScope {
+    /// Returns the scope of a source in a region.
+    ///
+    /// # Errors
+    /// [`ParseError`] if `source` is no source's name.
+    pub fn of(source: &str, region: &Region) -> Result<Self, ParseError> {
+        format!("{source}/{region}").parse()
+    }
+
+    /// Its source.
+    pub fn source(&self) -> &str {
+        self.as_str().split('/').next().unwrap_or_default()
+    }
+
+    /// Its region's code.
+    pub fn region(&self) -> &str {
+        self.as_str().split('/').nth(1).unwrap_or_default()
+    }
+}
+
+impl Kind for Dependency {
+    type Id = DependencyId;
+    type Scope = SourceScope;
+    type Attributes = DependencyAttributes;
+
+    const NOUN: (&'static str, &'static str) = ("dependency", "dependencies");
+
+    #[expect(clippy::expect_used, reason = "a scope was parsed with its region")]
+    fn region(scope: &SourceScope) -> Region {
+        scope.region().parse().expect("a region")
+    }
+
+    fn is_home(_: &DependencyId, _: &SourceScope) -> bool {
+        // One scope lists it.
+        true
+    }
+
+    fn is_always_listed_by(_: &DependencyId, _: &SourceScope) -> bool {
+        false
+    }
+
+    /// Runs count dependencies by type: many have no status.
+    fn status_word(attributes: &DependencyAttributes) -> &str {
+        attributes.dependency_type.as_str()
+    }
+
+    fn has_same_status(before: &DependencyAttributes, after: &DependencyAttributes) -> bool {
+        before.status == after.status
+    }
+
+    /// A call about the resource itself, by its ARN. A refused call explains
+    /// nothing.
+    fn fit(call: &ApiCall, changed: Changed<'_, Self>) -> Option<Fit> {
+        let is_about = call.resource_arn.as_deref() == Some(changed.id.arn());
+        let is_named = match changed.kind {
+            ChangeKind::FirstSeen | ChangeKind::Reappeared => call.event_name.starts_with("Create"),
+            ChangeKind::Deleted => call.event_name.starts_with("Delete"),
+            ChangeKind::StatusChanged | ChangeKind::AttributesChanged => {
+                call.event_name.starts_with("Update")
+            }
+        };
+        let fit = if is_named { Fit::Name } else { Fit::Resource };
+        (is_about && call.error_code.is_none()).then_some(fit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ARN: &str = "arn:aws:codepipeline:eu-west-1:123456789012:deploy";
+
+    #[test]
+    fn ids_name_type_arn_and_detail() {
+        let id = DependencyId::of(DependencyType::PipelineSource, ARN, Some("Source.App")).unwrap();
+        assert_eq!(id.as_str(), format!("PIPELINE_SOURCE#{ARN}#Source.App"));
+        assert_eq!(id.arn(), ARN);
+        for wrong in ["", ARN, "HOST#x", "PIPELINE#arn:aws:a:b:c:d", "HOST#"] {
+            assert!(wrong.parse::<DependencyId>().is_err(), "{wrong}");
+        }
+        assert!(
+            format!("HOST#{ARN}{}", "x".repeat(900))
+                .parse::<DependencyId>()
+                .is_err()
+        );
+        assert!(format!("HOST#{ARN}\n").parse::<DependencyId>().is_err());
+    }
+
+    #[test]
+    fn scopes_name_source_and_region() {
+        let scope = SourceScope::of("codepipeline", &"eu-west-1".parse().unwrap()).unwrap();
+        assert_eq!(
+            (scope.source(), scope.region()),
+            ("codepipeline", "eu-west-1")
+        );
+        for wrong in [
+            "eu-west-1",
+            "/eu-west-1",
+            "a/b",
+            "A/eu-west-1",
+            "a/b/eu-west-1",
+        ] {
+            assert!(wrong.parse::<SourceScope>().is_err(), "{wrong}");
+        }
+    }
+}

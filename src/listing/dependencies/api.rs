@@ -1,0 +1,183 @@
+//! Calls of one service in one region, with retries, page by page.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use aws_config::SdkConfig;
+use serde_json::Value;
+
+use crate::aws::json_client::{JsonClient, Service};
+use crate::aws::observer::interrupted;
+use crate::aws::retry::{AttemptError, FailedCall, Retries, RunPart};
+use crate::aws::{CallError, CallErrorKind};
+use crate::domain::Region;
+use crate::domain::ids::ParseError;
+use crate::listing::source::ListingRequest;
+
+/// The services of one region, as one run calls them.
+pub(super) struct Api<'a> {
+    client: JsonClient<'a>,
+    region: &'a Region,
+    request: &'a ListingRequest<'a>,
+    pages: AtomicU32,
+}
+
+/// An operation that lists something page by page.
+pub(super) struct Pages {
+    pub(super) operation: &'static str,
+    /// The member of the input and of the output that holds the token.
+    pub(super) token: &'static str,
+    /// The member that holds the list.
+    pub(super) items: &'static str,
+}
+
+/// Why a listing is not complete.
+pub(super) struct Problem {
+    pub(super) code: Box<str>,
+    pub(super) reason: Box<str>,
+}
+
+impl Problem {
+    pub(super) fn new(code: &str, reason: &str) -> Self {
+        Self {
+            code: code.into(),
+            reason: reason.into(),
+        }
+    }
+
+    /// Returns the problem of an entry that can't be recorded.
+    pub(super) fn of_entry(operation: &str, malformed: &ParseError) -> Self {
+        Self::new("UnreadableEntry", &format!("{operation}: {malformed}"))
+    }
+}
+
+/// A call that failed.
+struct FailedApiCall {
+    operation: &'static str,
+    subject: String,
+    call_error: CallError,
+}
+
+impl AttemptError for FailedApiCall {
+    fn failed_call(&self) -> Option<FailedCall<'_>> {
+        Some(FailedCall {
+            operation: self.operation,
+            subject: &self.subject,
+            call_error: &self.call_error,
+        })
+    }
+}
+
+impl<'a> Api<'a> {
+    pub(super) fn new(
+        config: &'a SdkConfig,
+        request: &'a ListingRequest<'a>,
+        region: &'a Region,
+    ) -> Self {
+        let meter = request.meter;
+        Self {
+            client: JsonClient { config, meter },
+            region,
+            request,
+            pages: AtomicU32::new(0),
+        }
+    }
+
+    /// Returns the number of responses so far.
+    pub(super) fn pages(&self) -> u32 {
+        self.pages.load(Ordering::Relaxed)
+    }
+
+    /// Calls an operation, with retries until the time for listing is over.
+    pub(super) async fn call(
+        &self,
+        service: Service,
+        operation: &'static str,
+        input: &Value,
+    ) -> Result<Value, Problem> {
+        let retries = Retries {
+            policy: self.request.retry_policy,
+            until: self.request.deadline.listing,
+            part: RunPart::Listing,
+            meter: self.request.meter,
+        };
+        let failed = |call_error| FailedApiCall {
+            operation,
+            subject: self.region.to_string(),
+            call_error,
+        };
+        let call = || async {
+            let response = self
+                .client
+                .call(service, self.region, operation, input)
+                .await;
+            response.map_err(failed)
+        };
+        let timed_out = || {
+            let problem = "no answer before the time for listing was over";
+            failed(CallError::new(CallErrorKind::TimedOut, "TimedOut", problem))
+        };
+        let response = retries.retry(call, timed_out).await.map_err(|given_up| {
+            let call_error = if given_up.is_interrupted {
+                interrupted()
+            } else {
+                given_up.error.call_error.after(given_up.attempts)
+            };
+            Problem::new(&call_error.code, &format!("{operation}: {call_error}"))
+        })?;
+        self.pages.fetch_add(1, Ordering::Relaxed);
+        Ok(response)
+    }
+
+    /// Returns the items of all pages.
+    pub(super) async fn all(&self, service: Service, pages: Pages) -> Result<Vec<Value>, Problem> {
+        let Pages {
+            operation,
+            token: name,
+            items,
+        } = pages;
+        let mut all = Vec::new();
+        let mut tokens = HashSet::new();
+        let mut input = serde_json::json!({});
+        for _ in 0..self.request.limits.pages {
+            let mut page = self.call(service, operation, &input).await?;
+            // An empty page has an empty list. An answer without one must not be
+            // taken for "none".
+            let Some(Value::Array(listed)) = page.get_mut(items).map(Value::take) else {
+                let reason = format!("{operation}: an answer without {items}");
+                return Err(Problem::new("UnreadableAnswer", &reason));
+            };
+            all.extend(listed);
+            let token = page.get(name).and_then(Value::as_str);
+            let Some(token) = token.filter(|token| !token.is_empty()) else {
+                return Ok(all);
+            };
+            if !tokens.insert(token.to_owned()) {
+                let reason = format!("{operation} gave a token that an earlier page gave already");
+                return Err(Problem::new("TokenRepeated", &reason));
+            }
+            input[name] = token.into();
+        }
+        let limit = self.request.limits.pages;
+        let reason = format!("{operation}: still another page after {limit} pages");
+        Err(Problem::new("PageLimit", &reason))
+    }
+}
+
+/// Returns a member that is a text.
+pub(super) fn text<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
+    value.get(name)?.as_str()
+}
+
+/// Returns a copy of a member; null if there is none.
+pub(super) fn member(value: &Value, name: &str) -> Value {
+    value.get(name).cloned().unwrap_or_default()
+}
+
+/// Returns the items of a member that is a list.
+pub(super) fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
+    value
+        .get(name)
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
+}

@@ -1,0 +1,107 @@
+//! CodeBuild: the sources of projects, and the credentials of projects that name
+//! none.
+//! <https://docs.aws.amazon.com/codebuild/latest/userguide/connections-github-app.html>
+
+use serde_json::{Value, json};
+
+use super::Found;
+use super::api::{Api, Pages, Problem, list as items, member, text};
+use crate::aws::json_client::Service;
+use crate::domain::DependencyType;
+use crate::domain::ids::ParseError;
+
+const SERVICE: Service = Service {
+    id: "CodeBuild",
+    name: "codebuild",
+    target: "CodeBuild_20161006",
+    version: "1.1",
+};
+
+const LIST_PROJECTS: Pages = Pages {
+    operation: "ListProjects",
+    token: "nextToken",
+    items: "projects",
+};
+
+/// The type of credentials that are a connection.
+const AUTH_TYPE: &str = "CODECONNECTIONS";
+
+/// The most projects in one call.
+/// <https://docs.aws.amazon.com/codebuild/latest/APIReference/API_BatchGetProjects.html>
+const BATCH: usize = 100;
+
+pub(super) async fn list(api: &Api<'_>, found: &mut Vec<Found>) -> Result<(), Problem> {
+    // Either is listed even if the other can't be.
+    let projects = list_projects(api, found).await;
+    let credentials = list_credentials(api, found).await;
+    projects.and(credentials)
+}
+
+async fn list_projects(api: &Api<'_>, found: &mut Vec<Found>) -> Result<(), Problem> {
+    let names = api.all(SERVICE, LIST_PROJECTS).await?;
+    let operation = "BatchGetProjects";
+    for names in names.chunks(BATCH) {
+        let input = json!({"names": names});
+        let response = api.call(SERVICE, operation, &input).await?;
+        // Those that were deleted meanwhile are in `projectsNotFound`.
+        for project in items(&response, "projects") {
+            for source in sources_of(project) {
+                found.push(source.map_err(|malformed| Problem::of_entry(operation, &malformed))?);
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn list_credentials(api: &Api<'_>, found: &mut Vec<Found>) -> Result<(), Problem> {
+    let operation = "ListSourceCredentials";
+    let response = api.call(SERVICE, operation, &json!({})).await?;
+    let credentials = items(&response, "sourceCredentialsInfos").iter();
+    for credential in credentials.filter(|it| text(it, "authType") == Some(AUTH_TYPE)) {
+        let credential = Found::new(
+            DependencyType::BuildCredential,
+            text(credential, "arn").unwrap_or_default(),
+            None,
+            text(credential, "serverType"),
+            text(credential, "resource"),
+            [("serverType", member(credential, "serverType"))],
+        );
+        found.push(credential.map_err(|malformed| Problem::of_entry(operation, &malformed))?);
+    }
+    Ok(())
+}
+
+/// Returns the sources of a project that use a connection.
+fn sources_of(project: &Value) -> impl Iterator<Item = Result<Found, ParseError>> {
+    let primary = std::iter::once(&project["source"]);
+    let sources = primary.chain(items(project, "secondarySources"));
+    let uses_connection = |source: &&Value| source["auth"]["type"] == AUTH_TYPE;
+    sources.filter(uses_connection).map(|source| {
+        let identifier = text(source, "sourceIdentifier");
+        let versions = items(project, "secondarySourceVersions").iter();
+        let version = match identifier {
+            None => member(project, "sourceVersion"),
+            Some(_) => versions
+                .filter(|version| text(version, "sourceIdentifier") == identifier)
+                .map(|version| member(version, "sourceVersion"))
+                .next()
+                .unwrap_or_default(),
+        };
+        Found::new(
+            DependencyType::BuildProject,
+            text(project, "arn").unwrap_or_default(),
+            Some(identifier.unwrap_or("source")),
+            text(project, "name"),
+            text(&source["auth"], "resource"),
+            [
+                ("type", member(source, "type")),
+                ("location", member(source, "location")),
+                ("sourceVersion", version),
+                (
+                    "webhook",
+                    json!(project.get("webhook").is_some_and(|w| !w.is_null())),
+                ),
+            ],
+        )
+    })
+}

@@ -1,0 +1,100 @@
+//! CodePipeline: source actions that read through a connection.
+//! <https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-CodestarConnectionSource.html>
+
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use serde_json::{Value, json};
+
+use super::Found;
+use super::api::{Api, Pages, Problem, list as items, member, text};
+use crate::aws::json_client::Service;
+use crate::domain::DependencyType;
+
+const SERVICE: Service = Service {
+    id: "CodePipeline",
+    name: "codepipeline",
+    target: "CodePipeline_20150709",
+    version: "1.1",
+};
+
+const LIST_PIPELINES: Pages = Pages {
+    operation: "ListPipelines",
+    token: "nextToken",
+    items: "pipelines",
+};
+
+/// The provider of source actions that use a connection.
+const PROVIDER: &str = "CodeStarSourceConnection";
+
+/// Pipelines that are read at the same time.
+const CONCURRENCY: usize = 8;
+
+pub(super) async fn list(api: &Api<'_>, found: &mut Vec<Found>) -> Result<(), Problem> {
+    let pipelines = api.all(SERVICE, LIST_PIPELINES).await?;
+    let mut read = stream::iter(pipelines)
+        .map(|pipeline| get(api, pipeline))
+        .buffer_unordered(CONCURRENCY);
+    while let Some(actions) = read.try_next().await? {
+        found.extend(actions);
+    }
+    Ok(())
+}
+
+/// Returns the source actions of a pipeline; none if it was deleted meanwhile.
+async fn get(api: &Api<'_>, listed: Value) -> Result<Vec<Found>, Problem> {
+    let operation = "GetPipeline";
+    let input = json!({"name": member(&listed, "name")});
+    let response = match api.call(SERVICE, operation, &input).await {
+        Err(problem) if &*problem.code == "PipelineNotFoundException" => return Ok(Vec::new()),
+        response => response?,
+    };
+    let pipeline = member(&response, "pipeline");
+    let metadata = member(&response, "metadata");
+    let arn = text(&metadata, "pipelineArn").ok_or_else(|| {
+        let reason = format!("{operation}: an answer without pipelineArn");
+        Problem::new("UnreadableAnswer", &reason)
+    })?;
+    let stages = items(&pipeline, "stages").iter();
+    let actions = stages.flat_map(|stage| {
+        let actions = items(stage, "actions").iter();
+        actions.map(move |action| (text(stage, "name").unwrap_or_default(), action))
+    });
+    actions
+        .filter(|(_, action)| action["actionTypeId"]["provider"] == PROVIDER)
+        .map(|(stage, action)| {
+            let name = text(action, "name").unwrap_or_default();
+            let configuration = &action["configuration"];
+            let triggers = triggers_of(&pipeline, name);
+            Found::new(
+                DependencyType::PipelineSource,
+                arn,
+                Some(&format!("{stage}.{name}")),
+                text(&pipeline, "name"),
+                text(configuration, "ConnectionArn"),
+                [
+                    (
+                        "FullRepositoryId",
+                        member(configuration, "FullRepositoryId"),
+                    ),
+                    ("BranchName", member(configuration, "BranchName")),
+                    ("DetectChanges", member(configuration, "DetectChanges")),
+                    ("triggers", triggers),
+                ],
+            )
+            .map_err(|malformed| Problem::of_entry(operation, &malformed))
+        })
+        .collect()
+}
+
+/// Returns the triggers of a source action; null if it has none.
+fn triggers_of(pipeline: &Value, action: &str) -> Value {
+    let git = items(pipeline, "triggers")
+        .iter()
+        .map(|trigger| &trigger["gitConfiguration"]);
+    let of_action = git.filter(|git| text(git, "sourceActionName") == Some(action));
+    let triggers: Vec<Value> = of_action.cloned().collect();
+    if triggers.is_empty() {
+        Value::Null
+    } else {
+        triggers.into()
+    }
+}

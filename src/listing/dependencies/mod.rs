@@ -1,0 +1,162 @@
+//! What depends on a connection, listed by the services that name one.
+//!
+//! Each [`Source`] is listed by region, because a connection can be used from
+//! every region. A source that is denied, missing in a region or unreadable is an
+//! incomplete listing with its reason, never an empty one. `api` calls a service,
+//! and each source has a file.
+
+mod api;
+mod code_build;
+mod code_pipeline;
+mod hosts;
+
+use std::collections::HashMap;
+
+use futures_util::future::join_all;
+
+use super::codeconnections::CodeConnections;
+use super::source::{ListingRequest, Lists};
+use crate::domain::ids::ParseError;
+use crate::domain::listing::AccountListing;
+use crate::domain::{
+    Dependency, DependencyAttributes, DependencyId, DependencyType, Filter, Listing, ListingEnd,
+    Region, SourceScope, UnknownMembers,
+};
+use api::{Api, Problem};
+use serde_json::Value;
+
+/// A service that is asked for dependencies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// CodeBuild: projects, and the default credentials of an account.
+    CodeBuild,
+    /// CodePipeline: source actions of pipelines.
+    CodePipeline,
+    /// CodeConnections: hosts.
+    Hosts,
+}
+
+impl Source {
+    /// All sources.
+    pub const ALL: [Self; 3] = [Self::CodeBuild, Self::CodePipeline, Self::Hosts];
+
+    /// The source in scopes.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CodeBuild => "codebuild",
+            Self::CodePipeline => "codepipeline",
+            Self::Hosts => "hosts",
+        }
+    }
+}
+
+/// Services and features that can name a connection and that are not asked. No
+/// answer about dependencies covers them.
+pub const NOT_ASKED: [&str; 12] = [
+    "Git sync (repository links)",
+    "CodeGuru Reviewer",
+    "Service Catalog",
+    "Proton",
+    "DataZone",
+    "HealthOmics",
+    "Inspector",
+    "shares by RAM",
+    "EKS Argo CD capability",
+    "AWS Transform",
+    "CodeBuild projects that use the older OAuth app",
+    "other accounts that are not inventoried",
+];
+
+/// Lists dependencies with the credentials of an account, as connections are
+/// listed.
+#[derive(Debug)]
+pub struct Dependencies<'a>(pub &'a CodeConnections);
+
+/// A dependency that a source listed.
+struct Found {
+    id: DependencyId,
+    attributes: DependencyAttributes,
+}
+
+impl Found {
+    /// Returns the dependency, with those of `members` that are not null.
+    fn new(
+        kind: DependencyType,
+        arn: &str,
+        detail: Option<&str>,
+        name: Option<&str>,
+        uses: Option<&str>,
+        members: impl IntoIterator<Item = (&'static str, Value)>,
+    ) -> Result<Self, ParseError> {
+        let members = members.into_iter().filter(|(_, value)| !value.is_null());
+        Ok(Self {
+            id: DependencyId::of(kind, arn, detail)?,
+            attributes: DependencyAttributes {
+                dependency_type: kind,
+                name: name.map(Into::into),
+                status: None,
+                uses: uses.map(Into::into),
+                members: UnknownMembers::new(
+                    members.map(|(name, value)| (name.into(), value)).collect(),
+                ),
+            },
+        })
+    }
+}
+
+impl Found {
+    /// Adds members that its service may have added since.
+    fn add_members<'a>(&mut self, members: impl Iterator<Item = (&'a str, Value)>) {
+        let known = self.attributes.members.iter();
+        let known = known.map(|(name, value)| (name.into(), value.clone()));
+        let others = members.map(|(name, value)| (name.into(), value));
+        self.attributes.members = UnknownMembers::new(known.chain(others).collect());
+    }
+}
+
+impl Lists<Dependency> for Dependencies<'_> {
+    /// Asks every source in every region at the same time.
+    async fn list(&self, request: &ListingRequest<'_>) -> AccountListing<Dependency> {
+        let config = self.0.config_for(request.run_id, request.account).await;
+        let scopes = request
+            .regions
+            .iter()
+            .flat_map(|region| Source::ALL.map(|source| (source, region)));
+        let listings = scopes.map(|(source, region)| {
+            let api = Api::new(&config, request, region);
+            list_source(source, region, api, request)
+        });
+        AccountListing::new(Filter::default(), join_all(listings).await)
+    }
+}
+
+#[expect(clippy::expect_used, reason = "the names of sources are plain")]
+async fn list_source(
+    source: Source,
+    region: &Region,
+    api: Api<'_>,
+    request: &ListingRequest<'_>,
+) -> Listing<Dependency> {
+    let began_at = request.clock.now();
+    let mut found = Vec::new();
+    let listed = match source {
+        Source::CodeBuild => code_build::list(&api, &mut found).await,
+        Source::CodePipeline => code_pipeline::list(&api, &mut found).await,
+        Source::Hosts => hosts::list(&api, &mut found).await,
+    };
+    let resources: HashMap<_, _> = found
+        .into_iter()
+        .map(|found| (found.id, found.attributes))
+        .collect();
+    Listing {
+        scope: SourceScope::of(source.as_str(), region).expect("a scope"),
+        began_at,
+        ended_at: request.clock.now().max(began_at),
+        pages: api.pages(),
+        end: match listed {
+            Ok(()) => ListingEnd::Complete,
+            Err(Problem { code, reason }) => ListingEnd::Incomplete { code, reason },
+        },
+        resources,
+    }
+}
