@@ -12,6 +12,7 @@ pub mod basis;
 pub mod changes;
 pub mod connection_detail;
 pub mod connections;
+pub mod dependencies;
 pub mod gaps;
 pub mod runs;
 pub mod timeline;

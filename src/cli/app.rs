@@ -13,12 +13,15 @@ use super::commands::cost::CostArgs;
 use super::commands::demo::DemoArgs;
 use super::commands::diff::DiffArgs;
 use super::commands::export::ExportArgs;
+use super::commands::hosts::HostsArgs;
+use super::commands::impact::ImpactArgs;
 use super::commands::list::ListArgs;
 use super::commands::report::ReportArgs;
 use super::commands::runs::RunsArgs;
 use super::commands::scan::ScanArgs;
 use super::commands::shell::{CompletionsArgs, ManArgs};
 use super::commands::show::ShowArgs;
+use super::commands::uses::UsesArgs;
 use super::commands::verify::VerifyArgs;
 
 const EXIT_CODES: &str = "\
@@ -68,6 +71,9 @@ pub(crate) enum AuditCommand {
     History(HistoryArgs),
     Changes(ChangesArgs),
     Diff(DiffArgs),
+    Uses(UsesArgs),
+    Impact(ImpactArgs),
+    Hosts(HostsArgs),
     Runs(RunsArgs),
     Check(Box<CheckArgs>),
     Report(Box<ReportArgs>),

@@ -9,13 +9,18 @@ use crate::domain::attributes::AttributeName;
 use crate::domain::change::Change;
 use crate::domain::digest::canonical_json;
 pub(crate) use crate::domain::duration::in_two_units as format_duration;
-use crate::domain::{Attributes, Cause, ChangeKind, Timestamp, Trigger, UnknownMembers};
+use crate::domain::{
+    Attributes, Cause, ChangeKind, Identifier, Kind, Timestamp, Trigger, UnknownMembers,
+};
 use crate::inventory::summary::Summary;
 
 /// Returns a count such as "1 connection" or "2 connections".
 pub(crate) fn count(number: usize, what: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {what}{plural}")
+    match what.strip_suffix('y') {
+        _ if number == 1 => format!("{number} {what}"),
+        Some(stem) => format!("{number} {stem}ies"),
+        None => format!("{number} {what}s"),
+    }
 }
 
 /// Returns a whole number with thousands separators: `1,234,567`.
@@ -118,7 +123,7 @@ pub(crate) fn format_window_compact(change: &Change) -> String {
 }
 
 /// Returns the summary of a run as text.
-pub(crate) fn summary(summary: &Summary) -> String {
+pub(crate) fn summary<K: Kind>(summary: &Summary<K>) -> String {
     let mut text = format!(
         "run {} of account {}: {}\n",
         summary.run_id, summary.account, summary.outcome
@@ -126,6 +131,8 @@ pub(crate) fn summary(summary: &Summary) -> String {
     if summary.already_recorded {
         text.push_str("  this event was already recorded by that run; nothing was written\n");
     }
+    let scopes = summary.listings.iter().map(|l| l.region.as_str().len());
+    let width = scopes.max().unwrap_or(0).max(15);
     for listing in &summary.listings {
         let how = match &listing.error {
             None => "complete".to_owned(),
@@ -134,9 +141,9 @@ pub(crate) fn summary(summary: &Summary) -> String {
         };
         let number = |n: u32, what| count(usize::try_from(n).unwrap_or(usize::MAX), what);
         text.push_str(&printable(&format!(
-            "  {:<15} {} on {}, {how}",
+            "  {:<width$} {} on {}, {how}",
             listing.region,
-            number(listing.connections, "connection"),
+            number(listing.connections, K::NOUN.0),
             number(listing.pages, "page")
         )));
         text.push('\n');
@@ -158,7 +165,7 @@ pub(crate) fn summary(summary: &Summary) -> String {
         .iter()
         .map(|(kind, n)| (kind.to_string(), *n));
     let connections = printable(&counts(connections.collect()));
-    text.push_str(&format!("  connections: {connections}\n"));
+    text.push_str(&format!("  {}: {connections}\n", K::NOUN.1));
     text.push_str(&format!("  changes:     {}\n", counts(changes.collect())));
     for problem in &summary.problems {
         text.push_str(&format!("  missing:     {}\n", printable(problem)));

@@ -21,6 +21,7 @@ pub mod doc_page;
 pub mod dynamodb_local;
 pub mod faults;
 pub mod ministack;
+pub mod moto;
 pub mod pipes;
 pub mod proxy;
 pub mod python;

@@ -37,6 +37,8 @@ pub struct Seen {
 pub enum Act {
     /// Passes it on, and its answer back.
     Pass,
+    /// Passes it on, and back its answer as JSON: moto calls CodePipeline's HTML.
+    PassForJson,
     /// Passes on this body in the place of its own.
     PassAs(Bytes),
     /// Answers itself, as DynamoDB answers; the request goes nowhere.
@@ -272,6 +274,12 @@ impl Inner {
     async fn carry_out(&self, act: Act, parts: Parts, body: Bytes) -> Answered {
         match act {
             Act::Pass => Ok(self.pass(parts, body).await),
+            Act::PassForJson => {
+                let mut answer = self.pass(parts, body).await;
+                let json = header::HeaderValue::from_static("application/x-amz-json-1.1");
+                answer.headers_mut().insert(header::CONTENT_TYPE, json);
+                Ok(answer)
+            }
             Act::PassAs(other) => Ok(self.pass(parts, other).await),
             Act::Answer(status, instead) => Ok(respond(json_reply(status, instead))),
             Act::Reply(instead) => Ok(respond(instead)),

@@ -55,6 +55,14 @@ pub fn ministack() -> PathBuf {
     python_program("ministack", "ministack.txt", "ministack")
 }
 
+/// moto's server, an emulator of the services that name connections.
+///
+/// # Panics
+/// If it can't be installed.
+pub fn moto() -> PathBuf {
+    python_program("moto", "moto.txt", "moto_server")
+}
+
 /// The Python interpreter of the benchmark's peers.
 ///
 /// # Panics

@@ -20,20 +20,24 @@ mod rows;
 
 use std::collections::VecDeque;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use serde::Serialize;
 use tokio::task::JoinHandle;
 
-use crate::domain::{AccountId, Connection, Timestamp};
+use crate::domain::{AccountId, Connection, Dependency, Timestamp};
 use crate::table::codec::Item;
-use crate::table::{StoredKind, Table, TableError};
+use crate::table::{StoredKind, Table, TableError, keys};
 pub use findings::{AccountVerified, Finding, MAX_CLOCK_SKEW};
 use records::{Entry, Records};
 
 /// The result of a verification.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Verification {
-    /// Each account that was checked.
+    /// Each account whose connections were checked.
     pub accounts: Vec<AccountVerified>,
+    /// Each account whose dependencies were checked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dependencies: Vec<AccountVerified>,
     /// The findings, by record. Empty if the record is intact.
     pub findings: Vec<Finding>,
 }
@@ -50,7 +54,10 @@ pub async fn verify(
     now: Timestamp,
     mut progress: impl FnMut(u64),
 ) -> Result<Verification, TableError> {
-    let mut records = Records::<Connection>::new();
+    let mut records = AllRecords {
+        connections: Records::new(),
+        dependencies: Records::new(),
+    };
     let mut read = 0;
     // Pages are decoded while the next ones are read.
     let at_once = std::thread::available_parallelism().map_or(1, usize::from);
@@ -69,32 +76,69 @@ pub async fn verify(
     for page in at_work {
         records.add_all(page).await;
     }
-    let Records {
-        accounts,
-        mut findings,
-    } = records;
-    let mut verified = Vec::new();
-    for (id, mut account) in accounts {
-        if only.is_none_or(|only| *only == id) {
-            account.sort();
-            account.verify(&id, now, &mut findings);
-            verified.push(account.verified(id));
-        }
-    }
+    let (accounts, mut findings) = records.connections.verified(only, now);
+    let (dependencies, of_dependencies) = records.dependencies.verified(only, now);
+    findings.extend(of_dependencies);
     Ok(Verification {
-        accounts: verified,
-        findings: findings.into_sorted(only),
+        accounts,
+        dependencies,
+        findings,
     })
 }
 
-fn entries<K: StoredKind>(page: Vec<Item>) -> Vec<Entry<K>> {
-    page.into_iter().map(Entry::of).collect()
+/// A decoded item of either kind.
+enum AnyEntry {
+    Connection(Entry<Connection>),
+    Dependency(Entry<Dependency>),
+}
+
+/// The records of both kinds.
+struct AllRecords {
+    connections: Records<Connection>,
+    dependencies: Records<Dependency>,
+}
+
+fn entries(page: Vec<Item>) -> Vec<AnyEntry> {
+    let of_item = |item: Item| match item.get(keys::PK) {
+        Some(AttributeValue::S(pk)) if Dependency::KEYS.partition_of(pk).is_some() => {
+            AnyEntry::Dependency(Entry::of(item))
+        }
+        // What belongs to neither is a finding.
+        _ => AnyEntry::Connection(Entry::of(item)),
+    };
+    page.into_iter().map(of_item).collect()
 }
 
 impl<K: StoredKind> Records<K> {
-    async fn add_all(&mut self, page: JoinHandle<Vec<Entry<K>>>) {
+    /// Returns the accounts that were checked, and the findings.
+    fn verified(
+        self,
+        only: Option<&AccountId>,
+        now: Timestamp,
+    ) -> (Vec<AccountVerified>, Vec<Finding>) {
+        let Self {
+            accounts,
+            mut findings,
+        } = self;
+        let mut verified = Vec::new();
+        for (id, mut account) in accounts {
+            if only.is_none_or(|only| *only == id) {
+                account.sort();
+                account.verify(&id, now, &mut findings);
+                verified.push(account.verified(id));
+            }
+        }
+        (verified, findings.into_sorted(only))
+    }
+}
+
+impl AllRecords {
+    async fn add_all(&mut self, page: JoinHandle<Vec<AnyEntry>>) {
         match page.await {
-            Ok(entries) => entries.into_iter().for_each(|entry| self.add(entry)),
+            Ok(entries) => entries.into_iter().for_each(|entry| match entry {
+                AnyEntry::Connection(entry) => self.connections.add(entry),
+                AnyEntry::Dependency(entry) => self.dependencies.add(entry),
+            }),
             // The panic continues as it would have without the other thread.
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
         }

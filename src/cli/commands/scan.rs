@@ -17,18 +17,21 @@ use serde_json::{Value, json};
 use super::next_steps::{next_steps, shell_word};
 use crate::aws::error::CallError;
 use crate::aws::observer::{Observer, Retry};
-use crate::aws::{Meter, RetryPolicy};
+use crate::aws::{Deadline, Meter, RetryPolicy};
 use crate::cli::error::{CliError, Exit, say};
 use crate::cli::render::{print, print_json};
 use crate::cli::store::Store;
 use crate::cli::{aws, progress};
-use crate::domain::{AccountId, Outcome, Region, SystemClock, duration};
+use crate::domain::{
+    AccountId, Clock, Dependency, Filter, Outcome, Region, RunId, SystemClock, Trigger, duration,
+};
 use crate::inventory::summary::Summary;
-use crate::inventory::{Inventory, RunOptions};
+use crate::inventory::{Inventory, RunOptions, RunSpec};
 use crate::lambda::config::check_retired;
 use crate::lambda::event::Request;
 use crate::lambda::handler::{AllowedAccounts, Handler, HandlerError};
 use crate::lambda::response::Response;
+use crate::listing::dependencies::Dependencies;
 use crate::listing::{CodeConnections, Limits};
 use crate::local::embedded::Open;
 use crate::output::text::summary;
@@ -87,6 +90,12 @@ pub(crate) struct ScanArgs {
     /// error. Listing may use 60% of it.
     #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = parse_timeout)]
     pub(crate) timeout: Duration,
+    /// List what uses connections, too: hosts, pipelines and build projects
+    ///
+    /// Asks CodeConnections, CodePipeline and CodeBuild in the same regions. A
+    /// connection can be used from every region: name those that you use.
+    #[arg(long)]
+    pub(crate) dependencies: bool,
     /// Print the run summary as JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -140,30 +149,66 @@ pub(crate) async fn run(args: ScanArgs) -> Result<Exit, CliError> {
                 limits: Limits::default(),
             },
         },
-        accounts: AllowedAccounts::Listed(vec![account]),
+        accounts: AllowedAccounts::Listed(vec![account.clone()]),
         regions,
         retired_regions,
         random: || fastrand::u128(..),
     };
     let messages = Arc::new(Messages::default());
     let meter = Arc::new(Meter::watched(Arc::clone(&messages) as Arc<dyn Observer>));
-    let handled = handler.handle_metered(&event, args.timeout, Arc::clone(&meter));
-    let response = tokio::select! {
-        response = with_progress(handled, &meter, &messages) => response,
+    let runs = async {
+        let handled = handler.handle_metered(&event, args.timeout, Arc::clone(&meter));
+        let response = match handled.await {
+            Ok(response) | Err(HandlerError::RunFailed(response)) => response,
+            Err(error) => return Err(CliError::failure(error)),
+        };
+        let dependencies = match args.dependencies {
+            true => Some(list_dependencies(&handler, &account, args.timeout, &meter).await),
+            false => None,
+        };
+        Ok((response, dependencies))
+    };
+    let recorded = tokio::select! {
+        recorded = with_progress(runs, &meter, &messages) => recorded,
         () = interrupts(&meter, &messages) => {
             say("interrupted by Ctrl-C; the run is not recorded");
             return Ok(Exit::Interrupted);
         }
     };
-    let response = match response {
-        Ok(response) | Err(HandlerError::RunFailed(response)) => response,
-        Err(error) => return Err(CliError::failure(error)),
-    };
-    let exit = print_response(&response, &args)?;
+    let (response, dependencies) = recorded?;
+    let exit = print_response(&response, dependencies.as_ref(), &args)?;
     Ok(match exit {
         Exit::NoEvidence | Exit::Failure if meter.is_interrupted() => Exit::Interrupted,
         exit => exit,
     })
+}
+
+/// Makes a run of dependencies, after the run of connections: with the same
+/// account, regions, clock and options.
+async fn list_dependencies(
+    handler: &Handler<CodeConnections, SystemClock>,
+    account: &AccountId,
+    timeout: Duration,
+    meter: &Arc<Meter>,
+) -> Summary<Dependency> {
+    let connections = &handler.inventory;
+    let inventory = Inventory {
+        source: Dependencies(&connections.source),
+        table: connections.table.of_kind(),
+        clock: connections.clock,
+        options: connections.options,
+    };
+    let spec = RunSpec {
+        run_id: RunId::new(connections.clock.now(), (handler.random)()),
+        account: account.clone(),
+        regions: handler.regions.clone(),
+        filter: Filter::default(),
+        accept_deletions: false,
+        trigger: Trigger::Request,
+        retired_regions: handler.retired_regions.clone(),
+    };
+    let deadline = Deadline::after(timeout);
+    inventory.run(&spec, deadline, Arc::clone(meter)).await
 }
 
 /// Ends the run early at the first Ctrl-C, and returns at the second.
@@ -215,18 +260,31 @@ impl Observer for Messages {
 }
 
 /// Prints what came of the runs, and what to ask next.
-fn print_response(response: &Response, args: &ScanArgs) -> Result<Exit, CliError> {
-    if args.json {
-        print_json(response)?;
-    } else {
-        for run in response.runs() {
-            print(&summary(run))?;
+fn print_response(
+    response: &Response,
+    dependencies: Option<&Summary<Dependency>>,
+    args: &ScanArgs,
+) -> Result<Exit, CliError> {
+    match (args.json, dependencies) {
+        (true, None) => print_json(response)?,
+        (true, Some(dependencies)) => {
+            print_json(&json!({"connections": response, "dependencies": dependencies}))?;
         }
-        print(&next_questions(response, &args.store))?;
+        (false, _) => {
+            for run in response.runs() {
+                print(&summary(run))?;
+            }
+            if let Some(dependencies) = dependencies {
+                print(&summary(dependencies))?;
+            }
+            print(&next_questions(response, &args.store))?;
+        }
     }
+    let outcomes = response.runs().iter().map(|run| run.outcome);
+    let outcomes = outcomes.chain(dependencies.map(|run| run.outcome));
     let mut exit = Exit::Success;
-    for run in response.runs() {
-        match run.outcome {
+    for outcome in outcomes {
+        match outcome {
             Outcome::Complete => {}
             Outcome::Partial if exit == Exit::Failure => {}
             Outcome::Partial => exit = Exit::NoEvidence,

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::audit::verify::{Finding, Verification, verify};
+use crate::audit::verify::{AccountVerified, Finding, Verification, verify};
 use crate::cli::error::{CliError, Exit};
 use crate::cli::render::{print, print_json};
 use crate::cli::store::Store;
@@ -145,7 +145,7 @@ fn missing_heads(found: &Verification, heads: Vec<(AccountId, Digest)>) -> Vec<F
     let recorded: HashMap<&AccountId, HashSet<&Digest>> = found
         .accounts
         .iter()
-        .map(|account| (&account.account, account.digests.iter().collect()))
+        .map(|account| (&account.account, digests_of(found, account)))
         .collect();
     let missing = heads.into_iter().filter_map(|(account, head)| {
         let problem = match recorded.get(&account) {
@@ -167,22 +167,31 @@ fn missing_heads(found: &Verification, heads: Vec<(AccountId, Digest)>) -> Vec<F
     missing.collect()
 }
 
+/// Returns the digests of an account's runs, those of its dependencies too.
+fn digests_of<'a>(found: &'a Verification, account: &'a AccountVerified) -> HashSet<&'a Digest> {
+    let of_dependencies = found.dependencies.iter();
+    let of_dependencies = of_dependencies.filter(|other| other.account == account.account);
+    let both = std::iter::once(account).chain(of_dependencies);
+    both.flat_map(|account| &account.digests).collect()
+}
+
 fn has_head(found: &Verification, head: Digest) -> bool {
-    found
-        .accounts
-        .iter()
-        .any(|account| account.digests.contains(&head))
+    let accounts = found.accounts.iter().chain(&found.dependencies);
+    accounts.into_iter().any(|a| a.digests.contains(&head))
 }
 
 /// Describes the result in lines of text.
 fn describe(found: &Verification) -> String {
     let mut text = String::new();
-    for account in &found.accounts {
+    let connections = found.accounts.iter().map(|account| (account, "connection"));
+    let dependencies = found.dependencies.iter();
+    let dependencies = dependencies.map(|account| (account, "dependency"));
+    for (account, noun) in connections.chain(dependencies) {
         let number = |n: u64, what: &str| count(usize::try_from(n).unwrap_or(usize::MAX), what);
         text.push_str(&format!(
             "account {}: {}, {}, {} checked\n",
             account.account,
-            number(account.connections, "connection"),
+            number(account.connections, noun),
             number(account.changes, "change"),
             number(account.runs, "run"),
         ));

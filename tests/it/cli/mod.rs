@@ -3,6 +3,7 @@
 mod aws_configuration;
 mod commands;
 mod cost_estimate;
+mod dependencies;
 mod html_report;
 mod output_formats;
 mod printed_text;

@@ -10,6 +10,7 @@ use crate::support::ccinv::Ccinv;
 use crate::support::proxy::{Act, Proxy, Seen};
 use crate::support::template::{TEMPLATE, deployed, list, one_or_more, resources_of, text};
 use crate::support::test_env::{ACCOUNT, TestEnv};
+use codeconnections_inventory::domain::{Clock, SystemClock};
 use serde_json::{Value, json};
 
 /// An action, and the part of the table that it is on: empty for the table
@@ -74,6 +75,27 @@ fn reading(groups: Vec<(String, Vec<String>)>) -> BTreeSet<String> {
         .collect()
 }
 
+/// Records a run of dependencies that finds none.
+async fn list_no_dependencies(env: &TestEnv) {
+    let services = Proxy::start(env.service.endpoint(), |seen| {
+        let none = match seen.operation.as_str() {
+            "ListPipelines" => json!({"pipelines": []}),
+            "ListProjects" => json!({"projects": []}),
+            "ListSourceCredentials" => json!({"sourceCredentialsInfos": []}),
+            _ => return Act::Pass,
+        };
+        Act::Answer(200, none.to_string())
+    })
+    .await;
+    let ccinv = Ccinv::at(env)
+        .with("AWS_ENDPOINT_URL_CODEBUILD", &services.endpoint)
+        .with("AWS_ENDPOINT_URL_CODEPIPELINE", &services.endpoint);
+    let name = env.table.name().as_str();
+    ccinv
+        .fine(&["scan", "--dependencies", "--table", name])
+        .await;
+}
+
 #[tokio::test]
 async fn the_policy_grants_what_the_reading_commands_ask_for_and_nothing_else() {
     let env = TestEnv::new().await;
@@ -82,6 +104,8 @@ async fn the_policy_grants_what_the_reading_commands_ask_for_and_nothing_else() 
     env.run().await;
     env.set_status(&arn, "AVAILABLE");
     env.run().await;
+    list_no_dependencies(&env).await;
+    let listed_at = SystemClock.now().to_string();
     let head = env.runs().await[0].digest().to_string();
     let wire: Arc<Mutex<Vec<Seen>>> = Arc::default();
     let table = {
@@ -102,7 +126,7 @@ async fn the_policy_grants_what_the_reading_commands_ask_for_and_nothing_else() 
     let october = ["--since", "2026-10-01", "--until", "2026-11-01"];
     let changes = [&["changes"], october.as_slice()].concat();
     let changes_of_one = [changes.as_slice(), &["--account", ACCOUNT]].concat();
-    let commands: [&[&str]; 28] = [
+    let commands: [&[&str]; 32] = [
         &["list"],
         &["list", "--include-deleted"],
         &["list", "--status", "PENDING"],
@@ -142,6 +166,10 @@ async fn the_policy_grants_what_the_reading_commands_ask_for_and_nothing_else() 
             "--until",
             "2026-10-02",
         ],
+        &["uses", "payments-api"],
+        &["uses", "payments-api", "--as-of", &listed_at],
+        &["impact"],
+        &["hosts"],
         &["verify"],
         &["verify", "--account", ACCOUNT],
         &["verify", "--head", &head],

@@ -1,0 +1,162 @@
+//! What `hosts`, `uses` and `impact` share: rows, tables, and what an answer is
+//! based on.
+
+use crate::audit::Audit;
+use crate::audit::dependencies::{DependencyBasis, DependencyRow};
+use crate::cli::error::CliError;
+use crate::cli::render::Row;
+use crate::cli::render::csv::field;
+use crate::cli::render::text_table::{Cell, Cut, TextTable};
+use crate::cli::suggestions;
+use crate::domain::{AccountId, SourceScope};
+use crate::listing::dependencies::NOT_ASKED;
+use crate::output::text::{count, format_time, or_dash};
+
+impl Row for DependencyRow {
+    fn header() -> Vec<&'static str> {
+        vec![
+            "account",
+            "dependency_type",
+            "name",
+            "arn",
+            "id",
+            "listed_in",
+            "status",
+            "uses",
+            "members",
+            "first_seen_at",
+            "last_seen_at",
+        ]
+    }
+
+    fn csv(&self) -> Vec<String> {
+        let listed_in: Vec<String> = self.listed_in.iter().map(SourceScope::to_string).collect();
+        vec![
+            self.account.to_string(),
+            self.dependency_type.to_string(),
+            self.name.clone().unwrap_or_default(),
+            self.arn.clone(),
+            self.id.to_string(),
+            listed_in.join(" "),
+            self.status.clone().unwrap_or_default(),
+            self.uses.clone().unwrap_or_default(),
+            self.members.to_json().unwrap_or_default(),
+            self.first_seen_at.to_string(),
+            field(self.last_seen_at),
+        ]
+    }
+}
+
+/// Returns what a dependency reads, in short: repository and branch.
+pub(crate) fn reads(row: &DependencyRow) -> String {
+    let repository = row
+        .member("FullRepositoryId")
+        .or_else(|| row.member("location"));
+    let branch = row
+        .member("BranchName")
+        .or_else(|| row.member("sourceVersion"));
+    match (repository, branch) {
+        (Some(repository), Some(branch)) => format!("{repository} {branch}"),
+        (Some(only), None) | (None, Some(only)) => only,
+        (None, None) => or_dash(None),
+    }
+}
+
+/// Returns a table of what uses a connection.
+pub(crate) fn consumer_table(rows: &[DependencyRow]) -> TextTable {
+    let mut table = TextTable::new([
+        ("TYPE", Cut::Never),
+        ("NAME", Cut::End),
+        ("READS", Cut::End),
+        ("SINCE", Cut::Never),
+        ("ACCOUNT", Cut::Never),
+        ("ARN", Cut::Middle),
+    ])
+    .may_drop(["ACCOUNT"]);
+    for row in rows {
+        table.add(
+            [
+                Cell::from(row.dependency_type.label().to_owned()),
+                or_dash(row.name.as_deref()).into(),
+                reads(row).into(),
+                format_time(row.first_seen_at).into(),
+                row.account.to_string().into(),
+                row.arn.clone().into(),
+            ],
+            Vec::new(),
+        );
+    }
+    table
+}
+
+/// Describes what an answer about dependencies is based on, and what was not
+/// asked: nobody may read it as "nothing else uses it".
+pub(crate) fn notes(bases: &[DependencyBasis]) -> Vec<String> {
+    let mut notes = Vec::new();
+    for basis in bases {
+        let account = &basis.account;
+        let Some(run) = &basis.last_run else {
+            notes.push(format!("account {account}: dependencies were never listed"));
+            continue;
+        };
+        let regions = basis.regions();
+        notes.push(format!(
+            "account {account}: based on dependency run {} ({}, {} in {}) of {}",
+            run.sequence,
+            run.outcome,
+            count(basis.sources.len() / regions.len().max(1), "source"),
+            regions.join(", "),
+            format_time(run.started_at)
+        ));
+        for source in &basis.sources {
+            let Some(problem) = &source.problem else {
+                continue;
+            };
+            let last = match source.complete_at {
+                Some(at) => format!("; last listed completely at {}", format_time(at)),
+                None => "; never listed completely".to_owned(),
+            };
+            let (name, region) = (&source.source, &source.region);
+            notes.push(format!(
+                "  not observed: {name} in {region}: {problem}{last}"
+            ));
+        }
+    }
+    notes.push(format!("not asked: {}", NOT_ASKED.join(", ")));
+    notes
+}
+
+/// Refuses to answer without a run of dependencies: an empty answer would read as
+/// "nothing uses it".
+pub(crate) async fn require_runs(
+    audit: &Audit,
+    bases: &[DependencyBasis],
+    account: Option<&AccountId>,
+) -> Result<(), CliError> {
+    if bases.iter().any(|basis| basis.last_run.is_some()) {
+        return Ok(());
+    }
+    let whose = account.map_or(String::new(), |account| format!(" of account {account}"));
+    let others = suggestions::other_accounts(audit, account).await?;
+    Err(CliError::NoEvidence(format!(
+        "no dependencies{whose} are recorded here: what uses a connection is unknown; run \
+         `ccinv scan --dependencies`{others}"
+    )))
+}
+
+/// Refuses accounts of which a source was never listed completely.
+pub(crate) fn require_sources(bases: &[DependencyBasis]) -> Result<(), CliError> {
+    let lacking: Vec<&str> = bases
+        .iter()
+        .filter(|basis| !basis.is_evidence())
+        .map(|basis| basis.account.as_str())
+        .collect();
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    Err(CliError::NoEvidence(format!(
+        "account {}: not every source of dependencies was ever listed completely: the answer may \
+         lack some",
+        lacking.join(", ")
+    )))
+}

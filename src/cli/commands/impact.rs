@@ -1,0 +1,117 @@
+//! `impact`: what uses connections that do not work or do not exist.
+
+use clap::Args as ClapArgs;
+use serde::Serialize;
+
+use super::dependency_table::{notes, reads, require_runs, require_sources};
+use crate::audit::dependencies::{DependencyBasis, DependencyRow, Impact};
+use crate::cli::args::StoreArgs;
+use crate::cli::error::{CliError, Exit};
+use crate::cli::evidence;
+use crate::cli::render::text_table::{Cell, Cut, TextTable};
+use crate::cli::render::{FormatArgs, Row, RowAnswer};
+use crate::cli::store::Store;
+use crate::domain::AccountId;
+use crate::output::text::{count, or_dash};
+
+/// List what uses connections that do not work, or do not exist
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Lists every pipeline and build project that names a connection which is PENDING, in \
+ERROR or DELETED, or which no inventory of this table has (NOT_IN_INVENTORY: a \
+dangling reference, or a connection of an account that is not inventoried).
+
+Examples:
+  ccinv impact
+  ccinv impact --account 123456789012 --json
+
+Exit codes: 0 nothing is affected, 3 findings, 4 no run of dependencies covers the \
+answer.")]
+pub(crate) struct ImpactArgs {
+    #[command(flatten)]
+    store: StoreArgs,
+    /// Filter by the account ID of what uses the connection
+    #[arg(long, value_name = "ID")]
+    account: Option<AccountId>,
+    #[command(flatten)]
+    format: FormatArgs,
+}
+
+/// The answer as JSON.
+#[derive(Debug, Serialize)]
+struct Document<'a> {
+    impact: &'a [Impact],
+    rests_on: &'a [DependencyBasis],
+}
+
+pub(crate) async fn run(args: ImpactArgs) -> Result<Exit, CliError> {
+    let store = Store::open(&args.store).await?;
+    let audit = store.audit();
+    // Whether a connection works is known from the runs of connections.
+    evidence::current(&audit, None).await?;
+    let answer = audit.impact(args.account.as_ref()).await;
+    let (impact, rests_on) = answer.map_err(CliError::failure)?;
+    require_runs(&audit, &rests_on, args.account.as_ref()).await?;
+    let mut lines = vec![format!("{} affected", count(impact.len(), "dependency"))];
+    lines.extend(notes(&rests_on));
+    RowAnswer {
+        rows: &impact,
+        document: &Document {
+            impact: &impact,
+            rests_on: &rests_on,
+        },
+        notes: lines,
+    }
+    .print(args.format, impact_table)?;
+    if !impact.is_empty() {
+        return Ok(Exit::Findings);
+    }
+    require_sources(&rests_on)?;
+    Ok(Exit::Success)
+}
+
+fn impact_table(rows: &[Impact]) -> TextTable {
+    let mut table = TextTable::new([
+        ("REASON", Cut::Never),
+        ("CONNECTION", Cut::End),
+        ("USED BY", Cut::Never),
+        ("NAME", Cut::End),
+        ("READS", Cut::End),
+        ("ACCOUNT", Cut::Never),
+        ("USES", Cut::Middle),
+    ])
+    .may_drop(["ACCOUNT"]);
+    for row in rows {
+        let dependency = &row.dependency;
+        table.add(
+            [
+                Cell::word(row.reason.as_str()),
+                or_dash(row.connection_name.as_deref()).into(),
+                dependency.dependency_type.label().to_owned().into(),
+                or_dash(dependency.name.as_deref()).into(),
+                reads(dependency).into(),
+                dependency.account.to_string().into(),
+                row.uses.clone().into(),
+            ],
+            Vec::new(),
+        );
+    }
+    table
+}
+
+impl Row for Impact {
+    fn header() -> Vec<&'static str> {
+        let mut header = vec!["reason", "connection_name"];
+        header.extend(DependencyRow::header());
+        header
+    }
+
+    fn csv(&self) -> Vec<String> {
+        let mut fields = vec![
+            self.reason.clone(),
+            self.connection_name.clone().unwrap_or_default(),
+        ];
+        fields.extend(self.dependency.csv());
+        fields
+    }
+}

@@ -1,0 +1,299 @@
+//! What depends on a connection: recorded by `ccinv scan --dependencies` from
+//! CodePipeline and CodeBuild as moto emulates them and from the emulator of
+//! CodeConnections, and answered by `uses`, `impact` and `hosts`.
+//!
+//! moto has no `ListSourceCredentials`. It is answered here as the service's model
+//! has it.
+
+#![allow(clippy::expect_used, missing_docs, reason = "a test")]
+#![cfg(unix)]
+
+use crate::support::ccinv::{Ccinv, Done};
+use crate::support::moto::Moto;
+use crate::support::proxy::{Act, Proxy, Seen};
+use crate::support::python::{fine, python};
+use crate::support::test_env::{ACCOUNT, TestEnv};
+use codeconnections_inventory::domain::{Clock, SystemClock};
+use serde_json::{Value, json};
+
+/// An account with a host, two connections, two pipelines and two projects.
+struct Account {
+    env: TestEnv,
+    moto: Moto,
+    /// In front of moto.
+    services: Proxy,
+    arns: Value,
+}
+
+/// Answers what moto lacks: one default credential that is a connection.
+fn credentials(seen: &Seen) -> Act {
+    if seen.operation != "ListSourceCredentials" {
+        return Act::PassForJson;
+    }
+    let credentials = json!({"sourceCredentialsInfos": [
+        {"arn": "arn:aws:codebuild:eu-west-1:123456789012:token/gitlab", "serverType": "GITLAB",
+         "authType": "CODECONNECTIONS", "resource": "arn:aws:codeconnections:eu-west-1:123456789012:connection/of-gitlab"},
+        {"arn": "arn:aws:codebuild:eu-west-1:123456789012:token/github", "serverType": "GITHUB",
+         "authType": "OAUTH"},
+    ]});
+    Act::Answer(200, credentials.to_string())
+}
+
+impl Account {
+    async fn new() -> Self {
+        Self::with(credentials).await
+    }
+
+    async fn with(policy: impl Fn(&Seen) -> Act + Send + Sync + 'static) -> Self {
+        let (env, moto) = (TestEnv::new().await, Moto::start().await);
+        let arguments = [env.service.endpoint(), &moto.endpoint, "make"];
+        let arns = fine(python("dependencies.py", &arguments).await);
+        Self {
+            services: Proxy::start(&moto.endpoint, policy).await,
+            arns: serde_json::from_str(&arns).expect("JSON"),
+            env,
+            moto,
+        }
+    }
+
+    fn ccinv(&self) -> Ccinv {
+        Ccinv::at(&self.env)
+            .with("AWS_ENDPOINT_URL_CODEPIPELINE", &self.services.endpoint)
+            .with("AWS_ENDPOINT_URL_CODEBUILD", &self.services.endpoint)
+    }
+
+    async fn run(&self, arguments: &[&str]) -> Done {
+        let table = self.env.table.name().as_str();
+        let arguments = [arguments, &["--table", table]].concat();
+        self.ccinv().run(&arguments).await
+    }
+
+    async fn scan(&self) -> Done {
+        self.run(&["scan", "--dependencies"]).await
+    }
+
+    /// Runs a command that answers in JSON, and returns the answer.
+    async fn ask(&self, arguments: &[&str]) -> (i32, Value) {
+        let done = self.run(&[arguments, &["--json"]].concat()).await;
+        let answer = serde_json::from_str(&done.stdout);
+        (done.code, answer.unwrap_or_else(|_| panic!("{done:?}")))
+    }
+
+    fn arn(&self, name: &str) -> &str {
+        self.arns[name].as_str().expect("an ARN")
+    }
+}
+
+/// The type and name of each dependency.
+fn named(dependencies: &Value) -> Vec<String> {
+    let dependencies = dependencies.as_array().expect("a list").iter();
+    dependencies
+        .map(|row| format!("{} {}", row["dependency_type"], row["name"]).replace('"', ""))
+        .collect()
+}
+
+#[tokio::test]
+async fn broken_connection_names_the_pipeline_and_the_project_that_use_it() {
+    let account = Account::new().await;
+    let done = account.scan().await;
+    assert_eq!(done.code, 0, "{done:?}");
+    assert!(
+        done.stdout.contains("1 HOST, 2 PIPELINE_SOURCE"),
+        "{done:?}"
+    );
+
+    let (code, answer) = account.ask(&["uses", "payments"]).await;
+    assert_eq!(code, 0, "{answer}");
+    let users = &answer["dependencies"];
+    assert_eq!(
+        named(users),
+        ["BUILD_PROJECT build", "PIPELINE_SOURCE deploy"]
+    );
+    assert_eq!(users[1]["members"]["FullRepositoryId"], "acme/deploy");
+    assert_eq!(users[1]["members"]["BranchName"], "main");
+    assert_eq!(users[1]["listed_in"], json!(["codepipeline/eu-west-1"]));
+    assert_eq!(users[1]["uses"], account.arn("payments"));
+    assert_eq!(
+        users[0]["members"]["location"],
+        "https://github.com/acme/lib"
+    );
+    assert_eq!(answer["rests_on"][0]["last_run"]["outcome"], "COMPLETE");
+
+    let (code, answer) = account.ask(&["uses", "unused"]).await;
+    assert_eq!(
+        (code, named(&answer["dependencies"]).len()),
+        (0, 0),
+        "{answer}"
+    );
+
+    // New connections are PENDING. What names none on record is dangling.
+    let (code, answer) = account.ask(&["impact"]).await;
+    assert_eq!(code, 3, "{answer}");
+    let impact = answer["impact"].as_array().expect("a list").iter();
+    let impact: Vec<String> = impact
+        .map(|row| {
+            format!(
+                "{} {} {}",
+                row["reason"], row["connection_name"], row["dependency"]["name"]
+            )
+            .replace('"', "")
+        })
+        .collect();
+    assert_eq!(
+        impact,
+        [
+            "NOT_IN_INVENTORY null forgotten",
+            "NOT_IN_INVENTORY null GITLAB",
+            "PENDING payments build",
+            "PENDING payments deploy",
+        ]
+    );
+    let done = account.run(&["impact"]).await;
+    assert!(done.stdout.contains("not asked: Git sync"), "{done:?}");
+}
+
+#[tokio::test]
+async fn hosts_are_listed_with_their_network_and_without_their_certificate() {
+    let account = Account::new().await;
+    account.scan().await;
+    let (code, answer) = account.ask(&["hosts"]).await;
+    assert_eq!(code, 0, "{answer}");
+    let host = &answer["dependencies"][0];
+    assert_eq!(host["arn"], account.arn("host"));
+    assert_eq!(host["status"], "PENDING");
+    let members = &host["members"];
+    assert_eq!(members["ProviderEndpoint"], "https://git.example.com");
+    assert_eq!(members["VpcId"], "vpc-12345678");
+    assert_eq!(members["SubnetIds"], json!(["subnet-12345678"]));
+    assert_eq!(
+        members["TlsCertificate"]["sha256"].as_str().map(str::len),
+        Some(64)
+    );
+    let done = account.run(&["hosts"]).await;
+    assert!(done.stdout.contains("https://git.example.com"), "{done:?}");
+}
+
+#[tokio::test]
+async fn deleted_pipeline_stays_in_earlier_answers_and_the_record_verifies() {
+    let account = Account::new().await;
+    account.scan().await;
+    let before = SystemClock.now().to_string();
+    let moto = &account.moto.endpoint;
+    let arguments = [account.env.service.endpoint(), moto, "remove", "deploy"];
+    fine(python("dependencies.py", &arguments).await);
+    let done = account.scan().await;
+    assert!(done.stdout.contains("1 DELETED"), "{done:?}");
+
+    let (_, answer) = account.ask(&["uses", "payments"]).await;
+    assert_eq!(named(&answer["dependencies"]), ["BUILD_PROJECT build"]);
+    let (_, answer) = account.ask(&["uses", "payments", "--as-of", &before]).await;
+    assert_eq!(
+        named(&answer["dependencies"]),
+        ["BUILD_PROJECT build", "PIPELINE_SOURCE deploy"]
+    );
+
+    let (code, verified) = account.ask(&["verify"]).await;
+    assert_eq!((code, &verified["findings"]), (0, &json!([])), "{verified}");
+    let of_account = &verified["dependencies"][0];
+    assert_eq!(of_account["account"], ACCOUNT);
+    assert_eq!(of_account["runs"], 2);
+    assert_eq!(of_account["changes"], 6);
+}
+
+#[tokio::test]
+async fn denied_source_is_incomplete_and_deletes_nothing() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    static IS_DENIED: AtomicBool = AtomicBool::new(false);
+    let account = Account::with(|seen| match seen.operation.as_str() {
+        "GetPipeline" | "ListPipelines" if IS_DENIED.load(Ordering::SeqCst) => Act::Answer(
+            400,
+            json!({"__type": "AccessDeniedException", "message": "not authorized"}).to_string(),
+        ),
+        _ => credentials(seen),
+    })
+    .await;
+    account.scan().await;
+    IS_DENIED.store(true, Ordering::SeqCst);
+    let done = account.scan().await;
+    assert_eq!(done.code, 4, "{done:?}");
+    assert!(
+        done.stdout.contains("codepipeline/eu-west-1") && done.stdout.contains("AccessDenied"),
+        "{done:?}"
+    );
+    let (code, answer) = account.ask(&["uses", "payments"]).await;
+    assert_eq!(code, 0, "it was listed completely before: {answer}");
+    assert_eq!(
+        named(&answer["dependencies"]),
+        ["BUILD_PROJECT build", "PIPELINE_SOURCE deploy"]
+    );
+    let sources = answer["rests_on"][0]["sources"].as_array().expect("a list");
+    let pipelines = sources.iter().find(|s| s["source"] == "codepipeline");
+    let problem = pipelines.expect("a source")["problem"].as_str();
+    assert!(
+        problem.is_some_and(|p| p.contains("AccessDenied")),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
+async fn source_that_was_never_listed_completely_is_missing_evidence() {
+    let account = Account::with(|seen| match seen.operation.as_str() {
+        "ListProjects" => Act::Answer(
+            200,
+            json!({"projects": [], "nextToken": "again"}).to_string(),
+        ),
+        _ => credentials(seen),
+    })
+    .await;
+    let done = account.scan().await;
+    assert_eq!(done.code, 4, "{done:?}");
+    assert!(
+        done.stdout
+            .contains("a token that an earlier page gave already"),
+        "{done:?}"
+    );
+    let (code, answer) = account.ask(&["uses", "payments"]).await;
+    assert_eq!(code, 4, "{answer}");
+    assert_eq!(named(&answer["dependencies"]), ["PIPELINE_SOURCE deploy"]);
+}
+
+#[tokio::test]
+async fn answer_without_any_run_of_dependencies_is_refused() {
+    let account = Account::new().await;
+    account.run(&["scan"]).await;
+    for command in [&["uses", "payments"][..], &["impact"], &["hosts"]] {
+        let done = account.run(command).await;
+        assert_eq!((done.code, &*done.stdout), (4, ""), "{done:?}");
+        assert!(done.stderr.contains("scan --dependencies"), "{done:?}");
+    }
+}
+
+#[tokio::test]
+async fn edited_dependency_is_a_finding() {
+    let account = Account::new().await;
+    account.scan().await;
+    let table = account.env.table.name().as_str();
+    let statement =
+        format!("UPDATE \"{table}\" SET \"name\" = 'harmless' WHERE \"pk\" = ? AND \"sk\" = ?");
+    let (code, verified) = account.ask(&["verify"]).await;
+    assert_eq!(code, 0, "{verified}");
+    let (_, answer) = account.ask(&["uses", "payments"]).await;
+    let id = answer["dependencies"][1]["id"].as_str().expect("an id");
+    let keys = [
+        format!("DEPENDENCIES#{ACCOUNT}"),
+        format!("DEPENDENCY#{id}"),
+    ];
+    let keys = keys
+        .map(aws_sdk_dynamodb::types::AttributeValue::S)
+        .to_vec();
+    let update = account.env.table.client().execute_statement();
+    let update = update.statement(statement).set_parameters(Some(keys));
+    update.send().await.expect("an edit");
+    let (code, verified) = account.ask(&["verify"]).await;
+    assert_eq!(code, 3, "{verified}");
+    let problem = verified["findings"][0]["problem"].as_str().expect("a text");
+    assert!(problem.contains("seal does not match"), "{verified}");
+    // A run refuses to build on it, and says so.
+    let done = account.scan().await;
+    assert_eq!(done.code, 4, "{done:?}");
+}
