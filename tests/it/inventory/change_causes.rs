@@ -1,4 +1,4 @@
-//! Causes: which call explains which change of a connection.
+//! Checks which API call explains which change of a connection.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
@@ -14,7 +14,8 @@ use serde_json::json;
 const HOST: &str = "arn:aws:codeconnections:eu-west-1:123456789012:host/ghes-1a2b3c4d";
 const OTHER_HOST: &str = "arn:aws:codeconnections:eu-west-1:123456789012:host/other-1a2b3c4d";
 
-/// A call at a second of a minute, by that second's name.
+/// Returns a call at the given second of a fixed minute. Its event ID names the
+/// second.
 fn call(second: u32, name: &str, about: Option<&str>) -> ApiCall {
     let call = json!({
         "event_id": format!("at {second}"),
@@ -27,17 +28,17 @@ fn call(second: u32, name: &str, about: Option<&str>) -> ApiCall {
 }
 
 fn attributes(host: Option<&str>) -> Attributes {
-    let told = json!({"connection_status": "AVAILABLE", "host_arn": host});
-    serde_json::from_value(told).expect("attributes")
+    let value = json!({"connection_status": "AVAILABLE", "host_arn": host});
+    serde_json::from_value(value).expect("attributes")
 }
 
-/// The call that explains a change of connection `a`, which is behind [`HOST`]
-/// before and after, where it was there.
-fn explaining(kind: ChangeKind, calls: &[ApiCall]) -> Option<String> {
-    explaining_with(kind, Some(HOST), Some(HOST), calls)
+/// Returns the name of the call that explains a change of connection `a`, whose
+/// host is [`HOST`] before and after the change.
+fn explaining_call(kind: ChangeKind, calls: &[ApiCall]) -> Option<String> {
+    explaining_call_with_hosts(kind, Some(HOST), Some(HOST), calls)
 }
 
-fn explaining_with(
+fn explaining_call_with_hosts(
     kind: ChangeKind,
     before: Option<&str>,
     after: Option<&str>,
@@ -58,8 +59,8 @@ fn explaining_with(
     }
 }
 
-/// Calls that AWS has, some of them of its console alone, and one that it may
-/// have one day.
+/// AWS calls, some of which only the console makes, and a hypothetical future
+/// one.
 const OTHER_CALLS: [&str; 8] = [
     "UpdateConnectionInstallation",
     "StartOAuthHandshake",
@@ -72,12 +73,12 @@ const OTHER_CALLS: [&str; 8] = [
 ];
 
 #[test]
-fn successful_call_about_a_connection_or_its_host_explains_any_change_of_it() {
+fn successful_call_on_connection_or_host_explains_any_change() {
     let connection = arn(REGION, "a");
     for kind in ChangeKind::ALL {
         for name in OTHER_CALLS {
             for about in [connection.as_str(), HOST] {
-                let found = explaining(kind, &[call(1, name, Some(about))]);
+                let found = explaining_call(kind, &[call(1, name, Some(about))]);
                 assert_eq!(found.as_deref(), Some(name), "{kind} {about}");
             }
         }
@@ -85,7 +86,7 @@ fn successful_call_about_a_connection_or_its_host_explains_any_change_of_it() {
 }
 
 #[test]
-fn call_about_something_else_or_about_nothing_explains_nothing() {
+fn call_on_another_or_no_resource_explains_nothing() {
     let other = arn(REGION, "b");
     for kind in ChangeKind::ALL {
         for name in OTHER_CALLS
@@ -94,11 +95,12 @@ fn call_about_something_else_or_about_nothing_explains_nothing() {
         {
             for about in [Some(other.as_str()), Some(OTHER_HOST), None] {
                 assert_eq!(
-                    explaining(kind, &[call(1, name, about)]),
+                    explaining_call(kind, &[call(1, name, about)]),
                     None,
                     "{kind} {name}"
                 );
-                let hostless = explaining_with(kind, None, None, &[call(1, name, about)]);
+                let hostless =
+                    explaining_call_with_hosts(kind, None, None, &[call(1, name, about)]);
                 assert_eq!(hostless, None, "{kind} {name}");
             }
         }
@@ -106,48 +108,48 @@ fn call_about_something_else_or_about_nothing_explains_nothing() {
 }
 
 #[test]
-fn call_about_the_host_before_or_after_explains_a_change_of_host() {
+fn call_on_old_or_new_host_explains_host_change() {
     let kind = ChangeKind::AttributesChanged;
     for about in [HOST, OTHER_HOST] {
         let calls = [call(1, "UpdateHost", Some(about))];
-        let found = explaining_with(kind, Some(HOST), Some(OTHER_HOST), &calls);
+        let found = explaining_call_with_hosts(kind, Some(HOST), Some(OTHER_HOST), &calls);
         assert_eq!(found.as_deref(), Some("UpdateHost"), "{about}");
     }
 }
 
 #[test]
-fn creation_and_deletion_explain_what_they_say_and_nothing_else() {
+fn create_and_delete_calls_explain_only_appearance_and_deletion() {
     let connection = arn(REGION, "a");
     for kind in ChangeKind::ALL {
-        let explains = |name| explaining(kind, &[call(1, name, Some(&connection))]).is_some();
-        let there = matches!(kind, ChangeKind::FirstSeen | ChangeKind::Reappeared);
-        assert_eq!(explains("CreateConnection"), there, "{kind}");
-        let gone = kind == ChangeKind::Deleted;
-        assert_eq!(explains("DeleteConnection"), gone, "{kind}");
-        // A host's creation is not the connection's.
+        let explains = |name| explaining_call(kind, &[call(1, name, Some(&connection))]).is_some();
+        let appears = matches!(kind, ChangeKind::FirstSeen | ChangeKind::Reappeared);
+        assert_eq!(explains("CreateConnection"), appears, "{kind}");
+        let is_deleted = kind == ChangeKind::Deleted;
+        assert_eq!(explains("DeleteConnection"), is_deleted, "{kind}");
+        // A connection's call on a host explains nothing.
         for name in ["CreateConnection", "DeleteConnection"] {
-            assert_eq!(explaining(kind, &[call(1, name, Some(HOST))]), None);
+            assert_eq!(explaining_call(kind, &[call(1, name, Some(HOST))]), None);
         }
     }
 }
 
 #[test]
-fn call_about_the_connection_explains_better_than_a_later_one_about_its_host() {
+fn connection_call_takes_precedence_over_later_host_call() {
     let connection = arn(REGION, "a");
     let calls = [
         call(1, "UpdateConnectionInstallation", Some(&connection)),
         call(2, "UpdateHost", Some(HOST)),
     ];
-    let found = explaining(ChangeKind::StatusChanged, &calls);
+    let found = explaining_call(ChangeKind::StatusChanged, &calls);
     assert_eq!(found.as_deref(), Some("UpdateConnectionInstallation"));
 }
 
 #[test]
-fn git_sync_calls_that_name_a_connection_explain_nothing() {
+fn git_sync_calls_explain_nothing() {
     let connection = arn(REGION, "a");
     for name in ["CreateRepositoryLink", "UpdateSyncConfiguration"] {
         let calls = [call(1, name, Some(&connection))];
-        assert_eq!(explaining(ChangeKind::AttributesChanged, &calls), None);
+        assert_eq!(explaining_call(ChangeKind::AttributesChanged, &calls), None);
     }
 }
 
@@ -158,13 +160,13 @@ fn refused_call_explains_nothing() {
         for name in ["CreateConnection", "DeleteConnection", "UpdateHost"] {
             let mut refused = call(1, name, Some(&connection));
             refused.error_code = Some("AccessDenied".into());
-            assert_eq!(explaining(kind, &[refused]), None, "{kind} {name}");
+            assert_eq!(explaining_call(kind, &[refused]), None, "{kind} {name}");
         }
     }
 }
 
 #[test]
-fn call_that_the_rule_leaves_out_explains_nothing() {
+fn call_excluded_by_event_rule_explains_nothing() {
     let connection = arn(REGION, "a");
     let pattern = &TEMPLATE["Resources"]["ConnectionEvents"]["Properties"]["EventPattern"];
     let left_out = list(&pattern["detail"]["eventName"][0]["anything-but"]);
@@ -173,14 +175,14 @@ fn call_that_the_rule_leaves_out_explains_nothing() {
     let reads = ["ListConnections", "GetConnection"].map(str::to_owned);
     for name in left_out.into_iter().chain(reads) {
         for kind in ChangeKind::ALL {
-            let found = explaining(kind, &[call(1, &name, Some(&connection))]);
+            let found = explaining_call(kind, &[call(1, &name, Some(&connection))]);
             assert_eq!(found, None, "{kind} {name}");
         }
     }
 }
 
 #[test]
-fn of_several_calls_the_one_whose_name_fits_is_taken_and_else_the_last() {
+fn cause_is_the_call_with_matching_name_or_else_the_last() {
     let a = arn(REGION, "a");
     let about = Some(a.as_str());
     for (kind, calls, expected) in [
@@ -232,27 +234,27 @@ fn of_several_calls_the_one_whose_name_fits_is_taken_and_else_the_last() {
             "UpdateConnectionInstallation",
         ),
     ] {
-        let found = explaining(kind, &calls);
+        let found = explaining_call(kind, &calls);
         assert_eq!(found.as_deref(), Some(expected), "{kind} {calls:?}");
     }
 }
 
-/// A change that no call explains, as this format has it.
+/// Returns a change that no call explains, in the given format.
 fn unexplained(kind: ChangeKind, format: SchemaVersion) -> Change {
     let before = matches!(
         kind,
         ChangeKind::StatusChanged | ChangeKind::AttributesChanged | ChangeKind::Deleted
     );
     let after = kind != ChangeKind::Deleted;
-    let told = json!({"connection_name": "storefront", "connection_status": "AVAILABLE"});
+    let attributes = json!({"connection_name": "storefront", "connection_status": "AVAILABLE"});
     let change = json!({
         "v": format,
         "account": ACCOUNT,
         "arn": arn(REGION, "a"),
         "version": 1,
         "kind": kind,
-        "before": before.then_some(&told),
-        "after": after.then_some(&told),
+        "before": before.then_some(&attributes),
+        "after": after.then_some(&attributes),
         "observed_at": "2026-10-01T09:00:00.000Z",
         "observed_until": "2026-10-01T09:00:01.000Z",
         "run_id": "01M3VHY0W0ACXC9WRWNKMNQWP1",
@@ -261,28 +263,45 @@ fn unexplained(kind: ChangeKind, format: SchemaVersion) -> Change {
     serde_json::from_value(change).expect("a change")
 }
 
-/// Notices are stored, and verified by being made anew.
+/// Event summaries are stored, and `verify` regenerates them to compare.
 #[test]
-fn notice_of_an_earlier_format_keeps_its_words() {
+fn event_summary_of_earlier_format_keeps_its_wording() {
     for kind in ChangeKind::ALL {
         let altered = matches!(
             kind,
             ChangeKind::StatusChanged | ChangeKind::AttributesChanged
         );
         for format in [SchemaVersion::V3, SchemaVersion::V4] {
-            let notice = EventSummary::of(&unexplained(kind, format));
+            let event_summary = EventSummary::of(&unexplained(kind, format));
             let expected = match altered {
                 true => "provider side, no AWS call seen",
                 false => "no AWS call seen",
             };
-            assert_eq!(notice.cause, expected, "{kind} {format}");
-            let deleted = notice.summary.contains(", was deleted by");
-            assert_eq!(deleted, kind == ChangeKind::Deleted, "{}", notice.summary);
+            assert_eq!(event_summary.cause, expected, "{kind} {format}");
+            let deleted = event_summary.summary.contains(", was deleted by");
+            assert_eq!(
+                deleted,
+                kind == ChangeKind::Deleted,
+                "{}",
+                event_summary.summary
+            );
         }
-        let notice = EventSummary::of(&unexplained(kind, SchemaVersion::V5));
-        assert_eq!(notice.cause, "no matching AWS call observed", "{kind}");
-        let unlisted = notice.summary.contains(", stopped being listed by");
-        assert_eq!(unlisted, kind == ChangeKind::Deleted, "{}", notice.summary);
-        assert!(!notice.summary.contains("deleted"), "{}", notice.summary);
+        let event_summary = EventSummary::of(&unexplained(kind, SchemaVersion::V5));
+        assert_eq!(
+            event_summary.cause, "no matching AWS call observed",
+            "{kind}"
+        );
+        let unlisted = event_summary.summary.contains(", stopped being listed by");
+        assert_eq!(
+            unlisted,
+            kind == ChangeKind::Deleted,
+            "{}",
+            event_summary.summary
+        );
+        assert!(
+            !event_summary.summary.contains("deleted"),
+            "{}",
+            event_summary.summary
+        );
     }
 }

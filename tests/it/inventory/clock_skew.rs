@@ -1,6 +1,6 @@
-//! Clocks that are wrong: between runs, and in the middle of one. Nothing is
-//! lost, nothing is told twice, and nothing goes backwards; a run that can't
-//! record what it saw says so.
+//! Runs whose clock is wrong, or is changed during the run, lose no change,
+//! record none twice and never go back in time. A run that cannot record its
+//! observations reports that.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
@@ -20,12 +20,12 @@ use serde_json::json;
 
 const MINUTE: i64 = 60_000;
 
-/// A clock that goes by the right one, and is wrong by so much.
+/// Sets the clock to the right time plus an error in milliseconds.
 fn set(clock: &ManualClock, right: Timestamp, wrong_by: i64) {
     clock.set(Timestamp::from_millis(right.millis() + wrong_by));
 }
 
-/// An account that goes on changing, and the right time.
+/// An account that keeps changing, and the right time.
 struct Life {
     env: TestEnv,
     right: Timestamp,
@@ -33,7 +33,7 @@ struct Life {
     turning: String,
     mortal: String,
     steps: usize,
-    /// Whether each connection is there, and in which status.
+    /// The status of each connection; `None` if it does not exist.
     truth: BTreeMap<String, Option<&'static str>>,
 }
 
@@ -67,14 +67,15 @@ impl Life {
         self.truth.insert(self.mortal.clone(), Some("PENDING"));
     }
 
-    /// A run so many minutes later, by a clock that is wrong by so much.
+    /// Runs `minutes` later, with a clock that is wrong by `wrong_by` minutes.
     async fn run(&mut self, minutes: i64, wrong_by: i64) -> Summary {
         self.right = Timestamp::from_millis(self.right.millis() + minutes * MINUTE);
         set(&self.env.clock, self.right, wrong_by * MINUTE);
         test_env::run(&self.env.handler(), &json!({})).await
     }
 
-    /// What must hold of any record, whatever is in it.
+    /// Asserts what holds for any record: each history is ordered and repeats
+    /// no state.
     async fn assert_consistent(&self, context: &str) {
         self.env.runs().await;
         let mut recorded = 0;
@@ -92,19 +93,21 @@ impl Life {
         assert!(recorded > 0, "{context}");
     }
 
-    /// Everything is recorded, and the record is whole.
+    /// Asserts that every current state is recorded and that the record
+    /// verifies.
     async fn assert_up_to_date(&self, context: &str) {
         self.assert_consistent(context).await;
         for (arn, truth) in &self.truth {
             let changes = self.env.changes(arn).await;
             let last = changes.last().and_then(|change| change.after.as_ref());
             let status = last.map(|attributes| attributes.status_word().to_owned());
-            // What came and went in the meantime was not seen by any run.
+            // No run observed a connection that was created and deleted between
+            // runs.
             let missed = changes.is_empty() && truth.is_none();
             assert!(missed || status.as_deref() == *truth, "{context}: {arn}");
         }
         let steady = self.env.changes(&self.steady).await;
-        assert_eq!(steady.len(), 1, "{context}: nothing happened to it");
+        assert_eq!(steady.len(), 1, "{context}: it did not change");
         let now = self.env.clock.now();
         let found = verify(&self.env.table, None, now, |_| {}).await;
         assert_eq!(found.expect("read").findings, [], "{context}");
@@ -112,22 +115,22 @@ impl Life {
 }
 
 #[tokio::test]
-async fn after_a_clock_was_wrong_the_runs_with_a_right_one_bring_the_record_up() {
+async fn runs_with_correct_clock_catch_up_after_wrong_clock() {
     for wrong_by in [-180, -14, -5, -1, 1, 5, 14, 180] {
         let context = format!("wrong by {wrong_by} minutes");
         let mut life = Life::new().await;
         life.change();
         let wrong = life.run(60, wrong_by).await;
         life.assert_consistent(&context).await;
-        // A clock that is behind the record, in whichever run it is wrong,
-        // makes of what is seen something old.
-        let is_told = |run: &Summary| {
+        // A clock that is behind the record makes an observation old, whichever
+        // of the two runs has it.
+        let is_reported = |run: &Summary| {
             run.outcome == Outcome::Partial
                 && run.problems.iter().any(|p| p.contains("still to come"))
                 && run.unwritten > 0
         };
         if wrong_by < -60 {
-            assert!(is_told(&wrong), "{context}: {wrong:?}");
+            assert!(is_reported(&wrong), "{context}: {wrong:?}");
         } else {
             assert_eq!(wrong.outcome, Outcome::Complete, "{context}: {wrong:?}");
         }
@@ -135,7 +138,7 @@ async fn after_a_clock_was_wrong_the_runs_with_a_right_one_bring_the_record_up()
         let right = life.run(2, 0).await;
         life.assert_consistent(&context).await;
         if wrong_by > 2 {
-            assert!(is_told(&right), "{context}: {right:?}");
+            assert!(is_reported(&right), "{context}: {right:?}");
         } else {
             assert_eq!(right.outcome, Outcome::Complete, "{context}: {right:?}");
             life.assert_up_to_date(&context).await;
@@ -150,17 +153,17 @@ async fn after_a_clock_was_wrong_the_runs_with_a_right_one_bring_the_record_up()
 }
 
 #[tokio::test]
-async fn a_clock_that_is_set_back_within_a_listing_leaves_windows_that_can_be() {
+async fn clock_set_back_during_listing_keeps_windows_ordered() {
     for back_by in [1, 20, 300] {
         let env = TestEnv::new().await;
         let id = arn(REGION, "c");
         let began = env.clock.now();
-        let (clock, told) = (Arc::clone(&env.clock), id.clone());
+        let (clock, listed) = (Arc::clone(&env.clock), id.clone());
         let script = Script::start(move |asked| match asked.token {
             None => Reply::Page(vec![], Some("2".into())),
             Some(_) => {
                 set(&clock, began, -back_by * MINUTE);
-                last(vec![entry(&told, "c", "PENDING")])
+                last(vec![entry(&listed, "c", "PENDING")])
             }
         })
         .await;
@@ -179,11 +182,11 @@ async fn a_clock_that_is_set_back_within_a_listing_leaves_windows_that_can_be() 
 }
 
 #[tokio::test]
-async fn a_clock_that_is_set_within_a_run_loses_nothing() {
+async fn clock_set_during_run_loses_no_change() {
     for by in [-300, -20, -1, 1, 20, 300] {
         let mut life = Life::new().await;
         life.change();
-        // When the first change is to be written.
+        // Sets the clock when the first change is to be written.
         let (clock, right) = (Arc::clone(&life.env.clock), life.right);
         let is_set = AtomicBool::new(false);
         let proxy = Proxy::start(&life.env.table_endpoint, move |seen| {
@@ -213,7 +216,7 @@ async fn a_clock_that_is_set_within_a_run_loses_nothing() {
 }
 
 #[tokio::test]
-async fn answers_about_a_time_survive_a_run_whose_clock_was_wrong() {
+async fn runs_are_found_by_id_around_a_run_with_wrong_clock() {
     for wrong_by in [-180, -14, 14, 180] {
         let mut life = Life::new().await;
         for _ in 0..3 {
@@ -238,7 +241,8 @@ async fn answers_about_a_time_survive_a_run_whose_clock_was_wrong() {
     }
 }
 
-/// A run that fails, by a clock that is days ahead, between right ones.
+/// Covers a failed run whose clock is days ahead, between runs with a right
+/// clock.
 #[tokio::test]
 async fn failed_run_with_a_future_clock_hides_no_later_run() {
     const DAYS: i64 = 3 * 24 * 60;
@@ -263,7 +267,7 @@ async fn failed_run_with_a_future_clock_hides_no_later_run() {
         }
         let audit = Audit::new(life.env.table.clone());
         let account = test_env::account();
-        // At once, and when the time that the failed run told is over.
+        // At once, and after the time that the failed run recorded.
         for later in [1, 2 * DAYS] {
             let now = Timestamp::from_millis(life.right.millis() + later * MINUTE);
             let basis = audit.basis(&account, now).await.expect("read");
@@ -275,8 +279,8 @@ async fn failed_run_with_a_future_clock_hides_no_later_run() {
         let first = life.env.runs().await[0].started_at;
         let gaps = audit.gaps(&account, first, now, every).await.expect("read");
         let missed: Vec<u64> = gaps.iter().map(|gap| gap.missed).collect();
-        assert_eq!(missed, [1], "{context}: the failed one alone: {gaps:?}");
-        // As of each of them.
+        assert_eq!(missed, [1], "{context}: only the failed one: {gaps:?}");
+        // As of each later run.
         for (i, end) in (1..).zip(&ends) {
             let at = Timestamp::from_millis(end.millis() + MINUTE);
             let basis = audit.basis(&account, at).await.expect("read");
@@ -284,7 +288,7 @@ async fn failed_run_with_a_future_clock_hides_no_later_run() {
             assert_eq!(complete.sequence, before + 1 + i, "{context}");
             assert_eq!(basis.last_run.as_ref(), Some(complete), "{context}");
         }
-        // What rests on a run before it says so.
+        // After another failed run, the basis is still the last complete run.
         life.right = Timestamp::from_millis(life.right.millis() + 60 * MINUTE);
         set(&life.env.clock, life.right, 0);
         life.env.run_with(&refuses.endpoint, &json!({})).await;

@@ -1,5 +1,5 @@
-//! The comparison, a pure function: what holds for any account, any listings
-//! and any order of them.
+//! Tests properties of the comparison, a pure function, that hold for any
+//! account and any listings in any order.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
@@ -18,7 +18,8 @@ use proptest::prelude::*;
 
 const REGIONS: [&str; 3] = ["eu-south-1", "eu-west-1", "us-east-1"];
 
-/// Every third connection lives in a region that keeps its own to itself.
+/// Returns the ARN of connection `n`. Every third connection is in an opt-in
+/// region, whose connections other regions need not list.
 fn arn(n: u8) -> ConnectionArn {
     let home = REGIONS[usize::from(n) % REGIONS.len()];
     format!("arn:aws:codeconnections:{home}:123456789012:connection/c{n}")
@@ -31,9 +32,9 @@ fn run_id() -> RunId {
 }
 
 /// One region's listing: when it began, how long it took, whether it is
-/// complete, and which connections it has in which status.
+/// complete, and its connections with their statuses.
 #[derive(Debug, Clone)]
-struct Said {
+struct ListingCase {
     region: usize,
     began: i64,
     took: i64,
@@ -42,27 +43,27 @@ struct Said {
 }
 
 #[derive(Debug, Clone)]
-struct Look {
+struct ListingsCase {
     filtered: bool,
-    listings: Vec<Said>,
+    listings: Vec<ListingCase>,
 }
 
-fn look() -> impl Strategy<Value = Look> {
-    let said = (
+fn case() -> impl Strategy<Value = ListingsCase> {
+    let listing = (
         0..100i64,
         0..20i64,
         prop::bool::weighted(0.8),
         prop::collection::vec((0..6u8, 0..4u8), 0..6),
     );
-    let listings = prop::collection::vec(prop::option::weighted(0.8, said), REGIONS.len());
-    (prop::bool::weighted(0.2), listings).prop_map(|(filtered, listings)| Look {
+    let listings = prop::collection::vec(prop::option::weighted(0.8, listing), REGIONS.len());
+    (prop::bool::weighted(0.2), listings).prop_map(|(filtered, listings)| ListingsCase {
         filtered,
         listings: listings
             .into_iter()
             .enumerate()
-            .filter_map(|(region, said)| {
-                let (began, took, complete, entries) = said?;
-                Some(Said {
+            .filter_map(|(region, listing)| {
+                let (began, took, complete, entries) = listing?;
+                Some(ListingCase {
                     region,
                     began,
                     took,
@@ -74,17 +75,17 @@ fn look() -> impl Strategy<Value = Look> {
     })
 }
 
-fn observation(look: &Look) -> AccountListing {
+fn observation(case: &ListingsCase) -> AccountListing {
     let filter = Filter {
-        provider_type: look.filtered.then(|| "GitHub".into()),
+        provider_type: case.filtered.then(|| "GitHub".into()),
         host_arn: None,
     };
-    let listing = |said: &Said| Listing {
-        scope: region(REGIONS[said.region]),
-        began_at: Timestamp::from_millis(said.began),
-        ended_at: Timestamp::from_millis(said.began + said.took),
+    let listing = |case: &ListingCase| Listing {
+        scope: region(REGIONS[case.region]),
+        began_at: Timestamp::from_millis(case.began),
+        ended_at: Timestamp::from_millis(case.began + case.took),
         pages: 1,
-        end: if said.complete {
+        end: if case.complete {
             ListingEnd::Complete
         } else {
             ListingEnd::Incomplete {
@@ -92,7 +93,7 @@ fn observation(look: &Look) -> AccountListing {
                 reason: "x".into(),
             }
         },
-        resources: said
+        resources: case
             .entries
             .iter()
             .map(|(n, status)| {
@@ -110,11 +111,11 @@ fn observation(look: &Look) -> AccountListing {
             })
             .collect(),
     };
-    AccountListing::new(filter, look.listings.iter().map(listing).collect())
+    AccountListing::new(filter, case.listings.iter().map(listing).collect())
 }
 
 fn compare<'a>(
-    known: &'a PreviousSnapshots,
+    previous: &'a PreviousSnapshots,
     observation: &AccountListing,
     guard: TombstoneGuard,
 ) -> Plan<'a> {
@@ -125,15 +126,15 @@ fn compare<'a>(
         event_id: None,
         calls: &[],
     };
-    plan(&comparison, known, observation, guard)
+    plan(&comparison, previous, observation, guard)
 }
 
-/// What is known once the plan is written.
-fn written(known: &PreviousSnapshots, observation: &AccountListing) -> PreviousSnapshots {
-    let plan = compare(known, observation, TombstoneGuard::Off);
-    let mut snapshots = known.snapshots.clone();
+/// Returns the state after the plan is written.
+fn written(previous: &PreviousSnapshots, observation: &AccountListing) -> PreviousSnapshots {
+    let plan = compare(previous, observation, TombstoneGuard::Off);
+    let mut snapshots = previous.snapshots.clone();
     for touch in &plan.touches {
-        let snapshot = snapshots.get_mut(&touch.snapshot.arn).expect("known");
+        let snapshot = snapshots.get_mut(&touch.snapshot.arn).expect("a snapshot");
         snapshot.last_seen = touch.window;
         if let Some(regions) = &touch.listed_in {
             snapshot.listed_in.clone_from(regions);
@@ -142,7 +143,7 @@ fn written(known: &PreviousSnapshots, observation: &AccountListing) -> PreviousS
     for Transition { snapshot, .. } in plan.changes {
         snapshots.insert(snapshot.arn.clone(), snapshot);
     }
-    let mut coverage = known.coverage.clone();
+    let mut coverage = previous.coverage.clone();
     for (region, window) in observation.coverage() {
         let latest = coverage.entry(region).or_insert(window);
         if latest.began_at < window.began_at {
@@ -155,16 +156,16 @@ fn written(known: &PreviousSnapshots, observation: &AccountListing) -> PreviousS
     }
 }
 
-/// What is known after some looks.
-fn after(looks: &[Look]) -> PreviousSnapshots {
-    let mut known = PreviousSnapshots {
+/// Returns the state after these observations.
+fn after(cases: &[ListingsCase]) -> PreviousSnapshots {
+    let mut previous = PreviousSnapshots {
         snapshots: HashMap::new(),
         ..PreviousSnapshots::default()
     };
-    for look in looks {
-        known = written(&known, &observation(look));
+    for case in cases {
+        previous = written(&previous, &observation(case));
     }
-    known
+    previous
 }
 
 proptest! {
@@ -174,40 +175,40 @@ proptest! {
     })]
 
     #[test]
-    fn the_same_look_twice_finds_nothing_the_second_time(
-        before in prop::collection::vec(look(), 0..4),
-        look in look(),
+    fn repeated_observation_plans_no_write(
+        before in prop::collection::vec(case(), 0..4),
+        case in case(),
     ) {
-        let observation = observation(&look);
-        let known = written(&after(&before), &observation);
-        let again = compare(&known, &observation, TombstoneGuard::Off);
+        let observation = observation(&case);
+        let previous = written(&after(&before), &observation);
+        let again = compare(&previous, &observation, TombstoneGuard::Off);
         prop_assert!(again.changes.is_empty(), "{:?}", again.changes);
         prop_assert!(again.touches.is_empty(), "{:?}", again.touches);
     }
 
     #[test]
-    fn each_step_follows_the_one_before_and_is_ordered(
-        before in prop::collection::vec(look(), 0..4),
-        look in look(),
+    fn transitions_follow_the_previous_state_in_order(
+        before in prop::collection::vec(case(), 0..4),
+        case in case(),
     ) {
-        let known = after(&before);
-        let plan = compare(&known, &observation(&look), TombstoneGuard::Off);
-        for step in &plan.changes {
-            let previous = known.snapshots.get(&step.change.arn);
-            prop_assert_eq!(step.change.version, previous.map_or(1, |p| p.version + 1));
-            prop_assert_eq!(step.change.previous_digest, previous.map(|p| p.digest));
-            prop_assert_eq!(step.snapshot.digest, step.change.digest());
-            prop_assert_eq!(step.snapshot.version, step.change.version);
-            prop_assert_eq!(previous.is_none(), step.change.kind == ChangeKind::FirstSeen);
+        let previous = after(&before);
+        let plan = compare(&previous, &observation(&case), TombstoneGuard::Off);
+        for transition in &plan.changes {
+            let old = previous.snapshots.get(&transition.change.arn);
+            prop_assert_eq!(transition.change.version, old.map_or(1, |old| old.version + 1));
+            prop_assert_eq!(transition.change.previous_digest, old.map(|old| old.digest));
+            prop_assert_eq!(transition.snapshot.digest, transition.change.digest());
+            prop_assert_eq!(transition.snapshot.version, transition.change.version);
+            prop_assert_eq!(old.is_none(), transition.change.kind == ChangeKind::FirstSeen);
             // Never backwards.
-            if let Some(previous) = previous {
-                prop_assert!(previous.rests_on().ended_at <= step.change.observed_at);
+            if let Some(old) = old {
+                prop_assert!(old.rests_on().ended_at <= transition.change.observed_at);
             }
-            if let Some(from) = step.change.previously_seen_at {
-                prop_assert!(from <= step.change.observed_at);
+            if let Some(from) = transition.change.previously_seen_at {
+                prop_assert!(from <= transition.change.observed_at);
             }
         }
-        let arns: Vec<_> = plan.changes.iter().map(|step| &step.change.arn).collect();
+        let arns: Vec<_> = plan.changes.iter().map(|transition| &transition.change.arn).collect();
         prop_assert!(arns.is_sorted());
         for touch in &plan.touches {
             prop_assert!(touch.window.began_at > touch.snapshot.last_seen.began_at);
@@ -216,64 +217,64 @@ proptest! {
     }
 
     #[test]
-    fn nothing_is_gone_but_what_the_regions_that_would_list_it_completely_lack(
-        before in prop::collection::vec(look(), 0..4),
-        look in look(),
+    fn deletion_requires_complete_listings_without_the_connection(
+        before in prop::collection::vec(case(), 0..4),
+        case in case(),
     ) {
-        let known = after(&before);
-        let seen = observation(&look);
-        let plan = compare(&known, &seen, TombstoneGuard::Off);
-        let gone = plan.changes.iter().filter(|s| s.change.kind == ChangeKind::Deleted);
-        for step in gone {
-            prop_assert!(!look.filtered);
-            prop_assert!(seen.ids().all(|arn| *arn != step.change.arn));
+        let previous = after(&before);
+        let seen = observation(&case);
+        let plan = compare(&previous, &seen, TombstoneGuard::Off);
+        let deletions = plan.changes.iter().filter(|t| t.change.kind == ChangeKind::Deleted);
+        for transition in deletions {
+            prop_assert!(!case.filtered);
+            prop_assert!(seen.ids().all(|arn| *arn != transition.change.arn));
             let lacks = |region: &Region| {
                 let listing = seen.listings().iter().find(|l| l.scope == *region);
                 listing.is_some_and(Listing::is_complete)
             };
-            let mut listed_in = known.snapshots[&step.change.arn].listed_in.iter();
+            let mut listed_in = previous.snapshots[&transition.change.arn].listed_in.iter();
             let is_global = |region: &str| !region.starts_with("eu-south");
             let mut complete = seen.listings().iter().filter(|l| l.is_complete());
-            let one = is_global(step.change.arn.region())
+            let one = is_global(transition.change.arn.region())
                 && complete.any(|l| is_global(l.scope.as_str()));
             prop_assert!(listed_in.all(lacks) || one);
         }
     }
 
     #[test]
-    fn the_order_in_which_regions_answer_does_not_matter(
-        before in prop::collection::vec(look(), 0..3),
-        look in look(),
+    fn plan_is_independent_of_the_order_of_listings(
+        before in prop::collection::vec(case(), 0..3),
+        case in case(),
     ) {
-        let known = after(&before);
-        let mut turned = look.clone();
-        turned.listings.reverse();
-        let one = compare(&known, &observation(&look), TombstoneGuard::Off);
-        let other = compare(&known, &observation(&turned), TombstoneGuard::Off);
+        let previous = after(&before);
+        let mut reversed = case.clone();
+        reversed.listings.reverse();
+        let one = compare(&previous, &observation(&case), TombstoneGuard::Off);
+        let other = compare(&previous, &observation(&reversed), TombstoneGuard::Off);
         prop_assert_eq!(one.changes, other.changes);
         prop_assert_eq!(one.touches, other.touches);
     }
 
     #[test]
-    fn the_guard_takes_out_deletions_and_nothing_else(
-        before in prop::collection::vec(look(), 0..4),
-        look in look(),
+    fn tombstone_guard_ignores_small_accounts(
+        before in prop::collection::vec(case(), 0..4),
+        case in case(),
     ) {
-        // No account here is large enough for the guard: it takes out nothing.
-        let known = after(&before);
-        let seen = observation(&look);
-        let open = compare(&known, &seen, TombstoneGuard::Off);
-        let guarded = compare(&known, &seen, TombstoneGuard::Share(0.0));
+        // No account here is large enough for the guard.
+        let previous = after(&before);
+        let seen = observation(&case);
+        let unguarded = compare(&previous, &seen, TombstoneGuard::Off);
+        let guarded = compare(&previous, &seen, TombstoneGuard::Share(0.0));
         prop_assert!(guarded.held_back.is_empty());
-        prop_assert_eq!(open.changes, guarded.changes);
+        prop_assert_eq!(unguarded.changes, guarded.changes);
     }
 }
 
 #[test]
-fn a_guarded_plan_holds_back_every_deletion_and_keeps_the_rest() {
-    let said = |entries: Vec<(u8, u8)>, began| Look {
+fn tombstone_guard_holds_back_all_deletions_and_keeps_other_changes() {
+    let observe = |entries: Vec<(u8, u8)>, began| ListingsCase {
         filtered: false,
-        listings: vec![Said {
+        listings: vec![ListingCase {
             region: 1,
             began,
             took: 1,
@@ -281,22 +282,26 @@ fn a_guarded_plan_holds_back_every_deletion_and_keeps_the_rest() {
             entries,
         }],
     };
-    let known = after(&[said((0..20).map(|n| (n, 1)).collect(), 0)]);
-    let seen = observation(&said(vec![(0, 1), (1, 2), (30, 1)], 10));
-    let plan = compare(&known, &seen, TombstoneGuard::Share(0.5));
+    let previous = after(&[observe((0..20).map(|n| (n, 1)).collect(), 0)]);
+    let seen = observation(&observe(vec![(0, 1), (1, 2), (30, 1)], 10));
+    let plan = compare(&previous, &seen, TombstoneGuard::Share(0.5));
     assert_eq!(plan.held_back.len(), 18);
     assert!(plan.held_back.is_sorted());
-    // By ARN: the new one lives in a region that sorts first.
-    let kinds: Vec<_> = plan.changes.iter().map(|step| step.change.kind).collect();
+    // Changes are sorted by ARN, and the new connection's region sorts first.
+    let kinds: Vec<_> = plan
+        .changes
+        .iter()
+        .map(|transition| transition.change.kind)
+        .collect();
     assert_eq!(kinds, [ChangeKind::FirstSeen, ChangeKind::StatusChanged]);
     assert_eq!(plan.touches.len(), 1);
 }
 
 #[test]
-fn what_a_listing_lacked_that_was_still_going_on_says_nothing_of_before() {
-    let look = |began, took, entries| Look {
+fn overlapping_listing_is_no_evidence_of_earlier_absence() {
+    let observe = |began, took, entries| ListingsCase {
         filtered: false,
-        listings: vec![Said {
+        listings: vec![ListingCase {
             region: 1,
             began,
             took,
@@ -304,12 +309,13 @@ fn what_a_listing_lacked_that_was_still_going_on_says_nothing_of_before() {
             entries,
         }],
     };
-    // It may have looked after the other one, when the connection was gone again.
+    // An overlapping listing may have read the connections after the later one,
+    // when this one was deleted again.
     for (ended, since) in [(10, Some(0)), (11, None), (30, None)] {
-        let known = after(&[look(0, ended, Vec::new())]);
+        let previous = after(&[observe(0, ended, Vec::new())]);
         let plan = compare(
-            &known,
-            &observation(&look(10, 1, vec![(1, 1)])),
+            &previous,
+            &observation(&observe(10, 1, vec![(1, 1)])),
             TombstoneGuard::Off,
         );
         let change = &plan.changes[0].change;

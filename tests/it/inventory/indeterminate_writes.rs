@@ -1,5 +1,5 @@
-//! Changes of which a run does not know whether they were written: they were
-//! sent, and nobody said that they were refused.
+//! Indeterminate writes: changes that were sent and neither confirmed nor
+//! refused.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
@@ -16,13 +16,15 @@ use codeconnections_inventory::domain::{ChangeKind, Clock, Outcome, RunRecord};
 use codeconnections_inventory::inventory::summary::Summary;
 use serde_json::json;
 
-async fn whole(env: &TestEnv) {
+/// Asserts that `verify` finds nothing.
+async fn assert_verifies(env: &TestEnv) {
     let found = verify(&env.table, None, env.clock.now(), |_| {}).await;
     assert_eq!(found.expect("read").findings, []);
 }
 
-/// A run over a table that does this with each transaction, by its number.
-async fn run_where(
+/// Runs over a table that treats each transaction, by its number, as `act`
+/// says.
+async fn run_with_transactions(
     env: &TestEnv,
     act: impl Fn(usize, &Seen) -> Act + Send + Sync + 'static,
 ) -> Summary {
@@ -48,10 +50,10 @@ async fn last_run(env: &TestEnv) -> RunRecord {
 }
 
 #[tokio::test]
-async fn what_was_written_though_nobody_said_so_is_found_before_the_run_is_recorded() {
+async fn change_with_lost_response_is_found_before_the_run_is_recorded() {
     let env = TestEnv::new().await;
     let arn = env.create("c");
-    let summary = run_where(&env, |number, _| match number {
+    let summary = run_with_transactions(&env, |number, _| match number {
         1 => Act::fault_after(500, "InternalServerError"),
         _ => Act::fault(400, "AccessDeniedException"),
     })
@@ -61,7 +63,7 @@ async fn what_was_written_though_nobody_said_so_is_found_before_the_run_is_recor
     assert_eq!(summary.unwritten, 0);
     assert_eq!(summary.connections["PENDING"], 1);
     assert!(last_run(&env).await.snapshots.is_some());
-    whole(&env).await;
+    assert_verifies(&env).await;
 
     let next = env.run().await;
     assert_eq!(next.outcome, Outcome::Complete);
@@ -70,14 +72,14 @@ async fn what_was_written_though_nobody_said_so_is_found_before_the_run_is_recor
 }
 
 #[tokio::test]
-async fn a_run_whose_change_may_still_arrive_does_not_stand_for_what_is_there() {
+async fn run_with_indeterminate_write_records_no_snapshots() {
     let env = TestEnv::new().await;
     env.create("before");
     assert_eq!(env.run().await.outcome, Outcome::Complete);
     let arn = env.create("c");
     let sent: Arc<Mutex<Option<_>>> = Arc::default();
     let kept = Arc::clone(&sent);
-    let summary = run_where(&env, move |number, seen| match number {
+    let summary = run_with_transactions(&env, move |number, seen| match number {
         1 => {
             *kept.lock().expect("no panic") = Some(seen.body.clone());
             Act::Cut
@@ -85,13 +87,16 @@ async fn a_run_whose_change_may_still_arrive_does_not_stand_for_what_is_there() 
         _ => Act::fault(400, "AccessDeniedException"),
     })
     .await;
-    // The other one's sighting is not noted either.
+    // The touch of the other connection is not written either.
     assert_eq!((summary.unwritten, changes(&summary)), (2, vec![]));
-    assert_eq!(summary.connections["PENDING"], 1, "what is known is told");
+    assert_eq!(
+        summary.connections["PENDING"], 1,
+        "what is known is reported"
+    );
     assert_eq!(last_run(&env).await.snapshots, None);
-    whole(&env).await;
+    assert_verifies(&env).await;
 
-    // It was on its way all the time.
+    // The request was in flight all the time.
     let late = sent.lock().expect("no panic").take().expect("it was sent");
     let proxy = Proxy::start(&env.table_endpoint, move |_| Act::PassAs(late.clone())).await;
     let client = Client::new(&test_env::quick(&proxy.endpoint));
@@ -101,29 +106,29 @@ async fn a_run_whose_change_may_still_arrive_does_not_stand_for_what_is_there() 
         .transact_statements(other.build().expect("a statement"));
     request.send().await.expect("it arrives");
     assert_eq!(env.story(&arn).await.len(), 1);
-    whole(&env).await;
+    assert_verifies(&env).await;
 
     let next = env.run().await;
     assert_eq!(next.outcome, Outcome::Complete);
     assert_eq!(changes(&next), []);
     assert!(last_run(&env).await.snapshots.is_some());
-    whole(&env).await;
+    assert_verifies(&env).await;
 }
 
 #[tokio::test]
-async fn a_change_that_another_runs_change_followed_on_is_counted_by_the_run_that_made_it() {
-    followed_on(Duration::from_mins(1)).await;
-    // By then it may not be sent any more.
-    followed_on(test_env::HOUR).await;
+async fn change_followed_by_another_run_is_counted_by_its_own_run() {
+    assert_followed_change_is_counted(Duration::from_mins(1)).await;
+    // By then the observation is too old to be sent again.
+    assert_followed_change_is_counted(test_env::HOUR).await;
 }
 
-async fn followed_on(after: Duration) {
+async fn assert_followed_change_is_counted(after: Duration) {
     let env = TestEnv::new().await;
     let arn = env.create("c");
     let written = Arc::new(AtomicBool::new(false));
     let released = Arc::new(AtomicBool::new(false));
     let (was_written, is_released) = (Arc::clone(&written), Arc::clone(&released));
-    let first = run_where(&env, move |number, _| {
+    let first = run_with_transactions(&env, move |number, _| {
         if number == 1 {
             return Act::fault_after(500, "InternalServerError");
         }
@@ -150,21 +155,22 @@ async fn followed_on(after: Duration) {
     assert_eq!(first.outcome, Outcome::Complete, "{:?}", first.problems);
     assert_eq!(changes(&first), [(ChangeKind::FirstSeen, 1)]);
     assert_eq!(env.story(&arn).await.len(), 2);
-    whole(&env).await;
+    assert_verifies(&env).await;
 }
 
-/// What is seen and not written must not be said to have been lacking.
-async fn first_sighting_has_no_beginning(env: &TestEnv, arn: &str) {
+/// Asserts that a connection that was observed but not written is not recorded
+/// as absent before.
+async fn assert_first_seen_without_earlier_absence(env: &TestEnv, arn: &str) {
     let next = env.run().await;
     assert_eq!(next.outcome, Outcome::Complete);
     let [first] = env.changes(arn).await.try_into().expect("one change");
     assert_eq!(first.kind, ChangeKind::FirstSeen);
     assert_eq!(first.previously_seen_at, None);
-    whole(env).await;
+    assert_verifies(env).await;
 }
 
 #[tokio::test]
-async fn a_run_that_could_not_read_the_table_does_not_say_what_was_lacking() {
+async fn run_that_cannot_read_the_table_is_no_evidence_of_absence() {
     let env = TestEnv::new().await;
     let arn = env.create("c");
     let proxy = Proxy::start(&env.table_endpoint, |seen| match seen.operation.as_str() {
@@ -175,16 +181,16 @@ async fn a_run_that_could_not_read_the_table_does_not_say_what_was_lacking() {
     let summary = test_env::run(&handler(&env, &proxy), &json!({})).await;
     assert_eq!(summary.outcome, Outcome::Failed);
     assert_eq!(summary.sequence, Some(1), "{:?}", summary.problems);
-    first_sighting_has_no_beginning(&env, &arn).await;
+    assert_first_seen_without_earlier_absence(&env, &arn).await;
 }
 
 #[tokio::test]
-async fn a_run_whose_change_was_refused_does_not_say_that_it_was_lacking() {
+async fn run_with_refused_change_is_no_evidence_of_absence() {
     let env = TestEnv::new().await;
     let arn = env.create("c");
     let refused = |_, _: &Seen| Act::fault(400, "ValidationException");
-    let summary = run_where(&env, refused).await;
+    let summary = run_with_transactions(&env, refused).await;
     assert_eq!(summary.outcome, Outcome::Partial);
     assert_eq!(summary.unwritten, 1);
-    first_sighting_has_no_beginning(&env, &arn).await;
+    assert_first_seen_without_earlier_absence(&env, &arn).await;
 }

@@ -1,5 +1,5 @@
-//! Members that came later: `ProviderEndpoint`, and those that no model has. They
-//! are recorded, told and judged as the service gives them.
+//! Members that AWS added later (`ProviderEndpoint`) or that no model has are
+//! recorded, reported and evaluated as the service returns them.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
@@ -13,14 +13,14 @@ use serde_json::{Value, json};
 const FIRST: &str = "https://acme.ghe.com";
 const SECOND: &str = "https://elsewhere.ghe.com";
 
-/// A lab with one connection to a tenant of ghe.com.
+/// Returns an environment with one connection to a tenant of ghe.com.
 async fn tenant() -> (TestEnv, String) {
     let env = TestEnv::new().await;
     let arn = env.create("tenant");
     let provider = ProviderType::GitHubEnterpriseCloudDataResidency;
-    let mut world = env.codeconnections.state();
-    world.set_provider(&arn, provider).expect("set");
-    drop(world);
+    let mut state = env.codeconnections.state();
+    state.set_provider(&arn, provider).expect("set");
+    drop(state);
     set(&env, &arn, json!({"ProviderEndpoint": FIRST}));
     (env, arn)
 }
@@ -31,8 +31,9 @@ fn set(env: &TestEnv, arn: &str, members: Value) {
     done.expect("set");
 }
 
-/// A run that finds one change of `kind`; the table is whole after it.
-async fn finds(env: &TestEnv, kind: ChangeKind) {
+/// Asserts that a run records one change of `kind` and that the record
+/// verifies.
+async fn assert_run_records(env: &TestEnv, kind: ChangeKind) {
     let summary = env.run().await;
     assert_eq!(summary.outcome, Outcome::Complete, "{:?}", summary.problems);
     assert_eq!(changes(&summary), [(kind, 1)]);
@@ -40,9 +41,9 @@ async fn finds(env: &TestEnv, kind: ChangeKind) {
 }
 
 #[tokio::test]
-async fn another_endpoint_or_unknown_member_is_a_change_of_attributes() {
+async fn changed_endpoint_or_unknown_member_is_an_attribute_change() {
     let (env, arn) = tenant().await;
-    finds(&env, ChangeKind::FirstSeen).await;
+    assert_run_records(&env, ChangeKind::FirstSeen).await;
     for members in [
         json!({"ProviderEndpoint": SECOND}),
         json!({"NetworkType": {"Vpc": "vpc-1", "Ports": [443, null]}}),
@@ -53,12 +54,12 @@ async fn another_endpoint_or_unknown_member_is_a_change_of_attributes() {
         json!({"ProviderEndpoint": null}),
     ] {
         set(&env, &arn, members);
-        finds(&env, ChangeKind::AttributesChanged).await;
+        assert_run_records(&env, ChangeKind::AttributesChanged).await;
         let summary = env.run().await;
-        assert_eq!(changes(&summary), [], "it is told once");
+        assert_eq!(changes(&summary), [], "it is reported once");
     }
-    let told = env.changes(&arn).await;
-    let after = |i: usize| serde_json::to_value(told[i].after.as_ref()).expect("JSON");
+    let history = env.changes(&arn).await;
+    let after = |i: usize| serde_json::to_value(history[i].after.as_ref()).expect("JSON");
     assert_eq!(after(1)["provider_endpoint"], SECOND);
     assert_eq!(after(1).get("unknown_members"), None);
     let network = json!({"Vpc": "vpc-1", "Ports": [443, null]});
@@ -67,7 +68,7 @@ async fn another_endpoint_or_unknown_member_is_a_change_of_attributes() {
     assert_eq!(after(7).get("provider_endpoint"), None);
 }
 
-/// The values of a row of CSV under some columns.
+/// Returns the values of a CSV row in these columns.
 fn cells(csv: &str, row: usize, columns: &[&str]) -> Vec<String> {
     let mut reader = csv::Reader::from_reader(csv.as_bytes());
     let header = reader.headers().expect("a header").clone();
@@ -80,15 +81,15 @@ fn cells(csv: &str, row: usize, columns: &[&str]) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn every_answer_tells_endpoint_and_unknown_members() {
+async fn every_output_has_endpoint_and_unknown_members() {
     let (env, arn) = tenant().await;
-    finds(&env, ChangeKind::FirstSeen).await;
+    assert_run_records(&env, ChangeKind::FirstSeen).await;
     let members = json!({"ProviderEndpoint": SECOND, "Tier": "gold"});
     set(&env, &arn, members);
-    finds(&env, ChangeKind::AttributesChanged).await;
+    assert_run_records(&env, ChangeKind::AttributesChanged).await;
     let ccinv = Ccinv::at(&env);
     let table = ["--table", env.table.name().as_str()];
-    let says = async |arguments: &[&str]| {
+    let output_of = async |arguments: &[&str]| {
         let done = ccinv.run(&[arguments, &table].concat()).await;
         assert_eq!(done.code, 0, "{arguments:?}: {}", done.stderr);
         done.stdout
@@ -97,23 +98,23 @@ async fn every_answer_tells_endpoint_and_unknown_members() {
     let what = format!("endpoint {FIRST} → {SECOND}, Tier - → \"gold\"");
     let since = "--since=2026-10-01";
     let until = "--until=2026-10-02";
-    assert!(says(&["changes", since, until]).await.contains(&what));
-    assert!(says(&["history", "tenant"]).await.contains(&what));
+    assert!(output_of(&["changes", since, until]).await.contains(&what));
+    assert!(output_of(&["history", "tenant"]).await.contains(&what));
     let diff = ["diff", "2026-10-01T10:30:00Z", "2026-10-01T11:30:00Z"];
-    assert!(says(&diff).await.contains(&what));
-    let show = says(&["show", "tenant", since]).await;
+    assert!(output_of(&diff).await.contains(&what));
+    let show = output_of(&["show", "tenant", since]).await;
     assert!(show.contains(&format!("endpoint   {SECOND}\n")), "{show}");
     assert!(show.contains("not known  Tier: \"gold\"\n"), "{show}");
 
-    let rows: Value = serde_json::from_str(&says(&["list", "--json"]).await).expect("JSON");
+    let rows: Value = serde_json::from_str(&output_of(&["list", "--json"]).await).expect("JSON");
     let row = &rows["connections"][0];
     assert_eq!(row["provider_endpoint"], SECOND);
     assert_eq!(row["unknown_members"], json!({"Tier": "gold"}));
-    let lines = says(&["export", "connections"]).await;
+    let lines = output_of(&["export", "connections"]).await;
     let row: Value = serde_json::from_str(&lines).expect("JSON");
     assert_eq!(row["provider_endpoint"], SECOND);
     assert_eq!(row["unknown_members"], json!({"Tier": "gold"}));
-    let ocsf = says(&["export", "connections", "--format=ocsf"]).await;
+    let ocsf = output_of(&["export", "connections", "--format=ocsf"]).await;
     let event: Value = serde_json::from_str(&ocsf).expect("JSON");
     let data = &event["resources"][0]["data"];
     assert_eq!(data["provider_endpoint"], SECOND);
@@ -124,7 +125,7 @@ async fn every_answer_tells_endpoint_and_unknown_members() {
         &["list", "--format=csv"][..],
         &["export", "connections", "--format=csv"],
     ] {
-        let csv = says(command).await;
+        let csv = output_of(command).await;
         assert_eq!(cells(&csv, 0, &now), [SECOND, r#"{"Tier":"gold"}"#]);
         assert!(csv.lines().next().expect("one").ends_with(&now.join(",")));
     }
@@ -140,14 +141,14 @@ async fn every_answer_tells_endpoint_and_unknown_members() {
         (&["export", "changes", "--format=csv"], 1),
         (&[&diff[..], &["--format=csv"]].concat(), 0),
     ] {
-        let csv = says(command).await;
+        let csv = output_of(command).await;
         assert_eq!(cells(&csv, row, &both), expected, "{command:?}");
         assert!(csv.lines().next().expect("one").ends_with(&both.join(",")));
     }
 
     let page = ccinv.folder().join("report.html");
     let page = page.to_str().expect("UTF-8");
-    says(&["report", since, until, "--out", page]).await;
+    output_of(&["report", since, until, "--out", page]).await;
     // Lines may break within a provider's name.
     let html = std::fs::read_to_string(page)
         .expect("a page")
@@ -157,7 +158,7 @@ async fn every_answer_tells_endpoint_and_unknown_members() {
 }
 
 #[tokio::test]
-async fn rules_judge_endpoints_and_name_unknown_members() {
+async fn rules_evaluate_endpoints_and_name_unknown_members() {
     let (env, arn) = tenant().await;
     env.create("plain");
     env.run().await;
@@ -170,9 +171,9 @@ async fn rules_judge_endpoints_and_name_unknown_members() {
     };
     // github.com has no endpoint of its own.
     check(&format!("--allow-endpoint={FIRST}"), 0).await;
-    let told = check(&format!("--allow-endpoint={SECOND}"), 3).await;
+    let output = check(&format!("--allow-endpoint={SECOND}"), 3).await;
     let not_on_list = format!("endpoint \"{FIRST}\" is not allowed");
-    assert!(told.contains(&not_on_list), "{told}");
+    assert!(output.contains(&not_on_list), "{output}");
     check("--no-unknown-values", 0).await;
 
     set(
@@ -181,9 +182,9 @@ async fn rules_judge_endpoints_and_name_unknown_members() {
         json!({"ProviderEndpoint": null, "Tier": "gold", "Zone": 1}),
     );
     env.run().await;
-    let told = check(&format!("--allow-endpoint={FIRST}"), 4).await;
-    assert!(told.contains("endpoint is missing"), "{told}");
-    let told = check("--no-unknown-values", 3).await;
+    let output = check(&format!("--allow-endpoint={FIRST}"), 4).await;
+    assert!(output.contains("endpoint is missing"), "{output}");
+    let output = check("--no-unknown-values", 3).await;
     let named = "member \"Tier\" is unknown, member \"Zone\" is unknown";
-    assert!(told.contains(named), "{told}");
+    assert!(output.contains(named), "{output}");
 }

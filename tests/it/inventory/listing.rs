@@ -1,5 +1,5 @@
-//! Listing: every page to the last token, or incomplete with its reason, and
-//! then nothing is read as deleted.
+//! A listing reads every page to the last token. Otherwise it is incomplete,
+//! has a reason, and is no evidence of deletions.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
@@ -18,7 +18,7 @@ use codeconnections_inventory::local::codeconnections::{
 use codeconnections_inventory::local::embedded::local_config;
 use serde_json::{Value, json};
 
-/// A run against a script, over the lab's table.
+/// Runs against a scripted service, over the environment's table.
 async fn scripted(
     env: &TestEnv,
     event: &Value,
@@ -30,7 +30,7 @@ async fn scripted(
     test_env::run(&handler, event).await
 }
 
-/// The only listing's error code.
+/// Returns the error code of the only listing.
 fn error_code(summary: &Summary) -> &str {
     let [listing] = summary.listings.as_slice() else {
         panic!("one listing: {summary:?}");
@@ -39,14 +39,13 @@ fn error_code(summary: &Summary) -> &str {
     &listing.error.as_ref().expect("a reason").code
 }
 
-/// What a run that must not believe in deletions left: connection `kept` is
-/// still there.
-async fn assert_still_there(env: &TestEnv, kept: &str) {
+/// Asserts that connection `kept` is not recorded as deleted.
+async fn assert_not_deleted(env: &TestEnv, kept: &str) {
     assert_eq!(env.connection(kept).await.deleted_at, None);
 }
 
 #[tokio::test]
-async fn every_page_is_listed_with_a_hundred_entries_a_page() {
+async fn listing_reads_all_pages_of_100_entries() {
     let env = TestEnv::new().await;
     for number in 0..250 {
         env.create(&format!("c{number}"));
@@ -71,7 +70,7 @@ async fn max_results_is_always_sent() {
 }
 
 #[tokio::test]
-async fn empty_pages_and_short_pages_with_a_token_are_not_the_end() {
+async fn empty_or_short_page_with_token_does_not_end_listing() {
     let env = TestEnv::new().await;
     let summary = scripted(&env, &json!({}), |asked| {
         let token = |t: &str| Some(t.to_owned());
@@ -91,7 +90,7 @@ async fn empty_pages_and_short_pages_with_a_token_are_not_the_end() {
 }
 
 #[tokio::test]
-async fn an_empty_token_is_the_end() {
+async fn empty_token_ends_listing() {
     let env = TestEnv::new().await;
     let summary = scripted(&env, &json!({}), |asked| {
         assert_eq!(asked.token, None);
@@ -102,13 +101,13 @@ async fn an_empty_token_is_the_end() {
 }
 
 #[tokio::test]
-async fn the_same_arn_on_two_pages_is_one_connection_as_the_later_page_tells_it() {
+async fn arn_on_two_pages_is_one_connection_as_on_the_later_page() {
     let env = TestEnv::new().await;
     let twice = arn(REGION, "twice");
-    let told = twice.clone();
+    let listed = twice.clone();
     let summary = scripted(&env, &json!({}), move |asked| match asked.token {
-        None => Reply::Page(vec![entry(&told, "n", "PENDING")], Some("1".into())),
-        Some(_) => last(vec![entry(&told, "n", "AVAILABLE")]),
+        None => Reply::Page(vec![entry(&listed, "n", "PENDING")], Some("1".into())),
+        Some(_) => last(vec![entry(&listed, "n", "AVAILABLE")]),
     })
     .await;
     assert_eq!(summary.listings[0].connections, 1);
@@ -117,7 +116,7 @@ async fn the_same_arn_on_two_pages_is_one_connection_as_the_later_page_tells_it(
 }
 
 #[tokio::test]
-async fn a_connection_that_two_regions_list_is_one_and_both_are_remembered() {
+async fn connection_listed_by_two_regions_is_one_and_records_both() {
     let env = TestEnv::new().await;
     let shared = env.create_in("us-east-1", "shared");
     env.clock.advance(test_env::HOUR);
@@ -137,7 +136,7 @@ async fn a_connection_that_two_regions_list_is_one_and_both_are_remembered() {
 }
 
 #[tokio::test]
-async fn missing_fields_and_unknown_values_are_kept_as_they_are() {
+async fn missing_fields_and_unknown_values_are_recorded_unchanged() {
     let env = TestEnv::new().await;
     let bare = arn(REGION, "bare");
     let odd = arn(REGION, "odd");
@@ -177,7 +176,7 @@ async fn missing_fields_and_unknown_values_are_kept_as_they_are() {
 }
 
 #[tokio::test]
-async fn both_prefixes_and_other_partitions_and_shared_connections_are_listed() {
+async fn arns_of_any_prefix_partition_and_owner_are_listed() {
     let env = TestEnv::new().await;
     let arns = [
         "arn:aws:codestar-connections:eu-west-1:123456789012:connection/old",
@@ -201,7 +200,7 @@ async fn both_prefixes_and_other_partitions_and_shared_connections_are_listed() 
 }
 
 #[tokio::test]
-async fn a_token_that_repeats_makes_the_listing_incomplete() {
+async fn repeated_token_makes_listing_incomplete() {
     let env = TestEnv::new().await;
     let kept = env.create("kept");
     env.run().await;
@@ -212,11 +211,11 @@ async fn a_token_that_repeats_makes_the_listing_incomplete() {
     assert_eq!(summary.outcome, Outcome::Partial);
     assert_eq!(error_code(&summary), "TokenRepeated");
     assert_eq!(summary.listings[0].pages, 2);
-    assert_still_there(&env, &kept).await;
+    assert_not_deleted(&env, &kept).await;
 }
 
 #[tokio::test]
-async fn a_cycle_of_tokens_makes_the_listing_incomplete() {
+async fn token_cycle_makes_listing_incomplete() {
     let env = TestEnv::new().await;
     let kept = env.create("kept");
     env.run().await;
@@ -231,11 +230,11 @@ async fn a_cycle_of_tokens_makes_the_listing_incomplete() {
     .await;
     assert_eq!(error_code(&summary), "TokenRepeated");
     assert_eq!(summary.listings[0].pages, 4);
-    assert_still_there(&env, &kept).await;
+    assert_not_deleted(&env, &kept).await;
 }
 
 #[tokio::test]
-async fn a_listing_that_never_ends_is_given_up_at_the_page_limit() {
+async fn endless_listing_stops_at_page_limit() {
     let env = TestEnv::new().await;
     let kept = env.create("kept");
     env.run().await;
@@ -259,11 +258,11 @@ async fn a_listing_that_never_ends_is_given_up_at_the_page_limit() {
         [(ChangeKind::FirstSeen, 7)],
         "what was seen is recorded"
     );
-    assert_still_there(&env, &kept).await;
+    assert_not_deleted(&env, &kept).await;
 }
 
 #[tokio::test]
-async fn an_entry_without_an_arn_makes_the_listing_incomplete_and_the_rest_is_recorded() {
+async fn entry_without_valid_arn_makes_listing_incomplete_and_rest_is_recorded() {
     for (wrong, code) in [
         (json!({"ConnectionName": "nameless"}), "EntryWithoutArn"),
         (
@@ -288,13 +287,14 @@ async fn an_entry_without_an_arn_makes_the_listing_incomplete_and_the_rest_is_re
             summary.problems
         );
         assert_eq!(changes(&summary), [(ChangeKind::FirstSeen, 1)]);
-        assert_still_there(&env, &kept).await;
+        assert_not_deleted(&env, &kept).await;
     }
 }
 
 #[tokio::test]
-async fn a_page_token_that_has_expired_makes_the_listing_incomplete_and_the_next_run_begins_anew() {
-    // The service models no error for it; what others of AWS's answer.
+async fn expired_token_makes_listing_incomplete_and_next_run_starts_over() {
+    // The service models no error for it; these are errors of other AWS
+    // services.
     for code in [
         "InvalidNextTokenException",
         "ExpiredNextTokenException",
@@ -314,9 +314,9 @@ async fn a_page_token_that_has_expired_makes_the_listing_incomplete_and_the_next
         assert_eq!(summary.outcome, Outcome::Partial);
         assert_eq!(error_code(&summary), code);
         assert!(summary.problems[0].contains("page 2"), "{summary:?}");
-        assert_eq!(summary.requests.listing, 2, "it is not asked for again");
+        assert_eq!(summary.requests.listing, 2, "the request is not repeated");
         assert_eq!(changes(&summary), [(ChangeKind::FirstSeen, 1)]);
-        assert_still_there(&env, &kept).await;
+        assert_not_deleted(&env, &kept).await;
         let next = env.run().await;
         assert_eq!(next.outcome, Outcome::Complete);
         assert!(next.listings[0].complete);
@@ -324,7 +324,7 @@ async fn a_page_token_that_has_expired_makes_the_listing_incomplete_and_the_next
 }
 
 #[tokio::test]
-async fn an_answer_without_a_list_is_not_taken_for_an_empty_one() {
+async fn response_without_list_is_an_error_and_no_empty_listing() {
     let env = TestEnv::new().await;
     let kept = env.create("kept");
     env.run().await;
@@ -338,7 +338,7 @@ async fn an_answer_without_a_list_is_not_taken_for_an_empty_one() {
             panic!("no page was received: {answer:?}");
         };
         assert_eq!(error_code(&answer.runs()[0]), "UnreadableAnswer");
-        assert_still_there(&env, &kept).await;
+        assert_not_deleted(&env, &kept).await;
     }
 }
 
@@ -361,7 +361,7 @@ async fn a_listing_survives_four_of_ten_calls_throttled() {
 }
 
 #[tokio::test]
-async fn faults_that_pass_are_waited_out() {
+async fn transient_faults_are_retried() {
     let env = TestEnv::new().await;
     let summary = scripted(&env, &json!({}), |asked| match asked.number {
         1..=8 => Reply::Error(400, "ThrottlingException"),
@@ -377,7 +377,7 @@ async fn faults_that_pass_are_waited_out() {
 }
 
 #[tokio::test]
-async fn a_throttle_that_outlasts_the_time_for_listing_makes_it_incomplete() {
+async fn throttling_beyond_the_listing_time_makes_listing_incomplete() {
     let env = TestEnv::new().await;
     let kept = env.create("kept");
     env.run().await;
@@ -398,7 +398,7 @@ async fn a_throttle_that_outlasts_the_time_for_listing_makes_it_incomplete() {
     assert_eq!(summary.outcome, Outcome::Partial);
     assert_eq!(error_code(&summary), "ThrottlingException");
     assert_eq!(changes(&summary), [(ChangeKind::FirstSeen, 1)]);
-    assert_still_there(&env, &kept).await;
+    assert_not_deleted(&env, &kept).await;
     assert_eq!(
         env.runs().await.len(),
         2,
@@ -407,7 +407,7 @@ async fn a_throttle_that_outlasts_the_time_for_listing_makes_it_incomplete() {
 }
 
 #[tokio::test]
-async fn a_region_that_never_answers_does_not_keep_the_others() {
+async fn hanging_region_does_not_block_other_regions() {
     let env = TestEnv::new().await;
     let script = Script::start(|asked| match asked.region.as_str() {
         "us-east-1" => Reply::Hang,
@@ -428,7 +428,7 @@ async fn a_region_that_never_answers_does_not_keep_the_others() {
 }
 
 #[tokio::test]
-async fn a_region_that_denies_or_is_not_enabled_is_incomplete_and_the_others_go_on() {
+async fn denied_or_disabled_region_is_incomplete_and_others_are_listed() {
     for (access, code) in [
         (RegionAccess::Denied, "AccessDeniedException"),
         (RegionAccess::NotEnabled, "UnrecognizedClientException"),
@@ -438,7 +438,7 @@ async fn a_region_that_denies_or_is_not_enabled_is_incomplete_and_the_others_go_
         let event = json!({"regions": ["eu-south-1", "eu-west-1"]});
         test_env::run(&env.handler(), &event).await;
         env.delete(&kept);
-        let there = env.create("there");
+        let listed = env.create("there");
         let place = (ACCOUNT.to_owned(), "eu-south-1".to_owned());
         env.codeconnections
             .state()
@@ -453,8 +453,8 @@ async fn a_region_that_denies_or_is_not_enabled_is_incomplete_and_the_others_go_
             code
         );
         assert!(summary.listings[1].complete);
-        assert_eq!(env.story(&there).await.len(), 1);
-        assert_still_there(&env, &kept).await;
+        assert_eq!(env.story(&listed).await.len(), 1);
+        assert_not_deleted(&env, &kept).await;
         let recorded = env.runs().await;
         assert_eq!(recorded[1].outcome, Outcome::Partial);
         assert_eq!(recorded[1].listings, summary.listings);
@@ -462,7 +462,7 @@ async fn a_region_that_denies_or_is_not_enabled_is_incomplete_and_the_others_go_
 }
 
 #[tokio::test]
-async fn a_run_in_which_no_region_answers_failed_and_says_so_in_its_record() {
+async fn run_without_any_listing_is_recorded_as_failed() {
     let env = TestEnv::new().await;
     env.codeconnections.set_faults(|_| Some(Fault::Deny));
     env.clock.advance(test_env::HOUR);
@@ -484,7 +484,7 @@ async fn a_run_in_which_no_region_answers_failed_and_says_so_in_its_record() {
 }
 
 #[tokio::test]
-async fn filters_are_sent_and_a_filtered_run_records_but_never_tombstones() {
+async fn filtered_run_records_changes_but_no_deletions() {
     let env = TestEnv::new().await;
     let scope = Scope::new(ACCOUNT, REGION);
     let gitlab = CreateConnectionInput::new("gl", ProviderType::GitLab);
@@ -494,9 +494,9 @@ async fn filters_are_sent_and_a_filtered_run_records_but_never_tombstones() {
         .create_connection(&scope, gitlab);
     let gitlab = made.expect("created").connection_arn;
     let github = env.create("gh");
-    let gone = env.create("gone");
+    let deleted = env.create("gone");
     env.run().await;
-    env.delete(&gone);
+    env.delete(&deleted);
     env.set_status(&github, "ERROR");
     env.set_status(&gitlab, "ERROR");
     let filtered = json!({"ProviderTypeFilter": "GitHub"});
@@ -505,15 +505,15 @@ async fn filters_are_sent_and_a_filtered_run_records_but_never_tombstones() {
     assert_eq!(summary.outcome, Outcome::Complete);
     assert_eq!(summary.listings[0].connections, 1);
     assert_eq!(changes(&summary), [(ChangeKind::StatusChanged, 1)]);
-    assert_still_there(&env, &gone).await;
+    assert_not_deleted(&env, &deleted).await;
     assert_eq!(env.story(&gitlab).await.len(), 1, "it was not listed");
     let record = &env.runs().await[1];
     assert_eq!(
         record.filter.provider_type.as_ref().map(|p| p.as_str()),
         Some("GitHub")
     );
-    // A filtered run shows nothing about absence later either: the next full
-    // run does, and its window begins where the connection was last seen.
+    // A filtered run is no evidence of absence for later runs either. The next
+    // full run is, and its window begins when the connection was last seen.
     let summary = env.run().await;
     assert_eq!(
         changes(&summary),
@@ -522,7 +522,7 @@ async fn filters_are_sent_and_a_filtered_run_records_but_never_tombstones() {
 }
 
 #[tokio::test]
-async fn a_host_filter_lists_the_hosts_region_and_says_plainly_when_there_is_no_such_host() {
+async fn host_filter_lists_the_hosts_region_and_reports_an_unknown_host() {
     let env = TestEnv::new().await;
     let host = "arn:aws:codeconnections:us-west-2:123456789012:host/ghes-1a2b3c4d";
     let summary = test_env::run(&env.handler(), &json!({"HostArnFilter": host})).await;
@@ -539,7 +539,7 @@ async fn a_host_filter_lists_the_hosts_region_and_says_plainly_when_there_is_no_
 }
 
 #[tokio::test]
-async fn all_regions_are_asked_at_the_same_time() {
+async fn regions_are_listed_concurrently() {
     // Each region answers only once all of them have asked.
     let env = TestEnv::new().await;
     let regions = [
@@ -568,7 +568,7 @@ async fn all_regions_are_asked_at_the_same_time() {
 }
 
 #[tokio::test]
-async fn several_accounts_give_a_run_each_through_the_member_role() {
+async fn each_account_has_its_own_run_through_the_member_role() {
     let env = TestEnv::new().await;
     let other = "222222222222";
     let denied = "333333333333";
@@ -608,7 +608,7 @@ async fn several_accounts_give_a_run_each_through_the_member_role() {
         assert_eq!(run.outcome, Outcome::Complete);
         assert_eq!(changes(run), [(ChangeKind::FirstSeen, 1)]);
     }
-    // An account whose role can't be assumed fails alone; the others go on.
+    // Only the run of an account whose role can't be assumed fails.
     let handler = Handler {
         accounts: AllowedAccounts::Listed(
             [ACCOUNT, denied]

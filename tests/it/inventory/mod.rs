@@ -1,4 +1,4 @@
-//! Runs: what a run lists, compares and writes.
+//! Tests what a run lists, compares and writes.
 
 mod change_causes;
 mod clock_skew;

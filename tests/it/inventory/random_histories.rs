@@ -1,7 +1,7 @@
-//! Random lives of an account, with faults, crashes, repeated, overlapping
-//! and late runs, against a few lines that say what the history must be.
+//! Compares random histories of an account, with faults, crashes and repeated,
+//! overlapping or late runs, with a reference model.
 //!
-//! `TEST_CASES=100 cargo test --test it random_histories` runs a hundred times as many.
+//! `TEST_CASES=100 cargo test --test it random_histories` runs 100 times as many cases.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
@@ -23,21 +23,21 @@ use proptest::test_runner::FileFailurePersistence;
 use serde_json::{Value, json};
 
 const REGIONS: [&str; 3] = ["eu-south-1", "eu-west-1", "us-east-1"];
-/// Keeps its connections to itself.
+/// An opt-in region, whose connections other regions need not list.
 const OPT_IN: &str = "eu-south-1";
 const STATUSES: [&str; 3] = ["PENDING", "AVAILABLE", "ERROR"];
 const CONNECTIONS: usize = 5;
 
-/// One step of a random life.
+/// One step of a random history.
 #[derive(Debug, Clone)]
 enum Op {
-    /// The connection is there, with this status.
+    /// The connection exists, with this status.
     Show(usize, usize),
-    /// It has another host.
+    /// Its host changes.
     Rehost(usize, u8),
-    /// It is gone.
+    /// It is deleted.
     Hide(usize),
-    /// A run of some regions, some of which fail, over a table that throttles
+    /// A run of some regions, of which some fail, over a table that throttles
     /// some requests.
     Run {
         regions: Vec<bool>,
@@ -45,32 +45,32 @@ enum Op {
         filtered: bool,
         throttled: usize,
     },
-    /// The last schedule event once more.
+    /// A second delivery of the last schedule event.
     Repeat,
-    /// A run that ends at this request, then a whole one.
+    /// A run that crashes at this request, then a complete one.
     Crash { at: usize, after: bool },
-    /// Runs at the same time.
+    /// Concurrent runs.
     Overlap(usize),
-    /// A run that is held up before it writes, while this happens and a newer
-    /// one is made; for so long that it may record nothing any more, or not.
+    /// A run that is suspended before it writes, during these changes and a
+    /// newer run. If `stale`, its observations are then too old to be recorded.
     Late {
         meanwhile: Vec<(usize, Option<usize>)>,
-        too_late: bool,
+        stale: bool,
     },
 }
 
-/// What is true of one connection.
+/// The true state of one connection.
 #[derive(Debug, Clone)]
 struct Truth {
     shown: Option<(usize, u8)>,
     changed_at: Timestamp,
 }
 
-/// What is really there, and when it came to be so.
+/// The true state of each connection, and when it last changed.
 type World = Vec<Truth>;
 
-/// Which regions list which connection. It never changes: one is global, one
-/// is kept by an opt-in region, …
+/// Returns the regions that list a connection. It never changes: one connection
+/// is global, one is listed by an opt-in region only, …
 fn listed_by(connection: usize) -> &'static [usize] {
     match connection {
         0 => &[0],
@@ -85,17 +85,17 @@ fn connection_arn(connection: usize) -> String {
     arn(REGIONS[listed_by(connection)[0]], &format!("c{connection}"))
 }
 
-/// The reference: what is known of one connection, and what must have been
-/// recorded of it.
+/// The reference model of one connection: its last observed state and the
+/// history that must be recorded.
 #[derive(Debug, Clone, Default)]
 struct Reference {
-    known: Option<(usize, u8)>,
+    last_observed: Option<(usize, u8)>,
     listed_in: BTreeSet<usize>,
     history: Vec<(ChangeKind, Option<String>)>,
 }
 
 impl Reference {
-    fn is_gone(&self, connection: usize, evidence: &[usize]) -> bool {
+    fn is_deleted(&self, connection: usize, evidence: &[usize]) -> bool {
         let is_global = |region: &&usize| REGIONS[**region] != OPT_IN;
         let shows = |region: &usize| evidence.contains(region);
         self.listed_in.iter().all(shows)
@@ -103,8 +103,8 @@ impl Reference {
                 && self.listed_in.iter().filter(is_global).any(shows)
     }
 
-    /// Whether it is known to be there, and was neither seen nor shown to be
-    /// gone.
+    /// Applies an observation. Returns true if the connection was recorded as
+    /// present and was neither observed nor shown to be deleted.
     fn observe(
         &mut self,
         now: &Truth,
@@ -121,24 +121,24 @@ impl Reference {
             None => BTreeSet::new(),
         };
         let Some(shown) = now.shown.filter(|_| !seen_in.is_empty()) else {
-            let was_known = self.known.is_some();
-            let gone = was_known && self.is_gone(connection, evidence);
-            if gone {
-                self.known = None;
+            let existed = self.last_observed.is_some();
+            let deleted = existed && self.is_deleted(connection, evidence);
+            if deleted {
+                self.last_observed = None;
                 self.history.push((ChangeKind::Deleted, None));
             }
-            return was_known && !gone;
+            return existed && !deleted;
         };
-        let kind = match self.known {
+        let kind = match self.last_observed {
             None if self.history.is_empty() => Some(ChangeKind::FirstSeen),
             None => Some(ChangeKind::Reappeared),
-            Some(known) if known.0 != shown.0 => Some(ChangeKind::StatusChanged),
-            Some(known) if known.1 != shown.1 => Some(ChangeKind::AttributesChanged),
+            Some(last) if last.0 != shown.0 => Some(ChangeKind::StatusChanged),
+            Some(last) if last.1 != shown.1 => Some(ChangeKind::AttributesChanged),
             Some(_) => None,
         };
         let status = Some(STATUSES[shown.0].to_owned());
         self.history.extend(kind.map(|kind| (kind, status)));
-        self.known = Some(shown);
+        self.last_observed = Some(shown);
         self.listed_in.retain(|r| !evidence.contains(r));
         self.listed_in.extend(seen_in);
         false
@@ -158,18 +158,18 @@ struct Life {
 impl Life {
     async fn new() -> Self {
         let env = TestEnv::new().await;
-        let never = Truth {
+        let absent = Truth {
             shown: None,
             changed_at: env.clock.now(),
         };
-        let world = Arc::new(Mutex::new(vec![never; CONNECTIONS]));
+        let world = Arc::new(Mutex::new(vec![absent; CONNECTIONS]));
         let failing = Arc::new(Mutex::new(vec![false; REGIONS.len()]));
         let (shown, fails) = (Arc::clone(&world), Arc::clone(&failing));
         let script = Script::start(move |asked| {
             let region = REGIONS
                 .iter()
                 .position(|r| *r == asked.region)
-                .expect("known");
+                .expect("a region");
             if fails.lock().expect("fails")[region] {
                 return Reply::Error(403, "AccessDeniedException");
             }
@@ -221,8 +221,9 @@ impl Life {
         handler
     }
 
-    /// How many connections could not be confirmed.
-    fn observed(
+    /// Applies an observation to the references. Returns the number of
+    /// unconfirmed connections.
+    fn apply_observation(
         &mut self,
         world: &World,
         asked: &[usize],
@@ -231,13 +232,13 @@ impl Life {
     ) -> u64 {
         let mut unconfirmed = 0;
         for (connection, truth) in world.iter().enumerate() {
-            // The filter asks for a provider that only even ones have.
+            // Only connections with even numbers match the filter.
             if filtered && connection % 2 == 1 {
                 continue;
             }
             let reference = &mut self.references[connection];
-            let known = reference.observe(truth, connection, asked, evidence);
-            unconfirmed += u64::from(known && !filtered);
+            let is_unconfirmed = reference.observe(truth, connection, asked, evidence);
+            unconfirmed += u64::from(is_unconfirmed && !filtered);
         }
         unconfirmed
     }
@@ -263,7 +264,7 @@ impl Life {
             Op::Repeat => self.repeat().await,
             Op::Crash { at, after } => {
                 self.crash(*at, *after).await;
-                self.observed(&self.world(), &all, &all, false);
+                self.apply_observation(&self.world(), &all, &all, false);
             }
             Op::Overlap(number) => {
                 self.tick();
@@ -274,12 +275,9 @@ impl Life {
                     assert_eq!(summary.outcome, Outcome::Complete, "{:?}", summary.problems);
                     self.runs += 1;
                 }
-                self.observed(&self.world(), &all, &all, false);
+                self.apply_observation(&self.world(), &all, &all, false);
             }
-            Op::Late {
-                meanwhile,
-                too_late,
-            } => self.late(meanwhile, *too_late).await,
+            Op::Late { meanwhile, stale } => self.late(meanwhile, *stale).await,
         }
     }
 
@@ -307,7 +305,7 @@ impl Life {
         let summary = test_env::run(&self.handler(&proxy.endpoint).await, &event).await;
         *self.failing.lock().expect("fails") = vec![false; REGIONS.len()];
         let evidence = if filtered { &[][..] } else { &answering };
-        let unconfirmed = self.observed(&self.world(), &answering, evidence, filtered);
+        let unconfirmed = self.apply_observation(&self.world(), &answering, evidence, filtered);
         let expected = match answering.len() {
             0 => Outcome::Failed,
             n if n == asked.len() && unconfirmed == 0 => Outcome::Complete,
@@ -338,7 +336,7 @@ impl Life {
         self.last_event = Some(event);
         self.runs += 1;
         let all: Vec<usize> = (0..REGIONS.len()).collect();
-        self.observed(&self.world(), &all, &all, false);
+        self.apply_observation(&self.world(), &all, &all, false);
     }
 
     async fn crash(&mut self, at: usize, after: bool) {
@@ -353,7 +351,7 @@ impl Life {
         let event = json!({});
         tokio::select! {
             done = test_env::run(&handler, &event) => {
-                // It ended before that request.
+                // The run finished before that request.
                 assert_eq!(done.outcome, Outcome::Complete);
             }
             () = proxy.hangs() => {}
@@ -364,25 +362,25 @@ impl Life {
         let handler = self.handler(&self.env.table_endpoint).await;
         let summary = test_env::run(&handler, &event).await;
         assert_eq!(summary.outcome, Outcome::Complete, "{:?}", summary.problems);
-        // How many runs there are now depends on where the first one ended.
+        // The number of runs depends on where the first one crashed.
         self.runs = summary.sequence.expect("recorded");
     }
 
-    async fn late(&mut self, meanwhile: &[(usize, Option<usize>)], too_late: bool) {
+    async fn late(&mut self, meanwhile: &[(usize, Option<usize>)], stale: bool) {
         self.tick();
         let all: Vec<usize> = (0..REGIONS.len()).collect();
         let reached = Arc::new(AtomicBool::new(false));
         let released = Arc::new(AtomicBool::new(false));
         let (was_reached, is_released) = (Arc::clone(&reached), Arc::clone(&released));
-        // Requests that were held against the clock before it went on, and
-        // had not come here by then: more than are ever under way at once.
-        let under_way = AtomicUsize::new(if too_late { 8 } else { 0 });
+        // Requests whose age was checked before the clock advanced, and that
+        // had not arrived by then: more than are ever in flight at once.
+        let in_flight = AtomicUsize::new(if stale { 8 } else { 0 });
         let proxy = Proxy::start(&self.env.table_endpoint, move |seen| {
             if seen.operation == "Query" {
                 return Act::Pass;
             }
             let passes = is_released.load(Ordering::SeqCst)
-                && under_way
+                && in_flight
                     .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1))
                     .is_err();
             if passes {
@@ -405,7 +403,7 @@ impl Life {
             }
             self.tick();
             let summary = test_env::run(&newer_handler, &event).await;
-            if too_late {
+            if stale {
                 self.env.clock.advance(MAX_OBSERVATION_AGE);
             }
             released.store(true, Ordering::SeqCst);
@@ -413,32 +411,32 @@ impl Life {
         };
         let (older, newer) = tokio::join!(test_env::run(&older_handler, &event), newer);
         assert_eq!(newer.outcome, Outcome::Complete, "{:?}", newer.problems);
-        // What it would have changed, and it alone, it has not written.
+        // It is partial only if it left changes unwritten.
         let expected = match older.unwritten {
             0 => Outcome::Complete,
             _ => Outcome::Partial,
         };
         assert_eq!(older.outcome, expected, "{:?}", older.problems);
-        assert!(too_late || older.unwritten == 0, "{:?}", older.problems);
-        assert!(!too_late || older.changes.is_empty(), "{:?}", older.changes);
+        assert!(stale || older.unwritten == 0, "{:?}", older.problems);
+        assert!(!stale || older.changes.is_empty(), "{:?}", older.changes);
         self.runs += 2;
         let before: Vec<usize> = self.references.iter().map(|r| r.history.len()).collect();
-        self.observed(&self.world(), &all, &all, false);
-        if too_late {
+        self.apply_observation(&self.world(), &all, &all, false);
+        if stale {
             return;
         }
-        // All that the older one can add is what was not known to be there,
-        // and about which the newer one wrote nothing: it was there when the
-        // older one looked, and is gone again.
+        // The older run can only add a connection that was not recorded as
+        // present and about which the newer run wrote nothing: it existed when
+        // the older run listed, and is deleted again.
         for (connection, truth) in old_world.iter().enumerate() {
             let reference = &mut self.references[connection];
-            if reference.known.is_none() && reference.history.len() == before[connection] {
+            if reference.last_observed.is_none() && reference.history.len() == before[connection] {
                 reference.observe(truth, connection, &all, &[]);
             }
         }
     }
 
-    /// Everything that must hold after every step.
+    /// Asserts what must hold after every step.
     async fn check(&self) {
         let world = self.world();
         for (connection, reference) in self.references.iter().enumerate() {
@@ -446,10 +444,10 @@ impl Life {
             let changes = self.env.changes(&arn).await;
             assert_eq!(test_env::story(&changes), reference.history, "{arn}");
             let Some(last) = changes.last() else { continue };
-            // The truth last changed within the last change's window, unless
-            // it has changed since.
+            // The true state last changed within the window of the last change,
+            // unless it has changed since.
             let truth = &world[connection];
-            if truth.shown == reference.known {
+            if truth.shown == reference.last_observed {
                 let from = last.previously_seen_at;
                 let at = truth.changed_at;
                 assert!(
@@ -469,18 +467,21 @@ impl Life {
             .map(|row| (row.connection_arn.to_string(), row.deleted_at.is_none()))
             .collect();
         for (connection, reference) in self.references.iter().enumerate() {
-            let expected = (!reference.history.is_empty()).then_some(reference.known.is_some());
+            let expected =
+                (!reference.history.is_empty()).then_some(reference.last_observed.is_some());
             assert_eq!(present.get(&connection_arn(connection)).copied(), expected);
         }
     }
 }
 
-/// Whether the truth went elsewhere and came back between two looks.
+/// Returns whether the true state changed and changed back between two
+/// observations.
 fn changed_back(changes: &[codeconnections_inventory::domain::Change], at: Timestamp) -> bool {
     changes.iter().all(|change| change.observed_until < at)
 }
 
-/// One region's page of the world: two entries a page, an empty one first.
+/// Returns a page of a region's listing: an empty one first, then two entries a
+/// page.
 fn page(world: &World, region: usize, filtered: bool, token: Option<&str>) -> Reply {
     let entries: Vec<Value> = world
         .iter()
@@ -535,7 +536,7 @@ fn op() -> impl Strategy<Value = Op> {
             prop::collection::vec((connection, prop::option::of(status)), 0..4),
             any::<bool>(),
         )
-            .prop_map(|(meanwhile, too_late)| Op::Late { meanwhile, too_late }),
+            .prop_map(|(meanwhile, stale)| Op::Late { meanwhile, stale }),
     ]
 }
 
@@ -557,7 +558,7 @@ proptest! {
     })]
 
     #[test]
-    fn the_history_is_what_the_reference_says(ops in prop::collection::vec(op(), 1..25)) {
+    fn history_matches_the_reference_model(ops in prop::collection::vec(op(), 1..25)) {
         runtime().block_on(async {
             let mut life = Life::new().await;
             for op in &ops {
@@ -571,8 +572,8 @@ proptest! {
 }
 
 #[test]
-fn the_reference_itself_tells_a_whole_life() {
-    // What the random test compares with must not be empty.
+fn reference_model_has_every_change_kind() {
+    // The reference of the random test must not be empty.
     let mut reference = Reference::default();
     let at = |shown| Truth {
         shown,

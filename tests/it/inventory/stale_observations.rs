@@ -1,5 +1,5 @@
-//! A change that was observed long ago is not recorded any more: a span of
-//! time that is over gives the same answer for ever.
+//! A stale observation is not recorded, so that the changes of a past time
+//! range never vary.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
@@ -21,8 +21,8 @@ fn time(text: &str) -> Timestamp {
     text.parse().expect("a time")
 }
 
-/// What an auditor is told of the changes of a past span.
-async fn told(env: &TestEnv, since: &str, until: &str) -> Vec<ChangeWithRun> {
+/// Returns the changes of a past time range.
+async fn changes_between(env: &TestEnv, since: &str, until: &str) -> Vec<ChangeWithRun> {
     let filter = ChangeFilter {
         since: time(since),
         until: time(until),
@@ -34,8 +34,8 @@ async fn told(env: &TestEnv, since: &str, until: &str) -> Vec<ChangeWithRun> {
     env.audit().changes(&filter).await.expect("read")
 }
 
-/// A run that is held up before its first change, for so long.
-async fn held_up(env: &TestEnv, stage: &Stage, by: Duration) -> Summary {
+/// Runs, suspended for `by` before the first change.
+async fn run_suspended(env: &TestEnv, stage: &Stage, by: Duration) -> Summary {
     let held = Held::before(env, "ExecuteTransaction").await;
     let mut handler = env.handler_of(env.source_at(&stage.endpoint), held.table(env));
     handler.inventory.options.concurrency = 1;
@@ -51,14 +51,14 @@ async fn held_up(env: &TestEnv, stage: &Stage, by: Duration) -> Summary {
 }
 
 #[tokio::test]
-async fn what_was_answered_about_the_past_stays_the_answer_when_a_held_up_run_wakes() {
+async fn past_changes_do_not_vary_when_a_suspended_run_resumes() {
     let env = TestEnv::new().await;
     let (id, new) = (arn(REGION, "c"), arn(REGION, "new"));
     let stage = Stage::new(vec![entry(&id, "c", "PENDING")]).await;
     env.run_with(&stage.endpoint, &json!({})).await; // 09:00
 
-    // A change of status and a new connection, seen at 10:00 by a run that is
-    // then held up: a laptop sleeps, its timers with it.
+    // A change of status and a new connection, observed at 10:00 by a run that
+    // is then suspended, as on a sleeping laptop.
     env.clock.advance(test_env::HOUR);
     stage.show(vec![
         entry(&id, "c", "ERROR"),
@@ -72,14 +72,14 @@ async fn what_was_answered_about_the_past_stays_the_answer_when_a_held_up_run_wa
         held.reached().await;
         env.clock.advance(MAX_OBSERVATION_AGE + MILLISECOND);
         held.sent_before_has_come().await;
-        let before = told(&env, "2026-10-01T09:00:00Z", "2026-10-01T10:15:00Z").await;
+        let before = changes_between(&env, "2026-10-01T09:00:00Z", "2026-10-01T10:15:00Z").await;
         held.release();
         before
     };
     let (late, before) = tokio::join!(test_env::run(&handler, &event), auditor);
-    let after = told(&env, "2026-10-01T09:00:00Z", "2026-10-01T10:15:00Z").await;
+    let after = changes_between(&env, "2026-10-01T09:00:00Z", "2026-10-01T10:15:00Z").await;
     assert_eq!(after, before);
-    assert_eq!(before.len(), 1, "the first sighting at 09:00");
+    assert_eq!(before.len(), 1, "the first observation at 09:00");
 
     assert_eq!(changes(&late), []);
     assert_eq!(late.outcome, Outcome::Partial);
@@ -92,8 +92,8 @@ async fn what_was_answered_about_the_past_stays_the_answer_when_a_held_up_run_wa
         ]
     );
 
-    // The next run takes them up, in its own time. The new connection was
-    // there when the late one listed, so that is no time when it was not.
+    // The next run records them with its own times. The new connection existed
+    // when the late run listed, so that listing is no evidence of absence.
     env.clock.advance(test_env::HOUR);
     let next = env.run_with(&stage.endpoint, &json!({})).await;
     assert_eq!(next.outcome, Outcome::Complete);
@@ -102,29 +102,29 @@ async fn what_was_answered_about_the_past_stays_the_answer_when_a_held_up_run_wa
     let first = &env.changes(&new).await[0];
     assert_eq!(first.observed_at, time("2026-10-01T11:15:00.001Z"));
     assert_eq!(first.previously_seen_at, Some(time("2026-10-01T09:00:00Z")));
-    let still = told(&env, "2026-10-01T09:00:00Z", "2026-10-01T10:15:00Z").await;
+    let still = changes_between(&env, "2026-10-01T09:00:00Z", "2026-10-01T10:15:00Z").await;
     assert_eq!(still, before);
 }
 
 #[tokio::test]
-async fn a_run_that_is_held_up_within_the_limit_records() {
+async fn run_suspended_within_the_age_limit_records_its_changes() {
     let env = TestEnv::new().await;
     let id = arn(REGION, "c");
     let stage = Stage::new(vec![entry(&id, "c", "PENDING")]).await;
-    let summary = held_up(&env, &stage, MAX_OBSERVATION_AGE).await;
+    let summary = run_suspended(&env, &stage, MAX_OBSERVATION_AGE).await;
     assert_eq!(summary.outcome, Outcome::Complete, "{:?}", summary.problems);
     assert_eq!(changes(&summary), [(ChangeKind::FirstSeen, 1)]);
 }
 
 #[tokio::test]
-async fn a_tombstone_that_comes_too_late_is_left_to_the_next_run() {
+async fn stale_deletion_is_left_to_the_next_run() {
     let env = TestEnv::new().await;
     let id = arn(REGION, "c");
     let stage = Stage::new(vec![entry(&id, "c", "PENDING")]).await;
     env.run_with(&stage.endpoint, &json!({})).await;
     stage.show(vec![]);
     env.clock.advance(test_env::HOUR);
-    let summary = held_up(&env, &stage, MAX_OBSERVATION_AGE + MILLISECOND).await;
+    let summary = run_suspended(&env, &stage, MAX_OBSERVATION_AGE + MILLISECOND).await;
     assert_eq!((summary.outcome, summary.unwritten), (Outcome::Partial, 1));
     assert_eq!(env.story(&id).await.len(), 1);
     let next = env.run_with(&stage.endpoint, &json!({})).await;
@@ -132,7 +132,7 @@ async fn a_tombstone_that_comes_too_late_is_left_to_the_next_run() {
 }
 
 #[tokio::test]
-async fn when_a_connection_was_seen_is_noted_however_late() {
+async fn last_seen_time_is_recorded_however_old() {
     let env = TestEnv::new().await;
     let id = arn(REGION, "c");
     let stage = Stage::new(vec![entry(&id, "c", "PENDING")]).await;
@@ -153,10 +153,10 @@ async fn when_a_connection_was_seen_is_noted_however_late() {
 }
 
 #[tokio::test]
-async fn a_change_that_is_sent_again_is_held_against_the_clock_each_time() {
-    // Each answer to a change takes five minutes, and says that the table is
-    // too busy: sent at 0, 5, 10 and 15 minutes, and then no more, whoever
-    // sends it again, the SDK or this.
+async fn age_of_observation_is_checked_before_each_attempt() {
+    // Each response to a change takes five minutes and is a throttling error.
+    // The change is sent at 0, 5, 10 and 15 minutes, by the SDK or by the
+    // inventory, and then no more.
     let env = TestEnv::new().await;
     let id = arn(REGION, "c");
     let stage = Stage::new(vec![entry(&id, "c", "PENDING")]).await;
@@ -173,12 +173,12 @@ async fn a_change_that_is_sent_again_is_held_against_the_clock_each_time() {
     let handler = env.handler_of(source, env.table_at(&proxy.endpoint));
     let summary = test_env::run(&handler, &json!({})).await;
     assert_eq!((summary.outcome, summary.unwritten), (Outcome::Partial, 1));
-    // Four changes, and the run's record and the account's.
+    // Four attempts of the change, the run record and the account record.
     assert_eq!(summary.requests.write, 6);
 }
 
 #[tokio::test]
-async fn a_change_that_was_recorded_before_its_answer_was_lost_is_counted_as_recorded() {
+async fn change_with_lost_response_is_counted_as_recorded() {
     let env = TestEnv::new().await;
     let id = arn(REGION, "c");
     let stage = Stage::new(vec![entry(&id, "c", "PENDING")]).await;

@@ -1,5 +1,5 @@
-//! A region that is asked once, or no longer: deletions still show, and what
-//! can't be confirmed is said.
+//! Regions that are listed once, or no longer: deletions are still recorded,
+//! and unconfirmed connections are reported.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
@@ -14,11 +14,11 @@ use serde_json::json;
 
 const HOME: &str = "us-east-1";
 const OTHER: &str = "eu-west-1";
-/// A region that has to be opted into.
+/// An opt-in region.
 const OPT_IN: &str = "eu-south-1";
 
 /// An account whose default regions list each other's connections, and whose
-/// opt-in region its own.
+/// opt-in region lists its own.
 struct Account {
     env: TestEnv,
     script: Script,
@@ -30,9 +30,9 @@ impl Account {
         let own = |(home, id): &(&str, &str)| ((*home).to_owned(), (*id).to_owned());
         let shown: Arc<Mutex<BTreeSet<_>>> =
             Arc::new(Mutex::new(connections.iter().map(own).collect()));
-        let told = Arc::clone(&shown);
+        let listable = Arc::clone(&shown);
         let script = Script::start(move |asked| {
-            let shown = told.lock().expect("not poisoned");
+            let shown = listable.lock().expect("not poisoned");
             let lists = |home: &str| (home == OPT_IN) == (asked.region == OPT_IN);
             let listed = shown.iter().filter(|(home, _)| lists(home));
             last(
@@ -76,14 +76,14 @@ async fn region_listed_once_does_not_hide_later_deletions() {
 }
 
 #[tokio::test]
-async fn deletion_while_the_listed_region_is_replaced_is_not_confirmed_until_it_is_listed() {
+async fn deletion_is_unconfirmed_until_the_replaced_region_is_listed_again() {
     let account = Account::new(&[(HOME, "a"), (HOME, "b")]).await;
     account.run(&[HOME], &[]).await;
     account.delete("a");
     let run = account.run(&[OTHER], &[]).await;
     assert_eq!((run.outcome, deleted(&run)), (Outcome::Partial, 0));
     assert_eq!(run.unconfirmed, 1);
-    // From now on the other region is known to list what it saw.
+    // From now on the other region counts as one that lists these connections.
     account.delete("b");
     let run = account.run(&[OTHER], &[]).await;
     assert_eq!((run.outcome, deleted(&run)), (Outcome::Partial, 1));
@@ -92,7 +92,7 @@ async fn deletion_while_the_listed_region_is_replaced_is_not_confirmed_until_it_
 }
 
 #[tokio::test]
-async fn connection_of_an_opt_in_region_that_is_not_listed_any_more_is_not_confirmed() {
+async fn connection_of_unlisted_opt_in_region_is_reported_as_unconfirmed() {
     let account = Account::new(&[(HOME, "a"), (OPT_IN, "b"), (OPT_IN, "c")]).await;
     account.run(&[HOME, OPT_IN], &[]).await;
     let seen = account.env.clock.now();
@@ -102,18 +102,18 @@ async fn connection_of_an_opt_in_region_that_is_not_listed_any_more_is_not_confi
     assert_eq!(run.unconfirmed, 2);
     assert_eq!(run.problems.len(), 1, "{:?}", run.problems);
     let problem = &run.problems[0];
-    for said in [
+    for expected in [
         "2 connections not confirmed",
         "listed before by eu-south-1",
         "RETIRED_REGIONS",
         &format!("{}, last seen {seen}", arn(OPT_IN, "b")),
         &format!("{}, last seen {seen}", arn(OPT_IN, "c")),
     ] {
-        assert!(problem.contains(said), "{said}: {problem}");
+        assert!(problem.contains(expected), "{expected}: {problem}");
     }
     let record = account.env.runs().await.pop().expect("a run");
     assert_eq!(record.unconfirmed, 2);
-    // It shows once the region is listed again.
+    // The deletion is recorded once the region is listed again.
     let run = account.run(&[HOME, OPT_IN], &[]).await;
     assert_eq!((run.outcome, deleted(&run)), (Outcome::Complete, 1));
     assert_eq!(run.unconfirmed, 0);
@@ -133,8 +133,8 @@ async fn retired_region_leaves_runs_complete_and_its_connections_on_record() {
 }
 
 #[tokio::test]
-async fn region_that_never_listed_a_connection_does_not_show_that_it_is_gone() {
-    // As if listings were regional: each region lists its own alone.
+async fn region_that_never_listed_a_connection_is_no_evidence_of_deletion() {
+    // Listings are regional here: each region lists only its own connections.
     let env = TestEnv::new().await;
     let script = Script::start(|asked| {
         let shown = [(HOME, "a"), (OTHER, "b")];
@@ -160,7 +160,7 @@ async fn region_that_never_listed_a_connection_does_not_show_that_it_is_gone() {
 }
 
 #[tokio::test]
-async fn region_that_did_not_answer_is_waited_for() {
+async fn deletion_is_unconfirmed_while_a_region_does_not_answer() {
     let env = TestEnv::new().await;
     let script = Script::start(|asked| match asked.region.as_str() {
         HOME => Reply::Error(400, "AccessDeniedException"),

@@ -1,5 +1,5 @@
-//! Comparison and writes: what a run records, exactly once, whatever races,
-//! repeats or throttles.
+//! A run records each change exactly once, despite races, repeated events and
+//! throttling.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
@@ -24,10 +24,10 @@ fn time(text: &str) -> Timestamp {
     text.parse().expect("a time")
 }
 
-/// What a run may be late by and still record.
-const MINUTES: Duration = Duration::from_mins(10);
+/// A delay after which a run may still record.
+const DELAY: Duration = Duration::from_mins(10);
 
-/// A schedule event with this id.
+/// Returns a schedule event with this ID.
 fn scheduled(id: &str) -> Value {
     json!({
         "id": id, "detail-type": "Scheduled Event", "source": "aws.events",
@@ -40,14 +40,14 @@ fn status(word: &str) -> Option<String> {
 }
 
 #[tokio::test]
-async fn the_life_of_a_connection_is_recorded_step_by_step_with_its_windows() {
+async fn each_change_of_a_connection_is_recorded_with_its_window() {
     let env = TestEnv::new().await;
-    env.run().await; // 10:00, nothing there yet
+    env.run().await; // 10:00, no connection yet
     let arn = env.create("c");
     env.run().await; // 11:00
     env.set_status(&arn, "AVAILABLE");
     env.run().await; // 12:00
-    env.run().await; // 13:00, as it was
+    env.run().await; // 13:00, unchanged
     let host = "arn:aws:codeconnections:eu-west-1:123456789012:host/h-1a2b3c4d";
     let moved = env
         .codeconnections
@@ -57,7 +57,7 @@ async fn the_life_of_a_connection_is_recorded_step_by_step_with_its_windows() {
     env.run().await; // 14:00
     env.delete(&arn);
     env.run().await; // 15:00
-    env.run().await; // 16:00, still gone
+    env.run().await; // 16:00, still deleted
 
     let changes = env.changes(&arn).await;
     let steps: Vec<_> = changes
@@ -105,15 +105,15 @@ async fn the_life_of_a_connection_is_recorded_step_by_step_with_its_windows() {
 }
 
 #[tokio::test]
-async fn what_is_listed_again_after_it_was_gone_reappears() {
+async fn connection_listed_again_after_deletion_reappears() {
     let env = TestEnv::new().await;
     let id = arn(REGION, "c");
     let mut states = Vec::new();
     for there in [true, false, false, true] {
-        let told = id.clone();
+        let listed = id.clone();
         let script = Script::start(move |_| {
             last(if there {
-                vec![entry(&told, "c", "AVAILABLE")]
+                vec![entry(&listed, "c", "AVAILABLE")]
             } else {
                 vec![]
             })
@@ -136,7 +136,7 @@ async fn what_is_listed_again_after_it_was_gone_reappears() {
     assert_eq!(
         history[2].previously_seen_at,
         Some(time("2026-10-01T12:00:00Z")),
-        "a complete listing lacked it then"
+        "a complete listing did not contain it then"
     );
     let row = env.connection(&id).await;
     assert_eq!(row.deleted_at, None);
@@ -150,17 +150,17 @@ async fn what_is_listed_again_after_it_was_gone_reappears() {
 }
 
 #[tokio::test]
-async fn a_change_lies_before_the_end_of_the_listing_that_saw_it() {
-    // The connection changes between two pages of one listing: after the
-    // listing began, so "observed at its beginning" alone would be a lie.
+async fn change_window_ends_with_the_listing_that_observed_it() {
+    // The connection changes between two pages of one listing, after the
+    // listing began. So the beginning alone would be a wrong time.
     let env = TestEnv::new().await;
     let id = arn(REGION, "c");
-    let (clock, told) = (Arc::clone(&env.clock), id.clone());
+    let (clock, listed) = (Arc::clone(&env.clock), id.clone());
     let script = Script::start(move |asked| {
         clock.advance(Duration::from_secs(30));
         match asked.token {
             None => Reply::Page(vec![], Some("2".into())),
-            Some(_) => last(vec![entry(&told, "c", "PENDING")]),
+            Some(_) => last(vec![entry(&listed, "c", "PENDING")]),
         }
     })
     .await;
@@ -172,7 +172,7 @@ async fn a_change_lies_before_the_end_of_the_listing_that_saw_it() {
 }
 
 #[tokio::test]
-async fn an_unchanged_run_writes_one_unit_a_connection_no_index_and_25_to_a_request() {
+async fn unchanged_run_writes_one_unit_per_connection_in_batches_of_25() {
     const N: u64 = 1_000;
     let env = TestEnv::new().await;
     for number in 0..N {
@@ -188,8 +188,8 @@ async fn an_unchanged_run_writes_one_unit_a_connection_no_index_and_25_to_a_requ
     let (requests, capacity) = (summary.requests, summary.capacity);
     assert!(requests.listing <= N.div_ceil(100), "{requests:?}");
     assert!(requests.write <= N.div_ceil(25) + 2, "{requests:?}");
-    // One query, of the account's record and its snapshots, in short pages;
-    // and the run that left them.
+    // One query of the account record and its snapshots, in short pages, and
+    // the last run.
     let pages = (N + 1).div_ceil(READ_AT_ONCE.into());
     assert_eq!(requests.read, pages + 1, "{requests:?}");
     if env.reports_written_units() {
@@ -226,7 +226,7 @@ async fn the_second_delivery_of_an_event_writes_nothing() {
 }
 
 #[tokio::test]
-async fn an_event_whose_run_was_not_complete_is_dealt_with_again() {
+async fn event_of_an_incomplete_run_is_processed_again() {
     let env = TestEnv::new().await;
     env.create("c");
     let denied = (ACCOUNT.to_owned(), REGION.to_owned());
@@ -249,13 +249,13 @@ async fn an_event_whose_run_was_not_complete_is_dealt_with_again() {
 }
 
 #[tokio::test]
-async fn an_older_observation_that_comes_late_changes_nothing() {
+async fn late_older_observation_changes_nothing() {
     let env = TestEnv::new().await;
     let id = arn(REGION, "c");
     let stage = Stage::new(vec![entry(&id, "c", "PENDING")]).await;
     env.run_with(&stage.endpoint, &json!({})).await;
 
-    // The older one lists AVAILABLE, and is then held up before it writes.
+    // The older run lists AVAILABLE, and is then suspended before it writes.
     stage.show(vec![entry(&id, "c", "AVAILABLE")]);
     let held = Held::before(&env, "ExecuteTransaction").await;
     env.clock.advance(test_env::HOUR);
@@ -266,7 +266,7 @@ async fn an_older_observation_that_comes_late_changes_nothing() {
     let newer = async {
         held.reached().await;
         stage.show(vec![entry(&id, "c", "ERROR")]);
-        env.clock.advance(MINUTES);
+        env.clock.advance(DELAY);
         let newer = test_env::run(&newer_handler, &event).await;
         held.release();
         newer
@@ -292,7 +292,7 @@ async fn an_older_observation_that_comes_late_changes_nothing() {
 }
 
 #[tokio::test]
-async fn what_only_an_older_observation_saw_is_recorded_and_the_next_run_says_that_it_is_gone() {
+async fn connection_of_older_observation_only_is_recorded_then_deleted() {
     let env = TestEnv::new().await;
     let id = arn(REGION, "c");
     let stage = Stage::new(vec![entry(&id, "c", "PENDING")]).await;
@@ -300,10 +300,10 @@ async fn what_only_an_older_observation_saw_is_recorded_and_the_next_run_says_th
     env.run_with(&stage.endpoint, &event).await; // 09:00
     stage.show(vec![]);
     env.clock.advance(test_env::HOUR);
-    env.run_with(&stage.endpoint, &event).await; // 10:00, gone
+    env.run_with(&stage.endpoint, &event).await; // 10:00, deleted
 
-    // It is back when the older one looks, and gone when the newer one does,
-    // which writes nothing about it.
+    // It exists when the older run lists. It is deleted when the newer run
+    // lists, which writes nothing about it.
     stage.show(vec![entry(&id, "c", "PENDING")]);
     let held = Held::before(&env, "ExecuteTransaction").await;
     env.clock.advance(test_env::HOUR);
@@ -312,7 +312,7 @@ async fn what_only_an_older_observation_saw_is_recorded_and_the_next_run_says_th
     let newer = async {
         held.reached().await;
         stage.show(vec![]);
-        env.clock.advance(MINUTES);
+        env.clock.advance(DELAY);
         let newer = env.run_with(&stage.endpoint, &event).await;
         held.release();
         newer
@@ -329,7 +329,7 @@ async fn what_only_an_older_observation_saw_is_recorded_and_the_next_run_says_th
 }
 
 #[tokio::test]
-async fn an_older_touch_that_comes_late_does_not_move_last_seen_back() {
+async fn late_older_touch_does_not_move_last_seen_back() {
     let env = TestEnv::new().await;
     let id = arn(REGION, "c");
     let stage = Stage::new(vec![entry(&id, "c", "PENDING")]).await;
@@ -356,7 +356,7 @@ async fn an_older_touch_that_comes_late_does_not_move_last_seen_back() {
 }
 
 #[tokio::test]
-async fn two_runs_at_the_same_time_record_each_change_once_and_both_runs() {
+async fn concurrent_runs_record_each_change_once_and_every_run() {
     let env = TestEnv::new().await;
     let arns: Vec<String> = (0..30).map(|n| env.create(&format!("c{n}"))).collect();
     env.run().await;
@@ -395,22 +395,21 @@ async fn two_runs_at_the_same_time_record_each_change_once_and_both_runs() {
 }
 
 #[tokio::test]
-async fn an_observation_that_overlaps_the_one_on_record_and_contradicts_it_is_left_to_the_next_run()
-{
-    // A began first and saw AVAILABLE at its end; B was inside of A and saw
-    // PENDING. By the times at which they began, B is newer: PENDING would be
-    // recorded after AVAILABLE, a step that never happened.
+async fn contradicting_overlapping_observation_is_left_to_the_next_run() {
+    // A began first and observed AVAILABLE at its end. B ran within A and
+    // observed PENDING. By the times at which they began, B is newer: PENDING
+    // would be recorded after AVAILABLE, a change that never happened.
     let env = TestEnv::new().await;
     let id = arn(REGION, "c");
     let stage = Stage::new(vec![entry(&id, "c", "PENDING")]).await;
     env.run_with(&stage.endpoint, &json!({})).await;
     env.clock.advance(test_env::HOUR);
     let inner_done = Arc::new(AtomicBool::new(false));
-    let (done, clock, told) = (Arc::clone(&inner_done), Arc::clone(&env.clock), id.clone());
+    let (done, clock, listed) = (Arc::clone(&inner_done), Arc::clone(&env.clock), id.clone());
     let outer = Script::start(move |_| {
         if done.load(Ordering::SeqCst) {
             clock.advance(Duration::from_secs(10));
-            last(vec![entry(&told, "c", "AVAILABLE")])
+            last(vec![entry(&listed, "c", "AVAILABLE")])
         } else {
             Reply::Error(400, "ThrottlingException")
         }
@@ -440,11 +439,11 @@ async fn an_observation_that_overlaps_the_one_on_record_and_contradicts_it_is_le
 }
 
 #[tokio::test]
-async fn a_write_whose_answer_is_lost_is_recorded_once_and_counted() {
+async fn change_with_lost_response_is_recorded_once_and_counted() {
     let env = TestEnv::new().await;
     env.create("c");
-    // Each first answer is lost; the SDK's own retry has the same token, and
-    // ours, when the SDK gives up, finds its own write.
+    // The first responses are lost. The SDK's own retries have the same token.
+    // When the SDK gives up, the inventory's retry finds its own write.
     let lost = AtomicUsize::new(0);
     let proxy = Proxy::start(&env.table_endpoint, move |seen| {
         if seen.operation == "ExecuteTransaction" && lost.fetch_add(1, Ordering::SeqCst) < 4 {
@@ -464,7 +463,7 @@ async fn a_write_whose_answer_is_lost_is_recorded_once_and_counted() {
 }
 
 #[tokio::test]
-async fn a_run_whose_records_answer_is_lost_is_recorded_once() {
+async fn run_record_with_lost_response_is_recorded_once() {
     let env = TestEnv::new().await;
     env.create("c");
     let lost = AtomicUsize::new(0);
@@ -489,7 +488,7 @@ async fn a_run_whose_records_answer_is_lost_is_recorded_once() {
 }
 
 #[tokio::test]
-async fn throttled_requests_are_sent_again_until_they_pass() {
+async fn throttled_requests_are_retried_until_they_succeed() {
     let env = TestEnv::new().await;
     let arns: Vec<String> = (0..60).map(|n| env.create(&format!("c{n}"))).collect();
     env.run().await;
@@ -515,14 +514,14 @@ async fn throttled_requests_are_sent_again_until_they_pass() {
 }
 
 #[tokio::test]
-async fn statements_that_fail_alone_in_a_batch_are_sent_again_alone() {
+async fn failed_statements_of_a_batch_are_retried() {
     let env = TestEnv::new().await;
     for n in 0..30 {
         env.create(&format!("c{n}"));
     }
     env.run().await;
-    // The first batch is not carried out; its answer says so for each of its
-    // statements, half of them throttled, half met by a transaction.
+    // The first batch is not carried out. Its response has an error for each
+    // statement: throttling or a conflict with a transaction.
     let batches = AtomicUsize::new(0);
     let proxy = Proxy::start(&env.table_endpoint, move |seen| {
         if seen.operation != "BatchExecuteStatement" || batches.fetch_add(1, Ordering::SeqCst) > 0 {
@@ -554,12 +553,12 @@ async fn statements_that_fail_alone_in_a_batch_are_sent_again_alone() {
 }
 
 #[tokio::test]
-async fn a_transaction_that_meets_another_is_sent_again() {
+async fn conflicting_transaction_is_retried() {
     let env = TestEnv::new().await;
     env.create("c");
-    let met = AtomicUsize::new(0);
+    let conflicts = AtomicUsize::new(0);
     let proxy = Proxy::start(&env.table_endpoint, move |seen| {
-        if seen.operation != "ExecuteTransaction" || met.fetch_add(1, Ordering::SeqCst) > 5 {
+        if seen.operation != "ExecuteTransaction" || conflicts.fetch_add(1, Ordering::SeqCst) > 5 {
             return Act::Pass;
         }
         let body = json!({
@@ -578,10 +577,10 @@ async fn a_transaction_that_meets_another_is_sent_again() {
 }
 
 #[tokio::test]
-async fn with_too_little_time_the_run_ends_partial_and_the_next_one_takes_up_the_rest() {
+async fn run_out_of_time_is_partial_and_the_next_run_writes_the_rest() {
     let env = TestEnv::new().await;
     let arns: Vec<String> = (0..80).map(|n| env.create(&format!("c{n}"))).collect();
-    // Twenty writes pass; then the table takes no changes any more.
+    // Twenty writes pass; then the table throttles all changes.
     let proxy = Proxy::start(&env.table_endpoint, |seen| {
         if seen.operation == "ExecuteTransaction" && seen.number > 20 {
             Act::fault(400, "ThrottlingException")
@@ -616,8 +615,8 @@ async fn with_too_little_time_the_run_ends_partial_and_the_next_one_takes_up_the
 }
 
 #[tokio::test]
-async fn a_table_that_denies_or_is_not_there_fails_the_run_at_once() {
-    for (code, told) in [
+async fn denying_or_missing_table_fails_the_run_at_once() {
+    for (code, expected) in [
         ("AccessDeniedException", "AccessDeniedException"),
         ("ResourceNotFoundException", "ResourceNotFoundException"),
     ] {
@@ -632,13 +631,13 @@ async fn a_table_that_denies_or_is_not_there_fails_the_run_at_once() {
         let Err(error @ HandlerError::RunFailed(_)) = answer else {
             panic!("FAILED is the function's error: {answer:?}");
         };
-        assert!(error.to_string().contains(told), "{error}");
+        assert!(error.to_string().contains(expected), "{error}");
         assert!(proxy.count() < 10, "{} requests", proxy.count());
     }
 }
 
 #[tokio::test]
-async fn a_table_that_can_be_read_but_not_written_fails_the_run_with_few_requests() {
+async fn read_only_table_fails_the_run_with_few_requests() {
     let env = TestEnv::new().await;
     for n in 0..200 {
         env.create(&format!("c{n}"));
@@ -657,17 +656,17 @@ async fn a_table_that_can_be_read_but_not_written_fails_the_run_with_few_request
 }
 
 #[tokio::test]
-async fn a_connection_is_gone_only_when_every_region_that_listed_it_says_so() {
+async fn deletion_requires_absence_in_every_region_that_listed_it() {
     let env = TestEnv::new().await;
     let both = ["eu-west-1", "us-east-1"];
-    // It lives in a region whose connections the others need not list.
+    // It is in an opt-in region, whose connections other regions need not list.
     let id = arn("eu-south-1", "c");
     let show = |regions: &'static [&'static str]| {
-        let told = id.clone();
+        let shown = id.clone();
         move |asked: &crate::support::scripted_service::Asked| {
             let listed = regions.contains(&asked.region.as_str());
             last(if listed {
-                vec![entry(&told, "c", "PENDING")]
+                vec![entry(&shown, "c", "PENDING")]
             } else {
                 vec![]
             })
@@ -684,11 +683,11 @@ async fn a_connection_is_gone_only_when_every_region_that_listed_it_says_so() {
     };
     let everywhere: &'static [&'static str] = &["eu-west-1", "us-east-1"];
     assert_eq!(run(Box::new(show(everywhere)), &both).await.len(), 1);
-    // Only one of the two regions is asked, and no longer has it.
+    // Only one of the two regions is listed, and no longer has it.
     assert_eq!(run(Box::new(show(&[])), &both[..1]).await, []);
-    // It is listed in one of them still: it has moved out of the other.
+    // One region still lists it; the other no longer does.
     assert_eq!(run(Box::new(show(&["us-east-1"])), &both).await, []);
-    // Now that one alone decides.
+    // Now only that region is evidence.
     assert_eq!(run(Box::new(show(&[])), &both[..1]).await, []);
     assert_eq!(
         run(Box::new(show(&[])), &both[1..]).await,
@@ -697,7 +696,7 @@ async fn a_connection_is_gone_only_when_every_region_that_listed_it_says_so() {
 }
 
 #[tokio::test]
-async fn a_mass_deletion_is_held_back_until_somebody_accepts_it() {
+async fn mass_deletion_is_held_back_until_accepted() {
     let env = TestEnv::new().await;
     let arns: Vec<String> = (0..30).map(|n| env.create(&format!("c{n}"))).collect();
     env.run().await;
@@ -719,7 +718,7 @@ async fn a_mass_deletion_is_held_back_until_somebody_accepts_it() {
         "the rest is recorded"
     );
     assert_eq!(env.runs().await[1].tombstones_held_back, 20);
-    // Again: it stays held back.
+    // The next run holds it back again.
     assert_eq!(env.run().await.tombstones_held_back, 20);
     env.clock.advance(test_env::HOUR);
     let accepted = test_env::run(&env.handler(), &json!({"accept_deletions": true})).await;
@@ -733,8 +732,8 @@ async fn a_mass_deletion_is_held_back_until_somebody_accepts_it() {
 }
 
 #[tokio::test]
-async fn the_guard_lets_few_deletions_pass_whatever_their_share_and_can_be_set() {
-    for (guard, there, gone, held_back) in [
+async fn tombstone_guard_passes_few_deletions_and_is_configurable() {
+    for (guard, existing, deleted, held_back) in [
         (TombstoneGuard::Share(0.5), 10, 10, 0),
         (TombstoneGuard::Share(0.5), 11, 11, 11),
         (TombstoneGuard::Share(0.5), 22, 11, 0),
@@ -743,22 +742,24 @@ async fn the_guard_lets_few_deletions_pass_whatever_their_share_and_can_be_set()
         (TombstoneGuard::Off, 20, 20, 0),
     ] {
         let env = TestEnv::new().await;
-        let arns: Vec<String> = (0..there).map(|n| env.create(&format!("c{n}"))).collect();
+        let arns: Vec<String> = (0..existing)
+            .map(|n| env.create(&format!("c{n}")))
+            .collect();
         let mut handler = env.handler();
         handler.inventory.options.guard = guard;
         test_env::run(&handler, &json!({})).await;
-        arns[..gone].iter().for_each(|arn| env.delete(arn));
+        arns[..deleted].iter().for_each(|arn| env.delete(arn));
         env.clock.advance(test_env::HOUR);
         let summary = test_env::run(&handler, &json!({})).await;
         assert_eq!(
             summary.tombstones_held_back, held_back,
-            "{guard:?} {there} {gone}"
+            "{guard:?} {existing} {deleted}"
         );
     }
 }
 
 #[tokio::test]
-async fn a_change_whose_snapshot_was_removed_by_hand_is_told_and_the_rest_goes_on() {
+async fn removed_snapshot_is_reported_and_other_changes_are_recorded() {
     let env = TestEnv::new().await;
     let arns: Vec<String> = (0..3).map(|n| env.create(&format!("c{n}"))).collect();
     env.run().await;
@@ -788,7 +789,7 @@ async fn a_change_whose_snapshot_was_removed_by_hand_is_told_and_the_rest_goes_o
 }
 
 #[tokio::test]
-async fn a_change_that_was_put_in_by_hand_is_told_and_the_rest_goes_on() {
+async fn inserted_change_is_reported_and_other_changes_are_recorded() {
     let env = TestEnv::new().await;
     let arns: Vec<String> = (0..3).map(|n| env.create(&format!("c{n}"))).collect();
     env.run().await;
@@ -814,7 +815,7 @@ async fn a_change_that_was_put_in_by_hand_is_told_and_the_rest_goes_on() {
 }
 
 #[tokio::test]
-async fn a_run_records_how_each_listing_went_and_the_account_knows_the_last_runs() {
+async fn run_has_its_listings_and_account_record_has_its_last_runs() {
     let env = TestEnv::new().await;
     env.create("c");
     let first = env.run().await;

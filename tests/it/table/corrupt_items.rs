@@ -1,5 +1,5 @@
-//! Items: what is written is read back, a snapshot stays within one write
-//! unit, and what somebody else wrote is told and not believed.
+//! Written items are read back unchanged, a snapshot fits one write unit, and
+//! items edited by others are reported and ignored.
 
 #![allow(
     clippy::expect_used,
@@ -40,13 +40,14 @@ type Item = HashMap<String, AttributeValue>;
 
 static NUMBER: AtomicU64 = AtomicU64::new(0);
 
-/// An account that no other case uses.
+/// Returns an account that no other case uses.
 fn fresh_account() -> AccountId {
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     format!("{number:012}").parse().expect("an account")
 }
 
-/// Texts: of any characters, empty, and those that mean something elsewhere.
+/// Generates texts: arbitrary ones, empty ones and ones with special
+/// characters.
 fn text() -> impl Strategy<Value = Box<str>> {
     prop_oneof![
         4 => any::<String>(),
@@ -60,7 +61,7 @@ fn maybe_text() -> impl Strategy<Value = Option<Box<str>>> {
     prop::option::of(text())
 }
 
-/// Words of an enumeration: those that are known, and any other.
+/// Generates words of an enumeration: known ones and any other.
 fn word(known: &'static [&'static str]) -> impl Strategy<Value = Option<Box<str>>> {
     prop::option::of(prop_oneof![
         prop::sample::select(known).prop_map(Into::into),
@@ -110,7 +111,7 @@ fn digest() -> impl Strategy<Value = Digest> {
     any::<u64>().prop_map(|seed| Digest::of(&seed))
 }
 
-/// Any JSON within what an item can hold, and beyond.
+/// Generates any JSON, within the limits of an item and beyond.
 fn unknown_members() -> BoxedStrategy<UnknownMembers> {
     let value = prop_oneof![
         Just(Value::Null),
@@ -170,8 +171,8 @@ fn presence() -> impl Strategy<Value = Presence> {
     ]
 }
 
-/// A snapshot and a change with its version, of any connection.
-fn step() -> impl Strategy<Value = Transition> {
+/// Generates a snapshot and a change of any connection.
+fn transition() -> impl Strategy<Value = Transition> {
     let snapshot = (
         attributes(),
         presence(),
@@ -233,7 +234,8 @@ fn counts() -> impl Strategy<Value = BTreeMap<String, u64>> {
     prop::collection::btree_map("\\PC{1,12}", any::<u64>(), 0..5)
 }
 
-/// On the heap, as all that is part of a larger one: its tree is deep.
+/// Generates calls. The strategy is boxed, like every part of a larger one,
+/// because its value tree is deep.
 fn call() -> BoxedStrategy<ApiCall> {
     let who = (maybe_text(), maybe_text(), maybe_text(), maybe_text());
     let unnamed = (maybe_text(), maybe_text(), maybe_text());
@@ -392,19 +394,22 @@ fn account_record() -> impl Strategy<Value = AccountRecord> {
     )
 }
 
-/// Records a step; by the clock that is passed, nothing is ever too late.
+/// Records a transition, with a clock by which no observation is stale.
 async fn record(
     env: &TestEnv,
     account: &AccountId,
-    known: Option<&Snapshot>,
-    step: &Transition,
+    previous: Option<&Snapshot>,
+    transition: &Transition,
 ) -> WriteResult {
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Timestamp::from_millis(i64::MIN)));
-    let written = env.table.record(account, known, step, &clock).await;
+    let written = env
+        .table
+        .record(account, previous, transition, &clock)
+        .await;
     written.expect("in time")
 }
 
-/// Runs `case` on many values, against one table.
+/// Runs `case` on many values, over one table.
 fn for_many<S: Strategy>(
     strategy: &S,
     case: impl AsyncFn(&TestEnv, S::Value) -> Result<(), TestCaseError>,
@@ -423,117 +428,124 @@ fn for_many<S: Strategy>(
 }
 
 #[test]
-fn a_snapshot_and_its_change_are_read_back_as_they_were_written() {
-    for_many(&(step(), step()), async |env, (first, second)| {
-        let account = fresh_account();
-        let of_account = |step: Transition| {
-            let change = Change {
-                account: account.clone(),
-                ..step.change
+fn snapshot_and_change_round_trip() {
+    for_many(
+        &(transition(), transition()),
+        async |env, (first, second)| {
+            let account = fresh_account();
+            let of_account = |transition: Transition| {
+                let change = Change {
+                    account: account.clone(),
+                    ..transition.change
+                };
+                Transition {
+                    change,
+                    ..transition
+                }
             };
-            Transition { change, ..step }
-        };
-        let (first, mut second) = (of_account(first), of_account(second));
-        // The second is a later step of the same connection.
-        let arn = first.snapshot.arn.clone();
-        second.snapshot.arn = arn.clone();
-        second.change.arn = arn.clone();
-        second.change.version = first.change.version.wrapping_add(1);
-        second.snapshot.version = second.change.version;
-        second.change.observed_at = second
-            .change
-            .observed_at
-            .max(first.snapshot.last_seen.ended_at);
+            let (first, mut second) = (of_account(first), of_account(second));
+            // The second is a later transition of the same connection.
+            let arn = first.snapshot.arn.clone();
+            second.snapshot.arn = arn.clone();
+            second.change.arn = arn.clone();
+            second.change.version = first.change.version.wrapping_add(1);
+            second.snapshot.version = second.change.version;
+            second.change.observed_at = second
+                .change
+                .observed_at
+                .max(first.snapshot.last_seen.ended_at);
 
-        let mut expected = Vec::new();
-        let mut known = None;
-        for step in [&first, &second] {
-            let written = record(env, &account, known, step).await;
-            prop_assert_eq!(written, WriteResult::Written);
-            expected.push(step.change.clone());
-            known = Some(&step.snapshot);
+            let mut expected = Vec::new();
+            let mut previous = None;
+            for transition in [&first, &second] {
+                let written = record(env, &account, previous, transition).await;
+                prop_assert_eq!(written, WriteResult::Written);
+                expected.push(transition.change.clone());
+                previous = Some(&transition.snapshot);
 
-            let read = env.table.read_snapshot(&account, &arn).await;
-            prop_assert_eq!(read, Ok(Some(step.snapshot.clone())));
-            let state = env.table.read_account(&account).await.expect("read");
-            prop_assert_eq!(&state.corrupt, &[]);
-            prop_assert_eq!(state.snapshots.len(), 1);
-            prop_assert_eq!(&state.snapshots[&arn], &step.snapshot);
+                let read = env.table.read_snapshot(&account, &arn).await;
+                prop_assert_eq!(read, Ok(Some(transition.snapshot.clone())));
+                let state = env.table.read_account(&account).await.expect("read");
+                prop_assert_eq!(&state.corrupt, &[]);
+                prop_assert_eq!(state.snapshots.len(), 1);
+                prop_assert_eq!(&state.snapshots[&arn], &transition.snapshot);
 
-            let mut sorted = expected.clone();
-            sorted.sort_by_key(|change| change.version);
-            let changes = env.table.changes_of(&account, &arn).await.expect("read");
-            prop_assert_eq!(&changes, &sorted);
-            let digests = |changes: &[Change]| changes.iter().map(Change::digest).collect();
-            let (read, made): (Vec<_>, Vec<_>) = (digests(&changes), digests(&sorted));
-            prop_assert_eq!(read, made, "what is read back has the same digest");
-        }
-        Ok(())
-    });
+                let mut sorted = expected.clone();
+                sorted.sort_by_key(|change| change.version);
+                let changes = env.table.changes_of(&account, &arn).await.expect("read");
+                prop_assert_eq!(&changes, &sorted);
+                let digests = |changes: &[Change]| changes.iter().map(Change::digest).collect();
+                let (read, made): (Vec<_>, Vec<_>) = (digests(&changes), digests(&sorted));
+                prop_assert_eq!(read, made, "what is read back has the same digest");
+            }
+            Ok(())
+        },
+    );
 }
 
 #[test]
-fn the_index_by_status_tells_a_present_connection_and_no_tombstone() {
-    for_many(&step(), async |env, step| {
+fn status_index_has_present_connections_only() {
+    for_many(&transition(), async |env, transition| {
         let account = fresh_account();
-        let written = record(env, &account, None, &step).await;
+        let written = record(env, &account, None, &transition).await;
         prop_assert_eq!(written, WriteResult::Written);
-        let Some(status) = &step.snapshot.attributes.connection_status else {
+        let Some(status) = &transition.snapshot.attributes.connection_status else {
             return Ok(());
         };
         let rows = env.table.connections_by_status(status).await.expect("read");
         let row = rows.into_iter().find(|row| row.account == account);
-        if step.snapshot.is_deleted() {
+        if transition.snapshot.is_deleted() {
             prop_assert_eq!(row, None);
         } else {
             let row = row.expect("a row");
-            prop_assert_eq!(row.arn, step.snapshot.arn);
-            // What came later is not projected: an index can't be changed in place.
+            prop_assert_eq!(row.arn, transition.snapshot.arn);
+            // Later attributes are not projected: an index cannot be changed in
+            // place.
             let projected = Attributes {
                 provider_endpoint: None,
                 unknown_members: UnknownMembers::default(),
-                ..step.snapshot.attributes
+                ..transition.snapshot.attributes
             };
             prop_assert_eq!(row.attributes, projected);
-            prop_assert_eq!(row.first_seen_at, step.snapshot.first_seen_at);
-            prop_assert_eq!(row.status_since, step.snapshot.status_since);
+            prop_assert_eq!(row.first_seen_at, transition.snapshot.first_seen_at);
+            prop_assert_eq!(row.status_since, transition.snapshot.status_since);
         }
         Ok(())
     });
 }
 
 #[test]
-fn a_touched_snapshot_differs_only_in_when_and_where_it_was_seen() {
+fn touch_changes_only_last_seen_and_regions() {
     let regions = prop::option::of(prop::collection::btree_set(a_region(), 0..5));
     for_many(
-        &(step(), window(), regions),
-        async |env, (step, window, regions)| {
+        &(transition(), window(), regions),
+        async |env, (transition, window, regions)| {
             let account = fresh_account();
-            let written = record(env, &account, None, &step).await;
+            let written = record(env, &account, None, &transition).await;
             prop_assert_eq!(written, WriteResult::Written);
             let listed_in: Option<Vec<Region>> =
                 regions.map(BTreeSet::into_iter).map(Iterator::collect);
             let touch = Touch {
-                snapshot: &step.snapshot,
+                snapshot: &transition.snapshot,
                 window,
                 listed_in: listed_in.clone(),
             };
             let written = env.table.touch(&account, &[touch]).await;
 
-            let before = step.snapshot.last_seen;
+            let before = transition.snapshot.last_seen;
             let newer = window.began_at > before.began_at && window.ended_at >= before.ended_at;
             let expected = if newer {
                 prop_assert_eq!(written, [WriteResult::Written]);
                 Snapshot {
                     last_seen: window,
-                    listed_in: listed_in.unwrap_or(step.snapshot.listed_in.clone()),
-                    ..step.snapshot.clone()
+                    listed_in: listed_in.unwrap_or(transition.snapshot.listed_in.clone()),
+                    ..transition.snapshot.clone()
                 }
             } else {
                 prop_assert_eq!(written, [WriteResult::Conflict]);
-                step.snapshot.clone()
+                transition.snapshot.clone()
             };
-            let arn = &step.snapshot.arn;
+            let arn = &transition.snapshot.arn;
             let read = env.table.read_snapshot(&account, arn).await;
             prop_assert_eq!(read, Ok(Some(expected)));
             Ok(())
@@ -542,7 +554,7 @@ fn a_touched_snapshot_differs_only_in_when_and_where_it_was_seen() {
 }
 
 #[test]
-fn a_run_is_read_back_as_it_was_written() {
+fn run_record_round_trips() {
     for_many(&run_record(), async |env, run| {
         let run = RunRecord {
             account: fresh_account(),
@@ -562,7 +574,7 @@ fn a_run_is_read_back_as_it_was_written() {
 }
 
 #[test]
-fn an_accounts_record_is_read_back_as_it_was_written() {
+fn account_record_round_trips() {
     for_many(
         &(account_record(), account_record()),
         async |env, (first, mut second)| {
@@ -572,17 +584,17 @@ fn an_accounts_record_is_read_back_as_it_was_written() {
                 ..first
             };
             second.account = account.clone();
-            // A run that was complete stays so.
+            // A later record has a last complete run if an earlier one had.
             second.last_complete = second.last_complete.or(first.last_complete.clone());
-            // And a region that was listed.
+            // It also keeps the regions that were listed.
             second.coverage.extend(first.coverage.clone());
             second.coverage_until.extend(first.coverage_until.clone());
 
-            let mut known = None;
+            let mut previous = None;
             for record in [&first, &second] {
-                let written = env.table.write_account(known, record).await;
+                let written = env.table.write_account(previous, record).await;
                 prop_assert_eq!(written, WriteResult::Written);
-                known = Some(record);
+                previous = Some(record);
                 let read = env.table.read_record(&account).await;
                 prop_assert_eq!(read, Ok(Some(record.clone())));
                 let state = env.table.read_account(&account).await.expect("read");
@@ -598,8 +610,8 @@ fn an_accounts_record_is_read_back_as_it_was_written() {
 
 // --- One write unit ---------------------------------------------------------
 
-/// The regions of the service; opt-in ones keep their connections to
-/// themselves.
+/// The service's regions. Other regions do not list the connections of opt-in
+/// regions.
 const REGIONS: [&str; 17] = [
     "ap-northeast-1",
     "ap-northeast-2",
@@ -620,7 +632,7 @@ const REGIONS: [&str; 17] = [
     "us-west-2",
 ];
 
-/// An item's size as DynamoDB counts it.
+/// Returns an item's size as DynamoDB counts it.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>
 fn size(item: &Item) -> usize {
     let attributes = item.iter();
@@ -653,7 +665,7 @@ fn size_of_value(value: &AttributeValue) -> usize {
 }
 
 #[test]
-fn an_items_size_is_counted_as_dynamodb_counts_it() {
+fn item_size_is_counted_as_by_dynamodb() {
     let s = |text: &str| AttributeValue::S(text.to_owned());
     let n = |digits: &str| AttributeValue::N(digits.to_owned());
     for (value, bytes) in [
@@ -678,7 +690,7 @@ fn an_items_size_is_counted_as_dynamodb_counts_it() {
 }
 
 #[tokio::test]
-async fn the_largest_usual_snapshot_costs_one_write_unit_when_nothing_changed() {
+async fn largest_usual_snapshot_is_touched_for_one_write_unit() {
     // Lengths: a connection's name has at most 32 characters, a host's 64.
     // https://docs.aws.amazon.com/codeconnections/latest/APIReference/API_CreateHost.html
     let arn = "arn:aws:codestar-connections:ap-southeast-1:123456789012:\
@@ -760,7 +772,7 @@ async fn put(env: &TestEnv, item: Item) {
     request.set_item(Some(item)).send().await.expect("put");
 }
 
-/// What is done to an item: an attribute set, or removed.
+/// An edit of an item: sets an attribute or removes it.
 type Edit = (&'static str, Option<AttributeValue>);
 
 async fn edit(env: &TestEnv, pk: &str, sk: &str, (attribute, value): &Edit) -> Item {
@@ -781,7 +793,8 @@ fn n(digits: &str) -> Option<AttributeValue> {
     Some(AttributeValue::N(digits.to_owned()))
 }
 
-/// What can be done to a snapshot, and what is then said of the attribute.
+/// Returns edits of a snapshot, each with the problem reported for the
+/// attribute.
 fn snapshot_edits() -> Vec<(Edit, &'static str)> {
     let flag = Some(AttributeValue::Bool(true));
     let no_region = AttributeValue::Ss(vec!["eu-west-1".to_owned(), "nowhere".to_owned()]);
@@ -830,8 +843,8 @@ fn snapshot_edits() -> Vec<(Edit, &'static str)> {
 }
 
 #[tokio::test]
-async fn an_edited_snapshot_is_told_left_alone_and_holds_up_no_other() {
-    for (what, said) in snapshot_edits() {
+async fn edited_snapshot_is_reported_and_left_unchanged() {
+    for (what, expected) in snapshot_edits() {
         let env = TestEnv::new().await;
         let edited = env.create("edited");
         let broken = env.create("broken");
@@ -860,7 +873,10 @@ async fn an_edited_snapshot_is_told_left_alone_and_holds_up_no_other() {
             problem.starts_with(&json_safe(&place)),
             "{what:?}: {problem}"
         );
-        assert!(problem.contains(&json_safe(said)), "{what:?}: {problem}");
+        assert!(
+            problem.contains(&json_safe(expected)),
+            "{what:?}: {problem}"
+        );
 
         assert_eq!(item(&env, &sk).await, Some(left), "{what:?}");
         let after = env
@@ -886,53 +902,53 @@ async fn an_edited_snapshot_is_told_left_alone_and_holds_up_no_other() {
 }
 
 #[tokio::test]
-async fn a_tombstone_that_does_not_say_when_it_was_gone_is_told() {
+async fn tombstone_without_deletion_time_is_reported() {
     let env = TestEnv::new().await;
-    let gone = env.create("gone");
+    let deleted = env.create("gone");
     env.run().await;
-    env.delete(&gone);
+    env.delete(&deleted);
     env.run().await;
-    let sk = format!("CONNECTION#{gone}");
+    let sk = format!("CONNECTION#{deleted}");
     for attribute in ["deleted_at", "deleted_until"] {
-        let whole = item(&env, &sk).await.expect("a tombstone");
+        let original = item(&env, &sk).await.expect("a tombstone");
         edit(&env, &keys::account_pk(&account()), &sk, &(attribute, None)).await;
         let summary = env.run().await;
         assert_eq!(summary.outcome, Outcome::Partial);
-        let told = format!("attribute {attribute}: is missing");
+        let expected = format!("attribute {attribute}: is missing");
         assert!(
-            summary.problems[0].contains(&told),
+            summary.problems[0].contains(&expected),
             "{:?}",
             summary.problems
         );
-        put(&env, whole).await;
+        put(&env, original).await;
         assert_eq!(
             env.run().await.outcome,
             Outcome::Complete,
-            "it is as it was"
+            "the original is back"
         );
     }
 }
 
 #[tokio::test]
-async fn an_item_whose_key_names_no_connection_is_told_and_holds_up_no_other() {
+async fn item_with_a_key_of_no_connection_is_reported() {
     let env = TestEnv::new().await;
     let real = env.create("real");
     env.run().await;
-    let whole = item(&env, &format!("CONNECTION#{real}"))
+    let original = item(&env, &format!("CONNECTION#{real}"))
         .await
         .expect("a snapshot");
-    for (sk, said) in [
+    for (sk, expected) in [
         (
             "CONNECTION#garbage".to_owned(),
             "\"garbage\" is not a connection ARN",
         ),
         ("CONNECTION#".to_owned(), "\"\" is not a connection ARN"),
         (format!("CONNECTION#{real} "), "is not a connection ARN"),
-        // As good an ARN as any, but not where a snapshot is kept.
+        // A valid ARN without the prefix of a snapshot's key.
         (real.clone(), "does not begin with CONNECTION#"),
         ("ZEBRA".to_owned(), "does not begin with CONNECTION#"),
     ] {
-        let mut stray = whole.clone();
+        let mut stray = original.clone();
         stray.insert(keys::SK.to_owned(), AttributeValue::S(sk.clone()));
         stray.insert(
             "connection_name".to_owned(),
@@ -951,7 +967,7 @@ async fn an_item_whose_key_names_no_connection_is_told_and_holds_up_no_other() {
             summary.problems
         );
         assert!(
-            summary.problems[0].contains(&json_safe(said)),
+            summary.problems[0].contains(&json_safe(expected)),
             "{:?}",
             summary.problems
         );
@@ -972,7 +988,7 @@ async fn an_item_whose_key_names_no_connection_is_told_and_holds_up_no_other() {
 }
 
 #[tokio::test]
-async fn an_edited_account_record_is_told_and_the_chain_of_runs_goes_on() {
+async fn edited_account_record_is_reported_and_the_run_chain_continues() {
     for what in [
         ("sequence", s("1")),
         ("sequence", None),
@@ -1007,7 +1023,7 @@ async fn an_edited_account_record_is_told_and_the_chain_of_runs_goes_on() {
     }
 }
 
-/// The one item that can't be read.
+/// Returns the item that could not be read.
 fn corrupt<T: std::fmt::Debug>(read: Result<T, TableError>) -> CorruptItem {
     match read {
         Err(TableError::CorruptItem(corrupt)) => corrupt,
@@ -1016,7 +1032,7 @@ fn corrupt<T: std::fmt::Debug>(read: Result<T, TableError>) -> CorruptItem {
 }
 
 #[tokio::test]
-async fn an_edited_change_or_run_is_refused_by_key_and_attribute() {
+async fn edited_change_or_run_is_rejected_with_key_and_attribute() {
     let binary = Some(AttributeValue::B(aws_sdk_dynamodb::primitives::Blob::new(
         "x",
     )));
@@ -1032,8 +1048,8 @@ async fn an_edited_change_or_run_is_refused_by_key_and_attribute() {
         format!("CONNECTION#{}#{arn}", account()),
         keys::change_sk(1),
     );
-    let whole = item_at(&env, &pk, &sk).await.expect("a change");
-    for (what, attribute, said) in [
+    let original = item_at(&env, &pk, &sk).await.expect("a change");
+    for (what, attribute, expected) in [
         (("version", s("1")), "version", "invalid type: string"),
         (("version", n("1.5")), "version", "invalid type"),
         (("kind", s("EXPLODED")), "kind", "EXPLODED"),
@@ -1069,13 +1085,13 @@ async fn an_edited_change_or_run_is_refused_by_key_and_attribute() {
         );
         assert_eq!((&found.pk, &found.sk), (&pk, &sk), "{what:?}");
         assert_eq!(found.attribute, attribute, "{what:?}: {found}");
-        assert!(found.problem.contains(said), "{what:?}: {found}");
-        put(&env, whole.clone()).await;
+        assert!(found.problem.contains(expected), "{what:?}: {found}");
+        put(&env, original.clone()).await;
     }
 
     let (pk, sk) = (keys::runs_pk(&account()), keys::run_sk(1));
-    let whole = item_at(&env, &pk, &sk).await.expect("a run");
-    for (what, attribute, said) in [
+    let original = item_at(&env, &pk, &sk).await.expect("a run");
+    for (what, attribute, expected) in [
         (("sequence", s("1")), "sequence", "invalid type: string"),
         (("outcome", s("FINE")), "outcome", "FINE"),
         (("listings", s("none")), "listings", "invalid type: string"),
@@ -1098,22 +1114,22 @@ async fn an_edited_change_or_run_is_refused_by_key_and_attribute() {
         ] {
             assert_eq!((&found.pk, &found.sk), (&pk, &sk), "{what:?}");
             assert_eq!(found.attribute, attribute, "{what:?}: {found}");
-            assert!(found.problem.contains(said), "{what:?}: {found}");
+            assert!(found.problem.contains(expected), "{what:?}: {found}");
         }
-        put(&env, whole.clone()).await;
+        put(&env, original.clone()).await;
     }
-    assert_eq!(env.runs().await.len(), 1, "what is whole is read");
+    assert_eq!(env.runs().await.len(), 1, "the original is read again");
 }
 
 #[tokio::test]
-async fn an_edited_item_in_the_index_by_status_is_refused_by_key_and_attribute() {
+async fn edited_item_in_status_index_is_rejected_with_key_and_attribute() {
     let env = TestEnv::new().await;
     let arn = env.create("one");
     env.set_status(&arn, "AVAILABLE");
     env.run().await;
     let (pk, sk) = (keys::account_pk(&account()), format!("CONNECTION#{arn}"));
-    let whole = item(&env, &sk).await.expect("a snapshot");
-    for (what, said) in [
+    let original = item(&env, &sk).await.expect("a snapshot");
+    for (what, expected) in [
         (("connection_name", n("1")), "is not a text"),
         (("provider_type", n("1")), "is not a text"),
         (("first_seen_at", s("noon")), "is missing or not a time"),
@@ -1123,8 +1139,8 @@ async fn an_edited_item_in_the_index_by_status_is_refused_by_key_and_attribute()
         let found = corrupt(env.table.connections_by_status(&"AVAILABLE".into()).await);
         assert_eq!((&found.pk, &found.sk), (&pk, &sk), "{what:?}");
         assert_eq!(found.attribute, what.0, "{what:?}");
-        assert!(found.problem.contains(said), "{what:?}: {found}");
-        put(&env, whole.clone()).await;
+        assert!(found.problem.contains(expected), "{what:?}: {found}");
+        put(&env, original.clone()).await;
     }
     assert_eq!(
         env.table

@@ -1,7 +1,7 @@
-//! The same on a second implementation of DynamoDB that we did not write:
+//! Tests the table on a second, independent implementation of DynamoDB:
 //! Amazon's own DynamoDB Local.
 //!
-//! `.ci/second-table` runs all table tests there; these few run there every time.
+//! `.ci/second-table` runs all table tests there; `cargo test` runs these few.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
@@ -14,14 +14,14 @@ use codeconnections_inventory::domain::{ChangeKind, Outcome};
 use serde_json::json;
 
 #[tokio::test]
-async fn amazons_own_dynamodb_local_gives_the_same_record() {
+async fn dynamodb_local_gives_the_same_record() {
     let local = DynamoDbLocal::start().await;
-    a_whole_life(&local.env().await).await;
-    runs_at_the_same_time(&local.env().await).await;
-    lost_answers(&local.env().await).await;
+    every_change(&local.env().await).await;
+    concurrent_runs(&local.env().await).await;
+    lost_responses(&local.env().await).await;
 }
 
-async fn a_whole_life(env: &TestEnv) {
+async fn every_change(env: &TestEnv) {
     let arns: Vec<String> = (0..30).map(|n| env.create(&format!("c{n}"))).collect();
     env.run().await;
     env.set_status(&arns[0], "AVAILABLE");
@@ -47,7 +47,7 @@ async fn a_whole_life(env: &TestEnv) {
     assert_eq!(env.runs().await.len(), 3);
 }
 
-async fn runs_at_the_same_time(env: &TestEnv) {
+async fn concurrent_runs(env: &TestEnv) {
     let arns: Vec<String> = (0..10).map(|n| env.create(&format!("c{n}"))).collect();
     let handlers = [env.handler(), env.handler(), env.handler()];
     let event = json!({});
@@ -63,7 +63,7 @@ async fn runs_at_the_same_time(env: &TestEnv) {
     assert_eq!(env.runs().await.len(), 3);
 }
 
-async fn lost_answers(env: &TestEnv) {
+async fn lost_responses(env: &TestEnv) {
     let arn = env.create("c");
     let count = AtomicUsize::new(0);
     let proxy = Proxy::start(&env.table_endpoint, move |_| {

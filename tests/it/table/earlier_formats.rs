@@ -1,5 +1,5 @@
-//! Earlier formats: a table that an earlier version of this software wrote is
-//! read, verified and carried on with; one of a later version is refused.
+//! A table in an earlier format is read, verified and continued; an unknown
+//! format is rejected.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
@@ -14,15 +14,14 @@ use codeconnections_inventory::table::codec;
 use codeconnections_inventory::table::codec::Item;
 use serde_json::{Value, json};
 
-/// Every item of a table as the first format has it, in DynamoDB's own JSON:
-/// four connections, a change of each kind, five runs and the account's
-/// record.
+/// Every item of a table in the first format, in DynamoDB's own JSON: four
+/// connections, a change of each kind, five runs and the account record.
 const FORMAT_1: &str = include_str!("earlier_formats/format_1.json");
-/// The same story as the second format has it; its second run came after a call.
+/// The same history in the second format; a call started its second run.
 const FORMAT_2: &str = include_str!("earlier_formats/format_2.json");
-/// The same as the third has it.
+/// The same history in the third format.
 const FORMAT_3: &str = include_str!("earlier_formats/format_3.json");
-/// The same as the fourth has it.
+/// The same history in the fourth format.
 const FORMAT_4: &str = include_str!("earlier_formats/format_4.json");
 
 fn attribute(json: &Value) -> AttributeValue {
@@ -51,17 +50,17 @@ fn item(json: &Value) -> Item {
         .collect()
 }
 
-/// The tables, by the number of their format.
+/// Returns the tables by the number of their format.
 fn earlier() -> [(u32, &'static str); 4] {
     [(1, FORMAT_1), (2, FORMAT_2), (3, FORMAT_3), (4, FORMAT_4)]
 }
 
-async fn lab_of_format_1() -> TestEnv {
-    lab_of(FORMAT_1).await
+async fn env_of_format_1() -> TestEnv {
+    env_of(FORMAT_1).await
 }
 
-/// A lab over such a table, an hour after its last run.
-async fn lab_of(table: &str) -> TestEnv {
+/// Returns an environment over such a table, an hour after its last run.
+async fn env_of(table: &str) -> TestEnv {
     let env = TestEnv::new().await;
     let items: Vec<Value> = serde_json::from_str(table).expect("JSON");
     for json in &items {
@@ -88,9 +87,9 @@ fn format_of(item: &Item) -> Option<&AttributeValue> {
 }
 
 #[tokio::test]
-async fn a_table_of_an_earlier_format_is_read_and_whole() {
+async fn table_of_earlier_format_is_read_and_verifies() {
     for (_, table) in earlier() {
-        let env = lab_of(table).await;
+        let env = env_of(table).await;
         assert_eq!(findings(&env).await, [] as [String; 0]);
         let rows = env.connections().await;
         assert_eq!(rows.len(), 4);
@@ -102,8 +101,8 @@ async fn a_table_of_an_earlier_format_is_read_and_whole() {
             provider: None,
             account: None,
         };
-        let told = env.audit().changes(&filter).await.expect("read");
-        let kinds: Vec<ChangeKind> = told.iter().map(|told| told.change.kind).collect();
+        let found = env.audit().changes(&filter).await.expect("read");
+        let kinds: Vec<ChangeKind> = found.iter().map(|found| found.change.kind).collect();
         assert_eq!(kinds.len(), 9);
         assert!(ChangeKind::ALL.iter().all(|kind| kinds.contains(kind)));
         assert_eq!(env.runs().await.len(), 5);
@@ -111,10 +110,10 @@ async fn a_table_of_an_earlier_format_is_read_and_whole() {
 }
 
 #[tokio::test]
-async fn runs_over_a_table_of_an_earlier_format_write_the_current_one() {
+async fn runs_over_earlier_format_write_the_current_format() {
     for (format, table) in earlier() {
-        let env = lab_of(table).await;
-        // As they are: a and b. Another status: c. Gone, and still so: d.
+        let env = env_of(table).await;
+        // a and b are unchanged, c has another status, d is still deleted.
         let host = "arn:aws:codeconnections:eu-west-1:123456789012:host/h-1a2b3c4d";
         let mut b = entry(&arn(REGION, "b"), "b", "PENDING");
         b["HostArn"] = json!(host);
@@ -131,7 +130,7 @@ async fn runs_over_a_table_of_an_earlier_format_write_the_current_one() {
         assert_eq!(summary.sequence, Some(6));
         assert_eq!(findings(&env).await, [] as [String; 0]);
 
-        // What was written is of the current format, touched or changed.
+        // Touched and changed items are in the current format.
         let current = codec::n(SchemaVersion::CURRENT);
         for id in ["a", "b", "c"] {
             let written = get(&env, &snapshot_key(id)).await;
@@ -141,11 +140,11 @@ async fn runs_over_a_table_of_an_earlier_format_write_the_current_one() {
         let record = get(&env, &account_key()).await;
         assert_eq!(format_of(&record), Some(&current));
         assert!(record.contains_key("digest"));
-        // What was not is as it was.
+        // Unwritten items keep their format.
         let tombstone = get(&env, &snapshot_key("d")).await;
         assert_eq!(format_of(&tombstone), Some(&codec::n(format)));
 
-        // One region of two, and back: what is noted is sealed again.
+        // A run of one region, then of two: each touch writes a new seal.
         for event in [json!({}), both] {
             env.clock.advance(test_env::HOUR);
             let summary = env.run_with(&stage.endpoint, &event).await;
@@ -158,8 +157,8 @@ async fn runs_over_a_table_of_an_earlier_format_write_the_current_one() {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_was_not_recorded_before_is_one_change_of_attributes() {
-    let env = lab_of(FORMAT_4).await;
+async fn endpoint_unknown_to_earlier_format_is_one_attribute_change() {
+    let env = env_of(FORMAT_4).await;
     let mut a = entry(&arn(REGION, "a"), "a", "AVAILABLE");
     a["ProviderEndpoint"] = "https://acme.ghe.com".into();
     let mut b = entry(&arn(REGION, "b"), "b", "PENDING");
@@ -176,23 +175,23 @@ async fn an_endpoint_that_was_not_recorded_before_is_one_change_of_attributes() 
 }
 
 #[tokio::test]
-async fn what_earlier_formats_know_of_calls_is_told_and_nothing_more() {
-    let env = lab_of(FORMAT_2).await;
+async fn calls_of_earlier_formats_are_reported_without_causes() {
+    let env = env_of(FORMAT_2).await;
     let changes = env.changes(&arn(REGION, "a")).await;
     assert!(changes.iter().all(|change| change.cause.is_none()));
     let runs = env.runs().await;
-    let told = runs[1].trigger.calls_in_words().expect("a call");
+    let words = runs[1].trigger.calls_in_words().expect("a call");
     assert!(
-        told.starts_with("DeleteConnection by arn:aws:sts::"),
-        "{told}"
+        words.starts_with("DeleteConnection by arn:aws:sts::"),
+        "{words}"
     );
-    // It listed only where the call was made.
+    // The second run listed only the region of the call.
     let evidence: Vec<bool> = runs.iter().map(|run| run.is_evidence()).collect();
     assert_eq!(evidence, [true, false, true, true, true]);
 }
 
 #[tokio::test]
-async fn an_edit_of_a_table_of_the_first_format_is_named() {
+async fn edit_of_first_format_table_is_found() {
     let change = (
         format!("CONNECTION#{}#{}", account(), arn(REGION, "a")),
         "CHANGE#0000000001".to_owned(),
@@ -214,7 +213,7 @@ async fn an_edit_of_a_table_of_the_first_format_is_named() {
         (&account_key(), "sequence", &codec::n(4)),
         (&account_key(), "v", &codec::n(2)),
     ] {
-        let env = lab_of_format_1().await;
+        let env = env_of_format_1().await;
         let mut edited = get(&env, key).await;
         edited.insert(attribute.to_owned(), value.clone());
         put(&env, edited).await;
@@ -228,7 +227,7 @@ async fn an_edit_of_a_table_of_the_first_format_is_named() {
 }
 
 #[tokio::test]
-async fn a_format_that_is_not_known_is_refused_by_record() {
+async fn unknown_format_is_rejected_by_record() {
     let run = (format!("RUNS#{}", account()), "RUN#000000000005".to_owned());
     for (key, outcome) in [
         (snapshot_key("a"), Outcome::Partial),
@@ -236,19 +235,19 @@ async fn a_format_that_is_not_known_is_refused_by_record() {
         (run, Outcome::Failed),
     ] {
         for number in [0, 6, 17] {
-            let env = lab_of_format_1().await;
+            let env = env_of_format_1().await;
             let mut other = get(&env, &key).await;
             other.insert("v".to_owned(), codec::n(number));
             put(&env, other.clone()).await;
-            // Where the account's record is unknown, too, a run has to look
-            // at the last run.
+            // A run reads the last run only if the account record is unreadable
+            // too.
             if outcome == Outcome::Failed {
                 let mut record = get(&env, &account_key()).await;
                 record.insert("v".to_owned(), codec::n(number));
                 put(&env, record).await;
             }
-            let says = format!("attribute v: is {number}: this software reads formats 1 to 5");
-            let place = format!("item pk='{}' sk='{}': {says}", key.0, key.1);
+            let problem = format!("attribute v: is {number}: this software reads formats 1 to 5");
+            let place = format!("item pk='{}' sk='{}': {problem}", key.0, key.1);
             let stage = Stage::new(vec![entry(&arn(REGION, "a"), "a", "AVAILABLE")]).await;
             let summary = env.run_with(&stage.endpoint, &json!({})).await;
             assert_eq!(summary.outcome, outcome, "{:?}", summary.problems);
@@ -257,7 +256,7 @@ async fn a_format_that_is_not_known_is_refused_by_record() {
                 "{place}: {:?}",
                 summary.problems
             );
-            assert_eq!(get(&env, &key).await, other, "it is left alone");
+            assert_eq!(get(&env, &key).await, other, "it is left unchanged");
             let found = findings(&env).await;
             let named = format!("{} {}: ", key.0, key.1);
             assert!(

@@ -1,4 +1,4 @@
-//! The table's items, and who reads and writes them.
+//! Tests how the table's items are read and written.
 
 mod corrupt_items;
 mod dynamodb_local;

@@ -1,5 +1,5 @@
-//! An answer of the table is read by the inventory's own reader, or, if it has
-//! what that one does not know, by the SDK's: both read the same.
+//! The inventory's own reader of query responses and the SDK's, which reads
+//! what the own one does not know, return the same.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use codeconnections_inventory::table::{codec, keys};
 
 #[tokio::test]
-async fn an_account_is_the_same_by_either_reader() {
+async fn own_reader_and_sdk_reader_return_the_same_account() {
     let env = TestEnv::new().await;
     let names = [
         "api",
@@ -36,7 +36,7 @@ async fn an_account_is_the_same_by_either_reader() {
     assert!(ours.record.is_some());
     assert_eq!((ours.snapshots.len(), ours.corrupt.len()), (4, 1));
 
-    // A type that is never written, in a place that nobody looks at.
+    // An unused attribute of a type that is never written.
     let mut marked = get(&env, &key(&arns[4])).await;
     marked.insert("mark".into(), AttributeValue::B(Blob::new("x")));
     put(&env, marked).await;

@@ -1,5 +1,5 @@
-//! Seals: whoever writes a snapshot, from whatever they knew of it, leaves the
-//! seal of what it then says.
+//! Every write of a snapshot, from any previous state, leaves the checksum
+//! (seal) of its new contents.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
@@ -23,13 +23,13 @@ use serde_json::json;
 
 const REGIONS: [&str; 3] = ["eu-south-1", "eu-west-1", "us-east-1"];
 
-/// What was read of a snapshot. One whose seal does not fit is not read.
+/// Reads a snapshot. Fails if its seal does not match.
 async fn read(env: &TestEnv, arn: &ConnectionArn) -> Option<Snapshot> {
     let read = env.table.read_snapshot(&account(), arn).await;
     read.expect("it is sealed")
 }
 
-/// What writers did, of each kind.
+/// The number of writes of each kind.
 #[derive(Debug, Default)]
 struct Counts {
     touched: u32,
@@ -38,18 +38,18 @@ struct Counts {
     conflicts: u32,
 }
 
-/// Three writers, each of which reads and writes when it likes.
-async fn life(env: &TestEnv, rng: &mut fastrand::Rng, counts: &mut Counts) {
+/// Has three writers read and write in random order.
+async fn random_writes(env: &TestEnv, rng: &mut fastrand::Rng, counts: &mut Counts) {
     let arn: ConnectionArn = arn(REGION, &format!("c{}", rng.u64(..)))
         .parse()
         .expect("an ARN");
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Timestamp::from_millis(0)));
     let account = account();
-    let mut known: [Option<Snapshot>; 3] = Default::default();
+    let mut previous: [Option<Snapshot>; 3] = Default::default();
     for step in 0..24 {
-        let writer = rng.usize(..known.len());
+        let writer = rng.usize(..previous.len());
         if rng.bool() {
-            known[writer] = read(env, &arn).await;
+            previous[writer] = read(env, &arn).await;
             continue;
         }
         let began_at = Timestamp::from_millis(step * 2 + rng.i64(0..12));
@@ -66,7 +66,7 @@ async fn life(env: &TestEnv, rng: &mut fastrand::Rng, counts: &mut Counts) {
             connection_status: Some(["PENDING", "ERROR"][usize::from(rng.u8(..8) == 0)].into()),
             ..Attributes::default()
         };
-        let observation_of = match rng.u8(..12) {
+        let observation = match rng.u8(..12) {
             0 => Observation::Absent { window },
             _ => Observation::Present {
                 attributes: &attributes,
@@ -81,16 +81,19 @@ async fn life(env: &TestEnv, rng: &mut fastrand::Rng, counts: &mut Counts) {
             event_id: None,
             calls: &[],
         };
-        let known = known[writer].as_ref();
-        let written = match comparison.decide(&arn, known, &observation_of, None) {
+        let previous = previous[writer].as_ref();
+        let written = match comparison.decide(&arn, previous, &observation, None) {
             Decision::Nothing(_) => continue,
-            Decision::Change(step) => {
-                let written = env.table.record(&account, known, &step, &clock).await;
+            Decision::Change(transition) => {
+                let written = env
+                    .table
+                    .record(&account, previous, &transition, &clock)
+                    .await;
                 counts.changed += 1;
                 written.expect("in time")
             }
             Decision::Touch { window, listed_in } => {
-                let snapshot = known.expect("it was seen before");
+                let snapshot = previous.expect("a snapshot");
                 match listed_in {
                     Some(_) => counts.moved += 1,
                     None => counts.touched += 1,
@@ -114,18 +117,18 @@ async fn life(env: &TestEnv, rng: &mut fastrand::Rng, counts: &mut Counts) {
 }
 
 #[tokio::test]
-async fn of_writers_that_know_different_things_each_leaves_the_right_seal() {
+async fn writers_with_different_previous_states_leave_valid_seals() {
     let env = TestEnv::new().await;
     let mut counts = Counts::default();
     for seed in 0..40 {
-        life(&env, &mut fastrand::Rng::with_seed(seed), &mut counts).await;
+        random_writes(&env, &mut fastrand::Rng::with_seed(seed), &mut counts).await;
     }
     let enough = counts.touched > 20 && counts.moved > 20 && counts.changed > 20;
     assert!(enough && counts.conflicts > 20, "{counts:?}");
 }
 
-/// Two runs at the same time, the older one held up before it notes what it
-/// saw: the older one's regions, and the newer one's.
+/// Runs twice at the same time, each over its own regions. The older run is
+/// suspended before its touch.
 async fn overlapping_touches(env: &TestEnv, older: &[&str], newer: &[&str]) -> Snapshot {
     let id = arn(REGION, "c");
     let stage = Stage::new(vec![entry(&id, "c", "PENDING")]).await;
@@ -152,7 +155,7 @@ async fn overlapping_touches(env: &TestEnv, older: &[&str], newer: &[&str]) -> S
 }
 
 #[tokio::test]
-async fn of_two_runs_at_the_same_time_the_newer_ones_note_stays_whole() {
+async fn touch_of_the_newer_of_two_concurrent_runs_stays_valid() {
     for (older, newer) in [
         (&["eu-west-1"][..], &["eu-west-1"][..]),
         (&["eu-west-1", "us-east-1"], &["eu-west-1"]),
@@ -170,7 +173,7 @@ async fn of_two_runs_at_the_same_time_the_newer_ones_note_stays_whole() {
 }
 
 #[tokio::test]
-async fn a_run_puts_no_seal_of_its_own_on_what_somebody_edited() {
+async fn run_does_not_seal_an_edited_snapshot_again() {
     let edits: [(&str, AttributeValue); 3] = [
         ("last_seen_at", codec::s("2026-09-01T00:00:00.000Z")),
         ("last_seen_until", codec::s("2026-12-01T00:00:00.000Z")),
@@ -201,6 +204,6 @@ async fn a_run_puts_no_seal_of_its_own_on_what_somebody_edited() {
         assert!(problem.contains(&id) && problem.contains(says), "{problem}");
         let arn = id.parse().expect("an ARN");
         let left = env.table.read_snapshot(&account(), &arn).await;
-        assert!(left.is_err(), "{name}: it was left as it is");
+        assert!(left.is_err(), "{name}: it is left unchanged");
     }
 }
