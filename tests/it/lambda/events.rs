@@ -1,4 +1,4 @@
-//! Events: what each shape asks for, and what is refused, field by field.
+//! Each event shape is read as a request, or rejected with the wrong field.
 
 #![allow(
     clippy::expect_used,
@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 const ACCOUNT: &str = "123456789012";
 
-/// A sample of `events/`, as it stands there.
+/// Reads a sample of `events/`.
 fn sample(name: &str) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("events")
@@ -36,7 +36,7 @@ fn refusal(event: &Value) -> InvalidEvent {
     Request::from_event(event).expect_err("refused")
 }
 
-/// `event` with the field at `pointer` set, or removed.
+/// Returns `event` with the field at `pointer` set or removed.
 fn with(mut event: Value, pointer: &str, value: Option<Value>) -> Value {
     let (parent, field) = pointer.rsplit_once('/').expect("a pointer");
     let parent = event.pointer_mut(parent).and_then(Value::as_object_mut);
@@ -54,7 +54,7 @@ fn regions(request: &Request) -> Option<Vec<&str>> {
 }
 
 #[test]
-fn every_sample_is_understood_and_is_an_event_of_its_own() {
+fn every_sample_event_is_accepted_and_has_its_own_id() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("events");
     let mut samples = 0;
     let mut ids = BTreeSet::new();
@@ -78,7 +78,7 @@ fn every_sample_is_understood_and_is_an_event_of_its_own() {
                 }
                 None => vec![read(&event)],
             };
-            // Two with one id would be one event, delivered twice.
+            // Two samples with one ID would be one event, delivered twice.
             for request in requests {
                 let calls = request.trigger.calls().iter().map(|call| &*call.event_id);
                 let all: BTreeSet<&str> = calls.chain(request.trigger.event_id()).collect();
@@ -92,7 +92,7 @@ fn every_sample_is_understood_and_is_an_event_of_its_own() {
 }
 
 #[test]
-fn a_rules_tick_means_what_is_configured() {
+fn rule_event_requests_the_configured_regions() {
     assert_eq!(
         read(&sample("scheduled-rule.json")),
         Request {
@@ -114,7 +114,7 @@ fn a_rules_tick_means_what_is_configured() {
 }
 
 #[test]
-fn a_schedulers_own_payload_means_the_same_though_its_detail_is_a_text() {
+fn scheduler_event_with_text_detail_requests_the_configured_regions() {
     let request = read(&sample("scheduler.json"));
     assert_eq!(request.regions, None);
     assert!(!request.accept_deletions);
@@ -132,7 +132,7 @@ fn a_schedulers_own_payload_means_the_same_though_its_detail_is_a_text() {
 }
 
 #[test]
-fn a_schedule_that_names_no_rule_is_still_a_schedule() {
+fn schedule_event_without_a_rule_is_accepted() {
     for resources in [None, Some(json!([])), Some(json!(null)), Some(json!([7]))] {
         let event = with(sample("scheduled-rule.json"), "/resources", resources);
         let Trigger::Schedule {
@@ -148,7 +148,7 @@ fn a_schedule_that_names_no_rule_is_still_a_schedule() {
 }
 
 #[test]
-fn a_schedulers_input_of_ones_own_is_a_schedule_with_the_executions_id() {
+fn custom_scheduler_input_is_a_schedule_with_the_execution_id() {
     let request = read(&sample("scheduler-own-input.json"));
     assert_eq!(request.account, None);
     assert_eq!(regions(&request), Some(vec!["eu-west-1", "us-east-1"]));
@@ -166,7 +166,7 @@ fn a_schedulers_input_of_ones_own_is_a_schedule_with_the_executions_id() {
 }
 
 #[test]
-fn a_scheduler_with_an_empty_object_asks_for_what_is_configured() {
+fn empty_object_requests_the_configured_regions() {
     assert_eq!(
         read(&json!({})),
         Request {
@@ -180,7 +180,7 @@ fn a_scheduler_with_an_empty_object_asks_for_what_is_configured() {
     );
 }
 
-/// The only call of a request.
+/// Returns the only call of a request.
 fn call(request: &Request) -> &ApiCall {
     let [call] = request.trigger.calls() else {
         panic!("one call: {:?}", request.trigger);
@@ -189,7 +189,7 @@ fn call(request: &Request) -> &ApiCall {
 }
 
 #[test]
-fn a_connection_that_was_made_is_looked_for_in_its_own_region_too() {
+fn call_event_adds_its_region_to_the_configured_ones() {
     let request = read(&sample("cloudtrail-create-connection.json"));
     assert_eq!(request.account.as_ref().map(|a| a.as_str()), Some(ACCOUNT));
     assert_eq!(request.regions, None, "and in the configured ones");
@@ -221,7 +221,7 @@ fn a_connection_that_was_made_is_looked_for_in_its_own_region_too() {
 }
 
 #[test]
-fn an_event_of_the_older_prefix_is_as_good() {
+fn event_of_the_older_prefix_is_accepted() {
     let request = read(&sample("cloudtrail-delete-connection-codestar.json"));
     let call = call(&request);
     assert_eq!(&*call.event_name, "DeleteConnection");
@@ -239,7 +239,7 @@ fn an_event_of_the_older_prefix_is_as_good() {
 }
 
 #[test]
-fn what_a_call_was_about_is_found_where_its_event_has_it() {
+fn resource_of_a_call_is_read_from_any_field_that_has_it() {
     for (name, about) in [
         (
             "cloudtrail-tag-resource.json",
@@ -265,7 +265,7 @@ fn what_a_call_was_about_is_found_where_its_event_has_it() {
         let event = with(event.clone(), "/detail/responseElements", nothing);
         assert_eq!(call(&read(&event)).resource_arn, None);
     }
-    // An operation of which AWS documents no parameters may have it here only.
+    // An operation without documented parameters may have it only here.
     let connection = format!("arn:aws:codeconnections:eu-west-1:{ACCOUNT}:connection/8c0a5f2e");
     let role = format!("arn:aws:iam::{ACCOUNT}:role/connection/x");
     let named = json!([7, {}, {"ARN": ""}, {"ARN": role}, {"ARN": connection}]);
@@ -278,7 +278,7 @@ fn what_a_call_was_about_is_found_where_its_event_has_it() {
 }
 
 #[test]
-fn a_call_that_was_refused_says_so() {
+fn error_code_of_a_failed_call_is_recorded() {
     let event = sample("cloudtrail-create-connection.json");
     let event = with(event, "/detail/errorCode", Some(json!("AccessDenied")));
     assert_eq!(
@@ -287,17 +287,18 @@ fn a_call_that_was_refused_says_so() {
     );
 }
 
-/// A call by this identity, as it is recorded.
+/// Returns the recorded call of this identity.
 fn recorded_by(identity: Option<Value>) -> Value {
     let event = sample("cloudtrail-create-connection.json");
     let event = with(event, "/detail/userIdentity", identity);
     serde_json::to_value(call(&read(&event))).expect("JSON")
 }
 
-/// Identities as CloudTrail documents them, each without what it may lack.
+/// Covers the identities that CloudTrail documents, each without its optional
+/// fields.
 /// <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-user-identity.html>
 #[test]
-fn principal_without_an_arn_is_recorded_by_every_type_of_identity() {
+fn principal_without_arn_is_recorded_for_every_identity_type() {
     let store = "arn:aws:identitystore::123456789012:identitystore/d-9067642ac7";
     let role = "arn:aws:iam::123456789012:role/PlatformEngineer";
     for (identity, id, authority) in [
@@ -413,7 +414,7 @@ fn principal_without_an_arn_is_recorded_by_every_type_of_identity() {
 }
 
 #[test]
-fn principal_with_an_arn_is_recorded_by_it_alone() {
+fn principal_with_arn_is_recorded_by_the_arn_only() {
     let identity = json!({
         "type": "AssumedRole", "principalId": "AROAEXAMPLE:maria", "userName": "maria",
         "arn": "arn:aws:sts::123456789012:assumed-role/PlatformEngineer/maria",
@@ -427,7 +428,7 @@ fn principal_with_an_arn_is_recorded_by_it_alone() {
 }
 
 #[test]
-fn empty_text_of_an_event_is_as_good_as_an_absent_one() {
+fn empty_text_is_treated_as_absent() {
     let event = sample("cloudtrail-create-connection.json");
     for pointer in [
         "/detail/sourceIPAddress",
@@ -467,7 +468,7 @@ fn empty_text_of_an_event_is_as_good_as_an_absent_one() {
 }
 
 #[test]
-fn an_api_call_by_nobody_in_particular_is_understood() {
+fn api_call_without_identity_is_accepted() {
     let event = sample("cloudtrail-create-connection.json");
     for identity in [
         None,
@@ -488,7 +489,7 @@ fn an_api_call_by_nobody_in_particular_is_understood() {
 }
 
 #[test]
-fn an_account_of_an_organization_is_listed_for_the_execution_that_asks_for_it() {
+fn organization_event_requests_its_account_with_the_execution_id() {
     let request = read(&sample("organization-account.json"));
     let account = request.account.as_ref().map(|account| account.as_str());
     assert_eq!(account, Some("210987654321"));
@@ -502,7 +503,7 @@ fn an_account_of_an_organization_is_listed_for_the_execution_that_asks_for_it() 
 }
 
 #[test]
-fn a_direct_request_says_what_it_wants() {
+fn direct_request_sets_account_regions_and_filter() {
     let request = read(&sample("direct-request.json"));
     assert_eq!(regions(&request), Some(vec!["eu-west-1", "us-east-1"]));
     assert!(request.accept_deletions);
@@ -532,14 +533,14 @@ fn a_direct_request_says_what_it_wants() {
 }
 
 #[test]
-fn a_provider_that_is_not_known_yet_can_be_filtered_for() {
+fn filter_accepts_an_unknown_provider_type() {
     let request = read(&json!({"ProviderTypeFilter": "Codeberg"}));
     let provider = request.filter.provider_type.expect("a provider");
     assert_eq!(provider.as_str(), "Codeberg");
 }
 
 #[test]
-fn a_host_is_looked_for_in_its_own_region_unless_others_are_named() {
+fn host_filter_defaults_to_the_hosts_region() {
     let host = "arn:aws:codestar-connections:eu-central-1:123456789012:host/ghes-1a2b3c4d";
     let request = read(&json!({"HostArnFilter": host}));
     assert_eq!(regions(&request), Some(vec!["eu-central-1"]));
@@ -548,7 +549,7 @@ fn a_host_is_looked_for_in_its_own_region_unless_others_are_named() {
 }
 
 #[test]
-fn null_is_as_good_as_absent() {
+fn null_is_treated_as_absent() {
     let nothing = json!({
         "account": null,
         "regions": null,
@@ -564,7 +565,7 @@ fn null_is_as_good_as_absent() {
 }
 
 #[test]
-fn what_is_no_object_is_refused() {
+fn event_that_is_no_object_is_rejected() {
     for (event, name) in [
         (json!(null), "null"),
         (json!(true), "true or false"),
@@ -580,7 +581,7 @@ fn what_is_no_object_is_refused() {
 }
 
 #[test]
-fn a_direct_request_with_a_wrong_field_is_refused_by_its_name() {
+fn direct_request_with_invalid_field_is_rejected_by_name() {
     let no_region = "is not an AWS region code such as eu-west-1";
     let no_host = "is not a host ARN such as \
                    arn:aws:codeconnections:eu-west-1:123456789012:host/name-1a2b3c4d";
@@ -696,7 +697,7 @@ fn a_direct_request_with_a_wrong_field_is_refused_by_its_name() {
 }
 
 #[test]
-fn a_field_that_is_not_known_is_refused_with_those_that_are() {
+fn unknown_field_is_rejected_with_the_known_ones() {
     for unknown in [
         "region",
         "Regions",
@@ -720,7 +721,7 @@ fn a_field_that_is_not_known_is_refused_with_those_that_are() {
 }
 
 #[test]
-fn an_event_of_another_kind_or_source_is_refused() {
+fn event_of_another_type_or_source_is_rejected() {
     let rule = sample("scheduled-rule.json");
     let call = sample("cloudtrail-create-connection.json");
     let text = |value: &str| Some(json!(value));
@@ -826,7 +827,7 @@ fn an_event_of_another_kind_or_source_is_refused() {
 }
 
 #[test]
-fn a_refusal_is_one_line_that_does_not_repeat_the_event() {
+fn rejection_is_one_short_line() {
     let long = "x".repeat(100_000);
     for event in [
         json!({"regions": [long]}),
@@ -838,13 +839,17 @@ fn a_refusal_is_one_line_that_does_not_repeat_the_event() {
         json!({"regions": ["a\nb"]}),
         json!({"a\nb": 1}),
     ] {
-        let told = refusal(&event).to_string();
-        assert_eq!(told.lines().count(), 1, "{told}");
-        assert!(told.len() < 600, "{} bytes: {told:.200}", told.len());
+        let message = refusal(&event).to_string();
+        assert_eq!(message.lines().count(), 1, "{message}");
+        assert!(
+            message.len() < 600,
+            "{} bytes: {message:.200}",
+            message.len()
+        );
     }
 }
 
-/// Any JSON, in which the words that events use come up often.
+/// Generates any JSON, often with words that events use.
 fn any_event() -> impl Strategy<Value = Value> {
     let words = prop::sample::select(vec![
         "detail-type",
@@ -890,8 +895,8 @@ fn any_event() -> impl Strategy<Value = Value> {
     })
 }
 
-/// A real event with one of its fields, at any depth, replaced by anything.
-fn mutilated_event() -> impl Strategy<Value = Value> {
+/// Generates a sample event with one field, at any depth, replaced by any JSON.
+fn mutated_event() -> impl Strategy<Value = Value> {
     let samples = prop::sample::select(vec![
         "scheduled-rule.json",
         "scheduler.json",
@@ -928,10 +933,10 @@ fn pointers(value: &Value, path: &str, found: &mut Vec<String>) {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(cases(500)))]
 
-    /// Whatever comes is a request or a refusal that names a field; what is a
-    /// request has regions that are sorted, and never none at all.
+    /// Any JSON is a request with sorted, non-empty regions, or a rejection
+    /// with a problem.
     #[test]
-    fn any_json_is_a_request_or_a_refusal(event in prop_oneof![any_event(), mutilated_event()]) {
+    fn any_json_is_a_request_or_a_rejection(event in prop_oneof![any_event(), mutated_event()]) {
         match Request::from_event(&event) {
             Ok(request) => {
                 prop_assert!(event.is_object());

@@ -1,5 +1,4 @@
-//! Metrics: the line that each run writes to the log, by CloudWatch's
-//! embedded metric format.
+//! Each run logs one line of metrics in CloudWatch's embedded metric format.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
@@ -20,17 +19,18 @@ fn environment(env: &TestEnv) -> Environment {
         .with("REGIONS", "eu-west-1,eu-south-1")
 }
 
-/// The metric lines, `number` of them, each held against the specification.
+/// Returns the first `number` metric lines, each checked against the
+/// specification.
 async fn lines(emulator: &Emulator, number: usize) -> Vec<Value> {
     let lines = emulator
         .lines(number, |line| line.contains("\"_aws\""))
         .await;
     let is_json = |line: &String| serde_json::from_str::<Value>(line).is_ok();
     assert!(lines.iter().all(is_json), "{lines:?}");
-    understood(&lines)
+    parse_and_check(&lines)
 }
 
-fn understood(lines: &[String]) -> Vec<Value> {
+fn parse_and_check(lines: &[String]) -> Vec<Value> {
     let metrics = lines.iter().filter(|line| line.contains("\"_aws\""));
     let read = metrics
         .map(|line| serde_json::from_str::<Value>(line).unwrap_or_else(|_| panic!("JSON: {line}")));
@@ -39,6 +39,7 @@ fn understood(lines: &[String]) -> Vec<Value> {
     lines
 }
 
+/// Asserts that a line follows the specification.
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
 fn check(line: &Value) {
     let units = ["Count", "Milliseconds", "Seconds"];
@@ -63,8 +64,8 @@ fn check(line: &Value) {
         assert!(units.contains(&metric["Unit"].as_str().expect("a unit")));
         assert!(line[name].is_u64(), "{name} has a value: {line}");
     }
-    for told in ["run_id", "account", "outcome", "level", "timestamp"] {
-        assert!(line[told].is_string(), "{told}: {line}");
+    for field in ["run_id", "account", "outcome", "level", "timestamp"] {
+        assert!(line[field].is_string(), "{field}: {line}");
     }
 }
 
@@ -92,7 +93,7 @@ const CHANGES: [&str; 5] = [
 const RUN: [&str; 2] = ["IncompleteListings", "CompleteRuns"];
 
 #[tokio::test]
-async fn each_run_writes_one_line_that_says_what_is_there_and_what_changed() {
+async fn each_run_logs_one_line_with_connection_and_change_counts() {
     let env = TestEnv::new().await;
     let entry = |id: &str, status: &str| {
         scripted_service::entry(&scripted_service::arn(REGION, id), id, status)
@@ -132,7 +133,7 @@ async fn each_run_writes_one_line_that_says_what_is_there_and_what_changed() {
 }
 
 #[tokio::test]
-async fn a_run_that_is_not_complete_says_how_old_the_last_complete_one_is() {
+async fn incomplete_run_logs_the_age_of_the_last_complete_run() {
     let env = TestEnv::new().await;
     env.create("a");
     env.deny(REGION);
@@ -153,14 +154,18 @@ async fn a_run_that_is_not_complete_says_how_old_the_last_complete_one_is() {
         panic!("three lines");
     };
     assert_eq!(values(failed, RUN), [2, 0]);
-    assert_eq!(failed.get("CompleteRunAge"), None, "there never was one");
+    assert_eq!(
+        failed.get("CompleteRunAge"),
+        None,
+        "there is no complete run"
+    );
     assert_eq!(values(partial, RUN), [1, 0]);
     assert!(partial["CompleteRunAge"].is_u64());
     assert_eq!(values(partial, CONNECTIONS), [0, 1, 0, 0]);
 }
 
 #[tokio::test]
-async fn where_the_table_cannot_be_read_nothing_is_said_of_connections() {
+async fn unreadable_table_gives_no_connection_metrics() {
     let env = TestEnv::new().await;
     env.create("a");
     let environment = environment(&env).with("TABLE_NAME", "not-there");
@@ -175,7 +180,7 @@ async fn where_the_table_cannot_be_read_nothing_is_said_of_connections() {
 }
 
 #[tokio::test]
-async fn what_was_dealt_with_before_is_not_counted_again_and_without_a_namespace_nothing_is() {
+async fn repeated_event_and_missing_namespace_give_no_metrics() {
     let env = TestEnv::new().await;
     env.create("a");
     let tick = include_str!("../../../events/scheduled-rule.json");
@@ -184,11 +189,11 @@ async fn what_was_dealt_with_before_is_not_counted_again_and_without_a_namespace
     emulator.invoke(&tick).await.answer();
     let again = emulator.invoke(&tick).await.answer();
     assert_eq!(again["already_recorded"], true);
-    assert_eq!(understood(&emulator.end()).len(), 1);
+    assert_eq!(parse_and_check(&emulator.end()).len(), 1);
 
     let silent = Emulator::start(Environment::of(&env)).await;
     silent.invoke(&json!({})).await.answer();
-    assert_eq!(understood(&silent.end()), [] as [Value; 0]);
+    assert_eq!(parse_and_check(&silent.end()), [] as [Value; 0]);
 }
 
 #[tokio::test]
@@ -212,6 +217,6 @@ async fn only_unfiltered_runs_of_all_configured_regions_count_as_complete() {
     assert_eq!(counted, [0, 1, 0, 0, 1]);
     // The age is that of the last run that counts.
     let ages: Vec<Option<&Value>> = lines.iter().map(|l| l.get("CompleteRunAge")).collect();
-    assert_eq!(ages[0], None, "there never was one");
+    assert_eq!(ages[0], None, "there is no complete run");
     assert!(ages[1..].iter().all(Option::is_some), "{ages:?}");
 }

@@ -1,4 +1,4 @@
-//! The Lambda function: events, settings, responses, metrics.
+//! Tests the Lambda function: events, settings, responses, metrics.
 
 mod events;
 mod function;

@@ -1,6 +1,6 @@
-//! The function as a state machine invokes it: once for each account of an
-//! organization, through a role of that account. Its own binary under AWS's
-//! runtime emulator.
+//! Invokes the function as the state machine does: once for each account of an
+//! organization, through a role of that account. It is the function's own
+//! binary under AWS's runtime emulator.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
@@ -20,8 +20,8 @@ const MEMBER: &str = "210987654321";
 const OTHER: &str = "345678901234";
 const EXTERNAL_ID: &str = "inventory-of-example";
 
-/// A function that lists any account of the organization, and what it said
-/// to STS.
+/// A function that lists any account of the organization, and its requests to
+/// STS.
 struct Organization {
     env: TestEnv,
     emulator: Emulator,
@@ -63,14 +63,14 @@ impl Organization {
     }
 
     fn deny(&self, account: &str) {
-        let mut world = self.env.codeconnections.state();
-        let denied = &mut world.options_mut().deny_assume_role;
+        let mut state = self.env.codeconnections.state();
+        let denied = &mut state.options_mut().deny_assume_role;
         denied.insert(account.to_owned());
     }
 
     fn allow_all(&self) {
-        let mut world = self.env.codeconnections.state();
-        world.options_mut().deny_assume_role.clear();
+        let mut state = self.env.codeconnections.state();
+        state.options_mut().deny_assume_role.clear();
     }
 
     async fn runs(&self, account: &str) -> Vec<RunRecord> {
@@ -79,14 +79,15 @@ impl Organization {
         runs.expect("read")
     }
 
-    /// What STS was asked for since this was called last.
+    /// Returns the requests to STS since the last call.
     fn assumed(&self) -> Vec<String> {
         std::mem::take(&mut *self.assumed.lock().expect("no panic"))
     }
 }
 
-/// As the state machine asks, in the execution `execution`.
-fn account(id: &str, execution: &str) -> Value {
+/// Returns the event of the state machine for an account, in the execution
+/// `execution`.
+fn account_event(id: &str, execution: &str) -> Value {
     let event = include_str!("../../../events/organization-account.json");
     let mut event: Value = serde_json::from_str(event).expect("JSON");
     event["account"] = id.into();
@@ -95,9 +96,9 @@ fn account(id: &str, execution: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_member_is_listed_through_its_role_in_a_session_named_as_the_run() {
+async fn member_is_listed_through_its_role_with_run_id_as_session_name() {
     let organization = Organization::new().await;
-    let event = account(MEMBER, "first");
+    let event = account_event(MEMBER, "first");
     let answer = organization.emulator.invoke(&event).await.answer();
     assert_eq!(answer["outcome"], "COMPLETE", "{answer}");
     assert_eq!(answer["account"], MEMBER);
@@ -120,7 +121,7 @@ async fn a_member_is_listed_through_its_role_in_a_session_named_as_the_run() {
     // The next run has a session of its own.
     let answer = organization
         .emulator
-        .invoke(&account(MEMBER, "second"))
+        .invoke(&account_event(MEMBER, "second"))
         .await
         .answer();
     assert_eq!(answer["changes"], json!({}));
@@ -134,7 +135,7 @@ async fn a_member_is_listed_through_its_role_in_a_session_named_as_the_run() {
 }
 
 #[tokio::test]
-async fn role_of_a_member_is_one_of_the_partition_that_the_function_is_in() {
+async fn member_role_is_in_the_partition_of_the_function() {
     let env = TestEnv::new().await;
     for (region, partition) in [
         ("eu-central-1", "aws"),
@@ -148,7 +149,7 @@ async fn role_of_a_member_is_one_of_the_partition_that_the_function_is_in() {
     ] {
         let (sender, mut asked) = tokio::sync::mpsc::unbounded_channel();
         let sts = Proxy::start(env.service.endpoint(), move |seen| {
-            // The receiver is only gone when the test has failed.
+            // Sending only fails when the test has already failed.
             let _ = sender.send(String::from_utf8_lossy(&seen.body).into_owned());
             Act::Answer(403, String::new())
         })
@@ -160,7 +161,10 @@ async fn role_of_a_member_is_one_of_the_partition_that_the_function_is_in() {
             .with("MEMBER_ROLE_NAME", "inventory")
             .with("AWS_ENDPOINT_URL_STS", &sts.endpoint);
         let emulator = Emulator::start(environment).await;
-        let (error_type, _) = emulator.invoke(&account(MEMBER, "first")).await.error();
+        let (error_type, _) = emulator
+            .invoke(&account_event(MEMBER, "first"))
+            .await
+            .error();
         assert_eq!(error_type, "RunFailed");
         let form = asked.recv().await.expect("STS was asked");
         let role = format!("RoleArn=arn%3A{partition}%3Aiam%3A%3A{MEMBER}%3Arole%2Finventory");
@@ -172,9 +176,9 @@ async fn role_of_a_member_is_one_of_the_partition_that_the_function_is_in() {
 }
 
 #[tokio::test]
-async fn the_functions_own_account_is_listed_with_its_own_credentials() {
+async fn own_account_is_listed_with_own_credentials() {
     let organization = Organization::new().await;
-    for event in [account(ACCOUNT, "first"), json!({})] {
+    for event in [account_event(ACCOUNT, "first"), json!({})] {
         let answer = organization.emulator.invoke(&event).await.answer();
         assert_eq!(answer["outcome"], "COMPLETE", "{answer}");
         assert_eq!(answer["account"], ACCOUNT);
@@ -183,16 +187,25 @@ async fn the_functions_own_account_is_listed_with_its_own_credentials() {
 }
 
 #[tokio::test]
-async fn an_account_that_denies_is_recorded_as_failed_with_the_reason_and_loses_nothing() {
+async fn denying_account_is_recorded_as_failed_and_keeps_its_connections() {
     let organization = Organization::new().await;
     let emulator = &organization.emulator;
     for member in [MEMBER, OTHER] {
-        emulator.invoke(&account(member, "first")).await.answer();
+        emulator
+            .invoke(&account_event(member, "first"))
+            .await
+            .answer();
     }
     organization.deny(MEMBER);
 
-    let (error_type, message) = emulator.invoke(&account(MEMBER, "second")).await.error();
-    let answer = emulator.invoke(&account(OTHER, "second")).await.answer();
+    let (error_type, message) = emulator
+        .invoke(&account_event(MEMBER, "second"))
+        .await
+        .error();
+    let answer = emulator
+        .invoke(&account_event(OTHER, "second"))
+        .await
+        .answer();
 
     assert_eq!(error_type, "RunFailed");
     assert!(message.contains("AccessDenied"), "{message}");
@@ -209,12 +222,12 @@ async fn an_account_that_denies_is_recorded_as_failed_with_the_reason_and_loses_
         "{}",
         error.message
     );
-    assert!(failed.changes.is_empty(), "nothing is gone for that");
+    assert!(failed.changes.is_empty(), "no deletion is recorded");
     assert_eq!(failed.connections, runs[1].connections);
 }
 
 #[tokio::test]
-async fn a_wrong_external_id_opens_no_account() {
+async fn wrong_external_id_fails_the_run() {
     let organization = Organization::new().await;
     organization
         .env
@@ -222,45 +235,48 @@ async fn a_wrong_external_id_opens_no_account() {
         .state()
         .options_mut()
         .external_id = Some("another".to_owned());
-    let event = account(MEMBER, "first");
+    let event = account_event(MEMBER, "first");
     let (error_type, _) = organization.emulator.invoke(&event).await.error();
     assert_eq!(error_type, "RunFailed");
 }
 
 #[tokio::test]
-async fn a_second_attempt_of_an_execution_writes_nothing_once_a_run_was_complete() {
+async fn repeated_execution_writes_nothing_after_a_complete_run() {
     let organization = Organization::new().await;
     let emulator = &organization.emulator;
-    let event = account(MEMBER, "first");
+    let event = account_event(MEMBER, "first");
     organization.deny(MEMBER);
     emulator.invoke(&event).await.error();
     organization.allow_all();
     let answer = emulator.invoke(&event).await.answer();
     assert_eq!(
         answer["already_recorded"], false,
-        "a failed run is made good"
+        "a failed run is repeated"
     );
     let answer = emulator.invoke(&event).await.answer();
     assert_eq!(answer["already_recorded"], true);
     assert_eq!(organization.runs(MEMBER).await.len(), 2);
-    // The same execution, another account: another matter.
-    let answer = emulator.invoke(&account(OTHER, "first")).await.answer();
+    // The same execution for another account is another event.
+    let answer = emulator
+        .invoke(&account_event(OTHER, "first"))
+        .await
+        .answer();
     assert_eq!(answer["already_recorded"], false);
 }
 
 #[tokio::test]
-async fn hundreds_of_accounts_pass_through_one_function() {
+async fn one_function_lists_hundreds_of_accounts() {
     let organization = Organization::new().await;
     for number in 0..200_u64 {
         let id = (400_000_000_000 + number).to_string();
         let answer = organization
             .emulator
-            .invoke(&account(&id, "first"))
+            .invoke(&account_event(&id, "first"))
             .await
             .answer();
         assert_eq!(answer["outcome"], "COMPLETE", "{id}: {answer}");
     }
-    // One session each, whatever came before it in the same process.
+    // Each account has its own session, in the same process.
     assert_eq!(organization.assumed().len(), 200);
     let accounts = organization.env.table.accounts().await.expect("read");
     assert_eq!(accounts.len(), 200);

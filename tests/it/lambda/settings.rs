@@ -1,4 +1,4 @@
-//! Settings: what is taken, what is refused and in which words.
+//! Settings are accepted, or rejected with a message that says what is valid.
 
 #![allow(
     clippy::expect_used,
@@ -25,17 +25,17 @@ fn read(variables: &[(&str, &str)]) -> Result<Settings, InvalidSettings> {
     })
 }
 
-/// The settings with one more variable than the two that are needed.
+/// Reads the two required settings and one more variable.
 fn with(variable: &str, value: &str) -> Result<Settings, InvalidSettings> {
     read(&[(variable, value), TABLE, REGION])
 }
 
-/// The one fault of settings with one more variable than the two needed.
-fn fault(variable: &str, value: &str) -> String {
-    let faults = with(variable, value).expect_err(value);
-    match faults.0.as_slice() {
+/// Returns the only error of the two required settings and one more variable.
+fn setting_error(variable: &str, value: &str) -> String {
+    let errors = with(variable, value).expect_err(value);
+    match errors.0.as_slice() {
         [only] => only.to_string(),
-        several => panic!("one fault for {variable}={value:?}, not {several:?}"),
+        several => panic!("one error for {variable}={value:?}, not {several:?}"),
     }
 }
 
@@ -48,7 +48,7 @@ fn regions(settings: &Settings) -> Vec<&str> {
 }
 
 #[test]
-fn a_table_and_the_functions_own_region_are_enough() {
+fn table_and_own_region_are_sufficient() {
     let settings = read(&[TABLE, REGION]).unwrap();
     assert_eq!(settings.table_name.as_str(), "inventory");
     assert_eq!(regions(&settings), ["eu-west-1"]);
@@ -61,7 +61,7 @@ fn a_table_and_the_functions_own_region_are_enough() {
 }
 
 #[test]
-fn every_setting_that_is_given_is_used() {
+fn every_given_setting_is_used() {
     let settings = read(&[
         ("TABLE_NAME", "My_table-2.x"),
         ("REGIONS", "us-east-1"),
@@ -93,7 +93,7 @@ fn every_setting_that_is_given_is_used() {
 }
 
 #[test]
-fn an_empty_variable_is_as_good_as_none() {
+fn empty_variable_is_treated_as_unset() {
     let usual = read(&[TABLE, REGION]).unwrap();
     for variable in [
         "REGIONS",
@@ -117,7 +117,7 @@ fn an_empty_variable_is_as_good_as_none() {
 }
 
 #[test]
-fn regions_are_a_list_with_commas_or_spaces_sorted_and_each_once() {
+fn regions_are_split_at_commas_or_spaces_and_sorted() {
     for (list, expected) in [
         ("us-east-1", vec!["us-east-1"]),
         ("us-east-1,eu-west-1", vec!["eu-west-1", "us-east-1"]),
@@ -138,13 +138,13 @@ fn regions_are_a_list_with_commas_or_spaces_sorted_and_each_once() {
 }
 
 #[test]
-fn the_functions_own_region_is_not_needed_where_regions_are_named() {
+fn own_region_is_optional_if_regions_are_set() {
     let settings = read(&[TABLE, ("REGIONS", "us-east-1")]).unwrap();
     assert_eq!(regions(&settings), ["us-east-1"]);
 }
 
 #[test]
-fn the_guard_is_a_share_a_percentage_or_off() {
+fn guard_accepts_a_share_a_percentage_or_off() {
     for (text, guard) in [
         ("0.5", TombstoneGuard::Share(0.5)),
         ("50%", TombstoneGuard::Share(0.5)),
@@ -166,7 +166,7 @@ fn the_guard_is_a_share_a_percentage_or_off() {
 }
 
 #[test]
-fn a_guard_that_is_no_share_is_refused() {
+fn guard_that_is_no_share_is_rejected() {
     for text in [
         "-1",
         "-0.1",
@@ -189,7 +189,7 @@ fn a_guard_that_is_no_share_is_refused() {
         "no",
     ] {
         assert_eq!(
-            fault("TOMBSTONE_GUARD", text),
+            setting_error("TOMBSTONE_GUARD", text),
             format!(
                 "TOMBSTONE_GUARD: {text:?} is not a share of an account \
                  (0.5 or 50%, from 0 to 1), nor off"
@@ -199,7 +199,7 @@ fn a_guard_that_is_no_share_is_refused() {
 }
 
 #[test]
-fn every_bad_value_is_refused_with_what_would_be_right() {
+fn invalid_value_is_rejected_with_the_expected_format() {
     const REGION_WANTED: &str = "is not an AWS region code such as eu-west-1";
     const NO_REGION: &str = "names no region; give regions such as us-east-1,eu-west-1";
     const ACCOUNT_WANTED: &str = "is not an AWS account id (12 digits, such as 123456789012)";
@@ -298,7 +298,10 @@ fn every_bad_value_is_refused_with_what_would_be_right() {
         ),
         ("LOG_LEVEL", "3", format!("\"3\" {LEVEL_WANTED}")),
     ] {
-        assert_eq!(fault(variable, value), format!("{variable}: {problem}"));
+        assert_eq!(
+            setting_error(variable, value),
+            format!("{variable}: {problem}")
+        );
     }
     for table in [
         "ab",
@@ -306,9 +309,9 @@ fn every_bad_value_is_refused_with_what_would_be_right() {
         "arn:aws:dynamodb:eu-west-1:123456789012:table/x",
         "tâble",
     ] {
-        let faults = read(&[("TABLE_NAME", table), REGION]).unwrap_err();
+        let errors = read(&[("TABLE_NAME", table), REGION]).unwrap_err();
         assert_eq!(
-            faults.to_string(),
+            errors.to_string(),
             format!("invalid settings: TABLE_NAME: {table:?} {TABLE_WANTED}")
         );
     }
@@ -318,20 +321,20 @@ fn every_bad_value_is_refused_with_what_would_be_right() {
 }
 
 #[test]
-fn a_bad_region_of_the_functions_own_is_told_as_such() {
-    let faults = read(&[TABLE, ("AWS_REGION", "moon")]).unwrap_err();
+fn invalid_own_region_is_reported_as_aws_region() {
+    let errors = read(&[TABLE, ("AWS_REGION", "moon")]).unwrap_err();
     assert_eq!(
-        faults.to_string(),
+        errors.to_string(),
         "invalid settings: AWS_REGION: \"moon\" is not an AWS region code such as eu-west-1"
     );
 }
 
 #[test]
-fn several_accounts_need_a_role_to_list_them_with() {
+fn several_accounts_require_a_member_role() {
     let accounts = ("ACCOUNTS", "111122223333,444455556666");
-    let faults = read(&[accounts, TABLE, REGION]).unwrap_err();
+    let errors = read(&[accounts, TABLE, REGION]).unwrap_err();
     assert_eq!(
-        faults.to_string(),
+        errors.to_string(),
         "invalid settings: MEMBER_ROLE_NAME: not set, but ACCOUNTS has several; \
          name the role to assume in them"
     );
@@ -341,9 +344,9 @@ fn several_accounts_need_a_role_to_list_them_with() {
     assert!(read(&[one, TABLE, REGION]).is_ok());
     for any in ["any", "Any"] {
         let any = ("ACCOUNTS", any);
-        let faults = read(&[any, TABLE, REGION]).unwrap_err();
+        let errors = read(&[any, TABLE, REGION]).unwrap_err();
         assert_eq!(
-            faults.to_string(),
+            errors.to_string(),
             "invalid settings: MEMBER_ROLE_NAME: not set, but ACCOUNTS is any; \
              name the role to assume in them"
         );
@@ -354,17 +357,20 @@ fn several_accounts_need_a_role_to_list_them_with() {
 }
 
 #[test]
-fn a_namespace_that_cloudwatch_would_not_take_is_refused() {
+fn namespace_invalid_for_cloudwatch_is_rejected() {
     for wrong in ["AWS/Lambda", "a b", "é", &"x".repeat(256)] {
-        let told = fault("METRICS_NAMESPACE", wrong);
-        assert!(told.contains("is not a namespace of CloudWatch"), "{told}");
+        let message = setting_error("METRICS_NAMESPACE", wrong);
+        assert!(
+            message.contains("is not a namespace of CloudWatch"),
+            "{message}"
+        );
     }
     assert!(with("METRICS_NAMESPACE", "a.b-c/d#e:f_1").is_ok());
 }
 
 #[test]
-fn all_faults_are_told_together() {
-    let faults = read(&[
+fn all_invalid_settings_are_reported_together() {
+    let errors = read(&[
         ("REGIONS", "nowhere"),
         ("MAX_CONCURRENCY", "none"),
         ("TOMBSTONE_GUARD", "2"),
@@ -374,7 +380,7 @@ fn all_faults_are_told_together() {
         ("LOG_LEVEL", "loud"),
     ])
     .unwrap_err();
-    let variables: Vec<&str> = faults.0.iter().map(|fault| fault.variable).collect();
+    let variables: Vec<&str> = errors.0.iter().map(|error| error.variable).collect();
     assert_eq!(
         variables,
         [
@@ -388,29 +394,32 @@ fn all_faults_are_told_together() {
             "LOG_LEVEL",
         ]
     );
-    let told = faults.to_string();
+    let message = errors.to_string();
     assert!(
-        told.starts_with("invalid settings: TABLE_NAME: not set; give the name"),
-        "{told}"
+        message.starts_with("invalid settings: TABLE_NAME: not set; give the name"),
+        "{message}"
     );
-    assert_eq!(told.lines().count(), 1, "one line for the log");
-    for fault in &faults.0 {
-        assert!(told.contains(&fault.to_string()), "{fault} is in {told}");
+    assert_eq!(message.lines().count(), 1, "one line for the log");
+    for error in &errors.0 {
+        assert!(
+            message.contains(&error.to_string()),
+            "{error} is in {message}"
+        );
     }
 }
 
 #[test]
-fn nothing_set_at_all_says_what_to_set() {
-    let faults = read(&[]).unwrap_err();
+fn empty_environment_reports_the_required_settings() {
+    let errors = read(&[]).unwrap_err();
     assert_eq!(
-        faults.to_string(),
+        errors.to_string(),
         "invalid settings: TABLE_NAME: not set; give the name of the inventory's table; \
          REGIONS: not set, and neither is AWS_REGION; give regions such as us-east-1,eu-west-1"
     );
 }
 
 #[test]
-fn levels_of_logging_are_read_in_any_case_and_fatal_is_lambdas_word_for_error() {
+fn log_levels_are_case_insensitive_and_fatal_means_error() {
     for (word, level) in [
         ("off", LevelFilter::OFF),
         ("ERROR", LevelFilter::ERROR),

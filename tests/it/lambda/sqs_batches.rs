@@ -1,5 +1,5 @@
-//! Batches of a queue: which runs they lead to, and which messages have to
-//! come again.
+//! Tests which runs an SQS batch starts, and which messages it returns as
+//! failed.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
@@ -17,7 +17,7 @@ const COMPLETED: &str =
     include_str!("../../../events/cloudtrail-update-connection-installation.json");
 const HOST_UPDATED: &str = include_str!("../../../events/cloudtrail-update-host.json");
 
-/// A sample of a call, about `arn`, with an id of its own.
+/// Returns a sample of a call event about `arn`, with this ID.
 fn call(sample: &str, name: &str, id: &str, arn: &str) -> Value {
     let mut event: Value = serde_json::from_str(sample).expect("JSON");
     event["id"] = id.into();
@@ -39,7 +39,7 @@ fn message(id: &str, body: &str) -> Value {
     json!({"messageId": id, "body": body, "eventSource": "aws:sqs"})
 }
 
-/// A batch of these events, the first message `m0`.
+/// Returns a batch of these events, with message IDs from `m0`.
 fn batch(events: &[Value]) -> Value {
     let messages = events.iter().enumerate();
     let messages: Vec<Value> = messages
@@ -48,7 +48,7 @@ fn batch(events: &[Value]) -> Value {
     json!({"Records": messages})
 }
 
-/// What comes of an event, as Lambda is told.
+/// Returns the response to an event, as Lambda receives it.
 async fn answer(env: &TestEnv, event: &Value) -> Value {
     let answer = env.handler().handle(event, Duration::from_secs(60)).await;
     let answer = answer.expect("answered");
@@ -66,7 +66,7 @@ fn failed(answer: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn a_burst_of_calls_leads_to_one_run_which_says_of_each_change_who_called_what() {
+async fn batch_of_calls_starts_one_run_that_records_each_cause() {
     let env = TestEnv::new().await;
     let doomed = env.create("doomed");
     let steady = env.create("steady");
@@ -94,7 +94,7 @@ async fn a_burst_of_calls_leads_to_one_run_which_says_of_each_change_who_called_
         panic!("two runs: {runs:?}");
     };
     assert_eq!(run.outcome, Outcome::Complete, "{:?}", run.problems);
-    assert!(run.is_evidence(), "it listed all that is configured");
+    assert!(run.is_evidence(), "it listed all configured regions");
     assert_eq!(run.trigger.calls().len(), 32);
     for (i, arn) in made.iter().enumerate() {
         let changes = env.changes(arn).await;
@@ -107,12 +107,12 @@ async fn a_burst_of_calls_leads_to_one_run_which_says_of_each_change_who_called_
         assert_eq!(call.principal_arn.as_deref(), Some(maria));
         assert_eq!(call.source_ip.as_deref(), Some("203.0.113.24"));
     }
-    let gone = env.changes(&doomed).await;
-    let Some(Cause::ApiCall(call)) = &gone[1].cause else {
-        panic!("{doomed} was deleted by a call: {gone:?}");
+    let history = env.changes(&doomed).await;
+    let Some(Cause::ApiCall(call)) = &history[1].cause else {
+        panic!("{doomed} was deleted by a call: {history:?}");
     };
     assert_eq!(&*call.event_id, "deleted");
-    // A tag is no reason for a connection to break.
+    // A call that tags a connection explains no status.
     let changes = env.changes(&broken).await;
     assert_eq!(changes[1].kind, ChangeKind::StatusChanged);
     assert_eq!(changes[1].cause, Some(Cause::NoCallSeen));
@@ -120,7 +120,7 @@ async fn a_burst_of_calls_leads_to_one_run_which_says_of_each_change_who_called_
 }
 
 #[tokio::test]
-async fn a_change_without_a_matching_call_names_no_side() {
+async fn change_without_matching_call_reports_that_none_was_observed() {
     let env = TestEnv::new().await;
     let arn = env.create("storefront");
     env.run().await;
@@ -132,9 +132,13 @@ async fn a_change_without_a_matching_call_names_no_side() {
     assert_eq!(changes.len(), 3);
     for change in changes {
         assert_eq!(change.cause, Some(Cause::NoCallSeen));
-        let notice = EventSummary::of(&change);
-        assert_eq!(notice.cause, "no matching AWS call observed");
-        assert!(notice.summary.contains(&notice.cause), "{}", notice.summary);
+        let event_summary = EventSummary::of(&change);
+        assert_eq!(event_summary.cause, "no matching AWS call observed");
+        assert!(
+            event_summary.summary.contains(&event_summary.cause),
+            "{}",
+            event_summary.summary
+        );
     }
 }
 
@@ -156,7 +160,7 @@ async fn completing_a_pending_connection_in_the_console_explains_its_status() {
 }
 
 #[tokio::test]
-async fn a_call_of_an_unknown_name_about_nothing_that_is_named_leads_to_a_run() {
+async fn unknown_call_without_a_resource_starts_a_run() {
     let env = TestEnv::new().await;
     let arn = env.create("storefront");
     let mut event = call(CREATED, "StartFutureHandshake", "unknown", &arn);
@@ -175,7 +179,7 @@ async fn a_call_of_an_unknown_name_about_nothing_that_is_named_leads_to_a_run() 
 }
 
 #[tokio::test]
-async fn a_call_about_a_host_explains_what_happens_to_its_connections_and_no_others() {
+async fn host_call_explains_changes_of_its_connections_only() {
     let host = "arn:aws:codeconnections:eu-west-1:123456789012:host/ghes-1a2b3c4d";
     let env = TestEnv::new().await;
     let of_host = |status: &str| {
@@ -213,7 +217,7 @@ async fn a_call_about_a_host_explains_what_happens_to_its_connections_and_no_oth
 }
 
 #[tokio::test]
-async fn a_call_that_was_refused_explains_nothing() {
+async fn failed_call_explains_no_change() {
     let env = TestEnv::new().await;
     let arn = env.create("storefront");
     env.run().await;
@@ -227,7 +231,7 @@ async fn a_call_that_was_refused_explains_nothing() {
 }
 
 #[tokio::test]
-async fn messages_that_cannot_be_used_are_told_as_failed_and_hold_up_no_others() {
+async fn invalid_messages_are_returned_as_failed_and_others_are_processed() {
     let env = TestEnv::new().await;
     let arn = env.create("storefront");
     let good = call(CREATED, "CreateConnection", "good", &arn).to_string();
@@ -255,7 +259,7 @@ async fn messages_that_cannot_be_used_are_told_as_failed_and_hold_up_no_others()
 }
 
 #[tokio::test]
-async fn the_messages_of_a_run_that_failed_come_again() {
+async fn messages_of_a_failed_run_are_returned_as_failed() {
     let env = TestEnv::new().await;
     let arn = env.create("storefront");
     let event = batch(&[
@@ -275,7 +279,7 @@ async fn the_messages_of_a_run_that_failed_come_again() {
 }
 
 #[tokio::test]
-async fn a_single_message_that_comes_twice_writes_nothing_the_second_time() {
+async fn second_delivery_of_a_single_message_writes_nothing() {
     let env = TestEnv::new().await;
     let arn = env.create("storefront");
     let event = batch(&[call(CREATED, "CreateConnection", "one", &arn)]);
@@ -286,7 +290,7 @@ async fn a_single_message_that_comes_twice_writes_nothing_the_second_time() {
 }
 
 #[tokio::test]
-async fn a_batch_lists_what_is_configured_and_where_the_calls_were_made() {
+async fn batch_lists_the_configured_regions_and_those_of_its_calls() {
     let env = TestEnv::new().await;
     let arn = env.create_in("eu-south-1", "elsewhere");
     let mut event = call(CREATED, "CreateConnection", "one", &arn);
@@ -299,7 +303,7 @@ async fn a_batch_lists_what_is_configured_and_where_the_calls_were_made() {
 }
 
 #[test]
-fn each_account_of_a_batch_has_a_request_of_its_own() {
+fn each_account_of_a_batch_has_its_own_request() {
     let mut events = Vec::new();
     for (account, id) in [("111111111111", "a"), (ACCOUNT, "b"), ("111111111111", "c")] {
         let mut event = call(CREATED, "CreateConnection", id, "arn");
@@ -307,7 +311,7 @@ fn each_account_of_a_batch_has_a_request_of_its_own() {
         events.push(event);
     }
     let read = Batch::from_event(&batch(&events)).expect("a batch");
-    let told: Vec<_> = read
+    let requests: Vec<_> = read
         .expect("a batch")
         .requests
         .into_iter()
@@ -322,7 +326,7 @@ fn each_account_of_a_batch_has_a_request_of_its_own() {
         .collect();
     let texts = |all: &[&str]| all.iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(
-        told,
+        requests,
         [
             (
                 "111111111111".to_owned(),
@@ -335,7 +339,7 @@ fn each_account_of_a_batch_has_a_request_of_its_own() {
 }
 
 #[test]
-fn a_batch_whose_messages_cannot_be_named_is_refused_as_a_whole() {
+fn batch_with_unidentifiable_message_is_rejected_as_a_whole() {
     for (record, field) in [
         (
             json!({"eventSource": "aws:kinesis", "messageId": "m"}),
@@ -357,7 +361,7 @@ fn a_batch_whose_messages_cannot_be_named_is_refused_as_a_whole() {
 }
 
 #[tokio::test]
-async fn a_batch_of_nothing_is_answered_with_nothing() {
+async fn empty_batch_has_an_empty_response() {
     let env = TestEnv::new().await;
     let answer = answer(&env, &json!({"Records": []})).await;
     assert_eq!(answer, json!({"batchItemFailures": [], "runs": []}));
