@@ -1,6 +1,5 @@
-//! Every fault × every operation of a run × how long it lasts: the outcome is
-//! the one that it must be, and after the next run everything is as if
-//! nothing had been.
+//! Tests every fault × every operation of a run × how long the fault lasts: the
+//! run has the expected outcome, and the next run completes the record.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
@@ -24,7 +23,7 @@ use codeconnections_inventory::table::codec::Item;
 use codeconnections_inventory::table::{Table, keys};
 use serde_json::json;
 
-/// What a run asks for, in the order in which it does.
+/// The requests of a run, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     AssumeRole,
@@ -68,40 +67,40 @@ impl Place {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Lasts {
     Once,
-    /// More requests than the SDK tries by itself.
-    AWhile,
+    /// More attempts than the SDK makes by itself.
+    BeyondSdkRetries,
     /// The whole run.
-    Ever,
+    WholeRun,
 }
 
-use Lasts::{AWhile, Ever, Once};
+use Lasts::{BeyondSdkRetries, Once, WholeRun};
 
 impl Lasts {
     fn requests(self) -> usize {
         match self {
             Once => 1,
-            AWhile => 5,
-            Ever => usize::MAX,
+            BeyondSdkRetries => 5,
+            WholeRun => usize::MAX,
         }
     }
 }
 
-/// What must come of a run.
+/// The expected result of a run.
 #[derive(Debug, PartialEq, Eq)]
 struct Expected {
     outcome: Outcome,
-    /// What a problem says, if there is one.
+    /// A part of one of the problems; empty if there is none.
     problem: &'static str,
 }
 
 fn expected(place: Place, means: Means, lasts: Lasts) -> Expected {
-    let passes = match means {
+    let succeeds = match means {
         Means::Delays => true,
-        Means::Passes => lasts != Ever,
+        Means::Passes => lasts != WholeRun,
         Means::Stops | Means::Refuses => false,
     };
     let is = |outcome, problem| Expected { outcome, problem };
-    if passes {
+    if succeeds {
         return is(Outcome::Complete, "");
     }
     match (place, means) {
@@ -118,29 +117,29 @@ fn expected(place: Place, means: Means, lasts: Lasts) -> Expected {
             is(Outcome::Partial, "the next run takes them up")
         }
         (RunRecord, _) => is(Outcome::Failed, "record run 123456789012"),
-        // It only repeats the runs: the next one brings it up.
+        // The account record only repeats the runs; the next run updates it.
         (AccountRecord, _) => is(Outcome::Complete, ""),
     }
 }
 
-/// What a trap does with such requests, and with how many more.
+/// What a trap does with such requests, and how many are left.
 struct Trap {
     place: Place,
     act: Act,
     left: usize,
-    /// Each time that it does, so much time passes for the run.
+    /// The time that passes for the run with each of them.
     takes: Duration,
 }
 
-type Story = Vec<(ChangeKind, Option<String>)>;
+type History = Vec<(ChangeKind, Option<String>)>;
 
-/// An account that changes before each run, behind proxies that have a trap.
+/// An account that changes before each run, behind proxies with a trap.
 struct World {
     env: TestEnv,
     trap: Arc<Mutex<Option<Trap>>>,
     _proxies: [Proxy; 2],
     handler: TestHandler,
-    told: BTreeMap<String, Story>,
+    histories: BTreeMap<String, History>,
     turning: String,
     mortal: String,
     rounds: usize,
@@ -166,7 +165,7 @@ impl World {
         let timeouts = TimeoutConfig::builder()
             .operation_attempt_timeout(ATTEMPT)
             .build();
-        let impatient = |endpoint: &str| {
+        let config_with_timeout = |endpoint: &str| {
             let config = test_env::quick(endpoint).into_builder();
             config.timeout_config(timeouts.clone()).build()
         };
@@ -179,62 +178,65 @@ impl World {
         } else {
             account()
         };
-        let source = CodeConnections::new(impatient(&service.endpoint), Some(own), role);
-        let client = aws_sdk_dynamodb::Client::new(&impatient(&table.endpoint));
+        let source = CodeConnections::new(config_with_timeout(&service.endpoint), Some(own), role);
+        let client = aws_sdk_dynamodb::Client::new(&config_with_timeout(&table.endpoint));
         let table_there = Table::new(client, env.table.name().clone());
         let turning = env.create("turning");
         let mortal = env.create("mortal-0");
-        let mut told = BTreeMap::new();
+        let mut histories = BTreeMap::new();
         let first = vec![(ChangeKind::FirstSeen, Some("PENDING".to_owned()))];
         for n in 0..3 {
-            told.insert(env.create(&format!("steady-{n}")), first.clone());
+            histories.insert(env.create(&format!("steady-{n}")), first.clone());
         }
         for arn in [&turning, &mortal] {
-            told.insert(arn.clone(), first.clone());
+            histories.insert(arn.clone(), first.clone());
         }
         assert_eq!(env.run().await.outcome, Outcome::Complete);
         let mut handler = env.handler_of(source, table_there);
-        // As many as for any other fault: how long it lasts is the test's.
+        // Unlimited, as for any other fault: the test sets how long a fault
+        // lasts.
         handler.inventory.options.retry_policy.unreachable_tries = u32::MAX;
         Self {
             handler,
             env,
             trap,
             _proxies: [service, table],
-            told,
+            histories,
             turning,
             mortal,
             rounds: 0,
         }
     }
 
-    /// A change of each kind but one, and what must be told of it.
+    /// Makes a change of each kind but one, and adds it to the expected
+    /// histories.
     fn change(&mut self) {
         self.rounds += 1;
         let status = ["AVAILABLE", "ERROR"][self.rounds % 2];
         self.env.set_status(&self.turning, status);
-        let turned = (ChangeKind::StatusChanged, Some(status.to_owned()));
+        let changed = (ChangeKind::StatusChanged, Some(status.to_owned()));
         self.env.delete(&self.mortal);
-        let gone = (ChangeKind::Deleted, None);
-        for (arn, step) in [(&self.turning, turned), (&self.mortal, gone)] {
-            self.told.get_mut(arn).expect("known").push(step);
+        let deleted = (ChangeKind::Deleted, None);
+        for (arn, step) in [(&self.turning, changed), (&self.mortal, deleted)] {
+            self.histories.get_mut(arn).expect("a history").push(step);
         }
         self.mortal = self.env.create(&format!("mortal-{}", self.rounds));
         let first = (ChangeKind::FirstSeen, Some("PENDING".to_owned()));
-        self.told.insert(self.mortal.clone(), vec![first]);
+        self.histories.insert(self.mortal.clone(), vec![first]);
     }
 
-    /// One run with the fault, and one without.
-    async fn endure(&mut self, fault: &Fault, place: Place, lasts: Lasts) {
+    /// Runs with the fault and then without it, and checks both runs.
+    async fn check(&mut self, fault: &Fault, place: Place, lasts: Lasts) {
         let cell = format!("{}, {place:?}, {lasts:?}", fault.name);
         self.change();
         *self.trap.lock().expect("no panic") = Some(Trap {
             place,
             act: fault.act(place.operation()),
             left: lasts.requests(),
-            // What does not pass is waited out to the end of the run's time.
+            // A fault that does not pass is retried to the end of the run's
+            // time.
             takes: match (lasts, fault.means) {
-                (Ever, Means::Passes) => Duration::from_secs(3),
+                (WholeRun, Means::Passes) => Duration::from_secs(3),
                 _ => Duration::ZERO,
             },
         });
@@ -246,13 +248,13 @@ impl World {
         assert_eq!(summary.outcome, expected.outcome, "{cell}: {problems:?}");
         if expected.outcome == Outcome::Complete {
             assert_eq!(problems, &[] as &[String], "{cell}");
-            self.assert_told(&cell).await;
+            self.assert_histories(&cell).await;
         }
         let named = problems.iter().any(|p| p.contains(expected.problem));
         assert!(named || expected.problem.is_empty(), "{cell}: {problems:?}");
         let trap = self.trap.lock().expect("no panic").take();
         let left = trap.expect("it is set").left;
-        assert!(left < lasts.requests(), "{cell}: it did not happen");
+        assert!(left < lasts.requests(), "{cell}: the fault did not occur");
 
         self.env.clock.advance(test_env::HOUR);
         let next = self.run().await;
@@ -263,7 +265,7 @@ impl World {
             next.problems
         );
         assert_eq!(next.connections.values().sum::<u64>(), 5, "{cell}");
-        self.assert_told(&cell).await;
+        self.assert_histories(&cell).await;
         assert_eq!(
             self.env.runs().await.len() as u64,
             next.sequence.expect("recorded")
@@ -284,14 +286,13 @@ impl World {
         }
     }
 
-    /// Every connection's history is what happened to it, each step once.
-    async fn assert_told(&self, cell: &str) {
+    /// Asserts that every connection's history has each of its changes once.
+    async fn assert_histories(&self, cell: &str) {
         let mut recorded: BTreeMap<String, Vec<Change>> = BTreeMap::new();
         let mut pages = self.env.table.pages();
         while let Some(page) = pages.next().await.expect("read") {
-            let changes = page.into_iter().filter(items_of_changes);
-            for item in changes {
-                let change: Change = codec::read_record(item).expect("as it was written");
+            for item in page.into_iter().filter(is_change) {
+                let change: Change = codec::read_record(item).expect("a change");
                 let of = recorded.entry(change.arn.to_string()).or_default();
                 of.push(change);
             }
@@ -301,57 +302,57 @@ impl World {
             test_env::assert_chained(&changes);
             (arn, test_env::story(&changes))
         });
-        let stories: BTreeMap<String, Story> = stories.collect();
-        assert_eq!(stories, self.told, "{cell}");
+        let stories: BTreeMap<String, History> = stories.collect();
+        assert_eq!(stories, self.histories, "{cell}");
     }
 }
 
-fn items_of_changes(item: &Item) -> bool {
+fn is_change(item: &Item) -> bool {
     let pk = item.get(keys::PK).and_then(|pk| pk.as_s().ok());
     pk.is_some_and(|pk| pk.starts_with("CONNECTION#"))
 }
 
-/// The faults that can happen there, and how long each of them lasts.
+/// Returns the faults that are possible for a request, with each duration.
 fn cells(place: Place) -> impl Iterator<Item = (&'static Fault, Lasts)> {
-    let happens = move |fault: &&Fault| fault.happens_to(place.operation());
-    let faults = FAULTS.iter().filter(happens);
-    faults.flat_map(|fault| [Once, AWhile, Ever].map(|lasts| (fault, lasts)))
+    let is_possible = move |fault: &&Fault| fault.happens_to(place.operation());
+    let faults = FAULTS.iter().filter(is_possible);
+    faults.flat_map(|fault| [Once, BeyondSdkRetries, WholeRun].map(|lasts| (fault, lasts)))
 }
 
-/// How many cells one world sees: what it has to verify grows.
+/// The number of cells that share a world: the record to verify grows.
 const CELLS: usize = 12;
 
-fn endured(place: Place) {
+fn check_cells(place: Place) {
     let cells: Vec<_> = cells(place).collect();
     println!("{place:?}: {} cells", cells.len());
     for cells in cells.chunks(CELLS) {
         Time::goes(async |time| {
             let mut world = World::new(time, place == AssumeRole).await;
             for (fault, lasts) in cells {
-                world.endure(fault, place, *lasts).await;
+                world.check(fault, place, *lasts).await;
             }
         });
     }
 }
 
-macro_rules! endured {
+macro_rules! fault_tests {
     ($($name:ident: $place:ident,)+) => {
         $(
             #[test]
             fn $name() {
-                endured($place);
+                check_cells($place);
             }
         )+
     };
 }
 
-// One test each, so that they share the machine's processors.
-endured! {
+// Each request has its own test, so that they share the machine's processors.
+fault_tests! {
     faults_of_assume_role: AssumeRole,
     faults_of_list_connections: ListConnections,
     faults_of_query: Query,
     faults_of_execute_transaction: ExecuteTransaction,
     faults_of_batch_execute_statement: BatchExecuteStatement,
-    faults_of_the_runs_record: RunRecord,
-    faults_of_the_accounts_record: AccountRecord,
+    faults_of_run_record: RunRecord,
+    faults_of_account_record: AccountRecord,
 }

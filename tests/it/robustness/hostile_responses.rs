@@ -1,5 +1,5 @@
-//! Hostile answers: whatever an endpoint sends, the run ends, says in one line
-//! what came from where, and neither its memory nor its stack is gone.
+//! Whatever a hostile endpoint sends, the run ends within its memory and stack,
+//! and reports source and problem in one line.
 
 #![allow(
     clippy::expect_used,
@@ -17,36 +17,36 @@ use codeconnections_inventory::domain::Outcome;
 use codeconnections_inventory::inventory::summary::Summary;
 use serde_json::json;
 
-/// For answers that never come to an end.
+/// The time of a run for responses that never end.
 const SHORT: Duration = Duration::from_secs(4);
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Faults that would pass are not waited out: these never do.
-fn impatient<S>(mut handler: TestHandler<S>) -> TestHandler<S> {
+/// Prevents retries by a very long backoff: these faults never pass.
+fn without_retries<S>(mut handler: TestHandler<S>) -> TestHandler<S> {
     let century = Duration::from_secs(100 * 365 * 24 * 3_600);
     let retry_policy = &mut handler.inventory.options.retry_policy;
     (retry_policy.initial_backoff, retry_policy.max_backoff) = (century, century);
     handler
 }
 
-/// A run that lists from a server that answers so.
-async fn listed(env: &TestEnv, answer: Raw) -> Summary {
-    listed_in(MINUTE, env, answer).await
+/// Runs with a listing from a server that always sends `answer`.
+async fn run_listing(env: &TestEnv, answer: Raw) -> Summary {
+    run_listing_for(MINUTE, env, answer).await
 }
 
-async fn listed_in(time: Duration, env: &TestEnv, answer: Raw) -> Summary {
+async fn run_listing_for(time: Duration, env: &TestEnv, answer: Raw) -> Summary {
     let hostile = Hostile::always(answer).await;
     env.clock.advance(test_env::HOUR);
     let handler = env.handler_of(env.source_at(&hostile.endpoint), env.table.clone());
-    let summary = test_env::run_for(&impatient(handler), &json!({}), time).await;
+    let summary = test_env::run_for(&without_retries(handler), &json!({}), time).await;
     assert!(hostile.count() > 0, "the server was asked");
     summary
 }
 
-/// The run could list nothing, and says so in one line that names the region,
-/// the page and what was wrong; what was known stays.
+/// Asserts that the run listed nothing, reports region, page and problem in one
+/// line, and keeps the recorded connections.
 #[track_caller]
-fn assert_told(summary: &Summary, code: &str, words: &str) {
+fn assert_reported(summary: &Summary, code: &str, words: &str) {
     assert_eq!(summary.outcome, Outcome::Failed, "{:?}", summary.problems);
     assert!(summary.sequence.is_some(), "the run is recorded");
     let error = summary.listings[0].error.as_ref().expect("an error");
@@ -65,7 +65,7 @@ fn assert_told(summary: &Summary, code: &str, words: &str) {
     assert_eq!(summary.connections.values().sum::<u64>(), 1);
 }
 
-async fn lab_with_one() -> TestEnv {
+async fn env_with_one_connection() -> TestEnv {
     let env = TestEnv::new().await;
     env.create("kept");
     assert_eq!(env.run().await.outcome, Outcome::Complete);
@@ -73,45 +73,45 @@ async fn lab_with_one() -> TestEnv {
 }
 
 #[tokio::test]
-async fn no_more_is_read_of_an_answer_than_a_right_one_has() {
-    let env = lab_with_one().await;
+async fn response_is_not_read_beyond_the_size_limit() {
+    let env = env_with_one_connection().await;
     let long = "more than 262144 bytes came";
-    let hundred = listed(&env, Raw::announced(100 << 20)).await;
-    assert_told(&hundred, "AnswerTooLong", "(104857600 were announced)");
-    assert_told(&hundred, "AnswerTooLong", long);
-    let endless = listed(&env, Raw::endless(&[0; 10_000])).await;
-    assert_told(&endless, "AnswerTooLong", long);
-    // Refusals too are read no further.
+    let hundred = run_listing(&env, Raw::announced(100 << 20)).await;
+    assert_reported(&hundred, "AnswerTooLong", "(104857600 were announced)");
+    assert_reported(&hundred, "AnswerTooLong", long);
+    let endless = run_listing(&env, Raw::endless(&[0; 10_000])).await;
+    assert_reported(&endless, "AnswerTooLong", long);
+    // The limit applies to error responses too.
     let mut refusal = Raw::announced(100 << 20);
     refusal.head = String::from_utf8(refusal.head)
         .expect("text")
         .replace("200 OK", "503 Slow Down")
         .into();
-    let refused = listed(&env, refusal).await;
-    assert_told(&refused, "AnswerTooLong", "HTTP status 503");
+    let refused = run_listing(&env, refusal).await;
+    assert_reported(&refused, "AnswerTooLong", "HTTP status 503");
 }
 
 #[tokio::test]
-async fn most_of_an_endless_answer_is_never_sent() {
-    let env = lab_with_one().await;
+async fn endless_response_is_cut_off_early() {
+    let env = env_with_one_connection().await;
     let hostile = Hostile::always(Raw::endless(&[0; 10_000])).await;
     let handler = env.handler_of(env.source_at(&hostile.endpoint), env.table.clone());
     env.clock.advance(test_env::HOUR);
-    test_env::run_for(&impatient(handler), &json!({}), MINUTE).await;
-    // What was read, and what the buffers between the two sides take up.
+    test_env::run_for(&without_retries(handler), &json!({}), MINUTE).await;
+    // This includes the buffers between the two sides.
     let each = hostile.sent() / hostile.count() as u64;
     assert!(each < 16 << 20, "{each} bytes an answer");
 }
 
 #[tokio::test]
-async fn answers_that_never_come_to_an_end_cost_no_more_than_their_time() {
-    let env = lab_with_one().await;
-    assert_told(
-        &listed_in(SHORT, &env, Raw::drip()).await,
+async fn endless_response_ends_the_run_with_a_problem() {
+    let env = env_with_one_connection().await;
+    assert_reported(
+        &run_listing_for(SHORT, &env, Raw::drip()).await,
         "TimedOut",
         "no answer",
     );
-    let headers = listed(&env, Raw::endless_headers()).await;
+    let headers = run_listing(&env, Raw::endless_headers()).await;
     let [problem] = headers.problems.as_slice() else {
         panic!("one problem: {:?}", headers.problems);
     };
@@ -123,10 +123,11 @@ async fn answers_that_never_come_to_an_end_cost_no_more_than_their_time() {
 }
 
 #[tokio::test]
-async fn what_is_packed_is_not_unpacked() {
-    let env = lab_with_one().await;
-    // A whole and right listing, packed: it would be read if anything unpacked.
-    let packed = gzip(
+async fn compressed_response_is_rejected() {
+    let env = env_with_one_connection().await;
+    // A valid listing, compressed: it would be read if anything decompressed
+    // it.
+    let compressed = gzip(
         &[0xa1, 0x6b]
             .into_iter()
             .chain(*b"Connections")
@@ -134,28 +135,28 @@ async fn what_is_packed_is_not_unpacked() {
             .collect::<Vec<u8>>(),
     );
     let headers = "smithy-protocol: rpc-v2-cbor\r\ncontent-encoding: gzip\r\n";
-    let summary = listed(&env, Raw::with(headers, packed)).await;
-    assert_told(&summary, "ForeignAnswer", "a compressed body");
+    let summary = run_listing(&env, Raw::with(headers, compressed)).await;
+    assert_reported(&summary, "ForeignAnswer", "a compressed body");
 }
 
-/// A gzip member that stores its content as it is.
+/// Returns a gzip member that stores its content uncompressed.
 fn gzip(content: &[u8]) -> Vec<u8> {
     let length = u16::try_from(content.len()).expect("short");
-    let mut packed = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255, 1];
-    packed.extend(length.to_le_bytes());
-    packed.extend((!length).to_le_bytes());
-    packed.extend(content);
+    let mut compressed = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255, 1];
+    compressed.extend(length.to_le_bytes());
+    compressed.extend((!length).to_le_bytes());
+    compressed.extend(content);
     let crc = content.iter().fold(!0u32, |crc, byte| {
         (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
             (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg())
         })
     });
-    packed.extend((!crc).to_le_bytes());
-    packed.extend(u32::from(length).to_le_bytes());
-    packed
+    compressed.extend((!crc).to_le_bytes());
+    compressed.extend(u32::from(length).to_le_bytes());
+    compressed
 }
 
-/// `{"Connections": …}`, up to its value.
+/// Returns `{"Connections": …}` in CBOR with this value.
 fn connections(value: &[u8]) -> Vec<u8> {
     let mut body = vec![0xa1, 0x6b];
     body.extend(b"Connections");
@@ -164,8 +165,8 @@ fn connections(value: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn what_is_no_listing_is_told_and_nothing_of_it_believed() {
-    let env = lab_with_one().await;
+async fn unreadable_listing_is_incomplete_and_ignored() {
+    let env = env_with_one_connection().await;
     let mut deep = connections(&[0x81; 100_000]);
     deep.push(0x80);
     let cases: [(&str, Vec<u8>); 12] = [
@@ -195,47 +196,46 @@ async fn what_is_no_listing_is_told_and_nothing_of_it_believed() {
         ("nothing", Vec::new()),
     ];
     for (what, body) in cases {
-        let summary = listed(&env, Raw::cbor(body)).await;
+        let summary = run_listing(&env, Raw::cbor(body)).await;
         eprintln!("{what}: {:?}", summary.problems);
-        assert_told(&summary, "UnreadableAnswer", "");
+        assert_reported(&summary, "UnreadableAnswer", "");
     }
 }
 
 #[tokio::test]
-async fn entries_that_say_nothing_are_told_and_do_not_fill_the_memory() {
-    let env = lab_with_one().await;
+async fn empty_entries_are_reported_up_to_the_connection_limit() {
+    let env = env_with_one_connection().await;
     let mut many = connections(&[0x9a, 0, 3, 0, 0]);
     many.extend([0xa0; 3 << 16]);
-    let summary = listed(&env, Raw::cbor(many)).await;
-    assert_told(&summary, "UnreadableAnswer", "more than 10000 connections");
+    let summary = run_listing(&env, Raw::cbor(many)).await;
+    assert_reported(&summary, "UnreadableAnswer", "more than 10000 connections");
     let mut empty = connections(&[0x98, 200]);
     empty.extend([0xa0; 200]);
-    let summary = listed(&env, Raw::cbor(empty)).await;
+    let summary = run_listing(&env, Raw::cbor(empty)).await;
     assert_eq!(summary.outcome, Outcome::Partial);
     assert_eq!(
         summary.problems,
         ["listing eu-west-1: entry 1 of page 1 has no ARN"]
     );
-    // What is not known is skipped, however deep it is; it says nothing of
-    // what is there.
+    // Unknown members are skipped, however deep they are.
     let mut beside = vec![0xa2, 0x61, b'x'];
     beside.extend([0x81; 100_000]);
     beside.push(0x80);
     beside.extend(&connections(&[0x80])[1..]);
-    let summary = listed(&env, Raw::cbor(beside)).await;
+    let summary = run_listing(&env, Raw::cbor(beside)).await;
     assert_eq!(summary.outcome, Outcome::Complete, "{:?}", summary.problems);
 }
 
 // --- The table --------------------------------------------------------------
 
-/// A run whose table is a server that answers so.
-async fn with_table(time: Duration, answer: Raw) -> Summary {
+/// Runs with a table server that always sends `answer`.
+async fn run_with_table(time: Duration, answer: Raw) -> Summary {
     let env = TestEnv::new().await;
     env.create("kept");
     let hostile = Hostile::always(answer).await;
     let table = env.table_at(&hostile.endpoint);
     let handler = env.handler_of(env.source_at(env.service.endpoint()), table);
-    let summary = test_env::run_for(&impatient(handler), &json!({}), time).await;
+    let summary = test_env::run_for(&without_retries(handler), &json!({}), time).await;
     assert!(hostile.count() > 0, "the server was asked");
     summary
 }
@@ -246,7 +246,7 @@ fn nested(levels: usize) -> String {
 }
 
 #[tokio::test]
-async fn a_table_that_answers_nonsense_is_told_and_nothing_is_written() {
+async fn unreadable_table_response_is_reported_and_nothing_is_recorded() {
     let cases: [(&str, Raw); 9] = [
         ("AnswerTooLong", Raw::announced(100 << 20)),
         ("AnswerTooLong", Raw::endless(&[b' '; 10_000])),
@@ -266,7 +266,7 @@ async fn a_table_that_answers_nonsense_is_told_and_nothing_is_written() {
     ];
     for (code, answer) in cases {
         let time = if code == "TimedOut" { SHORT } else { MINUTE };
-        let summary = with_table(time, answer).await;
+        let summary = run_with_table(time, answer).await;
         assert_eq!(summary.outcome, Outcome::Failed);
         assert_eq!(summary.sequence, None, "nothing is recorded");
         for problem in &summary.problems {
@@ -281,11 +281,11 @@ async fn a_table_that_answers_nonsense_is_told_and_nothing_is_written() {
 }
 
 #[tokio::test]
-async fn items_as_deep_as_the_client_reads_them_are_told_and_not_believed() {
+async fn deeply_nested_item_is_reported_and_ignored() {
     // The client reads 128 levels; each of these is two of them.
-    let summary = with_table(MINUTE, Raw::json(nested(60))).await;
+    let summary = run_with_table(MINUTE, Raw::json(nested(60))).await;
     assert_eq!(summary.outcome, Outcome::Partial);
-    // It answers the write so, too.
+    // The write gets the same response.
     let [unwritten, item] = summary.problems.as_slice() else {
         panic!("two problems: {:?}", summary.problems);
     };
@@ -301,14 +301,14 @@ async fn items_as_deep_as_the_client_reads_them_are_told_and_not_believed() {
 
 // --- The function's memory --------------------------------------------------
 
-/// What the function may have had in use at any time, here: less than the
-/// least memory that Lambda gives.
-const LEAST_MEMORY: u64 = 128 << 20;
+/// The limit of the peak memory of the function: the smallest memory size of
+/// Lambda.
+const SMALLEST_MEMORY: u64 = 128 << 20;
 
 #[tokio::test]
-async fn the_function_ends_its_run_within_the_least_memory_that_lambda_gives() {
+async fn function_stays_within_the_smallest_lambda_memory() {
     let env = TestEnv::new().await;
-    // What takes long to read comes once.
+    // The response that takes long to read is sent once.
     let service = Hostile::start(|number| match number {
         5 => {
             let mut empty = connections(&[0x9a, 0, 3, 0, 0]);
@@ -324,7 +324,7 @@ async fn the_function_ends_its_run_within_the_least_memory_that_lambda_gives() {
         },
     })
     .await;
-    // The client itself asks three times.
+    // The client itself makes three attempts.
     let table = Hostile::start(|number| match number {
         1 => Raw::json(nested(100_000)),
         2 => Raw::json(format!("{{\"Items\":[{}", "{},".repeat(690_000))),
@@ -348,8 +348,11 @@ async fn the_function_ends_its_run_within_the_least_memory_that_lambda_gives() {
         "{message}"
     );
     assert!(!message.contains('\n') && message.len() < 1000, "{message}");
-    assert!(service.count() >= 6 && table.count() >= 3, "all were met");
+    assert!(
+        service.count() >= 6 && table.count() >= 3,
+        "all responses were sent"
+    );
     let peak = emulator.function().expect("it is still there").peak_bytes();
     eprintln!("peak memory: {peak} bytes");
-    assert!(peak < LEAST_MEMORY, "{peak} bytes");
+    assert!(peak < SMALLEST_MEMORY, "{peak} bytes");
 }

@@ -1,10 +1,10 @@
-//! Limits met: what is too long, too many or too slow is told, and nothing of
-//! the rest is lost by it.
+//! Values that are too long or too many, and tables that are too slow, are
+//! reported, and the rest is recorded.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
 #[path = "../../../benches/scale/bucket.rs"]
-#[allow(dead_code, reason = "costs are known here before")]
+#[allow(dead_code, reason = "this test uses only a part of it")]
 mod bucket;
 
 use std::sync::Mutex;
@@ -30,12 +30,12 @@ use codeconnections_inventory::table::codec::snapshot;
 use codeconnections_inventory::table::fast_path;
 use serde_json::{Value, json};
 
-/// The most that an item may have.
+/// The maximum size of an item in bytes.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>
 const ITEM: usize = 400 * 1024;
 
-/// At least what DynamoDB counts of a run's record: its JSON, whose names and
-/// values are those of the item.
+/// Returns an upper bound of the size of the largest run record: that of its
+/// JSON, which has the names and values of the item.
 async fn largest_run(env: &TestEnv) -> usize {
     let runs = env.runs().await;
     let sizes = runs
@@ -50,16 +50,16 @@ async fn scripted(env: &TestEnv, script: &Script) -> Summary {
 }
 
 #[tokio::test]
-async fn values_of_the_greatest_length_are_recorded_and_longer_ones_told() {
+async fn longest_valid_values_are_recorded_and_longer_ones_reported() {
     let env = TestEnv::new().await;
-    // The longest of the service's model, in characters of four bytes.
+    // The longest values of the service's model, in characters of four bytes.
     let longest = arn(REGION, &"x".repeat(256 - arn(REGION, "").len()));
     let name = "🦀".repeat(32);
-    let (whole, known) = (longest.clone(), name.clone());
+    let (listed_arn, listed_name) = (longest.clone(), name.clone());
     let script = Script::start(move |_| {
         let mut fits = entry(&arn(REGION, "fits"), &"n".repeat(1024), &"S".repeat(1024));
         fits["HostArn"] = "h".repeat(1024).into();
-        last(vec![entry(&whole, &known, "AVAILABLE"), fits])
+        last(vec![entry(&listed_arn, &listed_name, "AVAILABLE"), fits])
     })
     .await;
     let summary = scripted(&env, &script).await;
@@ -99,7 +99,7 @@ async fn values_of_the_greatest_length_are_recorded_and_longer_ones_told() {
 }
 
 #[tokio::test]
-async fn statuses_without_number_are_counted_in_what_fits_a_record() {
+async fn excess_statuses_are_counted_together_to_fit_the_record() {
     let env = TestEnv::new().await;
     let script = Script::start(|asked| {
         let from: usize = asked
@@ -134,7 +134,7 @@ async fn statuses_without_number_are_counted_in_what_fits_a_record() {
 }
 
 #[tokio::test]
-async fn what_a_service_says_for_itself_is_cut_before_it_is_recorded() {
+async fn long_service_error_is_cut_before_it_is_recorded() {
     let env = TestEnv::new().await;
     // {"__type": "x#Odd", "message": 100,000 bytes}, in CBOR.
     let mut body = b"\xa2\x66__type\x65x#Odd\x67message\x7a\x00\x01\x86\xa0".to_vec();
@@ -165,7 +165,7 @@ async fn what_a_service_says_for_itself_is_cut_before_it_is_recorded() {
 }
 
 #[tokio::test]
-async fn items_edited_to_the_greatest_size_keep_no_run_from_its_record() {
+async fn items_edited_to_the_maximum_size_do_not_prevent_the_run_record() {
     let env = TestEnv::new().await;
     let arns: Vec<String> = (0..3).map(|n| env.create(&format!("c{n}"))).collect();
     env.run().await;
@@ -180,8 +180,8 @@ async fn items_edited_to_the_greatest_size_keep_no_run_from_its_record() {
     assert_eq!(summary.outcome, Outcome::Partial, "{:?}", summary.problems);
     assert!(summary.sequence.is_some(), "the run is recorded");
     for attribute in ["presence", "first_seen_at", "digest"] {
-        let told = |problem: &&String| problem.contains(&format!("attribute {attribute}: "));
-        let problem = summary.problems.iter().find(told);
+        let is_named = |problem: &&String| problem.contains(&format!("attribute {attribute}: "));
+        let problem = summary.problems.iter().find(is_named);
         let problem = problem.unwrap_or_else(|| panic!("{attribute}: {:?}", summary.problems));
         assert!(
             problem.len() < 1_200 && !problem.contains('\n'),
@@ -194,7 +194,7 @@ async fn items_edited_to_the_greatest_size_keep_no_run_from_its_record() {
 // --- Events -----------------------------------------------------------------
 
 #[tokio::test]
-async fn an_event_that_no_record_could_hold_is_refused_by_its_field() {
+async fn event_too_large_for_a_record_is_rejected_by_field() {
     let env = TestEnv::new().await;
     let sample = include_str!("../../../events/cloudtrail-create-connection.json");
     let mut call: Value = serde_json::from_str(sample).expect("JSON");
@@ -203,7 +203,7 @@ async fn an_event_that_no_record_could_hold_is_refused_by_its_field() {
         serde_json::from_str(include_str!("../../../events/scheduled-rule.json")).expect("JSON");
     rule["resources"][0] = "a".repeat(2_049).into();
     let regions: Vec<String> = (0..65).map(|n| format!("eu-west-{n}")).collect();
-    for (event, told) in [
+    for (event, expected) in [
         (
             call,
             "detail.userIdentity.arn: has 2049 bytes; at most 2048",
@@ -218,13 +218,13 @@ async fn an_event_that_no_record_could_hold_is_refused_by_its_field() {
         let Err(HandlerError::InvalidEvent(error)) = refused else {
             panic!("refused: {refused:?}");
         };
-        assert_eq!(error.to_string(), format!("invalid event: {told}"));
+        assert_eq!(error.to_string(), format!("invalid event: {expected}"));
     }
     assert_eq!(env.runs().await, [], "nothing was written");
 }
 
 #[tokio::test]
-async fn a_batch_of_more_calls_than_a_record_holds_is_recorded_by_several_runs() {
+async fn batch_of_more_calls_than_a_record_holds_has_several_runs() {
     let env = TestEnv::new().await;
     let arn = env.create("made");
     let messages: Vec<Value> = (0..150)
@@ -244,7 +244,7 @@ async fn a_batch_of_more_calls_than_a_record_holds_is_recorded_by_several_runs()
     let Ok(Response::Batch { failures, runs }) = answer else {
         panic!("an answer to a batch: {answer:?}");
     };
-    assert_eq!(failures, [], "no message has to come again");
+    assert_eq!(failures, [], "no message is returned as failed");
     assert!(runs.iter().all(|run| run.outcome == Outcome::Complete));
     let recorded = env.runs().await;
     assert_eq!(recorded.len(), runs.len());
@@ -260,10 +260,10 @@ async fn a_batch_of_more_calls_than_a_record_holds_is_recorded_by_several_runs()
     assert_eq!(env.changes(&arn).await.len(), 1);
 }
 
-// --- A source and a table without end ---------------------------------------
+// --- Endless listings and tables --------------------------------------------
 
 #[tokio::test]
-async fn a_listing_of_more_than_the_memory_is_for_is_given_up() {
+async fn listing_stops_at_the_connection_limit() {
     let env = TestEnv::new().await;
     let script = Script::start(|asked| {
         let id = |n: usize| format!("{}-{}-{n}", asked.region, asked.number);
@@ -284,14 +284,14 @@ async fn a_listing_of_more_than_the_memory_is_for_is_given_up() {
 }
 
 #[test]
-fn the_more_memory_the_more_is_listed() {
+fn connection_limit_grows_with_memory() {
     let [least, default, most] = [128, 256, 10_240].map(|mb| Limits::within(mb).connections);
     assert!(250 < least && least < default && default < most);
     assert_eq!(Limits::within(0).connections, 0);
 }
 
 #[tokio::test]
-async fn a_thousand_pages_are_one_listing_to_the_last() {
+async fn listing_of_a_thousand_pages_is_read_to_the_last() {
     const PAGES: usize = 1_000;
     // Most are empty, as the service's may be.
     let page = |number: usize| {
@@ -307,18 +307,18 @@ async fn a_thousand_pages_are_one_listing_to_the_last() {
     let number =
         |token: Option<&str>| token.map_or(1, |token| token.parse().map_or(0, |n: usize| n + 1));
     let env = TestEnv::new().await;
-    let whole = Script::start(move |asked| page(number(asked.token.as_deref()))).await;
-    let summary = scripted(&env, &whole).await;
+    let complete = Script::start(move |asked| page(number(asked.token.as_deref()))).await;
+    let summary = scripted(&env, &complete).await;
     assert_eq!(summary.outcome, Outcome::Complete, "{:?}", summary.problems);
     assert_eq!(changes(&summary), [(ChangeKind::FirstSeen, 100)]);
-    assert_eq!(whole.count(), PAGES);
-    let summary = scripted(&env, &whole).await;
+    assert_eq!(complete.count(), PAGES);
+    let summary = scripted(&env, &complete).await;
     assert_eq!(
         (summary.outcome, changes(&summary)),
         (Outcome::Complete, vec![])
     );
 
-    // All but the last page: nobody knows what was on it.
+    // The last page fails, so its connections are unknown.
     let broken = Script::start(move |asked| match number(asked.token.as_deref()) {
         PAGES => Reply::Error(403, "AccessDeniedException"),
         number => page(number),
@@ -334,7 +334,7 @@ async fn a_thousand_pages_are_one_listing_to_the_last() {
 }
 
 #[tokio::test]
-async fn a_table_whose_pages_never_end_is_given_up() {
+async fn repeated_key_of_table_pages_is_an_error() {
     let env = TestEnv::new().await;
     let page = json!({
         "Items": [],
@@ -346,19 +346,22 @@ async fn a_table_whose_pages_never_end_is_given_up() {
         .read_account(&test_env::account())
         .await
         .expect_err("refused");
-    let fault = error.call_error().expect("a fault");
-    assert_eq!(&*fault.code, "KeyRepeated");
+    let call_error = error.call_error().expect("a call error");
+    assert_eq!(&*call_error.code, "KeyRepeated");
     assert_eq!(hostile.count(), 2);
     let mut pages = table.pages();
     assert!(pages.next().await.expect("a page").is_some());
     let error = pages.next().await.expect_err("refused");
-    assert_eq!(&*error.call_error().expect("a fault").code, "KeyRepeated");
+    assert_eq!(
+        &*error.call_error().expect("a call error").code,
+        "KeyRepeated"
+    );
 }
 
 // --- Time -------------------------------------------------------------------
 
 #[tokio::test(start_paused = true)]
-async fn the_longest_run_that_lambda_allows_records_nothing_too_late() {
+async fn longest_lambda_run_ends_before_its_observations_are_stale() {
     let now = tokio::time::Instant::now();
     let longest = Duration::from_secs(900);
     let deadline = Deadline::after(longest);
@@ -370,8 +373,8 @@ async fn the_longest_run_that_lambda_allows_records_nothing_too_late() {
     );
 }
 
-/// Write units that a request takes of the table, about: a transaction takes
-/// two for each item, and the index entries of a snapshot and a change.
+/// Returns about the write units of a request: a transaction takes two for each
+/// item, plus the index entries of a snapshot and a change.
 fn units(operation: &str, body: &[u8]) -> f64 {
     match operation {
         "ExecuteTransaction" => 8.0,
@@ -388,7 +391,7 @@ fn units(operation: &str, body: &[u8]) -> f64 {
 }
 
 #[tokio::test]
-async fn a_table_of_fifty_write_units_a_second_is_filled_by_run_after_run() {
+async fn table_of_50_write_units_a_second_is_filled_by_several_runs() {
     const CONNECTIONS: usize = 60;
     let env = TestEnv::new().await;
     let arns: Vec<String> = (0..CONNECTIONS)
@@ -432,7 +435,7 @@ async fn a_table_of_fifty_write_units_a_second_is_filled_by_run_after_run() {
         crate::support::raw_items::findings(&env).await,
         [] as [String; 0]
     );
-    // What it wrote is what the format says.
+    // The written items match the format.
     let read = env
         .table
         .read_account(&test_env::account())

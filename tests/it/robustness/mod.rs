@@ -1,4 +1,4 @@
-//! Faults, crashes, limits, and input from hostile endpoints.
+//! Tests faults, crashes, limits and input from hostile endpoints.
 
 mod fault_matrix;
 mod hostile_responses;

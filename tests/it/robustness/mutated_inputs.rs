@@ -1,7 +1,6 @@
-//! Everything that reads what others wrote, with hundreds of inputs that
-//! nobody would write; thousands with `TEST_CASES=10`. `fuzz/` says what must
-//! hold of each, and searches much further, guided by coverage: what it finds is
-//! put to its seeds.
+//! Runs each parser of external input on hundreds of mutated inputs, or
+//! thousands with `TEST_CASES=10`. The checks are those of `fuzz/`, which
+//! searches much further, guided by coverage. Its findings become seeds.
 
 #![allow(
     clippy::expect_used,
@@ -20,8 +19,8 @@ use fastrand::Rng;
 
 use crate::support::cases::cases;
 
-/// Runs a check over its seeds, and over so many mutations of them, times
-/// `TEST_CASES`.
+/// Runs a check over its seeds and over `mutations` × `TEST_CASES` mutations of
+/// them.
 fn search(target: &str, check: fn(&[u8]), mutations: u32) {
     let mutations = cases(mutations) as usize;
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -50,7 +49,7 @@ fn search(target: &str, check: fn(&[u8]), mutations: u32) {
     }
 }
 
-/// A seed, altered in a few places.
+/// Returns a seed, altered in a few places.
 fn mutated(seeds: &[Vec<u8>], rng: &mut Rng) -> Vec<u8> {
     const WORDS: [&[u8]; 16] = [
         b"null",
@@ -102,36 +101,36 @@ fn mutated(seeds: &[Vec<u8>], rng: &mut Rng) -> Vec<u8> {
 }
 
 #[test]
-fn events_are_refused_by_field_or_read_back_as_they_were() {
+fn events_are_rejected_by_field_or_round_trip() {
     search("event", fuzz::event, 1_000);
 }
 
 #[test]
-fn words_are_refused_in_a_line_or_written_as_they_were() {
+fn words_are_rejected_in_one_line_or_round_trip() {
     search("words", fuzz::words, 1_000);
 }
 
 #[test]
-fn rule_files_are_refused_by_line() {
+fn rule_files_are_rejected_by_line() {
     search("rules", fuzz::rules, 200);
 }
 
 #[test]
-fn items_are_refused_by_record_and_attribute_or_read_back_as_they_were() {
+fn items_are_rejected_by_record_and_attribute_or_round_trip() {
     search("items", fuzz::items, 100);
 }
 
 #[test]
-fn items_edited_by_hand_are_refused_by_record_and_attribute_or_read_back() {
+fn edited_items_are_rejected_by_record_and_attribute_or_read() {
     search("edits", fuzz::edits, 100);
 }
 
 #[test]
-fn pages_of_a_listing_are_read_or_told_in_a_line() {
+fn listing_pages_are_read_or_reported_in_one_line() {
     search("listing", fuzz::listing, 50);
 }
 
 #[test]
-fn answers_of_the_table_are_read_or_told_in_a_line() {
+fn table_responses_are_read_or_reported_in_one_line() {
     search("answers", fuzz::answers, 50);
 }

@@ -1,10 +1,10 @@
-//! The function's process is ended at every request of a run, before and
-//! after the server has carried it out. Then the same event comes again, as
-//! Lambda delivers it, and everything is as if nothing had been.
+//! Kills the function's process at every request of a run, before and after the
+//! server has carried it out. The same event is then delivered again, as by
+//! Lambda, and the record is as without the kill.
 //!
-//! The points are 244, 18 to 50 in each of seven runs; each number is asserted.
-//! It is the function's own binary, under AWS's own runtime emulator, and it
-//! is ended by SIGKILL: nothing of it can clean up.
+//! There are 244 points, 18 to 50 in each of seven scenarios; each number is
+//! asserted. The process is the function's own binary under AWS's runtime
+//! emulator, and SIGKILL prevents any clean-up.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
@@ -26,38 +26,38 @@ use serde_json::{Value, json};
 const MEMBER: &str = "210987654321";
 const OPT_IN: &str = "eu-south-1";
 
-/// What has happened before the run that is ended.
+/// The history before the run that is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Scenario {
-    /// Nothing: there are connections, and an empty table.
+    /// None: there are connections, and an empty table.
     FirstRun,
     /// A change of each kind, and enough unchanged connections for two
     /// batches.
     EachKind,
-    /// One of two regions denies, something has changed in the other.
+    /// One of two regions denies access; connections of the other have changed.
     RegionDenied,
-    /// The account is another one's, and is listed through its role.
+    /// The account is a member account, listed through its role.
     Member,
-    /// Calls that changed something come as a batch of a queue.
+    /// Calls that changed connections arrive as an SQS batch.
     Batch,
-    /// Changes, of which a run had recorded some when it was ended.
-    AfterACrashAmongTheChanges,
-    /// Changes, which a run had recorded, and itself, but not in the
-    /// account's record, when it was ended.
-    AfterACrashAmongTheRecords,
+    /// Changes, of which an earlier run had recorded some when it was killed.
+    AfterCrashDuringChanges,
+    /// Changes, which an earlier run had recorded, with its own record but not
+    /// the account record, when it was killed.
+    AfterCrashDuringRecords,
 }
 
 use Scenario::{
-    AfterACrashAmongTheChanges, AfterACrashAmongTheRecords, Batch, EachKind, FirstRun, Member,
+    AfterCrashDuringChanges, AfterCrashDuringRecords, Batch, EachKind, FirstRun, Member,
     RegionDenied,
 };
 
-/// A request of a run, by its operation and how many of these came before.
+/// A request of a run: its operation and the number of such requests before it.
 type Place = (String, usize);
 
 #[derive(Default)]
 struct Watch {
-    /// What was asked for since the last event.
+    /// The requests since the last event.
     asked: Vec<Place>,
     trap: Option<(Place, Act)>,
 }
@@ -77,12 +77,13 @@ impl Watch {
     }
 }
 
-/// What the table tells in the end: each connection's changes, and whether it
-/// is there.
-type Told = BTreeMap<String, (Vec<(ChangeKind, Option<String>)>, bool)>;
+/// What the table has recorded: each connection's changes, and whether it is
+/// present.
+type RecordedState = BTreeMap<String, (Vec<(ChangeKind, Option<String>)>, bool)>;
 
-/// One emulator, and one world after another behind its proxies.
-struct Theatre {
+/// One emulator, with a new account and table behind its proxies for each
+/// point.
+struct KillTest {
     scenario: Scenario,
     env: TestEnv,
     emulator: Emulator,
@@ -92,7 +93,7 @@ struct Theatre {
     events: usize,
 }
 
-impl Theatre {
+impl KillTest {
     async fn new(scenario: Scenario) -> Self {
         let env = TestEnv::new().await;
         let watch: Arc<Mutex<Watch>> = Arc::default();
@@ -132,7 +133,7 @@ impl Theatre {
         }
     }
 
-    /// An event with an id of its own.
+    /// Returns an event with its own ID.
     fn next_event(&mut self) -> Value {
         self.events += 1;
         let id = format!("event-{}", self.events);
@@ -156,10 +157,10 @@ impl Theatre {
         made.expect("created").connection_arn
     }
 
-    /// An empty table and an empty account behind the same addresses, and
-    /// then all that has happened before. Gives the event of the run that is
-    /// to be ended.
-    async fn set(&mut self) -> Value {
+    /// Puts an empty table and an empty account behind the same addresses, and
+    /// plays the history of the scenario. Returns the event of the run to be
+    /// killed.
+    async fn set_up(&mut self) -> Value {
         self.env = TestEnv::new().await;
         self.service.lead_to(self.env.service.endpoint());
         self.table.lead_to(&self.env.table_endpoint);
@@ -176,7 +177,8 @@ impl Theatre {
         }
         let moved = self.create("moved");
         let doomed = self.create("doomed");
-        // Shared by another account, no longer, and again.
+        // Another account shares a connection, stops sharing it, and shares it
+        // again.
         let scope = Scope::new("999999999999", REGION);
         let input = CreateConnectionInput::new("shared", ProviderType::GitHub);
         let shared = self
@@ -187,10 +189,10 @@ impl Theatre {
         let shared = shared.expect("created").connection_arn;
         let account = self.account();
         let share = |env: &TestEnv, shares: bool| {
-            let mut world = env.codeconnections.state();
+            let mut state = env.codeconnections.state();
             let shared = match shares {
-                true => world.share(&shared, account),
-                false => world.unshare(&shared, account),
+                true => state.share(&shared, account),
+                false => state.unshare(&shared, account),
             };
             shared.expect("shared, or not");
         };
@@ -218,18 +220,18 @@ impl Theatre {
                 None
             }
             Batch => return batch(&[("CreateConnection", &new), ("DeleteConnection", &doomed)]),
-            AfterACrashAmongTheChanges => Some(("ExecuteTransaction", 2, Act::PassThenHang)),
-            AfterACrashAmongTheRecords => Some(("ExecuteStatement", 1, Act::Hang)),
+            AfterCrashDuringChanges => Some(("ExecuteTransaction", 2, Act::PassThenHang)),
+            AfterCrashDuringRecords => Some(("ExecuteStatement", 1, Act::Hang)),
         };
         let event = self.next_event();
         if let Some((operation, before, act)) = crash {
             let place = (operation.to_owned(), before);
-            self.end_at(place, act, &event).await;
+            self.kill_at(place, act, &event).await;
         }
         event
     }
 
-    /// A run that is not ended. Gives its answer.
+    /// Runs without a kill. Returns the response.
     async fn invoke(&self, event: &Value) -> Value {
         self.watch.lock().expect("no panic").asked.clear();
         let answer = self.emulator.invoke(event).await.answer();
@@ -245,8 +247,8 @@ impl Theatre {
         assert_eq!(answer["outcome"], "COMPLETE", "{answer}");
     }
 
-    /// Ends the function's process when it has asked for that.
-    async fn end_at(&self, place: Place, act: Act, event: &Value) {
+    /// Kills the function's process when it has sent the request at `place`.
+    async fn kill_at(&self, place: Place, act: Act, event: &Value) {
         {
             let mut watch = self.watch.lock().expect("no panic");
             watch.asked.clear();
@@ -265,8 +267,8 @@ impl Theatre {
         assert_eq!(invocation.await.expect("no panic"), Invoked::Crashed);
     }
 
-    /// What the table tells, all of it checked.
-    async fn told(&self) -> Told {
+    /// Returns what the table has recorded, after verifying it.
+    async fn recorded(&self) -> RecordedState {
         let account: AccountId = self.account().parse().expect("an account");
         let table = &self.env.table;
         let found = verify(table, None, SystemClock.now(), |_| {}).await;
@@ -275,52 +277,55 @@ impl Theatre {
             include_deleted: true,
             ..ConnectionFilter::default()
         };
-        let mut told = Told::new();
+        let mut recorded = RecordedState::new();
         for row in self.env.audit().connections(&all).await.expect("read") {
             let changes = table.changes_of(&account, &row.connection_arn).await;
             let changes = changes.expect("read");
             assert_chained(&changes);
-            let is_there = row.deleted_at.is_none();
-            told.insert(row.connection_arn.to_string(), (story(&changes), is_there));
+            let is_present = row.deleted_at.is_none();
+            recorded.insert(
+                row.connection_arn.to_string(),
+                (story(&changes), is_present),
+            );
         }
-        told
+        recorded
     }
 
-    /// Plays the scenario at each of its points. Gives their number.
-    async fn play(&mut self) -> usize {
-        let event = self.set().await;
-        let whole = self.invoke(&event).await;
+    /// Kills a run of the scenario at each of its points. Returns their number.
+    async fn kill_at_each_point(&mut self) -> usize {
+        let event = self.set_up().await;
+        let undisturbed = self.invoke(&event).await;
         let places = self.watch.lock().expect("no panic").asked.clone();
-        let expected = self.told().await;
+        let expected = self.recorded().await;
         let complete = self.scenario != RegionDenied;
         let outcome = if complete { "COMPLETE" } else { "PARTIAL" };
-        assert_eq!(whole["outcome"], outcome, "{whole}");
+        assert_eq!(undisturbed["outcome"], outcome, "{undisturbed}");
         let mut points = 0;
         for place in places {
             for act in [Act::Hang, Act::PassThenHang] {
                 points += 1;
                 let point = format!("{:?}, {place:?}, {act:?}", self.scenario);
-                let event = self.set().await;
-                self.end_at(place.clone(), act, &event).await;
+                let event = self.set_up().await;
+                self.kill_at(place.clone(), act, &event).await;
 
                 let answer = self.invoke(&event).await;
                 assert_eq!(answer["outcome"], outcome, "{point}: {answer}");
-                assert_eq!(answer["connections"], whole["connections"], "{point}");
-                assert_eq!(self.told().await, expected, "{point}");
-                // And once more: nothing is left to do.
+                assert_eq!(answer["connections"], undisturbed["connections"], "{point}");
+                assert_eq!(self.recorded().await, expected, "{point}");
+                // The next run has nothing left to write.
                 let another = self.next_event();
                 let answer = self.invoke(&another).await;
                 assert_eq!(answer["outcome"], outcome, "{point}: {answer}");
                 assert_eq!(answer["changes"], json!({}), "{point}: {answer}");
-                assert_eq!(self.told().await, expected, "{point}");
+                assert_eq!(self.recorded().await, expected, "{point}");
             }
         }
-        println!("{:?}: ended at {points} points", self.scenario);
+        println!("{:?}: killed at {points} points", self.scenario);
         points
     }
 }
 
-/// A queue's batch of these calls about these connections.
+/// Returns an SQS batch of these calls about these connections.
 fn batch(calls: &[(&str, &String)]) -> Value {
     let message = |(i, (name, arn)): (usize, &(&str, &String))| {
         let sample = include_str!("../../../events/cloudtrail-create-connection.json");
@@ -335,24 +340,24 @@ fn batch(calls: &[(&str, &String)]) -> Value {
     json!({"Records": calls.iter().enumerate().map(message).collect::<Vec<_>>()})
 }
 
-macro_rules! ended {
+macro_rules! kill_tests {
     ($($name:ident: $scenario:ident at $points:literal,)+) => {
         $(
             #[tokio::test]
             async fn $name() {
-                let points = Theatre::new($scenario).await.play().await;
+                let points = KillTest::new($scenario).await.kill_at_each_point().await;
                 assert_eq!(points, $points, "docs/reliability.md has the number");
             }
         )+
     };
 }
 
-ended! {
-    a_first_run_can_end_anywhere: FirstRun at 18,
-    a_run_with_changes_of_each_kind_can_end_anywhere: EachKind at 32,
-    a_run_with_a_region_that_denies_can_end_anywhere: RegionDenied at 32,
-    a_run_of_a_member_account_can_end_anywhere: Member at 32,
-    a_run_for_a_queues_batch_can_end_anywhere: Batch at 30,
-    a_run_after_one_that_ended_among_its_changes_can_end_anywhere: AfterACrashAmongTheChanges at 50,
-    a_run_after_one_that_ended_among_its_records_can_end_anywhere: AfterACrashAmongTheRecords at 50,
+kill_tests! {
+    first_run_recovers_from_a_kill_at_any_request: FirstRun at 18,
+    run_with_each_change_kind_recovers_from_a_kill_at_any_request: EachKind at 32,
+    run_with_denying_region_recovers_from_a_kill_at_any_request: RegionDenied at 32,
+    run_of_member_account_recovers_from_a_kill_at_any_request: Member at 32,
+    run_for_an_sqs_batch_recovers_from_a_kill_at_any_request: Batch at 30,
+    run_after_crash_during_changes_recovers_from_a_kill_at_any_request: AfterCrashDuringChanges at 50,
+    run_after_crash_during_records_recovers_from_a_kill_at_any_request: AfterCrashDuringRecords at 50,
 }

@@ -1,7 +1,6 @@
-//! Nothing secret is told: not in a log at any level, not in an answer, not in
-//! the table, whatever a service answers. A service may say anything, also what
-//! it was sent: who finds a signature wrong quotes the request, with the session
-//! token in it.
+//! No secret appears in a log of any level, in a response or in the table,
+//! whatever a service returns. A service may return what it was sent: the error
+//! for a wrong signature quotes the request, with the session token in it.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
@@ -23,12 +22,12 @@ use serde_json::{Value, json};
 const MEMBER: &str = "210987654321";
 const EXTERNAL_ID: &str = "ExternalIdThatIsForStsAlone";
 const PAGE_TOKEN: &str = "PageTokenThatIsForTheNextRequest";
-/// What only an answer's body says.
+/// A text that occurs only in the body of a response.
 const CANARY: &str = "CanaryThatIsInABodyAndNowhereElse";
 
-/// What nobody is told: secrets, and what shows that a request's head or a body
-/// was repeated.
-const UNTOLD: [&str; 8] = [
+/// Texts that must not appear: secrets, and signs that the head of a request or
+/// a body was repeated.
+const FORBIDDEN: [&str; 8] = [
     SECRET_KEY,
     SESSION_TOKEN,
     EXTERNAL_ID,
@@ -40,15 +39,15 @@ const UNTOLD: [&str; 8] = [
 ];
 
 #[track_caller]
-fn assert_untold(where_from: &str, told: &str) {
-    let lower = told.to_ascii_lowercase();
-    for secret in UNTOLD {
+fn assert_no_secret(source: &str, text: &str) {
+    let lower = text.to_ascii_lowercase();
+    for secret in FORBIDDEN {
         let secret = secret.to_ascii_lowercase();
-        assert!(!lower.contains(&secret), "{where_from}: {secret} in {told}");
+        assert!(!lower.contains(&secret), "{source}: {secret} in {text}");
     }
 }
 
-/// A service that gives one answer to everything.
+/// A service that gives the same response to every request.
 struct Service {
     endpoint: String,
     asked: Arc<AtomicUsize>,
@@ -84,7 +83,7 @@ impl Drop for Service {
 
 type Answer = fn(&HeaderMap) -> Response<Body>;
 
-fn says(status: u16, content_type: &str, body: String) -> Response<Body> {
+fn text_response(status: u16, content_type: &str, body: String) -> Response<Body> {
     Response::builder()
         .status(status)
         .header("content-type", content_type)
@@ -98,18 +97,18 @@ fn cbor(status: u16, body: &Value) -> Response<Body> {
 }
 
 fn json_body(status: u16, body: &Value) -> Response<Body> {
-    says(status, "application/x-amz-json-1.0", body.to_string())
+    text_response(status, "application/x-amz-json-1.0", body.to_string())
 }
 
 fn xml(status: u16, body: String) -> Response<Body> {
-    says(status, "text/xml", body)
+    text_response(status, "text/xml", body)
 }
 
-/// As AWS tells that a signature is wrong.
+/// Returns AWS's error message for a wrong signature, which quotes the request.
 fn quoting(headers: &HeaderMap) -> String {
     let head = |name| headers[name].to_str().expect("text");
     let token = head("x-amz-security-token");
-    assert!(!token.is_empty(), "there is something to quote");
+    assert!(!token.is_empty(), "the request has a token to quote");
     format!(
         "The request signature we calculated does not match the signature you provided. Check \
          your AWS Secret Access Key and signing method. Consult the service documentation for \
@@ -124,10 +123,14 @@ fn page(_: &HeaderMap) -> String {
     format!("<html><body>{CANARY}</body></html>")
 }
 
-/// What a listing is answered with.
+/// The responses to a listing.
 const LISTINGS: [(&str, Answer); 7] = [
-    ("no CBOR", |h| says(200, "application/cbor", page(h))),
-    ("a page of a proxy", |h| says(403, "text/html", page(h))),
+    ("no CBOR", |h| {
+        text_response(200, "application/cbor", page(h))
+    }),
+    ("a page of a proxy", |h| {
+        text_response(403, "text/html", page(h))
+    }),
     ("connections that are a text", |_| {
         cbor(200, &json!({"Connections": CANARY}))
     }),
@@ -152,15 +155,17 @@ const LISTINGS: [(&str, Answer); 7] = [
     }),
 ];
 
-/// What a request to the table is answered with.
+/// The responses to a request to the table.
 const TABLES: [(&str, Answer); 8] = [
     ("no JSON", |h| {
-        says(200, "application/x-amz-json-1.0", page(h))
+        text_response(200, "application/x-amz-json-1.0", page(h))
     }),
-    ("a page of a proxy", |h| says(403, "text/html", page(h))),
+    ("a page of a proxy", |h| {
+        text_response(403, "text/html", page(h))
+    }),
     ("half of an answer", |_| {
         let half = format!("{{\"Items\": [{{\"pk\": {{\"S\": \"{CANARY}");
-        says(200, "application/x-amz-json-1.0", half)
+        text_response(200, "application/x-amz-json-1.0", half)
     }),
     ("items that are a text", |_| {
         json_body(200, &json!({"Items": CANARY}))
@@ -195,7 +200,7 @@ fn role(expiration: &str) -> String {
     )
 }
 
-/// What STS is answered with.
+/// The responses to a request to STS.
 const ROLES: [(&str, Answer); 6] = [
     ("credentials", |_| {
         xml(200, role("<Expiration>2099-01-01T00:00:00Z</Expiration>"))
@@ -219,7 +224,7 @@ const ROLES: [(&str, Answer); 6] = [
     }),
 ];
 
-/// Which service gives the answer.
+/// The service that gives the response.
 #[derive(Debug, Clone, Copy)]
 enum At {
     Listing,
@@ -244,7 +249,7 @@ fn cases() -> Vec<(At, &'static str, Answer)> {
     [&listings[..], &tables, &roles].concat()
 }
 
-/// Everything that is in the lab's table.
+/// Returns all items of the environment's table.
 async fn stored(env: &TestEnv) -> String {
     let all = env
         .table
@@ -254,7 +259,7 @@ async fn stored(env: &TestEnv) -> String {
     format!("{:?}", all.send().await.expect("read").items)
 }
 
-/// A listing of more pages than one, by whichever account.
+/// Starts a service whose listing has several pages, for any account.
 async fn pages() -> Script {
     Script::start(|asked| {
         let entry = |id: &str| vec![entry(&arn(REGION, id), id, "AVAILABLE")];
@@ -267,7 +272,7 @@ async fn pages() -> Script {
     .await
 }
 
-async fn function_says_nothing(at: At, name: &str, answer: Answer) {
+async fn assert_function_reveals_no_secret(at: At, name: &str, answer: Answer) {
     let name = &format!("{at:?}, {name}");
     let env = TestEnv::new().await;
     let service = Service::start(answer).await;
@@ -280,7 +285,7 @@ async fn function_says_nothing(at: At, name: &str, answer: Answer) {
         .with("EXTERNAL_ID", EXTERNAL_ID)
         .with("LOG_LEVEL", "trace")
         .with("RUST_LOG", "trace")
-        // What is not to be read is asked for again until time is over.
+        // Unreadable responses are retried until the time is over.
         .with("AWS_LAMBDA_FUNCTION_TIMEOUT", "4")
         .with(at.variable(), &service.endpoint);
     let emulator = Emulator::start(environment).await;
@@ -293,38 +298,38 @@ async fn function_says_nothing(at: At, name: &str, answer: Answer) {
     let invoked = emulator.invoke(&json!({"account": account})).await;
 
     assert!(service.asked.load(Ordering::SeqCst) > 0, "{name}: asked");
-    assert_untold(name, &format!("{invoked:?}"));
-    assert_untold(name, &stored(&env).await);
+    assert_no_secret(name, &format!("{invoked:?}"));
+    assert_no_secret(name, &stored(&env).await);
     let lines = emulator.end();
     assert!(
         lines.iter().any(|line| line.contains("run began")),
         "{name}: {lines:?}"
     );
     for line in lines {
-        assert_untold(name, &line);
+        assert_no_secret(name, &line);
     }
 }
 
 #[tokio::test]
-async fn the_function_tells_no_secret_and_no_body_whatever_it_is_answered() {
+async fn function_reveals_no_secret_and_no_body_of_a_response() {
     let cases = cases();
     let count = cases.len();
-    let check_report = stream::iter(cases)
-        .map(|(at, name, answer)| function_says_nothing(at, name, answer))
+    let checked = stream::iter(cases)
+        .map(|(at, name, answer)| assert_function_reveals_no_secret(at, name, answer))
         .buffer_unordered(8)
         .count()
         .await;
-    assert_eq!(check_report, count);
+    assert_eq!(checked, count);
 }
 
 #[tokio::test]
-async fn the_command_line_tells_none_either() {
+async fn cli_reveals_no_secret_and_no_body_of_a_response() {
     let env = TestEnv::new().await;
     let table = env.table.name().as_str();
     for (at, name, answer) in cases() {
         let service = Service::start(answer).await;
         let command: &[&str] = match at {
-            // What is not to be read is asked for again for minutes.
+            // Unreadable responses are retried for minutes.
             At::Listing if name != "a quoted request" && name != "a page of a proxy" => continue,
             At::Listing => &["scan", "--account", ACCOUNT, "--json"],
             At::Table => &["list", "--table", table],
@@ -340,7 +345,7 @@ async fn the_command_line_tells_none_either() {
         let name = format!("{at:?}, {name}");
         assert!(service.asked.load(Ordering::SeqCst) > 0, "{name}: {done:?}");
         assert_ne!(done.code, 0, "{name}: {done:?}");
-        assert_untold(&name, &done.stdout);
-        assert_untold(&name, &done.stderr);
+        assert_no_secret(&name, &done.stdout);
+        assert_no_secret(&name, &done.stderr);
     }
 }

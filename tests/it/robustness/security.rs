@@ -1,6 +1,5 @@
-//! What keeps others out: TLS to everything that is not on this machine,
-//! servers that only this machine reaches, and files that only their owner
-//! reads.
+//! Everything beyond this machine requires TLS, servers are reachable only from
+//! this machine, and files are readable only by their owner.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 #![cfg(target_os = "linux")]
@@ -19,14 +18,14 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
 
-/// A place that nothing may be sent to. Its address reaches this machine, but is
-/// not a loopback address by its looks.
-struct Elsewhere {
+/// An endpoint that nothing may be sent to. Its address reaches this machine,
+/// but is not a loopback address.
+struct ForbiddenEndpoint {
     listener: TcpListener,
     url: String,
 }
 
-impl Elsewhere {
+impl ForbiddenEndpoint {
     fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         listener.set_nonblocking(true).expect("not blocking");
@@ -40,9 +39,9 @@ impl Elsewhere {
     }
 
     #[track_caller]
-    fn assert_nothing_came(&self) {
-        let came = self.listener.accept();
-        let error = came.expect_err("nothing is sent");
+    fn assert_nothing_received(&self) {
+        let accepted = self.listener.accept();
+        let error = accepted.expect_err("nothing is sent");
         assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
     }
 }
@@ -55,8 +54,8 @@ const ENDPOINTS: [&str; 4] = [
 ];
 
 #[tokio::test]
-async fn the_command_line_sends_nothing_where_it_would_go_in_the_clear() {
-    let elsewhere = Elsewhere::new();
+async fn cli_sends_nothing_in_clear_text() {
+    let elsewhere = ForbiddenEndpoint::new();
     let env = TestEnv::new().await;
     let table = env.table.name().as_str();
     let commands: [&[&str]; 4] = [
@@ -73,16 +72,20 @@ async fn the_command_line_sends_nothing_where_it_would_go_in_the_clear() {
             let complaint = done.complaint();
             let start = format!("invalid settings: {variable}: \"{}\"", elsewhere.url);
             assert!(complaint.starts_with(&start), "{complaint}");
-            assert_eq!(ccinv.files(), [] as [&Path; 0], "nothing is made");
+            assert_eq!(ccinv.files(), [] as [&Path; 0], "no file is created");
         }
     }
-    elsewhere.assert_nothing_came();
-    assert_eq!(env.codeconnections.requests(), 0, "not even where it may");
+    elsewhere.assert_nothing_received();
+    assert_eq!(
+        env.codeconnections.requests(),
+        0,
+        "nothing is sent to the allowed endpoint either"
+    );
 }
 
 #[tokio::test]
-async fn a_profile_can_not_send_it_there_either() {
-    let elsewhere = Elsewhere::new();
+async fn cli_sends_nothing_in_clear_text_to_an_endpoint_of_a_profile() {
+    let elsewhere = ForbiddenEndpoint::new();
     let env = TestEnv::new().await;
     let url = &elsewhere.url;
     let profiles = [
@@ -108,12 +111,12 @@ async fn a_profile_can_not_send_it_there_either() {
         let start = format!("invalid settings: {variable}: \"{url}\"");
         assert!(complaint.starts_with(&start), "{complaint}");
     }
-    elsewhere.assert_nothing_came();
+    elsewhere.assert_nothing_received();
 }
 
 #[tokio::test]
-async fn what_is_on_this_machine_is_not_asked_through_a_proxy_that_reads_it() {
-    let proxy = Elsewhere::new();
+async fn local_endpoint_is_not_reached_through_a_clear_text_proxy() {
+    let proxy = ForbiddenEndpoint::new();
     let env = TestEnv::new().await;
     let table = env.table.name().as_str();
     for variable in ["HTTP_PROXY", "http_proxy", "ALL_PROXY"] {
@@ -125,16 +128,16 @@ async fn what_is_on_this_machine_is_not_asked_through_a_proxy_that_reads_it() {
             complaint.contains("in the clear: put its host into NO_PROXY"),
             "{complaint}"
         );
-        // With none in between it is fine; nothing is recorded there yet.
+        // Without a proxy it works; the table has no record yet.
         let direct = ccinv.with("NO_PROXY", "127.0.0.1");
         let done = direct.run(&["list", "--table", table]).await;
         assert_eq!(done.code, 4, "{variable}: {done:?}");
     }
-    proxy.assert_nothing_came();
+    proxy.assert_nothing_received();
 }
 
 #[tokio::test]
-async fn a_proxy_is_told_the_name_of_a_service_and_nothing_that_is_said_to_it() {
+async fn proxy_receives_only_the_name_of_a_service_and_tls() {
     let proxy = tokio::net::TcpListener::bind("127.0.0.1:0")
         .await
         .expect("a port");
@@ -148,27 +151,27 @@ async fn a_proxy_is_told_the_name_of_a_service_and_nothing_that_is_said_to_it() 
         .command(&["list", "--table", "inventory"])
         .spawn()
         .expect("it starts");
-    let (mut asked, _) = proxy.accept().await.expect("it asks");
-    let mut said = Vec::new();
-    while !said.ends_with(b"\r\n\r\n") {
-        let read = asked.read_buf(&mut said).await.expect("text");
-        assert_ne!(read, 0, "{said:?}");
+    let (mut stream, _) = proxy.accept().await.expect("it asks");
+    let mut received = Vec::new();
+    while !received.ends_with(b"\r\n\r\n") {
+        let read = stream.read_buf(&mut received).await.expect("text");
+        assert_ne!(read, 0, "{received:?}");
     }
     let name = format!("dynamodb.{REGION}.amazonaws.com:443");
     let head = format!("CONNECT {name} HTTP/1.1\r\nHost: {name}\r\n\r\n");
-    assert_eq!(String::from_utf8(said).expect("text"), head);
-    asked
+    assert_eq!(String::from_utf8(received).expect("text"), head);
+    stream
         .write_all(b"HTTP/1.1 200 OK\r\n\r\n")
         .await
-        .expect("told");
+        .expect("sent");
     // A handshake of TLS, and not a request.
-    assert_eq!(asked.read_u8().await.expect("a byte"), 0x16);
+    assert_eq!(stream.read_u8().await.expect("a byte"), 0x16);
     asking.kill().await.expect("ended");
 }
 
 #[tokio::test]
-async fn the_function_does_not_start_where_it_would_send_in_the_clear() {
-    let elsewhere = Elsewhere::new();
+async fn function_does_not_start_with_a_clear_text_endpoint() {
+    let elsewhere = ForbiddenEndpoint::new();
     for variable in ENDPOINTS {
         let output = Command::new(env!("CARGO_BIN_EXE_codeconnections-inventory"))
             .env_clear()
@@ -185,21 +188,21 @@ async fn the_function_does_not_start_where_it_would_send_in_the_clear() {
         let line: Value = serde_json::from_slice(&output.stdout).expect("one line of JSON");
         assert_eq!(line["message"], "the function can't start");
         let error = line["error"].as_str().expect("an error");
-        // Whatever else is wrong stands there, too.
+        // All other invalid settings are reported too.
         assert!(
             error.starts_with("invalid settings: TOMBSTONE_GUARD: "),
             "{error}"
         );
-        let told = format!("; {variable}: \"{}\"", elsewhere.url);
-        assert!(error.contains(&told), "{error}");
+        let named = format!("; {variable}: \"{}\"", elsewhere.url);
+        assert!(error.contains(&named), "{error}");
         assert_eq!(output.stderr, b"");
     }
-    elsewhere.assert_nothing_came();
+    elsewhere.assert_nothing_received();
 }
 
 #[tokio::test]
-async fn nothing_is_sent_on_to_where_an_answer_points() {
-    let elsewhere = Elsewhere::new();
+async fn redirects_are_not_followed() {
+    let elsewhere = ForbiddenEndpoint::new();
     let env = TestEnv::new().await;
     for status in [301, 302, 307, 308] {
         let status = StatusCode::from_u16(status).expect("a status");
@@ -221,13 +224,13 @@ async fn nothing_is_sent_on_to_where_an_answer_points() {
         }
         server.abort();
     }
-    elsewhere.assert_nothing_came();
+    elsewhere.assert_nothing_received();
 }
 
 #[tokio::test]
-async fn what_serves_is_reached_from_this_machine_only_and_what_is_stored_by_its_owner_only() {
+async fn servers_listen_on_loopback_and_files_are_private() {
     let ccinv = Ccinv::offline();
-    // Whatever a new file's permissions would be.
+    // New files would be readable by all.
     let script = "umask 000; exec \"$0\" demo --dir d --serve";
     let mut demo = Command::new("sh")
         .args(["-c", script, PROGRAM])
@@ -265,7 +268,7 @@ async fn what_serves_is_reached_from_this_machine_only_and_what_is_stored_by_its
     demo.kill().await.expect("ended");
 }
 
-/// The addresses at which a process listens, as the kernel writes them.
+/// Returns the addresses at which a process listens, as the kernel writes them.
 fn listening(pid: u32) -> BTreeSet<String> {
     let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd")).expect("its descriptors");
     let sockets: BTreeSet<String> = descriptors
@@ -299,7 +302,7 @@ fn listening(pid: u32) -> BTreeSet<String> {
 }
 
 #[tokio::test]
-async fn a_database_that_others_can_open_is_told_and_left_as_it_is() {
+async fn database_open_to_others_is_reported_and_left_unchanged() {
     let env = TestEnv::new().await;
     env.create("storefront");
     let ccinv = Ccinv::at(&env);
