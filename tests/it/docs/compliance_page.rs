@@ -1,5 +1,5 @@
-//! Every `ccinv` command in `docs/compliance.md`, `docs/deploy.md` and
-//! `docs/queries.md` runs and answers.
+//! Runs every `ccinv` command in `docs/compliance.md`, `docs/deploy.md` and
+//! `docs/queries.md`.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
@@ -19,9 +19,9 @@ const PAGES: [&str; 3] = [
 ];
 
 #[tokio::test]
-async fn every_command_of_the_pages_answers() {
+async fn every_command_of_the_pages_runs() {
     let mut env = TestEnv::new().await;
-    // From before the times that the page asks about to after them.
+    // The runs cover all times that the pages ask about.
     let september = "2026-09-29T00:00:00Z".parse().expect("a time");
     env.clock = Arc::new(ManualClock::at(september));
     env.create("payments-api");
@@ -30,7 +30,7 @@ async fn every_command_of_the_pages_answers() {
         run(&env.handler(), &json!({})).await;
     }
     let head = env.runs().await.last().expect("a run").digest().to_string();
-    // In the text, or a line of a block.
+    // A command is in the text or a line of a block.
     let command = Regex::new("(?m)(?:`|^    )ccinv ([^`\n]+)").expect("a pattern");
     let mut commands: Vec<&str> = Vec::new();
     for page in PAGES {
@@ -65,8 +65,9 @@ async fn every_command_of_the_pages_answers() {
             arguments.extend(["--table", table]);
         }
         let done = ccinv.run(&arguments).await;
-        // The record ends weeks ago: of the last 30 days, or of now, that is
-        // said, too. Wrong usage and failures would be 2 and 1.
+        // The record ends weeks ago, so commands about the last 30 days or
+        // about now may exit with 3 or 4. Failures and wrong usage exit with 1
+        // and 2.
         let answered = [0, 3, 4].contains(&done.code);
         assert!(answered, "ccinv {command}: {done:?}");
         if let Some(file) = file {
@@ -76,7 +77,7 @@ async fn every_command_of_the_pages_answers() {
 }
 
 #[test]
-fn the_page_has_the_controls_that_auditors_ask_for() {
+fn page_has_the_controls_that_auditors_ask_for() {
     for control in [
         "CM-8", "CM-3", "AU-9", "AU-10", "12.5.1", "10.2", "A.5.9", "A.8.15", "CC6.1", "CC7.2",
         "CC8.1",

@@ -1,4 +1,4 @@
-//! The pages and samples that users copy from.
+//! Tests the pages and samples that users copy from.
 
 mod compliance_page;
 mod published_events;

@@ -1,4 +1,5 @@
-//! What the stack tells: the published samples and their schemas.
+//! Tests the published events: the samples, their schemas and the pipes that
+//! create them.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
@@ -34,16 +35,16 @@ async fn evaluate(name: &str, event: &Value) -> Result<String, String> {
 }
 
 #[tokio::test]
-async fn every_sample_holds_against_its_schema() {
+async fn every_sample_matches_its_schema() {
     for (name, _) in PUBLISHED {
         fine(evaluate(name, &read(&format!("{name}.json"))).await);
     }
-    let there = std::fs::read_dir(file("")).expect("events/out").count();
-    assert_eq!(there, 2 * PUBLISHED.len(), "a sample and a schema of each");
+    let files = std::fs::read_dir(file("")).expect("events/out").count();
+    assert_eq!(files, 2 * PUBLISHED.len(), "a sample and a schema of each");
 }
 
 #[tokio::test]
-async fn a_field_more_is_still_version_1_but_none_may_be_missing_or_another_thing() {
+async fn schema_allows_more_fields_but_none_missing_and_no_other_version() {
     for (name, _) in PUBLISHED {
         let sample = read(&format!("{name}.json"));
         let mut more = sample.clone();
@@ -69,7 +70,7 @@ async fn a_field_more_is_still_version_1_but_none_may_be_missing_or_another_thin
 }
 
 #[test]
-fn a_pipe_fills_in_every_field_of_the_published_event_as_a_text() {
+fn pipe_fills_every_field_of_the_published_event_as_text() {
     for (name, pipe) in PUBLISHED {
         let sample = read(&format!("{name}.json"));
         let schema = read(&format!("{name}.schema.json"));
@@ -77,7 +78,7 @@ fn a_pipe_fills_in_every_field_of_the_published_event_as_a_text() {
         let bus = &target["EventBridgeEventBusParameters"];
         assert_eq!(bus["DetailType"], sample["detail-type"]);
         assert_eq!(bus["Source"], sample["source"]);
-        // One that stands by itself takes its quotes along.
+        // A placeholder that is a whole value includes its quotes.
         let template = text(&target["InputTemplate"]);
         let template = template.replace(": <", ": \"<").replace(">,\n", ">\",\n");
         let template = template.replace(">\n", ">\"\n");

@@ -1,4 +1,4 @@
-//! The world's rules, without HTTP.
+//! Tests the rules of the emulator's state, without HTTP.
 #![allow(clippy::expect_used, missing_docs)]
 
 use codeconnections_inventory::local::codeconnections::*;
@@ -53,7 +53,7 @@ fn host_input(arn: &str) -> HostArnInput {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_arns_in_the_regions_partition() {
+fn seed_determines_arns_in_the_partition_of_the_region() {
     let scope = Scope::new(A, "us-gov-west-1");
     let first = connect(&mut state(), &scope, "x");
     assert_eq!(first, connect(&mut state(), &scope, "x"));
@@ -68,7 +68,7 @@ fn the_same_seed_gives_the_same_arns_in_the_regions_partition() {
 }
 
 #[test]
-fn old_arns_are_for_the_old_api_only_and_only_on_request() {
+fn legacy_arns_require_the_legacy_api_and_an_option() {
     let mut old = Scope::new(A, "eu-west-1");
     old.namespace = Namespace::CodestarConnections;
     assert!(connect(&mut state(), &old, "x").contains(":codeconnections:"));
@@ -83,7 +83,7 @@ fn old_arns_are_for_the_old_api_only_and_only_on_request() {
 }
 
 #[test]
-fn a_listing_shows_all_regions_but_the_opt_in_ones() {
+fn listing_has_default_regions_and_its_own_opt_in_region() {
     let mut state = state();
     for region in ["eu-west-1", "us-east-1", "eu-south-1", "us-gov-west-1"] {
         connect(&mut state, &Scope::new(A, region), region);
@@ -98,7 +98,7 @@ fn a_listing_shows_all_regions_but_the_opt_in_ones() {
 }
 
 #[test]
-fn a_shared_connection_is_seen_but_not_changed() {
+fn shared_connection_is_visible_but_read_only() {
     let mut state = state();
     let (owner, other) = (Scope::new(A, "eu-west-1"), Scope::new(B, "us-east-1"));
     let arn = connect(&mut state, &owner, "x");
@@ -131,7 +131,7 @@ fn a_shared_connection_is_seen_but_not_changed() {
 }
 
 #[test]
-fn names_are_unique_in_an_account_unless_told_otherwise() {
+fn names_are_unique_in_an_account_unless_disabled() {
     let mut state = state();
     connect(&mut state, &Scope::new(A, "eu-west-1"), "x");
     connect(&mut state, &Scope::new(B, "eu-west-1"), "x");
@@ -146,7 +146,7 @@ fn names_are_unique_in_an_account_unless_told_otherwise() {
 }
 
 #[test]
-fn quotas_hold_over_all_regions() {
+fn quotas_apply_across_all_regions() {
     let mut state = ServiceState::new(Options {
         quotas: Quotas {
             connections: 1,
@@ -187,7 +187,7 @@ fn quotas_hold_over_all_regions() {
 }
 
 #[test]
-fn hosts_are_regional_and_guard_their_connections() {
+fn hosts_are_regional_and_reject_conflicting_requests() {
     let mut state = state();
     let scope = Scope::new(A, "eu-west-1");
     let elsewhere = Scope::new(A, "us-east-1");
@@ -235,7 +235,7 @@ fn hosts_are_regional_and_guard_their_connections() {
         .expect_err("in use");
     assert_eq!(error.kind, ErrorKind::ResourceUnavailable);
 
-    // Listings are global, so the filter is good from anywhere.
+    // Listings are global, so the filter works in any region.
     let filter = ListConnectionsInput {
         host_arn_filter: Some(host.clone()),
         ..EVERYTHING
@@ -253,7 +253,7 @@ fn hosts_are_regional_and_guard_their_connections() {
 }
 
 #[test]
-fn the_console_can_do_what_no_call_can() {
+fn console_actions_change_what_no_api_call_can() {
     let mut state = state();
     let scope = Scope::new(A, "eu-west-1");
     let arn = connect(&mut state, &scope, "x");

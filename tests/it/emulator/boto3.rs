@@ -1,5 +1,5 @@
-//! AWS's own Python client against both ends: it makes things happen in the
-//! stand-in, and reads the table, as somebody would who has none of this code.
+//! Tests both ends with AWS's own Python client: it changes the emulator's
+//! account and reads the table, independently of this code.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 use std::collections::BTreeSet;
@@ -17,14 +17,15 @@ use codeconnections_inventory::local::codeconnections::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// The stand-in with everything that `emulator_client.py` can be told of.
-async fn held_against_the_model(legacy_arns: bool) -> String {
+/// Runs `emulator_client.py` against an emulator with everything that its
+/// options cover. Returns its output.
+async fn check_against_model(legacy_arns: bool) -> String {
     let (account, denied, not_enabled) = ("444455556666", "eu-west-3", "ap-east-1");
-    let nobody = "999999999999";
+    let denied_role_account = "999999999999";
     let place = |region: &str| (account.to_owned(), region.to_owned());
     let codeconnections = CodeConnectionsEmulator::new(Options {
         legacy_arns,
-        deny_assume_role: [nobody.to_owned()].into(),
+        deny_assume_role: [denied_role_account.to_owned()].into(),
         region_access: [
             (place(denied), RegionAccess::Denied),
             (place(not_enabled), RegionAccess::NotEnabled),
@@ -42,7 +43,7 @@ async fn held_against_the_model(legacy_arns: bool) -> String {
     let mut arguments = vec![
         service.endpoint(),
         "--denies-role-in",
-        nobody,
+        denied_role_account,
         "--denied",
         &denied,
         "--not-enabled",
@@ -55,22 +56,22 @@ async fn held_against_the_model(legacy_arns: bool) -> String {
 }
 
 #[tokio::test]
-async fn every_answer_of_the_stand_in_is_one_that_the_service_model_allows() {
-    let told = held_against_the_model(false).await;
-    assert!(told.ends_with("all good\n"), "{told}");
+async fn emulator_responses_match_the_service_model() {
+    let output = check_against_model(false).await;
+    assert!(output.ends_with("all good\n"), "{output}");
 }
 
 #[tokio::test]
-async fn so_is_every_answer_with_arns_as_they_were_before_july_2024() {
-    let told = held_against_the_model(true).await;
-    assert!(told.ends_with("all good\n"), "{told}");
+async fn emulator_responses_with_legacy_arns_match_the_service_model() {
+    let output = check_against_model(true).await;
+    assert!(output.ends_with("all good\n"), "{output}");
 }
 
-/// A member that AWS adds must fail this, whoever pins the newer botocore.
+/// Fails if a newer pinned botocore has a member that AWS added.
 #[tokio::test]
-async fn members_of_a_connection_are_those_of_botocores_model() {
-    let told = fine(python("connection_model.py", &[]).await);
-    let model: Value = serde_json::from_str(&told).expect("JSON");
+async fn connection_members_match_the_botocore_model() {
+    let output = fine(python("connection_model.py", &[]).await);
+    let model: Value = serde_json::from_str(&output).expect("JSON");
     let sorted = |names: &mut dyn Iterator<Item = String>| names.collect::<BTreeSet<_>>();
     let words = |name: &str| {
         let words = model[name].as_array().expect("a list").iter();
@@ -82,7 +83,7 @@ async fn members_of_a_connection_are_those_of_botocores_model() {
 
     let codeconnections = sorted(&mut Connection::MEMBERS.iter().map(ToString::to_string));
     assert_eq!(codeconnections, theirs);
-    // Ours are named as the API names them, in snake case; the ARN is the key.
+    // Attributes have the names of the API in snake case; the ARN is the key.
     let whole = Attributes {
         connection_name: Some("".into()),
         connection_status: Some(ConnectionStatus::Pending),
@@ -109,14 +110,14 @@ fn capitalized(word: &str) -> String {
     first.to_uppercase() + rest
 }
 
-/// An account that boto3 made and changed, with a scan after each.
+/// An account that boto3 created and changed, with a scan after each step.
 struct Story {
     env: TestEnv,
     folder: TempDir,
 }
 
 impl Story {
-    async fn happened() -> Self {
+    async fn new() -> Self {
         let this = Self {
             env: TestEnv::new().await,
             folder: TempDir::new().expect("a folder"),
@@ -132,18 +133,18 @@ impl Story {
             table,
         ];
 
-        this.at_the_service("create").await;
+        this.run_at_service("create").await;
         let summary = ccinv.json(&scan).await;
         assert_eq!(summary["account"], ACCOUNT, "as STS says");
         assert_eq!(summary["changes"], json!({"FIRST_SEEN": 5}));
-        this.at_the_service("change").await;
+        this.run_at_service("change").await;
         let summary = ccinv.json(&scan).await;
         let changes = json!({"FIRST_SEEN": 1, "STATUS_CHANGED": 2, "DELETED": 1});
         assert_eq!(summary["changes"], changes);
         this
     }
 
-    async fn at_the_service(&self, step: &str) {
+    async fn run_at_service(&self, step: &str) {
         let url = self.env.service.endpoint();
         let done = self.step(step, &["--service", url]).await;
         fine(done);
@@ -165,25 +166,25 @@ impl Story {
 }
 
 #[tokio::test]
-async fn what_boto3_did_to_an_account_boto3_finds_in_the_table_and_can_verify() {
-    let story = Story::happened().await;
+async fn boto3_finds_and_verifies_its_own_changes_in_the_table() {
+    let story = Story::new().await;
 
-    let told = fine(story.check().await);
+    let output = fine(story.check().await);
 
-    assert_eq!(told, "verified 9 changes, 6 snapshots, 2 runs\n");
+    assert_eq!(output, "verified 9 changes, 6 snapshots, 2 runs\n");
 }
 
-/// The check above would be worth nothing if it could not fail.
+/// Shows that the check above can fail.
 #[tokio::test]
-async fn a_record_that_somebody_edits_no_longer_verifies() {
-    let story = Story::happened().await;
+async fn edited_record_fails_verification() {
+    let story = Story::new().await;
     let name = story.env.table.name().as_str();
     let client = story.env.table.client();
     let connections = story.env.connections().await;
     let doomed = connections
         .iter()
         .find(|row| row.deleted_at.is_some())
-        .expect("the one that is gone");
+        .expect("the deleted connection");
     let arn = doomed.connection_arn.as_str();
     assert_eq!(
         story.env.story(arn).await.last(),

@@ -1,4 +1,4 @@
-//! The stand-in over real HTTP, spoken by hand.
+//! Tests the emulator over real HTTP, with requests written by hand.
 #![allow(clippy::expect_used, missing_docs)]
 
 use std::{collections::HashMap, time::Duration};
@@ -136,7 +136,7 @@ fn assert_refused(reply: &Reply, status: u16, name: &str) {
 }
 
 #[tokio::test]
-async fn a_connection_lives_and_dies_over_cbor() {
+async fn connection_is_created_read_and_deleted_over_cbor() {
     let server = Server::start(Options::default()).await;
     let input = json!({"ConnectionName": "x", "ProviderType": "GitHub"});
     let made = server.call("CreateConnection", input).await;
@@ -154,20 +154,20 @@ async fn a_connection_lives_and_dies_over_cbor() {
         server.call("DeleteConnection", named.clone()).await.cbor(),
         json!({})
     );
-    let gone = server.call("GetConnection", named).await;
+    let missing = server.call("GetConnection", named).await;
     assert_refused(
-        &gone,
+        &missing,
         404,
         "com.amazonaws.codeconnections#ResourceNotFoundException",
     );
     assert_eq!(
-        gone.cbor()["Message"],
+        missing.cbor()["Message"],
         format!("Connection {} not found", arn.as_str().expect("text"))
     );
 }
 
 #[tokio::test]
-async fn refusals_carry_the_frameworks_names() {
+async fn errors_have_the_names_of_the_aws_framework() {
     let server = Server::start(Options::default()).await;
     let unknown = server.call("GetRepositoryLink", json!({})).await;
     assert_refused(
@@ -238,7 +238,7 @@ async fn both_apis_are_served_in_json() {
 }
 
 #[tokio::test]
-async fn the_access_key_names_the_account() {
+async fn access_key_selects_the_account() {
     let server = Server::start(Options {
         default_account: "777777777777".to_owned(),
         ..Options::default()
@@ -262,7 +262,7 @@ async fn the_access_key_names_the_account() {
 }
 
 #[tokio::test]
-async fn an_assumed_role_acts_for_its_account() {
+async fn assumed_role_acts_for_its_account() {
     let mut options = Options::default();
     options.deny_assume_role.insert("999999999999".to_owned());
     let server = Server::start(options).await;
@@ -302,7 +302,7 @@ async fn an_assumed_role_acts_for_its_account() {
             .text()
             .contains("arn:aws:sts::222233334444:assumed-role/reader/me")
     );
-    // The key without its token is nobody's.
+    // The key is invalid without its token.
     let bare = server
         .sts("Action=GetCallerIdentity", &with_token[..1])
         .await;
@@ -318,7 +318,7 @@ async fn an_assumed_role_acts_for_its_account() {
 }
 
 #[tokio::test]
-async fn requests_go_wrong_on_demand() {
+async fn requests_fail_with_injected_faults() {
     let mut options = Options::default();
     let place = (ACCOUNT.to_owned(), "eu-west-3".to_owned());
     options.region_access.insert(place, RegionAccess::Denied);
@@ -359,9 +359,9 @@ async fn requests_go_wrong_on_demand() {
     ] {
         assert_refused(&server.call("ListHosts", json!({})).await, status, name);
     }
-    let silence = server.call("ListHosts", json!({}));
+    let hanging = server.call("ListHosts", json!({}));
     assert!(
-        tokio::time::timeout(Duration::from_millis(100), silence)
+        tokio::time::timeout(Duration::from_millis(100), hanging)
             .await
             .is_err()
     );
@@ -373,14 +373,14 @@ async fn requests_go_wrong_on_demand() {
 }
 
 #[tokio::test]
-async fn the_stand_ins_own_calls_need_no_signature() {
+async fn control_calls_of_the_emulator_need_no_signature() {
     let server = Server::start(Options::default()).await;
     let input = json!({"ConnectionName": "x", "ProviderType": "GitHub"});
     let made = server.call("CreateConnection", input).await.cbor();
     let arn = made["ConnectionArn"].as_str().expect("text");
     let target = [
         ("x-amz-target", "CodeConnectionsStandIn.SetConnectionStatus"),
-        // As curl has it.
+        // As curl sends it.
         ("content-type", "application/x-www-form-urlencoded"),
     ];
     let body = json!({"ConnectionArn": arn, "ConnectionStatus": "ERROR"}).to_string();

@@ -1,4 +1,4 @@
-//! The emulator of CodeConnections (`src/local`).
+//! Tests the emulator of CodeConnections (`src/local`).
 
 mod account_state;
 mod boto3;

@@ -1,4 +1,4 @@
-//! What the audit answers, by heading of the page.
+//! The expected answers: what the audit returns, by heading of the page.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::support::test_env::account;
 
-/// What the audit says, by heading of the page.
+/// The expected answers by heading of the page.
 pub type Expected = BTreeMap<&'static str, Value>;
 
 /// The heading that has no command for the shell.
@@ -25,26 +25,26 @@ pub const IN_PYTHON: [&str; 3] = [
 ];
 
 fn status(attributes: Option<&Attributes>) -> Option<&ConnectionStatus> {
-    attributes.and_then(|told| told.connection_status.as_ref())
+    attributes.and_then(|attributes| attributes.connection_status.as_ref())
 }
 
-fn array<T>(items: impl IntoIterator<Item = T>, tell: impl FnMut(T) -> Value) -> Value {
-    Value::Array(items.into_iter().map(tell).collect())
+fn array<T>(items: impl IntoIterator<Item = T>, to_value: impl FnMut(T) -> Value) -> Value {
+    Value::Array(items.into_iter().map(to_value).collect())
 }
 
 async fn rows(audit: &Audit, filter: ConnectionFilter) -> Vec<ConnectionRow> {
     audit.connections(&filter).await.expect("read")
 }
 
-pub async fn expected(audit: &Audit, asked: &BTreeMap<&str, String>) -> Expected {
-    let mut expected = of_connections(audit, asked).await;
-    expected.extend(of_changes(audit, asked).await);
-    expected.extend(of_times(audit, asked).await);
-    expected.extend(of_runs(audit, asked).await);
+pub async fn expected(audit: &Audit, variables: &BTreeMap<&str, String>) -> Expected {
+    let mut expected = connection_answers(audit, variables).await;
+    expected.extend(change_answers(audit, variables).await);
+    expected.extend(time_answers(audit, variables).await);
+    expected.extend(run_answers(audit, variables).await);
     expected
 }
 
-async fn of_connections(audit: &Audit, asked: &BTreeMap<&str, String>) -> Expected {
+async fn connection_answers(audit: &Audit, variables: &BTreeMap<&str, String>) -> Expected {
     let key = |row: &ConnectionRow| format!("CONNECTION#{}", row.connection_arn);
     let of_account = ConnectionFilter {
         account: Some(account()),
@@ -58,9 +58,9 @@ async fn of_connections(audit: &Audit, asked: &BTreeMap<&str, String>) -> Expect
     let pending = rows(audit, pending).await;
     let one = now
         .iter()
-        .find(|row| row.connection_arn.as_str() == asked["ARN"])
-        .expect("the one that is asked about");
-    let last = history(audit, asked).await.pop().expect("a change");
+        .find(|row| row.connection_arn.as_str() == variables["ARN"])
+        .expect("the connection of the page");
+    let last = history(audit, variables).await.pop().expect("a change");
     BTreeMap::from([
         (
             "Which accounts are recorded?",
@@ -96,11 +96,11 @@ async fn of_connections(audit: &Audit, asked: &BTreeMap<&str, String>) -> Expect
     ])
 }
 
-async fn history(audit: &Audit, asked: &BTreeMap<&str, String>) -> Vec<Change> {
-    let histories = audit.history(&asked["ARN"], Some(&account())).await;
+async fn history(audit: &Audit, variables: &BTreeMap<&str, String>) -> Vec<Change> {
+    let histories = audit.history(&variables["ARN"], Some(&account())).await;
     let [history] = <[_; 1]>::try_from(histories.expect("read")).expect("one history");
     let changes = history.changes.into_iter();
-    changes.map(|told| told.change).collect()
+    changes.map(|row| row.change).collect()
 }
 
 async fn changes_between(audit: &Audit, since: Timestamp, until: Timestamp) -> Vec<Change> {
@@ -113,16 +113,16 @@ async fn changes_between(audit: &Audit, since: Timestamp, until: Timestamp) -> V
         account: Some(account()),
     };
     let changes = audit.changes(&filter).await.expect("read").into_iter();
-    changes.map(|told| told.change).collect()
+    changes.map(|row| row.change).collect()
 }
 
 fn time(text: &str) -> Timestamp {
     text.parse().expect("a time")
 }
 
-async fn of_changes(audit: &Audit, asked: &BTreeMap<&str, String>) -> Expected {
-    let history = history(audit, asked).await;
-    let between = changes_between(audit, time(&asked["FROM"]), time(&asked["UNTIL"])).await;
+async fn change_answers(audit: &Audit, variables: &BTreeMap<&str, String>) -> Expected {
+    let history = history(audit, variables).await;
+    let between = changes_between(audit, time(&variables["FROM"]), time(&variables["UNTIL"])).await;
     let error = ConnectionStatus::Error;
     let broke = between
         .iter()
@@ -172,10 +172,10 @@ async fn of_changes(audit: &Audit, asked: &BTreeMap<&str, String>) -> Expected {
     ])
 }
 
-pub async fn of_times(audit: &Audit, asked: &BTreeMap<&str, String>) -> Expected {
-    let at = time(&asked["AT"]);
+pub async fn time_answers(audit: &Audit, variables: &BTreeMap<&str, String>) -> Expected {
+    let at = time(&variables["AT"]);
     let by_then = |change: &Change| change.observed_until <= at;
-    let one = history(audit, asked).await.into_iter().rfind(by_then);
+    let one = history(audit, variables).await.into_iter().rfind(by_then);
     let one = one.map(|change| {
         json!({
             "version": change.version, "kind": change.kind,
@@ -203,16 +203,16 @@ pub async fn of_times(audit: &Audit, asked: &BTreeMap<&str, String>) -> Expected
     ])
 }
 
-async fn of_runs(audit: &Audit, asked: &BTreeMap<&str, String>) -> Expected {
+async fn run_answers(audit: &Audit, variables: &BTreeMap<&str, String>) -> Expected {
     let runs = audit.runs(&account(), 1_000).await.expect("read");
     let last = runs.first().expect("a run");
     let complete = runs.iter().find(|run| run.outcome == Outcome::Complete);
     let complete = complete.expect("a complete run");
-    let number: u64 = asked["NUMBER"].parse().expect("a number");
+    let number: u64 = variables["NUMBER"].parse().expect("a number");
     let numbered = runs.iter().find(|run| run.sequence == number);
-    let version: usize = asked["VERSION"].parse().expect("a number");
-    let change = history(audit, asked).await.swap_remove(version - 1);
-    let saw = runs.iter().find(|run| run.run_id == change.run_id);
+    let version: usize = variables["VERSION"].parse().expect("a number");
+    let change = history(audit, variables).await.swap_remove(version - 1);
+    let observing_run = runs.iter().find(|run| run.run_id == change.run_id);
     let of_account = ConnectionFilter {
         account: Some(account()),
         ..ConnectionFilter::default()
@@ -235,7 +235,7 @@ async fn of_runs(audit: &Audit, asked: &BTreeMap<&str, String>) -> Expected {
         ),
         (
             "What did a run cover?",
-            looked_at(numbered.expect("that run")),
+            coverage(numbered.expect("that run")),
         ),
         (
             "What did the last run miss?",
@@ -256,10 +256,10 @@ async fn of_runs(audit: &Audit, asked: &BTreeMap<&str, String>) -> Expected {
                 })
             }),
         ),
-        ("Which call explains a change?", explained(&change)),
+        ("Which call explains a change?", cause(&change)),
         (
             "Which calls started the run that saw a change?",
-            called(saw.expect("the run that saw it")),
+            calls_of(observing_run.expect("a run")),
         ),
         (
             "What is the head of the chain?",
@@ -268,7 +268,7 @@ async fn of_runs(audit: &Audit, asked: &BTreeMap<&str, String>) -> Expected {
     ])
 }
 
-fn looked_at(run: &RunRecord) -> Value {
+fn coverage(run: &RunRecord) -> Value {
     json!({
         "run": run.run_id, "outcome": run.outcome,
         "listings": array(&run.listings, |listing| {
@@ -282,7 +282,7 @@ fn looked_at(run: &RunRecord) -> Value {
     })
 }
 
-fn explained(change: &Change) -> Value {
+fn cause(change: &Change) -> Value {
     let call = match &change.cause {
         Some(Cause::ApiCall(call)) => Some(call),
         Some(Cause::NoCallSeen) | None => None,
@@ -297,7 +297,7 @@ fn explained(change: &Change) -> Value {
     })
 }
 
-fn called(run: &RunRecord) -> Value {
+fn calls_of(run: &RunRecord) -> Value {
     let calls = run.trigger.calls();
     assert!(!calls.is_empty(), "started by a call: {:?}", run.trigger);
     json!({

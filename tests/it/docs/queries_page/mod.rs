@@ -13,7 +13,7 @@ use crate::support::doc_page::{Language, Name, Page, Reader};
 use crate::support::proxy::{Act, Proxy, Seen};
 use crate::support::test_env::{ACCOUNT, TestEnv};
 use codeconnections_inventory::domain::Timestamp;
-use expected::{IN_PYTHON, PYTHON_ONLY, expected, of_times};
+use expected::{IN_PYTHON, PYTHON_ONLY, expected, time_answers};
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use story::Story;
@@ -23,13 +23,16 @@ fn page() -> Page {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_command_and_every_piece_of_python_answers_as_the_audit_does() {
-    let story = Story::happened().await;
+async fn every_command_and_all_python_code_return_what_the_audit_returns() {
+    let story = Story::new().await;
     let variables = story.variables().await;
     let expected = expected(&story.env.audit(), &variables).await;
     for (heading, answer) in &expected {
         let empty = [json!([]), json!({}), Value::Null];
-        assert!(!empty.contains(answer), "{heading}: the story has one");
+        assert!(
+            !empty.contains(answer),
+            "{heading}: the test data has an answer"
+        );
     }
     let wire = Wire::of(&story.env).await;
     let page = page();
@@ -65,7 +68,7 @@ async fn every_command_and_every_piece_of_python_answers_as_the_audit_does() {
     assert_eq!(wire.paged(), parts, "by boto3");
 }
 
-/// A table with pages of two items, and what is asked of it.
+/// A proxy to the table with pages of two items, and the requests it received.
 struct Wire {
     proxy: Proxy,
     seen: Arc<Mutex<Vec<Seen>>>,
@@ -88,8 +91,9 @@ impl Wire {
         }
     }
 
-    /// The table (as nothing) and the indexes of which a second page was asked
-    /// for since this was called last. All was queried, and nothing scanned.
+    /// Returns the table (as an empty text) and the indexes of which a second
+    /// page was requested since the last call. Asserts that all requests are
+    /// queries.
     fn paged(&self) -> BTreeSet<String> {
         let mut paged = BTreeSet::new();
         for seen in self.seen.lock().expect("a wire").drain(..) {
@@ -107,8 +111,8 @@ impl Wire {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_state_at_a_time_is_what_had_been_observed_by_then() {
-    let story = Story::happened().await;
+async fn state_at_a_time_is_what_was_observed_by_then() {
+    let story = Story::new().await;
     let changes = story.env.changes(&story.arn).await;
     let (one, all) = (
         "What was the state of one connection at a time?",
@@ -118,14 +122,14 @@ async fn the_state_at_a_time_is_what_had_been_observed_by_then() {
     let earlier = |time: Timestamp| Timestamp::from_millis(time.millis() - 1);
     for (at, version) in [
         (earlier(changes[0].observed_until), None),
-        // The listing that saw it had begun, but not ended.
+        // The listing that observed it had begun, but not ended.
         (changes[2].observed_at, Some(2)),
         (earlier(changes[2].observed_until), Some(2)),
         (changes[2].observed_until, Some(3)),
     ] {
         let mut variables = story.variables().await;
         variables.insert("AT", at.to_string());
-        let expected = of_times(&story.env.audit(), &variables).await;
+        let expected = time_answers(&story.env.audit(), &variables).await;
         let reader = Reader {
             page: &page,
             endpoint: &story.env.table_endpoint,
@@ -141,8 +145,8 @@ async fn the_state_at_a_time_is_what_had_been_observed_by_then() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_that_somebody_edited_is_not_as_it_was_recorded() {
-    let story = Story::happened().await;
+async fn edited_change_does_not_match_its_digest() {
+    let story = Story::new().await;
     let (env, arn) = (&story.env, &story.arn);
     let edited = env.table.client().execute_statement().statement(format!(
         "UPDATE \"{}\" SET \"run_id\" = 'another' \
@@ -159,7 +163,7 @@ async fn a_change_that_somebody_edited_is_not_as_it_was_recorded() {
     };
     let [heading] = PYTHON_ONLY;
     let answers = reader.python([heading]).await;
-    let said: Vec<(bool, bool)> = answers[heading]
+    let results: Vec<(bool, bool)> = answers[heading]
         .as_array()
         .expect("a list")
         .iter()
@@ -169,7 +173,7 @@ async fn a_change_that_somebody_edited_is_not_as_it_was_recorded() {
         })
         .collect();
     assert_eq!(
-        said,
+        results,
         [(true, true), (false, true), (true, false), (true, true)]
     );
 }

@@ -1,4 +1,4 @@
-//! What happened, for the page to be asked about.
+//! The test data for the commands of the page.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,22 +17,22 @@ use crate::support::proxy::{Act, Proxy};
 use crate::support::test_env::{self, ACCOUNT, HOUR, REGION, TestEnv, TestHandler, account};
 
 const OTHER: &str = "222222222222";
-/// It keeps its connections to itself.
+/// An opt-in region, whose connections other regions do not list.
 const OPT_IN: &str = "eu-south-1";
 
-/// Two accounts. In the first, connections came, changed and went, a call started
-/// one of the runs, and a region did not answer the last.
+/// Two accounts. In the first, connections are created, changed and deleted, a
+/// call starts one of the runs, and a region denies the last run.
 pub struct Story {
     pub env: TestEnv,
-    /// The connection that the page asks about; it has four changes.
+    /// The connection of the page, which has four changes.
     pub arn: String,
-    /// Between the lab and the service. A listing takes time: a second a page.
+    /// A proxy to the service, with which a listing takes a second a page.
     service: Proxy,
 }
 
 impl Story {
-    pub async fn happened() -> Self {
-        let story = Self::begun().await;
+    pub async fn new() -> Self {
+        let story = Self::after_first_run().await;
         let env = &story.env;
         let theirs = CreateConnectionInput::new("theirs", ProviderType::GitLab);
         let scope = Scope::new(OTHER, REGION);
@@ -68,8 +68,8 @@ impl Story {
         story
     }
 
-    /// Only the first run.
-    async fn begun() -> Self {
+    /// Returns the data after the first run.
+    async fn after_first_run() -> Self {
         let env = TestEnv::new().await;
         let clock = Arc::clone(&env.clock);
         let service = Proxy::start(env.service.endpoint(), move |seen| {
@@ -108,10 +108,10 @@ impl Story {
         }
     }
 
-    /// What the page asks about.
+    /// Returns the variables of the page.
     pub async fn variables(&self) -> BTreeMap<&'static str, String> {
-        let told = self.env.changes(&self.arn).await;
-        let observed = |version: usize| told[version - 1].observed_at.to_string();
+        let changes = self.env.changes(&self.arn).await;
+        let observed = |version: usize| changes[version - 1].observed_at.to_string();
         BTreeMap::from([
             ("TABLE", self.env.table.name().to_string()),
             ("ACCOUNT", ACCOUNT.to_owned()),
@@ -119,7 +119,7 @@ impl Story {
             // From one change on, and up to another.
             ("FROM", observed(2)),
             ("UNTIL", observed(4)),
-            ("AT", told[1].observed_until.to_string()),
+            ("AT", changes[1].observed_until.to_string()),
             ("NUMBER", "1".to_owned()),
             ("VERSION", "2".to_owned()),
         ])
