@@ -1,5 +1,5 @@
-//! A life: what a schedule says, in virtual time, by the real handler and the
-//! SDK's real clients.
+//! Simulates the life of a schedule in virtual time, with the real handler and
+//! the SDK's real clients.
 
 use std::cell::Cell;
 use std::sync::{Arc, PoisonError};
@@ -25,51 +25,51 @@ use sha2::{Digest as _, Sha256};
 use tokio::task::JoinHandle;
 
 use super::network::{Log, Network};
-use super::reference::{self, Lived, Record};
+use super::reference::{self, GroundTruth, Record};
 use super::schedule::{Event, REGIONS, Run, Schedule, State, Step, Wait, listed_by};
 use super::stage::{SimClock, Stage, connection_arn};
 use super::support::test_env::{self, ACCOUNT, account, region};
 
 pub const GUARD: f64 = 0.5;
 
-/// What came of a run, as far as who started it can know.
+/// The result of a run, as far as its caller knows it.
 #[derive(Debug, Clone)]
-pub struct Ran {
+pub struct FinishedRun {
     pub number: usize,
     pub run: Run,
     pub run_id: RunId,
     pub event_id: Option<String>,
     pub began: Timestamp,
-    /// When the last of its requests had arrived, or was lost.
+    /// When its last request had arrived or was lost.
     pub ended: Timestamp,
-    /// Nothing if its process ended before it.
+    /// `None` if its process ended before.
     pub summary: Option<Summary>,
 }
 
-/// A life that was lived.
+/// The counts of simulated lives.
 #[derive(Debug, Default)]
 pub struct Counts {
     pub runs: u64,
     pub requests: u64,
     pub changes: u64,
     pub killed: u64,
-    /// Requests that did not pass as they should.
+    /// Requests that did not succeed.
     pub faults: u64,
-    /// A digest of what happened on all lines.
+    /// The digest of the log.
     pub digest: u64,
-    /// What happened on all lines.
+    /// The outcome of each request.
     pub log: Vec<String>,
 }
 
 thread_local! {
-    /// The number of the run that begins: what tells its id from others of
-    /// the same millisecond.
+    /// The number of the run that begins. It makes its ID unique within a
+    /// millisecond.
     static NEXT: Cell<u128> = const { Cell::new(0) };
 }
 
-/// Lives a schedule, and says what does not hold.
-pub fn live(schedule: &Schedule) -> (Counts, Result<(), String>) {
-    // What the SDK and the function leave to chance.
+/// Simulates a schedule. Returns an error if something does not hold.
+pub fn simulate(schedule: &Schedule) -> (Counts, Result<(), String>) {
+    // The SDK and the function take their random numbers from this seed.
     fastrand::seed(42);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -78,7 +78,7 @@ pub fn live(schedule: &Schedule) -> (Counts, Result<(), String>) {
         .expect("a runtime");
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let mut life = Life::new(schedule).await;
-        let result = life.live(schedule).await;
+        let result = life.simulate(schedule).await;
         let log = life
             .log
             .lock()
@@ -107,24 +107,24 @@ fn digest(log: &[String]) -> u64 {
 
 struct Life {
     stage: Arc<Stage>,
-    /// A line on which nothing happens.
+    /// The table, over a network without faults.
     table: Table,
     log: Log,
     connections: usize,
-    running: Vec<JoinHandle<Ran>>,
-    ran: Vec<Ran>,
+    running: Vec<JoinHandle<FinishedRun>>,
+    finished: Vec<FinishedRun>,
     started: usize,
     last_tick: Option<String>,
     counts: Counts,
-    /// Changes that were settled by some time, as they were read then.
-    settled: Vec<(Timestamp, usize)>,
+    /// The number of changes up to a past time, as it was read then.
+    past_counts: Vec<(Timestamp, usize)>,
 }
 
 impl Life {
     async fn new(schedule: &Schedule) -> Self {
         let stage = Arc::new(Stage::new(&schedule.at_first));
         let log = Log::default();
-        let quiet = Network::new(&stage, usize::MAX, &Run::calm(), &Log::default());
+        let quiet = Network::new(&stage, usize::MAX, &Run::undisturbed(), &Log::default());
         let client = client(&config(&quiet, stage.clock));
         let name = TABLE.parse().expect("a table name");
         schema::create(&client, &name).await.expect("a table");
@@ -133,38 +133,42 @@ impl Life {
             log,
             connections: schedule.at_first.len(),
             running: Vec::new(),
-            ran: Vec::new(),
+            finished: Vec::new(),
             started: 0,
             last_tick: None,
             counts: Counts::default(),
-            settled: Vec::new(),
+            past_counts: Vec::new(),
             stage,
         }
     }
 
-    async fn live(&mut self, schedule: &Schedule) -> Result<(), String> {
+    async fn simulate(&mut self, schedule: &Schedule) -> Result<(), String> {
         for step in &schedule.steps {
             self.take(step).await?;
         }
         self.wait(Duration::from_mins(20)).await;
         self.collect().await;
         let record = self.read().await?;
-        reference::check(&self.lived(), &record)?;
-        self.past_is_as_it_was(&record)?;
-        // Whatever happened, two runs with nothing in their way tell it all.
+        reference::check(&self.ground_truth(), &record)?;
+        self.check_past_is_unchanged(&record)?;
+        // Whatever happened, two undisturbed runs must complete the record.
         for _ in 0..2 {
             self.wait(Duration::from_mins(60)).await;
-            self.start(&Run::calm());
+            self.start(&Run::undisturbed());
             self.wait(Duration::from_mins(5)).await;
         }
         self.collect().await;
-        let lived = self.lived();
+        let truth = self.ground_truth();
         let record = self.read().await?;
-        reference::check(&lived, &record)?;
-        reference::check_settled(&lived, &record)?;
-        self.past_is_as_it_was(&record)?;
-        self.counts.runs = lived.ran.len() as u64;
-        self.counts.killed = lived.ran.iter().filter(|ran| ran.summary.is_none()).count() as u64;
+        reference::check(&truth, &record)?;
+        reference::check_final_state(&truth, &record)?;
+        self.check_past_is_unchanged(&record)?;
+        self.counts.runs = truth.runs.len() as u64;
+        self.counts.killed = truth
+            .runs
+            .iter()
+            .filter(|run| run.summary.is_none())
+            .count() as u64;
         self.counts.changes = record.histories.iter().map(|h| h.len() as u64).sum();
         Ok(())
     }
@@ -191,7 +195,7 @@ impl Life {
             Step::Wait(wait) => {
                 self.wait(wait.duration()).await;
                 if matches!(wait, Wait::Minutes(17..)) {
-                    self.settle().await?;
+                    self.note_past_count().await?;
                 }
             }
         }
@@ -202,20 +206,20 @@ impl Life {
         tokio::time::sleep(time).await;
     }
 
-    /// What the past says by now, to be compared with what it says later.
-    async fn settle(&mut self) -> Result<(), String> {
+    /// Notes the current number of past changes, to compare it with later ones.
+    async fn note_past_count(&mut self) -> Result<(), String> {
         let until = Timestamp::from_millis(self.stage.clock.now().millis() - 16 * 60_000);
         let number = changes_until(&self.read_histories().await?, until);
-        self.settled.push((until, number));
+        self.past_counts.push((until, number));
         Ok(())
     }
 
-    fn past_is_as_it_was(&self, record: &Record) -> Result<(), String> {
-        if self.ran.iter().any(|ran| ran.run.clock_off != 0) {
-            // A clock that is wrong writes into the past or the future.
+    fn check_past_is_unchanged(&self, record: &Record) -> Result<(), String> {
+        if self.finished.iter().any(|run| run.run.clock_off != 0) {
+            // A wrong clock writes into the past or the future.
             return Ok(());
         }
-        for (until, number) in &self.settled {
+        for (until, number) in &self.past_counts {
             let now = changes_until(&record.histories, *until);
             if now != *number {
                 return Err(format!(
@@ -232,11 +236,11 @@ impl Life {
         let event = self.event(number, run);
         let event_id = event["id"].as_str().map(str::to_owned);
         let (stage, log, run) = (Arc::clone(&self.stage), Arc::clone(&self.log), run.clone());
-        let begun = tokio::task::spawn_local(run_once(stage, log, number, run, event, event_id));
-        self.running.push(begun);
+        let task = tokio::task::spawn_local(run_once(stage, log, number, run, event, event_id));
+        self.running.push(task);
     }
 
-    /// What the function is sent.
+    /// Returns the event for the function.
     fn event(&mut self, number: usize, run: &Run) -> Value {
         let mut event = match run.event {
             Event::Tick | Event::Again => {
@@ -253,14 +257,14 @@ impl Life {
                 let body = call(number, connection).to_string();
                 json!({"Records": [{"messageId": "m", "body": body, "eventSource": "aws:sqs"}]})
             }
-            Event::Hand(regions) if regions.contains(&true) => {
+            Event::Manual(regions) if regions.contains(&true) => {
                 let named = REGIONS.iter().zip(regions).filter(|(_, asked)| *asked);
                 let named: Vec<&str> = named.map(|(name, _)| *name).collect();
                 json!({"regions": named})
             }
-            Event::Hand(_) => json!({}),
+            Event::Manual(_) => json!({}),
         };
-        if matches!(run.event, Event::Hand(_)) {
+        if matches!(run.event, Event::Manual(_)) {
             if run.filtered {
                 event["ProviderTypeFilter"] = "GitLab".into();
             }
@@ -274,14 +278,14 @@ impl Life {
     async fn collect(&mut self) {
         for running in self.running.drain(..) {
             match running.await {
-                Ok(ran) => self.ran.push(ran),
-                Err(died) => std::panic::resume_unwind(died.into_panic()),
+                Ok(run) => self.finished.push(run),
+                Err(error) => std::panic::resume_unwind(error.into_panic()),
             }
         }
     }
 
-    fn lived(&self) -> Lived {
-        Lived {
+    fn ground_truth(&self) -> GroundTruth {
+        GroundTruth {
             truth: self
                 .stage
                 .truth
@@ -294,7 +298,7 @@ impl Life {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .clone(),
-            ran: self.ran.clone(),
+            runs: self.finished.clone(),
         }
     }
 
@@ -359,7 +363,7 @@ async fn run_once(
     run: Run,
     event: Value,
     event_id: Option<String>,
-) -> Ran {
+) -> FinishedRun {
     let network = Network::new(&stage, number, &run, &log);
     let clock = stage.clock.off_by(run.clock_off);
     let config = config(&network, clock);
@@ -402,7 +406,7 @@ async fn run_once(
     });
     network.quiet().await;
     let ended = stage.clock.now();
-    Ran {
+    FinishedRun {
         number,
         run,
         run_id,
@@ -422,7 +426,7 @@ impl TimeSource for SignedAt {
     }
 }
 
-/// The SDK as the function sets it up, on this line.
+/// Returns the SDK configuration of the function, for this network.
 fn config(network: &Network, clock: SimClock) -> SdkConfig {
     let timeouts = aws_config::timeout::TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(4))
@@ -437,15 +441,15 @@ fn config(network: &Network, clock: SimClock) -> SdkConfig {
         .build()
 }
 
-/// A client with a quota of retries of its own, as each process has: the SDK's
-/// is for all that is in a process, which here are other runs and other lives.
+/// Returns a client with its own retry quota, as each process has. The SDK's
+/// quota is per process, which here has other runs and other lives.
 fn client(config: &SdkConfig) -> Client {
     let retries = RetryPartition::custom("process").build();
     Client::from_conf(Builder::from(config).retry_partition(retries).build())
 }
 
-/// Whether a run says that it is complete.
-pub fn is_complete(ran: &Ran) -> bool {
-    let summary = ran.summary.as_ref();
+/// Returns true if a run reports that it is complete.
+pub fn is_complete(run: &FinishedRun) -> bool {
+    let summary = run.summary.as_ref();
     summary.is_some_and(|s| s.outcome == Outcome::Complete && !s.already_recorded)
 }

@@ -1,15 +1,16 @@
-//! Lives of an account, made up from a seed, lived in virtual time by the real
-//! handler and the SDK's real clients, with faults, deaths, late and repeated
-//! runs, and compared with a reference.
+//! Simulates random lives of an account. Each life comes from a seed and runs
+//! in virtual time, with the real handler and the SDK's real clients, and with
+//! faults, crashes, late and repeated runs. Its record is compared with a
+//! reference.
 //!
 //!     cargo test --test simulation
 //!     cargo test --profile simulation --test simulation -- --lives 100000
 //!     cargo test --test simulation -- --seed 4711 --trace
 //!
 //! The same seed gives the same life, request by request: virtual time passes
-//! only while everybody waits, and all chance comes from the seed. Their digest
-//! is that of all requests, so lives of two processes can be compared. A life in
-//! which something does not hold is made smaller as long as it still does not.
+//! only while all tasks wait, and all randomness comes from the seed. The
+//! printed digest covers all requests, so lives of two processes can be
+//! compared. A failing life is shrunk.
 
 #![allow(
     clippy::expect_used,
@@ -39,14 +40,14 @@ use life::Counts;
 use schedule::Schedule;
 use support::cases::cases;
 
-/// Lives that `cargo test` lives, times `TEST_CASES`.
+/// The number of lives in `cargo test`, times `TEST_CASES`.
 const USUAL: u32 = 40;
 
-/// Seeds of lives in which something did not hold, once.
+/// Seeds of lives that once failed.
 const FOUND: [u64; 7] = [149, 438, 954, 2043, 5677, 70_244, 71_925];
 
-/// Lives of which it is tried whether they are the same twice, and the same in
-/// another process.
+/// The number of lives that are repeated, here and in another process, to check
+/// that they are deterministic.
 const REPEATED: u64 = 10;
 
 const USAGE: &str = "\
@@ -76,28 +77,27 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    // A life that ends in a panic is told as one in which something does not
-    // hold.
+    // A life that panics is reported as a failed one.
     std::panic::set_hook(Box::new(|_| {}));
     if options.digest {
         println!("{:016x}", digest(options.seed, options.lives));
         return ExitCode::SUCCESS;
     }
-    if let Err(problem) = repeats(options.seed, REPEATED.min(options.lives)) {
+    if let Err(problem) = check_determinism(options.seed, REPEATED.min(options.lives)) {
         println!("{problem}");
         return ExitCode::FAILURE;
     }
     if options.trace {
         let schedule = tree(options.seed).current();
         println!("{schedule:#?}\n");
-        lived(&schedule)
+        simulate(&schedule)
             .0
             .log
             .iter()
             .for_each(|line| println!("{line}"));
     }
     for seed in FOUND {
-        if let Err(problem) = lived(&tree(seed).current()).1 {
+        if let Err(problem) = simulate(&tree(seed).current()).1 {
             println!("seed {seed}, as once before: {problem}");
             return ExitCode::FAILURE;
         }
@@ -111,10 +111,10 @@ fn main() -> ExitCode {
             println!("seed {seed}: {problem}\n");
             let (smallest, problem) = shrink(seed);
             println!("made smaller: {smallest:#?}\n\n{problem}\n");
-            let log = lived(&smallest).0.log;
+            let log = simulate(&smallest).0.log;
             log.iter().for_each(|line| println!("{line}"));
             if options.trace {
-                lived(&smallest)
+                simulate(&smallest)
                     .0
                     .log
                     .iter()
@@ -128,7 +128,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Nothing if there is nothing to do.
+/// Parses the arguments. Returns `None` if there is nothing to do.
 fn options(words: &[String]) -> Result<Option<Options>, String> {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let mut options = Options {
@@ -152,7 +152,7 @@ fn options(words: &[String]) -> Result<Option<Options>, String> {
             "--threads" => options.threads = usize::try_from(number()?).unwrap_or(1).max(1),
             "--trace" => options.trace = true,
             "--digest" => options.digest = true,
-            // What the usual harness is asked.
+            // Arguments of the usual test harness.
             "--list" => return Ok(None),
             "--nocapture" | "--quiet" | "-q" | "--exact" => {}
             name if name.starts_with('-') => return Err(format!("{name} is not known")),
@@ -168,7 +168,7 @@ fn options(words: &[String]) -> Result<Option<Options>, String> {
     Ok(Some(options))
 }
 
-/// The life that a seed stands for.
+/// Returns the life that a seed generates.
 fn tree(seed: u64) -> impl ValueTree<Value = Schedule> {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
@@ -178,25 +178,25 @@ fn tree(seed: u64) -> impl ValueTree<Value = Schedule> {
     tree.expect("any seed gives a life")
 }
 
-/// Lives it, and takes a panic for what does not hold.
-fn lived(schedule: &Schedule) -> (Counts, Result<(), String>) {
-    match catch_unwind(AssertUnwindSafe(|| life::live(schedule))) {
-        Ok(lived) => lived,
+/// Simulates a life. A panic is a failure.
+fn simulate(schedule: &Schedule) -> (Counts, Result<(), String>) {
+    match catch_unwind(AssertUnwindSafe(|| life::simulate(schedule))) {
+        Ok(result) => result,
         Err(panic) => {
-            let told = panic.downcast_ref::<String>().cloned();
-            let told = told.or_else(|| panic.downcast_ref::<&str>().map(|&s| s.to_owned()));
-            let told = format!("panicked: {}", told.unwrap_or_default());
-            (Counts::default(), Err(told))
+            let message = panic.downcast_ref::<String>().cloned();
+            let message = message.or_else(|| panic.downcast_ref::<&str>().map(|&s| s.to_owned()));
+            let problem = format!("panicked: {}", message.unwrap_or_default());
+            (Counts::default(), Err(problem))
         }
     }
 }
 
-/// Whether lives are the same twice, and in a process of their own.
-fn repeats(seed: u64, lives: u64) -> Result<(), String> {
+/// Checks that lives are the same if repeated, here and in another process.
+fn check_determinism(seed: u64, lives: u64) -> Result<(), String> {
     let mut all = Counts::default();
     for seed in seed..seed + lives {
         let schedule = tree(seed).current();
-        let (one, two) = (lived(&schedule).0, lived(&schedule).0);
+        let (one, two) = (simulate(&schedule).0, simulate(&schedule).0);
         if one.log != two.log {
             return Err(format!("seed {seed}: not the same life twice"));
         }
@@ -218,14 +218,14 @@ fn repeats(seed: u64, lives: u64) -> Result<(), String> {
     Ok(())
 }
 
-/// The digest of all that happened in lives.
+/// Returns the digest of all requests of some lives.
 fn digest(seed: u64, lives: u64) -> u64 {
     let mut all = Counts::default();
-    (seed..seed + lives).for_each(|seed| all.add(&lived(&tree(seed).current()).0));
+    (seed..seed + lives).for_each(|seed| all.add(&simulate(&tree(seed).current()).0));
     all.digest
 }
 
-/// Lives all of them, until something does not hold.
+/// Simulates lives until one fails. Returns its seed and the problem.
 fn search(options: &Options) -> Option<(u64, String)> {
     let began = Instant::now();
     let next = AtomicU64::new(options.seed);
@@ -241,7 +241,7 @@ fn search(options: &Options) -> Option<(u64, String)> {
                     if seed >= end {
                         break;
                     }
-                    let (counts, result) = lived(&tree(seed).current());
+                    let (counts, result) = simulate(&tree(seed).current());
                     if let Err(problem) = result {
                         stop.store(true, Ordering::Relaxed);
                         let mut found = found.lock().expect("no panic");
@@ -275,7 +275,7 @@ fn search(options: &Options) -> Option<(u64, String)> {
     found.into_inner().expect("no panic")
 }
 
-/// The smallest life of this seed in which something does not hold.
+/// Shrinks the failing life of this seed. Returns it with its problem.
 fn shrink(seed: u64) -> (Schedule, String) {
     let mut tree = tree(seed);
     let mut smallest = tree.current();
@@ -285,9 +285,9 @@ fn shrink(seed: u64) -> (Schedule, String) {
     while smaller && tries < 2000 {
         tries += 1;
         let schedule = tree.current();
-        smaller = match lived(&schedule).1 {
-            Err(told) => {
-                (smallest, problem) = (schedule, told);
+        smaller = match simulate(&schedule).1 {
+            Err(found) => {
+                (smallest, problem) = (schedule, found);
                 tree.simplify()
             }
             Ok(()) => tree.complicate(),
@@ -303,7 +303,7 @@ impl Counts {
         self.changes += other.changes;
         self.killed += other.killed;
         self.faults += other.faults;
-        // The same whatever the order in which lives end.
+        // Independent of the order in which lives end.
         self.digest ^= other.digest;
     }
 }

@@ -1,9 +1,8 @@
-//! The line between a run's process and the services: the SDK's HTTP client
-//! with everything above it, and below it, in the place of sockets, virtual
-//! time and a seed.
+//! The network between a run's process and the services. Above it is the SDK's
+//! real HTTP stack; virtual time and a seed replace the sockets below.
 //!
-//! A request that was sent is on its way whatever becomes of who sent it: it
-//! may arrive after the process has ended, or after it was sent again.
+//! A sent request stays in flight whatever happens to its sender: it may arrive
+//! after the process has ended, or after it was sent again.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,7 +22,7 @@ use tokio::sync::{Notify, oneshot};
 use super::schedule::{Kill, Line, Run};
 use super::stage::{Answer, Stage, of_service, of_table};
 
-/// One run's line.
+/// The network of one run.
 #[derive(Clone)]
 pub struct Network(Arc<Inner>);
 
@@ -34,14 +33,15 @@ struct Inner {
     line: Line,
     killed: Option<Kill>,
     requests: AtomicU32,
-    /// The process is to end.
+    /// Signals that the process ends.
     end: Notify,
-    /// Requests that are on their way, and their answers.
-    under_way: Arc<AtomicU32>,
+    /// The number of requests and responses in flight.
+    in_flight: Arc<AtomicU32>,
     log: Log,
 }
 
-/// What happened on all lines, in order: the same for the same seed.
+/// The outcome of each request of a life, in order. It is the same for the same
+/// seed.
 pub type Log = Arc<Mutex<Vec<String>>>;
 
 impl std::fmt::Debug for Network {
@@ -50,7 +50,7 @@ impl std::fmt::Debug for Network {
     }
 }
 
-/// What becomes of a request.
+/// The outcome of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Passed,
@@ -60,15 +60,15 @@ enum Fate {
     LostBefore,
     /// It breaks after the request was carried out.
     LostAfter,
-    /// Neither the request nor an answer ever arrives.
+    /// Neither the request nor a response ever arrives.
     Swallowed,
-    /// An answer that is none.
+    /// Half of the response arrives.
     Garbled,
-    /// Something on the way answers, as a page for people.
+    /// A host in between returns an HTML page.
     Html,
     /// Some statements of a batch are refused.
     InPart(u64),
-    /// Two transactions met.
+    /// The transaction conflicts with another one.
     Conflict,
 }
 
@@ -82,19 +82,19 @@ impl Network {
             killed: run.killed,
             requests: AtomicU32::new(0),
             end: Notify::new(),
-            under_way: Arc::default(),
+            in_flight: Arc::default(),
             log: Arc::clone(log),
         }))
     }
 
-    /// Waits until the process is to end.
+    /// Waits until the process has to end.
     pub async fn end(&self) {
         self.0.end.notified().await;
     }
 
-    /// Waits until nothing is on its way any more.
+    /// Waits until nothing is in flight.
     pub async fn quiet(&self) {
-        while self.0.under_way.load(Ordering::SeqCst) > 0 {
+        while self.0.in_flight.load(Ordering::SeqCst) > 0 {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
@@ -115,9 +115,9 @@ impl HttpConnector for Network {
         let number = self.0.requests.fetch_add(1, Ordering::SeqCst) + 1;
         let (answer, answered) = oneshot::channel();
         let inner = Arc::clone(&self.0);
-        inner.under_way.fetch_add(1, Ordering::SeqCst);
+        inner.in_flight.fetch_add(1, Ordering::SeqCst);
         tokio::task::spawn_local(async move {
-            let under_way = Arc::clone(&inner.under_way);
+            let in_flight = Arc::clone(&inner.in_flight);
             if let Some(result) = inner.carry(number, request).await {
                 let page = result.as_ref().ok().and_then(|(_, page)| page.clone());
                 let pages = &inner.stage.pages;
@@ -126,10 +126,10 @@ impl HttpConnector for Network {
                     pages.extend(page);
                 }
             } else {
-                // Nobody answers; whoever waits has to give up by himself.
-                answer.closed_by_asker().await;
+                // There is no response; the caller has to time out.
+                answer.closed_by_caller().await;
             }
-            under_way.fetch_sub(1, Ordering::SeqCst);
+            in_flight.fetch_sub(1, Ordering::SeqCst);
         });
         HttpConnectorFuture::new(async move {
             match answered.await {
@@ -140,13 +140,13 @@ impl HttpConnector for Network {
     }
 }
 
-/// Waits until the asker has given up.
-trait ClosedByAsker {
-    async fn closed_by_asker(self);
+/// Waits until the caller has given up.
+trait ClosedByCaller {
+    async fn closed_by_caller(self);
 }
 
-impl<T> ClosedByAsker for oneshot::Sender<T> {
-    async fn closed_by_asker(mut self) {
+impl<T> ClosedByCaller for oneshot::Sender<T> {
+    async fn closed_by_caller(mut self) {
         self.closed().await;
     }
 }
@@ -154,21 +154,21 @@ impl<T> ClosedByAsker for oneshot::Sender<T> {
 type Carried = Result<(HttpResponse, Option<super::stage::Page>), ConnectorError>;
 
 impl Inner {
-    /// Brings a request to its service and its answer back.
+    /// Delivers a request to its service, and the response to the caller.
     async fn carry(&self, number: u32, request: HttpRequest) -> Option<Carried> {
         let mut dice =
             Rng::with_seed(self.line.seed ^ u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let operation = operation(&request);
         let fate = self.fate(&operation, &mut dice);
-        let (there, back) = (self.way(&mut dice), self.way(&mut dice));
+        let (there, back) = (self.delay(&mut dice), self.delay(&mut dice));
         let kill = self.killed.filter(|kill| kill.at == number);
         if kill.is_some_and(|kill| !kill.after) {
-            self.tell(number, &operation, "the process ends before it");
+            self.log_request(number, &operation, "the process ends before it");
             self.end.notify_one();
             return None;
         }
         if fate == Fate::Swallowed {
-            self.tell(number, &operation, "swallowed");
+            self.log_request(number, &operation, "swallowed");
             return None;
         }
         tokio::time::sleep(there).await;
@@ -176,8 +176,8 @@ impl Inner {
             Fate::LostBefore => None,
             _ => Some(self.answer(&operation, fate, &request).await),
         };
-        let told = answer.as_ref().map_or(0, |answer| answer.status);
-        self.tell(number, &operation, &format!("{fate:?} {told}"));
+        let status = answer.as_ref().map_or(0, |answer| answer.status);
+        self.log_request(number, &operation, &format!("{fate:?} {status}"));
         if kill.is_some() {
             self.end.notify_one();
             return None;
@@ -247,8 +247,8 @@ impl Inner {
         }
     }
 
-    fn way(&self, dice: &mut Rng) -> Duration {
-        // Most are quick, on slow lines too.
+    fn delay(&self, dice: &mut Rng) -> Duration {
+        // Most are short, even if the line is slow.
         let most = if dice.u8(..4) == 0 {
             self.line.slowest
         } else {
@@ -280,7 +280,7 @@ impl Inner {
         }
     }
 
-    fn tell(&self, number: u32, operation: &str, what: &str) {
+    fn log_request(&self, number: u32, operation: &str, what: &str) {
         use codeconnections_inventory::domain::Clock;
         let line = format!(
             "{} run {} request {number} {operation}: {what}",
@@ -295,11 +295,11 @@ impl Inner {
 }
 
 fn operation(request: &HttpRequest) -> String {
-    let told = match request.headers().get("x-amz-target") {
+    let name = match request.headers().get("x-amz-target") {
         Some(target) => target.rsplit('.').next(),
         None => request.uri().rsplit('/').next(),
     };
-    told.unwrap_or("").to_owned()
+    name.unwrap_or("").to_owned()
 }
 
 fn headers(request: &HttpRequest) -> HeaderMap {

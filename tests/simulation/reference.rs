@@ -1,7 +1,8 @@
-//! The reference: what a record must say of a life, whatever happened in it.
+//! The reference: what the record of a life must contain, whatever happened in
+//! it.
 //!
-//! It knows what was true at every moment, and which pages each run was given.
-//! It does not know how the code under test does its work.
+//! It knows the true state at every moment and the pages that each run
+//! received. It does not know how the code under test works.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -10,20 +11,20 @@ use codeconnections_inventory::domain::{
     Snapshot, Timestamp,
 };
 
-use super::life::{GUARD, Ran, is_complete};
+use super::life::{FinishedRun, GUARD, is_complete};
 use super::schedule::{REGIONS, STATUSES, State, listed_by};
 use super::stage::{Page, Truth, connection_arn};
 
-/// What happened.
-pub struct Lived {
+/// The true states, the pages that runs received, and the results of runs.
+pub struct GroundTruth {
     pub truth: Vec<Truth>,
     pub pages: Vec<Page>,
-    pub ran: Vec<Ran>,
+    pub runs: Vec<FinishedRun>,
 }
 
-/// What the table says.
+/// What is read from the table.
 pub struct Record {
-    /// What `verify` finds.
+    /// The findings of `verify`.
     pub findings: Vec<String>,
     pub histories: Vec<Vec<Change>>,
     pub runs: Vec<RunRecord>,
@@ -33,25 +34,25 @@ pub struct Record {
 type CheckReport = Result<(), String>;
 
 macro_rules! must {
-    ($holds:expr, $($told:tt)+) => {
+    ($holds:expr, $($message:tt)+) => {
         if !$holds {
-            return Err(format!($($told)+));
+            return Err(format!($($message)+));
         }
     };
 }
 
-/// What must hold at any time.
-pub fn check(lived: &Lived, record: &Record) -> CheckReport {
+/// Checks what must hold at any time.
+pub fn check(life: &GroundTruth, record: &Record) -> CheckReport {
     must!(record.findings.is_empty(), "verify: {:?}", record.findings);
-    runs_are_chained_and_theirs(lived, record)?;
+    runs_match_their_summaries(life, record)?;
     for (connection, history) in record.histories.iter().enumerate() {
-        a_history_is_true(lived, connection, history)?;
+        history_matches_truth(life, connection, history)?;
     }
-    guard_holds(lived, record)?;
-    for ran in &lived.ran {
-        outcome_is_right(lived, record, ran)?;
+    guard_holds(life, record)?;
+    for finished in &life.runs {
+        outcome_is_expected(life, record, finished)?;
     }
-    if lived.has_wrong_clocks() {
+    if life.has_wrong_clocks() {
         return Ok(());
     }
     for run in record
@@ -59,42 +60,48 @@ pub fn check(lived: &Lived, record: &Record) -> CheckReport {
         .iter()
         .filter(|run| run.outcome == Outcome::Complete)
     {
-        let ran = lived.by_id(&run.run_id)?;
-        for connection in 0..lived.truth.len() {
-            nothing_is_lost(lived, &record.histories[connection], run, ran, connection)?;
-            it_was_seen_when_it_was(lived, record, run, ran, connection)?;
+        let finished = life.by_id(&run.run_id)?;
+        for connection in 0..life.truth.len() {
+            observations_are_recorded(
+                life,
+                &record.histories[connection],
+                run,
+                finished,
+                connection,
+            )?;
+            last_seen_is_monotonic(life, record, run, finished, connection)?;
         }
     }
     Ok(())
 }
 
-/// What is there was last seen no earlier than a complete run saw it: when it
-/// was seen never goes back.
-fn it_was_seen_when_it_was(
-    lived: &Lived,
+/// Checks that a present connection was last seen no earlier than a complete
+/// run observed it.
+fn last_seen_is_monotonic(
+    life: &GroundTruth,
     record: &Record,
     run: &RunRecord,
-    ran: &Ran,
+    finished: &FinishedRun,
     connection: usize,
 ) -> CheckReport {
-    let saw = lived.view(ran, connection).iter().any(Option::is_some);
+    let saw = life.view(finished, connection).iter().any(Option::is_some);
     let arn: ConnectionArn = connection_arn(connection).parse().map_err(|_| "an ARN")?;
     let snapshot = record.snapshots.get(&arn);
-    if let Some(there) = snapshot.filter(|snapshot| saw && !snapshot.is_deleted()) {
+    if let Some(present) = snapshot.filter(|snapshot| saw && !snapshot.is_deleted()) {
         must!(
-            there.last_seen.ended_at >= run.started_at,
+            present.last_seen.ended_at >= run.started_at,
             "c{connection:02} was seen by run {} of {}, and last seen until {}",
             run.sequence,
             run.started_at,
-            there.last_seen.ended_at
+            present.last_seen.ended_at
         );
     }
     Ok(())
 }
 
-/// What must hold after two runs with nothing in their way.
-pub fn check_settled(lived: &Lived, record: &Record) -> CheckReport {
-    let [.., one, two] = lived.ran.as_slice() else {
+/// Checks what must hold after two undisturbed runs.
+pub fn check_final_state(life: &GroundTruth, record: &Record) -> CheckReport {
+    let [.., one, two] = life.runs.as_slice() else {
         return Err("two runs".to_owned());
     };
     must!(
@@ -106,13 +113,13 @@ pub fn check_settled(lived: &Lived, record: &Record) -> CheckReport {
         changes.is_some_and(|c| c.is_empty()),
         "nothing is left for the last run: {changes:?}"
     );
-    for (connection, truth) in lived.truth.iter().enumerate() {
+    for (connection, truth) in life.truth.iter().enumerate() {
         let now = truth.last().and_then(|(_, state)| *state);
         let last = record.histories[connection].last();
-        let known = last.and_then(state_after);
+        let recorded = last.and_then(state_after);
         must!(
-            known == now,
-            "c{connection:02} is {now:?}, and recorded as {known:?}"
+            recorded == now,
+            "c{connection:02} is {now:?}, and recorded as {recorded:?}"
         );
         let arn: ConnectionArn = connection_arn(connection).parse().map_err(|_| "an ARN")?;
         let snapshot = record.snapshots.get(&arn);
@@ -133,8 +140,9 @@ pub fn check_settled(lived: &Lived, record: &Record) -> CheckReport {
     Ok(())
 }
 
-/// Runs are numbered without gaps, each once, and say what was answered.
-fn runs_are_chained_and_theirs(lived: &Lived, record: &Record) -> CheckReport {
+/// Checks that runs are numbered without gaps, each once, and match their
+/// summaries.
+fn runs_match_their_summaries(life: &GroundTruth, record: &Record) -> CheckReport {
     let mut recorded = BTreeSet::new();
     for (i, run) in record.runs.iter().enumerate() {
         must!(
@@ -147,75 +155,79 @@ fn runs_are_chained_and_theirs(lived: &Lived, record: &Record) -> CheckReport {
             "{} is recorded twice",
             run.run_id
         );
-        lived.by_id(&run.run_id)?;
+        life.by_id(&run.run_id)?;
         for kind in ChangeKind::ALL {
             let changes = record.histories.iter().flatten();
             let made = |c: &&Change| c.run_id == run.run_id && c.kind == kind;
-            let (told, made) = (
+            let (reported, made) = (
                 run.changes.get(&kind).copied().unwrap_or(0),
                 changes.filter(made).count() as u64,
             );
-            // What was written as time ran out is not known to the run.
-            let right = told == made || (told < made && run.outcome != Outcome::Complete);
+            // A run does not know what was written as its time ran out.
+            let right = reported == made || (reported < made && run.outcome != Outcome::Complete);
             must!(
                 right,
-                "run {} tells of {told} {kind}, {made} are there",
+                "run {} reports {reported} {kind}, {made} are recorded",
                 run.sequence
             );
         }
     }
-    for ran in &lived.ran {
-        let Some(summary) = &ran.summary else {
+    for finished in &life.runs {
+        let Some(summary) = &finished.summary else {
             continue;
         };
         let Some(sequence) = summary.sequence else {
             must!(
                 summary.outcome == Outcome::Failed,
                 "run {} has no number: {summary:?}",
-                ran.number
+                finished.number
             );
             continue;
         };
         let at = usize::try_from(sequence).map_err(|_| "small")? - 1;
         let Some(run) = record.runs.get(at) else {
-            return Err(format!("run {} is not recorded as {sequence}", ran.number));
+            return Err(format!(
+                "run {} is not recorded as {sequence}",
+                finished.number
+            ));
         };
         if summary.already_recorded {
-            let before = lived.by_id(&run.run_id)?;
-            let same = before.event_id.is_some() && before.event_id == ran.event_id;
+            let before = life.by_id(&run.run_id)?;
+            let same = before.event_id.is_some() && before.event_id == finished.event_id;
             must!(
                 same && run.outcome == Outcome::Complete,
                 "run {} repeats {run:?}",
-                ran.number
+                finished.number
             );
             continue;
         }
-        let told = (
+        let reported = (
             &summary.run_id,
             summary.outcome,
             &summary.changes,
             summary.unwritten,
         );
-        let kept = (&run.run_id, run.outcome, &run.changes, run.unwritten);
+        let recorded = (&run.run_id, run.outcome, &run.changes, run.unwritten);
         must!(
-            told == kept,
-            "run {} told {told:?}, recorded {kept:?}",
-            ran.number
+            reported == recorded,
+            "run {} reported {reported:?}, recorded {recorded:?}",
+            finished.number
         );
     }
     Ok(())
 }
 
-/// Each recorded state was so within its window, after the one before it.
-fn a_history_is_true(lived: &Lived, connection: usize, history: &[Change]) -> CheckReport {
-    let truth = &lived.truth[connection];
+/// Checks that each recorded state was true within its window, after the one
+/// before it.
+fn history_matches_truth(life: &GroundTruth, connection: usize, history: &[Change]) -> CheckReport {
+    let truth = &life.truth[connection];
     let (mut at, mut before) = (Timestamp::from_millis(0), None);
     for (i, change) in history.iter().enumerate() {
-        let told = || format!("c{connection:02}, change {}: {change:?}", i + 1);
-        let ran = lived.by_id(&change.run_id)?;
+        let described = || format!("c{connection:02}, change {}: {change:?}", i + 1);
+        let finished = life.by_id(&change.run_id)?;
         let (from, until) = (
-            ran.true_time(change.observed_at),
-            ran.true_time(change.observed_until),
+            finished.true_time(change.observed_at),
+            finished.true_time(change.observed_until),
         );
         let after = state_after(change);
         let fits = match change.kind {
@@ -227,70 +239,70 @@ fn a_history_is_true(lived: &Lived, connection: usize, history: &[Change]) -> Ch
             }
             ChangeKind::AttributesChanged => status(before) == status(after) && before != after,
         };
-        must!(fits, "does not follow on {before:?}: {}", told());
-        let earliest = if lived.has_wrong_clocks() {
+        must!(fits, "does not follow on {before:?}: {}", described());
+        let earliest = if life.has_wrong_clocks() {
             from
         } else {
             from.max(at)
         };
-        let Some(so) = first(truth, after, earliest, until) else {
-            return Err(format!("was not so after {at}: {}", told()));
+        let Some(since) = first(truth, after, earliest, until) else {
+            return Err(format!("was not true after {at}: {}", described()));
         };
         if let Some(seen) = change
             .previously_seen_at
-            .filter(|_| !lived.has_wrong_clocks())
+            .filter(|_| !life.has_wrong_clocks())
         {
             must!(
                 first(truth, before, seen, until).is_some(),
                 "was not {before:?} before: {}",
-                told()
+                described()
             );
         }
         if change.kind == ChangeKind::Deleted {
             let shown = listed_by(connection)
                 .iter()
-                .any(|r| lived.is_evidence(ran, *r, connection));
-            must!(shown, "nothing shows it: {}", told());
+                .any(|r| life.is_evidence(finished, *r, connection));
+            must!(shown, "no listing is evidence of it: {}", described());
         }
         must!(
-            is_explained(ran, connection, change),
+            has_expected_cause(finished, connection, change),
             "has another cause: {}",
-            told()
+            described()
         );
-        (at, before) = (so, after);
+        (at, before) = (since, after);
     }
     Ok(())
 }
 
-/// A call that the run knew of explains that a connection is there, and no
-/// other change.
-fn is_explained(ran: &Ran, connection: usize, change: &Change) -> bool {
-    let called = ran.run.event.call() == Some(connection);
+/// Returns true if the cause is a call exactly for the appearance of a
+/// connection that a call of the run created.
+fn has_expected_cause(finished: &FinishedRun, connection: usize, change: &Change) -> bool {
+    let called = finished.run.event.call() == Some(connection);
     let made = matches!(change.kind, ChangeKind::FirstSeen | ChangeKind::Reappeared);
     matches!(change.cause, Some(Cause::ApiCall(_))) == (called && made)
 }
 
-/// What a complete run saw is in the history, at the time at which it looked,
-/// unless another run saw otherwise meanwhile: then the newer of the two
-/// decides, and if none is, the next run.
-fn nothing_is_lost(
-    lived: &Lived,
+/// Checks that what a complete run observed is in the history at that time,
+/// unless a concurrent run observed something else: then the newer run decides
+/// or, if neither is newer, the next run.
+fn observations_are_recorded(
+    life: &GroundTruth,
     history: &[Change],
     run: &RunRecord,
-    ran: &Ran,
+    finished: &FinishedRun,
     connection: usize,
 ) -> CheckReport {
-    let view = lived.view(ran, connection);
-    let saw_otherwise = |other: &Ran| {
-        let seen = lived.view(other, connection);
+    let view = life.view(finished, connection);
+    let contradicts = |other: &FinishedRun| {
+        let seen = life.view(other, connection);
         seen.iter().any(|seen| !view.contains(seen))
     };
-    let contradicted = lived.at_the_same_time(ran).any(saw_otherwise);
+    let contradicted = life.at_the_same_time(finished).any(contradicts);
     if view.is_empty() || contradicted || run.tombstones_held_back > 0 {
         return Ok(());
     }
-    // What the history says from one change to the next; before the first one
-    // it was not there.
+    // The states of the history from one change to the next; before the first
+    // one the connection does not exist.
     let never = (Timestamp::from_millis(0), None);
     let states = history
         .iter()
@@ -299,52 +311,64 @@ fn nothing_is_lost(
         .iter()
         .map(|change| Some(change.observed_until))
         .chain([None]);
-    let said = std::iter::once(never)
-        .chain(states)
-        .zip(ends)
-        .any(|((from, state), until)| {
-            view.contains(&state)
-                && from <= ran.ended
-                && until.is_none_or(|until| ran.began <= until)
-        });
+    let is_recorded =
+        std::iter::once(never)
+            .chain(states)
+            .zip(ends)
+            .any(|((from, state), until)| {
+                view.contains(&state)
+                    && from <= finished.ended
+                    && until.is_none_or(|until| finished.began <= until)
+            });
     must!(
-        said,
+        is_recorded,
         "run {} saw c{connection:02} as {view:?}: {history:?}",
-        ran.number
+        finished.number
     );
     Ok(())
 }
 
-/// No run deletes more than it may.
-fn guard_holds(lived: &Lived, record: &Record) -> CheckReport {
-    for ran in lived.ran.iter().filter(|ran| !ran.accepts_deletions()) {
+/// Checks that no run deletes more than the guard allows.
+fn guard_holds(life: &GroundTruth, record: &Record) -> CheckReport {
+    for finished in life
+        .runs
+        .iter()
+        .filter(|finished| !finished.accepts_deletions())
+    {
         let changes = record.histories.iter().flatten();
         let deleted = changes
-            .filter(|change| change.kind == ChangeKind::Deleted && change.run_id == ran.run_id)
+            .filter(|change| change.kind == ChangeKind::Deleted && change.run_id == finished.run_id)
             .count();
-        let too_many = deleted > 10 && deleted as f64 > GUARD * lived.truth.len() as f64;
-        must!(!too_many, "run {} deleted {deleted}", ran.number);
+        let too_many = deleted > 10 && deleted as f64 > GUARD * life.truth.len() as f64;
+        must!(!too_many, "run {} deleted {deleted}", finished.number);
     }
     Ok(())
 }
 
-/// A run that nothing and nobody disturbed ends as it must.
-fn outcome_is_right(lived: &Lived, record: &Record, ran: &Ran) -> CheckReport {
-    let Some(summary) = &ran.summary else {
-        let cause =
-            ran.run.killed.is_some() || ran.run.line.slowest > 50 || ran.run.line.faults > 0;
-        must!(cause, "run {} ended by itself", ran.number);
+/// Checks that an undisturbed run has the expected outcome.
+fn outcome_is_expected(life: &GroundTruth, record: &Record, finished: &FinishedRun) -> CheckReport {
+    let Some(summary) = &finished.summary else {
+        let cause = finished.run.killed.is_some()
+            || finished.run.line.slowest > 50
+            || finished.run.line.faults > 0;
+        must!(cause, "run {} ended by itself", finished.number);
         return Ok(());
     };
-    let alone = lived.was_alone(ran);
-    if !ran.run.is_undisturbed() || !alone || lived.has_wrong_clocks() || summary.already_recorded {
+    let alone = life.was_alone(finished);
+    if !finished.run.is_undisturbed()
+        || !alone
+        || life.has_wrong_clocks()
+        || summary.already_recorded
+    {
         return Ok(());
     }
-    let asked: Vec<usize> = (0..REGIONS.len()).filter(|r| ran.run.asks(*r)).collect();
-    let denied = asked.iter().filter(|r| ran.run.denied[**r]).count();
+    let asked: Vec<usize> = (0..REGIONS.len())
+        .filter(|r| finished.run.asks(*r))
+        .collect();
+    let denied = asked.iter().filter(|r| finished.run.denied[**r]).count();
     let expected = match denied {
         0 if summary.tombstones_held_back > 0 => Outcome::Partial,
-        // A connection that another region alone lists is not confirmed.
+        // A connection that only an unlisted region lists is unconfirmed.
         0 if summary.unconfirmed > 0 && asked.len() < REGIONS.len() => Outcome::Partial,
         0 => Outcome::Complete,
         n if n == asked.len() => Outcome::Failed,
@@ -353,107 +377,111 @@ fn outcome_is_right(lived: &Lived, record: &Record, ran: &Ran) -> CheckReport {
     must!(
         summary.outcome == expected,
         "run {} is not {expected}: {summary:?}",
-        ran.number
+        finished.number
     );
-    // It is known by its event, if that was dealt with before.
-    let known = record
+    // Its event identifies it as repeated, if it was processed before.
+    let complete = record
         .runs
         .iter()
         .rev()
         .filter(|run| run.outcome == Outcome::Complete);
-    let mut known = known.filter_map(|run| lived.by_id(&run.run_id).ok());
-    let repeated = known.find(|before| {
-        before.number < ran.number && before.event_id.is_some() && before.event_id == ran.event_id
+    let mut complete = complete.filter_map(|run| life.by_id(&run.run_id).ok());
+    let repeated = complete.find(|before| {
+        before.number < finished.number
+            && before.event_id.is_some()
+            && before.event_id == finished.event_id
     });
-    let told = repeated.filter(|before| {
-        before.summary.is_some() && before.run.is_undisturbed() && lived.was_alone(before)
+    let repeated = repeated.filter(|before| {
+        before.summary.is_some() && before.run.is_undisturbed() && life.was_alone(before)
     });
     must!(
-        told.is_none(),
+        repeated.is_none(),
         "run {} repeats run {:?}",
-        ran.number,
-        told.map(|b| b.number)
+        finished.number,
+        repeated.map(|b| b.number)
     );
     Ok(())
 }
 
-impl Lived {
-    fn by_id(&self, id: &RunId) -> Result<&Ran, String> {
-        let ran = self.ran.iter().find(|ran| ran.run_id == *id);
-        ran.ok_or_else(|| format!("{id} is no run of this life"))
+impl GroundTruth {
+    fn by_id(&self, id: &RunId) -> Result<&FinishedRun, String> {
+        let finished = self.runs.iter().find(|finished| finished.run_id == *id);
+        finished.ok_or_else(|| format!("{id} is no run of this life"))
     }
 
     fn has_wrong_clocks(&self) -> bool {
-        self.ran.iter().any(|ran| ran.run.clock_off != 0)
+        self.runs.iter().any(|finished| finished.run.clock_off != 0)
     }
 
-    /// Runs that had not ended, or had requests under way, while this one had.
-    fn at_the_same_time(&self, ran: &Ran) -> impl Iterator<Item = &Ran> {
-        let (number, began, ended) = (ran.number, ran.began, ran.ended);
-        self.ran
+    /// Returns the runs that were active, or had requests in flight, at the
+    /// same time.
+    fn at_the_same_time(&self, finished: &FinishedRun) -> impl Iterator<Item = &FinishedRun> {
+        let (number, began, ended) = (finished.number, finished.began, finished.ended);
+        self.runs
             .iter()
             .filter(move |other| other.number != number)
             .filter(move |other| other.began <= ended && began <= other.ended)
     }
 
-    fn was_alone(&self, ran: &Ran) -> bool {
-        self.at_the_same_time(ran).next().is_none()
+    fn was_alone(&self, finished: &FinishedRun) -> bool {
+        self.at_the_same_time(finished).next().is_none()
     }
 
-    /// The states in which a run was shown a connection, and "gone" if a
-    /// region that lists it showed all it has, and not this one.
-    fn view(&self, ran: &Ran, connection: usize) -> BTreeSet<Option<State>> {
-        let pages = self.pages.iter().filter(|page| page.run == ran.number);
+    /// Returns the states of a connection that a run received, and `None` if a
+    /// region that lists it returned a complete listing without it.
+    fn view(&self, finished: &FinishedRun, connection: usize) -> BTreeSet<Option<State>> {
+        let pages = self.pages.iter().filter(|page| page.run == finished.number);
         let shown = pages
             .flat_map(|page| &page.entries)
             .filter(|(c, _)| *c == connection);
         let mut view: BTreeSet<Option<State>> = shown.map(|(_, state)| Some(*state)).collect();
         let lists = listed_by(connection);
-        let lacks = |region: &usize| self.is_evidence(ran, *region, connection);
-        // Another region's listing may have seen it meanwhile.
-        // One that lives in a default region is gone if one of those lacks it.
+        let lacks = |region: &usize| self.is_evidence(finished, *region, connection);
+        // Another region's listing may have contained it meanwhile. A
+        // connection of a default region is deleted if one of those regions
+        // lacks it.
         let is_global = lists[0] != 0;
-        let gone = if view.is_empty() {
+        let deleted = if view.is_empty() {
             lists.iter().all(lacks) || is_global && lists.iter().any(lacks)
         } else {
             lists.iter().any(lacks)
         };
-        if gone {
+        if deleted {
             view.insert(None);
         }
         view
     }
 
-    /// Whether a run was given a region's whole and unfiltered listing, which
-    /// lacks a connection that it would have.
-    fn is_evidence(&self, ran: &Ran, region: usize, connection: usize) -> bool {
+    /// Returns true if a run received a region's complete, unfiltered listing
+    /// without a connection that it would contain.
+    fn is_evidence(&self, finished: &FinishedRun, region: usize, connection: usize) -> bool {
         let mut pages = self
             .pages
             .iter()
-            .filter(|page| page.run == ran.number && page.region == region);
+            .filter(|page| page.run == finished.number && page.region == region);
         let lacks = |page: &Page| page.entries.iter().all(|(c, _)| *c != connection);
-        // The page where it would have been.
-        let mut there = pages.clone().filter(|page| {
+        // The page that would contain it.
+        let mut expected = pages.clone().filter(|page| {
             let to = page.entries.last().map_or(0, |(c, _)| *c);
             page.from <= connection && (page.is_last || connection <= to)
         });
-        let whole = pages.any(|page| page.is_last && !page.filtered);
-        whole && there.any(lacks)
+        let complete = pages.any(|page| page.is_last && !page.filtered);
+        complete && expected.any(lacks)
     }
 }
 
-impl Ran {
-    /// A time by this run's clock, as it really was.
+impl FinishedRun {
+    /// Returns the true time of a time by this run's clock.
     fn true_time(&self, time: Timestamp) -> Timestamp {
         Timestamp::from_millis(time.millis() - self.run.clock_off * 1000)
     }
 
     fn accepts_deletions(&self) -> bool {
-        self.run.accept_deletions && matches!(self.run.event, super::schedule::Event::Hand(_))
+        self.run.accept_deletions && matches!(self.run.event, super::schedule::Event::Manual(_))
     }
 }
 
-/// The first moment from `from` to `until` at which it was so.
+/// Returns the first time from `from` to `until` at which the state was true.
 fn first(
     truth: &Truth,
     state: Option<State>,
@@ -461,8 +489,11 @@ fn first(
     until: Timestamp,
 ) -> Option<Timestamp> {
     let ends = truth.iter().skip(1).map(|(at, _)| Some(*at)).chain([None]);
-    let mut spans = truth.iter().zip(ends).filter(|((_, so), _)| *so == state);
-    spans.find_map(|((since, _), end)| {
+    let mut periods = truth
+        .iter()
+        .zip(ends)
+        .filter(|((_, true_state), _)| *true_state == state);
+    periods.find_map(|((since, _), end)| {
         let at = from.max(*since);
         (at <= until && end.is_none_or(|end| at <= end)).then_some(at)
     })

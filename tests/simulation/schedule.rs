@@ -1,5 +1,5 @@
-//! What happens in a life: how the account changes, who looks at it, and what
-//! goes wrong meanwhile. All of it comes from a seed, and can be made smaller.
+//! The schedule of a life: how the account changes, which runs list it, and
+//! which faults occur. All of it comes from a seed and can be shrunk.
 
 use std::time::Duration;
 
@@ -8,32 +8,31 @@ use proptest::prelude::*;
 pub const REGIONS: [&str; 3] = ["eu-south-1", "eu-west-1", "us-east-1"];
 pub const STATUSES: [&str; 3] = ["PENDING", "AVAILABLE", "ERROR"];
 
-/// What a connection is, while it is there.
+/// The state of a connection while it exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct State {
     pub status: usize,
     pub host: u8,
 }
 
-/// A whole life.
+/// The schedule of a whole life.
 #[derive(Debug, Clone)]
 pub struct Schedule {
-    /// The status of each connection at first; of those that are to come,
-    /// nothing.
+    /// The initial status of each connection; `None` if it does not exist yet.
     pub at_first: Vec<Option<usize>>,
     pub steps: Vec<Step>,
 }
 
-/// One thing after the other. A run goes on while what follows it happens.
+/// A step. A run continues during the steps that follow it.
 #[derive(Debug, Clone)]
 pub enum Step {
-    /// The connection is there, with this status.
+    /// The connection exists, with this status.
     Show(usize, usize),
-    /// It has another host.
+    /// Its host changes.
     Rehost(usize, u8),
-    /// It is gone.
+    /// It is deleted.
     Hide(usize),
-    /// All are gone.
+    /// All connections are deleted.
     HideAll,
     Run(Run),
     Wait(Wait),
@@ -45,7 +44,7 @@ pub enum Wait {
     Millis(u64),
     /// As long as runs take.
     Seconds(u64),
-    /// Until the next one by schedule. Runs before may still go on.
+    /// Until the next scheduled run. Earlier runs may still be active.
     Minutes(u64),
 }
 
@@ -63,17 +62,18 @@ impl Wait {
 #[derive(Debug, Clone)]
 pub struct Run {
     pub event: Event,
-    /// The regions that may not be listed.
+    /// Whether listing is denied, by region.
     pub denied: Vec<bool>,
-    /// Only connections of one provider are asked for.
+    /// Whether only connections of one provider are listed.
     pub filtered: bool,
     pub accept_deletions: bool,
-    /// Seconds that it may take.
+    /// The time limit in seconds.
     pub seconds: u64,
     pub line: Line,
-    /// The process ends at this request, before or after it arrives.
+    /// The request at which the process ends, before or after the request
+    /// arrives.
     pub killed: Option<Kill>,
-    /// Seconds that its clock is wrong by.
+    /// The error of its clock in seconds.
     pub clock_off: i64,
 }
 
@@ -82,34 +82,34 @@ pub struct Run {
 pub enum Event {
     /// A schedule's tick.
     Tick,
-    /// The last tick, delivered once more.
+    /// A second delivery of the last tick.
     Again,
-    /// A call that AWS told of, about this connection.
+    /// The event of an API call about this connection.
     Call(usize),
-    /// The same, by the queue.
+    /// The same, through the queue.
     Queued(usize),
-    /// Somebody's hand, for some of the regions; for all if it names none.
-    Hand([bool; REGIONS.len()]),
+    /// A manual request for some regions, or for all if it names none.
+    Manual([bool; REGIONS.len()]),
 }
 
 impl Event {
-    /// The connection that a call was about.
+    /// Returns the connection that a call was about.
     pub fn call(self) -> Option<usize> {
         match self {
             Self::Call(connection) | Self::Queued(connection) => Some(connection),
-            Self::Tick | Self::Again | Self::Hand(_) => None,
+            Self::Tick | Self::Again | Self::Manual(_) => None,
         }
     }
 }
 
-/// The line between a process and the two services.
+/// The quality of the network between a process and the two services.
 #[derive(Debug, Clone, Copy)]
 pub struct Line {
-    /// Of a thousand requests, so many meet a fault.
+    /// The number of faults per thousand requests.
     pub faults: u16,
-    /// Milliseconds that a way takes at most.
+    /// The longest delay of a request or response in milliseconds.
     pub slowest: u64,
-    /// What decides about each request.
+    /// The seed that decides about each request.
     pub seed: u64,
 }
 
@@ -120,10 +120,10 @@ pub struct Kill {
 }
 
 impl Run {
-    /// A whole run, and nothing in its way.
-    pub fn calm() -> Self {
+    /// Returns an undisturbed run of all regions.
+    pub fn undisturbed() -> Self {
         Self {
-            event: Event::Hand([false; REGIONS.len()]),
+            event: Event::Manual([false; REGIONS.len()]),
             denied: vec![false; REGIONS.len()],
             filtered: false,
             accept_deletions: true,
@@ -138,7 +138,7 @@ impl Run {
         }
     }
 
-    /// Whether nothing of its own keeps it from being complete.
+    /// Returns true if nothing of its own prevents it from being complete.
     pub fn is_undisturbed(&self) -> bool {
         let Line {
             faults, slowest, ..
@@ -146,17 +146,17 @@ impl Run {
         faults == 0 && slowest <= 50 && self.killed.is_none() && self.clock_off == 0
     }
 
-    /// The regions that it asks.
+    /// Returns true if it lists this region.
     pub fn asks(&self, region: usize) -> bool {
         match self.event {
-            Event::Hand(regions) => regions[region] || !regions.contains(&true),
+            Event::Manual(regions) => regions[region] || !regions.contains(&true),
             _ => true,
         }
     }
 }
 
-/// Which regions list which connection. It never changes: one is global, one
-/// is kept by an opt-in region, …
+/// Returns the regions that list a connection. It never changes: one connection
+/// is global, one is listed by an opt-in region only, …
 pub fn listed_by(connection: usize) -> &'static [usize] {
     match connection % 5 {
         0 => &[0],
@@ -167,7 +167,8 @@ pub fn listed_by(connection: usize) -> &'static [usize] {
     }
 }
 
-/// The filter asks for a provider that only even ones have.
+/// Returns true if the filter matches a connection: only those with even
+/// numbers have its provider.
 pub fn passes_filter(connection: usize) -> bool {
     connection.is_multiple_of(2)
 }
@@ -204,7 +205,7 @@ fn run(connections: usize) -> impl Strategy<Value = Run> {
         2 => Just(Event::Again),
         1 => connection.clone().prop_map(Event::Call),
         1 => connection.prop_map(Event::Queued),
-        1 => any::<[bool; REGIONS.len()]>().prop_map(Event::Hand),
+        1 => any::<[bool; REGIONS.len()]>().prop_map(Event::Manual),
     ];
     let denied = prop_oneof![
         4 => Just(vec![false; REGIONS.len()]),
@@ -212,8 +213,8 @@ fn run(connections: usize) -> impl Strategy<Value = Run> {
     ];
     let line = (
         prop_oneof![3 => Just(0u16), 2 => 1..120u16, 1 => 120..600u16],
-        // Longer than the SDK waits for an answer, but not so long that a
-        // request is a stranger to the time it was made for.
+        // Longer than the SDK waits for a response, but not so long that the
+        // signature of a request expires.
         prop_oneof![5 => 1..50u64, 2 => 50..5_000u64, 1 => 5_000..50_000u64],
         any::<u64>(),
     );

@@ -1,6 +1,6 @@
-//! What the runs look at and write to: an account that changes, whose every
-//! state is remembered with its time, and an embedded table. Requests are
-//! answered one at a time, at the time at which they arrive.
+//! The services of a life: an account whose states are all kept with their
+//! times, and an embedded table. They handle requests one at a time, when they
+//! arrive.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -19,11 +19,11 @@ use super::schedule::{REGIONS, STATUSES, State, listed_by, passes_filter};
 use super::support::scripted_service::{arn, entry};
 use super::support::test_env::ACCOUNT;
 
-/// Virtual time: it passes only while everybody waits.
+/// A clock of virtual time, which passes only while all tasks wait.
 #[derive(Debug, Clone, Copy)]
 pub struct SimClock {
     began: tokio::time::Instant,
-    /// Milliseconds that it is wrong by.
+    /// The error of the clock in milliseconds.
     off: i64,
 }
 
@@ -42,7 +42,7 @@ impl SimClock {
         }
     }
 
-    /// Milliseconds of the epoch at which every life begins.
+    /// The time at which every life begins, in milliseconds since the epoch.
     const START: i64 = 1_790_000_000_000;
 
     pub fn system_time(self) -> std::time::SystemTime {
@@ -53,12 +53,12 @@ impl SimClock {
 
 impl Clock for SimClock {
     fn now(&self) -> Timestamp {
-        let passed = i64::try_from(self.began.elapsed().as_millis()).expect("not for ever");
+        let passed = i64::try_from(self.began.elapsed().as_millis()).expect("a short time");
         Timestamp::from_millis(Self::START + passed + self.off)
     }
 }
 
-/// A page as it was given to a run.
+/// A page as a run received it.
 #[derive(Debug, Clone)]
 pub struct Page {
     pub run: usize,
@@ -70,18 +70,18 @@ pub struct Page {
     pub filtered: bool,
 }
 
-/// What an account's connection was, from when on.
+/// The states of a connection, each with the time at which it began.
 pub type Truth = Vec<(Timestamp, Option<State>)>;
 
 pub struct Stage {
     pub clock: SimClock,
     pub truth: Mutex<Vec<Truth>>,
-    /// Pages whose answers arrived whole.
+    /// The pages whose responses arrived complete.
     pub pages: Mutex<Vec<Page>>,
     database: Database,
 }
 
-/// An answer, and the page that it is if it is one.
+/// A response, with the page of a listing if it has one.
 pub struct Answer {
     pub status: u16,
     pub headers: Vec<(&'static str, &'static str)>,
@@ -112,7 +112,7 @@ impl Stage {
         }
     }
 
-    /// A connection changes, now.
+    /// Changes a connection now.
     pub fn change(&self, connection: usize, change: impl FnOnce(Option<State>) -> Option<State>) {
         let mut truth = self.truth.lock().unwrap_or_else(PoisonError::into_inner);
         let life = &mut truth[connection];
@@ -141,7 +141,7 @@ impl Stage {
         }
     }
 
-    /// A batch of which some statements are refused as throttled: those whose
+    /// Carries out a batch of which some statements are throttled: those whose
     /// bit is set.
     pub fn ask_table_in_part(&self, body: &[u8], refused: u64) -> Answer {
         let mut batch: Value = serde_json::from_slice(body).expect("JSON");
@@ -171,8 +171,8 @@ impl Stage {
         of_table(200, &json!({"Responses": merged}).to_string())
     }
 
-    /// The next two connections that a region lists now, and whether they are
-    /// the last.
+    /// Returns the next two connections that a region lists now, and whether
+    /// they are the last.
     fn listed(&self, region: usize, filtered: bool, from: usize) -> (Vec<(usize, State)>, bool) {
         let truth = self.truth.lock().unwrap_or_else(PoisonError::into_inner);
         let lists = |connection: &usize| {
@@ -188,7 +188,7 @@ impl Stage {
         (entries, is_last)
     }
 
-    /// Answers a request for a page, as things are now.
+    /// Handles a request for a page, with the current state.
     pub async fn ask_service(
         &self,
         run: usize,
@@ -202,8 +202,8 @@ impl Stage {
         let region = REGIONS.iter().position(|r| *r == call.credential.region);
         let region = region.expect("a region");
         let filtered = call.input["ProviderTypeFilter"].is_string();
-        // A token says what was last told, so what comes and goes meanwhile
-        // moves nothing else out of sight.
+        // A token has the last connection of its page, so concurrent changes do
+        // not hide other connections.
         let from = call.input["NextToken"].as_str();
         let from: usize = from.map_or(0, |token| token.parse().expect("a token of ours"));
         let (entries, is_last) = self.listed(region, filtered, from);
@@ -276,7 +276,7 @@ pub fn of_table(status: u16, body: &str) -> Answer {
     }
 }
 
-/// An error of the service.
+/// Returns an error of the service.
 pub async fn of_service(status: u16, code: &str) -> Answer {
     let error = json!({
         "__type": format!("com.amazonaws.codeconnections#{code}"),
