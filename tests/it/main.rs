@@ -1,6 +1,6 @@
-//! The integration tests, as one program: a folder a topic, a module a subject.
-//! `cargo test --test it audit::` runs a topic, `cargo test --test it as_of` what
-//! has that in its path.
+//! The integration tests, as one program: a folder per topic, a module per subject.
+//! `cargo test --test it audit::` runs one topic, `cargo test --test it as_of` the
+//! tests with `as_of` in their path.
 
 #![allow(clippy::expect_used, missing_docs, reason = "tests")]
 

@@ -1,5 +1,5 @@
-//! "What was there on that day": from the recorded changes, with what it
-//! rests on, and never an empty list where nobody had looked.
+//! Queries as of a past time: answers come from the recorded changes, state their
+//! basis, and are never an empty list without evidence.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
@@ -23,20 +23,20 @@ fn time(text: &str) -> Timestamp {
     text.parse().expect("a time")
 }
 
-/// A lab, and the command line that reads its table.
-struct Told {
+/// A test environment, and the command line that reads its table.
+struct Fixture {
     env: TestEnv,
     ccinv: Ccinv,
 }
 
-impl Told {
+impl Fixture {
     async fn new() -> Self {
         let env = TestEnv::new().await;
         let ccinv = Ccinv::at(&env);
         Self { env, ccinv }
     }
 
-    /// A run of both regions, an hour after the last.
+    /// Runs both regions, an hour after the last run.
     async fn run(&self) -> Outcome {
         self.env.clock.advance(HOUR);
         let event = json!({"regions": [REGION, OPT_IN]});
@@ -50,7 +50,7 @@ impl Told {
             .await
     }
 
-    /// ARN and status of what was there at `at`, as `list` says.
+    /// Returns ARN and status of the connections that `list` prints as of `at`.
     async fn listed(&self, at: Timestamp) -> BTreeMap<String, String> {
         let at = at.to_string();
         let done = self.ask(&["list", "--as-of", &at, "--json"]).await;
@@ -73,14 +73,14 @@ fn statuses(document: &str) -> BTreeMap<String, String> {
 }
 
 #[tokio::test]
-async fn each_day_is_as_it_was_whatever_came_after() {
-    let told = Told::new().await;
-    let (api, ui) = (told.env.create("api"), told.env.create("ui"));
-    told.run().await; // 10:00
-    told.env.set_status(&api, "AVAILABLE");
-    told.run().await; // 11:00
-    told.env.delete(&ui);
-    told.run().await; // 12:00
+async fn as_of_state_ignores_later_changes() {
+    let fixture = Fixture::new().await;
+    let (api, ui) = (fixture.env.create("api"), fixture.env.create("ui"));
+    fixture.run().await; // 10:00
+    fixture.env.set_status(&api, "AVAILABLE");
+    fixture.run().await; // 11:00
+    fixture.env.delete(&ui);
+    fixture.run().await; // 12:00
     let expected = [
         (
             "2026-10-01T10:00:00Z",
@@ -98,14 +98,14 @@ async fn each_day_is_as_it_was_whatever_came_after() {
         ("2026-10-31", vec![(&api, "AVAILABLE")]),
     ];
     for (at, expected) in expected {
-        let done = told.ask(&["list", "--as-of", at, "--json"]).await;
+        let done = fixture.ask(&["list", "--as-of", at, "--json"]).await;
         let expected = expected
             .into_iter()
             .map(|(arn, status)| (arn.clone(), status.to_owned()))
             .collect();
         assert_eq!(statuses(&done.stdout), expected, "{at}");
     }
-    let with_gone = [
+    let with_deleted = [
         "list",
         "--as-of",
         "2026-10-31",
@@ -113,13 +113,13 @@ async fn each_day_is_as_it_was_whatever_came_after() {
         "--format",
         "csv",
     ];
-    let csv = told.ask(&with_gone).await.stdout;
+    let csv = fixture.ask(&with_deleted).await.stdout;
     assert_eq!(csv.lines().count(), 3, "{csv}");
-    let gone = csv
+    let deleted = csv
         .lines()
         .find(|line| line.contains(&ui))
-        .expect("it is told");
-    assert!(gone.contains("2026-10-01T12:00:00.000Z"), "{gone}");
+        .expect("it is listed");
+    assert!(deleted.contains("2026-10-01T12:00:00.000Z"), "{deleted}");
     let pending = [
         "list",
         "--as-of",
@@ -128,24 +128,24 @@ async fn each_day_is_as_it_was_whatever_came_after() {
         "pending",
         "--json",
     ];
-    let pending = statuses(&told.ask(&pending).await.stdout);
+    let pending = statuses(&fixture.ask(&pending).await.stdout);
     assert_eq!(pending.into_keys().collect::<Vec<_>>(), [ui]);
 }
 
 #[tokio::test]
-async fn an_answer_says_on_which_run_it_rests_and_what_was_not_observed() {
-    let told = Told::new().await;
-    told.env.create("api");
-    let kept = told.env.create_in(OPT_IN, "kept");
-    assert_eq!(told.run().await, Outcome::Complete); // 10:00
-    told.env.deny(OPT_IN);
-    told.env.delete(&kept);
-    assert_eq!(told.run().await, Outcome::Partial); // 11:00
+async fn answer_states_its_basis_and_unobserved_regions() {
+    let fixture = Fixture::new().await;
+    fixture.env.create("api");
+    let kept = fixture.env.create_in(OPT_IN, "kept");
+    assert_eq!(fixture.run().await, Outcome::Complete); // 10:00
+    fixture.env.deny(OPT_IN);
+    fixture.env.delete(&kept);
+    assert_eq!(fixture.run().await, Outcome::Partial); // 11:00
 
     let at = ["list", "--as-of", "2026-10-01T11:30:00Z"];
-    let done = told.ask(&at).await;
+    let done = fixture.ask(&at).await;
     assert_eq!((done.code, done.stderr.as_str()), (0, ""), "{done:?}");
-    assert!(done.stdout.contains(&kept), "it was not shown to be gone");
+    assert!(done.stdout.contains(&kept), "its deletion was not observed");
     for says in [
         "2 connections as of 2026-10-01T11:30:00Z",
         "based on run 1 (COMPLETE, 2 regions) of 2026-10-01T10:00:00Z, 1 h 30 min before, \
@@ -155,7 +155,7 @@ async fn an_answer_says_on_which_run_it_rests_and_what_was_not_observed() {
     ] {
         assert!(done.stdout.contains(says), "{says:?} in {}", done.stdout);
     }
-    let document = told.ask(&[&at[..], &["--json"]].concat()).await.stdout;
+    let document = fixture.ask(&[&at[..], &["--json"]].concat()).await.stdout;
     let document: Value = serde_json::from_str(&document).expect("JSON");
     let basis = &document["rests_on"][0];
     assert_eq!(basis["last_run"]["sequence"], 2);
@@ -163,8 +163,10 @@ async fn an_answer_says_on_which_run_it_rests_and_what_was_not_observed() {
     assert_eq!(basis["last_complete_run"]["age_ms"], 5_400_000);
     assert_eq!(basis["not_observed"][0]["region"], OPT_IN);
     assert_eq!(basis["not_observed"][0]["code"], "AccessDeniedException");
-    // Lines and CSV have rows alone on standard output.
-    let lines = told.ask(&[&at[..], &["--format", "jsonl"]].concat()).await;
+    // JSON Lines and CSV print only rows to standard output.
+    let lines = fixture
+        .ask(&[&at[..], &["--format", "jsonl"]].concat())
+        .await;
     assert_eq!(lines.stdout.lines().count(), 2);
     assert!(
         lines.stderr.contains("not observed: eu-south-1"),
@@ -173,12 +175,12 @@ async fn an_answer_says_on_which_run_it_rests_and_what_was_not_observed() {
 }
 
 #[tokio::test]
-async fn a_region_that_nobody_asked_any_more_is_told() {
-    let told = Told::new().await;
-    told.env.create_in(OPT_IN, "kept");
-    told.run().await; // 10:00, both
-    told.env.run().await; // 11:00, one
-    let basis = told
+async fn retired_region_is_reported() {
+    let fixture = Fixture::new().await;
+    fixture.env.create_in(OPT_IN, "kept");
+    fixture.run().await; // 10:00, both
+    fixture.env.run().await; // 11:00, one
+    let basis = fixture
         .env
         .audit()
         .basis(&account(), time("2026-10-01T11:30:00Z"))
@@ -194,13 +196,13 @@ async fn a_region_that_nobody_asked_any_more_is_told() {
 }
 
 #[tokio::test]
-async fn where_nobody_had_looked_to_the_end_nothing_is_said_to_be_missing() {
-    let told = Told::new().await;
-    told.env.create("api");
-    let before = told.ask(&["list", "--as-of", "2026-09-01"]).await;
+async fn as_of_without_complete_run_is_insufficient_evidence() {
+    let fixture = Fixture::new().await;
+    fixture.env.create("api");
+    let before = fixture.ask(&["list", "--as-of", "2026-09-01"]).await;
     assert_eq!(before.code, 4, "no account at all: {before:?}");
-    told.env.deny(OPT_IN);
-    assert_eq!(told.run().await, Outcome::Partial); // 10:00
+    fixture.env.deny(OPT_IN);
+    assert_eq!(fixture.run().await, Outcome::Partial); // 10:00
 
     for format in ["table", "json", "jsonl", "csv"] {
         let before = [
@@ -210,14 +212,14 @@ async fn where_nobody_had_looked_to_the_end_nothing_is_said_to_be_missing() {
             "--format",
             format,
         ];
-        let before = told.ask(&before).await;
+        let before = fixture.ask(&before).await;
         assert_eq!(before.code, 4, "{before:?}");
         let complaint = before.complaint();
         assert!(
             complaint.contains("no run had ended by 2026-10-01T09:59:59Z"),
             "{complaint}"
         );
-        // What was observed is told; that it is not all, too.
+        // Observed connections are listed, with a note that the list is incomplete.
         let partial = [
             "list",
             "--as-of",
@@ -225,7 +227,7 @@ async fn where_nobody_had_looked_to_the_end_nothing_is_said_to_be_missing() {
             "--format",
             format,
         ];
-        let partial = told.ask(&partial).await;
+        let partial = fixture.ask(&partial).await;
         assert_eq!(partial.code, 4, "{partial:?}");
         assert!(partial.stdout.contains("api"), "{partial:?}");
         assert!(
@@ -242,14 +244,14 @@ async fn where_nobody_had_looked_to_the_end_nothing_is_said_to_be_missing() {
             "--format",
             format,
         ];
-        let nothing = told.ask(&nothing).await;
+        let nothing = fixture.ask(&nothing).await;
         assert_eq!(
             (nothing.code, nothing.stdout.as_str()),
             (4, ""),
             "{nothing:?}"
         );
     }
-    let future = told.ask(&["list", "--as-of", "2999-01-01"]).await;
+    let future = fixture.ask(&["list", "--as-of", "2999-01-01"]).await;
     assert_eq!(future.code, 2);
     assert!(
         future.complaint().contains("is in the future"),
@@ -258,7 +260,7 @@ async fn where_nobody_had_looked_to_the_end_nothing_is_said_to_be_missing() {
 }
 
 #[tokio::test]
-async fn what_was_being_observed_at_the_time_was_not_known_yet() {
+async fn observations_count_from_the_end_of_their_listing() {
     let env = TestEnv::new().await;
     let (first, second) = (arn(REGION, "first"), arn(REGION, "second"));
     // Each page takes five minutes.
@@ -293,18 +295,18 @@ async fn what_was_being_observed_at_the_time_was_not_known_yet() {
 }
 
 #[tokio::test]
-async fn a_span_in_which_nobody_looked_to_the_end_is_no_quiet_one() {
-    let told = Told::new().await;
-    let api = told.env.create("api");
-    told.run().await; // 10:00
-    told.env.deny(OPT_IN);
-    told.env.set_status(&api, "ERROR");
-    told.run().await; // 11:00, PARTIAL
+async fn time_range_without_complete_run_is_insufficient_evidence() {
+    let fixture = Fixture::new().await;
+    let api = fixture.env.create("api");
+    fixture.run().await; // 10:00
+    fixture.env.deny(OPT_IN);
+    fixture.env.set_status(&api, "ERROR");
+    fixture.run().await; // 11:00, PARTIAL
     let changes = async |since: &str, until: &str| {
         let range = [
             "changes", "--since", since, "--until", until, "--format", "jsonl",
         ];
-        told.ask(&range).await
+        fixture.ask(&range).await
     };
     let quiet = changes("2026-10-01T10:00:00Z", "2026-10-01T10:30:00Z").await;
     assert_eq!(
@@ -319,7 +321,7 @@ async fn a_span_in_which_nobody_looked_to_the_end_is_no_quiet_one() {
         complaint.contains("started from 2026-10-01T10:10:00Z to"),
         "{complaint}"
     );
-    // What was seen all the same is told.
+    // Observed changes are still listed.
     let partly = changes("2026-10-01T10:10:00Z", "2026-10-01T12:00:00Z").await;
     assert_eq!(
         (partly.code, partly.stdout.lines().count()),
@@ -329,20 +331,20 @@ async fn a_span_in_which_nobody_looked_to_the_end_is_no_quiet_one() {
 }
 
 #[tokio::test]
-async fn two_times_differ_by_what_is_other_at_the_end_and_the_steps_between_are_told() {
-    let told = Told::new().await;
+async fn diff_compares_both_ends_and_lists_changes_between() {
+    let fixture = Fixture::new().await;
     let names = ["stays", "breaks", "goes", "flaps"];
-    let [_, breaks, goes, flaps] = names.map(|name| told.env.create(name));
-    told.run().await; // 10:00
-    told.env.set_status(&breaks, "ERROR");
-    told.env.set_status(&flaps, "AVAILABLE");
-    told.env.delete(&goes);
-    told.run().await; // 11:00
-    told.env.set_status(&flaps, "PENDING");
-    let comes = told.env.create("comes");
-    told.run().await; // 12:00
+    let [_, breaks, goes, flaps] = names.map(|name| fixture.env.create(name));
+    fixture.run().await; // 10:00
+    fixture.env.set_status(&breaks, "ERROR");
+    fixture.env.set_status(&flaps, "AVAILABLE");
+    fixture.env.delete(&goes);
+    fixture.run().await; // 11:00
+    fixture.env.set_status(&flaps, "PENDING");
+    let comes = fixture.env.create("comes");
+    fixture.run().await; // 12:00
     let (ten, noon) = (time("2026-10-01T10:00:00Z"), time("2026-10-01T12:00:00Z"));
-    let found = told
+    let found = fixture
         .env
         .audit()
         .diff(&ConnectionFilter::default(), (ten, noon))
@@ -372,7 +374,7 @@ async fn two_times_differ_by_what_is_other_at_the_end_and_the_steps_between_are_
     );
 
     let range = ["diff", "2026-10-01T10:00:00Z", "2026-10-01T12:00:00Z"];
-    let text = told.ask(&range).await;
+    let text = fixture.ask(&range).await;
     assert_eq!(text.code, 0, "{text:?}");
     assert!(text.stdout.contains("PENDING → ERROR"), "{}", text.stdout);
     assert!(
@@ -381,15 +383,15 @@ async fn two_times_differ_by_what_is_other_at_the_end_and_the_steps_between_are_
         "{}",
         text.stdout
     );
-    let errors = told
+    let errors = fixture
         .ask(&[&range[..], &["--status", "ERROR", "--format", "csv"]].concat())
         .await;
     assert_eq!(errors.stdout.lines().count(), 2, "{errors:?}");
-    let early = told
+    let early = fixture
         .ask(&["diff", "2026-10-01T09:00:00Z", "2026-10-01T12:00:00Z"])
         .await;
     assert_eq!(early.code, 4, "{early:?}");
-    let backwards = told.ask(&["diff", "2026-10-02", "2026-10-01"]).await;
+    let backwards = fixture.ask(&["diff", "2026-10-02", "2026-10-01"]).await;
     assert_eq!(backwards.code, 2, "{backwards:?}");
 }
 
@@ -399,7 +401,7 @@ enum Op {
     Create(bool),
     Status(usize, usize),
     Delete(usize),
-    /// The opt-in region can be listed, or not.
+    /// Grants or denies access to the opt-in region.
     Access(bool),
     Run,
 }
@@ -415,14 +417,14 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
     prop::collection::vec(op, 4..24)
 }
 
-/// Keeps what was known after every run.
+/// The expected state after every run.
 #[derive(Default)]
 struct Reference {
-    /// What is really there: ARN, whether the opt-in region keeps it, status.
+    /// The connections of the service: ARN, whether in the opt-in region, status.
     world: BTreeMap<String, (bool, &'static str)>,
     denied: bool,
-    /// What is known: ARN, whether the opt-in region keeps it, status.
-    known: BTreeMap<String, (bool, &'static str)>,
+    /// The recorded connections: ARN, whether in the opt-in region, status.
+    recorded: BTreeMap<String, (bool, &'static str)>,
     complete: bool,
     states: Vec<(Timestamp, bool, BTreeMap<String, String>)>,
 }
@@ -430,26 +432,26 @@ struct Reference {
 impl Reference {
     fn observe(&mut self, at: Timestamp) {
         let denied = self.denied;
-        let gone = |arn: &String| !self.world.contains_key(arn);
-        // Only if the region that would list it says so.
-        self.known
-            .retain(|arn, (opt_in, _)| !gone(arn) || (*opt_in && denied));
+        let deleted = |arn: &String| !self.world.contains_key(arn);
+        // A deletion is recorded only if its region was listed.
+        self.recorded
+            .retain(|arn, (opt_in, _)| !deleted(arn) || (*opt_in && denied));
         for (arn, (opt_in, status)) in &self.world {
             if *opt_in && denied {
                 continue;
             }
-            self.known.insert(arn.clone(), (*opt_in, status));
+            self.recorded.insert(arn.clone(), (*opt_in, status));
         }
         self.complete |= !denied;
-        let state = self.known.iter();
+        let state = self.recorded.iter();
         let state = state.map(|(arn, (_, status))| (arn.clone(), (*status).to_owned()));
         self.states.push((at, self.complete, state.collect()));
     }
 }
 
-async fn lives(ops: Vec<Op>) {
+async fn check_history(ops: Vec<Op>) {
     const STATUSES: [&str; 3] = ["PENDING", "AVAILABLE", "ERROR"];
-    let told = Told::new().await;
+    let fixture = Fixture::new().await;
     let mut reference = Reference::default();
     for op in ops {
         let nth = |which: usize| {
@@ -459,35 +461,35 @@ async fn lives(ops: Vec<Op>) {
         match op {
             Op::Create(opt_in) => {
                 let region = if opt_in { OPT_IN } else { REGION };
-                let arn = told.env.create_in(region, "c");
+                let arn = fixture.env.create_in(region, "c");
                 reference.world.insert(arn, (opt_in, "PENDING"));
             }
             Op::Status(which, status) => {
                 if let Some(arn) = nth(which) {
-                    told.env.set_status(&arn, STATUSES[status]);
+                    fixture.env.set_status(&arn, STATUSES[status]);
                     reference
                         .world
                         .entry(arn)
-                        .and_modify(|told| told.1 = STATUSES[status]);
+                        .and_modify(|entry| entry.1 = STATUSES[status]);
                 }
             }
             Op::Delete(which) => {
                 if let Some(arn) = nth(which) {
-                    told.env.delete(&arn);
+                    fixture.env.delete(&arn);
                     reference.world.remove(&arn);
                 }
             }
             Op::Access(allowed) => {
                 reference.denied = !allowed;
                 if allowed {
-                    told.env.allow(OPT_IN);
+                    fixture.env.allow(OPT_IN);
                 } else {
-                    told.env.deny(OPT_IN);
+                    fixture.env.deny(OPT_IN);
                 }
             }
             Op::Run => {
-                told.run().await;
-                reference.observe(told.env.clock.now());
+                fixture.run().await;
+                reference.observe(fixture.env.clock.now());
             }
         }
     }
@@ -496,9 +498,9 @@ async fn lives(ops: Vec<Op>) {
         for later in [0, 3_599_999] {
             let at = Timestamp::from_millis(at.millis() + later);
             if *complete {
-                assert_eq!(told.listed(at).await, *state, "as of {at}");
+                assert_eq!(fixture.listed(at).await, *state, "as of {at}");
             } else {
-                let done = told
+                let done = fixture
                     .ask(&["list", "--as-of", &at.to_string(), "--json"])
                     .await;
                 assert_eq!(done.code, 4, "as of {at}: {done:?}");
@@ -508,14 +510,14 @@ async fn lives(ops: Vec<Op>) {
             }
         }
     }
-    // What the changes say is what the snapshots say.
-    let now = told.env.connections().await;
-    let end = told.env.clock.now();
+    // The state replayed from the changes equals the snapshots.
+    let now = fixture.env.connections().await;
+    let end = fixture.env.clock.now();
     let all = ConnectionFilter {
         include_deleted: true,
         ..ConnectionFilter::default()
     };
-    let replayed = told
+    let replayed = fixture
         .env
         .audit()
         .connections_as_of(&all, end)
@@ -541,19 +543,19 @@ proptest! {
     })]
 
     #[test]
-    fn random_histories_are_told_as_a_reference_that_kept_every_state(ops in ops()) {
+    fn random_histories_match_the_reference_states(ops in ops()) {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-        runtime.block_on(lives(ops));
+        runtime.block_on(check_history(ops));
     }
 }
 
 #[tokio::test]
-async fn who_called_what_is_told_with_the_changes_that_the_run_after_it_saw() {
-    let told = Told::new().await;
-    told.run().await;
-    told.env.clock.advance(HOUR);
-    let made = told.env.create("made");
-    run(&told.env.handler(), &call_that_made(&made)).await;
+async fn change_reports_the_api_call_that_caused_it() {
+    let fixture = Fixture::new().await;
+    fixture.run().await;
+    fixture.env.clock.advance(HOUR);
+    let made = fixture.env.create("made");
+    run(&fixture.env.handler(), &call_that_made(&made)).await;
     let all = ChangeFilter {
         since: time("2026-10-01T00:00:00Z"),
         until: time("2026-10-02T00:00:00Z"),
@@ -562,7 +564,7 @@ async fn who_called_what_is_told_with_the_changes_that_the_run_after_it_saw() {
         provider: None,
         account: None,
     };
-    let [change] = told
+    let [change] = fixture
         .env
         .audit()
         .changes(&all)
@@ -575,7 +577,7 @@ async fn who_called_what_is_told_with_the_changes_that_the_run_after_it_saw() {
     let cause = serde_json::to_value(&change.change.cause).expect("JSON");
     assert_eq!(cause["event_name"], "CreateConnection");
     let caller = cause["principal_arn"].as_str().expect("a principal");
-    let history = told.ask(&["history", &made]).await.stdout;
+    let history = fixture.ask(&["history", &made]).await.stdout;
     assert!(
         history.contains(&format!("after CreateConnection by {caller}")),
         "{history}"
@@ -589,13 +591,13 @@ async fn who_called_what_is_told_with_the_changes_that_the_run_after_it_saw() {
         "--format",
         "csv",
     ];
-    let csv = told.ask(&range).await.stdout;
+    let csv = fixture.ask(&range).await.stdout;
     assert!(csv.contains(caller), "{csv}");
-    // It looked at all that is configured, not only where the call was made.
-    let basis = told
+    // The run listed all configured regions, not only that of the call.
+    let basis = fixture
         .env
         .audit()
-        .basis(&account(), told.env.clock.now())
+        .basis(&account(), fixture.env.clock.now())
         .await
         .expect("read");
     assert_eq!(basis.last_run.map(|run| run.sequence), Some(2));

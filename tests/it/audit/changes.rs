@@ -1,5 +1,5 @@
-//! "What changed in October": by the index, half-open, and only what is asked
-//! for is read.
+//! Queries of changes in a time range: the range is half-open, and only the
+//! requested changes are read.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
@@ -26,7 +26,7 @@ fn between(since: &str, until: &str) -> ChangeFilter {
 }
 
 #[tokio::test]
-async fn a_span_has_its_beginning_and_not_its_end_and_is_in_order() {
+async fn time_range_is_half_open_and_in_time_order() {
     let env = TestEnv::new().await;
     let arn = env.create("c");
     env.run().await; // 10:00
@@ -39,7 +39,7 @@ async fn a_span_has_its_beginning_and_not_its_end_and_is_in_order() {
         let changes = env.audit().changes(&filter).await.expect("read");
         changes
             .iter()
-            .map(|told| told.change.kind)
+            .map(|recorded| recorded.change.kind)
             .collect::<Vec<_>>()
     };
     let (ten, eleven, noon) = (
@@ -76,7 +76,7 @@ async fn a_span_has_its_beginning_and_not_its_end_and_is_in_order() {
     assert_eq!(
         kinds(available).await,
         [ChangeKind::StatusChanged, ChangeKind::Deleted],
-        "a deletion is told by the status that it ended"
+        "a deletion matches the last status"
     );
     let gitlab = ChangeFilter {
         provider: Some("GitLab".into()),
@@ -91,7 +91,7 @@ async fn a_span_has_its_beginning_and_not_its_end_and_is_in_order() {
 }
 
 #[tokio::test]
-async fn the_changes_of_one_hour_cost_what_that_hour_holds() {
+async fn changes_query_reads_only_the_requested_hour() {
     let env = TestEnv::new().await;
     let arns: Vec<String> = (0..300).map(|n| env.create(&format!("c{n}"))).collect();
     env.run().await; // 10:00, 300 changes
@@ -101,7 +101,7 @@ async fn the_changes_of_one_hour_cost_what_that_hour_holds() {
     let audit = Audit::new(env.table.metered(Arc::clone(&meter)));
     let hour = between("2026-10-01T11:00:00Z", "2026-10-01T12:00:00Z");
     assert_eq!(audit.changes(&hour).await.expect("read").len(), 1);
-    let read = "the accounts, the hour, and the run that saw it";
+    let read = "the accounts, the hour, and the run that observed it";
     assert_eq!(meter.requests().read, 3, "{read}");
     assert!(meter.capacity().read_units <= 3.0, "{:?}", meter.capacity());
     let before = meter.capacity().read_units;
@@ -115,7 +115,7 @@ async fn the_changes_of_one_hour_cost_what_that_hour_holds() {
 }
 
 #[tokio::test]
-async fn who_has_seen_enough_changes_has_no_more_read() {
+async fn stopped_change_iteration_reads_no_more_pages() {
     let env = TestEnv::new().await;
     // More than one page of a query.
     (0..1_200).for_each(|n| {
@@ -123,13 +123,13 @@ async fn who_has_seen_enough_changes_has_no_more_read() {
     });
     env.run().await;
     let whole = between("2026-10-01T00:00:00Z", "2026-10-02T00:00:00Z");
-    let reads = async |enough: usize| {
+    let reads = async |limit: usize| {
         let meter = Arc::new(Meter::default());
         let audit = Audit::new(env.table.metered(Arc::clone(&meter)));
         let mut seen = 0;
         let each = |_| {
             seen += 1;
-            seen < enough
+            seen < limit
         };
         audit.each_change(&whole, each).await.expect("read");
         (seen, meter.requests().read)

@@ -1,4 +1,4 @@
-//! Questions to the recorded history, and its verification.
+//! Queries of the recorded history, and its verification.
 
 mod as_of;
 mod changes;

@@ -1,5 +1,5 @@
-//! OCSF events, made from what runs of the function recorded, held against the
-//! published schema, and their content against what was recorded.
+//! OCSF events of recorded runs are valid by the published schema and have the
+//! recorded content.
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
 use crate::support::ccinv::Ccinv;
@@ -25,7 +25,7 @@ const INVENTORY: &str = "cloud_resources_inventory_info";
 const COMPLIANCE: &str = "compliance_finding";
 const MARKUP: &str = "<script>\"x\"</script>\n\u{202e}\u{7f}=é";
 
-/// Holds events against the published schema of a class.
+/// Validates events against the published schema of a class.
 async fn validated(class: &str, events: &[Value]) -> Result<String, String> {
     let folder = TempDir::new().expect("a folder");
     let file = folder.path().join("events.jsonl");
@@ -35,7 +35,7 @@ async fn validated(class: &str, events: &[Value]) -> Result<String, String> {
     python("ocsf_events.py", &[SCHEMA_VERSION, class, file]).await
 }
 
-/// What two runs recorded of connections of every kind, sorted by ARN.
+/// The records of two runs over every kind of connection, sorted by ARN.
 struct Recorded {
     snapshots: Vec<Snapshot>,
     runs: Vec<RunRecord>,
@@ -95,7 +95,7 @@ fn json_of(event: &impl serde::Serialize) -> Value {
     serde_json::to_value(event).expect("JSON")
 }
 
-/// As much as can be told of a snapshot.
+/// Returns the event of a snapshot with all optional data.
 fn full(snapshot: &Snapshot, run: &RunRecord) -> Value {
     json_of(&inventory_event(&ConnectionRecord {
         run: Some(CollectingRun::from(run)),
@@ -103,7 +103,7 @@ fn full(snapshot: &Snapshot, run: &RunRecord) -> Value {
     }))
 }
 
-/// As little: what an index gives.
+/// Returns the event of a snapshot with the data of an index only.
 fn bare(snapshot: &Snapshot) -> Value {
     json_of(&inventory_event(&ConnectionRecord {
         last_seen_at: None,
@@ -134,7 +134,7 @@ fn rule(severity: Severity) -> Rule {
     }
 }
 
-/// A rule evaluated for a connection, or for the account if there is none.
+/// Returns the finding of a rule for a connection, or for the account without one.
 fn evaluated(verdict: Verdict, severity: Severity, snapshot: Option<&Snapshot>) -> Value {
     let account = account();
     let at: Timestamp = "2026-10-02T00:00:00.500Z".parse().expect("a time");
@@ -160,7 +160,7 @@ fn evaluated(verdict: Verdict, severity: Severity, snapshot: Option<&Snapshot>) 
     }))
 }
 
-/// A result with nothing that need not be there.
+/// Returns a finding without optional data.
 fn evaluated_barely() -> Value {
     json_of(&compliance_event(&EvaluatedRule {
         rule: &Rule {
@@ -180,7 +180,7 @@ fn evaluated_barely() -> Value {
 }
 
 #[tokio::test]
-async fn inventory_events_of_every_kind_of_connection_follow_the_published_schema() {
+async fn inventory_events_of_every_kind_follow_the_published_schema() {
     let recorded = Recorded::by_two_runs().await;
     let full_ones = recorded
         .snapshots
@@ -189,9 +189,9 @@ async fn inventory_events_of_every_kind_of_connection_follow_the_published_schem
     let bare_ones = recorded.snapshots.iter().map(bare);
     let events: Vec<Value> = full_ones.chain(bare_ones).collect();
 
-    let told = fine(validated(INVENTORY, &events).await);
+    let output = fine(validated(INVENTORY, &events).await);
 
-    assert_eq!(told, format!("14 valid events of {INVENTORY} 1.6.0\n"));
+    assert_eq!(output, format!("14 valid events of {INVENTORY} 1.6.0\n"));
 }
 
 #[tokio::test]
@@ -214,13 +214,13 @@ async fn findings_of_every_verdict_and_severity_follow_the_published_schema() {
         }
     }
 
-    let told = fine(validated(COMPLIANCE, &events).await);
+    let output = fine(validated(COMPLIANCE, &events).await);
 
-    assert_eq!(told, format!("121 valid events of {COMPLIANCE} 1.6.0\n"));
+    assert_eq!(output, format!("121 valid events of {COMPLIANCE} 1.6.0\n"));
 }
 
 #[tokio::test]
-async fn what_the_command_line_exports_follows_the_published_schema() {
+async fn exported_events_follow_the_published_schema() {
     let env = TestEnv::new().await;
     for name in ["api", MARKUP] {
         env.create(name);
@@ -234,17 +234,16 @@ async fn what_the_command_line_exports_follows_the_published_schema() {
         .map(|line| serde_json::from_str(line).expect("JSON"))
         .collect();
 
-    let told = fine(validated(INVENTORY, &events).await);
+    let output = fine(validated(INVENTORY, &events).await);
 
-    assert_eq!(told, format!("2 valid events of {INVENTORY} 1.6.0\n"));
+    assert_eq!(output, format!("2 valid events of {INVENTORY} 1.6.0\n"));
 }
 
-/// What is done to a valid event, and what must be said of it.
+/// An edit that makes an event invalid, and the expected message.
 type Break = (fn(&mut Value), &'static str);
 
-/// The validation above would be worth nothing if it could not fail: each
-/// event is broken in one way, and exactly that is told of its line.
-async fn assert_each_is_found(class: &str, valid: &Value, breaks: &[Break]) {
+/// Asserts that the validation reports each edit, with its message and its line only.
+async fn assert_each_is_rejected(class: &str, valid: &Value, breaks: &[Break]) {
     let broken: Vec<Value> = breaks
         .iter()
         .map(|(break_it, _)| {
@@ -256,13 +255,13 @@ async fn assert_each_is_found(class: &str, valid: &Value, breaks: &[Break]) {
 
     let failure = validated(class, &broken).await.expect_err("all are broken");
 
-    let told: Vec<&str> = failure.trim_end().lines().collect();
+    let reported: Vec<&str> = failure.trim_end().lines().collect();
     for (number, (_, expected)) in breaks.iter().enumerate() {
         let line = format!("line {}: {expected}", number + 1);
-        let found = told.iter().filter(|told| told.starts_with(&line)).count();
+        let found = reported.iter().filter(|l| l.starts_with(&line)).count();
         assert_eq!(found, 1, "{line:?} in {failure}");
     }
-    assert_eq!(told.len(), breaks.len(), "{failure}");
+    assert_eq!(reported.len(), breaks.len(), "{failure}");
 }
 
 fn remove(event: &mut Value, name: &str) {
@@ -271,7 +270,7 @@ fn remove(event: &mut Value, name: &str) {
 }
 
 #[tokio::test]
-async fn a_broken_inventory_event_is_found() {
+async fn invalid_inventory_event_is_rejected() {
     let recorded = Recorded::by_two_runs().await;
     let valid = full(recorded.snapshot("b-available"), &recorded.runs[1]);
     let breaks: [Break; 14] = [
@@ -304,7 +303,7 @@ async fn a_broken_inventory_event_is_found() {
             |e| e["time"] = "2026-10-01T09:00:00.000Z".into(),
             "$.time: '2026-10-01T09:00:00.000Z' is not of type 'integer'",
         ),
-        // What only the profile allows, without the profile.
+        // An attribute of the profile, without the profile.
         (
             |e| {
                 e["metadata"]["profiles"] = json!([]);
@@ -336,11 +335,11 @@ async fn a_broken_inventory_event_is_found() {
             "observable resources[].uid is 'arn', which is not there",
         ),
     ];
-    assert_each_is_found(INVENTORY, &valid, &breaks).await;
+    assert_each_is_rejected(INVENTORY, &valid, &breaks).await;
 }
 
 #[tokio::test]
-async fn a_broken_finding_is_found() {
+async fn invalid_finding_is_rejected() {
     let recorded = Recorded::by_two_runs().await;
     let snapshot = recorded.snapshot("a-pending");
     let valid = evaluated(Verdict::Fail, Severity::High, Some(snapshot));
@@ -377,11 +376,11 @@ async fn a_broken_finding_is_found() {
             "resource is deprecated",
         ),
     ];
-    assert_each_is_found(COMPLIANCE, &valid, &breaks).await;
+    assert_each_is_rejected(COMPLIANCE, &valid, &breaks).await;
 }
 
 #[tokio::test]
-async fn a_connection_is_told_with_everything_that_is_recorded_of_it() {
+async fn inventory_event_contains_every_recorded_attribute() {
     let recorded = Recorded::by_two_runs().await;
     let (snapshot, run) = (recorded.snapshot("d-hosted"), &recorded.runs[1]);
     let arn = arn("eu-west-1", "d-hosted");
@@ -399,7 +398,7 @@ async fn a_connection_is_told_with_everything_that_is_recorded_of_it() {
             "type_uid": 502_302, "type_name": "Cloud Resources Inventory Info: Collect",
             "severity_id": 1, "severity": "Informational",
             "status_id": 1, "status": "Success",
-            // 11:00, when the second run looked; first seen at 10:00.
+            // 11:00, the time of the second run; first seen at 10:00.
             "time": 1_790_852_400_000_i64, "timezone_offset": 0,
             "start_time": 1_790_848_800_000_i64, "end_time": 1_790_852_400_000_i64,
             "message": format!("{arn} is present, in status ERROR"),
@@ -452,16 +451,25 @@ async fn a_connection_is_told_with_everything_that_is_recorded_of_it() {
 }
 
 #[tokio::test]
-async fn what_is_gone_unknown_or_shared_is_told_as_that() {
+async fn deleted_unknown_and_shared_connections_are_marked() {
     let recorded = Recorded::by_two_runs().await;
     let of = |id| full(recorded.snapshot(id), &recorded.runs[1]);
 
-    let gone = of("c-gone");
-    assert_eq!(gone["unmapped"]["presence"], "DELETED");
-    assert_eq!(gone["unmapped"]["deleted_at"], "2026-10-01T11:00:00.000Z");
-    assert_eq!(gone["unmapped"]["last_seen_at"], "2026-10-01T10:00:00.000Z");
-    assert_eq!(gone["end_time"], 1_790_852_400_000_i64, "when it was gone");
-    let data = &gone["resources"][0]["data"];
+    let deleted = of("c-gone");
+    assert_eq!(deleted["unmapped"]["presence"], "DELETED");
+    assert_eq!(
+        deleted["unmapped"]["deleted_at"],
+        "2026-10-01T11:00:00.000Z"
+    );
+    assert_eq!(
+        deleted["unmapped"]["last_seen_at"],
+        "2026-10-01T10:00:00.000Z"
+    );
+    assert_eq!(
+        deleted["end_time"], 1_790_852_400_000_i64,
+        "when it was deleted"
+    );
+    let data = &deleted["resources"][0]["data"];
     assert_eq!(data["connection_status"], "AVAILABLE", "as last seen");
 
     let markup = of("e-markup");
@@ -473,7 +481,10 @@ async fn what_is_gone_unknown_or_shared_is_told_as_that() {
     assert_eq!(bare["resources"][0].get("name"), None);
 
     let shared = of("f");
-    assert_eq!(shared["cloud"]["account"]["uid"], ACCOUNT, "that was asked");
+    assert_eq!(
+        shared["cloud"]["account"]["uid"], ACCOUNT,
+        "the listed account"
+    );
     let resource = &shared["resources"][0];
     assert_eq!(resource["owner"]["account"]["uid"], "999999999999");
     assert_eq!(resource["cloud_partition"], "aws-us-gov");
@@ -481,14 +492,14 @@ async fn what_is_gone_unknown_or_shared_is_told_as_that() {
 }
 
 #[tokio::test]
-async fn the_uid_of_an_event_is_that_of_the_observation() {
+async fn event_uid_identifies_the_observation() {
     let recorded = Recorded::by_two_runs().await;
     let uid = |event: &Value| event["metadata"]["uid"].as_str().map(str::to_owned);
     let snapshot = recorded.snapshot("a-pending");
-    let told = full(snapshot, &recorded.runs[1]);
+    let event = full(snapshot, &recorded.runs[1]);
 
-    assert_eq!(told, full(snapshot, &recorded.runs[1]), "made again");
-    assert_eq!(uid(&told), uid(&bare(snapshot)), "whatever else is told");
+    assert_eq!(event, full(snapshot, &recorded.runs[1]), "made again");
+    assert_eq!(uid(&event), uid(&bare(snapshot)), "with less optional data");
     let mut uids: Vec<_> = recorded.snapshots.iter().map(|s| uid(&bare(s))).collect();
     let account = account();
     let earlier = ConnectionRecord {
@@ -502,7 +513,7 @@ async fn the_uid_of_an_event_is_that_of_the_observation() {
 }
 
 #[tokio::test]
-async fn a_finding_tells_what_was_judged_and_what_that_rests_on() {
+async fn finding_contains_the_evaluated_rule_and_its_evidence() {
     let recorded = Recorded::by_two_runs().await;
     let snapshot = recorded.snapshot("a-pending");
     let arn = arn("eu-west-1", "a-pending");
@@ -563,9 +574,9 @@ async fn a_finding_tells_what_was_judged_and_what_that_rests_on() {
     assert_eq!(uid, &json!(format!("{RULE}/{ACCOUNT}")));
 }
 
-/// A reader that keeps the newest event of each finding then has it right.
+/// A consumer that keeps only the newest event of each finding stays correct.
 #[tokio::test]
-async fn a_rule_that_is_kept_again_is_the_same_finding_with_nothing_to_do() {
+async fn compliant_again_is_the_same_finding_without_remediation() {
     let recorded = Recorded::by_two_runs().await;
     let snapshot = recorded.snapshot("a-pending");
     let fail = evaluated(Verdict::Fail, Severity::High, Some(snapshot));

@@ -1,5 +1,5 @@
-//! What questions cost: they read by keys and indexes, only what they answer,
-//! and never the whole table.
+//! The read cost of queries: they use keys and indexes, read only what they need, and
+//! never scan the table.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
@@ -14,16 +14,16 @@ use codeconnections_inventory::aws::Meter;
 use codeconnections_inventory::domain::Clock;
 use serde_json::json;
 
-/// Read units and requests of one question.
-async fn cost<T>(env: &TestEnv, question: impl AsyncFnOnce(Audit) -> T) -> (T, f64, u64) {
+/// Returns the answer of a query, its read units and its requests.
+async fn cost<T>(env: &TestEnv, query: impl AsyncFnOnce(Audit) -> T) -> (T, f64, u64) {
     let meter = Arc::new(Meter::default());
     let audit = Audit::new(env.table.metered(Arc::clone(&meter)));
-    let answer = question(audit).await;
+    let answer = query(audit).await;
     (answer, meter.capacity().read_units, meter.requests().read)
 }
 
-/// A lab with this many connections, three of them PENDING for longer.
-async fn lab_with(connections: usize) -> (TestEnv, Vec<String>) {
+/// Creates an environment with this many connections, three of them PENDING.
+async fn env_with(connections: usize) -> (TestEnv, Vec<String>) {
     let env = TestEnv::new().await;
     let arns: Vec<String> = (0..connections)
         .map(|n| env.create(&format!("c{n}")))
@@ -44,10 +44,10 @@ fn pending() -> ConnectionFilter {
 }
 
 #[tokio::test]
-async fn a_status_costs_what_is_in_it_however_large_the_account_is() {
+async fn status_query_cost_is_independent_of_account_size() {
     let mut costs = Vec::new();
     for connections in [50, 1_000] {
-        let (env, _) = lab_with(connections).await;
+        let (env, _) = env_with(connections).await;
         let (rows, units, requests) = cost(&env, async |audit| {
             audit.connections(&pending()).await.expect("read")
         })
@@ -60,7 +60,7 @@ async fn a_status_costs_what_is_in_it_however_large_the_account_is() {
         })
         .await;
         assert!(basis.is_evidence());
-        assert!(units <= 4.0, "what it rests on: {units}");
+        assert!(units <= 4.0, "the basis: {units}");
     }
     assert_eq!(costs[0], costs[1]);
     assert!(
@@ -71,8 +71,8 @@ async fn a_status_costs_what_is_in_it_however_large_the_account_is() {
 }
 
 #[tokio::test]
-async fn a_history_costs_its_own_partition_and_the_runs_that_saw_it() {
-    let (env, arns) = lab_with(60).await;
+async fn history_reads_its_partition_and_the_runs_of_its_changes() {
+    let (env, arns) = env_with(60).await;
     for status in ["ERROR", "AVAILABLE"] {
         env.set_status(&arns[7], status);
         env.run().await;
@@ -89,15 +89,15 @@ async fn a_history_costs_its_own_partition_and_the_runs_that_saw_it() {
     })
     .await;
     assert_eq!(history[0].changes.len(), 3);
-    // Its changes; the last run, and those on the way to the three that are
-    // sought among 33: at most 6 halvings each, and one more.
+    // Its changes, the last run, and a binary search for each of its three runs among
+    // 33: at most 6 steps each, and one more.
     assert!(requests <= 2 + 3 * 7, "{requests} requests");
     assert!(units <= f64::from(2 + 3 * 7), "{units} units");
 }
 
 #[tokio::test]
-async fn as_of_reads_the_changes_up_to_then_and_no_snapshot() {
-    let (env, arns) = lab_with(60).await;
+async fn as_of_reads_only_changes_up_to_that_time() {
+    let (env, arns) = env_with(60).await;
     let then = env.clock.now();
     for _ in 0..4 {
         for arn in &arns {
@@ -111,8 +111,8 @@ async fn as_of_reads_the_changes_up_to_then_and_no_snapshot() {
     }
     let everything = ConnectionFilter::default();
     let at = async |time| {
-        let asked = async |audit: Audit| audit.connections_as_of(&everything, time).await;
-        let (rows, units, _) = cost(&env, asked).await;
+        let query = async |audit: Audit| audit.connections_as_of(&everything, time).await;
+        let (rows, units, _) = cost(&env, query).await;
         assert_eq!(rows.expect("read").len(), 60);
         units
     };
@@ -124,8 +124,8 @@ async fn as_of_reads_the_changes_up_to_then_and_no_snapshot() {
 }
 
 #[tokio::test]
-async fn no_question_scans_but_verify() {
-    let (env, arns) = lab_with(20).await;
+async fn only_verify_scans_the_table() {
+    let (env, arns) = env_with(20).await;
     let seen = Arc::new(Mutex::new(BTreeSet::new()));
     let kept = Arc::clone(&seen);
     let proxy = Proxy::start(&env.table_endpoint, move |request| {
@@ -154,8 +154,8 @@ async fn no_question_scans_but_verify() {
     for command in commands {
         ccinv.fine(&[command, &["--table", table]].concat()).await;
     }
-    let asked = seen.lock().expect("whole").clone();
-    assert_eq!(asked, BTreeSet::from(["Query".to_owned()]));
+    let operations = seen.lock().expect("whole").clone();
+    assert_eq!(operations, BTreeSet::from(["Query".to_owned()]));
     ccinv.fine(&["verify", "--table", table]).await;
     assert!(seen.lock().expect("whole").contains("Scan"));
 }

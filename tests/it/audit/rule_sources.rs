@@ -1,5 +1,5 @@
-//! Where the rules of `ccinv check` come from, what is wrong with them, and
-//! how the result comes out.
+//! Sources of the rules of `ccinv check`, errors in rules, and output formats of the
+//! result.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
@@ -14,17 +14,17 @@ use codeconnections_inventory::output::ocsf::SCHEMA_VERSION;
 use serde_json::{Value, json};
 
 const SAMPLE: &str = include_str!("../../../docs/rules.sample.toml");
-/// Acts on a terminal, ends an element, and is no character of XML.
+/// Contains a terminal escape, a closing tag, and characters that XML forbids.
 const HOSTILE: &str = "</failure><x y=\"&\u{1b}[2J\u{0}\u{202e}]]>\n'";
 
-struct Evaluated {
+struct Fixture {
     env: TestEnv,
     ccinv: Ccinv,
 }
 
-impl Evaluated {
-    /// One run, at 10:00, of a connection that is fine, one in ERROR and one
-    /// with a hostile name, owner and status.
+impl Fixture {
+    /// Creates a table with one run at 10:00 of three connections: one AVAILABLE, one in
+    /// ERROR, and one with a hostile name, owner and status.
     async fn new() -> Self {
         let env = TestEnv::new().await;
         let mut hostile = entry(&arn(REGION, "c-hostile"), HOSTILE, HOSTILE);
@@ -51,14 +51,14 @@ impl Evaluated {
             .await
     }
 
-    /// Each rule with its verdict.
+    /// Returns the exit code, and each rule with its verdict.
     async fn verdicts(&self, arguments: &[&str]) -> (i32, Vec<(String, String)>) {
         let done = self.ask(&[arguments, &["--json"]].concat()).await;
         let result: Value = serde_json::from_str(&done.stdout).expect("JSON");
         let text = |value: &Value| value.as_str().expect("text").to_owned();
         let rules = result["rules"].as_array().expect("rules").iter();
-        let told = rules.map(|rule| (text(&rule["id"]), text(&rule["verdict"])));
-        (done.code, told.collect())
+        let verdicts = rules.map(|rule| (text(&rule["id"]), text(&rule["verdict"])));
+        (done.code, verdicts.collect())
     }
 
     fn file(&self, text: &str) {
@@ -75,11 +75,11 @@ fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
 const SHARED: &str = "[[rule]]\nid = \"ours\"\nkind = \"shared\"\nseverity = \"low\"\n";
 
 #[tokio::test]
-async fn rules_come_from_a_file_from_options_from_both_or_are_the_default_ones() {
-    let judged = Evaluated::new().await;
-    judged.file(SHARED);
+async fn rules_come_from_file_options_both_or_defaults() {
+    let fixture = Fixture::new().await;
+    fixture.file(SHARED);
     let file = ["--rules", "rules.toml"];
-    let of_file = judged.verdicts(&file).await;
+    let of_file = fixture.verdicts(&file).await;
     assert_eq!(of_file, (0, pairs(&[("ours", "PASS")])));
     let both = ["--rules", "rules.toml", "--in-error", "--max-run-age", "1h"];
     let expected = pairs(&[
@@ -87,7 +87,7 @@ async fn rules_come_from_a_file_from_options_from_both_or_are_the_default_ones()
         ("in-error", "FAIL"),
         ("max-run-age", "PASS"),
     ]);
-    assert_eq!(judged.verdicts(&both).await, (3, expected));
+    assert_eq!(fixture.verdicts(&both).await, (3, expected));
     let expected = pairs(&[
         ("pending-longer-than", "PASS"),
         ("in-error", "FAIL"),
@@ -95,26 +95,26 @@ async fn rules_come_from_a_file_from_options_from_both_or_are_the_default_ones()
         ("max-run-age", "PASS"),
         ("no-unknown-values", "FAIL"),
     ]);
-    assert_eq!(judged.verdicts(&[]).await, (3, expected));
-    // A finding and something that is not known: both are told, the finding
-    // decides. Without it, what is not known does.
-    let (code, told) = judged
+    assert_eq!(fixture.verdicts(&[]).await, (3, expected));
+    // With a finding and insufficient data both are reported, and the finding determines
+    // the exit code. Without a finding, the insufficient data does.
+    let (code, verdicts) = fixture
         .verdicts(&["--in-error", "--deleted-within", "1h"])
         .await;
-    assert_eq!((code, told[1].1.as_str()), (3, "INSUFFICIENT_DATA"));
-    let (code, _) = judged
+    assert_eq!((code, verdicts[1].1.as_str()), (3, "INSUFFICIENT_DATA"));
+    let (code, _) = fixture
         .verdicts(&["--no-shared", "--deleted-within", "1h"])
         .await;
     assert_eq!(code, 4);
 }
 
 #[tokio::test]
-async fn the_sample_is_printed_loads_and_has_every_kind() {
-    let judged = Evaluated::new().await;
-    let printed = judged.ccinv.fine(&["check", "--print-sample-rules"]).await;
+async fn sample_rules_are_printed_load_and_cover_every_kind() {
+    let fixture = Fixture::new().await;
+    let printed = fixture.ccinv.fine(&["check", "--print-sample-rules"]).await;
     assert_eq!(printed, SAMPLE);
-    judged.file(SAMPLE);
-    let done = judged.ask(&["--rules", "rules.toml", "--json"]).await;
+    fixture.file(SAMPLE);
+    let done = fixture.ask(&["--rules", "rules.toml", "--json"]).await;
     let result: Value = serde_json::from_str(&done.stdout).expect("JSON");
     let rules = result["rules"].as_array().expect("rules");
     let kinds: BTreeSet<&str> = rules
@@ -132,29 +132,29 @@ async fn the_sample_is_printed_loads_and_has_every_kind() {
 }
 
 #[tokio::test]
-async fn remediation_of_an_error_says_what_awss_guides_say_and_to_look_before_deleting() {
-    let judged = Evaluated::new().await;
-    judged.file(SAMPLE);
+async fn error_remediation_follows_aws_guides_and_warns_before_deleting() {
+    let fixture = Fixture::new().await;
+    fixture.file(SAMPLE);
     let arguments: [&[&str]; 2] = [
         &["--in-error", "--json"],
         &["--rules", "rules.toml", "--json"],
     ];
     for arguments in arguments {
-        let done = judged.ask(arguments).await;
+        let done = fixture.ask(arguments).await;
         let result: Value = serde_json::from_str(&done.stdout).expect("JSON");
         let rules = result["rules"].as_array().expect("rules");
         let rule = rules.iter().find(|rule| rule["id"] == "in-error");
-        let told = rule.expect("the rule")["remediation"].as_str();
-        let told = told.expect("a remediation");
-        for said in ["can't be recovered", "retries it", "before deleting it"] {
-            assert!(told.contains(said), "{arguments:?}: {told}");
+        let remediation = rule.expect("the rule")["remediation"].as_str();
+        let remediation = remediation.expect("a remediation");
+        for part in ["can't be recovered", "retries it", "before deleting it"] {
+            assert!(remediation.contains(part), "{arguments:?}: {remediation}");
         }
     }
 }
 
 #[tokio::test]
-async fn a_mistake_in_a_file_is_told_with_its_line_and_what_would_be_right() {
-    let judged = Evaluated::new().await;
+async fn rule_file_error_has_line_and_expected_value() {
+    let fixture = Fixture::new().await;
     let head = "[[rule]]\nid = \"a\"\nseverity = \"low\"\n";
     let cases: [(&str, &str); 30] = [
         (
@@ -270,22 +270,22 @@ async fn a_mistake_in_a_file_is_told_with_its_line_and_what_would_be_right() {
         ),
     ];
     for (text, says) in cases {
-        judged.file(&text.replace("HEAD", head));
-        let done = judged.ask(&["--rules", "rules.toml"]).await;
+        fixture.file(&text.replace("HEAD", head));
+        let done = fixture.ask(&["--rules", "rules.toml"]).await;
         assert_eq!(done.code, 2, "{text}: {done:?}");
         assert!(
             done.complaint().contains(says),
             "{says:?} of {text:?}: {done:?}"
         );
     }
-    let done = judged.ask(&["--rules", "nowhere.toml"]).await;
+    let done = fixture.ask(&["--rules", "nowhere.toml"]).await;
     assert_eq!(done.code, 2);
     assert!(
         done.complaint().contains("--rules nowhere.toml: "),
         "{done:?}"
     );
-    judged.file(&SHARED.replace("ours", "in-error"));
-    let done = judged.ask(&["--rules", "rules.toml", "--in-error"]).await;
+    fixture.file(&SHARED.replace("ours", "in-error"));
+    let done = fixture.ask(&["--rules", "rules.toml", "--in-error"]).await;
     assert_eq!(done.code, 2);
     assert!(
         done.complaint()
@@ -295,8 +295,8 @@ async fn a_mistake_in_a_file_is_told_with_its_line_and_what_would_be_right() {
 }
 
 #[tokio::test]
-async fn a_mistake_in_an_option_is_wrong_usage() {
-    let judged = Evaluated::new().await;
+async fn invalid_rule_option_is_a_usage_error() {
+    let fixture = Fixture::new().await;
     for (arguments, says) in [
         (&["--pending-longer-than", "7"][..], "is not a duration"),
         (
@@ -312,18 +312,18 @@ async fn a_mistake_in_an_option_is_wrong_usage() {
         ),
         (&["--json", "--format", "junit"], "cannot be used with"),
     ] {
-        let done = judged.ask(arguments).await;
+        let done = fixture.ask(arguments).await;
         assert_eq!(done.code, 2, "{arguments:?}: {done:?}");
         assert!(done.complaint().contains(says), "{says:?}: {done:?}");
     }
-    let table = judged.env.table.name().as_str();
+    let table = fixture.env.table.name().as_str();
     let future = ["check", "--as-of", "2999-01-01", "--table", table];
-    let done = judged.ccinv.run(&future).await;
+    let done = fixture.ccinv.run(&future).await;
     assert_eq!(done.code, 2);
     assert!(done.complaint().contains("is in the future"), "{done:?}");
 }
 
-/// Rules with a pass, a finding, and one that can't be judged.
+/// Options of rules that pass, fail, and have insufficient data.
 const THREE: [&str; 8] = [
     "--no-shared",
     "--no-unknown-values",
@@ -336,13 +336,13 @@ const THREE: [&str; 8] = [
 ];
 
 #[tokio::test]
-async fn junit_is_read_by_others_whatever_names_say() {
-    let judged = Evaluated::new().await;
-    let done = judged
+async fn junit_with_hostile_names_is_read_by_another_parser() {
+    let fixture = Fixture::new().await;
+    let done = fixture
         .ask(&[&THREE[..], &["--format", "junit"]].concat())
         .await;
     assert_eq!((done.code, done.stderr.as_str()), (3, ""), "{done:?}");
-    let file = judged.ccinv.folder().join("check.xml");
+    let file = fixture.ccinv.folder().join("check.xml");
     std::fs::write(&file, &done.stdout).expect("written");
     let path = file.to_str().expect("UTF-8");
     let read = fine(python("junit_report.py", &[path]).await);
@@ -383,9 +383,9 @@ async fn junit_is_read_by_others_whatever_names_say() {
 }
 
 #[tokio::test]
-async fn json_and_text_say_the_same_and_do_nothing_to_a_terminal() {
-    let judged = Evaluated::new().await;
-    let done = judged.ask(&[&THREE[..], &["--json"]].concat()).await;
+async fn json_and_text_agree_and_have_no_control_characters() {
+    let fixture = Fixture::new().await;
+    let done = fixture.ask(&[&THREE[..], &["--json"]].concat()).await;
     let result: Value = serde_json::from_str(&done.stdout).expect("JSON");
     assert_eq!(result["at"], "2026-10-01T10:30:00.000Z");
     assert_eq!(result["rests_on"][0]["last_complete_run"]["sequence"], 1);
@@ -395,7 +395,7 @@ async fn json_and_text_say_the_same_and_do_nothing_to_a_terminal() {
     assert_eq!(finding["connection_name"], HOSTILE);
     assert_eq!(finding["connection_arn"], arn(REGION, "c-hostile"));
     assert_eq!(finding["since"], "2026-10-01T10:00:00.000Z");
-    let text = judged.ask(&THREE).await;
+    let text = fixture.ask(&THREE).await;
     assert_eq!(text.code, 3);
     for says in [
         "FAIL               low       name-pattern       3          1 ",
@@ -414,14 +414,14 @@ async fn json_and_text_say_the_same_and_do_nothing_to_a_terminal() {
 }
 
 #[tokio::test]
-async fn ocsf_events_hold_against_the_schema() {
-    let judged = Evaluated::new().await;
-    judged.env.deny(REGION);
-    judged.env.clock.advance(HOUR);
-    run(&judged.env.handler(), &json!({})).await; // 11:00, FAILED
-    let table = judged.env.table.name().as_str();
+async fn ocsf_events_validate_against_the_schema() {
+    let fixture = Fixture::new().await;
+    fixture.env.deny(REGION);
+    fixture.env.clock.advance(HOUR);
+    run(&fixture.env.handler(), &json!({})).await; // 11:00, FAILED
+    let table = fixture.env.table.name().as_str();
     let as_of = ["check", "--table", table, "--as-of", "2026-10-01T11:30:00Z"];
-    let done = judged
+    let done = fixture
         .ccinv
         .run(
             &[
@@ -433,7 +433,7 @@ async fn ocsf_events_hold_against_the_schema() {
         )
         .await;
     assert_eq!((done.code, done.stderr.as_str()), (3, ""), "{done:?}");
-    let file = judged.ccinv.folder().join("check.jsonl");
+    let file = fixture.ccinv.folder().join("check.jsonl");
     std::fs::write(&file, &done.stdout).expect("written");
     let path = file.to_str().expect("UTF-8");
     fine(
@@ -448,16 +448,16 @@ async fn ocsf_events_hold_against_the_schema() {
         .lines()
         .map(|line| serde_json::from_str(line).expect("JSON"))
         .collect();
-    let told = |rule: &str| {
+    let statuses = |rule: &str| {
         let of_rule = events.iter().filter(|e| e["compliance"]["control"] == rule);
         let status = of_rule.map(|e| e["compliance"]["status"].as_str().expect("text"));
         status.collect::<Vec<_>>()
     };
-    assert_eq!(told("max-run-age"), ["Pass"]);
-    assert_eq!(told("no-shared"), ["Warning"]);
-    assert_eq!(told("allow-owner"), ["Fail", "Warning"]);
-    // Two reasons of one account are one event: its id would be the same.
-    assert_eq!(told("deleted-within"), ["Warning"]);
+    assert_eq!(statuses("max-run-age"), ["Pass"]);
+    assert_eq!(statuses("no-shared"), ["Warning"]);
+    assert_eq!(statuses("allow-owner"), ["Fail", "Warning"]);
+    // Two reasons of one account make one event, because its id is the same.
+    assert_eq!(statuses("deleted-within"), ["Warning"]);
     let mut uids: Vec<&str> = events
         .iter()
         .map(|event| event["metadata"]["uid"].as_str().expect("an id"))

@@ -1,5 +1,5 @@
-//! Verification: a record that is whole is said to be, and whatever somebody
-//! edits, removes or puts in is named.
+//! Verification passes an unaltered table and reports every edited, removed or
+//! inserted record.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
@@ -17,13 +17,13 @@ use codeconnections_inventory::table::codec::snapshot;
 use codeconnections_inventory::table::{codec, keys};
 use serde_json::json;
 
-/// A lab with three connections, changes of each usual kind, and four runs.
-struct Told {
+/// An environment with three connections, their usual changes, and four runs.
+struct Fixture {
     env: TestEnv,
     arns: Vec<String>,
 }
 
-impl Told {
+impl Fixture {
     async fn new() -> Self {
         let env = TestEnv::new().await;
         let arns: Vec<String> = (0..3).map(|n| env.create(&format!("c{n}"))).collect();
@@ -34,10 +34,10 @@ impl Told {
         env.set_status(&arns[0], "ERROR");
         env.run().await;
         env.run().await;
-        let told = Self { env, arns };
-        let found = told.verify().await;
+        let fixture = Self { env, arns };
+        let found = fixture.verify().await;
         assert_eq!(found.findings, []);
-        told
+        fixture
     }
 
     async fn verify(&self) -> Verification {
@@ -46,7 +46,7 @@ impl Told {
             .expect("read")
     }
 
-    /// The findings, each with its key and problem in a line.
+    /// Returns the findings, each with its key and problem in one line.
     async fn findings(&self) -> Vec<String> {
         let found = self.verify().await;
         let line = |f: &Finding| format!("{} {}: {}", f.pk, f.sk, f.problem);
@@ -83,7 +83,7 @@ impl Told {
         let client = self.env.table.client();
         let table = self.env.table.name().as_str();
         let put = client.put_item().table_name(table).set_item(Some(item));
-        put.send().await.expect("put in");
+        put.send().await.expect("inserted");
     }
 
     async fn remove(&self, (pk, sk): &(String, String)) {
@@ -105,8 +105,8 @@ impl Told {
     }
 }
 
-/// One finding, about this record, that says this.
-fn assert_names(findings: &[String], (pk, sk): &(String, String), says: &str) {
+/// Asserts that a finding about this record contains this text.
+fn assert_reports(findings: &[String], (pk, sk): &(String, String), says: &str) {
     assert!(
         findings
             .iter()
@@ -116,9 +116,9 @@ fn assert_names(findings: &[String], (pk, sk): &(String, String), says: &str) {
 }
 
 #[tokio::test]
-async fn a_record_that_is_whole_is_said_to_be_and_counted() {
-    let told = Told::new().await;
-    let found = told.verify().await;
+async fn unaltered_record_verifies_with_counts() {
+    let fixture = Fixture::new().await;
+    let found = fixture.verify().await;
     let [verified] = found.accounts.as_slice() else {
         panic!("one account: {found:?}");
     };
@@ -126,171 +126,203 @@ async fn a_record_that_is_whole_is_said_to_be_and_counted() {
         (verified.connections, verified.changes, verified.runs),
         (3, 6, 4)
     );
-    let runs = told.env.runs().await;
+    let runs = fixture.env.runs().await;
     assert_eq!(verified.head, runs.last().map(RunRecord::digest));
     let other = "999999999999".parse().expect("an account");
-    let none = verify(&told.env.table, Some(&other), told.env.clock.now(), |_| {})
-        .await
-        .expect("read");
+    let none = verify(
+        &fixture.env.table,
+        Some(&other),
+        fixture.env.clock.now(),
+        |_| {},
+    )
+    .await
+    .expect("read");
     assert!(none.accounts.is_empty());
 }
 
 #[tokio::test]
-async fn an_edited_change_is_named() {
-    let told = Told::new().await;
-    let key = told.change_key(0, 2);
-    told.set(&key, "observed_at", codec::s("2026-10-01T08:00:00.000Z"))
+async fn edited_change_is_reported() {
+    let fixture = Fixture::new().await;
+    let key = fixture.change_key(0, 2);
+    fixture
+        .set(&key, "observed_at", codec::s("2026-10-01T08:00:00.000Z"))
         .await;
-    assert_names(&told.findings().await, &key, "was edited");
+    assert_reports(&fixture.findings().await, &key, "was edited");
 }
 
 #[tokio::test]
-async fn a_change_that_was_edited_with_its_digest_breaks_the_chain_after_it() {
-    let told = Told::new().await;
-    let key = told.change_key(0, 2);
-    let mut change: Change = codec::read_record(told.get(&key).await).expect("a change");
+async fn change_with_recomputed_digest_breaks_the_chain_after_it() {
+    let fixture = Fixture::new().await;
+    let key = fixture.change_key(0, 2);
+    let mut change: Change = codec::read_record(fixture.get(&key).await).expect("a change");
     change.event_id = Some("forged".into());
-    told.put(codec::change_item(&change)).await;
-    let next = told.change_key(0, 3);
-    assert_names(
-        &told.findings().await,
+    fixture.put(codec::change_item(&change)).await;
+    let next = fixture.change_key(0, 3);
+    assert_reports(
+        &fixture.findings().await,
         &next,
         "does not refer to the record before it",
     );
 }
 
 #[tokio::test]
-async fn a_last_change_that_was_edited_with_its_digest_is_not_what_the_snapshot_knows() {
-    let told = Told::new().await;
-    let key = told.change_key(0, 3);
-    let mut change: Change = codec::read_record(told.get(&key).await).expect("a change");
+async fn last_change_with_recomputed_digest_contradicts_the_snapshot() {
+    let fixture = Fixture::new().await;
+    let key = fixture.change_key(0, 3);
+    let mut change: Change = codec::read_record(fixture.get(&key).await).expect("a change");
     change.event_id = Some("forged".into());
-    told.put(codec::change_item(&change)).await;
-    assert_names(&told.findings().await, &told.snapshot_key(0), "digest");
+    fixture.put(codec::change_item(&change)).await;
+    assert_reports(
+        &fixture.findings().await,
+        &fixture.snapshot_key(0),
+        "digest",
+    );
 }
 
 #[tokio::test]
-async fn removed_changes_are_named_at_the_beginning_in_the_middle_and_at_the_end() {
+async fn removed_first_middle_or_last_change_is_reported() {
     for (version, named, says) in [
         (1, 2, "1 to 1 before it were removed"),
         (2, 3, "2 to 2 before it were removed"),
         (3, 3, "was removed"),
     ] {
-        let told = Told::new().await;
-        told.remove(&told.change_key(0, version)).await;
-        assert_names(&told.findings().await, &told.change_key(0, named), says);
+        let fixture = Fixture::new().await;
+        fixture.remove(&fixture.change_key(0, version)).await;
+        assert_reports(
+            &fixture.findings().await,
+            &fixture.change_key(0, named),
+            says,
+        );
     }
 }
 
 #[tokio::test]
-async fn a_change_that_was_put_in_is_named() {
-    let told = Told::new().await;
-    let last = told.get(&told.change_key(0, 3)).await;
+async fn inserted_change_is_reported() {
+    let fixture = Fixture::new().await;
+    let last = fixture.get(&fixture.change_key(0, 3)).await;
     let mut change: Change = codec::read_record(last).expect("a change");
     change.previous_digest = Some(change.digest());
     change.version = 4;
-    told.put(codec::change_item(&change)).await;
-    assert_names(
-        &told.findings().await,
-        &told.change_key(0, 4),
+    fixture.put(codec::change_item(&change)).await;
+    assert_reports(
+        &fixture.findings().await,
+        &fixture.change_key(0, 4),
         "was inserted",
     );
 }
 
 #[tokio::test]
-async fn changes_in_another_order_are_named() {
-    let told = Told::new().await;
-    let (second, third) = (told.change_key(0, 2), told.change_key(0, 3));
-    let mut one: Change = codec::read_record(told.get(&second).await).expect("a change");
-    let mut other: Change = codec::read_record(told.get(&third).await).expect("a change");
+async fn reordered_changes_are_reported() {
+    let fixture = Fixture::new().await;
+    let (second, third) = (fixture.change_key(0, 2), fixture.change_key(0, 3));
+    let mut one: Change = codec::read_record(fixture.get(&second).await).expect("a change");
+    let mut other: Change = codec::read_record(fixture.get(&third).await).expect("a change");
     std::mem::swap(&mut one.version, &mut other.version);
-    told.put(codec::change_item(&one)).await;
-    told.put(codec::change_item(&other)).await;
-    assert_names(
-        &told.findings().await,
+    fixture.put(codec::change_item(&one)).await;
+    fixture.put(codec::change_item(&other)).await;
+    assert_reports(
+        &fixture.findings().await,
         &second,
         "does not refer to the record before it",
     );
 }
 
 #[tokio::test]
-async fn an_edited_or_removed_snapshot_is_named() {
+async fn edited_or_removed_snapshot_is_reported() {
     for (name, value) in [
         ("connection_status", codec::s("AVAILABLE")),
         ("first_seen_at", codec::s("2026-01-01T00:00:00.000Z")),
         ("status_since", codec::s("2026-01-01T00:00:00.000Z")),
         ("presence", codec::s("SOMEWHERE")),
     ] {
-        let told = Told::new().await;
-        let key = told.snapshot_key(0);
-        told.set(&key, name, value).await;
-        assert_names(&told.findings().await, &key, "was edited");
+        let fixture = Fixture::new().await;
+        let key = fixture.snapshot_key(0);
+        fixture.set(&key, name, value).await;
+        assert_reports(&fixture.findings().await, &key, "was edited");
     }
-    let told = Told::new().await;
-    told.remove(&told.snapshot_key(1)).await;
-    assert_names(&told.findings().await, &told.snapshot_key(1), "was removed");
+    let fixture = Fixture::new().await;
+    fixture.remove(&fixture.snapshot_key(1)).await;
+    assert_reports(
+        &fixture.findings().await,
+        &fixture.snapshot_key(1),
+        "was removed",
+    );
 }
 
 #[tokio::test]
-async fn a_connection_that_was_removed_or_set_back_as_a_whole_shows_in_the_runs_that_had_it() {
-    let told = Told::new().await;
-    told.remove(&told.snapshot_key(1)).await;
-    told.remove(&told.change_key(1, 1)).await;
-    let findings = told.findings().await;
-    assert_names(&findings, &Told::run_key(1), "counts 3 changes FIRST_SEEN");
-    assert_names(&findings, &Told::run_key(2), "to run 4");
+async fn removed_or_rolled_back_connection_contradicts_its_runs() {
+    let fixture = Fixture::new().await;
+    fixture.remove(&fixture.snapshot_key(1)).await;
+    fixture.remove(&fixture.change_key(1, 1)).await;
+    let findings = fixture.findings().await;
+    assert_reports(
+        &findings,
+        &Fixture::run_key(1),
+        "counts 3 changes FIRST_SEEN",
+    );
+    assert_reports(&findings, &Fixture::run_key(2), "to run 4");
 
-    // Its last change is removed, and its snapshot is what the one before
-    // left: the connection is consistent in itself.
-    let told = Told::new().await;
-    let key = told.snapshot_key(0);
+    // The last change is removed and the snapshot is set to the state before it, so the
+    // connection is consistent in itself.
+    let fixture = Fixture::new().await;
+    let key = fixture.snapshot_key(0);
     let before: Change =
-        codec::read_record(told.get(&told.change_key(0, 2)).await).expect("a change");
-    let mut snapshot = told.get(&key).await;
+        codec::read_record(fixture.get(&fixture.change_key(0, 2)).await).expect("a change");
+    let mut snapshot = fixture.get(&key).await;
     snapshot.insert("version".to_owned(), codec::n(2));
     snapshot.insert("digest".to_owned(), codec::s(before.digest()));
     snapshot.insert("connection_status".to_owned(), codec::s("AVAILABLE"));
     snapshot.insert("status_since".to_owned(), codec::s(before.observed_at));
-    told.put(snapshot).await;
-    told.remove(&told.change_key(0, 3)).await;
-    let findings = told.findings().await;
-    assert_names(&findings, &Told::run_key(3), "rolled back");
+    fixture.put(snapshot).await;
+    fixture.remove(&fixture.change_key(0, 3)).await;
+    let findings = fixture.findings().await;
+    assert_reports(&findings, &Fixture::run_key(3), "rolled back");
 }
 
 #[tokio::test]
-async fn edited_and_removed_runs_are_named() {
-    let told = Told::new().await;
-    told.set(&Told::run_key(2), "outcome", codec::s("PARTIAL"))
+async fn edited_or_removed_run_is_reported() {
+    let fixture = Fixture::new().await;
+    fixture
+        .set(&Fixture::run_key(2), "outcome", codec::s("PARTIAL"))
         .await;
-    assert_names(&told.findings().await, &Told::run_key(2), "was edited");
+    assert_reports(
+        &fixture.findings().await,
+        &Fixture::run_key(2),
+        "was edited",
+    );
 
-    let told = Told::new().await;
-    told.remove(&Told::run_key(2)).await;
-    assert_names(
-        &told.findings().await,
-        &Told::run_key(3),
+    let fixture = Fixture::new().await;
+    fixture.remove(&Fixture::run_key(2)).await;
+    assert_reports(
+        &fixture.findings().await,
+        &Fixture::run_key(3),
         "2 to 2 before it were removed",
     );
 
-    let told = Told::new().await;
-    told.remove(&Told::run_key(4)).await;
-    assert_names(&told.findings().await, &Told::run_key(4), "was removed");
+    let fixture = Fixture::new().await;
+    fixture.remove(&Fixture::run_key(4)).await;
+    assert_reports(
+        &fixture.findings().await,
+        &Fixture::run_key(4),
+        "was removed",
+    );
 
-    let told = Told::new().await;
-    let mut run: RunRecord = codec::read_record(told.get(&Told::run_key(4)).await).expect("a run");
+    let fixture = Fixture::new().await;
+    let mut run: RunRecord =
+        codec::read_record(fixture.get(&Fixture::run_key(4)).await).expect("a run");
     run.problems = vec!["forged".to_owned()];
-    told.put(codec::run_item(&run)).await;
-    assert_names(&told.findings().await, &Told::run_key(4), "refers to");
+    fixture.put(codec::run_item(&run)).await;
+    assert_reports(&fixture.findings().await, &Fixture::run_key(4), "refers to");
 }
 
 type Edit<'a> = &'a dyn Fn(&mut AccountRecord);
 
-/// The account's record, edited, with the digest of what it then says.
-async fn forge(told: &Told, edit: impl FnOnce(&mut AccountRecord)) {
+/// Edits the account's record and recomputes its digest.
+async fn forge(fixture: &Fixture, edit: impl FnOnce(&mut AccountRecord)) {
     let key = account_key();
-    let mut record: AccountRecord = codec::read_record(told.get(&key).await).expect("a record");
+    let mut record: AccountRecord = codec::read_record(fixture.get(&key).await).expect("a record");
     edit(&mut record);
-    told.put(codec::account_item(&record)).await;
+    fixture.put(codec::account_item(&record)).await;
 }
 
 fn account_key() -> (String, String) {
@@ -298,7 +330,7 @@ fn account_key() -> (String, String) {
 }
 
 #[tokio::test]
-async fn an_account_record_with_a_right_digest_that_claims_what_no_run_says_is_named() {
+async fn account_record_with_valid_digest_contradicting_runs_is_reported() {
     let later: Timestamp = "2026-10-01T13:30:00Z".parse().expect("a time");
     let edits: [(&str, Edit); 11] = [
         ("head", &|r| r.head = Digest::of(&0)),
@@ -328,36 +360,37 @@ async fn an_account_record_with_a_right_digest_that_claims_what_no_run_says_is_n
         }),
     ];
     for (says, edit) in edits {
-        let told = Told::new().await;
-        forge(&told, edit).await;
+        let fixture = Fixture::new().await;
+        forge(&fixture, edit).await;
         let key = match says {
-            // The head stands for the last run: which of the two was edited
-            // can't be told.
-            "head" => Told::run_key(4),
+            // The head is the digest of the last run. Verification can't determine which
+            // of the two was edited.
+            "head" => Fixture::run_key(4),
             _ => account_key(),
         };
         let says = if says == "head" { "refers to" } else { says };
-        assert_names(&told.findings().await, &key, says);
+        assert_reports(&fixture.findings().await, &key, says);
     }
 }
 
 #[tokio::test]
-async fn an_account_record_that_is_removed_or_set_back_is_named() {
-    let told = Told::new().await;
-    let before = told.get(&account_key()).await;
-    // Two runs: the second one's record says how far the first one was known.
-    told.env.run().await;
-    told.env.run().await;
-    told.put(before).await;
-    assert_names(&told.findings().await, &account_key(), "was rolled back");
-    told.remove(&account_key()).await;
-    assert_names(&told.findings().await, &account_key(), "was removed");
+async fn removed_or_rolled_back_account_record_is_reported() {
+    let fixture = Fixture::new().await;
+    let before = fixture.get(&account_key()).await;
+    // Two runs: the record of the second run refers to the account's record after the
+    // first one.
+    fixture.env.run().await;
+    fixture.env.run().await;
+    fixture.put(before).await;
+    assert_reports(&fixture.findings().await, &account_key(), "was rolled back");
+    fixture.remove(&account_key()).await;
+    assert_reports(&fixture.findings().await, &account_key(), "was removed");
 }
 
 #[tokio::test]
-async fn a_snapshot_with_a_right_seal_that_was_seen_when_it_can_t_have_been_is_named() {
+async fn sealed_snapshot_with_impossible_last_seen_is_reported() {
     for (began, ended, says) in [
-        // Before the change that it rests on, which saw it.
+        // Before the last change, which observed it.
         (
             "2026-10-01T11:59:59Z",
             "2026-10-01T13:00:00Z",
@@ -369,29 +402,29 @@ async fn a_snapshot_with_a_right_seal_that_was_seen_when_it_can_t_have_been_is_n
             "2026-10-01T14:00:00Z",
             "in the future",
         ),
-        // To an end that is before its beginning.
+        // The end is before the beginning.
         ("2026-10-01T13:00:01Z", "2026-10-01T13:00:00Z", "is before"),
     ] {
-        let told = Told::new().await;
-        let arn = told.arns[0].parse().expect("an ARN");
-        let read = told.env.table.read_snapshot(&account(), &arn).await;
+        let fixture = Fixture::new().await;
+        let arn = fixture.arns[0].parse().expect("an ARN");
+        let read = fixture.env.table.read_snapshot(&account(), &arn).await;
         let mut snapshot = read.expect("read").expect("a snapshot");
         snapshot.last_seen = Window {
             began_at: began.parse().expect("a time"),
             ended_at: ended.parse().expect("a time"),
         };
         let forged = snapshot::snapshot_item(&account(), &snapshot, SchemaVersion::CURRENT);
-        told.put(forged).await;
-        assert_names(&told.findings().await, &told.snapshot_key(0), says);
+        fixture.put(forged).await;
+        assert_reports(&fixture.findings().await, &fixture.snapshot_key(0), says);
     }
 }
 
 #[tokio::test]
-async fn progress_is_told_page_by_page_to_the_last_record() {
-    let told = Told::new().await;
+async fn progress_counts_every_record() {
+    let fixture = Fixture::new().await;
     let mut read = Vec::new();
-    let table = &told.env.table;
-    let now = told.env.clock.now();
+    let table = &fixture.env.table;
+    let now = fixture.env.clock.now();
     let found = verify(table, None, now, |items| read.push(items)).await;
     let account = &found.expect("read").accounts[0];
     let records = account.connections + account.changes + account.runs + 1;
@@ -400,25 +433,26 @@ async fn progress_is_told_page_by_page_to_the_last_record() {
 }
 
 #[tokio::test]
-async fn what_is_no_record_of_the_inventory_is_named() {
-    let told = Told::new().await;
+async fn foreign_item_is_reported_as_inserted() {
+    let fixture = Fixture::new().await;
     let key = ("SOMETHING".to_owned(), "ELSE".to_owned());
-    told.put(
-        [("pk", &key.0), ("sk", &key.1)]
-            .map(|(n, v)| (n.to_owned(), codec::s(v)))
-            .into(),
-    )
-    .await;
-    assert_names(&told.findings().await, &key, "was inserted");
+    fixture
+        .put(
+            [("pk", &key.0), ("sk", &key.1)]
+                .map(|(n, v)| (n.to_owned(), codec::s(v)))
+                .into(),
+        )
+        .await;
+    assert_reports(&fixture.findings().await, &key, "was inserted");
 }
 
 #[tokio::test]
-async fn a_run_that_crashed_after_it_recorded_changes_is_no_finding() {
-    let told = Told::new().await;
-    let env = &told.env;
-    env.set_status(&told.arns[1], "ERROR");
+async fn crash_after_recording_changes_is_not_a_finding() {
+    let fixture = Fixture::new().await;
+    let env = &fixture.env;
+    env.set_status(&fixture.arns[1], "ERROR");
     env.create("new");
-    // It ends before it records itself.
+    // The run ends before it is recorded.
     let proxy = Proxy::start(&env.table_endpoint, |seen| match seen.operation.as_str() {
         "ExecuteStatement" => Act::Hang,
         _ => Act::Pass,
@@ -429,22 +463,22 @@ async fn a_run_that_crashed_after_it_recorded_changes_is_no_finding() {
     let handler = env.handler_of(source, env.table_at(&proxy.endpoint));
     let event = json!({});
     tokio::select! {
-        done = handler.handle(&event, Duration::from_secs(60)) => panic!("it hangs: {done:?}"),
+        done = handler.handle(&event, Duration::from_secs(60)) => panic!("the run should hang: {done:?}"),
         () = proxy.hangs() => {}
     }
     proxy.shut().await;
-    assert_eq!(told.verify().await.findings, []);
-    // And the next run stands for what the crashed one left.
+    assert_eq!(fixture.verify().await.findings, []);
+    // The digests of the next run cover the changes of the crashed one.
     env.run().await;
-    let found = told.verify().await;
+    let found = fixture.verify().await;
     assert_eq!(found.findings, []);
     assert_eq!(found.accounts[0].runs, 5);
 }
 
 #[tokio::test]
-async fn runs_at_the_same_time_leave_a_record_that_is_whole() {
-    let told = Told::new().await;
-    let env = &told.env;
+async fn concurrent_runs_leave_no_findings() {
+    let fixture = Fixture::new().await;
+    let env = &fixture.env;
     for n in 0..20 {
         env.create(&format!("n{n}"));
     }
@@ -455,7 +489,7 @@ async fn runs_at_the_same_time_leave_a_record_that_is_whole() {
         .iter()
         .map(|handler| test_env::run(handler, &event));
     futures_util::future::join_all(runs).await;
-    let found = told.verify().await;
+    let found = fixture.verify().await;
     assert_eq!(found.findings, []);
     let digests: &[Digest] = &found.accounts[0].digests;
     assert_eq!(digests.len(), 7);

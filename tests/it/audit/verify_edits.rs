@@ -1,5 +1,5 @@
-//! Every edit of every attribute of every kind of record is found, and so is
-//! every record that is removed, copied or exchanged with another.
+//! Verification reports every edit of every attribute of every kind of record, and
+//! every record that is removed, copied or swapped with another.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
@@ -15,9 +15,9 @@ use codeconnections_inventory::domain::{Outcome, Timestamp};
 use codeconnections_inventory::table::codec::Item;
 use serde_json::{Value, json};
 
-/// A lab with a change of each kind, a tombstone, events, two regions, a run
-/// that was filtered and one that was not complete.
-async fn told() -> TestEnv {
+/// Creates an environment with a change of each kind, a tombstone, events, two
+/// regions, a filtered run and a partial one.
+async fn recorded() -> TestEnv {
     let env = TestEnv::new().await;
     let e = |id: &str, status: &str| entry(&arn(REGION, id), id, status);
     let event = |n: u32| {
@@ -79,7 +79,7 @@ fn keyed(mut item: Item, (pk, sk): &Key) -> Item {
     item
 }
 
-/// The type of a record, by its key.
+/// Returns the type of a record by its key.
 fn kind(key: &Key) -> &'static str {
     match (key.0.as_str(), key.1.as_str()) {
         (_, "ACCOUNT") => "account record",
@@ -89,8 +89,8 @@ fn kind(key: &Key) -> &'static str {
     }
 }
 
-/// Other texts that are as good: another time, another word of those that may
-/// stand there, another digest.
+/// Returns other valid texts: another time, another word of the same enumeration,
+/// another digest.
 fn other_texts(text: &str) -> Vec<String> {
     const WORDS: [&[&str]; 6] = [
         &["PENDING", "AVAILABLE", "ERROR"],
@@ -112,7 +112,7 @@ fn other_texts(text: &str) -> Vec<String> {
         .collect();
     if let Ok(time) = text.parse::<Timestamp>() {
         let later = Timestamp::from_millis(time.millis() + 1);
-        // The same time, written in another way, is another text too.
+        // The same time in another notation is another text too.
         other.extend([later.to_string(), text.replace('Z', "+00:00")]);
     } else if text.len() > 20 {
         let digit = if text.ends_with('0') { "1" } else { "0" };
@@ -123,7 +123,7 @@ fn other_texts(text: &str) -> Vec<String> {
     other
 }
 
-/// Values of the same type that are not the same.
+/// Returns other values of the same type.
 fn others(value: &AttributeValue) -> Vec<AttributeValue> {
     let text = |text: &str| AttributeValue::S(text.to_owned());
     match value {
@@ -186,8 +186,8 @@ fn others(value: &AttributeValue) -> Vec<AttributeValue> {
     }
 }
 
-/// Values of other types: two of all, one after the other by `turn`, and the
-/// value itself in a list.
+/// Returns two values of other types, selected by `turn`, and a list of the value
+/// itself.
 fn of_other_types(value: &AttributeValue, turn: usize) -> Vec<AttributeValue> {
     let all = [
         AttributeValue::S("1".to_owned()),
@@ -210,19 +210,19 @@ fn of_other_types(value: &AttributeValue, turn: usize) -> Vec<AttributeValue> {
         .collect()
 }
 
-/// The sort key of the last run that [`told`] makes.
+/// The sort key of the last run that [`recorded`] creates.
 const LAST_RUN: &str = "RUN#000000000006";
 
-/// Index keys are texts or not there: DynamoDB itself takes nothing else.
+/// Index keys, which are strings or absent: DynamoDB accepts nothing else.
 const INDEX_KEYS: [&str; 4] = ["status_pk", "status_sk", "time_pk", "time_sk"];
 
-/// Every edit of one item: what was done, and the item after it.
+/// Returns every edit of one item: a description, and the edited item.
 fn edits(item: &Item) -> Vec<(String, Item)> {
     let mut all = Vec::new();
     let mut names: Vec<&String> = item.keys().collect();
     names.sort();
     for (turn, name) in names.into_iter().enumerate() {
-        // An item's key can't be edited: that is a removal and a copy.
+        // An item's key can't be edited, only removed and copied.
         if ["pk", "sk"].contains(&name.as_str()) {
             continue;
         }
@@ -241,7 +241,7 @@ fn edits(item: &Item) -> Vec<(String, Item)> {
             all.push((what, edited));
         }
     }
-    // What is not there, and one that other records have.
+    // An unknown attribute, and attributes of other records.
     for name in [
         "unknown",
         "seal",
@@ -267,14 +267,14 @@ async fn named(env: &TestEnv) -> BTreeSet<Key> {
 }
 
 #[tokio::test]
-async fn every_edit_of_every_attribute_of_every_record_is_found_and_no_other_record_is_blamed() {
-    let env = told().await;
+async fn every_attribute_edit_is_reported_for_its_record_only() {
+    let env = recorded().await;
     assert!(named(&env).await.is_empty());
     let mut kinds = BTreeMap::new();
     let mut count = 0;
     for item in items_of(&env).await {
         let key = key(&item);
-        // One of each kind will do, but the last run is the head.
+        // One record of each kind suffices, and the last run, which is the head.
         let change = item.get("kind").or(item.get("presence"));
         let change = change.and_then(|kind| kind.as_s().ok());
         let name = format!("{} {}", kind(&key), change.map_or("", String::as_str));
@@ -297,21 +297,21 @@ async fn every_edit_of_every_attribute_of_every_record_is_found_and_no_other_rec
         put(&env, item).await;
     }
     assert!(named(&env).await.is_empty());
-    // Five of changes, two of snapshots, runs, and the account's record.
+    // Five kinds of changes, two of snapshots, runs, and the account's record.
     assert_eq!(kinds.len(), 9, "every kind of record was edited: {kinds:?}");
     println!("{count} edits");
     assert!(count > 500, "{count}");
 }
 
 #[tokio::test]
-async fn every_record_that_is_removed_is_missed() {
-    let env = told().await;
+async fn every_removed_record_is_reported() {
+    let env = recorded().await;
     for item in items_of(&env).await {
         let (pk, sk) = key(&item);
         remove(&env, &(pk.clone(), sk.clone())).await;
         let found = named(&env).await;
-        // A chain shows a gap at the record after it; a connection's only
-        // change is missed by its snapshot.
+        // A gap in a chain is reported at the next record, a missing only change at the
+        // snapshot.
         let mut places = vec![(pk.clone(), sk.clone())];
         if let Some((word, number)) = sk.split_once('#').filter(|_| !pk.starts_with("ACCOUNT#")) {
             let next = number.parse::<u64>().expect("a number") + 1;
@@ -328,8 +328,8 @@ async fn every_record_that_is_removed_is_missed() {
 }
 
 #[tokio::test]
-async fn every_record_that_is_put_in_as_a_copy_is_found() {
-    let env = told().await;
+async fn every_copied_record_is_reported() {
+    let env = recorded().await;
     for item in items_of(&env).await {
         let (pk, sk) = key(&item);
         let number = |by: u64| {
@@ -361,8 +361,8 @@ async fn every_record_that_is_put_in_as_a_copy_is_found() {
 }
 
 #[tokio::test]
-async fn records_that_are_exchanged_are_found_both() {
-    let env = told().await;
+async fn swapped_records_are_both_reported() {
+    let env = recorded().await;
     let items = items_of(&env).await;
     let mut count = 0;
     for (i, one) in items.iter().enumerate() {

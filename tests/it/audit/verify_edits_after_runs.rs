@@ -1,6 +1,5 @@
-//! What somebody alters is found however many ordinary runs follow, although
-//! each of them puts its own digest over what it finds; and the first of them
-//! says so.
+//! Verification reports alterations after any number of later runs, although each run
+//! computes digests of what it reads; the first of these runs reports them too.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
@@ -16,14 +15,14 @@ use codeconnections_inventory::table::codec::snapshot;
 use codeconnections_inventory::table::fast_path;
 use codeconnections_inventory::table::{codec, keys};
 
-/// An account with a history, written by seven runs.
-struct Told {
+/// An account with a history that seven runs wrote.
+struct Fixture {
     env: TestEnv,
-    /// The third one was deleted.
+    /// The third connection was deleted.
     arns: Vec<String>,
 }
 
-impl Told {
+impl Fixture {
     async fn new() -> Self {
         let env = TestEnv::new().await;
         let mut arns: Vec<String> = (0..3).map(|n| env.create(&format!("c{n}"))).collect();
@@ -38,9 +37,9 @@ impl Told {
         env.run().await;
         env.run().await;
         env.run().await;
-        let told = Self { env, arns };
-        assert_eq!(findings(&told.env).await, [""; 0]);
-        told
+        let fixture = Self { env, arns };
+        assert_eq!(findings(&fixture.env).await, [""; 0]);
+        fixture
     }
 
     fn change_key(&self, connection: usize, version: u32) -> Key {
@@ -84,12 +83,12 @@ impl Told {
         }
     }
 
-    /// Puts in that connection 1 was deleted and was there again, as changes of
-    /// these runs, which had looked at the times of runs 3 and 4.
-    async fn put_in_a_deletion(&self, runs: [RunId; 2]) {
+    /// Inserts a deletion and a reappearance of connection 1 as changes of these runs,
+    /// observed at the times of runs 3 and 4.
+    async fn insert_deletion(&self, runs: [RunId; 2]) {
         let before = self.change(1, 1).await;
         let snapshot = self.snapshot(1).await;
-        let [gone, back] = runs;
+        let [deleting, restoring] = runs;
         let (third, fourth) = (self.run_record(3).await, self.run_record(4).await);
         let deleted = Change {
             version: 2,
@@ -99,7 +98,7 @@ impl Told {
             previously_seen_at: Some(self.run_record(2).await.listings[0].began_at),
             observed_at: third.listings[0].began_at,
             observed_until: third.listings[0].ended_at,
-            run_id: gone,
+            run_id: deleting,
             previous_digest: Some(before.digest()),
             ..before.clone()
         };
@@ -111,7 +110,7 @@ impl Told {
             previously_seen_at: Some(third.listings[0].began_at),
             observed_at: fourth.listings[0].began_at,
             observed_until: fourth.listings[0].ended_at,
-            run_id: back,
+            run_id: restoring,
             previous_digest: Some(deleted.digest()),
             ..before
         };
@@ -126,7 +125,7 @@ impl Told {
         .await;
     }
 
-    /// Edits the last change of connection 0 and what follows from it.
+    /// Edits the last change of connection 0, and its snapshot accordingly.
     async fn edit_last_change(&self, edit: impl FnOnce(&mut Change)) {
         let mut change = self.change(0, 3).await;
         edit(&mut change);
@@ -147,8 +146,8 @@ impl Told {
         put(&self.env, codec::account_item(&record)).await;
     }
 
-    /// Whether what was altered is found right away, after the next run, and
-    /// after ten.
+    /// Asserts that the alteration is found at once, after the next run, and after ten
+    /// runs.
     async fn assert_found(&self, what: &str) {
         assert_ne!(findings(&self.env).await, [""; 0], "{what}: at once");
         self.env.run().await;
@@ -159,15 +158,18 @@ impl Told {
         assert_ne!(findings(&self.env).await, [""; 0], "{what}: after ten runs");
     }
 
-    /// Whether the next run says that what it read is not what the last one
-    /// left, and the one after that is complete again.
+    /// Asserts that the next run is PARTIAL with this problem, because the table is not
+    /// as the last run left it.
     async fn assert_next_run_says(&self, says: &str) {
-        let told: Summary = self.env.run().await;
-        assert_eq!(told.outcome, Outcome::Partial, "{says}");
+        let summary: Summary = self.env.run().await;
+        assert_eq!(summary.outcome, Outcome::Partial, "{says}");
         assert!(
-            told.problems.iter().any(|problem| problem.contains(says)),
+            summary
+                .problems
+                .iter()
+                .any(|problem| problem.contains(says)),
             "{says}: {:?}",
-            told.problems
+            summary.problems
         );
     }
 }
@@ -176,59 +178,59 @@ fn run_key(sequence: u64) -> Key {
     (keys::runs_pk(&account()), keys::run_sk(sequence))
 }
 
-/// A run that is nowhere on record.
-fn unrecorded(told: &Told) -> RunId {
-    RunId::new(told.env.clock.now(), 1)
+/// Returns the id of a run that is not recorded.
+fn unrecorded(fixture: &Fixture) -> RunId {
+    RunId::new(fixture.env.clock.now(), 1)
 }
 
 const ALTERED: &str = "altered, removed or put in";
 
 #[tokio::test]
 async fn erased_tombstone_is_found() {
-    let told = Told::new().await;
-    told.erase(2, 2).await;
-    told.assert_found("a tombstone and its changes").await;
-    let told = Told::new().await;
-    told.erase(2, 2).await;
-    told.assert_next_run_says(ALTERED).await;
-    assert_eq!(told.env.run().await.outcome, Outcome::Complete);
+    let fixture = Fixture::new().await;
+    fixture.erase(2, 2).await;
+    fixture.assert_found("a tombstone and its changes").await;
+    let fixture = Fixture::new().await;
+    fixture.erase(2, 2).await;
+    fixture.assert_next_run_says(ALTERED).await;
+    assert_eq!(fixture.env.run().await.outcome, Outcome::Complete);
 }
 
 #[tokio::test]
-async fn erased_connection_is_found_although_it_is_first_seen_again() {
-    let told = Told::new().await;
-    told.erase(1, 1).await;
-    told.assert_found("a connection and its change").await;
-    let told = Told::new().await;
-    told.erase(1, 1).await;
-    told.assert_next_run_says(ALTERED).await;
+async fn erased_connection_is_found_despite_new_first_seen_change() {
+    let fixture = Fixture::new().await;
+    fixture.erase(1, 1).await;
+    fixture.assert_found("a connection and its change").await;
+    let fixture = Fixture::new().await;
+    fixture.erase(1, 1).await;
+    fixture.assert_next_run_says(ALTERED).await;
 }
 
 #[tokio::test]
-async fn changes_put_in_as_those_of_past_runs_are_found() {
-    let told = Told::new().await;
+async fn changes_inserted_for_recorded_runs_are_found() {
+    let fixture = Fixture::new().await;
     let runs = [
-        told.run_record(3).await.run_id,
-        told.run_record(4).await.run_id,
+        fixture.run_record(3).await.run_id,
+        fixture.run_record(4).await.run_id,
     ];
-    told.put_in_a_deletion(runs.clone()).await;
-    told.assert_found("changes of past runs").await;
-    let told = Told::new().await;
+    fixture.insert_deletion(runs.clone()).await;
+    fixture.assert_found("changes of past runs").await;
+    let fixture = Fixture::new().await;
     let runs = [
-        told.run_record(3).await.run_id,
-        told.run_record(4).await.run_id,
+        fixture.run_record(3).await.run_id,
+        fixture.run_record(4).await.run_id,
     ];
-    told.put_in_a_deletion(runs).await;
-    told.assert_next_run_says(ALTERED).await;
+    fixture.insert_deletion(runs).await;
+    fixture.assert_next_run_says(ALTERED).await;
 }
 
 #[tokio::test]
-async fn changes_put_in_as_those_of_a_run_that_is_not_recorded_are_found() {
-    let told = Told::new().await;
-    let run = unrecorded(&told);
-    told.put_in_a_deletion([run.clone(), run]).await;
-    told.assert_found("changes of no run").await;
-    let findings = findings(&told.env).await;
+async fn changes_inserted_for_unrecorded_run_are_found() {
+    let fixture = Fixture::new().await;
+    let run = unrecorded(&fixture);
+    fixture.insert_deletion([run.clone(), run]).await;
+    fixture.assert_found("changes of no run").await;
+    let findings = findings(&fixture.env).await;
     assert!(
         findings.iter().any(|f| f.contains("inserted later")),
         "{findings:#?}"
@@ -236,44 +238,45 @@ async fn changes_put_in_as_those_of_a_run_that_is_not_recorded_are_found() {
 }
 
 #[tokio::test]
-async fn connection_put_in_is_found() {
-    let told = Told::new().await;
+async fn inserted_connection_is_found() {
+    let fixture = Fixture::new().await;
     let change = Change {
         arn: "arn:aws:codeconnections:eu-west-1:123456789012:connection/forged"
             .parse()
             .expect("an ARN"),
-        run_id: unrecorded(&told),
-        ..told.change(1, 1).await
+        run_id: unrecorded(&fixture),
+        ..fixture.change(1, 1).await
     };
     let seen = Window {
         began_at: change.observed_at,
         ended_at: change.observed_until,
     };
-    told.put_change(&change).await;
-    told.put_snapshot(&Snapshot {
-        arn: change.arn.clone(),
-        digest: change.digest(),
-        last_seen: seen,
-        ..told.snapshot(1).await
-    })
-    .await;
-    told.assert_found("a connection that was put in").await;
+    fixture.put_change(&change).await;
+    fixture
+        .put_snapshot(&Snapshot {
+            arn: change.arn.clone(),
+            digest: change.digest(),
+            last_seen: seen,
+            ..fixture.snapshot(1).await
+        })
+        .await;
+    fixture.assert_found("an inserted connection").await;
 }
 
 #[tokio::test]
-async fn connection_set_back_is_found_although_its_change_is_recorded_again() {
-    let told = Told::new().await;
-    let before = told.change(0, 2).await;
-    let set_back = Snapshot {
+async fn rolled_back_connection_is_found_despite_rerecorded_change() {
+    let fixture = Fixture::new().await;
+    let before = fixture.change(0, 2).await;
+    let rolled_back = Snapshot {
         attributes: before.after.clone().expect("it is there"),
         version: 2,
         digest: before.digest(),
         status_since: before.observed_at,
-        ..told.snapshot(0).await
+        ..fixture.snapshot(0).await
     };
-    remove(&told.env, &told.change_key(0, 3)).await;
-    told.put_snapshot(&set_back).await;
-    told.assert_found("a connection set back").await;
+    remove(&fixture.env, &fixture.change_key(0, 3)).await;
+    fixture.put_snapshot(&rolled_back).await;
+    fixture.assert_found("a rolled back connection").await;
 }
 
 #[tokio::test]
@@ -295,52 +298,53 @@ async fn change_edited_together_with_its_snapshot_is_found() {
         }),
     ];
     for (what, edit) in edits {
-        let told = Told::new().await;
-        // The listing took no time by the lab's clock: make room for an edit.
-        told.edit_last_change(|change| {
-            edit(change);
-            if what == "observed_until" {
-                change.previously_seen_at = None;
-            }
-        })
-        .await;
-        told.assert_found(what).await;
-        let told = Told::new().await;
-        told.edit_last_change(edit).await;
+        let fixture = Fixture::new().await;
+        // The listing took no time by the test clock: make room for an edit.
+        fixture
+            .edit_last_change(|change| {
+                edit(change);
+                if what == "observed_until" {
+                    change.previously_seen_at = None;
+                }
+            })
+            .await;
+        fixture.assert_found(what).await;
+        let fixture = Fixture::new().await;
+        fixture.edit_last_change(edit).await;
         if what != "observed_until" {
-            told.assert_next_run_says(ALTERED).await;
+            fixture.assert_next_run_says(ALTERED).await;
         }
     }
 }
 
 #[tokio::test]
-async fn run_edited_or_removed_is_found() {
-    let told = Told::new().await;
-    let mut run = told.run_record(7).await;
+async fn edited_or_removed_run_is_found() {
+    let fixture = Fixture::new().await;
+    let mut run = fixture.run_record(7).await;
     run.problems = vec!["forged".to_owned()];
-    put(&told.env, codec::run_item(&run)).await;
-    told.assert_next_run_says("run 7 is not the one").await;
-    told.assert_found("the last run edited").await;
+    put(&fixture.env, codec::run_item(&run)).await;
+    fixture.assert_next_run_says("run 7 is not the one").await;
+    fixture.assert_found("the last run edited").await;
 
-    let told = Told::new().await;
-    remove(&told.env, &run_key(7)).await;
-    told.assert_next_run_says("run 7 was removed").await;
-    told.assert_found("the last run removed").await;
+    let fixture = Fixture::new().await;
+    remove(&fixture.env, &run_key(7)).await;
+    fixture.assert_next_run_says("run 7 was removed").await;
+    fixture.assert_found("the last run removed").await;
 
     for sequence in [1, 4] {
-        let told = Told::new().await;
-        remove(&told.env, &run_key(sequence)).await;
-        told.assert_found("a run removed").await;
-        let told = Told::new().await;
-        let mut run = told.run_record(sequence).await;
+        let fixture = Fixture::new().await;
+        remove(&fixture.env, &run_key(sequence)).await;
+        fixture.assert_found("a run removed").await;
+        let fixture = Fixture::new().await;
+        let mut run = fixture.run_record(sequence).await;
         run.unwritten = 1;
-        put(&told.env, codec::run_item(&run)).await;
-        told.assert_found("a run edited").await;
+        put(&fixture.env, codec::run_item(&run)).await;
+        fixture.assert_found("a run edited").await;
     }
 }
 
 #[tokio::test]
-async fn account_record_that_does_not_repeat_the_last_run_is_said_by_the_next() {
+async fn account_record_contradicting_last_run_makes_next_run_partial() {
     type Edit = (&'static str, fn(&mut AccountRecord));
     let edits: [Edit; 4] = [
         ("is not the one that the account's record names", |record| {
@@ -355,48 +359,49 @@ async fn account_record_that_does_not_repeat_the_last_run_is_said_by_the_next() 
         }),
     ];
     for (says, edit) in edits {
-        let told = Told::new().await;
-        told.edit_account(edit).await;
-        assert_ne!(findings(&told.env).await, [""; 0], "{says}: at once");
-        told.assert_next_run_says(says).await;
+        let fixture = Fixture::new().await;
+        fixture.edit_account(edit).await;
+        assert_ne!(findings(&fixture.env).await, [""; 0], "{says}: at once");
+        fixture.assert_next_run_says(says).await;
     }
-    let told = Told::new().await;
+    let fixture = Fixture::new().await;
     let key = (keys::account_pk(&account()), keys::ACCOUNT_SK.to_owned());
-    remove(&told.env, &key).await;
-    assert_ne!(findings(&told.env).await, [""; 0]);
-    told.assert_next_run_says("the account's record was removed")
+    remove(&fixture.env, &key).await;
+    assert_ne!(findings(&fixture.env).await, [""; 0]);
+    fixture
+        .assert_next_run_says("the account's record was removed")
         .await;
 }
 
 #[tokio::test]
-async fn window_of_a_first_sighting_that_no_listing_bears_out_is_found() {
-    let told = Told::new().await;
-    let mut change = told.change(3, 1).await;
+async fn first_seen_window_without_matching_listing_is_found() {
+    let fixture = Fixture::new().await;
+    let mut change = fixture.change(3, 1).await;
     assert!(change.previously_seen_at.is_some());
     change.previously_seen_at = Some("2026-10-01T09:30:00Z".parse().expect("a time"));
-    told.put_change(&change).await;
-    let snapshot = told.snapshot(3).await;
-    told.put_snapshot(&Snapshot {
-        digest: change.digest(),
-        ..snapshot
-    })
-    .await;
-    told.assert_found("a window").await;
-    let findings = findings(&told.env).await;
+    fixture.put_change(&change).await;
+    let snapshot = fixture.snapshot(3).await;
+    fixture
+        .put_snapshot(&Snapshot {
+            digest: change.digest(),
+            ..snapshot
+        })
+        .await;
+    fixture.assert_found("a window").await;
+    let findings = findings(&fixture.env).await;
     assert!(
         findings.iter().any(|f| f.contains("previously_seen_at")),
         "{findings:#?}"
     );
 }
 
-/// What no digest stands for: said in `SECURITY.md`, and held here so that the
-/// page stays true.
+/// Verifies the exception that `SECURITY.md` documents: no digest covers this time.
 #[tokio::test]
-async fn time_of_a_last_sighting_with_a_right_seal_is_not_found() {
-    let told = Told::new().await;
-    let snapshot = told.snapshot(1).await;
+async fn last_seen_edit_with_valid_seal_is_not_found() {
+    let fixture = Fixture::new().await;
+    let snapshot = fixture.snapshot(1).await;
     assert_eq!(snapshot.presence, Presence::Present);
-    let seen = told.run_record(6).await.listings[0].began_at;
+    let seen = fixture.run_record(6).await.listings[0].began_at;
     let edited = Snapshot {
         last_seen: Window {
             began_at: seen,
@@ -406,8 +411,12 @@ async fn time_of_a_last_sighting_with_a_right_seal_is_not_found() {
     };
     assert_ne!(
         Seal::of(&account(), &edited, SchemaVersion::CURRENT),
-        Seal::of(&account(), &told.snapshot(1).await, SchemaVersion::CURRENT)
+        Seal::of(
+            &account(),
+            &fixture.snapshot(1).await,
+            SchemaVersion::CURRENT
+        )
     );
-    told.put_snapshot(&edited).await;
-    assert_eq!(findings(&told.env).await, [""; 0]);
+    fixture.put_snapshot(&edited).await;
+    assert_eq!(findings(&fixture.env).await, [""; 0]);
 }

@@ -1,8 +1,7 @@
-//! No false alarm: a hundred tables that random lives have left, with faults,
-//! crashes, runs at the same time and late ones, are all said to be whole,
-//! also right after a crash.
+//! Verification has no findings in a hundred tables of random histories with faults,
+//! crashes, concurrent runs and late runs, nor right after a crash.
 //!
-//! `TEST_CASES=100 cargo test --test it verify_no_false_alarms` makes a hundred times as many.
+//! `TEST_CASES=100 cargo test --test it verify_no_false_alarms` creates a hundred times as many.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
@@ -24,27 +23,27 @@ const TABLES: u32 = 100;
 const WORKERS: usize = 3;
 const REGIONS: [&str; 3] = ["eu-south-1", "eu-west-1", "us-east-1"];
 
-struct Life {
+struct History {
     env: TestEnv,
     stage: Stage,
     shown: Vec<Option<(&'static str, bool)>>,
     rng: fastrand::Rng,
-    told: Vec<String>,
+    steps: Vec<String>,
 }
 
-impl Life {
+impl History {
     async fn new(endpoint: &str, seed: u64) -> Self {
         Self {
             env: TestEnv::with_table_at(Some(endpoint.to_owned())).await,
             stage: Stage::new(vec![]).await,
             shown: vec![None; 3],
             rng: fastrand::Rng::with_seed(seed),
-            told: Vec::new(),
+            steps: Vec::new(),
         }
     }
 
-    /// Something happens to some connections, and time goes by.
-    fn happen(&mut self) {
+    /// Changes some connections and advances the clock.
+    fn change_connections(&mut self) {
         for shown in &mut self.shown {
             if self.rng.u8(..3) == 0 {
                 let status = ["PENDING", "AVAILABLE", "ERROR"][self.rng.usize(..3)];
@@ -94,9 +93,9 @@ impl Life {
     }
 
     async fn step(&mut self) {
-        self.happen();
+        self.change_connections();
         let (event, what) = (self.event(), self.rng.u8(..6));
-        self.told.push(format!("{what} {event}"));
+        self.steps.push(format!("{what} {event}"));
         match what {
             0 => self.throttled(&event).await,
             1 | 2 => self.crash(&event).await,
@@ -122,8 +121,7 @@ impl Life {
         test_env::run(&handler, event).await;
     }
 
-    /// A run that ends at a request, and nobody comes after it; the next step
-    /// may be another one, or none.
+    /// Starts a run that crashes at a request. No run follows within this step.
     async fn crash(&mut self, event: &Value) {
         let (at, after) = (self.rng.usize(1..9), self.rng.bool());
         let proxy = Proxy::start(&self.env.table_endpoint, move |seen| match after {
@@ -149,7 +147,7 @@ impl Life {
         );
     }
 
-    /// A run that is held up before it writes, while a newer one is made.
+    /// Holds a run up before it writes, while a newer one runs.
     async fn late(&mut self, event: &Value) {
         let reached = Arc::new(AtomicBool::new(false));
         let released = Arc::new(AtomicBool::new(false));
@@ -172,11 +170,11 @@ impl Life {
             done.store(true, Ordering::SeqCst);
         };
         let other = async {
-            // One that was dealt with before writes nothing.
+            // A run of an event that was processed before writes nothing.
             while !reached.load(Ordering::SeqCst) && !done.load(Ordering::SeqCst) {
                 tokio::task::yield_now().await;
             }
-            self.happen();
+            self.change_connections();
             let event = self.event();
             test_env::run(&newer, &event).await;
             if self.rng.bool() {
@@ -188,8 +186,8 @@ impl Life {
     }
 }
 
-/// Makes tables, one after the other in one DynamoDB, until there are
-/// enough, and gives the number of runs that they record.
+/// Creates and verifies tables in one DynamoDB until there are `wanted` of them.
+/// Returns the number of runs that they record.
 async fn make(next: &AtomicU64, wanted: u64) -> u64 {
     let place = Place::new().await;
     let mut runs = 0;
@@ -198,12 +196,12 @@ async fn make(next: &AtomicU64, wanted: u64) -> u64 {
         if seed >= wanted {
             return runs;
         }
-        let mut life = Life::new(&place.endpoint, seed).await;
-        for _ in 0..life.rng.usize(1..4) {
-            life.step().await;
+        let mut history = History::new(&place.endpoint, seed).await;
+        for _ in 0..history.rng.usize(1..4) {
+            history.step().await;
         }
-        let found = verified(&life.env).await;
-        assert_eq!(found.findings, [], "{seed}: {:#?}", life.told);
+        let found = verified(&history.env).await;
+        assert_eq!(found.findings, [], "{seed}: {:#?}", history.steps);
         runs += found
             .accounts
             .iter()
@@ -213,7 +211,7 @@ async fn make(next: &AtomicU64, wanted: u64) -> u64 {
 }
 
 #[test]
-fn tables_that_nobody_edited_are_whole() {
+fn unedited_tables_have_no_findings() {
     let wanted = u64::from(cases(TABLES));
     let next = AtomicU64::new(0);
     let worker = || {

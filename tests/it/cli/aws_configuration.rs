@@ -1,6 +1,6 @@
-//! Configuration as the AWS CLI reads it: each setting is honoured, refused by
-//! name before anything is asked or made, or of no meaning here. Which of them,
-//! `docs/aws-configuration.md` says, and the same list is tried here.
+//! Configuration as the AWS CLI reads it: each setting is honoured, refused by name
+//! before any request or file, or ignored. These tests cover the settings that
+//! `docs/aws-configuration.md` lists.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 #![cfg(unix)]
@@ -23,17 +23,17 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use tokio::process::Command;
 
-/// An account whose credentials lie around.
+/// Another account, whose credentials some settings lead to.
 const OTHER: &str = "222222222222";
 const ROLE: &str = "arn:aws:iam::222222222222:role/reader";
 
-/// The environment of a command, and its profiles.
+/// The environment variables and profiles of a command.
 struct Setup {
     ccinv: Ccinv,
 }
 
 impl Setup {
-    /// At the lab, with nothing but its endpoints.
+    /// Returns a setup with the endpoints of the test environment only.
     fn at(env: &TestEnv) -> Self {
         let ccinv = Ccinv::at(env)
             .without("AWS_REGION")
@@ -60,7 +60,7 @@ impl Setup {
         Self { ccinv }
     }
 
-    /// The account and the region that a scan records.
+    /// Returns the account and the region that a scan records.
     async fn scanned(&self, options: &[&str]) -> (String, String) {
         let scan = [&["scan", "--json"], options].concat();
         let summary = self.ccinv.json(&scan).await;
@@ -69,36 +69,36 @@ impl Setup {
         (text(&summary["account"]), region)
     }
 
-    /// Where the table is asked for: what a proxy is told.
-    async fn asks(&self, options: &[&str]) -> String {
+    /// Returns the host of the table's requests, as an HTTPS proxy receives it.
+    async fn table_host(&self, options: &[&str]) -> String {
         let proxy = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", proxy.local_addr().expect("an address"));
         let list = [&["list", "--table", "inventory"], options].concat();
-        let mut asking = self.ccinv.command(&list);
-        let mut asking = asking.env("HTTPS_PROXY", url).spawn().expect("it starts");
-        let (mut asked, _) = proxy.accept().await.expect("it asks");
-        let mut said = Vec::new();
-        while !said.ends_with(b"\r\n\r\n") {
-            assert_ne!(asked.read_buf(&mut said).await.expect("text"), 0);
+        let mut command = self.ccinv.command(&list);
+        let mut process = command.env("HTTPS_PROXY", url).spawn().expect("it starts");
+        let (mut stream, _) = proxy.accept().await.expect("it connects");
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            assert_ne!(stream.read_buf(&mut request).await.expect("text"), 0);
         }
-        asking.kill().await.expect("ended");
-        let said = String::from_utf8(said).expect("text");
-        let host = said.strip_prefix("CONNECT ").expect("a tunnel");
+        process.kill().await.expect("ended");
+        let request = String::from_utf8(request).expect("text");
+        let host = request.strip_prefix("CONNECT ").expect("a tunnel");
         host.split(':').next().expect("a host").to_owned()
     }
 }
 
-/// Keys of an account, in the default profile.
+/// Returns a default profile with access keys of an account.
 fn keys(account: &str) -> String {
     format!(
         "[default]\nregion = {REGION}\naws_access_key_id = {account}\naws_secret_access_key = s\n"
     )
 }
 
-// ------------------------------------------------------ what is honoured
+// ------------------------------------------------------ honoured settings
 
 #[tokio::test]
-async fn a_profile_gives_credentials_and_a_region_and_options_go_before_it() {
+async fn profile_sets_credentials_and_region_and_options_override_it() {
     let env = TestEnv::new().await;
     let named = format!(
         "[profile other]\nregion = eu-central-1\naws_access_key_id = {OTHER}\n\
@@ -126,7 +126,7 @@ async fn a_profile_gives_credentials_and_a_region_and_options_go_before_it() {
             OTHER,
             "eu-central-1",
         ),
-        // Keys of the environment go before a profile, but not before the option.
+        // Keys of the environment override a profile, but not the option.
         (&own, &["--profile", "other"], OTHER, "eu-central-1"),
         (
             &[own[0], own[1], ("AWS_PROFILE", "other")],
@@ -158,7 +158,7 @@ async fn a_profile_gives_credentials_and_a_region_and_options_go_before_it() {
         let wanted = (account.to_owned(), region.to_owned());
         assert_eq!(got, wanted, "{variables:?} {options:?}");
     }
-    // Options of AWS stand before the command's name, too.
+    // AWS options are also accepted before the command's name.
     let before = ["--profile", "other", "scan", "--json"];
     assert_eq!(at().ccinv.json(&before).await["account"], OTHER);
     let files = Setup::at(&env);
@@ -168,12 +168,12 @@ async fn a_profile_gives_credentials_and_a_region_and_options_go_before_it() {
         ("AWS_CONFIG_FILE", "c"),
         ("AWS_SHARED_CREDENTIALS_FILE", "k"),
     ]);
-    // The credentials file goes before the configuration file.
+    // The credentials file overrides the configuration file.
     assert_eq!(files.scanned(&[]).await.0, OTHER);
 }
 
 #[tokio::test]
-async fn settings_of_endpoints_are_honoured_by_the_client_of_the_table() {
+async fn endpoint_settings_apply_to_the_table_client() {
     let env = TestEnv::new().await;
     let at = |profile: &str, variables: &[(&str, &str)]| {
         let config = format!("{}{profile}\n", keys(ACCOUNT));
@@ -255,15 +255,15 @@ async fn settings_of_endpoints_are_honoured_by_the_client_of_the_table() {
             "dynamodb.eu-west-1.amazonaws.com",
         ),
     ] {
-        let asked = at(profile, variables).asks(&[]).await;
-        assert_eq!(asked, host, "{profile:?} {variables:?}");
+        let actual = at(profile, variables).table_host(&[]).await;
+        assert_eq!(actual, host, "{profile:?} {variables:?}");
     }
-    let option = at("", &[]).asks(&["--region", "us-east-1"]).await;
+    let option = at("", &[]).table_host(&["--region", "us-east-1"]).await;
     assert_eq!(option, "dynamodb.us-east-1.amazonaws.com");
 }
 
 #[tokio::test]
-async fn a_role_is_assumed_as_its_profile_says() {
+async fn role_is_assumed_with_the_settings_of_its_profile() {
     let env = TestEnv::new().await;
     let sts = Sts::start().await;
     let base = format!(
@@ -306,7 +306,7 @@ async fn a_role_is_assumed_as_its_profile_says() {
         .with(&endpoint)
         .with(&environment[1..]);
     assert_eq!(named.scanned(&["--profile", "default"]).await.0, OTHER);
-    // By way of another role, and with keys of its own.
+    // A chain of roles, and a profile with keys of its own as its source.
     let chained = format!(
         "{base}source_profile = middle\n[profile middle]\nrole_arn = {ROLE}-1\n\
          source_profile = base\n"
@@ -328,7 +328,7 @@ async fn a_role_is_assumed_as_its_profile_says() {
 }
 
 #[tokio::test]
-async fn a_code_of_mfa_is_asked_for_at_a_terminal_once() {
+async fn mfa_code_is_prompted_once_on_a_terminal() {
     let env = TestEnv::new().await;
     let sts = Sts::start().await;
     let profile = format!(
@@ -339,13 +339,13 @@ async fn a_code_of_mfa_is_asked_for_at_a_terminal_once() {
     let setup = Setup::at(&env).config(&profile);
     let elsewhere = setup.ccinv.run(&["scan"]).await;
     assert_eq!(elsewhere.code, 2, "{elsewhere:?}");
-    let told = elsewhere.complaint();
+    let complaint = elsewhere.complaint();
     for part in [
         "profile default",
         "mfa_serial arn:aws:iam::123456789012:mfa/me",
         "terminal",
     ] {
-        assert!(told.contains(part), "{told}");
+        assert!(complaint.contains(part), "{complaint}");
     }
     let db = setup.ccinv.folder().join("mfa.db");
     let home = setup.ccinv.folder().to_str().expect("UTF-8");
@@ -377,9 +377,9 @@ async fn a_code_of_mfa_is_asked_for_at_a_terminal_once() {
 }
 
 #[tokio::test]
-async fn credentials_of_processes_containers_and_instances_are_found() {
+async fn process_container_and_instance_credentials_are_found() {
     let env = TestEnv::new().await;
-    let others = Others::start().await;
+    let providers = CredentialProviders::start().await;
     let json =
         format!("{{\"Version\": 1, \"AccessKeyId\": \"{OTHER}\", \"SecretAccessKey\": \"s\"}}");
     let setup = Setup::at(&env);
@@ -395,13 +395,13 @@ async fn credentials_of_processes_containers_and_instances_are_found() {
     let process = setup.config(&format!("[default]\nregion = {REGION}\n{process}\n"));
     assert_eq!(process.scanned(&[]).await.0, OTHER);
     let runs = std::fs::read_to_string(counted).expect("it ran");
-    assert_eq!(runs, "x\n", "it may ask a person: once");
+    assert_eq!(runs, "x\n", "once, because it may prompt a person");
 
     let region = ("AWS_REGION", REGION);
-    let uri = format!("{}/container", others.endpoint);
+    let uri = format!("{}/container", providers.endpoint);
     let container = [region, ("AWS_CONTAINER_CREDENTIALS_FULL_URI", uri.as_str())];
     assert_eq!(Setup::at(&env).with(&container).scanned(&[]).await.0, OTHER);
-    let guarded = format!("{}/guarded", others.endpoint);
+    let guarded = format!("{}/guarded", providers.endpoint);
     let guarded = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", guarded.as_str());
     for token in [
         ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "Basic t"),
@@ -416,34 +416,34 @@ async fn credentials_of_processes_containers_and_instances_are_found() {
         ("AWS_EC2_METADATA_DISABLED", "false"),
         (
             "AWS_EC2_METADATA_SERVICE_ENDPOINT",
-            others.endpoint.as_str(),
+            providers.endpoint.as_str(),
         ),
     ];
     assert_eq!(Setup::at(&env).with(&instance).scanned(&[]).await.0, OTHER);
     let profile = format!(
         "[default]\nregion = {REGION}\nec2_metadata_service_endpoint = {}\n\
          ec2_metadata_service_endpoint_mode = IPv4\n",
-        others.endpoint
+        providers.endpoint
     );
     let mode = ("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "IPv4");
     let instance = Setup::at(&env).config(&profile).with(&[instance[1], mode]);
     assert_eq!(instance.scanned(&[]).await.0, OTHER);
-    // A profile without credentials leaves them to what else there is.
+    // A profile without credentials falls back to the other providers.
     let bare = Setup::at(&env).config("[profile bare]\nregion = eu-west-1\n");
     let bare = bare.with(&container);
     assert_eq!(bare.scanned(&["--profile", "bare"]).await.0, OTHER);
 }
 
 #[tokio::test]
-async fn tokens_of_web_identities_sessions_and_single_sign_on_are_used() {
+async fn web_identity_session_and_sso_tokens_are_used() {
     let env = TestEnv::new().await;
     let sts = Sts::start().await;
-    let others = Others::start().await;
+    let providers = CredentialProviders::start().await;
     let at = || Setup::at(&env).file("token", "a-token");
     let endpoints = [
         ("AWS_REGION", REGION),
         ("AWS_ENDPOINT_URL_STS", sts.endpoint.as_str()),
-        ("AWS_ENDPOINT_URL_SSO", others.endpoint.as_str()),
+        ("AWS_ENDPOINT_URL_SSO", providers.endpoint.as_str()),
     ];
     let variables = [
         ("AWS_ROLE_ARN", ROLE),
@@ -478,7 +478,7 @@ async fn tokens_of_web_identities_sessions_and_single_sign_on_are_used() {
     let asked = sts.take("GetCallerIdentity");
     assert!(asked[0].ends_with("&token=mine"), "{asked:?}");
 
-    // As `aws sso login` leaves it, by the SHA-1 of the session's name.
+    // The cache file of `aws sso login`, named by the SHA-1 of the session's name.
     let sso = "[default]\nsso_session = s\nsso_account_id = 222222222222\nsso_role_name = r\n\
                [sso-session s]\nsso_region = eu-west-1\nsso_start_url = https://e.example\n";
     let setup = at().config(sso).with(&endpoints);
@@ -491,7 +491,7 @@ async fn tokens_of_web_identities_sessions_and_single_sign_on_are_used() {
 }
 
 #[tokio::test]
-async fn retries_are_as_many_as_are_set() {
+async fn number_of_attempts_follows_settings() {
     let env = TestEnv::new().await;
     for (profile, variables, requests) in [
         ("", &[] as &[(&str, &str)], 3),
@@ -516,7 +516,7 @@ async fn retries_are_as_many_as_are_set() {
 }
 
 #[tokio::test]
-async fn a_bundle_of_certificates_is_trusted_by_every_client_and_by_the_function() {
+async fn ca_bundle_is_trusted_by_every_client_and_the_function() {
     let env = TestEnv::new().await;
     env.create("storefront");
     let service = TlsFront::start(env.service.endpoint()).await;
@@ -551,20 +551,20 @@ async fn a_bundle_of_certificates_is_trusted_by_every_client_and_by_the_function
     assert_eq!(answer["outcome"], "COMPLETE", "{answer}");
 }
 
-// ------------------------------------------------------ what is refused
+// ------------------------------------------------------ refused settings
 
-/// A configuration, variables, and what the refusal names.
+/// A configuration, variables, and the expected parts of the error.
 type Refused<'a> = (String, Vec<(&'a str, &'a str)>, Vec<&'a str>);
 
 #[tokio::test]
-async fn what_can_not_be_used_is_told_by_name_before_anything_is_asked_or_made() {
+async fn unusable_setting_is_named_before_any_request_or_file() {
     let env = TestEnv::new().await;
-    let others = Others::start().await;
-    let uri = format!("{}/container", others.endpoint);
+    let providers = CredentialProviders::start().await;
+    let uri = format!("{}/container", providers.endpoint);
     let role = format!("role_arn = {ROLE}\n");
     let own = |rest: &str| format!("[default]\nregion = {REGION}\n{role}{rest}\n");
     let cases: Vec<Refused> = vec![
-        // Named profiles that are nowhere.
+        // Named profiles that do not exist.
         (
             String::new(),
             vec![("AWS_PROFILE", "prod")],
@@ -590,13 +590,13 @@ async fn what_can_not_be_used_is_told_by_name_before_anything_is_asked_or_made()
             vec![("AWS_PROFILE", "a"), ("AWS_DEFAULT_PROFILE", "b")],
             vec!["AWS_DEFAULT_PROFILE", "unset one"],
         ),
-        // Files that are no configuration.
+        // Invalid configuration files.
         (
             "[default\nregion = x\n".to_owned(),
             vec![],
             vec![".aws/config", "line 1"],
         ),
-        // Values.
+        // Invalid values.
         (
             format!("{}retry_mode = legacy\n", keys(ACCOUNT)),
             vec![],
@@ -667,7 +667,7 @@ async fn what_can_not_be_used_is_told_by_name_before_anything_is_asked_or_made()
             vec![],
             vec!["ca_bundle", "profile default"],
         ),
-        // Credentials that lack a part: what else there is, is another's.
+        // Incomplete credentials, which must not fall back to another account's.
         (
             String::new(),
             vec![("AWS_REGION", REGION), ("AWS_ACCESS_KEY_ID", ACCOUNT)],
@@ -748,7 +748,7 @@ async fn what_can_not_be_used_is_told_by_name_before_anything_is_asked_or_made()
             vec![],
             vec!["AWS credentials", "/nowhere/p"],
         ),
-        // Nothing at all.
+        // No region.
         (
             String::new(),
             vec![
@@ -759,7 +759,7 @@ async fn what_can_not_be_used_is_told_by_name_before_anything_is_asked_or_made()
         ),
     ];
     for (config, variables, parts) in cases {
-        // A container's role lies around, of another account.
+        // The role of a container, of another account, is available.
         let around = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", uri.as_str());
         let mut setup = Setup::at(&env).with(&[around]).with(&variables);
         if !config.is_empty() {
@@ -772,22 +772,22 @@ async fn what_can_not_be_used_is_told_by_name_before_anything_is_asked_or_made()
                 done.code, 2,
                 "{command:?} {config:?} {variables:?}: {done:?}"
             );
-            let told = done.complaint();
+            let complaint = done.complaint();
             for part in &parts {
                 assert!(
-                    told.contains(part),
-                    "{part:?} of {config:?} {variables:?}: {told}"
+                    complaint.contains(part),
+                    "{part:?} of {config:?} {variables:?}: {complaint}"
                 );
             }
         }
-        assert_eq!(setup.ccinv.files(), before, "nothing is made");
+        assert_eq!(setup.ccinv.files(), before, "no file is created");
     }
-    assert_eq!(env.codeconnections.requests(), 0, "nothing is asked");
-    assert_eq!(others.asked(), 0, "not even for other credentials");
+    assert_eq!(env.codeconnections.requests(), 0, "no request is sent");
+    assert_eq!(providers.requests(), 0, "nor for other credentials");
 }
 
 #[tokio::test]
-async fn a_file_that_can_not_be_read_is_not_taken_for_an_empty_one() {
+async fn unreadable_configuration_file_is_an_error() {
     let env = TestEnv::new().await;
     let garbled = Setup::at(&env).with(&[("AWS_REGION", REGION)]);
     let folder = garbled.ccinv.folder().join(".aws");
@@ -807,22 +807,22 @@ async fn a_file_that_can_not_be_read_is_not_taken_for_an_empty_one() {
 }
 
 #[tokio::test]
-async fn options_of_aws_are_refused_where_nothing_is_asked_of_aws() {
+async fn aws_options_are_refused_when_aws_is_not_used() {
     let ccinv = Ccinv::offline();
     for option in [["--profile", "p"], ["--region", "eu-west-1"]] {
         let done = ccinv.run(&["list", option[0], option[1]]).await;
         assert_eq!(done.code, 2, "{done:?}");
-        let told = done.complaint();
+        let complaint = done.complaint();
         assert!(
-            told.contains(option[0]) && told.contains("--table"),
-            "{told}"
+            complaint.contains(option[0]) && complaint.contains("--table"),
+            "{complaint}"
         );
-        assert!(told.contains("--in-region"), "{told}");
+        assert!(complaint.contains("--in-region"), "{complaint}");
     }
 }
 
 #[tokio::test]
-async fn the_function_tells_what_it_can_not_use_in_its_one_line() {
+async fn function_reports_unusable_settings_in_one_log_line() {
     for (variable, value, part) in [
         ("AWS_RETRY_MODE", "legacy", "standard or adaptive"),
         ("AWS_MAX_ATTEMPTS", "0", "1 or more"),
@@ -846,7 +846,7 @@ async fn the_function_tells_what_it_can_not_use_in_its_one_line() {
         let line: Value = serde_json::from_slice(&output.stdout).expect("one line of JSON");
         assert_eq!(line["message"], "the function can't start");
         let error = line["error"].as_str().expect("an error");
-        // Whatever else is wrong stands there, too.
+        // Other invalid settings are reported too.
         assert!(error.contains("TOMBSTONE_GUARD: "), "{error}");
         assert!(error.contains(&format!("; {variable}: ")), "{error}");
         assert!(error.contains(part), "{error}");
@@ -854,10 +854,10 @@ async fn the_function_tells_what_it_can_not_use_in_its_one_line() {
     }
 }
 
-// ------------------------------------------------------ what has no meaning here
+// ------------------------------------------------------ ignored settings
 
-/// Settings of the profile and of the environment that change nothing.
-const WITHOUT_MEANING: [(&str, &str, &str); 33] = [
+/// Keys of the profile, environment variables and values that change nothing.
+const IGNORED: [(&str, &str, &str); 33] = [
     ("", "AWS_CLI_FILE_ENCODING", "UTF-8"),
     ("", "AWS_CLI_OUTPUT_ENCODING", "UTF-8"),
     ("", "AWS_LOGIN_CACHE_DIRECTORY", "/nowhere"),
@@ -950,10 +950,10 @@ const WITHOUT_MEANING: [(&str, &str, &str); 33] = [
 ];
 
 #[tokio::test]
-async fn settings_of_other_things_change_nothing() {
+async fn unrelated_settings_change_nothing() {
     let env = TestEnv::new().await;
     let expected = (ACCOUNT.to_owned(), REGION.to_owned());
-    for (key, variable, value) in WITHOUT_MEANING {
+    for (key, variable, value) in IGNORED {
         let mut config = keys(ACCOUNT);
         if !key.is_empty() {
             config = format!("{config}{key} = {value}\n");
@@ -966,10 +966,10 @@ async fn settings_of_other_things_change_nothing() {
     }
 }
 
-/// The settings of AWS's table that this page names, each tried here by its
-/// name: the sources are in the page.
+/// Asserts that every setting the page names occurs in this file, and that the page
+/// names every ignored setting.
 #[test]
-fn the_page_names_each_setting_that_is_tried_and_no_other() {
+fn documentation_page_names_only_tested_settings() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let page = std::fs::read_to_string(root.join("docs/aws-configuration.md")).expect("a page");
     let here =
@@ -985,19 +985,19 @@ fn the_page_names_each_setting_that_is_tried_and_no_other() {
     let named: BTreeSet<String> = rows.flat_map(first).collect();
     assert!(named.len() > 90, "{named:?}");
     for name in &named {
-        let tried = regex_lite::Regex::new(&format!("(\\b|n){name}\\b")).expect("a pattern");
-        // An address that only a container has; and what `security.rs` tries.
-        let only_told = [
+        let tested = regex_lite::Regex::new(&format!("(\\b|n){name}\\b")).expect("a pattern");
+        // Only a container has the first address; `security.rs` tests the proxies.
+        let tested_elsewhere = [
             "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
             "HTTP_PROXY",
             "NO_PROXY",
         ];
         assert!(
-            tried.is_match(&here) || only_told.contains(&name.as_str()),
-            "{name} is not tried"
+            tested.is_match(&here) || tested_elsewhere.contains(&name.as_str()),
+            "{name} is not tested"
         );
     }
-    for (key, variable, _) in WITHOUT_MEANING {
+    for (key, variable, _) in IGNORED {
         assert!(key.is_empty() || named.contains(key), "{key}");
         assert!(
             variable.is_empty() || named.contains(variable),
@@ -1006,19 +1006,19 @@ fn the_page_names_each_setting_that_is_tried_and_no_other() {
     }
 }
 
-// ------------------------------------------------------ who answers
+// ------------------------------------------------------ simulated services
 
-/// An STS that hands out another account's credentials, and remembers what it
-/// was asked.
+/// A simulated STS that returns another account's credentials and records its
+/// requests.
 struct Sts {
     endpoint: String,
-    asked: std::sync::Arc<std::sync::Mutex<Vec<String>>>,
+    requests: std::sync::Arc<std::sync::Mutex<Vec<String>>>,
 }
 
 impl Sts {
     async fn start() -> Self {
-        let asked: std::sync::Arc<std::sync::Mutex<Vec<String>>> = std::sync::Arc::default();
-        let heard = std::sync::Arc::clone(&asked);
+        let requests: std::sync::Arc<std::sync::Mutex<Vec<String>>> = std::sync::Arc::default();
+        let recorded = std::sync::Arc::clone(&requests);
         let answer = async move |headers: HeaderMap, body: String| {
             let action = body
                 .split('&')
@@ -1036,7 +1036,7 @@ impl Sts {
             };
             let token = headers.get("x-amz-security-token");
             let token = token.map_or("", |token| token.to_str().expect("text"));
-            heard
+            recorded
                 .lock()
                 .expect("no panic")
                 .push(format!("{body}&token={token}"));
@@ -1048,28 +1048,28 @@ impl Sts {
         let app = Router::new().fallback(answer);
         Self {
             endpoint: serve(app).await,
-            asked,
+            requests,
         }
     }
 
-    /// What it was asked so far, and is no more.
+    /// Removes all recorded requests. Returns those of this action.
     fn take(&self, action: &str) -> Vec<String> {
-        let asked = std::mem::take(&mut *self.asked.lock().expect("no panic"));
+        let requests = std::mem::take(&mut *self.requests.lock().expect("no panic"));
         let of = |body: &String| body.contains(&format!("Action={action}&"));
-        asked.into_iter().filter(of).collect()
+        requests.into_iter().filter(of).collect()
     }
 }
 
-/// A container's and an instance's role, of another account.
-struct Others {
+/// Simulated credential providers (container, instance, SSO) of another account.
+struct CredentialProviders {
     endpoint: String,
-    asked: std::sync::Arc<std::sync::atomic::AtomicUsize>,
+    requests: std::sync::Arc<std::sync::atomic::AtomicUsize>,
 }
 
-impl Others {
+impl CredentialProviders {
     async fn start() -> Self {
-        let asked: std::sync::Arc<std::sync::atomic::AtomicUsize> = std::sync::Arc::default();
-        let counted = std::sync::Arc::clone(&asked);
+        let requests: std::sync::Arc<std::sync::atomic::AtomicUsize> = std::sync::Arc::default();
+        let counted = std::sync::Arc::clone(&requests);
         let credentials = format!(
             "{{\"Code\": \"Success\", \"AccessKeyId\": \"{OTHER}\", \"SecretAccessKey\": \"s\", \
              \"Token\": \"t\", \"Expiration\": \"2100-01-01T00:00:00Z\"}}"
@@ -1103,12 +1103,12 @@ impl Others {
             .layer(counting);
         Self {
             endpoint: serve(app).await,
-            asked,
+            requests,
         }
     }
 
-    fn asked(&self) -> usize {
-        self.asked.load(std::sync::atomic::Ordering::SeqCst)
+    fn requests(&self) -> usize {
+        self.requests.load(std::sync::atomic::Ordering::SeqCst)
     }
 }
 

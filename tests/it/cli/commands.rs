@@ -1,4 +1,4 @@
-//! `ccinv` as a process: what it answers, what it refuses, and how it ends.
+//! `ccinv` as a process: its answers, its usage errors, and its exit codes.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 use std::fs::File;
@@ -23,7 +23,7 @@ const UNKNOWN_ARN: &str = "arn:aws:codeconnections:eu-west-1:123456789012:connec
 // ---------------------------------------------------------------- demo
 
 #[tokio::test]
-async fn demo_needs_nothing_tells_its_story_and_leaves_nothing() {
+async fn demo_runs_offline_prints_every_step_and_leaves_no_files() {
     let ccinv = Ccinv::offline();
     let folder = ccinv.folder().to_str().expect("UTF-8").to_owned();
     let ccinv = ccinv.with("TMPDIR", &folder);
@@ -31,7 +31,7 @@ async fn demo_needs_nothing_tells_its_story_and_leaves_nothing() {
     let done = ccinv.run(&["demo", "--verbose"]).await;
 
     assert_eq!((done.code, done.stderr.as_str()), (0, ""), "{done:?}");
-    // In this order, whatever stands between.
+    // In this order, with any text between.
     let story = [
         "240 CodeConnections",
         "240 FIRST_SEEN",
@@ -61,10 +61,10 @@ async fn demo_needs_nothing_tells_its_story_and_leaves_nothing() {
     assert_eq!(ccinv.files(), [] as [&Path; 0]);
 }
 
-/// The commands that an output proposes: the lines after "Try next:", without
-/// what is said of them.
-fn proposed(output: &str) -> Vec<Vec<String>> {
-    let (_, lines) = output.split_once("\nTry next:\n").expect("proposals");
+/// Returns the commands that an output suggests: the lines after "Try next:", without
+/// their descriptions.
+fn suggested(output: &str) -> Vec<Vec<String>> {
+    let (_, lines) = output.split_once("\nTry next:\n").expect("suggestions");
     let lines = lines.lines().take_while(|line| !line.is_empty());
     lines
         .map(|line| {
@@ -76,26 +76,26 @@ fn proposed(output: &str) -> Vec<Vec<String>> {
 }
 
 #[tokio::test]
-async fn demo_is_one_screen_and_its_three_proposals_work() {
+async fn demo_fits_one_screen_and_its_suggested_commands_work() {
     for dir in [&[][..], &["--dir", "kept"]] {
         let ccinv = Ccinv::offline();
         let text = ccinv.fine(&[&["demo"], dir].concat()).await;
-        for told in [
+        for expected in [
             "240 FIRST_SEEN",
             "3 STATUS_CHANGED",
             "PARTIAL",
             "199 DELETED",
         ] {
-            assert!(text.contains(told), "{told}: {text}");
+            assert!(text.contains(expected), "{expected}: {text}");
         }
         assert!(text.lines().count() <= 24, "{text}");
         assert!(
             text.lines().all(|line| line.chars().count() <= 80),
             "{text}"
         );
-        let proposals = proposed(&text);
-        assert_eq!(proposals.len(), 3, "{text}");
-        for command in proposals {
+        let suggestions = suggested(&text);
+        assert_eq!(suggestions.len(), 3, "{text}");
+        for command in suggestions {
             let command: Vec<&str> = command.iter().map(String::as_str).collect();
             let answer = ccinv.fine(&command).await;
             assert!(answer.lines().count() > 1, "{command:?}: {answer}");
@@ -104,10 +104,13 @@ async fn demo_is_one_screen_and_its_three_proposals_work() {
 }
 
 #[tokio::test]
-async fn demo_dir_keeps_a_database_that_the_other_commands_read_and_no_second_demo_touches() {
+async fn demo_dir_keeps_a_readable_database_and_refuses_to_overwrite_it() {
     let ccinv = Ccinv::offline();
-    let told = ccinv.fine(&["demo", "--dir", "made/kept"]).await;
-    assert!(told.contains("ccinv list --db made/kept/demo.db"), "{told}");
+    let output = ccinv.fine(&["demo", "--dir", "made/kept"]).await;
+    assert!(
+        output.contains("ccinv list --db made/kept/demo.db"),
+        "{output}"
+    );
     let db = ["--db", "made/kept/demo.db"];
     let file = ccinv.folder().join(db[1]);
     assert_eq!(mode(&file), 0o600);
@@ -128,7 +131,7 @@ async fn demo_dir_keeps_a_database_that_the_other_commands_read_and_no_second_de
         .iter()
         .map(|run| run["outcome"].as_str().expect("an outcome"))
         .collect();
-    // The last one first; the second delivery made none.
+    // Newest first; the repeated delivery made no run.
     let (complete, partial) = ("COMPLETE", "PARTIAL");
     assert_eq!(
         outcomes,
@@ -150,7 +153,7 @@ async fn demo_dir_keeps_a_database_that_the_other_commands_read_and_no_second_de
 
 // ---------------------------------------------------------------- reading
 
-/// Two accounts, scanned; one connection is gone since.
+/// Two scanned accounts, with one connection deleted since.
 struct Scanned {
     env: TestEnv,
     ccinv: Ccinv,
@@ -220,7 +223,7 @@ impl Scanned {
         self.ccinv.json(&arguments).await
     }
 
-    /// The names that `list` lists.
+    /// Returns the names that `list` prints.
     async fn listed(&self, filters: &[&str]) -> Vec<String> {
         let listed = self.json(&[&["list"], filters].concat()).await;
         let connections = listed["connections"].as_array().expect("a list").iter();
@@ -242,7 +245,7 @@ impl Scanned {
 }
 
 #[tokio::test]
-async fn list_shows_what_its_filters_say_and_all_of_them_together() {
+async fn list_filters_apply_alone_and_combined() {
     let scanned = Scanned::new().await;
     let others = "api of 222222222222";
     let cases: [(&[&str], &[&str]); 14] = [
@@ -291,7 +294,7 @@ async fn list_shows_what_its_filters_say_and_all_of_them_together() {
 }
 
 #[tokio::test]
-async fn list_says_what_it_rests_on_in_text_and_in_json() {
+async fn list_reports_its_basis_in_text_and_json() {
     let scanned = Scanned::new().await;
 
     let listed = scanned
@@ -323,24 +326,24 @@ async fn list_says_what_it_rests_on_in_text_and_in_json() {
     assert!(text(&jobs["last_seen_at"]) > text(&jobs["first_seen_at"]));
     assert!(text(&row("gone")["deleted_at"]) > text(&row("gone")["last_seen_at"]));
 
-    let told = scanned.fine(&["list", "--include-deleted"]).await;
+    let output = scanned.fine(&["list", "--include-deleted"]).await;
     let line = |arn: &str| {
-        let found = told.lines().find(|line| line.ends_with(arn));
-        let line = found.unwrap_or_else(|| panic!("{arn} in {told}"));
+        let found = output.lines().find(|line| line.ends_with(arn));
+        let line = found.unwrap_or_else(|| panic!("{arn} in {output}"));
         line.split_whitespace().collect::<Vec<_>>()
     };
     assert_eq!(line(&scanned.arns[2])[0], "ERROR");
     assert_eq!(line(&scanned.arns[2])[2..5], ["jobs", "GitHub", ACCOUNT]);
     assert_eq!(line(&scanned.arns[3])[0], "DELETED");
-    assert!(told.contains("5 connections"), "{told}");
+    assert!(output.contains("5 connections"), "{output}");
     for account in [ACCOUNT, OTHER_ACCOUNT] {
         let basis = format!("account {account}: based on run ");
-        assert!(told.contains(&basis), "{told}");
+        assert!(output.contains(&basis), "{output}");
     }
 }
 
 #[tokio::test]
-async fn history_is_found_by_arn_and_by_name_in_every_account_that_has_it() {
+async fn history_is_found_by_arn_or_name_in_every_account() {
     let scanned = Scanned::new().await;
     let by_arn = scanned.json(&["history", &scanned.arns[3]]).await;
     let by_name = scanned.json(&["history", "gone"]).await;
@@ -367,16 +370,16 @@ async fn history_is_found_by_arn_and_by_name_in_every_account_that_has_it() {
     assert_eq!(one.as_array().expect("a list").len(), 1);
     assert_eq!(one[0]["connection_arn"], scanned.arns[4]);
 
-    let told = scanned.fine(&["history", "gone"]).await;
+    let output = scanned.fine(&["history", "gone"]).await;
     assert!(
-        told.starts_with(&format!("{} in account {ACCOUNT}\n", scanned.arns[3])),
-        "{told}"
+        output.starts_with(&format!("{} in account {ACCOUNT}\n", scanned.arns[3])),
+        "{output}"
     );
-    assert!(told.contains("was PENDING"), "{told}");
+    assert!(output.contains("was PENDING"), "{output}");
 }
 
 #[tokio::test]
-async fn runs_are_listed_the_last_one_first_and_no_more_than_asked_for() {
+async fn runs_are_listed_newest_first_up_to_the_limit() {
     let scanned = Scanned::new().await;
     let sequences = |runs: &Value| -> Vec<(String, u64)> {
         let run = |run: &Value| {
@@ -397,16 +400,16 @@ async fn runs_are_listed_the_last_one_first_and_no_more_than_asked_for() {
         .json(&["runs", "--limit", "1", "--account", ACCOUNT])
         .await;
     assert_eq!(sequences(&last), [(own, 2)]);
-    let told = scanned.fine(&["runs"]).await;
-    let run_lines = told
+    let output = scanned.fine(&["runs"]).await;
+    let run_lines = output
         .lines()
         .filter(|line| line.contains("COMPLETE  request"))
         .count();
-    assert_eq!(run_lines, 3, "{told}");
+    assert_eq!(run_lines, 3, "{output}");
 }
 
 #[tokio::test]
-async fn changes_are_listed_by_time_and_by_what_they_are() {
+async fn changes_are_filtered_by_time_kind_status_and_provider() {
     let scanned = Scanned::new().await;
     let kinds = async |arguments: &[&str]| {
         let changes = scanned.json(&[&["changes"], arguments].concat()).await;
@@ -429,17 +432,17 @@ async fn changes_are_listed_by_time_and_by_what_they_are() {
     assert_eq!(kinds(&["--provider", "bitbucket"]).await, ["FIRST_SEEN"]);
     assert!(kinds(&["--kind", "REAPPEARED"]).await.is_empty());
     let before_all = ["changes", "--since", "2020-01-01", "--until", "2020-02-01"];
-    let nobody_looked = scanned.run(&before_all).await;
-    assert_eq!(nobody_looked.code, 4);
-    let complaint = nobody_looked.complaint();
+    let uncovered = scanned.run(&before_all).await;
+    assert_eq!(uncovered.code, 4);
+    let complaint = uncovered.complaint();
     assert!(
         complaint.contains("no complete run of account"),
         "{complaint}"
     );
-    let told = scanned.fine(&["changes", "--kind", "DELETED"]).await;
+    let output = scanned.fine(&["changes", "--kind", "DELETED"]).await;
     assert!(
-        told.contains("was PENDING") && told.contains("1 change observed from"),
-        "{told}"
+        output.contains("was PENDING") && output.contains("1 change observed from"),
+        "{output}"
     );
     for (arguments, named) in [
         (&["--since", "yesterday"] as &[&str], "2026-10-01T09:00:00Z"),
@@ -453,20 +456,20 @@ async fn changes_are_listed_by_time_and_by_what_they_are() {
 }
 
 #[tokio::test]
-async fn what_is_not_recorded_is_no_empty_answer() {
+async fn unrecorded_account_or_connection_exits_4() {
     let scanned = Scanned::new().await;
-    let nobody = "999999999999";
+    let unrecorded = "999999999999";
     for (arguments, named) in [
         (&["history", "nobody"] as &[&str], "\"nobody\""),
         (&["history", UNKNOWN_ARN], UNKNOWN_ARN),
-        (&["history", "api", "--account", nobody], "\"api\""),
-        (&["show", "api", "--account", nobody], OTHER_ACCOUNT),
-        (&["verify", "--account", nobody], OTHER_ACCOUNT),
-        (&["check", "--account", nobody], OTHER_ACCOUNT),
-        (&["list", "--account", nobody], OTHER_ACCOUNT),
-        (&["list", "--account", nobody], nobody),
-        (&["runs", "--account", nobody], nobody),
-        (&["changes", "--account", nobody], nobody),
+        (&["history", "api", "--account", unrecorded], "\"api\""),
+        (&["show", "api", "--account", unrecorded], OTHER_ACCOUNT),
+        (&["verify", "--account", unrecorded], OTHER_ACCOUNT),
+        (&["check", "--account", unrecorded], OTHER_ACCOUNT),
+        (&["list", "--account", unrecorded], OTHER_ACCOUNT),
+        (&["list", "--account", unrecorded], unrecorded),
+        (&["runs", "--account", unrecorded], unrecorded),
+        (&["changes", "--account", unrecorded], unrecorded),
     ] {
         for json in [&[] as &[&str], &["--json"]] {
             let done = scanned.run(&[arguments, json].concat()).await;
@@ -487,8 +490,8 @@ async fn what_is_not_recorded_is_no_empty_answer() {
     }
 }
 
-/// A connection with a status and a provider that this version does not know,
-/// and a change to another such status.
+/// Creates an environment with a connection whose status and provider this version does
+/// not know, and a change to another unknown status.
 async fn newer_values() -> (TestEnv, Ccinv) {
     let env = TestEnv::new().await;
     let odd = |status: &'static str| {
@@ -511,7 +514,7 @@ async fn newer_values() -> (TestEnv, Ccinv) {
 }
 
 #[tokio::test]
-async fn filter_value_that_nothing_knows_is_refused_with_a_suggestion() {
+async fn unknown_filter_value_is_refused_with_a_suggestion() {
     let (env, ccinv) = newer_values().await;
     let table = ["--table", env.table.name().as_str()];
     let page = "report.html";
@@ -556,7 +559,7 @@ async fn filter_value_that_nothing_knows_is_refused_with_a_suggestion() {
     }
     assert!(!ccinv.folder().join(page).exists(), "nothing is written");
 
-    // A scope that has no connection is a rule that passes.
+    // A rule whose scope matches no connection would pass.
     let rules = "[[rule]]\nid = \"r\"\nkind = \"error\"\nseverity = \"low\"\nscope.providers = [\"GitHb\"]\n";
     std::fs::write(ccinv.folder().join("rules.toml"), rules).expect("written");
     let done = ccinv
@@ -565,7 +568,7 @@ async fn filter_value_that_nothing_knows_is_refused_with_a_suggestion() {
     assert_eq!(done.code, 2, "{done:?}");
     assert!(done.complaint().contains("rule r: scope"), "{done:?}");
 
-    // What is on record, now or before, can be asked for, whoever knows it.
+    // Values that are or were recorded can be filtered by, known to this version or not.
     let right: [(&[&str], usize); 6] = [
         (&["list", "--status", "REVOKED", "--json"], 1),
         (&["list", "--status", "EXPIRED", "--json"], 0),
@@ -580,7 +583,7 @@ async fn filter_value_that_nothing_knows_is_refused_with_a_suggestion() {
         assert_eq!(connections.len(), number, "{arguments:?}");
     }
 
-    // No listing has the connections of these.
+    // Connections of these regions are in no listing.
     for region in ["eu-wst-1", "eu-south-2", "us-gov-west-1"] {
         let done = ccinv
             .run(&[&["list", "--in-region", region][..], &table].concat())
@@ -591,7 +594,7 @@ async fn filter_value_that_nothing_knows_is_refused_with_a_suggestion() {
 }
 
 #[tokio::test]
-async fn csv_columns_hold_the_same_whatever_the_filter() {
+async fn csv_rows_are_the_same_with_and_without_filter() {
     let scanned = Scanned::new().await;
     let whole = scanned.fine(&["list", "--format", "csv"]).await;
     let (header, rows) = whole.split_once('\n').expect("a header");
@@ -614,7 +617,7 @@ async fn csv_columns_hold_the_same_whatever_the_filter() {
 }
 
 #[tokio::test]
-async fn connection_links_to_its_console_page_unless_it_is_gone() {
+async fn connection_links_to_its_console_page_unless_deleted() {
     let scanned = Scanned::new().await;
     let listed = scanned
         .json(&["list", "--include-deleted", "--account", ACCOUNT])
@@ -644,10 +647,10 @@ async fn connection_links_to_its_console_page_unless_it_is_gone() {
     assert_eq!(page.matches("open in the AWS console").count(), 4, "{page}");
 }
 
-// -------------------------------------------------------------- verifying
+// ---------------------------------------------------------------- verify
 
 #[tokio::test]
-async fn verify_holds_a_list_of_heads_against_every_account() {
+async fn verify_checks_a_list_of_heads_in_every_account() {
     let scanned = Scanned::new().await;
     let digests = scanned.json(&["runs"]).await;
     let runs = digests.as_array().expect("a list");
@@ -668,16 +671,16 @@ async fn verify_holds_a_list_of_heads_against_every_account() {
     write(&format!("# noted\n\n{}\n", lines.join("\n")));
     scanned.fine(&verify).await;
 
-    // Of another account, of an account that is not there, and of no run.
+    // A head of another account, of an unrecorded account, and of no run.
     let digest = lines[0].split(' ').nth(1).expect("a digest");
     let other = lines[0].replace(ACCOUNT, OTHER_ACCOUNT);
     let other = match other == lines[0] {
         true => lines[0].replace(OTHER_ACCOUNT, ACCOUNT),
         false => other,
     };
-    let nobody = format!("999999999999 {digest}");
+    let unrecorded = format!("999999999999 {digest}");
     let none = format!("{ACCOUNT} {}", "0".repeat(64));
-    for wrong in [&other, &nobody, &none] {
+    for wrong in [&other, &unrecorded, &none] {
         write(&format!("{}\n{wrong}\n", lines.join("\n")));
         for json in [&[] as &[&str], &["--json"]] {
             let done = scanned.run(&[&verify[..], json].concat()).await;
@@ -704,27 +707,27 @@ async fn verify_holds_a_list_of_heads_against_every_account() {
 }
 
 #[tokio::test]
-async fn verify_tells_a_record_that_is_whole_from_one_that_is_not() {
+async fn verify_passes_unaltered_record_and_fails_altered_one() {
     let scanned = Scanned::new().await;
-    let told = scanned.fine(&["verify"]).await;
+    let output = scanned.fine(&["verify"]).await;
     assert!(
-        told.contains(&format!(
+        output.contains(&format!(
             "account {ACCOUNT}: 4 connections, 5 changes, 2 runs checked"
         )),
-        "{told}"
+        "{output}"
     );
     let runs = scanned.env.runs().await;
     let [first, last] = [&runs[0], &runs[1]].map(|run| run.digest().to_string());
-    assert!(told.contains(&format!("head {last}")), "{told}");
+    assert!(output.contains(&format!("head {last}")), "{output}");
     assert!(
-        told.contains("OK: all digests and chains verified, no record missing"),
-        "{told}"
+        output.contains("OK: all digests and chains verified, no record missing"),
+        "{output}"
     );
     let json = scanned.json(&["verify", "--account", ACCOUNT]).await;
     assert_eq!(json["findings"], json!([]));
     assert_eq!(json["accounts"][0]["head"], json!(last));
 
-    // Each digest that was ever logged is still there; another one is not.
+    // Every logged digest is still recorded; another one is not.
     for head in [&first, &last] {
         scanned.fine(&["verify", "--head", head]).await;
     }
@@ -735,9 +738,9 @@ async fn verify_tells_a_record_that_is_whole_from_one_that_is_not() {
     let done = scanned.run(&["verify", "--head", "00"]).await;
     assert_eq!(done.code, 2, "{done:?}");
 
-    let nobody = scanned.run(&["verify", "--account", "999999999999"]).await;
-    assert_eq!(nobody.code, 4, "{nobody:?}");
-    assert!(nobody.complaint().contains("999999999999"), "{nobody:?}");
+    let done = scanned.run(&["verify", "--account", "999999999999"]).await;
+    assert_eq!(done.code, 4, "{done:?}");
+    assert!(done.complaint().contains("999999999999"), "{done:?}");
 
     let client = scanned.env.table.client();
     client
@@ -761,7 +764,7 @@ async fn verify_tells_a_record_that_is_whole_from_one_that_is_not() {
 // ---------------------------------------------------------------- scan
 
 #[tokio::test]
-async fn a_complete_scan_makes_a_private_database_and_ends_with_0() {
+async fn complete_scan_creates_a_private_database_and_exits_0() {
     let env = TestEnv::new().await;
     env.create("storefront");
     let ccinv = Ccinv::at(&env);
@@ -769,10 +772,10 @@ async fn a_complete_scan_makes_a_private_database_and_ends_with_0() {
     let done = ccinv.run(&["scan"]).await;
 
     assert_eq!(done.code, 0, "{done:?}");
-    for told in [ACCOUNT, REGION, "COMPLETE", "1 PENDING", "1 FIRST_SEEN"] {
-        assert!(done.stdout.contains(told), "{told}: {done:?}");
+    for expected in [ACCOUNT, REGION, "COMPLETE", "1 PENDING", "1 FIRST_SEEN"] {
+        assert!(done.stdout.contains(expected), "{expected}: {done:?}");
     }
-    // Not on a terminal: plain lines.
+    // Plain lines, because it is not on a terminal.
     assert!(!done.stderr.contains(['\u{1b}', '\r']), "{done:?}");
     assert!(
         done.stderr
@@ -787,7 +790,7 @@ async fn a_complete_scan_makes_a_private_database_and_ends_with_0() {
 }
 
 #[tokio::test]
-async fn scan_ends_with_questions_to_the_same_inventory() {
+async fn scan_suggests_commands_for_the_same_inventory() {
     let env = TestEnv::new().await;
     env.create("storefront");
     let ccinv = Ccinv::at(&env);
@@ -796,10 +799,10 @@ async fn scan_ends_with_questions_to_the_same_inventory() {
         let first = ccinv.fine(&[&["scan"], store].concat()).await;
         let again = ccinv.fine(&[&["scan"], store].concat()).await;
         for (text, second) in [(first, "changes"), (again, "check")] {
-            let proposals = proposed(&text);
-            let names: Vec<&str> = proposals.iter().map(|words| words[0].as_str()).collect();
+            let suggestions = suggested(&text);
+            let names: Vec<&str> = suggestions.iter().map(|words| words[0].as_str()).collect();
             assert_eq!(names, ["list", second], "{text}");
-            for command in &proposals {
+            for command in &suggestions {
                 let command: Vec<&str> = command.iter().map(String::as_str).collect();
                 assert!(command.ends_with(store), "{command:?}");
                 let done = ccinv.run(&command).await;
@@ -817,7 +820,7 @@ async fn scan_ends_with_questions_to_the_same_inventory() {
 }
 
 #[tokio::test]
-async fn scan_prints_the_documented_summary_as_json_and_nothing_else() {
+async fn scan_json_prints_only_the_documented_summary() {
     let env = TestEnv::new().await;
     let arn = env.create("storefront");
     env.create("second");
@@ -849,20 +852,20 @@ async fn scan_prints_the_documented_summary_as_json_and_nothing_else() {
     );
     assert_eq!(listing.get("error"), None);
     assert_eq!(summary["requests"]["listing"], 1);
-    for (of, what, is_told) in [
+    for (of, what, is_reported) in [
         ("requests", "write", true),
         ("requests", "read", true),
         ("capacity", "write_units", env.reports_written_units()),
     ] {
         let number = summary[of][what].as_f64().expect("a number");
-        assert_eq!(number > 0.0, is_told, "{of}.{what}: {summary}");
+        assert_eq!(number > 0.0, is_reported, "{of}.{what}: {summary}");
     }
     assert!(summary["duration_ms"].is_u64());
     assert_eq!(ccinv.files(), [] as [&Path; 0], "no local database");
 }
 
 #[tokio::test]
-async fn a_partial_scan_ends_with_4_and_a_failed_one_with_1_and_both_are_recorded() {
+async fn partial_scan_exits_4_failed_scan_exits_1_and_both_are_recorded() {
     let env = TestEnv::new().await;
     env.create("storefront");
     env.deny(OPT_IN);
@@ -878,13 +881,13 @@ async fn a_partial_scan_ends_with_4_and_a_failed_one_with_1_and_both_are_recorde
     ];
     let done = ccinv.run(&partial).await;
     assert_eq!(done.code, 4, "{done:?}");
-    for told in [
+    for expected in [
         "PARTIAL",
         "eu-south-1",
         "AccessDeniedException",
         "1 FIRST_SEEN",
     ] {
-        assert!(done.stdout.contains(told), "{told}: {done:?}");
+        assert!(done.stdout.contains(expected), "{expected}: {done:?}");
     }
 
     let failed = [
@@ -909,7 +912,7 @@ async fn a_partial_scan_ends_with_4_and_a_failed_one_with_1_and_both_are_recorde
 }
 
 #[tokio::test]
-async fn the_account_is_the_one_that_the_credentials_belong_to() {
+async fn scanned_account_is_that_of_the_credentials() {
     let env = TestEnv::new().await;
     let table = ["--table", env.table.name().as_str(), "--json"];
     let scan = ["scan", table[0], table[1], table[2]];
@@ -917,24 +920,24 @@ async fn the_account_is_the_one_that_the_credentials_belong_to() {
     let asked = Ccinv::at(&env).with("AWS_ACCESS_KEY_ID", OTHER_ACCOUNT);
     assert_eq!(asked.json(&scan).await["account"], OTHER_ACCOUNT);
 
-    // Where the credentials say so themselves, nobody need be asked.
+    // If the account is configured, no request to STS is needed.
     let nowhere = "http://127.0.0.1:9";
-    let unasked = Ccinv::at(&env)
+    let configured = Ccinv::at(&env)
         .with("AWS_ENDPOINT_URL_STS", nowhere)
         .with("AWS_ACCOUNT_ID", ACCOUNT);
-    assert_eq!(unasked.json(&scan).await["account"], ACCOUNT);
+    assert_eq!(configured.json(&scan).await["account"], ACCOUNT);
     let named = [&scan[..], &["--account", ACCOUNT]].concat();
-    let told = Ccinv::at(&env).with("AWS_ENDPOINT_URL_STS", nowhere);
-    assert_eq!(told.json(&named).await["account"], ACCOUNT);
+    let without_sts = Ccinv::at(&env).with("AWS_ENDPOINT_URL_STS", nowhere);
+    assert_eq!(without_sts.json(&named).await["account"], ACCOUNT);
 
-    let lost = told.run(&["scan"]).await;
-    assert_eq!(lost.code, 2, "{lost:?}");
-    assert!(lost.complaint().contains("--account"), "{lost:?}");
-    assert_eq!(told.files(), [] as [&Path; 0]);
+    let done = without_sts.run(&["scan"]).await;
+    assert_eq!(done.code, 2, "{done:?}");
+    assert!(done.complaint().contains("--account"), "{done:?}");
+    assert_eq!(without_sts.files(), [] as [&Path; 0]);
 }
 
 #[tokio::test]
-async fn deletions_that_the_guard_holds_back_are_made_when_they_are_accepted() {
+async fn held_back_deletions_are_recorded_when_accepted() {
     let env = TestEnv::new().await;
     let arns: Vec<String> = (0..12).map(|n| env.create(&format!("c{n}"))).collect();
     let ccinv = Ccinv::at(&env);
@@ -950,10 +953,10 @@ async fn deletions_that_the_guard_holds_back_are_made_when_they_are_accepted() {
     assert_eq!(accepted["changes"], json!({"DELETED": 12}));
 }
 
-// ---------------------------------------------------------------- refusals
+// ---------------------------------------------------------------- usage errors
 
 #[tokio::test]
-async fn wrong_usage_is_one_line_that_says_what_would_be_right_and_writes_nothing() {
+async fn usage_error_is_one_line_with_expected_value_and_writes_nothing() {
     let env = TestEnv::new().await;
     let ccinv = Ccinv::at(&env);
     let cases: [(&[&str], &[&str]); 22] = [
@@ -1029,10 +1032,10 @@ async fn wrong_usage_is_one_line_that_says_what_would_be_right_and_writes_nothin
 }
 
 #[tokio::test]
-async fn help_is_no_error_and_tells_the_exit_codes() {
+async fn help_exits_0_and_lists_exit_codes() {
     let ccinv = Ccinv::offline();
     let help = ccinv.fine(&["--help"]).await;
-    for told in [
+    for expected in [
         "demo",
         "scan",
         "list",
@@ -1041,7 +1044,7 @@ async fn help_is_no_error_and_tells_the_exit_codes() {
         "Exit codes:",
         "4    evidence",
     ] {
-        assert!(help.contains(told), "{told}: {help}");
+        assert!(help.contains(expected), "{expected}: {help}");
     }
     let version = ccinv.fine(&["--version"]).await;
     assert_eq!(version.trim(), concat!("ccinv ", env!("CARGO_PKG_VERSION")));
@@ -1052,7 +1055,7 @@ async fn help_is_no_error_and_tells_the_exit_codes() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_database_of_ours_is_refused_and_left_as_it_is() {
+async fn foreign_database_file_is_refused_and_unchanged() {
     let env = TestEnv::new().await;
     let ccinv = Ccinv::at(&env);
     let path = |name: &str| ccinv.folder().join(name);
@@ -1070,7 +1073,7 @@ async fn a_file_that_is_no_database_of_ours_is_refused_and_left_as_it_is() {
             .execute_batch("CREATE TABLE letters (text); INSERT INTO letters VALUES ('dear')")
             .expect("filled");
     }
-    // An embedded DynamoDB, but with no table of ours.
+    // An embedded DynamoDB without the table of the inventory.
     drop(dynoxide::Database::new(path("tables.db").to_str().expect("UTF-8")).expect("made"));
     let files = ccinv.files();
     assert_eq!(files.len(), 6, "{files:?}");
@@ -1101,12 +1104,12 @@ async fn a_file_that_is_no_database_of_ours_is_refused_and_left_as_it_is() {
             );
         }
     }
-    assert_eq!(ccinv.files(), files, "nothing was put beside them");
+    assert_eq!(ccinv.files(), files, "no other file was created");
     assert_eq!(env.codeconnections.requests(), 0);
 }
 
 #[tokio::test]
-async fn a_place_where_no_file_can_be_made_is_refused() {
+async fn path_where_no_file_can_be_created_is_refused() {
     let env = TestEnv::new().await;
     let ccinv = Ccinv::at(&env);
     std::fs::write(ccinv.folder().join("file"), "").expect("written");
@@ -1130,7 +1133,7 @@ async fn a_place_where_no_file_can_be_made_is_refused() {
 }
 
 #[tokio::test]
-async fn a_demo_whose_port_is_taken_makes_nothing() {
+async fn demo_with_port_in_use_creates_nothing() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = taken.local_addr().expect("an address").port().to_string();
     let ccinv = Ccinv::offline();
@@ -1144,7 +1147,7 @@ async fn a_demo_whose_port_is_taken_makes_nothing() {
 }
 
 #[tokio::test]
-async fn without_a_region_or_credentials_one_line_says_so_and_nothing_is_made() {
+async fn missing_region_or_credentials_is_one_error_line_and_no_file() {
     let env = TestEnv::new().await;
     let no_region = Ccinv::at(&env).without("AWS_REGION");
     let no_credentials = Ccinv::at(&env)
@@ -1182,7 +1185,7 @@ async fn without_a_region_or_credentials_one_line_says_so_and_nothing_is_made() 
 }
 
 #[tokio::test]
-async fn a_table_that_does_not_exist_is_a_failure_that_names_it() {
+async fn missing_table_is_an_error_that_names_it() {
     let env = TestEnv::new().await;
     env.create("storefront");
     let ccinv = Ccinv::at(&env);
@@ -1212,10 +1215,9 @@ async fn a_table_that_does_not_exist_is_a_failure_that_names_it() {
 // ---------------------------------------------------------------- output
 
 #[tokio::test]
-async fn what_a_name_says_can_not_reach_the_terminal_raw() {
+async fn control_characters_in_names_are_escaped() {
     let env = TestEnv::new().await;
-    // Colour, title, bell, a C1 control sequence, a forged line, and text
-    // that runs backwards.
+    // Colour, title, bell, a C1 control sequence, a forged line, and right-to-left text.
     let evil = "x\u{1b}[31m\u{1b}]0;t\u{7}\u{9b}2J\r\nACTIVE\u{85}\u{2028}\u{202e}y\u{7f}";
     let arn = env.create("plain");
     let rename = |name: &str| {
@@ -1250,7 +1252,7 @@ async fn what_a_name_says_can_not_reach_the_terminal_raw() {
             .collect();
         assert_eq!(raw, "", "{text:?}");
     }
-    // A line break in a name makes no line.
+    // A line break in a name starts no new line.
     assert_eq!(
         list.lines().filter(|line| line.contains("ACTIVE")).count(),
         1
@@ -1259,7 +1261,7 @@ async fn what_a_name_says_can_not_reach_the_terminal_raw() {
         !list.lines().any(|line| line.starts_with("ACTIVE")),
         "{list}"
     );
-    // But the name is what it is, for programs.
+    // JSON keeps the exact name for programs.
     let listed: Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!(listed["connections"][0]["connection_name"], evil);
     let history: Value = serde_json::from_str(&history_json).expect("JSON");
@@ -1267,7 +1269,7 @@ async fn what_a_name_says_can_not_reach_the_terminal_raw() {
 }
 
 #[tokio::test]
-async fn a_reader_that_has_seen_enough_is_no_failure() {
+async fn closed_output_is_not_an_error() {
     let env = TestEnv::new().await;
     env.create("storefront");
     let ccinv = Ccinv::at(&env);
@@ -1287,16 +1289,16 @@ async fn a_reader_that_has_seen_enough_is_no_failure() {
             .stderr(Stdio::piped())
             .spawn()
             .expect("it starts");
-        // Gone before a word is said.
+        // Closed before anything is written.
         drop((child.stdout.take(), child.stderr.take()));
         let status = child.wait().await.expect("it ends");
         assert_eq!(status.code(), Some(code), "{arguments:?}: {status}");
     }
 }
 
-/// An answer that is not all there must not look like one.
+/// An incomplete answer must not look like a complete one.
 #[tokio::test]
-async fn a_full_disk_under_standard_output_is_told() {
+async fn full_disk_under_stdout_is_reported() {
     let env = TestEnv::new().await;
     env.create("storefront");
     let ccinv = Ccinv::at(&env);
@@ -1320,10 +1322,10 @@ async fn a_full_disk_under_standard_output_is_told() {
             .spawn()
             .expect("it starts");
         let output = child.wait_with_output().await.expect("it ends");
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {told}");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {stderr}");
         let problem = "ccinv: standard output: can't write: No space left on device";
-        assert!(told.contains(problem), "{arguments:?}: {told}");
+        assert!(stderr.contains(problem), "{arguments:?}: {stderr}");
     }
 }
 
@@ -1343,7 +1345,7 @@ fn mode(path: &Path) -> u32 {
 
 // ------------------------------------------------------------ completions
 
-/// What bash offers after these words, the last of which is begun.
+/// Returns the completions that bash offers for the last of these words.
 async fn offered(ccinv: &Ccinv, words: &[&str]) -> Vec<String> {
     let script = ccinv.fine(&["completions", "bash"]).await;
     let quoted: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
@@ -1365,7 +1367,7 @@ async fn offered(ccinv: &Ccinv, words: &[&str]) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn bash_offers_values_where_values_are_known_and_files_where_files_are_meant() {
+async fn bash_completion_offers_known_values_or_file_names() {
     let ccinv = Ccinv::offline();
     for name in ["PENDING.txt", "GitFile", "us-file", "data.db"] {
         std::fs::write(ccinv.folder().join(name), "").expect("written");

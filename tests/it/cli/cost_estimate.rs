@@ -1,5 +1,5 @@
-//! What a bill is made of: its counts are those of the function and the table,
-//! its sizes those of the items, and what a page shows is what is printed.
+//! The cost estimate: its counts match the function and the table, its sizes match the
+//! items, and the documentation shows what the command prints.
 
 #![allow(
     clippy::expect_used,
@@ -26,8 +26,8 @@ use serde_json::{Value, json};
 
 const CONNECTIONS: u64 = 130;
 
-/// A lab with connections that are all known. The table is always the embedded
-/// one: what others say of capacity differs.
+/// Creates an environment whose connections are all recorded. Its table is always the
+/// embedded one, because other implementations report other capacity.
 async fn env() -> (TestEnv, Vec<String>) {
     let env = TestEnv::with_table_at(None).await;
     let arns = (0..CONNECTIONS).map(|n| env.create(&format!("a-connection-with-a-name-{n}")));
@@ -36,7 +36,7 @@ async fn env() -> (TestEnv, Vec<String>) {
     (env, arns)
 }
 
-/// A run as the schedule starts it: its event has an id, which is remembered.
+/// Runs as the schedule does: the event has an id, which is recorded.
 async fn run(env: &TestEnv) -> Summary {
     env.clock.advance(HOUR);
     let at = env.clock.now();
@@ -53,21 +53,21 @@ async fn run(env: &TestEnv) -> Summary {
     long_run(&env.handler(), &event).await
 }
 
-/// At least what is, and at most so much more.
+/// Asserts that an estimate is at least the measured value, and at most `most` times it.
 #[track_caller]
-fn covers(what: &str, counted: f64, found: f64, most: f64) {
+fn covers(what: &str, estimate: f64, measured: f64, most: f64) {
     assert!(
-        counted >= found,
-        "{what}: {found}, but {counted} is counted"
+        estimate >= measured,
+        "{what}: {measured}, but the estimate is {estimate}"
     );
     assert!(
-        counted <= found * most,
-        "{what}: {found}, and {counted} is counted"
+        estimate <= measured * most,
+        "{what}: {measured}, and the estimate is {estimate}"
     );
 }
 
 #[tokio::test]
-async fn a_run_sends_and_writes_what_is_counted() {
+async fn run_matches_estimated_requests_and_units() {
     let (env, _) = env().await;
     let unchanged = run(&env).await;
     let (requests, capacity) = (unchanged.requests, unchanged.capacity);
@@ -81,7 +81,7 @@ async fn a_run_sends_and_writes_what_is_counted() {
 }
 
 #[tokio::test]
-async fn a_change_writes_what_is_counted() {
+async fn change_matches_estimated_write_units() {
     const CHANGES: u64 = 10;
     let (env, arns) = env().await;
     for arn in &arns[..10] {
@@ -96,12 +96,12 @@ async fn a_change_writes_what_is_counted() {
 }
 
 #[tokio::test]
-async fn items_are_as_large_as_is_counted() {
+async fn item_sizes_match_the_estimate() {
     let (env, arns) = env().await;
     for arn in &arns[..10] {
         env.set_status(arn, "ERROR");
     }
-    // More often than events are remembered.
+    // More runs than event ids are recorded.
     for _ in 0..9 {
         run(&env).await;
     }
@@ -140,11 +140,11 @@ async fn items_are_as_large_as_is_counted() {
 }
 
 #[tokio::test]
-async fn the_records_of_an_organization_are_as_large_as_is_counted() {
+async fn organization_record_sizes_match_the_estimate() {
     let env = TestEnv::with_table_at(None).await;
     env.create("a-connection");
     let mut summary = None;
-    // More often than executions are remembered.
+    // More runs than executions are recorded.
     for number in 0..9 {
         env.clock.advance(HOUR);
         let event = json!({
@@ -193,7 +193,7 @@ fn kind(item: &Item) -> &'static str {
     }
 }
 
-/// The size of an item, or of some of its attributes, as DynamoDB counts it.
+/// Returns the size of an item, or of some of its attributes, as DynamoDB counts it.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>
 fn size(item: &Item, attributes: Option<&[&str]>) -> u64 {
     let counts = |name: &String| attributes.is_none_or(|some| some.contains(&name.as_str()));
@@ -220,7 +220,7 @@ fn value_size(value: &AttributeValue) -> u64 {
 }
 
 #[tokio::test]
-async fn a_run_logs_as_much_as_is_counted() {
+async fn run_log_size_matches_the_estimate() {
     let (env, _) = env().await;
     let emulator = Emulator::start(
         Environment::of(&env).with("METRICS_NAMESPACE", "CodeConnectionsInventory"),
@@ -246,21 +246,21 @@ async fn a_run_logs_as_much_as_is_counted() {
 }
 
 #[test]
-fn the_template_has_what_is_counted() {
+fn template_resources_match_the_estimate() {
     let of = |kind: &str| resources_of(kind).len() as u64;
     assert_eq!(of("AWS::Pipes::Pipe"), counts::PIPES);
     assert_eq!(of("AWS::CloudWatch::Dashboard"), counts::DASHBOARDS);
     let (mut always, mut in_organizations) = (0, 0);
     for alarm in resources_of("AWS::CloudWatch::Alarm").into_values() {
         let metrics = alarm["Properties"]["Metrics"].as_array();
-        let looked_at = metrics.map_or(1, |metrics| {
+        let read = metrics.map_or(1, |metrics| {
             let read = metrics.iter().filter(|m| !m["MetricStat"].is_null());
             read.count() as u64
         });
         match alarm["Condition"].as_str() {
-            None | Some("TellsOfAlterations") => always += looked_at,
-            Some("OrganizationMode") => in_organizations += looked_at,
-            Some(other) => panic!("counted under no {other}"),
+            None | Some("TellsOfAlterations") => always += read,
+            Some("OrganizationMode") => in_organizations += read,
+            Some(other) => panic!("an alarm with another condition: {other}"),
         }
     }
     assert_eq!(always, counts::ALARM_METRICS);
@@ -278,7 +278,7 @@ fn the_template_has_what_is_counted() {
 
     let machine = resource("AWS::StepFunctions::StateMachine");
     let definition = text(&machine["Properties"]["DefinitionString"]["Fn::Sub"]);
-    // Numbers that are put in for parameters.
+    // Values of the parameters.
     let definition = definition
         .replace("${AccountsAtOnce}", "8")
         .replace("${ToleratedFailurePercentage}", "5");
@@ -289,7 +289,7 @@ fn the_template_has_what_is_counted() {
     let a_page = ["ListAccounts", "MoreAccounts"];
     assert!(a_page.iter().all(|state| states.contains_key(*state)));
     assert_eq!(a_page.len() as u64, counts::STATES_A_PAGE);
-    // It ends in one of two.
+    // It ends in one of two states.
     let ends = ["Done", "NotEnough"];
     assert!(ends.iter().all(|state| states.contains_key(*state)));
     let others = states.len() as u64 - counts::STATES_A_PAGE - 1;
@@ -310,7 +310,7 @@ fn plan(accounts: u64, connections: u64) -> Plan {
 }
 
 #[test]
-fn a_bill_is_the_sum_of_its_lines_and_grows_with_what_is_deployed() {
+fn bill_is_the_sum_of_its_lines_and_grows_with_the_deployment() {
     let prices = PriceList::parse(PRICES).expect("prices");
     let bill = |plan: Plan| Bill::of(plan, &prices, false);
     let (one, many) = (bill(plan(1, 20)), bill(plan(100, 20)));
@@ -321,7 +321,7 @@ fn a_bill_is_the_sum_of_its_lines_and_grows_with_what_is_deployed() {
         one.lines.len() < many.lines.len(),
         "one has no state machine"
     );
-    let oftener = Plan {
+    let more_often = Plan {
         every_ms: 900_000,
         ..plan(100, 20)
     };
@@ -333,7 +333,7 @@ fn a_bill_is_the_sum_of_its_lines_and_grows_with_what_is_deployed() {
         emails: true,
         ..plan(100, 20)
     };
-    for more in [oftener, later, emails] {
+    for more in [more_often, later, emails] {
         assert!(bill(more).usd > many.usd, "{more:?}");
     }
     let free = Bill::of(plan(100, 20), &prices, true);
@@ -342,7 +342,7 @@ fn a_bill_is_the_sum_of_its_lines_and_grows_with_what_is_deployed() {
 }
 
 #[tokio::test]
-async fn prices_of_ones_own_are_used_and_a_file_that_lacks_one_is_refused() {
+async fn price_file_is_used_and_refused_when_invalid() {
     let ccinv = Ccinv::offline();
     let printed = ccinv.fine(&["cost", "--print-prices"]).await;
     assert_eq!(printed, PRICES);
@@ -354,8 +354,8 @@ async fn prices_of_ones_own_are_used_and_a_file_that_lacks_one_is_refused() {
         let answer = ccinv.json(&arguments).await;
         answer["months"][0]["usd"].as_f64().expect("a number")
     };
-    let theirs = dollars(&["--prices", "prices.toml"]).await;
-    assert!((theirs - dollars(&[]).await - 1.5).abs() < 1e-9);
+    let custom = dollars(&["--prices", "prices.toml"]).await;
+    assert!((custom - dollars(&[]).await - 1.5).abs() < 1e-9);
 
     let wrong = [
         (printed.replace("[traces]", "[tracks]"), "tracks"),
@@ -366,11 +366,11 @@ async fn prices_of_ones_own_are_used_and_a_file_that_lacks_one_is_refused() {
             "[traces] is missing",
         ),
     ];
-    for (text, told) in wrong {
+    for (text, part) in wrong {
         write(&text);
         let done = ccinv.run(&["cost", "--prices", "prices.toml"]).await;
         assert_eq!(done.code, 2, "{done:?}");
-        assert!(done.complaint().contains(told), "{done:?}");
+        assert!(done.complaint().contains(part), "{done:?}");
     }
     let done = ccinv.run(&["cost", "--prices", "none.toml"]).await;
     assert_eq!(done.code, 2);
@@ -378,7 +378,7 @@ async fn prices_of_ones_own_are_used_and_a_file_that_lacks_one_is_refused() {
 }
 
 #[tokio::test]
-async fn the_page_shows_what_the_command_prints() {
+async fn cost_page_shows_what_the_command_prints() {
     let page = include_str!("../../../docs/cost.md");
     let blocks: Vec<&str> = page.split("```").skip(1).step_by(2).collect();
     let mut shown = 0;

@@ -1,5 +1,4 @@
-//! The evidence report, as a reader opens it: written by the program, opened
-//! in a real browser.
+//! The HTML report, written by `ccinv report` and opened in a real browser.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
@@ -17,14 +16,14 @@ use serde_json::{Value, json};
 
 const OPT_IN: &str = "eu-south-1";
 
-/// Names that would do something, if they could.
+/// Names that would act in a page without escaping.
 const SCRIPT: &str = "<script>document.title='x'";
 const IMAGE: &str = "\"><img src=x onerror=alert(1)>";
 const TITLE: &str = "</title></style><b>{{7*7}}";
 const TURNED: &str = "jobs\u{202e}lmth.ipa";
 
-/// Five connections and what happened to them in ten hours; and one that was
-/// gone before.
+/// Ten hours of history of five connections, and a connection that was deleted before
+/// the reported period.
 struct Story {
     env: TestEnv,
     ccinv: Ccinv,
@@ -34,33 +33,33 @@ struct Story {
 impl Story {
     async fn new() -> Self {
         let env = TestEnv::new().await;
-        let gone_before = env.create("gone-before");
+        let deleted_before = env.create("gone-before");
         let mut arns = vec![
             env.create("payments-api"),
             env.create_in(OPT_IN, SCRIPT),
             env.create(IMAGE),
             env.create(TITLE),
         ];
-        look(&env, HOUR, &json!({})).await; // 10:00
-        env.delete(&gone_before);
-        look(&env, HOUR, &json!({})).await; // 11:00
+        run_after(&env, HOUR, &json!({})).await; // 10:00
+        env.delete(&deleted_before);
+        run_after(&env, HOUR, &json!({})).await; // 11:00
         env.set_status(&arns[0], "AVAILABLE");
         env.set_status(&arns[3], "AVAILABLE");
-        look(&env, HOUR, &json!({})).await; // 12:00
+        run_after(&env, HOUR, &json!({})).await; // 12:00
         access(&env, Some(RegionAccess::Denied));
         env.delete(&arns[2]);
-        let denied = look(&env, HOUR, &json!({})).await; // 13:00
+        let denied = run_after(&env, HOUR, &json!({})).await; // 13:00
         assert_eq!(denied.outcome, Outcome::Partial);
-        look(&env, HOUR, &json!({})).await; // 14:00
+        run_after(&env, HOUR, &json!({})).await; // 14:00
         access(&env, None);
-        look(&env, HOUR, &json!({})).await; // 15:00
+        run_after(&env, HOUR, &json!({})).await; // 15:00
         env.set_status(&arns[0], "ERROR");
-        // Nobody looks for four hours.
-        look(&env, 4 * HOUR, &json!({})).await; // 19:00
+        // No run for four hours.
+        run_after(&env, 4 * HOUR, &json!({})).await; // 19:00
         arns.push(env.create(TURNED));
         let call = test_env::call_that_made(&arns[arns.len() - 1]);
-        look(&env, HOUR / 2, &call).await; // 19:30
-        look(&env, HOUR / 2, &json!({})).await; // 20:00
+        run_after(&env, HOUR / 2, &call).await; // 19:30
+        run_after(&env, HOUR / 2, &json!({})).await; // 20:00
         Self {
             ccinv: Ccinv::at(&env),
             env,
@@ -68,7 +67,7 @@ impl Story {
         }
     }
 
-    /// The report's arguments, with a file of this name.
+    /// Returns the arguments of the report with this output file.
     fn arguments<'a>(&'a self, out: &'a str) -> Vec<&'a str> {
         let period = [
             "--since",
@@ -91,16 +90,16 @@ impl Story {
     }
 }
 
-/// A run in both regions, so much later.
-async fn look(env: &TestEnv, after: Duration, event: &Value) -> Summary {
+/// Runs both regions after this time.
+async fn run_after(env: &TestEnv, after: Duration, event: &Value) -> Summary {
     env.clock.advance(after);
     let mut handler = env.handler();
     handler.regions = vec![test_env::region(REGION), test_env::region(OPT_IN)];
     test_env::run(&handler, event).await
 }
 
-/// A run of thousands of connections, an hour later.
-async fn look_long(env: &TestEnv) {
+/// Runs both regions over thousands of connections, an hour later.
+async fn long_run_after_an_hour(env: &TestEnv) {
     env.clock.advance(HOUR);
     let mut handler = env.handler();
     handler.regions = vec![test_env::region(REGION), test_env::region(OPT_IN)];
@@ -117,14 +116,14 @@ fn access(env: &TestEnv, access: Option<RegionAccess>) {
     };
 }
 
-/// Where the pages and their pictures are kept, to be looked at.
+/// Returns the folder that keeps pages and screenshots for inspection.
 fn kept() -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("report");
     std::fs::create_dir_all(&folder).expect("a folder");
     folder
 }
 
-/// The texts of a column in the rows that are shown.
+/// Returns the texts of a column in the visible rows.
 async fn column(browser: &mut Chromium, table: &str, number: usize) -> Vec<String> {
     let cells = format!(
         "[...document.querySelectorAll('#{table} tbody tr')]
@@ -138,21 +137,21 @@ async fn column(browser: &mut Chromium, table: &str, number: usize) -> Vec<Strin
         .collect()
 }
 
-/// The shown names of the connections, without their ARNs.
+/// Returns the visible names of the connections, without their ARNs.
 async fn names(browser: &mut Chromium) -> Vec<String> {
     let cells = column(browser, "t-connections", 0).await;
     let name = |cell: &String| cell.split("arn:").next().unwrap_or_default().to_owned();
     cells.iter().map(name).collect()
 }
 
-/// Nothing was loaded, nothing complained, nothing was stopped.
+/// Asserts that the page loaded nothing else and logged or blocked nothing.
 fn assert_quiet(browser: &Chromium, page: &Path) {
     assert_eq!(browser.complaints(), Vec::<&Value>::new());
     assert_eq!(browser.requests(), [format!("file://{}", page.display())]);
 }
 
 #[tokio::test]
-async fn it_says_what_happened_and_when_nobody_looked() {
+async fn report_shows_changes_and_unobserved_periods() {
     let story = Story::new().await;
     let page = story.page().await;
     let mut browser = Chromium::start().await;
@@ -164,7 +163,7 @@ async fn it_says_what_happened_and_when_nobody_looked() {
     assert_eq!(
         names(&mut browser).await,
         expected,
-        "and not what was gone before"
+        "without the connection deleted before"
     );
 
     let line = async |browser: &mut Chromium, arn: &str| {
@@ -218,7 +217,7 @@ async fn it_says_what_happened_and_when_nobody_looked() {
         .expect("a run")
         .digest()
         .to_string();
-    for said in [
+    for expected in [
         "2026-10-01 11:30:00 to 2026-10-01 21:00:00 UTC",
         "5 complete, 2 partial, 0 failed",
         "Observed with 2 gaps, 7 h in total",
@@ -227,7 +226,7 @@ async fn it_says_what_happened_and_when_nobody_looked() {
         "from 203.0.113.24",
         &format!("ccinv verify --account {ACCOUNT} --head {head}"),
     ] {
-        assert!(text.contains(said), "{said:?} is in {text}");
+        assert!(text.contains(expected), "{expected:?} is in {text}");
     }
     assert_quiet(&browser, &page);
 
@@ -244,7 +243,7 @@ async fn it_says_what_happened_and_when_nobody_looked() {
 }
 
 #[tokio::test]
-async fn names_from_outside_are_shown_and_do_nothing() {
+async fn hostile_names_are_shown_as_inert_text() {
     let story = Story::new().await;
     let page = story.page().await;
     let mut browser = Chromium::start().await;
@@ -269,10 +268,10 @@ async fn names_from_outside_are_shown_and_do_nothing() {
         assert!(shown.contains(&name.to_owned()), "{name} in {shown:?}");
     }
     let text = std::fs::read_to_string(&page).expect("the page");
-    assert!(!text.contains('\u{202e}'), "nothing turns the text around");
+    assert!(!text.contains('\u{202e}'), "no right-to-left override");
     assert_quiet(&browser, &page);
 
-    // Should something get past the escaping, the policy stops it.
+    // The content security policy blocks what passes the escaping.
     browser
         .eval(
             "document.body.insertAdjacentHTML('beforeend',
@@ -293,7 +292,7 @@ async fn names_from_outside_are_shown_and_do_nothing() {
 }
 
 #[tokio::test]
-async fn tables_are_sorted_and_searched_with_the_keyboard_too() {
+async fn tables_can_be_sorted_and_searched_by_keyboard() {
     let story = Story::new().await;
     let page = story.page().await;
     let mut browser = Chromium::start().await;
@@ -343,7 +342,7 @@ async fn tables_are_sorted_and_searched_with_the_keyboard_too() {
     let changes = column(&mut browser, "t-connections", 4).await;
     assert_eq!(changes, ["0", "1", "1", "1", "2"], "as numbers");
 
-    // The first thing that a keyboard reaches is a way past the contents.
+    // The first link that a keyboard reaches skips the table of contents.
     browser.open(&page).await;
     browser.press("Tab").await;
     assert_eq!(browser.eval(focused).await, "Skip to the report");
@@ -353,7 +352,7 @@ async fn tables_are_sorted_and_searched_with_the_keyboard_too() {
 }
 
 #[tokio::test]
-async fn it_can_be_read_by_everybody_on_anything() {
+async fn report_is_accessible_at_every_width_scheme_and_in_print() {
     let story = Story::new().await;
     let page = story.page().await;
     let mut browser = Chromium::start().await;
@@ -378,7 +377,7 @@ async fn it_can_be_read_by_everybody_on_anything() {
         let beyond = browser
             .eval("document.documentElement.scrollWidth - document.documentElement.clientWidth")
             .await;
-        assert_eq!(beyond, 0, "nothing to scroll to the side at {width}");
+        assert_eq!(beyond, 0, "no horizontal scrolling at {width}");
     }
     assert_eq!(
         (&papers[0], &papers[1]),
@@ -407,7 +406,7 @@ async fn it_can_be_read_by_everybody_on_anything() {
 }
 
 #[tokio::test]
-async fn it_is_plain_tables_without_its_script() {
+async fn report_without_script_shows_plain_tables() {
     let story = Story::new().await;
     let page = story.page().await;
     let mut browser = Chromium::start().await;
@@ -434,7 +433,7 @@ async fn five_thousand_connections_stay_usable() {
     let arns: Vec<String> = (0..MANY)
         .map(|n| env.create(&format!("team-{:02}-service-{n:04}", n % 40)))
         .collect();
-    look_long(&env).await;
+    long_run_after_an_hour(&env).await;
     for (i, arn) in arns.iter().enumerate() {
         match i % 50 {
             7 => env.delete(arn),
@@ -443,8 +442,8 @@ async fn five_thousand_connections_stay_usable() {
             _ => {}
         }
     }
-    look_long(&env).await;
-    look_long(&env).await;
+    long_run_after_an_hour(&env).await;
+    long_run_after_an_hour(&env).await;
     let ccinv = Ccinv::at(&env);
     let table = env.table.name().as_str();
     let period = [
@@ -471,7 +470,7 @@ async fn five_thousand_connections_stay_usable() {
     let mut browser = Chromium::start().await;
     browser.resize(1280, 1200, false).await;
     browser.open(&page).await;
-    // What is not shown costs no layout.
+    // Hidden rows need no layout.
     assert_eq!(names(&mut browser).await.len(), 100);
     browser
         .eval("document.querySelector('#t-connections-filter').focus()")
@@ -517,7 +516,7 @@ async fn five_thousand_connections_stay_usable() {
 }
 
 #[tokio::test]
-async fn what_the_rules_came_to_is_told_and_what_was_not_judged_is_no_pass() {
+async fn rule_verdicts_are_shown_and_insufficient_data_is_no_pass() {
     let story = Story::new().await;
     let mut browser = Chromium::start().await;
     let rules = format!(
@@ -545,8 +544,8 @@ async fn what_the_rules_came_to_is_told_and_what_was_not_judged_is_no_pass() {
     );
     let file = story.ccinv.folder().join("rules.toml");
     std::fs::write(&file, rules).expect("written");
-    let page = story.ccinv.folder().join("judged.html");
-    let mut arguments = story.arguments("judged.html");
+    let page = story.ccinv.folder().join("evaluated.html");
+    let mut arguments = story.arguments("evaluated.html");
     arguments.extend(["--rules", "rules.toml"]);
     story.ccinv.fine(&arguments).await;
     browser.open(&page).await;
@@ -561,22 +560,22 @@ async fn what_the_rules_came_to_is_told_and_what_was_not_judged_is_no_pass() {
     assert_quiet(&browser, &page);
     browser.screenshot(&kept().join("rules.png")).await;
 
-    let mut without = story.arguments("unjudged.html");
+    let mut without = story.arguments("without-rules.html");
     without.push("--no-rules");
     story.ccinv.fine(&without).await;
-    let text = std::fs::read_to_string(story.ccinv.folder().join("unjudged.html"));
+    let text = std::fs::read_to_string(story.ccinv.folder().join("without-rules.html"));
     assert!(!text.expect("the page").contains("Rules and findings"));
 }
 
 // ---------------------------------------------------------------- the file
 
 #[tokio::test]
-async fn the_same_record_gives_the_same_bytes_but_for_when_it_was_made() {
+async fn report_is_deterministic_except_for_its_creation_time() {
     let story = Story::new().await;
     let first = std::fs::read_to_string(story.page().await).expect("the page");
-    // Later runs are not of this period.
+    // Later runs are outside the period.
     story.env.set_status(&story.arns[1], "AVAILABLE");
-    look(&story.env, 24 * HOUR, &json!({})).await;
+    run_after(&story.env, 24 * HOUR, &json!({})).await;
     assert_eq!(story.ccinv.fine(&story.arguments("-")).await, first);
     let mut arguments = story.arguments("-");
     for argument in &mut arguments {
@@ -592,7 +591,7 @@ async fn the_same_record_gives_the_same_bytes_but_for_when_it_was_made() {
 }
 
 #[tokio::test]
-async fn without_evidence_nothing_is_written() {
+async fn report_without_evidence_is_not_written() {
     let env = TestEnv::new().await;
     let ccinv = Ccinv::at(&env);
     let table = env.table.name().as_str();
@@ -613,7 +612,7 @@ async fn without_evidence_nothing_is_written() {
 
     access(&env, Some(RegionAccess::Denied));
     env.create("a");
-    look(&env, HOUR, &json!({})).await; // 10:00
+    run_after(&env, HOUR, &json!({})).await; // 10:00
     let partial = ccinv.run(&october).await;
     assert_eq!(partial.code, 4);
     let complaint = partial.complaint();
@@ -621,18 +620,18 @@ async fn without_evidence_nothing_is_written() {
     assert!(complaint.contains("nothing was written"), "{complaint}");
 
     access(&env, None);
-    look(&env, HOUR, &json!({})).await; // 11:00
+    run_after(&env, HOUR, &json!({})).await; // 11:00
     ccinv.fine(&october).await;
     std::fs::remove_file(ccinv.folder().join("r.html")).expect("written");
     let uncovered = ccinv
         .run(&report("2026-10-01T14:00:00Z", "2026-10-01T18:00:00Z"))
         .await;
-    assert_eq!(uncovered.code, 4, "nobody looked then: {uncovered:?}");
+    assert_eq!(uncovered.code, 4, "no run covers it: {uncovered:?}");
     assert_eq!(ccinv.files(), Vec::<PathBuf>::new());
 }
 
 #[tokio::test]
-async fn a_file_is_replaced_whole_and_anything_else_is_left_alone() {
+async fn report_replaces_a_regular_file_and_refuses_anything_else() {
     let story = Story::new().await;
     let folder = story.ccinv.folder();
     std::fs::create_dir(folder.join("folder")).expect("made");
@@ -652,9 +651,9 @@ async fn a_file_is_replaced_whole_and_anything_else_is_left_alone() {
     assert!(written.starts_with("<!doctype html>") && written.ends_with("</html>\n"));
     let link = folder.join("link.html").symlink_metadata().expect("there");
     assert!(link.is_symlink(), "the file behind it is replaced");
-    assert_eq!(story.ccinv.files().len(), 3, "no other file stays");
+    assert_eq!(story.ccinv.files().len(), 3, "no other file remains");
 
-    // As readable as any file that this user makes.
+    // The mode is that of any new file of this user.
     std::fs::write(folder.join("usual"), "").expect("written");
     let mode = |name: &str| {
         let file = folder.join(name).metadata().expect("there");

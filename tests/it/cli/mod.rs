@@ -1,4 +1,4 @@
-//! The command line: options, output, and how it ends.
+//! The command line: options, output, and exit codes.
 
 mod aws_configuration;
 mod commands;

@@ -1,5 +1,5 @@
-//! How answers come out: rows in every format, one connection with its time
-//! line, gaps, exports, and what the shell gets.
+//! Output formats: rows in every format, one connection with its timeline, gaps,
+//! exports, shell completions and the manual.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
@@ -14,19 +14,18 @@ use codeconnections_inventory::table::{WriteResult, codec, keys};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-struct Told {
+struct Fixture {
     env: TestEnv,
     ccinv: Ccinv,
     arns: [String; 3],
 }
 
-/// A name that would be a formula in a spreadsheet, act on a terminal, and
-/// break a line.
+/// A name with a spreadsheet formula, a terminal escape and a line break.
 const HOSTILE: &str = "=cmd|'/C calc'!A1,\u{1b}[2J\"\n";
 
-impl Told {
-    /// Three connections; three complete runs at 10:00, 11:00 and 14:00, and
-    /// one of 12:00 that was denied.
+impl Fixture {
+    /// Creates three connections, three complete runs at 10:00, 11:00 and 14:00, and a
+    /// denied one at 12:00.
     async fn new() -> Self {
         let env = TestEnv::new().await;
         let arns = ["api", "ui", HOSTILE].map(|name| env.create(name));
@@ -63,7 +62,7 @@ impl Told {
     }
 }
 
-/// Every command that gives rows, with how many there are.
+/// Every command that prints rows, with their number.
 const COMMANDS: [(&[&str], usize); 9] = [
     (&["list"], 2),
     (&["list", "--include-deleted", "--as-of", "2026-10-31"], 3),
@@ -99,23 +98,29 @@ fn csv_rows(text: &str) -> Vec<Vec<String>> {
 }
 
 #[tokio::test]
-async fn rows_come_out_as_lines_and_as_csv_with_the_same_content() {
-    let told = Told::new().await;
+async fn jsonl_and_csv_rows_have_the_same_content() {
+    let fixture = Fixture::new().await;
     for (command, number) in COMMANDS {
-        let lines = told.fine(&[command, &["--format", "jsonl"]].concat()).await;
+        let lines = fixture
+            .fine(&[command, &["--format", "jsonl"]].concat())
+            .await;
         let lines: Vec<Value> = lines
             .lines()
             .map(|line| serde_json::from_str(line).expect("JSON on each line"))
             .collect();
         assert_eq!(lines.len(), number, "{command:?}: {lines:?}");
-        let csv = csv_rows(&told.fine(&[command, &["--format", "csv"]].concat()).await);
+        let csv = csv_rows(
+            &fixture
+                .fine(&[command, &["--format", "csv"]].concat())
+                .await,
+        );
         assert_eq!(csv.len(), number + 1, "{command:?}: {csv:?}");
         let header = &csv[0];
         let names: BTreeSet<&String> = header.iter().collect();
         assert_eq!(names.len(), header.len(), "each column once: {header:?}");
         for (row, line) in csv[1..].iter().zip(&lines) {
             for (name, value) in header.iter().zip(row) {
-                // Columns that JSON has under the same name say the same.
+                // Columns and JSON fields of the same name have the same value.
                 match line.get(name) {
                     Some(Value::String(text)) if text != HOSTILE => assert_eq!(text, value),
                     Some(Value::Number(number)) => assert_eq!(number.to_string(), *value),
@@ -126,23 +131,23 @@ async fn rows_come_out_as_lines_and_as_csv_with_the_same_content() {
         }
     }
     let on_a_day = ["list", "--as-of", "2026-10-31"];
-    let json = told
+    let json = fixture
         .fine(&[&on_a_day[..], &["--format", "json"]].concat())
         .await;
     assert_eq!(
         json,
-        told.fine(&[&on_a_day[..], &["--json"]].concat()).await
+        fixture.fine(&[&on_a_day[..], &["--json"]].concat()).await
     );
-    let both = told.ask(&["list", "--json", "--format", "csv"]).await;
+    let both = fixture.ask(&["list", "--json", "--format", "csv"]).await;
     assert_eq!(both.code, 2, "{both:?}");
-    let other = told.ask(&["list", "--format", "xml"]).await;
+    let other = fixture.ask(&["list", "--format", "xml"]).await;
     assert_eq!(other.code, 2);
     assert!(other.complaint().contains("jsonl"), "{other:?}");
 }
 
 #[tokio::test]
-async fn a_document_ends_with_the_rows_that_lines_have() {
-    let told = Told::new().await;
+async fn json_document_contains_the_rows_of_jsonl() {
+    let fixture = Fixture::new().await;
     let on_a_day = ["list", "--include-deleted", "--as-of", "2026-10-31"];
     let of_a_day = ["changes", "--since", "2026-10-01", "--until", "2026-10-02"];
     let none = ["--status", "ERROR"];
@@ -151,12 +156,14 @@ async fn a_document_ends_with_the_rows_that_lines_have() {
         (&on_a_day, "connections"),
         (&of_a_day, "changes"),
     ] {
-        let lines = told.fine(&[command, &["--format", "jsonl"]].concat()).await;
+        let lines = fixture
+            .fine(&[command, &["--format", "jsonl"]].concat())
+            .await;
         let lines: Vec<Value> = lines
             .lines()
             .map(|line| serde_json::from_str(line).expect("JSON on each line"))
             .collect();
-        let text = told.fine(&[command, &["--json"]].concat()).await;
+        let text = fixture.fine(&[command, &["--json"]].concat()).await;
         let document: Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!(document[list], Value::from(lines), "{text}");
         assert!(document["rests_on"].is_array(), "{text}");
@@ -164,15 +171,15 @@ async fn a_document_ends_with_the_rows_that_lines_have() {
         assert!(head.ends_with("\n  "), "{text}");
         assert!(rows.starts_with("\n    {\n      \""), "{text}");
         assert!(rows.ends_with("\n    }\n  ]\n}\n"), "{text}");
-        let text = told.fine(&[command, &none, &["--json"]].concat()).await;
+        let text = fixture.fine(&[command, &none, &["--json"]].concat()).await;
         assert!(text.ends_with(&format!("\"{list}\": []\n}}\n")), "{text}");
     }
 }
 
 #[tokio::test]
 async fn csv_has_its_header_when_there_are_no_rows() {
-    let told = Told::new().await;
-    let none = told
+    let fixture = Fixture::new().await;
+    let none = fixture
         .fine(&["list", "--status", "ERROR", "--format", "csv"])
         .await;
     assert_eq!(none.lines().count(), 1);
@@ -180,33 +187,33 @@ async fn csv_has_its_header_when_there_are_no_rows() {
 }
 
 #[tokio::test]
-async fn a_name_is_text_in_every_format_and_whole_in_json() {
-    let told = Told::new().await;
+async fn hostile_name_is_escaped_in_every_format_and_exact_in_json() {
+    let fixture = Fixture::new().await;
     for format in ["table", "csv", "jsonl", "json"] {
-        let text = told.fine(&["list", "--format", format]).await;
+        let text = fixture.fine(&["list", "--format", format]).await;
         assert!(!text.contains('\u{1b}'), "{format}: {text}");
     }
-    let csv = csv_rows(&told.fine(&["list", "--format", "csv"]).await);
+    let csv = csv_rows(&fixture.fine(&["list", "--format", "csv"]).await);
     let name = csv
         .iter()
-        .find(|row| row[1] == told.arns[2])
+        .find(|row| row[1] == fixture.arns[2])
         .map(|row| &row[3]);
     let name = name.expect("it is listed");
     assert!(name.starts_with("'=cmd|"), "no formula: {name}");
-    let lines = told.fine(&["list", "--format", "jsonl"]).await;
-    let line = lines.lines().find(|line| line.contains(&told.arns[2]));
+    let lines = fixture.fine(&["list", "--format", "jsonl"]).await;
+    let line = lines.lines().find(|line| line.contains(&fixture.arns[2]));
     let row: Value = serde_json::from_str(line.expect("it is listed")).expect("JSON");
     assert_eq!(row["connection_name"], HOSTILE);
 }
 
 #[tokio::test]
-async fn show_tells_one_connection_with_its_changes_and_its_time_line() {
-    let told = Told::new().await;
-    let id = told.arns[0].rsplit('/').next().expect("an id");
-    let by_name = told
+async fn show_prints_one_connection_with_changes_and_timeline() {
+    let fixture = Fixture::new().await;
+    let id = fixture.arns[0].rsplit('/').next().expect("an id");
+    let by_name = fixture
         .json(&["show", "api", "--since", "2026-09-30", "--json"])
         .await;
-    let by_id = told
+    let by_id = fixture
         .json(&["show", id, "--since", "2026-09-30", "--json"])
         .await;
     let [shown] = by_name.as_array().expect("a list").as_slice() else {
@@ -236,11 +243,13 @@ async fn show_tells_one_connection_with_its_changes_and_its_time_line() {
             format!("{} {what}", &text("from")[11..16])
         })
         .collect();
-    // Between 11:00 and 14:00 nobody saw it; nor after 14:00.
+    // It was not observed between 11:00 and 14:00, nor after 14:00.
     let expected = ["10:00 CHANGING", "11:00 NOT_OBSERVED"];
-    assert_eq!(parts, expected, "the usual interval is what the runs had");
+    assert_eq!(parts, expected, "the usual interval is that of the runs");
 
-    let text = told.fine(&["show", "api", "--since", "2026-09-30"]).await;
+    let text = fixture
+        .fine(&["show", "api", "--since", "2026-09-30"])
+        .await;
     for says in [
         "status     AVAILABLE, for ",
         "last seen  2026-10-01T14:00:00Z",
@@ -250,25 +259,25 @@ async fn show_tells_one_connection_with_its_changes_and_its_time_line() {
     ] {
         assert!(text.contains(says), "{says:?} in {text}");
     }
-    let gone = told.fine(&["show", &told.arns[1]]).await;
-    assert!(gone.contains("status     DELETED, for "), "{gone}");
-    let nobody = told.ask(&["show", "nobody"]).await;
-    assert_eq!(nobody.code, 4);
+    let deleted = fixture.fine(&["show", &fixture.arns[1]]).await;
+    assert!(deleted.contains("status     DELETED, for "), "{deleted}");
+    let missing = fixture.ask(&["show", "nobody"]).await;
+    assert_eq!(missing.code, 4);
     assert!(
-        nobody
+        missing
             .complaint()
             .contains("no connection \"nobody\" is recorded")
     );
 }
 
 #[tokio::test]
-async fn gaps_are_the_times_between_complete_runs_that_are_too_long() {
-    let told = Told::new().await;
+async fn gaps_are_periods_without_complete_run_longer_than_interval() {
+    let fixture = Fixture::new().await;
     let every = async |every: &str, until: &str| {
         let gaps = [
             "runs", "--gaps", "--every", every, "--until", until, "--json",
         ];
-        let gaps = told.json(&gaps).await;
+        let gaps = fixture.json(&gaps).await;
         let gap = |gap: &Value| {
             let hour = |at: &Value| {
                 at.as_str()
@@ -289,7 +298,7 @@ async fn gaps_are_the_times_between_complete_runs_that_are_too_long() {
     assert_eq!(
         every("55m", end).await,
         ["11:00 14:00 3"],
-        "a tenth is no gap"
+        "a tenth more is no gap"
     );
     assert_eq!(
         every("1h", "2026-10-01T17:30:00Z").await,
@@ -308,16 +317,16 @@ async fn gaps_are_the_times_between_complete_runs_that_are_too_long() {
         &["--until", "2026-10-01T10:30:00Z", "--format", "csv"],
     ]
     .concat();
-    let since = csv_rows(&told.fine(&since).await);
+    let since = csv_rows(&fixture.fine(&since).await);
     let first = since[1][..5].join(" ");
     let expected = "  2026-10-01T10:00:00.000Z 2026-10-01T06:00:00.000Z 2026-10-01T10:00:00.000Z";
     assert_eq!(first, format!("{ACCOUNT}{expected}"));
 
     let lone = ["runs", "--gaps", "--until", "2026-10-01T10:30:00Z"];
-    let lone = told.ask(&lone).await;
+    let lone = fixture.ask(&lone).await;
     assert_eq!(lone.code, 2, "{lone:?}");
     assert!(lone.complaint().contains("--every 1h"), "{lone:?}");
-    let never = told
+    let never = fixture
         .ask(&["runs", "--gaps", "--until", "2026-10-01T09:30:00Z"])
         .await;
     assert_eq!(never.code, 4, "{never:?}");
@@ -328,7 +337,7 @@ async fn gaps_are_the_times_between_complete_runs_that_are_too_long() {
 }
 
 #[tokio::test]
-async fn a_run_is_found_by_time_and_by_id_among_many() {
+async fn run_is_found_by_time_and_by_id_among_many() {
     let env = TestEnv::new().await;
     env.create("api");
     let mut began = Vec::new();
@@ -368,13 +377,13 @@ async fn a_run_is_found_by_time_and_by_id_among_many() {
 }
 
 #[tokio::test]
-async fn runs_at_the_same_time_are_found_whatever_their_numbers() {
+async fn overlapping_runs_are_found_in_any_order() {
     let env = TestEnv::new().await;
     let account = account();
     env.run().await;
     let first = env.runs().await.remove(0);
     let minute = |minute: i64| Timestamp::from_millis(first.started_at.millis() + minute * 60_000);
-    // Begun and ended, in minutes after the first, in the order of recording.
+    // Start and end in minutes after the first run, in the order of recording.
     let times = [(10, 12), (5, 11), (9, 14), (14, 26), (20, 24), (30, 31)];
     for (i, (began, ended)) in times.into_iter().enumerate() {
         let run = RunRecord {
@@ -411,16 +420,18 @@ async fn runs_at_the_same_time_are_found_whatever_their_numbers() {
 }
 
 #[tokio::test]
-async fn a_run_that_was_removed_is_named_and_not_passed_over() {
-    let told = Told::new().await;
+async fn removed_run_is_an_error_that_names_it() {
+    let fixture = Fixture::new().await;
     let (pk, sk) = (keys::runs_pk(&account()), keys::run_sk(2));
-    let removed = told.env.table.client().delete_item();
+    let removed = fixture.env.table.client().delete_item();
     let removed = removed
-        .table_name(told.env.table.name().as_str())
+        .table_name(fixture.env.table.name().as_str())
         .key("pk", codec::s(pk))
         .key("sk", codec::s(sk));
     removed.send().await.expect("removed");
-    let done = told.ask(&["list", "--as-of", "2026-10-01T11:30:00Z"]).await;
+    let done = fixture
+        .ask(&["list", "--as-of", "2026-10-01T11:30:00Z"])
+        .await;
     assert_eq!(done.code, 1, "{done:?}");
     let complaint = done.complaint();
     assert!(complaint.contains("run 2 of account"), "{complaint}");
@@ -428,10 +439,10 @@ async fn a_run_that_was_removed_is_named_and_not_passed_over() {
 }
 
 #[tokio::test]
-async fn an_export_has_every_record_once_and_in_order() {
-    let told = Told::new().await;
+async fn export_contains_every_record_once_in_order() {
+    let fixture = Fixture::new().await;
     for (what, number) in [("connections", 3), ("changes", 5), ("runs", 4)] {
-        let lines = told.fine(&["export", what]).await;
+        let lines = fixture.fine(&["export", what]).await;
         let records: Vec<Value> = lines
             .lines()
             .map(|line| serde_json::from_str(line).expect("JSON"))
@@ -441,29 +452,29 @@ async fn an_export_has_every_record_once_and_in_order() {
             records.iter().all(|record| record["digest"].is_string()),
             "{what}"
         );
-        let csv = csv_rows(&told.fine(&["export", what, "--format", "csv"]).await);
+        let csv = csv_rows(&fixture.fine(&["export", what, "--format", "csv"]).await);
         assert_eq!(csv.len(), number + 1, "{what}");
         let elsewhere = ["export", what, "--account", "999999999999"];
-        assert_eq!(told.ask(&elsewhere).await.code, 4, "{what}");
+        assert_eq!(fixture.ask(&elsewhere).await.code, 4, "{what}");
     }
-    let runs = told.fine(&["export", "runs"]).await;
+    let runs = fixture.fine(&["export", "runs"]).await;
     let numbers: Vec<u64> = runs
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).expect("JSON"))
         .map(|run| run["sequence"].as_u64().expect("a number"))
         .collect();
     assert_eq!(numbers, [1, 2, 3, 4]);
-    let gone = told.fine(&["export"]).await;
-    let gone = gone.lines().find(|line| line.contains(&told.arns[1]));
-    let gone: Value = serde_json::from_str(gone.expect("a tombstone")).expect("JSON");
-    assert_eq!(gone["deleted_at"], "2026-10-01T14:00:00.000Z");
-    assert_eq!(gone["listed_in"], json!(["eu-west-1"]));
+    let lines = fixture.fine(&["export"]).await;
+    let line = lines.lines().find(|line| line.contains(&fixture.arns[1]));
+    let deleted: Value = serde_json::from_str(line.expect("a tombstone")).expect("JSON");
+    assert_eq!(deleted["deleted_at"], "2026-10-01T14:00:00.000Z");
+    assert_eq!(deleted["listed_in"], json!(["eu-west-1"]));
 }
 
 #[tokio::test]
-async fn an_ocsf_export_has_an_event_for_each_connection_that_is_there() {
-    let told = Told::new().await;
-    let events = told.fine(&["export", "--format", "ocsf"]).await;
+async fn ocsf_export_has_an_event_for_each_present_connection() {
+    let fixture = Fixture::new().await;
+    let events = fixture.fine(&["export", "--format", "ocsf"]).await;
     let mut uids: Vec<Value> = events
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).expect("JSON"))
@@ -471,16 +482,16 @@ async fn an_ocsf_export_has_an_event_for_each_connection_that_is_there() {
         .map(|event| event["resources"][0]["uid"].clone())
         .collect();
     uids.sort_by_key(ToString::to_string);
-    let mut there = [json!(told.arns[0]), json!(told.arns[2])];
-    there.sort_by_key(ToString::to_string);
-    assert_eq!(uids, there);
-    let runs = told.ask(&["export", "runs", "--format", "ocsf"]).await;
+    let mut present = [json!(fixture.arns[0]), json!(fixture.arns[2])];
+    present.sort_by_key(ToString::to_string);
+    assert_eq!(uids, present);
+    let runs = fixture.ask(&["export", "runs", "--format", "ocsf"]).await;
     assert_eq!(runs.code, 2, "{runs:?}");
     assert!(runs.complaint().contains("jsonl or csv"), "{runs:?}");
 }
 
 #[tokio::test]
-async fn an_export_of_many_pages_is_whole() {
+async fn export_of_many_pages_is_complete() {
     let env = TestEnv::new().await;
     for n in 0..1_500 {
         env.create(&format!("c{n}"));
@@ -508,7 +519,7 @@ async fn an_export_of_many_pages_is_whole() {
 }
 
 #[tokio::test]
-async fn completions_are_scripts_and_the_manual_has_every_command() {
+async fn completions_work_and_manual_covers_every_command() {
     let ccinv = Ccinv::offline();
     for shell in ["bash", "zsh", "fish"] {
         let script = ccinv.fine(&["completions", shell]).await;
@@ -519,11 +530,11 @@ async fn completions_are_scripts_and_the_manual_has_every_command() {
     let script = ccinv.fine(&["completions", "bash"]).await;
     let file = ccinv.folder().join("ccinv.bash");
     std::fs::write(&file, script).expect("written");
-    // What bash itself offers after `ccinv li`.
-    let asked = "source ./ccinv.bash; COMP_WORDS=(ccinv li); COMP_CWORD=1; \
+    // The completions that bash offers for `ccinv li`.
+    let script = "source ./ccinv.bash; COMP_WORDS=(ccinv li); COMP_CWORD=1; \
                  _ccinv ccinv li ccinv; echo \"${COMPREPLY[*]}\"";
     let offered = Command::new("bash")
-        .args(["-c", asked])
+        .args(["-c", script])
         .current_dir(ccinv.folder())
         .stdin(Stdio::null())
         .output()

@@ -1,5 +1,5 @@
-//! What people read, word by word. `INSTA_UPDATE=always cargo test --test it cli::printed_text::`
-//! writes it anew; read the difference before you commit it.
+//! Snapshots of printed text. `INSTA_UPDATE=always cargo test --test it cli::printed_text::`
+//! updates them; read the difference before you commit it.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
@@ -8,14 +8,14 @@ use crate::support::test_env::{HOUR, REGION, TestEnv, call_that_made, run};
 use insta::assert_snapshot;
 use regex_lite::Regex;
 
-/// A small story: made, completed, broken, removed; a region that was denied;
-/// who made one.
-struct Told {
+/// A table with connections that were created, changed and deleted, a denied region, and
+/// a change with its API call.
+struct Fixture {
     env: TestEnv,
     ccinv: Ccinv,
 }
 
-impl Told {
+impl Fixture {
     async fn new() -> Self {
         let env = TestEnv::new().await;
         let regions = serde_json::json!({"regions": [REGION, "eu-south-1"]});
@@ -44,20 +44,20 @@ impl Told {
         }
     }
 
-    /// What a command prints, and how it ends, without what differs from time
-    /// to time.
-    async fn says(&self, arguments: &[&str]) -> String {
+    /// Returns the exit code and output of a command, without what differs between test
+    /// runs.
+    async fn output(&self, arguments: &[&str]) -> String {
         let table = ["--table", self.env.table.name().as_str()];
         let done = self.ccinv.run(&[arguments, &table].concat()).await;
         let mut text = format!("exit {}\n{}", done.code, done.stdout);
         if !done.stderr.is_empty() {
             text.push_str(&format!("--- stderr\n{}", done.stderr));
         }
-        steady(&text)
+        stable(&text)
     }
 }
 
-fn steady(text: &str) -> String {
+fn stable(text: &str) -> String {
     let rules = [
         (r"[0-9a-f]{64}", "[digest]"),
         (
@@ -77,54 +77,60 @@ fn steady(text: &str) -> String {
 }
 
 #[tokio::test]
-async fn answers_read_as_they_did() {
-    let told = Told::new().await;
+async fn answers_match_snapshots() {
+    let fixture = Fixture::new().await;
     let day = ["--since", "2026-10-01", "--until", "2026-10-02"];
-    assert_snapshot!("list", told.says(&["list"]).await);
+    assert_snapshot!("list", fixture.output(&["list"]).await);
     assert_snapshot!(
         "list_csv",
-        told.says(&["list", "--as-of", "2026-10-31", "--format", "csv"])
+        fixture
+            .output(&["list", "--as-of", "2026-10-31", "--format", "csv"])
             .await
     );
     assert_snapshot!(
         "list_as_of_partial",
-        told.says(&["list", "--as-of", "2026-10-01T12:30:00Z"])
+        fixture
+            .output(&["list", "--as-of", "2026-10-01T12:30:00Z"])
             .await
     );
     assert_snapshot!(
         "list_no_evidence",
-        told.says(&["list", "--as-of", "2026-10-01T09:30:00Z"])
+        fixture
+            .output(&["list", "--as-of", "2026-10-01T09:30:00Z"])
             .await
     );
     assert_snapshot!(
         "show",
-        told.says(&["show", "payments-api", "--since", "2026-10-01"])
+        fixture
+            .output(&["show", "payments-api", "--since", "2026-10-01"])
             .await
     );
-    assert_snapshot!("history", told.says(&["history", "billing"]).await);
+    assert_snapshot!("history", fixture.output(&["history", "billing"]).await);
     assert_snapshot!(
         "changes",
-        told.says(&[&["changes"], &day[..]].concat()).await
+        fixture.output(&[&["changes"], &day[..]].concat()).await
     );
     assert_snapshot!(
         "diff",
-        told.says(&["diff", "2026-10-01T10:00:00Z", "2026-10-01T15:00:00Z"])
+        fixture
+            .output(&["diff", "2026-10-01T10:00:00Z", "2026-10-01T15:00:00Z"])
             .await
     );
-    assert_snapshot!("runs", told.says(&["runs"]).await);
+    assert_snapshot!("runs", fixture.output(&["runs"]).await);
     assert_snapshot!(
         "gaps",
-        told.says(&[
-            "runs",
-            "--gaps",
-            "--every",
-            "1h",
-            "--until",
-            "2026-10-01T15:00:00Z"
-        ])
-        .await
+        fixture
+            .output(&[
+                "runs",
+                "--gaps",
+                "--every",
+                "1h",
+                "--until",
+                "2026-10-01T15:00:00Z"
+            ])
+            .await
     );
-    assert_snapshot!("verify", told.says(&["verify"]).await);
+    assert_snapshot!("verify", fixture.output(&["verify"]).await);
     let rules = [
         "--in-error",
         "--allow-provider",
@@ -133,13 +139,16 @@ async fn answers_read_as_they_did() {
         "1h",
     ];
     let as_of = ["check", "--as-of", "2026-10-01T14:30:00Z"];
-    assert_snapshot!("check", told.says(&[&as_of[..], &rules].concat()).await);
+    assert_snapshot!(
+        "check",
+        fixture.output(&[&as_of[..], &rules].concat()).await
+    );
     let partial = ["check", "--as-of", "2026-10-01T12:30:00Z", "--in-error"];
-    assert_snapshot!("check_not_judged", told.says(&partial).await);
+    assert_snapshot!("check_insufficient_data", fixture.output(&partial).await);
 }
 
 #[tokio::test]
-async fn a_bill_reads_as_it_did() {
+async fn bill_matches_snapshots() {
     let ccinv = Ccinv::offline();
     assert_snapshot!("cost", ccinv.fine(&["cost"]).await);
     let compared = [
@@ -155,7 +164,7 @@ async fn a_bill_reads_as_it_did() {
 }
 
 #[tokio::test]
-async fn help_reads_as_it_did() {
+async fn help_matches_snapshots() {
     let ccinv = Ccinv::offline();
     assert_snapshot!("help", ccinv.fine(&["--help"]).await);
     for (_, commands) in ccinv.commands().await {
@@ -168,7 +177,7 @@ async fn help_reads_as_it_did() {
     }
 }
 
-/// The manual has a section for each command that the parser knows.
+/// Compares the groups with the sections of the manual, one per command of the parser.
 #[tokio::test]
 async fn help_lists_every_command_once_by_group() {
     let ccinv = Ccinv::offline();

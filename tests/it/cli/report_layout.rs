@@ -1,5 +1,5 @@
-//! The layout of the HTML report in a real browser: cards, width of the screen,
-//! order of a finding.
+//! The layout of the HTML report in a real browser: cards, table widths, order of a
+//! finding.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
@@ -21,7 +21,7 @@ const RULES: &str = r#"
     remediation = "Replace the connection."
 "#;
 
-/// A report with a connection of each provider type, one of them in ERROR.
+/// Creates a report with a connection of each provider type and one in ERROR.
 async fn report() -> (Ccinv, PathBuf) {
     let env = TestEnv::new().await;
     for name in ProviderType::NAMES {
@@ -59,7 +59,7 @@ async fn report() -> (Ccinv, PathBuf) {
     (ccinv, page)
 }
 
-/// The words that are on two lines, or wider than their card or cell.
+/// Returns the words that are on two lines, or wider than their card or cell.
 const BROKEN_WORDS: &str = r"(() => {
     const broken = [];
     const boxes = '.figures div, thead th, #t-connections tbody td:nth-child(2)';
@@ -82,7 +82,7 @@ const BROKEN_WORDS: &str = r"(() => {
 })()";
 
 #[tokio::test]
-async fn cards_break_no_word_and_tables_use_the_width_of_the_screen() {
+async fn cards_break_no_word_and_tables_use_the_screen_width() {
     let (_ccinv, page) = report().await;
     let mut browser = Chromium::start().await;
     browser.open(&page).await;
@@ -97,7 +97,7 @@ async fn cards_break_no_word_and_tables_use_the_width_of_the_screen() {
         let beyond = browser
             .eval("document.documentElement.scrollWidth - document.documentElement.clientWidth")
             .await;
-        assert_eq!(beyond, 0, "nothing to scroll to the side at {width} px");
+        assert_eq!(beyond, 0, "no horizontal scrolling at {width} px");
         let measured = browser
             .eval(
                 "['#t-connections', '#t-connections .line', '#method + ul'].map(

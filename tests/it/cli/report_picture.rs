@@ -1,5 +1,5 @@
-//! The picture of the report in the README. Make it anew after changes of the
-//! page, look at it, and commit it:
+//! The picture of the report in the README. After changes of the page, create it again,
+//! look at it, and commit it:
 //!
 //!     cargo test --test it -- --ignored picture_of_the_readme
 
@@ -14,10 +14,10 @@ use support::chromium::Chromium;
 
 const PICTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/images/report.png");
 
-/// In pixels; the README is about 900 wide.
+/// Width in pixels; the README is about 900 wide.
 const WIDTH: u32 = 1100;
 
-/// The connections that changed most, first.
+/// Sorts the connections by their number of changes, descending.
 const SORT_BY_CHANGES: &str = "{
     const changes = '#t-connections th:nth-last-child(2) button';
     document.querySelector(changes).click();
@@ -29,7 +29,7 @@ const SHOW_SUMMARY_AND_CONNECTIONS: &str = "
     for (const section of ['coverage', 'findings'])
         document.getElementById(section).parentElement.remove();";
 
-/// To the end of the fifth connection.
+/// Returns the height up to the end of the fifth connection.
 const HEIGHT: &str = "Math.ceil(document.querySelector('#t-connections tbody').rows[4].getBoundingClientRect().bottom)";
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-//! The database file of `ccinv scan`: made as a whole, by several at once, and
-//! read where nothing can be written.
+//! The database file of `ccinv scan`: created atomically by concurrent scans, and
+//! readable where nothing can be written.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use tokio::process::Command;
 const DB: &str = "codeconnections-inventory.db";
 
 #[tokio::test]
-async fn first_scans_at_once_leave_one_whole_file() {
+async fn concurrent_first_scans_leave_one_intact_file() {
     let env = TestEnv::new().await;
     env.create("api");
     let ccinv = Ccinv::at(&env);
@@ -28,10 +28,10 @@ async fn first_scans_at_once_leave_one_whole_file() {
         .collect();
     for scan in scans {
         let done = scan.wait_with_output().await.expect("it ends");
-        // Another one may have written what it was about to.
-        let told = String::from_utf8_lossy(&done.stderr);
+        // Another scan may have written the same connections first.
+        let stderr = String::from_utf8_lossy(&done.stderr);
         assert!(
-            matches!(done.status.code(), Some(0 | 4)) && !told.contains("not a database"),
+            matches!(done.status.code(), Some(0 | 4)) && !stderr.contains("not a database"),
             "{done:?}"
         );
     }
@@ -39,10 +39,10 @@ async fn first_scans_at_once_leave_one_whole_file() {
     assert_eq!(runs.as_array().expect("a list").len(), 4);
     ccinv.fine(&["verify"]).await;
     let names: Vec<_> = ccinv.files();
-    assert_eq!(names, [ccinv.folder().join(DB)], "nothing else stays");
+    assert_eq!(names, [ccinv.folder().join(DB)], "no other file remains");
 }
 
-/// What is in a folder, by name.
+/// Returns the files of a folder by name.
 fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let entries = std::fs::read_dir(folder).expect("a folder");
     entries
@@ -54,7 +54,7 @@ fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
         .collect()
 }
 
-/// Runs a command as a user who owns nothing.
+/// Runs a command as a user without write permissions.
 async fn as_another_user(folder: &Path, arguments: &[&str]) -> Done {
     let program = folder.join("ccinv");
     let output = Command::new("setpriv")
@@ -80,7 +80,7 @@ fn set_mode(path: &Path, mode: u32) {
 }
 
 #[tokio::test]
-async fn file_that_cannot_be_written_answers_every_question_and_stays_as_it_is() {
+async fn read_only_database_answers_every_query_unchanged() {
     let env = TestEnv::new().await;
     env.create("api");
     let ccinv = Ccinv::at(&env);
@@ -93,8 +93,7 @@ async fn file_that_cannot_be_written_answers_every_question_and_stays_as_it_is()
     let scanned = ccinv.folder().join("scanned.db");
     std::fs::copy(&scanned, evidence.join("whole.db")).expect("copied");
 
-    // As a process that was ended within a scan leaves it: what is written is
-    // in the log, and not in the file.
+    // A database as a killed scan leaves it: its writes are in the log, not in the file.
     ccinv.fine(&["scan", "--db", "held.db"]).await;
     let held = ccinv.folder().join("held.db");
     let reader = rusqlite::Connection::open(&held).expect("opened");
@@ -130,11 +129,11 @@ async fn file_that_cannot_be_written_answers_every_question_and_stays_as_it_is()
             let done = as_another_user(folder.path(), &[arguments, &["--db", db]].concat()).await;
             assert_eq!(done.code, 0, "{arguments:?} {db}: {done:?}");
             if arguments[0] == "runs" {
-                let told = done.stdout.matches("\"run_id\"").count();
-                assert_eq!(told, runs, "{db}: {}", done.stdout);
+                let listed = done.stdout.matches("\"run_id\"").count();
+                assert_eq!(listed, runs, "{db}: {}", done.stdout);
             }
         }
     }
-    assert!(contents(&evidence) == before, "as it was");
+    assert!(contents(&evidence) == before, "unchanged");
     set_mode(&evidence, 0o755);
 }

@@ -1,5 +1,5 @@
-//! `ccinv scan` where something fails: it says what it waits for, gives up in
-//! time, and records what it knows.
+//! `ccinv scan` with failures: it reports each retry, ends in time, and records what it
+//! observed.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 #![cfg(unix)]
@@ -17,7 +17,7 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
-/// A listing whose third page never comes: each request for it is answered so.
+/// Starts a listing of two pages whose third page is always answered with `third`.
 async fn two_pages_and(third: Reply) -> Script {
     Script::start(move |asked| match asked.token.as_deref() {
         None => page("a", "1"),
@@ -32,14 +32,14 @@ fn page(id: &str, next: &str) -> Reply {
     Reply::Page(vec![entry], Some(next.to_owned()))
 }
 
-/// `ccinv` that lists from `endpoint`; what it sends is sent once.
+/// Returns a `ccinv` that lists from `endpoint`, without retries by the SDK.
 fn listing_from(env: &TestEnv, endpoint: &str) -> Ccinv {
     Ccinv::at(env)
         .with("AWS_ENDPOINT_URL_CODECONNECTIONS", endpoint)
         .with("AWS_MAX_ATTEMPTS", "1")
 }
 
-/// The lines that tell of a retry.
+/// Returns the lines that report a retry.
 fn retries(stderr: &str) -> Vec<&str> {
     let lines = stderr
         .lines()
@@ -48,7 +48,7 @@ fn retries(stderr: &str) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn each_retry_is_told_until_the_time_is_over_and_what_is_known_is_recorded() {
+async fn retries_are_reported_until_timeout_and_listed_pages_are_recorded() {
     let env = TestEnv::new().await;
     let script = two_pages_and(Reply::Error(500, "InternalServerError")).await;
     let ccinv = listing_from(&env, &script.endpoint);
@@ -59,10 +59,10 @@ async fn each_retry_is_told_until_the_time_is_over_and_what_is_known_is_recorded
         .await;
 
     assert_eq!(done.code, 4, "{done:?}");
-    let told = retries(&done.stderr);
-    assert!(!told.is_empty(), "{done:?}");
-    assert_eq!(told.len() + 1, script.count() - 2, "each one: {done:?}");
-    for (i, line) in told.iter().enumerate() {
+    let reported = retries(&done.stderr);
+    assert!(!reported.is_empty(), "{done:?}");
+    assert_eq!(reported.len() + 1, script.count() - 2, "each one: {done:?}");
+    for (i, line) in reported.iter().enumerate() {
         let start = format!(
             "ccinv: ListConnections {REGION} page 3: InternalServerError: as the script says; \
              attempt {} failed, next in ",
@@ -82,7 +82,7 @@ async fn each_retry_is_told_until_the_time_is_over_and_what_is_known_is_recorded
 }
 
 #[tokio::test]
-async fn retries_are_told_on_a_terminal_past_the_spinner() {
+async fn retries_are_reported_on_a_terminal_with_spinner() {
     let env = TestEnv::new().await;
     let script = two_pages_and(Reply::Error(500, "InternalServerError")).await;
     let home = Ccinv::offline();
@@ -115,25 +115,25 @@ async fn retries_are_told_on_a_terminal_past_the_spinner() {
 }
 
 #[tokio::test]
-async fn a_timeout_that_is_none_is_refused() {
+async fn invalid_timeout_is_refused() {
     let ccinv = Ccinv::offline();
     for wrong in ["0s", "16m", "2", "soon", "1h"] {
         let done = ccinv.run(&["scan", "--timeout", wrong]).await;
         assert_eq!(done.code, 2, "{done:?}");
-        let told = done.complaint();
+        let complaint = done.complaint();
         assert!(
-            told.contains("--timeout") && told.contains("from 1s to 15m"),
-            "{told}"
+            complaint.contains("--timeout") && complaint.contains("from 1s to 15m"),
+            "{complaint}"
         );
     }
 }
 
-/// It is not waited for: the default time is two minutes, and the test would
-/// be ended long before.
-fn assert_few(done: &Done, part: &str) {
-    let told = retries(&done.stderr);
-    assert_eq!(told.len(), 3, "a few tries: {done:?}");
-    for line in told {
+/// Asserts that the scan gave up after few retries, well before its default timeout of
+/// two minutes.
+fn assert_few_retries(done: &Done, part: &str) {
+    let reported = retries(&done.stderr);
+    assert_eq!(reported.len(), 3, "few retries: {done:?}");
+    for line in reported {
         assert!(
             line.contains("ForeignAnswer") && line.contains(part),
             "{line}"
@@ -142,7 +142,7 @@ fn assert_few(done: &Done, part: &str) {
 }
 
 #[tokio::test]
-async fn answers_of_something_else_than_the_service_are_not_waited_for() {
+async fn foreign_answers_to_a_listing_end_it_after_few_retries() {
     let html = "<!DOCTYPE html><html>Sign in</html>";
     let bad_gateway = Raw {
         head: format!(
@@ -166,7 +166,7 @@ async fn answers_of_something_else_than_the_service_are_not_waited_for() {
     ] {
         let env = TestEnv::new().await;
         let hostile = Hostile::always(answer).await;
-        // With the SDK's own retries, which would not help either.
+        // With the SDK's own retries.
         let ccinv = Ccinv::at(&env)
             .with("AWS_ENDPOINT_URL_CODECONNECTIONS", &hostile.endpoint)
             .with("AWS_ACCOUNT_ID", ACCOUNT);
@@ -174,7 +174,7 @@ async fn answers_of_something_else_than_the_service_are_not_waited_for() {
             .run(&["scan", "--table", env.table.name().as_str()])
             .await;
         assert_eq!(done.code, 1, "{done:?}");
-        assert_few(&done, part);
+        assert_few_retries(&done, part);
         assert_eq!(hostile.count(), 4, "{part}");
         assert!(done.stdout.contains(part), "{done:?}");
         let runs = env.runs().await;
@@ -192,7 +192,7 @@ async fn answers_of_something_else_than_the_service_are_not_waited_for() {
 }
 
 #[tokio::test]
-async fn a_table_in_whose_place_something_else_answers_is_not_waited_for_either() {
+async fn foreign_answer_to_a_write_does_not_fail_the_scan() {
     let env = TestEnv::new().await;
     env.create("storefront");
     let html = "<html>Sign in</html>";
@@ -208,21 +208,20 @@ async fn a_table_in_whose_place_something_else_answers_is_not_waited_for_either(
     let done = ccinv
         .run(&["scan", "--table", env.table.name().as_str()])
         .await;
-    // The first one was carried out; that is found out afterwards.
+    // The first transaction was executed, which the scan finds out afterwards.
     assert_eq!(done.code, 0, "{done:?}");
     assert_eq!(env.connections().await.len(), 1);
 }
 
 #[tokio::test]
-async fn a_disk_that_takes_no_more_ends_a_scan_at_once() {
+async fn full_disk_ends_scan_without_retries() {
     let env = TestEnv::new().await;
     let ccinv = Ccinv::at(&env);
     ccinv.fine(&["scan", "--db", "full.db"]).await;
     for n in 0..400 {
         env.create(&format!("a-connection-{n}"));
     }
-    // Files may not grow beyond this; what is written past it fails, as it
-    // does where a disk is full.
+    // A limit of the file size: writes beyond it fail as on a full disk.
     let limited = "trap '' XFSZ; ulimit -f 200; exec \"$@\"";
     let mut scan = ccinv.command(&[]);
     let mut shell = Command::new("sh");
@@ -242,11 +241,11 @@ async fn a_disk_that_takes_no_more_ends_a_scan_at_once() {
     assert_eq!(retries(&stderr), [] as [&str; 0], "{stderr}");
     assert!(stdout.contains("FAILED"), "{stdout} {stderr}");
     assert!(stdout.contains("disk"), "{stdout} {stderr}");
-    // What was there is still whole.
+    // The records of the first scan still verify.
     ccinv.fine(&["verify", "--db", "full.db"]).await;
 }
 
-/// A scan that is interrupted once it says `line`, and how it ended.
+/// Interrupts a scan once it prints `line`. Returns its exit code and output.
 async fn interrupted_at(mut scan: Command, line: &str) -> (Option<i32>, String, String) {
     let mut scan = scan
         .stdout(Stdio::piped())
@@ -254,11 +253,11 @@ async fn interrupted_at(mut scan: Command, line: &str) -> (Option<i32>, String, 
         .spawn()
         .expect("it starts");
     let mut lines = BufReader::new(scan.stderr.take().expect("piped")).lines();
-    let mut said = String::new();
+    let mut stderr = String::new();
     let mut is_sent = false;
     while let Some(next) = lines.next_line().await.expect("text") {
-        said.push_str(&next);
-        said.push('\n');
+        stderr.push_str(&next);
+        stderr.push('\n');
         if next.contains(line) && !is_sent {
             is_sent = true;
             interrupt(scan.id().expect("it runs"));
@@ -266,7 +265,7 @@ async fn interrupted_at(mut scan: Command, line: &str) -> (Option<i32>, String, 
     }
     let output = scan.wait_with_output().await.expect("it ends");
     let stdout = String::from_utf8(output.stdout).expect("UTF-8");
-    (output.status.code(), stdout, said)
+    (output.status.code(), stdout, stderr)
 }
 
 fn interrupt(pid: u32) {
@@ -277,7 +276,7 @@ fn interrupt(pid: u32) {
 }
 
 #[tokio::test]
-async fn control_c_ends_a_listing_and_what_it_saw_is_recorded() {
+async fn ctrl_c_during_listing_records_what_was_observed() {
     let env = TestEnv::new().await;
     let script = two_pages_and(Reply::Error(500, "InternalServerError")).await;
     let ccinv = listing_from(&env, &script.endpoint);
@@ -298,7 +297,7 @@ async fn control_c_ends_a_listing_and_what_it_saw_is_recorded() {
 }
 
 #[tokio::test]
-async fn control_c_ends_the_writing_and_the_run_is_recorded() {
+async fn ctrl_c_during_writing_records_the_run() {
     let env = TestEnv::new().await;
     env.create("storefront");
     let throttled = Proxy::start(&env.table_endpoint, |seen| {
@@ -319,18 +318,18 @@ async fn control_c_ends_the_writing_and_the_run_is_recorded() {
 
     assert_eq!(code, Some(130), "{stderr}");
     assert!(stdout.contains("PARTIAL"), "{stdout}");
-    let told = retries(&stderr);
-    assert!(told[0].contains("ThrottlingException"), "{told:?}");
+    let reported = retries(&stderr);
+    assert!(reported[0].contains("ThrottlingException"), "{reported:?}");
     let runs = env.runs().await;
     assert_eq!((runs[0].outcome, runs[0].unwritten), (Outcome::Partial, 1));
     assert_eq!(env.connections().await.len(), 0);
 }
 
 #[tokio::test]
-async fn a_second_control_c_ends_it_at_once() {
+async fn second_ctrl_c_exits_immediately() {
     let env = TestEnv::new().await;
     let script = two_pages_and(Reply::Error(500, "InternalServerError")).await;
-    // The table says nothing, so the first one can't be carried out.
+    // The table never answers, so the run can't be recorded after the first Ctrl-C.
     let silent = Proxy::start(&env.table_endpoint, |_| Act::Hang).await;
     let ccinv = listing_from(&env, &script.endpoint);
     let ccinv = ccinv.with("AWS_ENDPOINT_URL_DYNAMODB", &silent.endpoint);

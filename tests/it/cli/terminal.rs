@@ -1,4 +1,4 @@
-//! Tables on a real terminal: as wide as it is, and coloured as it wishes.
+//! Output on a real terminal: its width, its colours, and progress.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
@@ -6,7 +6,7 @@ use crate::support::ccinv::{Ccinv, PROGRAM};
 use crate::support::python::{fine, python};
 use crate::support::test_env::TestEnv;
 
-/// So many connections are listed.
+/// The number of listed connections.
 const LISTED: usize = 8;
 
 struct Terminal {
@@ -32,7 +32,7 @@ impl Terminal {
         }
     }
 
-    /// What a command writes on a terminal of so many columns.
+    /// Returns what a command prints on a terminal with this number of columns.
     async fn shows(&self, columns: usize, environment: &[&str], command: &[&str]) -> String {
         let command = [command, &["--db", &self.db]].concat();
         fine(shown(columns, environment, &command).await)
@@ -56,7 +56,7 @@ fn without_colours(text: &str) -> String {
 }
 
 #[tokio::test]
-async fn tables_fit_the_terminal_and_keep_what_tells_rows_apart() {
+async fn tables_fit_the_terminal_and_keep_the_ends_of_arns() {
     let terminal = Terminal::new().await;
     let whole = terminal.shows(300, COLOURS, &["list"]).await;
     let whole = without_colours(&whole);
@@ -76,7 +76,7 @@ async fn tables_fit_the_terminal_and_keep_what_tells_rows_apart() {
         let text = terminal.shows(columns, COLOURS, &["list"]).await;
         let text = without_colours(&text);
         let cut = rows(&text);
-        assert_eq!(cut.len(), LISTED, "a line a row: {text}");
+        assert_eq!(cut.len(), LISTED, "one line per row: {text}");
         for (cut, whole) in cut.iter().zip(rows(&whole)) {
             assert!(cut.chars().count() <= columns, "{columns}: {cut}");
             let (cut, whole) = (arn(cut), arn(&whole));
@@ -86,7 +86,7 @@ async fn tables_fit_the_terminal_and_keep_what_tells_rows_apart() {
     }
 }
 
-/// The lines that stay on the terminal: a spinner wipes its own.
+/// Returns the lines that stay on the terminal: a spinner erases its own.
 fn lines_left(text: &str) -> Vec<String> {
     let text = text.replace("\r", "\u{1b}[2K");
     let lines = text
@@ -96,7 +96,7 @@ fn lines_left(text: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn no_line_of_a_table_or_its_notes_is_wider_than_the_terminal() {
+async fn no_output_line_is_wider_than_the_terminal() {
     let terminal = Terminal::new().await;
     let name = "a-name-of-some-length-1";
     let runs = terminal
@@ -122,7 +122,7 @@ async fn no_line_of_a_table_or_its_notes_is_wider_than_the_terminal() {
                 &["--db", &terminal.db][..]
             };
             let text = match shown(columns, COLOURS, &[command, db].concat()).await {
-                // A check has findings.
+                // `check` fails because it has findings.
                 Ok(text) | Err(text) => text,
             };
             let lines = lines_left(&text);
@@ -138,7 +138,7 @@ async fn no_line_of_a_table_or_its_notes_is_wider_than_the_terminal() {
 }
 
 #[tokio::test]
-async fn wide_and_pipes_show_whole_arns() {
+async fn wide_option_and_pipes_show_full_arns() {
     let terminal = Terminal::new().await;
     let piped = terminal.ccinv.fine(&["list", "--db", &terminal.db]).await;
     let arns: Vec<&str> = piped
@@ -168,7 +168,7 @@ async fn demo_fits_80_columns_and_its_short_form_one_screen() {
 }
 
 #[tokio::test]
-async fn colours_are_for_terminals_that_want_them() {
+async fn colours_follow_terminal_type_and_no_color() {
     let terminal = Terminal::new().await;
     let colours = async |environment: &[&str]| {
         let shown = terminal
@@ -181,25 +181,25 @@ async fn colours_are_for_terminals_that_want_them() {
     assert!(!colours(&["TERM=xterm-256color", "NO_COLOR=1"]).await);
     assert!(
         colours(&["TERM=xterm-256color", "NO_COLOR="]).await,
-        "empty is not set"
+        "empty is unset"
     );
     assert!(!colours(&["TERM=dumb"]).await);
 }
 
 #[tokio::test]
-async fn what_takes_time_shows_that_it_goes_on_and_leaves_nothing_behind() {
+async fn spinner_is_shown_during_long_commands_and_erased() {
     let terminal = Terminal::new().await;
     let verified = terminal.shows(200, COLOURS, &["verify"]).await;
     assert!(verified.contains("verifying"), "{verified:?}");
-    // The spinner is wiped off before the answer comes.
+    // The spinner is erased before the answer is printed.
     let answer = verified.rsplit("\u{1b}[2K").next().expect("something");
     assert!(answer.starts_with("account "), "{verified:?}");
     assert!(!answer.contains("verifying"), "{verified:?}");
 
     let exported = terminal.shows(200, COLOURS, &["export", "changes"]).await;
     assert!(exported.starts_with('{'), "the records alone: {exported:?}");
-    let aside = format!("exec {PROGRAM} export --db {} > /dev/null", terminal.db);
-    let shell = ["80", "/usr/bin/env", "TERM=xterm", "sh", "-c", &aside];
+    let redirected = format!("exec {PROGRAM} export --db {} > /dev/null", terminal.db);
+    let shell = ["80", "/usr/bin/env", "TERM=xterm", "sh", "-c", &redirected];
     let spinner = fine(python("terminal.py", &shell).await);
     assert!(spinner.contains("exporting"), "{spinner:?}");
 }

@@ -1,5 +1,5 @@
-//! The auditor's policy: exactly what the reading commands ask of the table,
-//! and nothing that writes.
+//! The auditor's policy grants exactly the requests of the reading commands, and no
+//! writes.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
@@ -13,16 +13,15 @@ use crate::support::test_env::{ACCOUNT, TestEnv};
 use codeconnections_inventory::domain::{Clock, SystemClock};
 use serde_json::{Value, json};
 
-/// An action, and the part of the table that it is on: empty for the table
-/// itself, or an index.
+/// An action and its resource: an index, or empty for the table itself.
 type Permission = (String, String);
 
-/// The policy that is deployed with these parameters.
+/// Returns the policy that is deployed with these parameters.
 fn policy(parameters: &[(&str, &str)]) -> Value {
     deployed(parameters)["Resources"]["AuditorPolicy"]["Properties"].take()
 }
 
-/// What the policy grants.
+/// Returns the permissions that the policy grants.
 fn granted() -> BTreeSet<Permission> {
     let mut grants = BTreeSet::new();
     for statement in list(&policy(&[])["PolicyDocument"]["Statement"]) {
@@ -32,7 +31,7 @@ fn granted() -> BTreeSet<Permission> {
             .keys()
             .map(String::as_str)
             .collect();
-        // No condition, and nothing said by what is left out.
+        // Neither a condition nor a negated element.
         let expected = BTreeSet::from(["Sid", "Effect", "Action", "Resource"]);
         assert_eq!(keys, expected, "{statement}");
         assert_eq!(statement["Effect"], "Allow", "{statement}");
@@ -55,23 +54,22 @@ fn part_of_table(resource: &Value) -> String {
     index.expect("an index of the table").to_owned()
 }
 
-/// What DynamoDB authorises a request by.
-fn asked(seen: &Seen, table: &str) -> Permission {
+/// Returns the permission that DynamoDB requires for a request.
+fn required(seen: &Seen, table: &str) -> Permission {
     let body: Value = serde_json::from_slice(&seen.body).expect("JSON");
     assert_eq!(body["TableName"], table, "{body}");
     let index = body["IndexName"].as_str().unwrap_or_default();
     (format!("dynamodb:{}", seen.operation), index.to_owned())
 }
 
-/// Commands that ask no table.
-const NO_QUESTIONS: [&str; 5] = ["demo", "scan", "cost", "completions", "man"];
+/// Commands that write, or do not use the table.
+const NOT_READING: [&str; 5] = ["demo", "scan", "cost", "completions", "man"];
 
-/// The commands that only read.
+/// Returns the commands that only read.
 fn reading(groups: Vec<(String, Vec<String>)>) -> BTreeSet<String> {
     let names = groups.into_iter().flat_map(|(_, names)| names);
     names
-        // These write, or read no table.
-        .filter(|name| !NO_QUESTIONS.contains(&name.as_str()))
+        .filter(|name| !NOT_READING.contains(&name.as_str()))
         .collect()
 }
 
@@ -97,7 +95,7 @@ async fn list_no_dependencies(env: &TestEnv) {
 }
 
 #[tokio::test]
-async fn the_policy_grants_what_the_reading_commands_ask_for_and_nothing_else() {
+async fn policy_grants_exactly_what_reading_commands_use() {
     let env = TestEnv::new().await;
     let arn = env.create("payments-api");
     env.create("storefront");
@@ -181,14 +179,14 @@ async fn the_policy_grants_what_the_reading_commands_ask_for_and_nothing_else() 
 
     let run: BTreeSet<String> = commands.iter().map(|c| c[0].to_owned()).collect();
     assert_eq!(run, reading(ccinv.commands().await), "all of them");
-    assert_eq!(elsewhere.count(), 0, "they ask nothing but the table");
+    assert_eq!(elsewhere.count(), 0, "they send requests to the table only");
     let wire = wire.lock().expect("a wire");
-    let used: BTreeSet<Permission> = wire.iter().map(|seen| asked(seen, name)).collect();
+    let used: BTreeSet<Permission> = wire.iter().map(|seen| required(seen, name)).collect();
     assert_eq!(used, granted());
 }
 
 #[test]
-fn nothing_in_it_writes() {
+fn policy_grants_no_writes() {
     for (action, part) in granted() {
         let reads = ["dynamodb:Query", "dynamodb:Scan"];
         assert!(reads.contains(&action.as_str()), "{action} on {part:?}");
@@ -196,7 +194,7 @@ fn nothing_in_it_writes() {
 }
 
 #[test]
-fn the_customers_key_may_be_used_through_the_table_where_there_is_one() {
+fn policy_allows_customer_key_only_through_dynamodb() {
     const KEY: &str = "arn:aws:kms:eu-west-1:123456789012:key/1a2b";
     let statements = |policy: Value| list(&policy["PolicyDocument"]["Statement"]).to_vec();
     let mut expected = statements(policy(&[]));
@@ -212,7 +210,7 @@ fn the_customers_key_may_be_used_through_the_table_where_there_is_one() {
 }
 
 #[test]
-fn it_is_always_made_for_whoever_is_to_have_it_and_its_arn_is_told() {
+fn policy_is_always_created_unattached_and_its_arn_is_an_output() {
     let policies = resources_of("AWS::IAM::ManagedPolicy");
     let [(name, made)] = Vec::from_iter(policies)[..] else {
         panic!("one policy");
@@ -221,8 +219,8 @@ fn it_is_always_made_for_whoever_is_to_have_it_and_its_arn_is_told() {
     for attached in ["Roles", "Users", "Groups"] {
         assert_eq!(policy(&[]).get(attached), None, "{attached}");
     }
-    // A name would make the stack ask for CAPABILITY_NAMED_IAM.
+    // With a name the stack would require CAPABILITY_NAMED_IAM.
     assert_eq!(policy(&[]).get("ManagedPolicyName"), None);
-    let told = &TEMPLATE["Outputs"]["AuditorPolicyArn"]["Value"];
-    assert_eq!(told, &json!({"Ref": name}));
+    let output = &TEMPLATE["Outputs"]["AuditorPolicyArn"]["Value"];
+    assert_eq!(output, &json!({"Ref": name}));
 }

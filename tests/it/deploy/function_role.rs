@@ -1,5 +1,5 @@
-//! The function's role grants what the code does and nothing else: what goes
-//! over the wire is compared with it.
+//! The function's role grants exactly what the code does, compared with the requests
+//! on the wire.
 
 #![allow(
     clippy::expect_used,
@@ -24,12 +24,12 @@ use codeconnections_inventory::table::name::TableName;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-// --- What it grants ---------------------------------------------------------
+// --- Permissions ----------------------------------------------------------
 
 const ORGANIZATION: &[(&str, &str)] = &[("Mode", "organization"), ("MemberRoleName", "a/reader")];
 const KEY: &str = "arn:aws:kms:eu-west-1:123456789012:key/1a2b";
 
-/// Everything that the function's role grants, with these parameters.
+/// Returns the permissions of the function's role with these parameters.
 fn granted_with(parameters: &[(&str, &str)]) -> BTreeSet<Grant> {
     let resources = &deployed(parameters)["Resources"];
     let of_the_table = json!({
@@ -38,7 +38,7 @@ fn granted_with(parameters: &[(&str, &str)]) -> BTreeSet<Grant> {
     &granted(&resources["FunctionRole"]) | &granted(&of_the_table)
 }
 
-/// What it grants whatever the parameters are.
+/// Returns the permissions of the role with any parameters.
 fn always_granted() -> BTreeSet<Grant> {
     let arn = |name: &str| json!({"Fn::GetAtt": [name, "Arn"]});
     let [table, log] = [arn("Table"), arn("LogGroup")];
@@ -49,7 +49,7 @@ fn always_granted() -> BTreeSet<Grant> {
     };
     let only_accounts = json!({
         "ForAllValues:StringLike": {"dynamodb:LeadingKeys": "ACCOUNT#*"},
-        // Without this, a request with no keys at all would pass.
+        // Without this, a request without keys would pass.
         "Null": {"dynamodb:LeadingKeys": "false"},
     });
     let everything = json!("*");
@@ -78,12 +78,12 @@ fn always_granted() -> BTreeSet<Grant> {
 }
 
 #[test]
-fn the_role_grants_what_the_code_uses_on_what_it_uses_and_nothing_else() {
+fn role_grants_exactly_the_expected_permissions() {
     assert_eq!(granted_with(&[]), always_granted());
 }
 
 #[test]
-fn in_an_organization_it_may_also_assume_the_members_role_but_of_no_other_organization() {
+fn organization_mode_adds_assume_role_within_the_organization() {
     let mut expected = always_granted();
     expected.insert(grant(
         "sts:AssumeRole",
@@ -94,7 +94,7 @@ fn in_an_organization_it_may_also_assume_the_members_role_but_of_no_other_organi
 }
 
 #[test]
-fn with_the_customers_key_it_may_also_use_that_key_through_the_table() {
+fn customer_key_adds_decrypt_through_dynamodb() {
     let through = json!({"Fn::Sub": "dynamodb.${AWS::Region}.${AWS::URLSuffix}"});
     let condition = json!({"StringEquals": {"kms:ViaService": through}});
     let mut expected = always_granted();
@@ -110,7 +110,7 @@ fn no_permission_deletes_or_overwrites_an_item() {
     for (action, resource, _) in granted {
         let (service, operation) = action.split_once(':').expect("a service and an operation");
         assert!(!action.contains('*'), "{action}");
-        // Traces, and what stands in no table.
+        // Traces, log events and queue messages are not items.
         if service == "xray" || action == "logs:PutLogEvents" || action == "sqs:DeleteMessage" {
             continue;
         }
@@ -129,7 +129,7 @@ fn no_permission_deletes_or_overwrites_an_item() {
 }
 
 #[test]
-fn the_function_has_that_role_and_no_other_permissions() {
+fn function_has_only_the_permissions_of_its_role() {
     let function = &resource("AWS::Serverless::Function")["Properties"];
     assert_eq!(
         function["Role"],
@@ -138,7 +138,7 @@ fn the_function_has_that_role_and_no_other_permissions() {
     assert_eq!(function.get("Policies"), None);
     let role = &resources_of("AWS::IAM::Role")["FunctionRole"]["Properties"];
     assert_eq!(role.get("ManagedPolicyArns"), None);
-    // What is said of a role elsewhere is said of another one.
+    // Policies elsewhere belong to other roles.
     assert!(resources_of("AWS::IAM::RolePolicy").is_empty());
     for (policy, resource) in resources_of("AWS::IAM::Policy") {
         let roles = &resource["Properties"]["Roles"];
@@ -148,7 +148,7 @@ fn the_function_has_that_role_and_no_other_permissions() {
         };
         assert_eq!(*roles, json!([{"Ref": role}]), "{policy}");
     }
-    // The auditor's is there to be attached by somebody else.
+    // The auditor's policy is not attached by the template.
     for (policy, resource) in resources_of("AWS::IAM::ManagedPolicy") {
         assert_eq!(resource["Properties"].get("Roles"), None, "{policy}");
     }
@@ -184,8 +184,8 @@ fn statements(seen: &Seen) -> Vec<Sent> {
     sent.collect()
 }
 
-/// The action that DynamoDB authorises a statement by, and that the statement
-/// stays within what the role may do with it.
+/// Returns the action that DynamoDB requires for a statement. Asserts that the
+/// statement meets the conditions of the role.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-iam.html>
 fn authorised(sent: &Sent, table: &TableName) -> &'static str {
     let Sent { text, parameters } = sent;
@@ -209,7 +209,7 @@ fn reads_one_snapshot(seen: &Seen) -> bool {
     seen.operation == "Query" && sk.is_some_and(|sk| sk.starts_with("CONNECTION#"))
 }
 
-/// Holds a request back, once, until it is let go.
+/// Holds one request back until it is released.
 #[derive(Default)]
 struct Gate {
     operation: Mutex<Option<(&'static str, mpsc::Receiver<()>)>>,
@@ -217,8 +217,7 @@ struct Gate {
 }
 
 impl Gate {
-    /// Holds the next request of this operation. It goes on when what is
-    /// returned is dropped.
+    /// Holds the next request of this operation until the returned sender is dropped.
     fn close(&self, operation: &'static str) -> mpsc::Sender<()> {
         let (open, opened) = mpsc::channel();
         *self.operation.lock().expect("a gate") = Some((operation, opened));
@@ -232,17 +231,17 @@ impl Gate {
         };
         if let Some((_, opened)) = held {
             self.reached.notify_one();
-            // It ends when the sender is gone.
+            // It ends when the sender is dropped.
             let _ = tokio::task::block_in_place(|| opened.recv());
         }
     }
 }
 
-/// The service's answer, as a test changes it.
+/// The entries that the service lists.
 type World = Arc<Mutex<Vec<Value>>>;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn what_goes_over_the_wire_is_what_the_role_allows() {
+async fn requests_on_the_wire_match_the_granted_permissions() {
     let world: World = Arc::default();
     let broken = Arc::new(AtomicBool::new(false));
     let script = {
@@ -292,7 +291,7 @@ async fn what_goes_over_the_wire_is_what_the_role_allows() {
         test_env::run(&handler, &json!({})).await
     };
 
-    // Every kind of change, one after the other, and connections that stay.
+    // Every kind of change in turn, and unchanged connections.
     let all = |status: &str| (0..30).map(|n| entry(n, status)).collect::<Vec<_>>();
     set(all("PENDING"));
     note(&run().await);
@@ -308,9 +307,13 @@ async fn what_goes_over_the_wire_is_what_the_role_allows() {
     note(&run().await);
     set(all("ERROR"));
     note(&run().await);
-    assert_eq!(kinds, BTreeSet::from(ChangeKind::ALL), "every kind was met");
+    assert_eq!(
+        kinds,
+        BTreeSet::from(ChangeKind::ALL),
+        "every kind occurred"
+    );
 
-    // Another run overtakes a change, and one that was only to be noted.
+    // Another run supersedes a change and a touch.
     for operation in ["ExecuteTransaction", "BatchExecuteStatement"] {
         if operation == "ExecuteTransaction" {
             let mut one = all("ERROR");
@@ -332,27 +335,27 @@ async fn what_goes_over_the_wire_is_what_the_role_allows() {
             other
         };
         let event = json!({});
-        let (overtaken, other) = tokio::join!(test_env::run(&handler, &event), other);
+        let (superseded, other) = tokio::join!(test_env::run(&handler, &event), other);
         assert_eq!(other.outcome, Outcome::Complete);
         assert!(
             read_again() > before,
-            "{operation} met what the other wrote"
+            "{operation} conflicts with what the other run wrote"
         );
         assert_eq!(
-            overtaken.outcome,
+            superseded.outcome,
             Outcome::Complete,
             "{:?}",
-            overtaken.problems
+            superseded.problems
         );
-        assert_eq!(overtaken.sequence, other.sequence.map(|number| number + 1));
+        assert_eq!(superseded.sequence, other.sequence.map(|number| number + 1));
         assert!(
-            overtaken.changes.is_empty(),
+            superseded.changes.is_empty(),
             "{operation}: {:?}",
-            overtaken.changes
+            superseded.changes
         );
     }
 
-    // An answer that is lost, a listing that fails, an event that comes twice.
+    // A lost answer, a failed listing, and an event that is delivered twice.
     set(all("PENDING"));
     lose_answer.store(true, Ordering::SeqCst);
     let summary = run().await;
@@ -399,8 +402,5 @@ async fn what_goes_over_the_wire_is_what_the_role_allows() {
     }
     let granted = granted_with(&[]).into_iter().map(|(action, ..)| action);
     let granted: BTreeSet<String> = granted.filter(|a| a.starts_with("dynamodb:")).collect();
-    assert_eq!(
-        used, granted,
-        "what is used is granted, and the other way round"
-    );
+    assert_eq!(used, granted, "exactly the used actions are granted");
 }

@@ -1,4 +1,4 @@
-//! The templates: resources, permissions, regions.
+//! The CloudFormation templates: resources, permissions, regions.
 
 mod auditor_policy;
 mod function_role;

@@ -1,5 +1,5 @@
-//! The parameters: what they take, what the function takes, and what is set
-//! where somebody only presses Enter.
+//! The template's parameters: accepted values, defaults, and the settings that the
+//! function accepts.
 
 #![allow(
     clippy::expect_used,
@@ -27,7 +27,7 @@ const ORGANIZATION: &[(&str, &str)] = &[("Mode", "organization")];
 // --- In the console ---------------------------------------------------------
 
 #[test]
-fn every_parameter_is_asked_for_once_with_a_label_and_explained() {
+fn every_parameter_has_one_group_a_label_and_a_description() {
     for template in [&*TEMPLATE, &*MEMBER] {
         let interface = &template["Metadata"]["AWS::CloudFormation::Interface"];
         let mut grouped = Vec::new();
@@ -41,21 +41,21 @@ fn every_parameter_is_asked_for_once_with_a_label_and_explained() {
         assert_eq!(grouped.len(), names.len(), "once: {grouped:?}");
         let labels = interface["ParameterLabels"].as_object().expect("labels");
         assert_eq!(BTreeSet::from_iter(labels.keys().cloned()), names);
-        let mut said = BTreeSet::new();
+        let mut unique = BTreeSet::new();
         for (name, label) in labels {
-            assert!(said.insert(text(&label["default"])), "{name}: {label}");
+            assert!(unique.insert(text(&label["default"])), "{name}: {label}");
         }
         for (name, parameter) in parameters {
             assert!(text(&parameter["Description"]).len() > 20, "{name}");
             let pattern = parameter.get("AllowedPattern").is_some();
             let explained = parameter.get("ConstraintDescription").is_some();
-            assert!(!pattern || explained, "{name} says what is right");
+            assert!(!pattern || explained, "{name} explains its pattern");
         }
     }
 }
 
 #[test]
-fn enter_at_every_prompt_lists_this_account_and_tells_nobody() {
+fn defaults_list_this_account_without_notifications() {
     for (name, parameter) in TEMPLATE["Parameters"].as_object().expect("parameters") {
         assert!(parameter.get("Default").is_some(), "{name} has a default");
     }
@@ -66,7 +66,7 @@ fn enter_at_every_prompt_lists_this_account_and_tells_nobody() {
 }
 
 #[test]
-fn without_a_complete_run_for_twice_the_schedule_there_is_an_alarm() {
+fn no_complete_run_alarm_defaults_to_twice_the_schedule() {
     let schedule = text(&parameter("ScheduleExpression")["Default"]);
     assert_eq!(schedule, "rate(1 hour)");
     assert_eq!(parameter("HoursWithoutCompleteRun")["Default"], 2);
@@ -80,13 +80,13 @@ fn variables(template: &Value) -> Map<String, Value> {
     variables.as_object().expect("variables").clone()
 }
 
-/// The variables that the function looks up, whatever their values.
+/// Returns the variables that the function reads.
 fn looked_up() -> BTreeSet<String> {
     let names = Mutex::new(BTreeSet::new());
-    // A process has one subscriber, the first one: with this, the lines of all
-    // tests after this one go nowhere, as before it.
+    // A process has one global subscriber. Setting it first discards the log lines of
+    // all later tests, as without a subscriber.
     let _ = set_global_default(NoSubscriber::default());
-    // Some are looked up only where another is set.
+    // Some variables are read only if another one is set.
     for value in [Some("off"), None] {
         let lookup = |name: &str| {
             names.lock().expect("names").insert(name.to_owned());
@@ -99,18 +99,18 @@ fn looked_up() -> BTreeSet<String> {
 }
 
 #[test]
-fn the_template_sets_what_a_user_should_set_and_nothing_else() {
+fn template_sets_exactly_the_user_settings_of_the_function() {
     let by_others = BTreeSet::from([
-        // By Lambda.
+        // Set by Lambda.
         "AWS_REGION",
         "AWS_LAMBDA_FUNCTION_NAME",
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
         "AWS_LAMBDA_LOG_LEVEL",
         "AWS_LAMBDA_LOG_FORMAT",
-        // Only for somebody whose credentials are another account's.
+        // Only for credentials of another account.
         "AWS_ACCOUNT_ID",
     ]);
-    let of_others = BTreeSet::from(["ACCOUNTS", "MEMBER_ROLE_NAME", "EXTERNAL_ID"]);
+    let organization_only = BTreeSet::from(["ACCOUNTS", "MEMBER_ROLE_NAME", "EXTERNAL_ID"]);
     let looked_up = looked_up();
     let looked_up: BTreeSet<&str> = looked_up.iter().map(String::as_str).collect();
 
@@ -119,13 +119,13 @@ fn the_template_sets_what_a_user_should_set_and_nothing_else() {
     assert!(set.is_disjoint(&by_others), "{set:?}");
     assert_eq!(looked_up, &set | &by_others);
 
-    // A single account has none of the others.
+    // A single account has no settings of an organization.
     let alone = variables(&deployed(&[]));
     let alone: BTreeSet<&str> = alone.keys().map(String::as_str).collect();
-    assert_eq!(alone, &set - &of_others);
+    assert_eq!(alone, &set - &organization_only);
 }
 
-/// The settings that the function reads where the template sets these.
+/// Returns the settings that the function reads with these parameters of the template.
 fn settings(parameters: &[(&str, &str)]) -> Settings {
     let variables = variables(&deployed(parameters));
     assert_eq!(variables["TABLE_NAME"], json!({"Ref": "Table"}));
@@ -141,7 +141,7 @@ fn settings(parameters: &[(&str, &str)]) -> Settings {
 }
 
 #[test]
-fn the_templates_defaults_are_settings_that_the_function_takes() {
+fn template_defaults_are_accepted_by_the_function() {
     let alone = settings(&[]);
     assert_eq!(alone.regions, [test_env::region("eu-west-1")], "its own");
     assert_eq!(alone.member_role, None);
@@ -160,7 +160,7 @@ fn pattern(parameter: &Value) -> Regex {
 }
 
 #[test]
-fn a_value_that_a_parameter_takes_is_one_that_the_function_takes() {
+fn template_and_function_accept_the_same_values() {
     let regions = pattern(parameter("Regions"));
     for (value, right) in [
         ("us-east-1", true),
@@ -212,7 +212,7 @@ fn a_value_that_a_parameter_takes_is_one_that_the_function_takes() {
     }
     for level in list(&parameter("LogLevel")["AllowedValues"]) {
         let level = text(level);
-        // Lambda drops nothing that the function logs, nor its metrics.
+        // The log level of Lambda drops neither log lines of the function nor its metrics.
         let lambdas = text(&TEMPLATE["Mappings"]["LogLevels"][&level]["Lambda"]);
         let (own, lambdas) = (parse_level(Some(&level)), parse_level(Some(&lambdas)));
         assert_eq!(
@@ -224,7 +224,7 @@ fn a_value_that_a_parameter_takes_is_one_that_the_function_takes() {
 }
 
 #[test]
-fn a_members_role_that_the_template_takes_is_one_that_the_function_takes() {
+fn member_role_names_valid_in_template_are_accepted_by_function() {
     let pattern = pattern(parameter("MemberRoleName"));
     for (name, right) in [
         ("codeconnections-inventory-read", true),
@@ -246,7 +246,7 @@ fn a_members_role_that_the_template_takes_is_one_that_the_function_takes() {
 }
 
 #[test]
-fn both_templates_agree_on_the_members_role() {
+fn both_templates_agree_on_the_member_role() {
     let same = |name: &str, field: &str| {
         let there = &MEMBER["Parameters"][name];
         assert_eq!(parameter(name)[field], there[field], "{field} of {name}");
@@ -256,10 +256,10 @@ fn both_templates_agree_on_the_members_role() {
     same("ExternalId", "AllowedPattern");
 }
 
-// --- Values that AWS would refuse only when the stack is half made ----------
+// --- Values that AWS would refuse only during the deployment -----------------
 
 #[test]
-fn values_that_aws_or_the_state_machine_could_not_use_are_refused() {
+fn values_unusable_by_aws_or_the_state_machine_are_refused() {
     let cases: BTreeMap<&str, &[(&str, bool)]> = BTreeMap::from([
         (
             "IncludeAccounts",
@@ -272,7 +272,7 @@ fn values_that_aws_or_the_state_machine_could_not_use_are_refused() {
                 ("12345678901", false),
                 ("123456789012,", false),
                 ("123456789012;210987654321", false),
-                // They go into an expression, in quotes.
+                // The values are quoted in an expression.
                 ("123456789012'", false),
             ][..],
         ),
@@ -312,7 +312,7 @@ fn values_that_aws_or_the_state_machine_could_not_use_are_refused() {
 }
 
 #[test]
-fn a_schedule_that_eventbridge_takes_is_taken() {
+fn schedules_valid_in_eventbridge_are_accepted() {
     let schedule = parameter("ScheduleExpression");
     let (pattern, default) = (pattern(schedule), text(&schedule["Default"]));
     // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html
@@ -341,7 +341,7 @@ fn a_schedule_that_eventbridge_takes_is_taken() {
 }
 
 #[test]
-fn a_schedule_that_eventbridge_refuses_is_refused_before_anything_is_made() {
+fn schedules_invalid_in_eventbridge_are_refused() {
     let pattern = pattern(parameter("ScheduleExpression"));
     for wrong in [
         "",
@@ -377,7 +377,7 @@ fn a_schedule_that_eventbridge_refuses_is_refused_before_anything_is_made() {
         "cron(0 6 * * ?)",
         "cron(0 6 * * ? * *)",
         "cron(0  6 * * ? *)",
-        // One of the two kinds of day must be left open, and only one.
+        // Exactly one of the two day fields must be `?`.
         "cron(0 6 * * * *)",
         "cron(0 6 1 * MON *)",
         "cron(0 6 ? * ? *)",

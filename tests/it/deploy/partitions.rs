@@ -1,4 +1,4 @@
-//! The partition of each region, held against AWS's own table, as botocore has it.
+//! The partition of each region, compared with the table of botocore.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
@@ -10,18 +10,19 @@ use crate::support::tools;
 use codeconnections_inventory::domain::partition::partition;
 
 #[test]
-fn every_region_has_the_partition_that_botocore_gives_it() {
+fn region_partitions_match_botocore() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/partitions.py");
     let output = Command::new(tools::python()).arg(script).output();
     let output = output.expect("python runs");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}");
-    let told: BTreeMap<String, Vec<String>> = serde_json::from_slice(&output.stdout).expect("JSON");
+    let partitions: BTreeMap<String, Vec<String>> =
+        serde_json::from_slice(&output.stdout).expect("JSON");
     for id in ["aws", "aws-cn", "aws-eusc", "aws-iso", "aws-us-gov"] {
-        assert!(told.contains_key(id), "{id}: {told:?}");
+        assert!(partitions.contains_key(id), "{id}: {partitions:?}");
     }
     let mut wrong = BTreeSet::new();
-    for (id, regions) in &told {
+    for (id, regions) in &partitions {
         for region in regions {
             if partition(region) != id {
                 wrong.insert((region, id, partition(region)));

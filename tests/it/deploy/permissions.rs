@@ -1,5 +1,5 @@
-//! What everything but the function may do (for that, see `function_role.rs`), and that
-//! no permission is wider than AWS makes it.
+//! Permissions of all roles but the function's (see `function_role.rs`), and the use of
+//! wildcards.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
@@ -13,8 +13,8 @@ use regex_lite::Regex;
 use serde_json::{Value, json};
 
 #[test]
-fn a_wildcard_stands_only_where_aws_has_nothing_finer_and_says_so() {
-    let mut said = 0;
+fn wildcard_resources_are_commented_and_only_where_required() {
+    let mut commented = 0;
     for name in ["template.yaml", "template-member.yaml"] {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
         let yaml = std::fs::read_to_string(file).expect("read");
@@ -23,7 +23,7 @@ fn a_wildcard_stands_only_where_aws_has_nothing_finer_and_says_so() {
             .filter(|line| line.contains(": \"*\"") && !line.contains("AWS:"))
         {
             assert!(line.contains("# AWS has no finer one"), "{line}");
-            said += 1;
+            commented += 1;
         }
     }
     let mut bare = 0;
@@ -41,9 +41,9 @@ fn a_wildcard_stands_only_where_aws_has_nothing_finer_and_says_so() {
     for template in [&*TEMPLATE, &*MEMBER] {
         walk(template, &mut look);
     }
-    assert_eq!(bare, said, "each is the * of a line with a comment");
+    assert_eq!(bare, commented, "each * is on a line with a comment");
     let expected = [
-        // Why, stands above the statements in the template.
+        // The template explains each above its statement.
         "codeconnections:*:${AWS::AccountId}:*",
         "codestar-connections:*:${AWS::AccountId}:*",
         "iam::*:role/${MemberRoleName}",
@@ -53,7 +53,7 @@ fn a_wildcard_stands_only_where_aws_has_nothing_finer_and_says_so() {
     assert_eq!(part, BTreeSet::from(expected.map(str::to_owned)));
 }
 
-/// Shows `look` every resource of every policy.
+/// Calls `look` with every resource of every policy.
 fn walk(value: &Value, look: &mut impl FnMut(&Value)) {
     match value {
         Value::Object(map) => {
@@ -68,7 +68,7 @@ fn walk(value: &Value, look: &mut impl FnMut(&Value)) {
 }
 
 #[test]
-fn each_other_role_is_one_services_in_this_account() {
+fn each_other_role_trusts_one_service_in_this_account() {
     let template = deployed(&[("Mode", "organization")]);
     let here = json!({"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}});
     for (role, service) in [
@@ -87,7 +87,7 @@ fn each_other_role_is_one_services_in_this_account() {
 }
 
 #[test]
-fn the_pipes_read_the_stream_and_tell_the_bus_and_nothing_else() {
+fn pipes_may_only_read_the_stream_and_put_events() {
     let template = deployed(&[]);
     let stream = json!({"Fn::GetAtt": ["Table", "StreamArn"]});
     let on = |action: &str, resource: &Value| grant(action, resource, &Value::Null);
@@ -105,20 +105,20 @@ fn the_pipes_read_the_stream_and_tell_the_bus_and_nothing_else() {
     let two = deployed(&[("AlterationEvents", "off")]);
     let two = properties_of(&two, "AWS::Pipes::Pipe");
     assert_eq!(two.len(), 2, "more than two readers may slow a stream down");
-    // What a template leaves empty for want of a path is not documented.
+    // AWS does not document what a path without a value becomes.
     let path = r"<\$\.(dynamodb\.(NewImage\.\w+|Keys\.[ps]k\.S|SequenceNumber)|eventName)";
     let path = Regex::new(path).expect("a pattern");
     for (name, pipe) in pipes {
         assert_eq!(pipe["Source"], stream, "{name}");
         assert_eq!(pipe["Target"], arn("EventBus"), "{name}");
-        let said = text(&pipe["TargetParameters"]["InputTemplate"]);
-        assert_eq!(path.find_iter(&said).count(), said.matches('<').count());
-        assert!(!said.contains("OldImage"), "{name}: a change has both");
+        let input = text(&pipe["TargetParameters"]["InputTemplate"]);
+        assert_eq!(path.find_iter(&input).count(), input.matches('<').count());
+        assert!(!input.contains("OldImage"), "{name}: a change has both");
     }
 }
 
 #[test]
-fn the_members_role_lets_the_function_list_and_nobody_do_anything_else() {
+fn member_role_allows_only_the_function_to_list() {
     let role = &MEMBER["Resources"]["MemberRole"];
     let resources = MEMBER["Resources"].as_object().expect("resources");
     let always: Vec<&String> = resources
@@ -126,7 +126,7 @@ fn the_members_role_lets_the_function_list_and_nobody_do_anything_else() {
         .filter(|(_, resource)| resource["Condition"] == "MakesRoles")
         .map(|(name, _)| name)
         .collect();
-    assert_eq!(always, ["MemberRole"], "the others are asked for");
+    assert_eq!(always, ["MemberRole"], "the others are optional");
     let expected = ["codeconnections", "codestar-connections"].map(|service| {
         let all = format!("arn:${{AWS::Partition}}:{service}:*:${{AWS::AccountId}}:*");
         let action = format!("{service}:ListConnections");
@@ -157,12 +157,12 @@ fn the_members_role_lets_the_function_list_and_nobody_do_anything_else() {
 }
 
 #[test]
-fn events_that_members_send_are_those_that_the_bus_and_the_rule_take() {
+fn member_events_match_the_bus_policy_and_the_rule() {
     const ORGANIZATION: [(&str, &str); 2] =
         [("Mode", "organization"), ("OrganizationId", "o-abcde12345")];
     let template = deployed(&ORGANIZATION);
     let resources = &template["Resources"];
-    // Who sends: a role of this name, in any account of the organization.
+    // Sender: a role of this name in any account of the organization.
     let role = &MEMBER["Resources"]["ForwardRole"];
     assert_eq!(
         role["Properties"]["RoleName"],
@@ -191,7 +191,7 @@ fn events_that_members_send_are_those_that_the_bus_and_the_rule_take() {
             },
         })
     );
-    // Where to: the bus whose policy that is.
+    // Destination: the bus with this policy.
     assert_eq!(
         template["Outputs"]["MemberEventBusArn"]["Value"],
         json!({"Fn::Sub": bus})
@@ -215,12 +215,12 @@ fn events_that_members_send_are_those_that_the_bus_and_the_rule_take() {
         trust[0]["Principal"],
         json!({"Service": "events.amazonaws.com"})
     );
-    // What: just what the rule on that bus takes.
-    let taken = &resources["ConnectionEvents"]["Properties"];
-    assert_eq!(taken.get("EventBusName"), None, "it is on the default bus");
-    assert_eq!(forward["EventPattern"], taken["EventPattern"]);
+    // Events: the pattern of the rule on that bus.
+    let rule = &resources["ConnectionEvents"]["Properties"];
+    assert_eq!(rule.get("EventBusName"), None, "it is on the default bus");
+    assert_eq!(forward["EventPattern"], rule["EventPattern"]);
 
-    // Nothing of it is there unless it is asked for.
+    // None of it is deployed unless enabled.
     for parameters in [&[][..], &ORGANIZATION[..1], &ORGANIZATION[1..]] {
         let template = deployed(parameters);
         assert_eq!(template["Resources"].get("MemberEvents"), None);

@@ -1,5 +1,4 @@
-//! The template in every region: cfn-lint knows which types of resources each
-//! of them has.
+//! The template in every region, with the resource types that cfn-lint knows for each.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
@@ -11,7 +10,7 @@ use crate::support::template::{deployed_in, properties_of, text};
 use crate::support::tools;
 use serde_json::Value;
 
-/// The resource types that each region lacks, of those that the template has.
+/// Returns the resource types of the template that each region lacks.
 fn lacking() -> BTreeMap<String, BTreeSet<String>> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/regions.py");
     let types = types(&crate::support::template::TEMPLATE);
@@ -25,7 +24,7 @@ fn lacking() -> BTreeMap<String, BTreeSet<String>> {
     serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
-/// The types of all resources but SAM's own.
+/// Returns the types of all resources except those of SAM.
 fn types(template: &Value) -> BTreeSet<String> {
     let resources = template["Resources"].as_object().expect("resources");
     let types = resources.values().map(|resource| text(&resource["Type"]));
@@ -35,7 +34,7 @@ fn types(template: &Value) -> BTreeSet<String> {
 }
 
 #[test]
-fn defaults_use_only_what_each_region_has() {
+fn defaults_use_only_resource_types_of_each_region() {
     let lacking = lacking();
     assert!(lacking.len() > 30, "{lacking:?}");
     for (region, lacking) in &lacking {
@@ -51,7 +50,7 @@ fn defaults_use_only_what_each_region_has() {
     }
     let without = lacking.iter().filter(|(_, types)| !types.is_empty());
     let without: Vec<&str> = without.map(|(region, _)| region.as_str()).collect();
-    // The parameter names them.
+    // The description of the parameter names them.
     let description = text(&crate::support::template::parameter("Pipes")["Description"]);
     for region in without {
         let (group, number) = region.rsplit_once('-').expect("a region");
@@ -62,13 +61,13 @@ fn defaults_use_only_what_each_region_has() {
 }
 
 #[test]
-fn without_pipes_nothing_refers_to_them() {
+fn without_pipes_no_resource_refers_to_them() {
     for (region, pipes) in [("us-gov-west-1", "auto"), ("eu-west-1", "never")] {
         let parameters = [("Pipes", pipes), ("NotificationEmail", "a@example.com")];
         let template = deployed_in(region, &parameters);
         let resources = template["Resources"].as_object().expect("resources");
-        let said = template["Resources"].to_string();
-        for gone in [
+        let text = template["Resources"].to_string();
+        for absent in [
             "ChangesPipe",
             "AlterationsPipe",
             "RecordAltered",
@@ -78,11 +77,11 @@ fn without_pipes_nothing_refers_to_them() {
             "ErrorsAndDeletions",
             "RunsNotComplete",
         ] {
-            assert!(!resources.contains_key(gone), "{gone}");
-            assert!(!said.contains(gone), "{gone}: {said}");
+            assert!(!resources.contains_key(absent), "{absent}");
+            assert!(!text.contains(absent), "{absent}: {text}");
         }
-        for there in ["Table", "Function", "Schedule", "NoCompleteRun", "Topic"] {
-            assert!(resources.contains_key(there), "{there}");
+        for present in ["Table", "Function", "Schedule", "NoCompleteRun", "Topic"] {
+            assert!(resources.contains_key(present), "{present}");
         }
     }
     let forced = deployed_in("us-gov-west-1", &[("Pipes", "always")]);

@@ -1,6 +1,5 @@
-//! The state machine's definition: that it is one, that an account's part fits
-//! into the time of an Express execution, and that what comes of many accounts
-//! fits into a state. What it does, the deployed one shows.
+//! The state machine's definition: its syntax, the time limit of an account's Express
+//! execution, and the size limit of a state. `tests/stack` tests its behaviour.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
@@ -13,28 +12,28 @@ use codeconnections_inventory::domain::Outcome;
 use serde_json::{Value, json};
 
 const ORGANIZATION: &[(&str, &str)] = &[("Mode", "organization")];
-/// The longest that an Express execution may take, in seconds.
+/// Maximum duration of an Express execution, in seconds.
 const LONGEST_PART: u64 = 300;
-/// What a state may pass on, in bytes.
+/// Maximum output of a state, in bytes.
 const MOST_DATA: usize = 256 * 1024;
-/// For so many accounts all of it has to fit.
+/// The number of accounts that must fit.
 const ACCOUNTS: usize = 10_000;
-/// Runs of functions at the same time that AWS allows a new account.
+/// Lambda's concurrency quota of a new account.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
 const QUOTA_OF_A_NEW_ACCOUNT: u64 = 10;
 
 fn definition(parameters: &[(&str, &str)]) -> Value {
     let template = deployed(&[ORGANIZATION, parameters].concat());
     let machine = &template["Resources"]["StateMachine"]["Properties"];
-    let said = text(&machine["DefinitionString"]["Fn::Sub"]);
+    let definition = text(&machine["DefinitionString"]["Fn::Sub"]);
     let function = "arn:aws:lambda:eu-west-1:123456789012:function:inventory";
-    let said = said
+    let definition = definition
         .replace("${AWS::Partition}", "aws")
         .replace("${AWS::Region}", "eu-west-1")
         .replace("${Table}", "table")
         .replace("${Function.Arn}", function);
-    assert!(!said.contains("${"), "{said}");
-    serde_json::from_str(&said).expect("JSON")
+    assert!(!definition.contains("${"), "{definition}");
+    serde_json::from_str(&definition).expect("JSON")
 }
 
 fn part(definition: &Value) -> &Value {
@@ -50,7 +49,7 @@ fn number(value: &Value) -> u64 {
 }
 
 #[test]
-fn it_is_a_state_machine_by_the_rules_of_the_language() {
+fn definition_passes_statelint() {
     for parameters in [
         &[][..],
         &[
@@ -65,13 +64,13 @@ fn it_is_a_state_machine_by_the_rules_of_the_language() {
         let linter = tools::python().with_file_name("statelint");
         let output = Command::new(linter).arg(file.path()).output();
         let output = output.expect("statelint runs");
-        let said = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success(), "{said}");
+        let stdout = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{stdout}");
     }
 }
 
 #[test]
-fn parameters_are_numbers_where_numbers_are_wanted() {
+fn parameters_are_substituted_as_numbers() {
     let definition = definition(&[
         ("AccountsAtOnce", "7"),
         ("ToleratedFailurePercentage", "12"),
@@ -83,8 +82,7 @@ fn parameters_are_numbers_where_numbers_are_wanted() {
     assert!(enough.contains("* 12"), "the same share: {enough}");
 }
 
-/// The longest waits of a retrier, added up. With full jitter they are the
-/// upper ends of what is drawn.
+/// Returns the sum of the longest waits of a retrier: with full jitter, the upper bounds.
 fn waits(retrier: &Value) -> u64 {
     let (mut wait, mut sum) = (number(&retrier["IntervalSeconds"]), 0);
     let longest = retrier.get("MaxDelaySeconds").map_or(u64::MAX, number);
@@ -95,7 +93,7 @@ fn waits(retrier: &Value) -> u64 {
     sum
 }
 
-/// The longest that it takes to read when an account's last complete run was.
+/// Returns the maximum duration of reading an account's last complete run.
 fn last_complete(definition: &Value) -> u64 {
     let states = &definition["States"]["EveryAccount"]["ItemProcessor"]["States"];
     let read = &states["LastComplete"];
@@ -106,7 +104,7 @@ fn last_complete(definition: &Value) -> u64 {
 }
 
 #[test]
-fn an_accounts_part_ends_in_time_however_often_it_is_tried() {
+fn account_execution_with_all_retries_fits_the_express_limit() {
     let definition = definition(&[]);
     let part = part(&definition);
     let attempt = number(&part["TimeoutSeconds"]);
@@ -114,13 +112,13 @@ fn an_accounts_part_ends_in_time_however_often_it_is_tried() {
     let function = number(&template["Resources"]["Function"]["Properties"]["Timeout"]);
     assert!(
         function < attempt,
-        "the function gives up first, and says so"
+        "the function times out first, and reports it"
     );
 
     let [ended, throttled, other] = list(&part["Retry"]) else {
         panic!("three retriers: {part}");
     };
-    // What the function itself gives up is not tried again.
+    // Runs that the function reports as failed are not retried.
     assert_eq!(ended["ErrorEquals"], json!(["RunFailed", "InvalidEvent"]));
     assert_eq!(ended["MaxAttempts"], 0);
     assert_eq!(
@@ -132,11 +130,10 @@ fn an_accounts_part_ends_in_time_however_often_it_is_tried() {
     for retrier in [throttled, other] {
         assert_eq!(retrier["JitterStrategy"], "FULL", "{retrier}");
     }
-    // A call that is refused because the function is busy takes no time in it,
-    // but some on the way.
-    let refused = 10;
+    // A throttled invocation takes no function time, but some latency.
+    let throttled_seconds = 10;
     let longest = attempt * (1 + number(&other["MaxAttempts"]))
-        + refused * number(&throttled["MaxAttempts"])
+        + throttled_seconds * number(&throttled["MaxAttempts"])
         + waits(throttled)
         + waits(other)
         + last_complete(&definition);
@@ -144,7 +141,7 @@ fn an_accounts_part_ends_in_time_however_often_it_is_tried() {
 }
 
 #[test]
-fn whatever_becomes_of_an_account_is_caught_and_short_enough_for_many() {
+fn account_errors_are_caught_and_results_fit_the_state_limit() {
     let definition = definition(&[]);
     let part = part(&definition);
     let [caught] = list(&part["Catch"]) else {
@@ -152,7 +149,7 @@ fn whatever_becomes_of_an_account_is_caught_and_short_enough_for_many() {
     };
     assert_eq!(caught["ErrorEquals"], json!(["States.ALL"]));
     assert_eq!(caught["Output"]["outcome"], "FAILED");
-    // Complete runs are a word without quotes.
+    // The result of a complete run is `true`.
     let states = &definition["States"]["EveryAccount"]["ItemProcessor"]["States"];
     assert_eq!(states["Ended"]["Choices"][0]["Output"], true);
     let [caught] = list(&states["LastComplete"]["Catch"]) else {
@@ -171,7 +168,7 @@ fn whatever_becomes_of_an_account_is_caught_and_short_enough_for_many() {
 }
 
 #[test]
-fn the_whole_has_time_for_accounts_that_all_take_as_long_as_they_may() {
+fn execution_timeout_fits_all_accounts_at_their_timeout() {
     let definition = definition(&[]);
     let at_once = number(&parameter("AccountsAtOnce")["Default"]);
     let template = deployed(ORGANIZATION);
@@ -183,17 +180,17 @@ fn the_whole_has_time_for_accounts_that_all_take_as_long_as_they_may() {
     let events = number(&events["ScalingConfig"]["MaximumConcurrency"]);
     assert!(
         at_once + events <= QUOTA_OF_A_NEW_ACCOUNT,
-        "and calls find the function free"
+        "API calls find free concurrency"
     );
     assert_eq!(
         parameter("ReservedConcurrency")["Default"],
         0,
-        "AWS refuses to reserve any of so small a quota"
+        "AWS refuses to reserve any of such a small quota"
     );
 }
 
 #[test]
-fn its_role_may_do_what_its_tasks_do_and_see_to_its_parts() {
+fn state_machine_role_allows_its_tasks_and_child_executions() {
     let template = deployed(ORGANIZATION);
     let resources = &template["Resources"];
     let actions = |grants: BTreeSet<(String, String, String)>, service: &str| {

@@ -1,4 +1,4 @@
-//! The template defines the table as the code does, and protects it.
+//! The template defines the same table as the code, and protects it.
 
 #![allow(
     clippy::expect_used,
@@ -16,12 +16,12 @@ use aws_sdk_dynamodb::types::{
 use codeconnections_inventory::table::schema::{INDEXES, KEYS};
 use serde_json::{Value, json};
 
-/// A table's definition, whoever gives it.
+/// A table's definition, by code, template or DynamoDB.
 #[derive(Debug, PartialEq)]
 struct Definition {
     billing: String,
     keys: Keys,
-    /// Name and type of each attribute that is a key.
+    /// Name and type of each key attribute.
     attributes: BTreeMap<String, String>,
     indexes: BTreeMap<String, Index>,
 }
@@ -35,17 +35,17 @@ struct Keys {
 #[derive(Debug, PartialEq)]
 struct Index {
     keys: Keys,
-    /// The attributes that it holds besides keys; none means all.
+    /// The projected attributes besides keys; none means all.
     includes: Option<BTreeSet<String>>,
 }
 
-/// A map of what may not be there twice.
+/// Collects entries into a map. Asserts that no name occurs twice.
 fn unique<V>(entries: impl IntoIterator<Item = (String, V)>) -> BTreeMap<String, V> {
     let mut map = BTreeMap::new();
     for (name, value) in entries {
         assert!(
             map.insert(name.clone(), value).is_none(),
-            "{name} is there twice"
+            "{name} occurs twice"
         );
     }
     map
@@ -61,7 +61,7 @@ fn defined_by_code() -> Definition {
     Definition {
         billing: "PAY_PER_REQUEST".to_owned(),
         keys: keys(KEYS),
-        // All keys are texts.
+        // All keys are strings.
         attributes: unique(names.map(|name| (name.to_owned(), "S".to_owned()))),
         indexes: unique(INDEXES.iter().map(|index| {
             let includes = index.includes.map(|names| {
@@ -165,12 +165,12 @@ fn described(table: &TableDescription) -> Definition {
 }
 
 #[test]
-fn the_template_defines_the_table_as_the_code_does() {
+fn template_and_code_define_the_same_table() {
     assert_eq!(defined_by_template(), defined_by_code());
 }
 
 #[tokio::test]
-async fn a_table_made_locally_is_the_one_that_the_template_deploys() {
+async fn locally_created_table_matches_the_template() {
     let env = TestEnv::new().await;
     let request = env.table.client().describe_table();
     let answer = request.table_name(env.table.name().as_str()).send().await;
@@ -179,7 +179,7 @@ async fn a_table_made_locally_is_the_one_that_the_template_deploys() {
 }
 
 #[test]
-fn the_table_is_protected_against_loss() {
+fn table_is_protected_against_loss() {
     let table = resource("AWS::DynamoDB::Table");
     assert_eq!(table["DeletionPolicy"], "Retain");
     assert_eq!(table["UpdateReplacePolicy"], "Retain");
@@ -193,7 +193,7 @@ fn the_table_is_protected_against_loss() {
 }
 
 #[test]
-fn the_table_has_the_customers_key_where_there_is_one() {
+fn table_uses_the_customer_key_if_given() {
     const KEY: &str = "arn:aws:kms:eu-west-1:123456789012:key/1a2b";
     let sse = |parameters| {
         let template = deployed(parameters);
@@ -207,7 +207,7 @@ fn the_table_has_the_customers_key_where_there_is_one() {
 }
 
 #[test]
-fn only_the_functions_role_may_write_and_management_is_open_to_all() {
+fn only_function_role_may_write_and_management_is_not_denied() {
     let policy = |parameters| {
         let template = deployed(parameters);
         template["Resources"]["Table"]["Properties"]
@@ -225,7 +225,7 @@ fn only_the_functions_role_may_write_and_management_is_open_to_all() {
         statement["Condition"],
         json!({"ArnNotEquals": {"aws:PrincipalArn": role}})
     );
-    // Every permission that writes an item. Transactions are checked as their parts.
+    // Every permission that writes an item. Transactions need those of their parts.
     let denied: BTreeSet<String> = list(&statement["Action"]).iter().map(text).collect();
     let writes = [
         "BatchWriteItem",
@@ -236,7 +236,7 @@ fn only_the_functions_role_may_write_and_management_is_open_to_all() {
         "PutItem",
         "UpdateItem",
     ];
-    // Nothing that manages the table: CloudFormation must not be locked out.
+    // No management actions, so that CloudFormation is not locked out.
     assert_eq!(
         denied,
         writes.map(|write| format!("dynamodb:{write}")).into()
@@ -245,8 +245,8 @@ fn only_the_functions_role_may_write_and_management_is_open_to_all() {
 }
 
 #[test]
-fn the_role_that_the_tables_policy_names_needs_no_table() {
-    // A circle, which CloudFormation refuses.
+fn function_role_does_not_depend_on_the_table() {
+    // CloudFormation refuses circular dependencies.
     let template = deployed(&[("Mode", "organization")]);
     let role = template["Resources"]["FunctionRole"].to_string();
     assert!(!role.contains("\"Table\""), "{role}");

@@ -1,5 +1,5 @@
-//! What is deployed around the function: what starts it, where calls wait, who
-//! is told, and what watches it.
+//! Resources around the function: schedule, queues, notifications, alarms and
+//! dashboard.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
@@ -13,7 +13,7 @@ const TOPIC: (&str, &str) = ("Notifications", "topic");
 const EMAIL: (&str, &str) = ("NotificationEmail", "platform@example.com");
 const NAMESPACE: &str = "CodeConnectionsInventory";
 
-/// What the function writes once for every run.
+/// The metrics that the function publishes for every run.
 const METRICS: [&str; 13] = [
     "ConnectionsAvailable",
     "ConnectionsPending",
@@ -38,15 +38,15 @@ fn names(template: &Value) -> BTreeSet<String> {
 // --- Modes ------------------------------------------------------------------
 
 #[test]
-fn what_is_not_asked_for_is_not_there() {
+fn optional_resources_are_deployed_only_when_enabled() {
     let alone = names(&deployed(&[]));
     let more = |parameters: &[(&str, &str)]| {
-        let there = names(&deployed(parameters));
-        let more = there.difference(&alone).cloned().collect::<Vec<_>>();
-        let less = alone.difference(&there).cloned().collect::<Vec<_>>();
+        let present = names(&deployed(parameters));
+        let more = present.difference(&alone).cloned().collect::<Vec<_>>();
+        let less = alone.difference(&present).cloned().collect::<Vec<_>>();
         (more, less)
     };
-    let (organization, gone) = more(&[ORGANIZATION]);
+    let (organization, removed) = more(&[ORGANIZATION]);
     assert_eq!(
         organization,
         [
@@ -58,7 +58,7 @@ fn what_is_not_asked_for_is_not_there() {
             "StateMachineRole",
         ]
     );
-    assert_eq!(gone, ["ScheduleMayInvoke"]);
+    assert_eq!(removed, ["ScheduleMayInvoke"]);
     let topic = [
         "ErrorsAndDeletions",
         "RunsNotComplete",
@@ -69,11 +69,11 @@ fn what_is_not_asked_for_is_not_there() {
     let (with_email, _) = more(&[EMAIL]);
     let mut expected = topic.to_vec();
     expected.insert(3, "TopicByEmail");
-    assert_eq!(with_email, expected, "an address makes the topic");
+    assert_eq!(with_email, expected, "an email address creates the topic");
 }
 
 #[test]
-fn the_schedule_starts_the_function_or_the_state_machine() {
+fn schedule_starts_the_function_or_the_state_machine() {
     let target = |parameters: &[(&str, &str)]| {
         let template = deployed(parameters);
         let targets = template["Resources"]["Schedule"]["Properties"]["Targets"].clone();
@@ -87,10 +87,10 @@ fn the_schedule_starts_the_function_or_the_state_machine() {
     );
 }
 
-// --- Calls ------------------------------------------------------------------
+// --- API calls --------------------------------------------------------------
 
 #[test]
-fn calls_are_hidden_for_six_times_as_long_as_a_run_may_take_and_are_gathered() {
+fn queue_visibility_timeout_is_six_timeouts_plus_batch_window() {
     let longest_window = parameter("EventBatchWindow")["MaxValue"].as_u64();
     let longest_window = longest_window.expect("a number");
     let timeouts = list(&parameter("Timeout")["AllowedValues"]);
@@ -110,7 +110,7 @@ fn calls_are_hidden_for_six_times_as_long_as_a_run_may_take_and_are_gathered() {
 }
 
 #[test]
-fn the_queue_of_calls_feeds_the_function_which_says_what_failed() {
+fn event_queue_invokes_the_function_with_partial_batch_failures() {
     let template = deployed(&[("EventBatchWindow", "45")]);
     let mapping = &template["Resources"]["EventQueueToFunction"]["Properties"];
     assert_eq!(
@@ -124,7 +124,7 @@ fn the_queue_of_calls_feeds_the_function_which_says_what_failed() {
             "FunctionResponseTypes": ["ReportBatchItemFailures"],
         })
     );
-    // Lambda refuses more than ten at a time without a window.
+    // Without a window Lambda refuses batches of more than ten messages.
     assert_eq!(parameter("EventBatchWindow")["MinValue"], 1);
     let rule = &template["Resources"]["ConnectionEvents"]["Properties"];
     assert_eq!(
@@ -149,7 +149,7 @@ fn the_queue_of_calls_feeds_the_function_which_says_what_failed() {
 }
 
 #[test]
-fn whatever_cannot_be_delivered_ends_where_somebody_is_told() {
+fn undelivered_messages_go_to_the_failure_queue() {
     let template = deployed(&[ORGANIZATION, TOPIC]);
     let failures = arn("FailureQueue");
     let policy = &properties_of(&template, "AWS::SQS::QueuePolicy")["FailureQueuePolicy"];
@@ -159,7 +159,7 @@ fn whatever_cannot_be_delivered_ends_where_somebody_is_told() {
     let may_send = list(&statement["Condition"]["ArnEquals"]["aws:SourceArn"]);
     let rules = properties_of(&template, "AWS::Events::Rule");
     assert_eq!(rules.len(), 5);
-    // One only counts what matches.
+    // `RecordAltered` only counts matching events.
     let delivers = rules
         .into_iter()
         .filter(|(name, _)| *name != "RecordAltered");
@@ -189,10 +189,10 @@ fn whatever_cannot_be_delivered_ends_where_somebody_is_told() {
     );
 }
 
-// --- What is watched --------------------------------------------------------
+// --- Alarms and metrics -----------------------------------------------------
 
 #[test]
-fn every_alarm_watches_what_it_is_named_for() {
+fn each_alarm_watches_the_metric_it_is_named_after() {
     let template = deployed(&[ORGANIZATION, TOPIC, ("HoursWithoutCompleteRun", "5")]);
     let alarms = properties_of(&template, "AWS::CloudWatch::Alarm");
     let watched = alarms.iter().map(|(name, alarm)| {
@@ -257,7 +257,7 @@ fn every_alarm_watches_what_it_is_named_for() {
         ended.collect::<Vec<_>>(),
         expected.map(|(id, metric)| (id.to_owned(), metric.to_owned()))
     );
-    // Every one of so many hours was without.
+    // It alarms if every one of these hours had no complete run.
     let without = &alarms["NoCompleteRun"];
     assert_eq!(without["ComparisonOperator"], "LessThanThreshold");
     assert_eq!(without["Period"], 3600);
@@ -269,12 +269,12 @@ fn every_alarm_watches_what_it_is_named_for() {
         assert_eq!(alarm["Dimensions"], dimensions);
     }
     for (name, alarm) in properties_of(&deployed(&[]), "AWS::CloudWatch::Alarm") {
-        assert_eq!(alarm["AlarmActions"], json!([]), "{name} tells nobody");
+        assert_eq!(alarm["AlarmActions"], json!([]), "{name} has no action");
     }
 }
 
 #[test]
-fn the_dashboard_shows_every_metric_that_is_written_and_no_other() {
+fn dashboard_shows_exactly_the_published_metrics() {
     for (mode, widgets) in [("account", 6), ("organization", 7)] {
         let template = deployed(&[("Mode", mode)]);
         let board = &properties_of(&template, "AWS::CloudWatch::Dashboard")["Dashboard"];
@@ -310,12 +310,12 @@ fn runs_and_executions_are_traced() {
 }
 
 #[test]
-fn concurrency_is_reserved_unless_that_is_none() {
+fn concurrency_is_reserved_unless_zero() {
     let reserved = |number: &str| {
         let template = deployed(&[("ReservedConcurrency", number)]);
         let function = &template["Resources"]["Function"]["Properties"];
         function.get("ReservedConcurrentExecutions").cloned()
     };
     assert_eq!(reserved("50"), Some(json!(50)));
-    assert_eq!(reserved("0"), None, "0 would let nothing run");
+    assert_eq!(reserved("0"), None, "0 would block every run");
 }
