@@ -1,5 +1,5 @@
-//! Calls on connections: which of them the rule takes, and that many of them
-//! become few runs that lose none.
+//! API calls on connections: which calls the rule matches, and how batches of calls
+//! become runs.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -15,11 +15,11 @@ use crate::support::stack::Stack;
 use crate::support::template::text;
 use crate::support::test_env::REGION;
 
-/// More than one batch has room for in the emulator, and less than on AWS.
+/// More calls than a batch of the emulator, fewer than a batch on AWS.
 const BURST: usize = 60;
-/// What the emulator hands out at most, whatever the template says.
+/// Maximum batch size of the emulator, regardless of the template.
 const MESSAGES_AT_ONCE: usize = 10;
-/// Batches that are under way at the same time, as the template says.
+/// Concurrent batches, as in the template.
 const BATCHES_AT_ONCE: usize = 2;
 
 pub async fn put(aws: &Aws, queue: &str, bodies: &[String]) {
@@ -38,10 +38,10 @@ pub async fn put(aws: &Aws, queue: &str, bodies: &[String]) {
     }
 }
 
-/// Messages that are in a queue: to be received, and being dealt with.
+/// Returns the visible messages of a queue, and those in flight.
 async fn waiting(aws: &Aws, queue: &str) -> (u64, u64) {
-    let asked = json!({"QueueUrl": queue, "AttributeNames": ["All"]});
-    let found = aws.call("sqs", "get_queue_attributes", asked).await;
+    let request = json!({"QueueUrl": queue, "AttributeNames": ["All"]});
+    let found = aws.call("sqs", "get_queue_attributes", request).await;
     let number = |name: &str| text(&found["Attributes"][name]).parse().expect("a number");
     (
         number("ApproximateNumberOfMessages"),
@@ -57,19 +57,22 @@ pub async fn emptied(aws: &Aws, queue: &str) {
 }
 
 #[tokio::test]
-async fn the_rule_takes_calls_that_changed_something_and_no_others() {
+async fn rule_matches_only_calls_that_change_connections() {
     let stack = Stack::deployed().await;
     let rule = json!({"Name": stack.resource("ConnectionEvents").await});
     let rule = stack.aws.call("events", "describe_rule", rule).await;
-    let takes = async |event: &Value| {
-        let asked = json!({"EventPattern": rule["EventPattern"], "Event": event.to_string()});
-        let answer = stack.aws.call("events", "test_event_pattern", asked).await;
+    let matches = async |event: &Value| {
+        let request = json!({"EventPattern": rule["EventPattern"], "Event": event.to_string()});
+        let answer = stack
+            .aws
+            .call("events", "test_event_pattern", request)
+            .await;
         answer["Result"].as_bool().expect("yes or no")
     };
 
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("events");
-    let mut taken = BTreeSet::new();
-    let mut left = BTreeSet::new();
+    let mut matched = BTreeSet::new();
+    let mut ignored = BTreeSet::new();
     for entry in std::fs::read_dir(folder).expect("events/") {
         let path = entry.expect("an entry").path();
         if path.extension().is_none_or(|extension| extension != "json") {
@@ -77,27 +80,30 @@ async fn the_rule_takes_calls_that_changed_something_and_no_others() {
         }
         let name = path.file_name().and_then(|n| n.to_str()).expect("a name");
         let mut event = sample(name);
-        // Asked about an event, EventBridge wants all of its envelope.
+        // EventBridge requires the complete envelope.
         if event.get("detail-type").is_none() {
             event = json!({
                 "id": "1", "source": "none", "detail-type": "none", "account": "123456789012",
                 "time": "2026-10-08T16:21:07Z", "region": REGION, "resources": [], "detail": event,
             });
         }
-        let side = match takes(&event).await {
-            true => &mut taken,
-            false => &mut left,
+        let side = match matches(&event).await {
+            true => &mut matched,
+            false => &mut ignored,
         };
         side.insert(name.to_owned());
     }
-    for name in &taken {
+    for name in &matched {
         assert!(name.starts_with("cloudtrail-"), "{name}");
     }
-    for name in &left {
+    for name in &ignored {
         let is_tag = name == "cloudtrail-tag-resource.json";
         assert!(is_tag || !name.starts_with("cloudtrail-"), "{name}");
     }
-    assert!(taken.len() >= 2 && left.len() >= 2, "{taken:?} {left:?}");
+    assert!(
+        matched.len() >= 2 && ignored.len() >= 2,
+        "{matched:?} {ignored:?}"
+    );
 
     let call = sample("cloudtrail-create-connection.json");
     for name in [
@@ -117,17 +123,20 @@ async fn the_rule_takes_calls_that_changed_something_and_no_others() {
             event["source"] = json!(format!("aws.{source}"));
             event["detail"]["eventSource"] = json!(format!("{source}.amazonaws.com"));
             event["detail"]["eventName"] = json!(name);
-            assert!(takes(&event).await, "{name} of {source}");
+            assert!(matches(&event).await, "{name} of {source}");
             event["detail"]["errorCode"] = json!("AccessDenied");
-            assert!(!takes(&event).await, "{name} of {source}, refused");
+            assert!(!matches(&event).await, "{name} of {source}, refused");
             event["detail"] = call["detail"].clone();
             event["detail"]["eventName"] = json!(name);
             event["detail"]["eventSource"] = json!(format!("{source}.amazonaws.com"));
             event["detail"]["readOnly"] = json!(true);
-            assert!(!takes(&event).await, "{name} of {source}, which only reads");
+            assert!(
+                !matches(&event).await,
+                "{name} of {source}, which only reads"
+            );
         }
     }
-    // Not marked as reading, perhaps: they change nothing that is listed.
+    // They may not be marked as read-only, but change nothing that is listed.
     for name in [
         "TagResource",
         "UntagResource",
@@ -141,7 +150,7 @@ async fn the_rule_takes_calls_that_changed_something_and_no_others() {
     ] {
         let mut event = call.clone();
         event["detail"]["eventName"] = json!(name);
-        assert!(!takes(&event).await, "{name}");
+        assert!(!matches(&event).await, "{name}");
     }
     for (name, source, kind) in [
         (
@@ -171,14 +180,14 @@ async fn the_rule_takes_calls_that_changed_something_and_no_others() {
         event["detail"]["eventName"] = json!(name);
         let reads = name.starts_with("List") || name.starts_with("Get");
         event["detail"]["readOnly"] = json!(reads);
-        assert!(!takes(&event).await, "{name} of {source}, {kind}");
+        assert!(!matches(&event).await, "{name} of {source}, {kind}");
     }
 
-    // What it takes goes to the queue, whole.
-    let asked = json!({"Rule": rule["Name"]});
+    // The rule sends complete events to the queue.
+    let request = json!({"Rule": rule["Name"]});
     let targets = stack
         .aws
-        .call("events", "list_targets_by_rule", asked)
+        .call("events", "list_targets_by_rule", request)
         .await;
     let [target] = targets["Targets"].as_array().expect("targets").as_slice() else {
         panic!("one target: {targets}");
@@ -194,14 +203,14 @@ async fn the_rule_takes_calls_that_changed_something_and_no_others() {
 }
 
 #[tokio::test]
-async fn a_burst_of_calls_leads_to_few_runs_and_the_last_one_is_not_lost() {
+async fn burst_of_calls_causes_few_runs_and_loses_none() {
     let stack = Stack::deployed().await;
     let queue = stack.resource("EventQueue").await;
     let call = |number: usize| {
         let arn = stack.connect(&format!("connection-{number}"));
         creation(stack.account(), &arn, number).to_string()
     };
-    // The first runs have begun, and get nowhere, while the others arrive.
+    // The first runs are throttled while the other calls arrive.
     stack.codeconnections.set_faults(|_| Some(Fault::Throttle));
     let calls: Vec<String> = (1..BURST).map(call).collect();
     put(&stack.aws, &queue, &calls).await;
@@ -210,7 +219,7 @@ async fn a_burst_of_calls_leads_to_few_runs_and_the_last_one_is_not_lost() {
     })
     .await;
     stack.codeconnections.clear_faults();
-    // The last one comes when a run has seen all that was there before it.
+    // The last call arrives after a run has listed all earlier connections.
     eventually("a run ends", async || stack.runs().await.pop()).await;
     put(&stack.aws, &queue, &[call(BURST)]).await;
 
@@ -223,8 +232,8 @@ async fn a_burst_of_calls_leads_to_few_runs_and_the_last_one_is_not_lost() {
         runs.len()
     );
     assert!(runs.iter().all(|run| run.outcome == Outcome::Complete));
-    let known = stack.connections().await;
-    let names: BTreeSet<_> = known
+    let recorded = stack.connections().await;
+    let names: BTreeSet<_> = recorded
         .into_iter()
         .filter_map(|c| c.attributes.connection_name)
         .collect();
@@ -233,10 +242,10 @@ async fn a_burst_of_calls_leads_to_few_runs_and_the_last_one_is_not_lost() {
     assert_eq!(waiting(&stack.aws, failures).await, (0, 0));
 }
 
-/// The emulator makes no batch as large as AWS does: the deployed function is
-/// given one.
+/// Invokes the deployed function directly, because the emulator has no batches as large
+/// as those of AWS.
 #[tokio::test]
-async fn a_batch_of_calls_is_one_run_and_every_change_has_the_call_that_explains_it() {
+async fn batch_of_calls_is_one_run_and_each_change_has_its_cause() {
     let stack = Stack::deployed().await;
     let mut records = Vec::new();
     let mut arns = Vec::new();
@@ -264,28 +273,27 @@ async fn a_batch_of_calls_is_one_run_and_every_change_has_the_call_that_explains
         assert_eq!(*call.event_id, text(&event["id"]));
         assert_eq!(&*call.event_name, "CreateConnection");
         let detail = &event["detail"];
-        let said = |told: &Option<Box<str>>| told.as_deref().map(str::to_owned);
-        assert_eq!(said(&call.cloudtrail_id), Some(text(&detail["eventID"])));
+        let owned = |text: &Option<Box<str>>| text.as_deref().map(str::to_owned);
+        assert_eq!(owned(&call.cloudtrail_id), Some(text(&detail["eventID"])));
         let who = text(&detail["userIdentity"]["arn"]);
-        assert_eq!(said(&call.principal_arn), Some(who));
+        assert_eq!(owned(&call.principal_arn), Some(who));
         let from = text(&detail["sourceIPAddress"]);
-        assert_eq!(said(&call.source_ip), Some(from));
+        assert_eq!(owned(&call.source_ip), Some(from));
     }
 }
 
-/// Lets messages that came back be received again soon: nobody waits 35 minutes
-/// for each of five times.
-async fn hide_for(stack: &Stack, queue: &str, seconds: &str) {
+/// Shortens the visibility timeout, so that returned messages are received again soon.
+async fn set_visibility_timeout(stack: &Stack, queue: &str, seconds: &str) {
     let attributes = json!({"QueueUrl": queue, "Attributes": {"VisibilityTimeout": seconds}});
     let aws = &stack.aws;
     aws.call("sqs", "set_queue_attributes", attributes).await;
 }
 
 #[tokio::test]
-async fn what_no_run_can_look_at_ends_in_the_queue_of_failures_and_holds_up_nothing() {
+async fn unprocessable_messages_go_to_failure_queue_without_blocking() {
     let stack = Stack::deployed().await;
     let queue = stack.resource("EventQueue").await;
-    hide_for(&stack, &queue, "1").await;
+    set_visibility_timeout(&stack, &queue, "1").await;
     let arn = stack.connect("payments-api");
     let foreign = creation("999999999999", &arn, 2).to_string();
     let mut nameless = creation(stack.account(), &arn, 3);
@@ -293,24 +301,24 @@ async fn what_no_run_can_look_at_ends_in_the_queue_of_failures_and_holds_up_noth
         .as_object_mut()
         .expect("a map")
         .remove("eventName");
-    let wrong = BTreeSet::from(["no JSON".to_owned(), foreign, nameless.to_string()]);
-    let mut bodies = Vec::from_iter(wrong.clone());
+    let invalid = BTreeSet::from(["no JSON".to_owned(), foreign, nameless.to_string()]);
+    let mut bodies = Vec::from_iter(invalid.clone());
     bodies.insert(1, creation(stack.account(), &arn, 1).to_string());
 
     put(&stack.aws, &queue, &bodies).await;
 
     let failures = stack.output("FailureQueueUrl");
-    eventually("all that is wrong is there", async || {
+    eventually("all invalid messages are there", async || {
         (waiting(&stack.aws, failures).await.0 == 3).then_some(())
     })
     .await;
     assert_eq!(waiting(&stack.aws, &queue).await, (0, 0));
-    let asked = json!({"QueueUrl": failures, "MaxNumberOfMessages": 10});
-    let received = stack.aws.call("sqs", "receive_message", asked).await;
+    let request = json!({"QueueUrl": failures, "MaxNumberOfMessages": 10});
+    let received = stack.aws.call("sqs", "receive_message", request).await;
     let messages = received["Messages"].as_array().expect("messages");
     let found: BTreeSet<String> = messages.iter().map(|m| text(&m["Body"])).collect();
-    assert_eq!(found, wrong, "as they were");
-    // The good one came first and only once: what came again was not it.
+    assert_eq!(found, invalid, "unchanged");
+    // The valid message caused one run only: it was not redelivered.
     let runs = stack.runs().await;
     assert_eq!(runs.len(), 1, "{runs:?}");
     assert_eq!(runs[0].outcome, Outcome::Complete);
@@ -318,10 +326,10 @@ async fn what_no_run_can_look_at_ends_in_the_queue_of_failures_and_holds_up_noth
 }
 
 #[tokio::test]
-async fn a_call_whose_run_failed_comes_again_until_one_does_not() {
+async fn call_is_redelivered_until_its_run_completes() {
     let stack = Stack::deployed().await;
     let queue = stack.resource("EventQueue").await;
-    hide_for(&stack, &queue, "5").await;
+    set_visibility_timeout(&stack, &queue, "5").await;
     let arn = stack.connect("payments-api");
     stack.codeconnections.set_faults(|_| Some(Fault::Deny));
 

@@ -1,33 +1,29 @@
-//! The template deployed into an emulator of AWS, ministack, and run there: the
-//! real function, started by what the template says starts it, and told of by
-//! what it says tells.
+//! The template, deployed into ministack, an emulator of AWS: the real function with the
+//! deployed schedule, queues, pipes and state machine.
 //!
-//! What the emulator can't do is shown otherwise, or is not shown:
+//! The emulator lacks some features. They are tested in another way or not at all:
 //!
-//! - It refuses events of sources that begin with `aws.`. The rule for calls on
-//!   connections is asked which events it takes, and its deliveries are put onto
-//!   its queue by the test (`calls.rs`).
-//! - It hands a function at most 10 messages of a queue at once and waits for no
-//!   batching window. On AWS they are 100, gathered for `EventBatchWindow`: the
-//!   function is given such a batch by the test.
-//! - It tries a function's asynchronous call once, and leaves what failed there:
-//!   that EventBridge's ticks are tried again and end in the queue of failures is
-//!   not shown.
-//! - The streams of its tables tell nothing of what PartiQL writes, as all that the
-//!   function writes is. Where a stream matters the function writes into Amazon's
-//!   DynamoDB Local (`notifications.rs`).
-//! - Its pipes have neither filter nor input template, and deliver to topics
-//!   only. Filters and templates are applied to DynamoDB Local's records by the
-//!   test, and what they make is put onto the bus.
-//! - Its state machines can't ask Organizations, and its Organizations know no
-//!   pages. A function takes the place of that step's resource
-//!   (`tests/python/organizations.py`). Its errors have no name, so that a throttled
-//!   listing is tried again is not shown.
-//! - It waits not at all before another attempt of a step, as it is set up here,
-//!   and knows no jitter.
-//! - Roles and policies are made, and never asked.
-//! - Alarms and the dashboard are made; no metric is worked out. An alarm on an
-//!   expression is refused and left out.
+//! - It refuses events of sources that begin with `aws.`. The tests check which events
+//!   the rule for API calls matches, and send its deliveries to its queue themselves
+//!   (`calls.rs`).
+//! - It invokes a function with at most 10 messages of a queue and without a batching
+//!   window. On AWS a batch has up to 100 messages of `EventBatchWindow`; a test invokes
+//!   the function with such a batch.
+//! - It invokes a function asynchronously once, without retries. The retries of the
+//!   schedule's events and their way to the failure queue are not tested.
+//! - The streams of its tables lack PartiQL writes, and the function writes only with
+//!   PartiQL. Tests of streams let the function write to Amazon's DynamoDB Local
+//!   (`notifications.rs`).
+//! - Its pipes have neither filters nor input templates, and deliver to topics only. The
+//!   tests apply filters and templates to the records of DynamoDB Local and put the
+//!   results on the bus.
+//! - Its state machines can't call Organizations, and its Organizations has no pages. A
+//!   function replaces the resource of that step (`tests/python/organizations.py`). Its
+//!   errors have no name, so the retry of a throttled listing is not tested.
+//! - It retries a step immediately, as configured here, and without jitter.
+//! - It creates roles and policies, but does not enforce them.
+//! - It creates alarms and the dashboard, but evaluates no metrics. It refuses alarms on
+//!   expressions, so they are left out.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 

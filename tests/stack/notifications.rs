@@ -1,5 +1,5 @@
-//! What the stack tells: from the function's writes through the table's stream
-//! and the pipes to the bus, and from there to people.
+//! Events and notifications: from the function's writes through the table's stream, the
+//! pipes and the bus to a topic.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,14 +19,14 @@ use crate::support::stream_records::records_of;
 use crate::support::template::{resource, text};
 use crate::support::test_env::REGION;
 
-/// A queue that gets what a topic is sent, as it was sent.
+/// Creates a queue that receives the raw messages of a topic.
 async fn inbox(aws: &Aws, topic: &str) -> String {
     let made = aws
         .call("sqs", "create_queue", json!({"QueueName": "inbox"}))
         .await;
     let queue = text(&made["QueueUrl"]);
-    let asked = json!({"QueueUrl": queue, "AttributeNames": ["QueueArn"]});
-    let found = aws.call("sqs", "get_queue_attributes", asked).await;
+    let request = json!({"QueueUrl": queue, "AttributeNames": ["QueueArn"]});
+    let found = aws.call("sqs", "get_queue_attributes", request).await;
     let subscription = json!({
         "TopicArn": topic,
         "Protocol": "sqs",
@@ -37,12 +37,12 @@ async fn inbox(aws: &Aws, topic: &str) -> String {
     queue
 }
 
-/// What a queue holds; it is empty afterwards.
+/// Receives and deletes all messages of a queue.
 async fn received(aws: &Aws, queue: &str) -> Vec<String> {
     let mut bodies = Vec::new();
     loop {
-        let asked = json!({"QueueUrl": queue, "MaxNumberOfMessages": 10});
-        let answer = aws.call("sqs", "receive_message", asked).await;
+        let request = json!({"QueueUrl": queue, "MaxNumberOfMessages": 10});
+        let answer = aws.call("sqs", "receive_message", request).await;
         let Some(messages) = answer["Messages"].as_array().filter(|m| !m.is_empty()) else {
             return bodies;
         };
@@ -54,11 +54,11 @@ async fn received(aws: &Aws, queue: &str) -> Vec<String> {
     }
 }
 
-/// A stack whose function writes into DynamoDB Local.
+/// A stack whose function writes to DynamoDB Local.
 ///
-/// The streams of the emulator's tables tell nothing of what PartiQL writes, as
-/// all that the function writes is. Those of DynamoDB Local do. So the function
-/// finds its table there, under the name that it was given.
+/// The streams of the emulator's tables lack PartiQL writes, and the function writes only
+/// with PartiQL. Streams of DynamoDB Local have them, so the function's table, of the same
+/// name, is there.
 struct Streaming {
     stack: Stack,
     _local: DynamoDbLocal,
@@ -92,7 +92,7 @@ impl Streaming {
         }
     }
 
-    /// The records of the stream, once `runs` runs are in it.
+    /// Returns the records of the stream, once it has those of `runs` runs.
     async fn records(&self, runs: usize) -> Vec<Value> {
         eventually("the stream has all runs", async || {
             let records = records_of(&self.aws, self.stack.output("TableName")).await;
@@ -107,22 +107,21 @@ impl Streaming {
     }
 }
 
-/// The emulator's pipes deliver whole records, and to topics, not to a bus: so
-/// this shows the way, and the test below what a filter and a template make of
-/// what comes along it. Into the emulator's stream the records come by being
-/// written into its table once more.
+/// Tests the path only: the emulator's pipes deliver complete records to topics, and the
+/// test below covers filters and templates. The records are written into the emulator's
+/// table once more, so that its stream has them.
 #[tokio::test]
-async fn a_status_change_goes_from_the_service_through_stream_and_pipe_to_a_notification() {
+async fn status_change_reaches_a_topic_through_stream_and_pipe() {
     let streaming = Streaming::deployed_with(&[], |template| {
         let resources = &mut template["Resources"];
-        resources["Overheard"] = json!({"Type": "AWS::SNS::Topic"});
+        resources["Copies"] = json!({"Type": "AWS::SNS::Topic"});
         let pipe = &mut resources["ChangesPipe"]["Properties"];
-        pipe["Target"] = json!({"Ref": "Overheard"});
+        pipe["Target"] = json!({"Ref": "Copies"});
         pipe["TargetParameters"] = json!({});
     })
     .await;
     let stack = &streaming.stack;
-    let queue = inbox(&stack.aws, &stack.resource("Overheard").await).await;
+    let queue = inbox(&stack.aws, &stack.resource("Copies").await).await;
     let arn = stack.connect("payments-api");
     stack.invoke(&json!({})).await;
 
@@ -161,15 +160,15 @@ async fn a_status_change_goes_from_the_service_through_stream_and_pipe_to_a_noti
     assert_eq!(changes[1]["arn"]["S"], json!(arn));
 }
 
-/// What the pipes of the template make of a stream's records: the events, by
-/// their detail-type.
+/// Returns the events that the template's pipes make of the records of a stream, by
+/// detail-type.
 async fn events_of(records: &[Value], events: &Aws) -> BTreeMap<String, Vec<Value>> {
     let mut made = BTreeMap::new();
     for name in ["ChangesPipe", "RunsPipe"] {
         let pipe = Pipe::of_the_template(name);
         let mut details = Vec::new();
         for record in records {
-            if pipe.takes(events, record).await {
+            if pipe.matches(events, record).await {
                 details.push(pipe.detail(record));
             }
         }
@@ -190,9 +189,8 @@ fn count(details: &[Value], field: &str) -> BTreeMap<String, usize> {
     counts
 }
 
-/// The story's events are these and no others, as the samples and their schemas
-/// have them.
-async fn check(events: &BTreeMap<String, Vec<Value>>) {
+/// Asserts that the events are those of the scenario, and valid by their schemas.
+async fn assert_events(events: &BTreeMap<String, Vec<Value>>) {
     let changes = &events[CHANGED];
     let expected = CHANGES.map(|(kind, times)| (kind.to_owned(), times));
     assert_eq!(count(changes, "kind"), BTreeMap::from(expected));
@@ -205,10 +203,7 @@ async fn check(events: &BTreeMap<String, Vec<Value>>) {
 
     let named = count(changes, "connectionName");
     for name in NAMES {
-        assert!(
-            named.contains_key(name),
-            "{name:?} is told as it is: {named:?}"
-        );
+        assert!(named.contains_key(name), "{name:?} is unchanged: {named:?}");
     }
     let errors: Vec<&Value> = changes
         .iter()
@@ -223,12 +218,8 @@ async fn check(events: &BTreeMap<String, Vec<Value>>) {
         assert_harmless(&change["summary"]);
         let name = text(&change["connectionName"]);
         let cause = text(&change["cause"]);
-        let made_by_somebody = change["kind"] == "FIRST_SEEN" && name == NAMES[0];
-        assert_eq!(
-            cause.contains("CreateConnection"),
-            made_by_somebody,
-            "{change}"
-        );
+        let has_caller = change["kind"] == "FIRST_SEEN" && name == NAMES[0];
+        assert_eq!(cause.contains("CreateConnection"), has_caller, "{change}");
     }
 
     for (detail_type, details) in events {
@@ -251,13 +242,13 @@ async fn check(events: &BTreeMap<String, Vec<Value>>) {
     }
 }
 
-/// The function alters no change and no run, and removes nothing: of its own
-/// records none is told, of the same ones altered or removed each is.
-async fn alterations_are_told(records: &[Value], events: &Aws) {
+/// Asserts that the pipe of alterations ignores the function's own writes, and matches
+/// altered or removed changes and runs and removed account records.
+async fn assert_alterations_match(records: &[Value], events: &Aws) {
     let pipe = Pipe::of_the_template("AlterationsPipe");
     let (sample, _) = published(&pipe.detail_type);
     for record in records {
-        assert!(!pipe.takes(events, record).await, "{record}");
+        assert!(!pipe.matches(events, record).await, "{record}");
     }
     let one_of = |prefix: &str| {
         let pk = |record: &&Value| {
@@ -266,7 +257,7 @@ async fn alterations_are_told(records: &[Value], events: &Aws) {
         };
         records.iter().find(pk).expect("a record").clone()
     };
-    for (prefix, name, told) in [
+    for (prefix, name, expected) in [
         ("CONNECTION#", "MODIFY", true),
         ("CONNECTION#", "REMOVE", true),
         ("RUNS#", "MODIFY", true),
@@ -276,7 +267,11 @@ async fn alterations_are_told(records: &[Value], events: &Aws) {
     ] {
         let mut record = one_of(prefix);
         record["eventName"] = json!(name);
-        assert_eq!(pipe.takes(events, &record).await, told, "{prefix} {name}");
+        assert_eq!(
+            pipe.matches(events, &record).await,
+            expected,
+            "{prefix} {name}"
+        );
         let detail = pipe.detail(&record);
         assert_eq!(detail["eventName"], name);
         assert_eq!(detail["pk"], record["dynamodb"]["Keys"]["pk"]["S"]);
@@ -288,13 +283,13 @@ async fn alterations_are_told(records: &[Value], events: &Aws) {
     }
 }
 
-/// The rules put it into a message between quotes, and EventBridge escapes
-/// nothing: so it must hold nothing that would have to be.
+/// Asserts that a text needs no escaping in JSON, because EventBridge rules insert it
+/// into a message unescaped.
 fn assert_harmless(value: &Value) {
     assert_eq!(value.to_string(), format!("\"{}\"", text(value)));
 }
 
-/// The sample of an event of `events/out`, and the path of its schema.
+/// Returns the sample of an event of `events/out`, and the path of its schema.
 fn published(detail_type: &str) -> (Value, String) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("events/out");
     for entry in std::fs::read_dir(folder).expect("events/out") {
@@ -313,12 +308,12 @@ fn published(detail_type: &str) -> (Value, String) {
 }
 
 #[tokio::test]
-async fn what_the_deployed_function_records_becomes_the_published_events_and_readable_messages() {
+async fn recorded_changes_become_published_events_and_messages() {
     let topic = [("Notifications", "topic")];
     let streaming = Streaming::deployed_with(&topic, |_| {}).await;
     let stack = &streaming.stack;
     let mut runs = 0;
-    story::tell(&stack.codeconnections, stack.account(), async |event| {
+    story::play(&stack.codeconnections, stack.account(), async |event| {
         stack.invoke(&event).await;
         runs += 1;
     })
@@ -327,10 +322,10 @@ async fn what_the_deployed_function_records_becomes_the_published_events_and_rea
     let records = streaming.records(runs).await;
     let events = events_of(&records, &stack.aws).await;
 
-    check(&events).await;
-    alterations_are_told(&records, &stack.aws).await;
+    assert_events(&events).await;
+    assert_alterations_match(&records, &stack.aws).await;
 
-    // Told on the stack's bus as a pipe tells them, a few go on to people.
+    // Some of the events on the stack's bus are sent to the topic.
     let queue = inbox(&stack.aws, stack.output("TopicArn")).await;
     for (detail_type, details) in &events {
         for detail in details {
@@ -344,27 +339,31 @@ async fn what_the_deployed_function_records_becomes_the_published_events_and_rea
             let put = stack.aws.call("events", "put_events", put).await;
             assert_eq!(put["FailedEntryCount"], 0, "{put}");
 
-            let told = received(&stack.aws, &queue).await;
+            let messages = received(&stack.aws, &queue).await;
             let broke = detail["statusAfter"] == "ERROR" && detail["kind"] == "STATUS_CHANGED";
-            let for_people = detail_type == NOT_COMPLETED || broke || detail["kind"] == "DELETED";
-            assert_eq!(told.len(), usize::from(for_people), "{detail}: {told:?}");
-            for message in told {
-                let said = if detail_type == NOT_COMPLETED {
+            let notified = detail_type == NOT_COMPLETED || broke || detail["kind"] == "DELETED";
+            assert_eq!(
+                messages.len(),
+                usize::from(notified),
+                "{detail}: {messages:?}"
+            );
+            for message in messages {
+                let fields = if detail_type == NOT_COMPLETED {
                     ["account", "runId", "outcome", "problem"]
                 } else {
                     ["account", "runId", "summary", "connectionArn"]
                 };
-                for field in said {
+                for field in fields {
                     let value = text(&detail[field]);
                     assert!(message.contains(&value), "no {field} in {message}");
                 }
                 let read = serde_json::from_str::<String>(&message);
-                assert!(read.is_ok(), "one text: {message}");
+                assert!(read.is_ok(), "one JSON string: {message}");
             }
         }
     }
 
-    // On another source, another bus, and as another event, nobody is told.
+    // Events of another bus, source or type are not sent.
     let detail = &events[NOT_COMPLETED][0];
     for (bus, source, detail_type) in [
         ("default", "codeconnections-inventory", NOT_COMPLETED),

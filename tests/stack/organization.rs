@@ -1,5 +1,5 @@
-//! A whole organization: the state machine reads the accounts and runs the
-//! function on each.
+//! Organization mode: the state machine lists the accounts and runs the function for
+//! each.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use crate::support::eventually;
 use crate::support::stack::Stack;
 use crate::support::template::{list, text};
 
-/// Makes an account in the organization; the stack's own is in it too.
+/// Creates an account in the organization, which contains the stack's account too.
 async fn member(stack: &Stack, name: &str) -> String {
     let account = json!({"AccountName": name, "Email": format!("{name}@example.com")});
     let aws = &stack.aws;
@@ -20,7 +20,7 @@ async fn member(stack: &Stack, name: &str) -> String {
     text(&made["CreateAccountStatus"]["AccountId"])
 }
 
-/// A closed account is SUSPENDED.
+/// Closes an account, which makes it SUSPENDED.
 async fn close(stack: &Stack, account: &str) {
     let which = json!({"AccountId": account});
     stack
@@ -29,14 +29,14 @@ async fn close(stack: &Stack, account: &str) {
         .await;
 }
 
-/// Starts the state machine, and gives its execution when that has ended.
+/// Starts the state machine. Returns its execution when that has ended.
 async fn execute(stack: &Stack) -> Value {
     let machine = json!({"stateMachineArn": stack.output("StateMachineArn")});
     let started = stack.aws.call("stepfunctions", "start_execution", machine);
     ended(stack, &text(&started.await["executionArn"])).await
 }
 
-/// All executions of the state machine.
+/// Returns all executions of the state machine.
 async fn executions(stack: &Stack) -> Vec<String> {
     let machine = json!({"stateMachineArn": stack.output("StateMachineArn")});
     let listed = stack.aws.call("stepfunctions", "list_executions", machine);
@@ -74,7 +74,7 @@ fn deny(stack: &Stack, account: &str) {
 }
 
 #[tokio::test]
-async fn an_account_that_denies_is_recorded_as_failed_and_the_others_go_on() {
+async fn denied_account_is_recorded_as_failed_and_others_continue() {
     let mut stack = Stack::prepared().await;
     let [payments, storefront] = [
         member(&stack, "payments").await,
@@ -90,10 +90,10 @@ async fn an_account_that_denies_is_recorded_as_failed_and_the_others_go_on() {
         stack.connect_in(account, "payments-api");
     }
 
-    // The first execution is the schedule's. There may be another one until that
-    // is told to pause.
+    // The schedule starts the first execution, and perhaps another one before it is
+    // paused.
     stack.hurry().await;
-    eventually("the schedule starts one", async || {
+    eventually("the schedule starts an execution", async || {
         executions(&stack).await.into_iter().next()
     })
     .await;
@@ -105,8 +105,8 @@ async fn an_account_that_denies_is_recorded_as_failed_and_the_others_go_on() {
             json!({"accounts": 3, "complete": 3, "without_complete_run": [], "stale": 0, "not_active": [], "left_organization": []})
         );
     }
-    let known = stack.connections().await;
-    assert_eq!(known.len(), 3, "{known:?}");
+    let recorded = stack.connections().await;
+    assert_eq!(recorded.len(), 3, "{recorded:?}");
 
     deny(&stack, &storefront);
     let second = result(&execute(&stack).await);
@@ -131,7 +131,7 @@ async fn an_account_that_denies_is_recorded_as_failed_and_the_others_go_on() {
     let (before, failed) = runs.split_at(first.len());
     assert!(before.iter().all(|run| run.outcome == Outcome::Complete));
     let [failed] = failed else {
-        panic!("tried once, and recorded: {failed:?}");
+        panic!("one failed run: {failed:?}");
     };
     assert_eq!(failed.outcome, Outcome::Failed);
     let why = failed.problems.join("; ");
@@ -145,7 +145,7 @@ async fn an_account_that_denies_is_recorded_as_failed_and_the_others_go_on() {
 }
 
 #[tokio::test]
-async fn too_many_accounts_without_a_complete_run_are_a_failed_execution_that_names_them() {
+async fn too_many_accounts_without_complete_run_fail_the_execution() {
     let mut stack = Stack::prepared().await;
     let denied = BTreeSet::from([
         member(&stack, "payments").await,
@@ -163,16 +163,20 @@ async fn too_many_accounts_without_a_complete_run_are_a_failed_execution_that_na
     let cause = text(&execution["cause"]);
     let counted = "2 of 3 accounts, 2 without a complete run for 2 hours: ";
     assert!(cause.starts_with(counted), "{cause}");
-    // Neither ever had a complete run.
+    // Neither account ever had a complete run.
     for account in &denied {
         assert!(cause.contains(&format!("{account} STALE")), "{cause}");
     }
     let own = stack.runs().await;
-    assert_eq!(outcomes(&own), [Outcome::Complete], "and the other went on");
+    assert_eq!(
+        outcomes(&own),
+        [Outcome::Complete],
+        "the other account continued"
+    );
 }
 
 #[tokio::test]
-async fn account_that_is_recorded_and_not_in_the_organization_is_said_to_have_left() {
+async fn recorded_account_outside_organization_is_reported_as_left() {
     let mut stack = Stack::prepared().await;
     let closed = member(&stack, "closed").await;
     let elsewhere = "999999999999";
@@ -188,15 +192,14 @@ async fn account_that_is_recorded_and_not_in_the_organization_is_said_to_have_le
 
     let [run] = stack.runs_of(elsewhere).await.try_into().expect("one run");
     let left = format!("{elsewhere} last run {}", run.started_at);
-    // The closed one is still the organization's.
+    // The closed account is still in the organization.
     assert_eq!(result["left_organization"], json!([left]), "{result}");
     assert_eq!(result["complete"], 1);
 }
 
-/// One among many that is never listed trips the alarm on failed executions,
-/// whatever share is tolerated.
+/// The failed execution triggers the alarm, whatever the tolerated percentage.
 #[tokio::test]
-async fn stale_account_fails_the_execution_by_name_whatever_is_tolerated() {
+async fn stale_account_fails_execution_regardless_of_tolerance() {
     let mut stack = Stack::prepared().await;
     let denied = member(&stack, "payments").await;
     let partial = member(&stack, "storefront").await;
@@ -207,7 +210,7 @@ async fn stale_account_fails_the_execution_by_name_whatever_is_tolerated() {
     stack.deploy(&organization, |_| {}).await;
     assert_eq!(result(&execute(&stack).await)["complete"], 3);
 
-    // What was complete within the hours is not stale yet.
+    // Accounts with a complete run within the hours are not stale.
     for account in [&denied, &partial] {
         deny(&stack, account);
     }
@@ -215,7 +218,7 @@ async fn stale_account_fails_the_execution_by_name_whatever_is_tolerated() {
     assert_eq!(within["stale"], 0, "{within}");
     assert_eq!(within["complete"], 1, "{within}");
 
-    // Later it is: the record of one says a time that is long past.
+    // One account becomes stale: its record gets a time long past.
     let table = stack.output("TableName").to_owned();
     let update = json!({
         "TableName": table,
@@ -273,7 +276,7 @@ async fn only_active_accounts_that_are_included_and_not_excluded_are_listed() {
 }
 
 #[tokio::test]
-async fn all_active_accounts_but_the_excluded_ones_are_listed_if_none_is_included() {
+async fn without_include_list_all_active_accounts_not_excluded_are_listed() {
     let mut stack = Stack::prepared().await;
     let [payments, storefront, closed] = [
         member(&stack, "payments").await,
@@ -300,8 +303,7 @@ async fn all_active_accounts_but_the_excluded_ones_are_listed_if_none_is_include
         assert!(stack.runs_of(account).await.is_empty(), "{account}");
     }
 
-    // Calls in the stack's own account lead to a run of it, as without an
-    // organization.
+    // API calls in the stack's own account cause a run, as without an organization.
     let arn = stack.connect("payments-api");
     let call = creation(stack.account(), &arn, 1).to_string();
     let queue = stack.resource("EventQueue").await;
@@ -313,7 +315,7 @@ async fn all_active_accounts_but_the_excluded_ones_are_listed_if_none_is_include
 }
 
 #[tokio::test]
-async fn every_page_of_the_accounts_is_read_and_their_state_counts() {
+async fn all_account_pages_are_read_and_only_active_accounts_listed() {
     let mut stack = Stack::prepared().await;
     let mut active = vec![stack.account().to_owned()];
     let mut others = Vec::new();
@@ -352,10 +354,10 @@ async fn every_page_of_the_accounts_is_read_and_their_state_counts() {
     }
 }
 
-/// Everything that 500 accounts are made of is here, so this also shows that
-/// nothing in the way from the organization to the table holds only a few.
+/// Tests that no step between the organization and the table is limited to a few
+/// accounts.
 #[tokio::test]
-async fn five_hundred_accounts_are_five_hundred_runs() {
+async fn five_hundred_accounts_make_five_hundred_runs() {
     const ACCOUNTS: usize = 500;
     let mut stack = Stack::prepared().await;
     let mut accounts = vec![stack.account().to_owned()];
@@ -389,7 +391,7 @@ async fn five_hundred_accounts_are_five_hundred_runs() {
     assert_eq!(stack.connections().await.len(), ACCOUNTS);
 }
 
-/// The partition of each item whose partition begins so, sorted.
+/// Returns the partition key of each item with this prefix, sorted.
 async fn partitions(stack: &Stack, prefix: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut scan = json!({

@@ -1,4 +1,4 @@
-//! One account: the schedule.
+//! The schedule of a single account.
 
 use codeconnections_inventory::domain::{ChangeKind, Outcome};
 
@@ -7,7 +7,7 @@ use crate::support::stack::Stack;
 use crate::support::test_env::REGION;
 
 #[tokio::test]
-async fn the_schedule_runs_the_function_and_the_run_is_in_the_table() {
+async fn schedule_runs_the_function_and_records_the_run() {
     let stack = Stack::deployed().await;
     let arn = stack.connect("payments-api");
     let rule = stack.schedule().await;
@@ -27,7 +27,7 @@ async fn the_schedule_runs_the_function_and_the_run_is_in_the_table() {
     assert_eq!(trigger["kind"], "SCHEDULE");
     assert_eq!(trigger["source_arn"], rule["Arn"]);
     let regions: Vec<&str> = run.listings.iter().map(|l| l.region.as_str()).collect();
-    assert_eq!(regions, [REGION], "the function's own");
+    assert_eq!(regions, [REGION], "the function's own region");
     let changes = stack.changes_of(stack.account(), &arn).await;
     assert_eq!(changes[0].kind, ChangeKind::FirstSeen);
     assert_eq!(changes[0].run_id, run.run_id);

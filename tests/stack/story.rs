@@ -1,4 +1,4 @@
-//! A story in which everything happens that a table records.
+//! A scenario with every kind of recorded event.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::test_env::REGION;
 
-/// Names that JSON, a template or a reader could stumble over, all allowed.
+/// Valid names that are hard for JSON, templates or readers.
 pub const NAMES: [&str; 5] = [
     "payments-api",
     r#"say "yes" \ "no""#,
@@ -19,7 +19,7 @@ pub const NAMES: [&str; 5] = [
     "two\nlines, a\ttab and a \u{7f}",
 ];
 
-/// What the story leads to: changes, and runs that are not complete.
+/// The changes of the scenario, by kind.
 pub const CHANGES: [(&str, usize); 5] = [
     ("FIRST_SEEN", NAMES.len() + 1),
     ("STATUS_CHANGED", 3),
@@ -27,14 +27,15 @@ pub const CHANGES: [(&str, usize); 5] = [
     ("DELETED", 2),
     ("REAPPEARED", 1),
 ];
+/// Outcomes of its incomplete runs.
 pub const NOT_COMPLETE: [&str; 2] = ["PARTIAL", "FAILED"];
 
 const ELSEWHERE: &str = "us-east-1";
 const LENDER: &str = "999999999999";
 
-/// Lets it happen. `run` gives an event to the function, and comes back when it
-/// has been dealt with.
-pub async fn tell(
+/// Plays the scenario. `run` invokes the function with an event and returns when it is
+/// processed.
+pub async fn play(
     codeconnections: &CodeConnectionsEmulator,
     account: &str,
     mut run: impl AsyncFnMut(Value),
@@ -51,10 +52,10 @@ pub async fn tell(
         .state()
         .share(&shared, account)
         .expect("shared");
-    // Somebody is known to have made the first one, and nobody the others.
+    // Only the first connection has a CreateConnection event.
     let call = creation(account, &arns[0], 1).to_string();
     run(json!({"Records": [{"messageId": "1", "eventSource": "aws:sqs", "body": call}]})).await;
-    run(json!({})).await; // nothing happened
+    run(json!({})).await; // no change
 
     let set = |arn: &str, status: &str| {
         codeconnections
@@ -72,7 +73,7 @@ pub async fn tell(
     alter(&arns[2]);
     run(json!({})).await;
 
-    alter(&arns[1]); // which is in ERROR still
+    alter(&arns[1]); // still in ERROR
     run(json!({})).await;
 
     set(&arns[1], "AVAILABLE");
@@ -103,10 +104,10 @@ pub async fn tell(
     access(REGION, Some(RegionAccess::Denied));
     run(json!({})).await; // FAILED
     access(REGION, None);
-    run(json!({})).await; // nothing happened
+    run(json!({})).await; // no change
 }
 
-/// A sample of `events/`.
+/// Returns a sample of `events/`.
 pub fn sample(name: &str) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("events")
@@ -115,13 +116,13 @@ pub fn sample(name: &str) -> Value {
     serde_json::from_str(&text).expect("JSON")
 }
 
-/// Who makes the connection of [`creation`].
+/// Returns the caller of [`creation`].
 pub fn caller(account: &str, number: usize) -> String {
     format!("arn:aws:sts::{account}:assumed-role/PlatformEngineer/caller-{number}")
 }
 
-/// CloudTrail's event of the call that made a connection, as the rule delivers
-/// it: whole.
+/// Returns the CloudTrail event of the call that created a connection, as the rule
+/// delivers it.
 pub fn creation(account: &str, arn: &str, number: usize) -> Value {
     let mut event = sample("cloudtrail-create-connection.json");
     event["id"] = json!(format!("00000000-0000-4000-8000-{number:012}"));
@@ -136,7 +137,7 @@ pub fn creation(account: &str, arn: &str, number: usize) -> Value {
     event
 }
 
-/// The time as CloudTrail has it: whole seconds.
+/// Returns the current time in whole seconds, as in CloudTrail.
 fn now() -> String {
     let now = SystemClock.now().to_string();
     let (seconds, _) = now.split_once('.').expect("milliseconds");

@@ -1,5 +1,4 @@
-//! AWS's own client, boto3, at an endpoint and for an account: see
-//! `tests/python/aws.py`.
+//! boto3, AWS's own client, for an endpoint and an account (`tests/python/aws.py`).
 
 use std::path::Path;
 use std::process::Stdio;
@@ -12,7 +11,7 @@ use tokio::sync::Mutex;
 
 use super::tools;
 
-/// A refusal: its code and its message.
+/// An error response: its code and its message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
     pub code: String,
@@ -38,7 +37,7 @@ impl Aws {
         let mut process = Command::new(python.await.expect("python"))
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/aws.py"))
             .args([endpoint, region, account])
-            // Nobody's profile, proxy or certificates.
+            // No profile, proxy or certificates of the user.
             .env_clear()
             .env("HOME", home.path())
             .env("PYTHONDONTWRITEBYTECODE", "1")
@@ -60,7 +59,7 @@ impl Aws {
         }
     }
 
-    /// Calls an operation, by boto3's name for it.
+    /// Calls an operation by its boto3 name.
     pub async fn try_call(
         &self,
         service: &str,
@@ -73,18 +72,18 @@ impl Aws {
         wire.calls.write_all(line.as_bytes()).await.expect("sent");
         let line = wire.answers.next_line().await.expect("read");
         let line = line.expect("an answer to each call");
-        let mut said: Value = serde_json::from_str(&line).expect("JSON");
+        let mut answer: Value = serde_json::from_str(&line).expect("JSON");
         let text = |value: &Value| value.as_str().expect("a text").to_owned();
-        match said.get("error") {
+        match answer.get("error") {
             Some(error) => Err(Refused {
                 code: text(&error["code"]),
                 message: text(&error["message"]),
             }),
-            None => Ok(said["answer"].take()),
+            None => Ok(answer["answer"].take()),
         }
     }
 
-    /// The same for a call that must go right.
+    /// Calls an operation that must succeed.
     pub async fn call(&self, service: &str, operation: &str, parameters: Value) -> Value {
         let answer = self.try_call(service, operation, parameters.clone()).await;
         answer

@@ -1,4 +1,4 @@
-//! How many random cases a test tries.
+//! The number of random cases of a test.
 
 use super::test_env::environment;
 

@@ -1,5 +1,5 @@
-//! The command line as a process, in an empty home and with nothing in its
-//! environment that a test does not put there.
+//! The command line as a process, with an empty home folder and only the environment
+//! variables that a test sets.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,13 +14,13 @@ use super::test_env::{ACCOUNT, REGION, TestEnv};
 
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_ccinv");
 
-/// Where commands run: an empty folder, which is their home too.
+/// Runs commands in an empty folder, which is their home too.
 pub struct Ccinv {
     folder: TempDir,
     environment: BTreeMap<String, String>,
 }
 
-/// How a command ended, and what it printed.
+/// The exit code and output of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Done {
     pub code: i32,
@@ -29,19 +29,19 @@ pub struct Done {
 }
 
 impl Ccinv {
-    /// With no AWS at all.
+    /// Creates an environment without AWS.
     pub fn offline() -> Self {
         let this = Self {
             folder: TempDir::new().expect("a folder"),
             environment: BTreeMap::new(),
         };
         let home = this.folder().to_str().expect("UTF-8").to_owned();
-        // Nobody is asked for credentials that are not there.
+        // No request for instance credentials.
         this.with("AWS_EC2_METADATA_DISABLED", "true")
             .with("HOME", &home)
     }
 
-    /// With the lab in the place of AWS.
+    /// Creates an environment with the endpoints of the test environment.
     pub fn at(env: &TestEnv) -> Self {
         Self::offline()
             .with("AWS_REGION", REGION)
@@ -68,7 +68,7 @@ impl Ccinv {
         self.folder.path()
     }
 
-    /// What is in the folder, sorted.
+    /// Returns the files of the folder, sorted.
     pub fn files(&self) -> Vec<PathBuf> {
         let entries = std::fs::read_dir(self.folder()).expect("a folder");
         let mut files: Vec<PathBuf> = entries
@@ -90,7 +90,7 @@ impl Ccinv {
         command
     }
 
-    /// Runs it to its end.
+    /// Runs a command to its end.
     pub async fn run(&self, arguments: &[&str]) -> Done {
         let output = self.command(arguments).output();
         let output = tokio::time::timeout(Duration::from_secs(120), output).await;
@@ -103,7 +103,7 @@ impl Ccinv {
         }
     }
 
-    /// The commands that help lists, by group.
+    /// Returns the commands that `--help` lists, by group.
     pub async fn commands(&self) -> Vec<(String, Vec<String>)> {
         let help = self.fine(&["--help"]).await;
         let (_, after_usage) = help.split_once("\n\nInventory:\n").expect("groups");
@@ -119,7 +119,7 @@ impl Ccinv {
         groups.split("\n\n").map(group).collect()
     }
 
-    /// Runs what must end well, and gives what it printed.
+    /// Runs a command that must succeed. Returns its standard output.
     #[track_caller]
     pub fn fine(&self, arguments: &[&str]) -> impl Future<Output = String> {
         let caller = std::panic::Location::caller();
@@ -132,7 +132,7 @@ impl Ccinv {
         }
     }
 
-    /// The same for what prints JSON.
+    /// Runs a command that must succeed. Returns its standard output as JSON.
     #[track_caller]
     pub fn json(&self, arguments: &[&str]) -> impl Future<Output = Value> {
         let printed = self.fine(arguments);
@@ -141,16 +141,16 @@ impl Ccinv {
 }
 
 impl Done {
-    /// What it complained of: one line on standard error, nothing on standard
-    /// output.
+    /// Returns the error message. Asserts that it is one line on standard error, with
+    /// nothing on standard output.
     #[track_caller]
     pub fn complaint(&self) -> &str {
-        assert_eq!(self.stdout, "", "nothing is answered: {self:?}");
+        assert_eq!(self.stdout, "", "no output: {self:?}");
         let lines: Vec<&str> = self.stderr.lines().collect();
         let [line] = lines.as_slice() else {
-            panic!("one line of complaint, not {lines:#?}");
+            panic!("one line of error, not {lines:#?}");
         };
         let complaint = line.strip_prefix("ccinv: ");
-        complaint.unwrap_or_else(|| panic!("says who complains: {line}"))
+        complaint.unwrap_or_else(|| panic!("an error of ccinv: {line}"))
     }
 }

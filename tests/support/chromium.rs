@@ -15,23 +15,22 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::tools;
 
-/// A page in a window of its own, which shares no storage and no cache with
-/// those of other tests.
+/// A page in its own window, which shares no storage and no cache with other tests.
 pub struct Chromium {
     browser: Arc<Browser>,
     context: String,
     session: String,
     messages: UnboundedReceiver<Value>,
-    /// What the page did, in the order in which it told.
+    /// The events of the page, in order.
     events: Vec<Value>,
 }
 
-/// A running browser. It ends when the last page is dropped, and also when the
-/// tests' process ends: then its pipe is closed.
+/// A running browser. It ends when the last page is dropped, or when the tests' process
+/// ends and closes its pipe.
 struct Browser {
     process: Mutex<Child>,
     commands: Mutex<ChildStdin>,
-    /// Who waits for messages: of a session, or the answer to one command.
+    /// Receivers of messages, by session or by command.
     readers: Arc<Mutex<Readers>>,
     last_id: AtomicU64,
     _profile: TempDir,
@@ -39,10 +38,10 @@ struct Browser {
 
 type Readers = HashMap<String, UnboundedSender<Value>>;
 
-/// The one that the tests of a program share while any of them has a page.
+/// The browser that the tests of a program share while any of them has a page.
 static SHARED: Mutex<Weak<Browser>> = Mutex::new(Weak::new());
 
-/// It reads commands from file descriptor 3 and answers on 4.
+/// Chromium reads commands from file descriptor 3 and answers on 4.
 const ON_PIPE: &str = r#"exec "$0" "$@" 3<&0 4>&1 0</dev/null 1>/dev/null"#;
 
 const FLAGS: [&str; 11] = [
@@ -93,7 +92,7 @@ impl Browser {
         }
     }
 
-    /// The messages of a session, or the answer to the command of this number.
+    /// Returns the messages of a session, or the answer to the command with this id.
     fn messages_of(&self, key: &str) -> UnboundedReceiver<Value> {
         let (sender, receiver) = unbounded_channel();
         let mut readers = self.readers.lock().expect("no panic");
@@ -115,7 +114,7 @@ impl Browser {
         self.commands.lock().expect("no panic").write_all(&line)
     }
 
-    /// A command to the browser itself, and its result.
+    /// Sends a command to the browser itself. Returns its result.
     async fn call(&self, method: &str, params: Value) -> Value {
         let id = self.next_id();
         let key = id.to_string();
@@ -144,7 +143,7 @@ impl Drop for Browser {
     }
 }
 
-/// Gives each message to who waits for it, until the browser ends.
+/// Forwards each message to its receiver until the browser ends.
 fn distribute(mut messages: impl BufRead, readers: &Mutex<Readers>) {
     let mut message = Vec::new();
     while messages.read_until(0, &mut message).is_ok() && message.pop() == Some(0) {
@@ -155,7 +154,7 @@ fn distribute(mut messages: impl BufRead, readers: &Mutex<Readers>) {
             None => value["id"].to_string(),
         };
         if let Some(reader) = readers.lock().expect("no panic").get(&key) {
-            // A page that was dropped waits no more.
+            // Fails if the page was dropped.
             let _ = reader.send(value);
         }
     }
@@ -169,7 +168,7 @@ fn result(method: &str, answer: &Value) -> Value {
 }
 
 impl Chromium {
-    /// A new page, in the browser that the tests share.
+    /// Opens a new page in the shared browser.
     pub async fn start() -> Self {
         let browser = Browser::shared();
         let text = |value: &Value| value.as_str().expect("an ID").to_owned();
@@ -190,18 +189,18 @@ impl Chromium {
         for domain in ["Page", "Runtime", "Log", "Network"] {
             this.call(&format!("{domain}.enable"), json!({})).await;
         }
-        // As if its window were in front, whatever other tests do in theirs.
+        // Focus as if its window were in front.
         let focus = json!({"enabled": true});
         this.call("Emulation.setFocusEmulationEnabled", focus).await;
         this
     }
 
-    /// Opens a file, and waits until it is loaded.
+    /// Opens a file and waits until it is loaded.
     pub async fn open(&mut self, file: &Path) {
         self.events.clear();
         let url = format!("file://{}", file.display());
         self.call("Page.navigate", json!({"url": url})).await;
-        // The page before may tell of its own loading yet.
+        // The previous page may still send events of its own loading.
         let loaded = json!([url, "complete"]);
         while self.eval("[location.href, document.readyState]").await != loaded {
             let message = self.next().await;
@@ -209,7 +208,7 @@ impl Chromium {
         }
     }
 
-    /// Waits until the page told this since it was opened.
+    /// Waits for an event of this name since the page was opened.
     pub async fn wait_for(&mut self, method: &str) {
         while self.events_of(method).is_empty() {
             let message = self.next().await;
@@ -217,7 +216,7 @@ impl Chromium {
         }
     }
 
-    /// A command's result.
+    /// Sends a command to the page. Returns its result.
     #[track_caller]
     pub fn call(&mut self, method: &str, params: Value) -> impl Future<Output = Value> {
         let id = self.browser.next_id();
@@ -237,7 +236,7 @@ impl Chromium {
         }
     }
 
-    /// What an expression gives in the page; a promise is waited for.
+    /// Evaluates an expression in the page, and awaits a promise.
     #[track_caller]
     pub fn eval(&mut self, expression: &str) -> impl Future<Output = Value> {
         let expression = expression.to_owned();
@@ -272,12 +271,12 @@ impl Chromium {
         }
     }
 
-    /// Types text into what has the focus.
+    /// Types text into the focused element.
     pub async fn type_text(&mut self, text: &str) {
         self.call("Input.insertText", json!({"text": text})).await;
     }
 
-    /// Lays the page out as wide and high as this.
+    /// Sets the size of the window.
     pub async fn resize(&mut self, width: u32, height: u32, phone: bool) {
         let metrics = json!({
             "width": width, "height": height, "deviceScaleFactor": 1, "mobile": phone,
@@ -293,26 +292,26 @@ impl Chromium {
         self.call("Emulation.setEmulatedMedia", params).await;
     }
 
-    /// What is in view, as a PNG file.
+    /// Writes a screenshot as a PNG file.
     pub async fn screenshot(&mut self, file: &Path) {
         let shot = self.call("Page.captureScreenshot", json!({})).await;
         write_base64(&shot, file);
     }
 
-    /// The printed page, as a PDF file.
+    /// Prints the page to a PDF file.
     pub async fn print(&mut self, file: &Path) {
         let params = json!({"paperWidth": 8.27, "paperHeight": 11.69, "preferCSSPageSize": true});
         let printed = self.call("Page.printToPDF", params).await;
         write_base64(&printed, file);
     }
 
-    /// The events of this name since the page was opened.
+    /// Returns the events of this name since the page was opened.
     pub fn events_of(&self, method: &str) -> Vec<&Value> {
         let events = self.events.iter();
         events.filter(|event| event["method"] == method).collect()
     }
 
-    /// What the page complained of, or had to be stopped from.
+    /// Returns log entries, exceptions and dialogs of the page.
     pub fn complaints(&self) -> Vec<&Value> {
         [
             "Runtime.consoleAPICalled",
@@ -325,7 +324,7 @@ impl Chromium {
         .collect()
     }
 
-    /// The addresses that were asked for.
+    /// Returns the requested URLs.
     pub fn requests(&self) -> Vec<&str> {
         self.events_of("Network.requestWillBeSent")
             .into_iter()
@@ -344,7 +343,7 @@ impl Drop for Chromium {
         let id = self.browser.next_id();
         let params = json!({"browserContextId": self.context});
         let close = json!({"id": id, "method": "Target.disposeBrowserContext", "params": params});
-        // Only fails if the browser has ended.
+        // Fails only if the browser has ended.
         let _ = self.browser.send(&close);
     }
 }

@@ -1,5 +1,4 @@
-//! A page of the documentation, as what can be run of it: the blocks of shell
-//! and of Python under its headings.
+//! The code blocks of a documentation page, by heading: shell and Python.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -14,7 +13,7 @@ use tokio::process::Command;
 use super::test_env::{ACCOUNT, REGION};
 use super::tools;
 
-/// What a block is written in.
+/// The language of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Language {
     Shell,
@@ -24,17 +23,16 @@ pub enum Language {
 /// A heading, and the language of the block under it.
 pub type Name = (String, Language);
 
-/// A page that was read.
+/// The blocks of a page.
 pub struct Page {
-    /// What is set before anything else, by language.
+    /// The setup block of each language.
     setup: BTreeMap<Language, String>,
     blocks: BTreeMap<Name, String>,
 }
 
 impl Page {
-    /// Reads a page. The blocks under the heading `setup` are what the others
-    /// need; there is at most one of each language under a heading, and none
-    /// of another language.
+    /// Reads a page. The blocks under the heading `setup` precede the others. A heading has
+    /// at most one block of each language, and none of another language.
     pub fn read(path: &str, setup: &str) -> Self {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
         let text = std::fs::read_to_string(path).expect("a page");
@@ -64,7 +62,7 @@ impl Page {
         assert_eq!(block, None, "the last block ends");
         let before = [Language::Shell, Language::Python].map(|language| {
             let code = blocks.remove(&(setup.to_owned(), language));
-            (language, code.expect("what to set"))
+            (language, code.expect("a setup"))
         });
         Self {
             setup: before.into(),
@@ -72,25 +70,25 @@ impl Page {
         }
     }
 
-    /// Every block but the setup.
+    /// Returns every block except the setup.
     pub fn names(&self) -> BTreeSet<Name> {
         self.blocks.keys().cloned().collect()
     }
 }
 
-/// How the blocks of a page are run.
+/// Runs the blocks of a page.
 pub struct Reader<'a> {
     pub page: &'a Page,
-    /// Where the table is.
+    /// The endpoint of the table.
     pub endpoint: &'a str,
-    /// The values of what the setup sets by example: each of its lines
-    /// `NAME=value` (in Python `NAME = value`) gets the value that is here.
+    /// Values for the variables of the setup. They replace those in its lines `NAME=value`
+    /// (in Python `NAME = value`).
     pub variables: BTreeMap<&'static str, String>,
 }
 
 impl Reader<'_> {
-    /// Runs a block of shell, and gives what it printed: JSON, or else lines of
-    /// two words, which are told as an object.
+    /// Runs a shell block. Returns its output: JSON, or an object made of lines with a name
+    /// and a value.
     pub async fn shell(&self, heading: &str) -> Value {
         let code = &self.page.blocks[&(heading.to_owned(), Language::Shell)];
         let script = format!("set -eu\n{}{code}", self.setup(Language::Shell));
@@ -107,7 +105,7 @@ impl Reader<'_> {
         })
     }
 
-    /// Runs these blocks of Python, and gives what each answered.
+    /// Runs these Python blocks. Returns the result of each.
     pub async fn python<'b>(
         &self,
         headings: impl IntoIterator<Item = &'b str>,
@@ -121,15 +119,15 @@ impl Reader<'_> {
                 )
             })
             .collect();
-        let asked = json!({"setup": self.setup(Language::Python), "blocks": blocks}).to_string();
+        let input = json!({"setup": self.setup(Language::Python), "blocks": blocks}).to_string();
         let mut python = Command::new(interpreter().await);
         python.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/run_blocks.py"));
-        let printed = self.run(python, "Python", &asked).await;
+        let printed = self.run(python, "Python", &input).await;
         serde_json::from_str(&printed).expect("JSON")
     }
 
-    /// The setup with the variables as they are here: each is set on the page
-    /// once, and nothing else is.
+    /// Returns the setup with the values of `variables`. Asserts that it sets each of them
+    /// once, and no other.
     fn setup(&self, language: Language) -> String {
         let mut unset: BTreeSet<&str> = self.variables.keys().copied().collect();
         let mut code = String::new();
@@ -143,7 +141,7 @@ impl Reader<'_> {
                 assert!(unset.remove(name), "{name} is set once");
                 code.push_str(&match language {
                     Language::Shell => format!("{name}='{value}'"),
-                    // A text here is a text there.
+                    // A string stays a string.
                     Language::Python if line.contains('"') => format!("{name} = {value:?}"),
                     Language::Python => format!("{name} = {value}"),
                 });
@@ -161,7 +159,7 @@ impl Reader<'_> {
         let path = std::env::join_paths([bin].into_iter().chain(std::env::split_paths(&path)));
         let home = TempDir::new().expect("a folder");
         let mut child = command
-            // Nobody's profile, proxy or certificates.
+            // No profile, proxy or certificates of the user.
             .env_clear()
             .env("PATH", path.expect("a path"))
             .env("HOME", home.path())
@@ -188,7 +186,7 @@ impl Reader<'_> {
             .expect("it ends")
             .expect("it can be waited for");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        // A pipe hides how its first part ended, but not what that said.
+        // The exit code of a pipe hides failures of its first part, but standard error does not.
         assert!(
             output.status.success() && output.stderr.is_empty(),
             "{what}: {}\n{}",

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::test_env::TestEnv;
 use super::{free_port, tools};
 
-/// DynamoDB Local, as long as this lives.
+/// A running DynamoDB Local. It ends when this value is dropped.
 pub struct DynamoDbLocal {
     child: Child,
     pub endpoint: String,
@@ -38,7 +38,7 @@ impl DynamoDbLocal {
         }
     }
 
-    /// A lab whose table is made there.
+    /// Creates a test environment whose table is there.
     pub async fn env(&self) -> TestEnv {
         TestEnv::with_table_at(Some(self.endpoint.clone())).await
     }

@@ -1,5 +1,5 @@
-//! The faults by name: what AWS, the network and whatever stands between can
-//! do to a request, as a client meets it on the wire.
+//! Faults by name: errors of AWS, the network and intermediaries, as a client observes
+//! them on the wire.
 
 use std::time::Duration;
 
@@ -7,24 +7,24 @@ use serde_json::{Value, json};
 
 use super::proxy::{Act, Reply};
 
-/// How long a client of these tests waits for an answer.
+/// The attempt timeout of the clients of these tests.
 pub const ATTEMPT: Duration = Duration::from_millis(400);
 
-/// What a fault means to whoever meets it.
+/// The effect of a fault on a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Means {
-    /// What was asked for is done, in the end, as long as it lasts.
+    /// The request succeeds in the end, even if the fault lasts.
     Delays,
-    /// The same request will work later.
+    /// The same request succeeds after the fault.
     Passes,
-    /// The caller may not, or nobody knows it, or there is no table: every
-    /// other request would meet it too.
+    /// The caller is not authorized or unknown, or the table is missing: every other
+    /// request fails too.
     Stops,
-    /// This very request is wrong.
+    /// Only this request is invalid.
     Refuses,
 }
 
-/// A fault, and how it is made on the wire of an operation.
+/// A fault, and how to produce it for an operation.
 #[derive(Debug, Clone, Copy)]
 pub struct Fault {
     pub name: &'static str,
@@ -33,16 +33,16 @@ pub struct Fault {
     on: &'static [Wire],
 }
 
-/// How an operation is spoken.
+/// The wire protocol of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wire {
-    /// CodeConnections: the SDK speaks CBOR.
+    /// CodeConnections: CBOR.
     Cbor,
     /// DynamoDB.
     Json,
-    /// A batch of statements of DynamoDB.
+    /// A DynamoDB batch of statements.
     Batch,
-    /// A transaction of DynamoDB.
+    /// A DynamoDB transaction.
     Transaction,
     /// STS: a form in, XML out.
     Xml,
@@ -59,7 +59,7 @@ impl Wire {
         }
     }
 
-    /// An error of the service.
+    /// Returns an error of the service.
     pub fn error(self, status: u16, code: &str) -> Reply {
         let error = json!({"__type": format!("com.amazonaws#{code}"), "message": "injected"});
         match self {
@@ -85,7 +85,7 @@ impl Wire {
         }
     }
 
-    /// A whole document that is not an answer of any operation.
+    /// Returns a valid document that is not an answer of any operation.
     fn another_shape(self) -> Vec<u8> {
         let another =
             json!({"Message": "hello", "Items": "none", "Responses": 7, "Connections": {}});
@@ -96,7 +96,7 @@ impl Wire {
         }
     }
 
-    /// A document with nothing in it.
+    /// Returns an empty document.
     fn nothing(self) -> Vec<u8> {
         match self {
             Self::Cbor => cbor(&json!({})),
@@ -116,7 +116,7 @@ fn cbor(value: &Value) -> Vec<u8> {
     written
 }
 
-/// A transaction that was cancelled for these reasons.
+/// Returns a cancelled transaction with these reasons.
 fn cancelled(reasons: [&str; 2]) -> Act {
     let reasons = reasons.map(|code| json!({"Code": code, "Message": "injected"}));
     let body = json!({
@@ -131,7 +131,7 @@ fn beginning(body: &[u8]) -> Vec<u8> {
     body[..body.len() / 4].to_vec()
 }
 
-/// A batch's answer without its last result.
+/// Removes the last result of a batch.
 fn one_fewer(body: &[u8]) -> Vec<u8> {
     let mut answer: Value = serde_json::from_slice(body).expect("JSON");
     answer["Responses"].as_array_mut().expect("a list").pop();
@@ -155,7 +155,7 @@ impl Fault {
         (self.act)(Wire::of(operation))
     }
 
-    /// Whether this can happen to such a request.
+    /// Returns true if this fault can happen to such a request.
     pub fn happens_to(&self, operation: &str) -> bool {
         self.on.contains(&Wire::of(operation))
     }
@@ -176,10 +176,10 @@ impl Fault {
 
 use Means::{Delays, Passes, Refuses, Stops};
 
-/// Every fault. Those that are named "after" come when the request was
-/// carried out: its answer is lost.
+/// Every fault. Those named "after" occur after the request was executed, so its answer
+/// is lost.
 pub const FAULTS: &[Fault] = &[
-    // Throttles and failures of the service.
+    // Throttling and failures of the service.
     Fault::everywhere("throttled", Passes, |wire| {
         Act::Reply(wire.error(400, "ThrottlingException"))
     }),
@@ -202,8 +202,8 @@ pub const FAULTS: &[Fault] = &[
     Fault::everywhere("502 of something between", Passes, |_| {
         Act::Reply(Reply::new(502, "text/html", HTML))
     }),
-    // Slow ones. One that comes too late is carried out after its client has
-    // given it up, and sent it again.
+    // Slow answers. A late request is executed after its client has timed out and
+    // retried.
     Fault::everywhere("slow", Delays, |_| {
         Act::Slowly(SLOWISH, Box::new(Act::Pass))
     }),
@@ -213,12 +213,12 @@ pub const FAULTS: &[Fault] = &[
     Fault::everywhere("answered too late", Passes, |_| {
         Act::Slowly(SLOW, Box::new(Act::Pass))
     }),
-    // Connections that are cut.
+    // Closed connections.
     Fault::everywhere("cut before", Passes, |_| Act::Cut),
     Fault::everywhere("cut after", Passes, |_| Act::PassThenCut),
     Fault::everywhere("cut in the answer", Passes, |_| Act::PassThenCutWithin),
-    // Bodies that are no answers.
-    // Not of XML: the SDK reads what is there, and calls with half a token.
+    // Invalid bodies.
+    // Not for XML: the SDK accepts a truncated body, and calls with half a token.
     Fault::everywhere("the beginning of a body", Passes, |_| {
         Act::PassThenAlter(beginning)
     })
@@ -242,7 +242,7 @@ pub const FAULTS: &[Fault] = &[
     Fault::everywhere("nothing in it after", Passes, |wire| {
         Act::PassThenReply(wire.with(wire.nothing()))
     }),
-    // Other content types than the protocol's.
+    // Content types of other protocols.
     Fault::everywhere("HTML", Passes, |_| {
         Act::Reply(Reply::new(200, "text/html", HTML))
     }),

@@ -1,4 +1,4 @@
-//! ministack, the emulator that the template is deployed into.
+//! ministack, the emulator of AWS for deployed templates.
 
 use std::fs::File;
 use std::net::TcpStream;
@@ -12,22 +12,22 @@ use tokio::sync::Mutex;
 use super::test_env::REGION;
 use super::{free_port, tools, until};
 
-/// A running emulator. It ends, with every function that it started, when the
-/// last one who has it drops it, and also when the test's process is killed.
+/// A running emulator. It ends, with every function that it started, when the last
+/// reference is dropped, or when the test's process is killed.
 pub struct Ministack {
     pub endpoint: String,
     folder: TempDir,
     process: Child,
-    /// Open as long as it shall run: see `while_open.py`.
+    /// The emulator runs while this is open (`while_open.py`).
     open: Option<ChildStdin>,
 }
 
-/// The one that the tests of a program share while any of them has it. What it
-/// holds it keeps apart by account, and each test has an account of its own.
+/// The emulator that the tests of a program share. Each test has its own account, and the
+/// emulator separates accounts.
 static SHARED: Mutex<Weak<Ministack>> = Mutex::const_new(Weak::new());
 
 impl Ministack {
-    /// The one that the tests of this program share.
+    /// Returns the emulator that the tests of this program share.
     pub async fn shared() -> Arc<Self> {
         let mut shared = SHARED.lock().await;
         if let Some(running) = shared.upgrade() {
@@ -41,8 +41,8 @@ impl Ministack {
     async fn start() -> Self {
         let tools = tokio::task::spawn_blocking(|| (tools::python(), tools::ministack()));
         let (python, program) = tools.await.expect("they are installed");
-        // It must be told its port, so another process can take it first:
-        // then it ends, and is started with another one.
+        // Another process may take its port first. Then it ends, and is started with
+        // another port.
         for _ in 0..10 {
             let mut started = Self::start_once(&python, &program);
             let address = started.endpoint.trim_start_matches("http://").to_owned();
@@ -68,8 +68,8 @@ impl Ministack {
         command
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/while_open.py"))
             .arg(program)
-            // The functions that it runs get its environment: nobody's
-            // profile, proxy or certificates.
+            // Its functions inherit this environment: no profile, proxy or certificates of
+            // the user.
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
             .env("HOME", folder.path())
@@ -78,12 +78,12 @@ impl Ministack {
             .env("GATEWAY_PORT", port.to_string())
             .env("BIND_HOST", "127.0.0.1")
             .env("MINISTACK_REGION", REGION)
-            // Where functions find AWS.
+            // The endpoint of AWS for its functions.
             .env("AWS_ENDPOINT_URL", &endpoint)
-            // It would listen on a port of its own.
+            // It would listen on another port.
             .env("IOT_MTLS_ENABLED", "0")
             .env("AWS_EC2_METADATA_DISABLED", "true")
-            // A state machine waits for nothing before it tries a step again.
+            // A state machine retries a step immediately.
             .env("SFN_WAIT_SCALE", "0")
             .stdin(Stdio::piped())
             .stdout(log.try_clone().expect("a file"))
@@ -98,7 +98,7 @@ impl Ministack {
         }
     }
 
-    /// Everything that it printed so far; what functions print is in it.
+    /// Returns the output so far, including that of functions.
     pub fn log(&self) -> String {
         std::fs::read_to_string(log_of(&self.folder)).expect("its log")
     }
@@ -109,8 +109,8 @@ impl Drop for Ministack {
         drop(self.open.take());
         let _ = self.process.wait();
         if std::thread::panicking() {
-            // Shown with the test that failed.
-            eprintln!("ministack said:\n{}", self.log());
+            // Shown with the failed test.
+            eprintln!("output of ministack:\n{}", self.log());
         }
     }
 }

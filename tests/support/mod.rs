@@ -1,8 +1,8 @@
-//! What tests share: an environment with a table and a service on loopback, a
-//! proxy that interferes, and a service that says what a test wants.
+//! Helpers of the tests: an environment with a table and a service on loopback, a proxy
+//! that injects faults, and a scripted service.
 //!
-//! Nothing here knows how the code under test does its work: it is reached
-//! through its public interface, and reaches its parts over real HTTP.
+//! They use only the public interface of the code under test, which reaches the services
+//! over real HTTP.
 
 #![allow(
     dead_code,
@@ -43,38 +43,42 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 pub use test_env::TestEnv;
 
-/// Asks again and again until there is an answer, and fails the test if that
-/// takes long beyond reason.
+/// Polls until there is an answer. Fails the test after 5 minutes.
 pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let began = std::time::Instant::now();
     loop {
         if let Some(answer) = ask().await {
             return answer;
         }
-        assert!(began.elapsed().as_secs() < 300, "in vain until {what}");
+        assert!(
+            began.elapsed().as_secs() < 300,
+            "timed out waiting until {what}"
+        );
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
 }
 
-/// Waits until `holds`, and fails the test if that takes long beyond reason.
+/// Waits until `holds` returns true. Fails the test after a minute.
 pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let began = std::time::Instant::now();
     while !holds() {
-        assert!(began.elapsed().as_secs() < 60, "in vain until {what}");
+        assert!(
+            began.elapsed().as_secs() < 60,
+            "timed out waiting until {what}"
+        );
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
 }
 
-/// Returns a port of loopback for a program that has to be told one.
+/// Returns a free port of loopback for a program that needs a given one.
 ///
-/// It is none of those that a system picks for whoever asks for any (from 32768
-/// on Linux, from 49152 elsewhere): other tests of this process ask for those all
-/// the time, and would take it before the program does.
+/// It is outside the ephemeral range (from 32768 on Linux, from 49152 elsewhere). Other
+/// tests of this process use that range, and could take the port before the program does.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     loop {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        // Another process starts elsewhere.
+        // Other processes start at another port.
         let offset = std::process::id().wrapping_mul(97).wrapping_add(number) % 12_000;
         let port = 20_000 + u16::try_from(offset).expect("less than 12,000");
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {

@@ -1,11 +1,10 @@
-//! What EventBridge Pipes makes of a stream's record, by what AWS documents:
+//! EventBridge Pipes: filters and input templates, as AWS documents them:
 //! <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-pipes-input-transformation.html>.
 //!
-//! An input template is a text with paths in angle brackets. One that stands by
-//! itself becomes the value that it leads to, as JSON; one within a text becomes
-//! a part of that text. "EventBridge replaces input transformers at runtime to
-//! ensure a valid JSON output", so what is put into a text is escaped. What
-//! becomes of a path that leads nowhere is not documented: here it is a failure.
+//! An input template is JSON with paths in angle brackets. A path outside a string becomes
+//! its value as JSON; a path within a string becomes a part of that string. "EventBridge
+//! replaces input transformers at runtime to ensure a valid JSON output", so a value in a
+//! string is escaped. AWS does not document paths without a value: here they fail.
 
 use std::sync::LazyLock;
 
@@ -15,14 +14,14 @@ use serde_json::{Value, json};
 use super::aws::Aws;
 use super::template::{TEMPLATE, list, text};
 
-/// A text of JSON, or a path by itself.
+/// Matches a JSON string, or a path outside of one.
 static TEXT_OR_PATH: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r#""(?:\\.|[^"\\])*"|<[^<>]*>"#).expect("an expression"));
 static PATH: LazyLock<Regex> = LazyLock::new(|| Regex::new("<([^<>]*)>").expect("an expression"));
 
 /// A pipe of the template.
 pub struct Pipe {
-    /// Event patterns, of which one must fit.
+    /// Event patterns, of which one must match.
     pub filters: Vec<String>,
     pub input_template: String,
     pub source: String,
@@ -44,9 +43,9 @@ impl Pipe {
         }
     }
 
-    /// Whether the filter lets a record through. Filters are event patterns, so
-    /// `events`, which knows those, is asked, with the record in an event.
-    pub async fn takes(&self, events: &Aws, record: &Value) -> bool {
+    /// Returns true if a filter matches a record. Filters are event patterns, so the record
+    /// is tested as the detail of an event.
+    pub async fn matches(&self, events: &Aws, record: &Value) -> bool {
         let event = json!({
             "id": "1", "source": "a stream", "detail-type": "a record", "account": "1",
             "time": "2026-10-08T16:21:07Z", "region": "eu-west-1", "resources": [],
@@ -54,11 +53,11 @@ impl Pipe {
         });
         for filter in &self.filters {
             let filter: Value = serde_json::from_str(filter).expect("JSON");
-            let asked = json!({
+            let request = json!({
                 "EventPattern": json!({"detail": filter}).to_string(),
                 "Event": event.to_string(),
             });
-            let answer = events.call("events", "test_event_pattern", asked).await;
+            let answer = events.call("events", "test_event_pattern", request).await;
             if answer["Result"] == true {
                 return true;
             }
@@ -66,7 +65,7 @@ impl Pipe {
         false
     }
 
-    /// The detail of the event that a record becomes.
+    /// Returns the detail of the event that a record becomes.
     pub fn detail(&self, record: &Value) -> Value {
         let made = TEXT_OR_PATH.replace_all(&self.input_template, |part: &Captures<'_>| {
             let part = &part[0];
@@ -88,7 +87,7 @@ fn within_text(quoted: &str, record: &Value) -> String {
     replaced.into_owned()
 }
 
-/// Where a path such as `$.dynamodb.NewImage.problems.L[0].S` leads.
+/// Returns the value at a path such as `$.dynamodb.NewImage.problems.L[0].S`.
 fn value_at<'a>(record: &'a Value, path: &str) -> &'a Value {
     let steps = path.strip_prefix("$.").expect("a path from the record");
     let mut value = record;
@@ -101,7 +100,7 @@ fn value_at<'a>(record: &'a Value, path: &str) -> &'a Value {
             Some(index) => value.get(index.parse::<usize>().expect("a number")),
             None => Some(value),
         });
-        value = found.unwrap_or_else(|| panic!("no {path}, for want of {step}, in {record:#}"));
+        value = found.unwrap_or_else(|| panic!("no {path}: {step} is missing in {record:#}"));
     }
     value
 }

@@ -1,6 +1,5 @@
-//! A proxy between the code under test and a stand-in: it counts requests and
-//! interferes with those that a test picks, over the wire, so that the SDK's
-//! own retries take part.
+//! A proxy between the code under test and an emulator. It counts requests and injects
+//! faults on the wire, so that the SDK's own retries take part.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -32,47 +31,46 @@ pub struct Seen {
     pub body: Bytes,
 }
 
-/// What the proxy does with a request.
+/// An action of the proxy on a request.
 #[derive(Debug, Clone)]
 pub enum Act {
-    /// Passes it on, and its answer back.
+    /// Forwards the request and its answer.
     Pass,
-    /// Passes it on, and back its answer as JSON: moto calls CodePipeline's HTML.
+    /// Forwards the request, and its answer as JSON: moto labels CodePipeline's as HTML.
     PassForJson,
-    /// Passes on this body in the place of its own.
+    /// Forwards this body instead of its own.
     PassAs(Bytes),
-    /// Answers itself, as DynamoDB answers; the request goes nowhere.
+    /// Answers itself in the form of DynamoDB, without forwarding.
     Answer(u16, String),
-    /// Passes it on, and answers something else: the answer is lost.
+    /// Forwards the request and answers something else: the answer is lost.
     PassThenAnswer(u16, String),
-    /// The same as `Answer`, in any other form.
+    /// Same as `Answer`, in any form.
     Reply(Reply),
-    /// The same as `PassThenAnswer`, in any other form.
+    /// Same as `PassThenAnswer`, in any form.
     PassThenReply(Reply),
-    /// Passes it on, and back what this makes of the answer's body.
+    /// Forwards the request, and its answer with an altered body.
     PassThenAlter(fn(&[u8]) -> Vec<u8>),
-    /// Passes on the statements of a batch for which this has no error code
-    /// (by their place), and answers with those codes for the others.
+    /// Forwards the statements of a batch for which this function of their position returns
+    /// no error code. The others get their code as the answer.
     PassSome(fn(usize) -> Option<&'static str>),
-    /// Waits so long, and does this then, whether or not somebody still waits
-    /// for the answer.
+    /// Acts after a delay, even if the client has disconnected.
     After(Duration, Box<Act>),
-    /// Does this, and holds the answer back so long.
+    /// Acts at once, and delays the answer.
     Slowly(Duration, Box<Act>),
-    /// Never answers; the request goes nowhere.
+    /// Never answers, without forwarding.
     Hang,
-    /// Passes it on, and never answers.
+    /// Forwards the request and never answers.
     PassThenHang,
-    /// Closes the connection without an answer; the request goes nowhere.
+    /// Closes the connection without an answer, without forwarding.
     Cut,
-    /// Passes it on, and closes the connection without an answer.
+    /// Forwards the request and closes the connection without an answer.
     PassThenCut,
-    /// Passes it on, gives the head of the answer and half of its body, and
-    /// closes the connection.
+    /// Forwards the request, sends the head of the answer and half of its body, and closes
+    /// the connection.
     PassThenCutWithin,
 }
 
-/// An answer that the proxy gives itself.
+/// An answer of the proxy itself.
 #[derive(Debug, Clone)]
 pub struct Reply {
     pub status: u16,
@@ -91,12 +89,12 @@ impl Reply {
 }
 
 impl Act {
-    /// A fault of DynamoDB, with its HTTP status.
+    /// Returns an error of DynamoDB with its HTTP status.
     pub fn fault(status: u16, code: &str) -> Self {
         Self::Answer(status, fault_body(code))
     }
 
-    /// The same, after the request was carried out.
+    /// Returns the same error after the request was executed.
     pub fn fault_after(status: u16, code: &str) -> Self {
         Self::PassThenAnswer(status, fault_body(code))
     }
@@ -106,7 +104,7 @@ fn fault_body(code: &str) -> String {
     format!("{{\"__type\":\"com.amazonaws.dynamodb.v20120810#{code}\",\"message\":\"injected\"}}")
 }
 
-/// Requests that are passed on at the same time, at most: more than a test makes.
+/// Maximum concurrent forwarded requests: more than a test sends.
 const PASSED_AT_ONCE: u32 = 10_000;
 
 type Policy = dyn Fn(&Seen) -> Act + Send + Sync;
@@ -133,7 +131,7 @@ impl Proxy {
         policy: impl Fn(&Seen) -> Act + Send + Sync + 'static,
     ) -> Self {
         let mut connector = HttpConnector::new();
-        // Otherwise each body waits 40 ms for its head to be acknowledged.
+        // Without it each body waits 40 ms for the acknowledgement of its head.
         connector.set_nodelay(true);
         let inner = Arc::new(Inner {
             upstream: Mutex::new(upstream.to_owned()),
@@ -154,41 +152,40 @@ impl Proxy {
         }
     }
 
-    /// Passes requests on to another address from now on.
-    pub fn lead_to(&self, upstream: &str) {
+    /// Forwards requests to another address from now on.
+    pub fn set_upstream(&self, upstream: &str) {
         *self.inner.upstream.lock().expect("no panic") = upstream.to_owned();
     }
 
-    /// Waits until a request is left without an answer; what it asked for is
-    /// then done, or will not be.
+    /// Waits until a request is left without an answer. By then it is executed, or never
+    /// will be.
     pub async fn hangs(&self) {
         self.inner.hanging.notified().await;
     }
 
-    /// Passes no request on any more, and waits for those under way. Without it
-    /// the requests of a client that has gone may still be carried out, at a
-    /// time that the test takes for a much later one.
+    /// Stops forwarding and waits for the requests in flight. Otherwise requests of a
+    /// disconnected client could still be executed at a much later time of the test.
     pub async fn shut(&self) {
         let all = self.inner.passing.acquire_many(PASSED_AT_ONCE).await;
         all.expect("shut once").forget();
         self.inner.passing.close();
     }
 
-    /// Closes all connections, as a server does with those that were idle for
-    /// long; new ones are accepted as ever.
+    /// Closes all connections, as a server closes idle ones. New ones are still accepted.
+    /// Returns the number of closed connections.
     pub async fn close_connections(&self) -> usize {
         let connections = std::mem::take(&mut *self.inner.connections.lock().expect("no panic"));
         let open = connections.iter().filter(|open| !open.is_finished());
         let number = open.count();
         for connection in connections {
             connection.abort();
-            // It is gone, whether it had ended before or ends now.
+            // It has ended, before or now.
             let _ = connection.await;
         }
         number
     }
 
-    /// Requests so far.
+    /// Returns the number of requests so far.
     pub fn count(&self) -> usize {
         self.inner.count.load(Ordering::SeqCst)
     }
@@ -200,8 +197,7 @@ impl Drop for Proxy {
     }
 }
 
-/// The connection is to be closed without an answer: what hyper does when its
-/// service fails.
+/// Makes hyper close the connection without an answer, as it does if its service fails.
 #[derive(Debug, thiserror::Error)]
 #[error("cut")]
 struct Cut;
@@ -218,7 +214,7 @@ async fn serve(listener: TcpListener, inner: Arc<Inner>) {
         });
         let connection = tokio::spawn(async move {
             let served = http1::Builder::new().serve_connection(TokioIo::new(connection), service);
-            // It ends with an error where it is cut, or the client has gone.
+            // It ends with an error if it is cut or the client has disconnected.
             let _ = served.await;
         });
         let mut connections = inner.connections.lock().expect("no panic");
@@ -229,7 +225,7 @@ async fn serve(listener: TcpListener, inner: Arc<Inner>) {
 
 async fn forward(inner: Arc<Inner>, request: Request) -> Answered {
     let (mut parts, body) = request.into_parts();
-    // A client that is ended in the middle of its request.
+    // The client ended in the middle of its request.
     let Ok(body) = body.collect().await else {
         return Err(Cut);
     };
@@ -244,15 +240,15 @@ async fn forward(inner: Arc<Inner>, request: Request) -> Answered {
     let upstream = inner.upstream.lock().expect("no panic").clone();
     parts.uri = format!("{upstream}{path}").parse().expect("a URI");
     parts.headers.remove(header::HOST);
-    // It is set anew, for whatever body is passed on.
+    // It is set again for the forwarded body.
     parts.headers.remove(header::CONTENT_LENGTH);
-    // A task of its own: what is to happen happens also if the client leaves.
+    // A separate task, which continues if the client disconnects.
     let done = tokio::spawn(async move { inner.carry_out(act, parts, body).await });
     done.await.expect("no panic")
 }
 
-/// What is asked for: a header of DynamoDB's protocol, the end of the path in
-/// CodeConnections', a field of the form in STS's.
+/// Returns the operation: from a header for DynamoDB, the path for CodeConnections, a form
+/// field for STS.
 fn operation(parts: &Parts, body: &[u8]) -> String {
     let target = parts.headers.get("x-amz-target");
     let named = match target.and_then(|t| t.to_str().ok()) {
@@ -324,7 +320,7 @@ impl Inner {
                 head.headers
                     .insert(header::CONTENT_LENGTH, whole.len().into());
                 let half = whole.slice(..whole.len() / 2);
-                // The half is sent before the body is asked for the rest.
+                // The first half is sent before the body is polled for the rest.
                 let rest = async {
                     tokio::task::yield_now().await;
                     Err(Cut)
@@ -345,11 +341,11 @@ impl Inner {
         answer.expect("upstream answers").map(Body::new)
     }
 
-    /// The same, to the last byte of the answer.
+    /// Forwards the request and reads the complete answer.
     async fn pass_whole(&self, parts: Parts, body: Bytes) -> (axum::http::response::Parts, Bytes) {
         let (mut head, body) = self.pass(parts, body).await.into_parts();
         let body = body.collect().await.expect("upstream's answer");
-        // They are those of the whole body.
+        // These headers are for the original body.
         head.headers.remove(header::CONTENT_LENGTH);
         head.headers.remove("x-amz-crc32");
         (head, body.to_bytes())

@@ -1,4 +1,4 @@
-//! Scripts of `tests/python`, run as somebody would who has none of this code.
+//! Runs scripts of `tests/python`, independently of this code.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::tools;
 
-/// Runs a script of `tests/python` to its end, and gives what it printed.
+/// Runs a script of `tests/python`. Returns its standard output, or all output as an error.
 pub async fn python(script: &str, arguments: &[&str]) -> Result<String, String> {
     let interpreter = tokio::task::spawn_blocking(tools::python);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python");
@@ -15,7 +15,7 @@ pub async fn python(script: &str, arguments: &[&str]) -> Result<String, String> 
     let output = tokio::process::Command::new(interpreter.await.expect("python"))
         .arg(folder.join(script))
         .args(arguments)
-        // Nobody's profile, proxy or certificates.
+        // No profile, proxy or certificates of the user.
         .env_clear()
         .env("HOME", home.path())
         .env("AWS_EC2_METADATA_DISABLED", "true")
@@ -37,6 +37,7 @@ pub async fn python(script: &str, arguments: &[&str]) -> Result<String, String> 
     }
 }
 
+/// Returns the output of a script that must succeed.
 #[track_caller]
 pub fn fine(done: Result<String, String>) -> String {
     done.unwrap_or_else(|failure| panic!("{failure}"))

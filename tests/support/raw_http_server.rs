@@ -1,5 +1,4 @@
-//! A server that answers what no service would: byte for byte what a test
-//! says, without end where it says so.
+//! A server that sends the exact bytes of a test, endlessly if needed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -9,16 +8,16 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// An answer, as it goes over the wire.
+/// An answer as sent on the wire.
 #[derive(Debug, Clone)]
 pub struct Raw {
-    /// Sent first: status line, headers and all.
+    /// Status line and headers.
     pub head: Vec<u8>,
-    /// Sent after it.
+    /// Sent after the head.
     pub body: Vec<u8>,
-    /// How often the body is sent.
+    /// The number of times that the body is sent.
     pub times: u64,
-    /// Waited after each time.
+    /// The pause after each time.
     pub pause: Duration,
 }
 
@@ -26,7 +25,7 @@ const CBOR: &str = "smithy-protocol: rpc-v2-cbor\r\ncontent-type: application/cb
 const JSON: &str = "content-type: application/x-amz-json-1.0\r\n";
 
 impl Raw {
-    /// Headers, and a body that they announce.
+    /// Creates an answer with these headers, a content length and a body.
     pub fn with(headers: &str, body: impl Into<Vec<u8>>) -> Self {
         let body = body.into();
         let length = body.len();
@@ -38,17 +37,17 @@ impl Raw {
         }
     }
 
-    /// An answer of CodeConnections.
+    /// Creates an answer of CodeConnections.
     pub fn cbor(body: impl Into<Vec<u8>>) -> Self {
         Self::with(CBOR, body)
     }
 
-    /// An answer of DynamoDB.
+    /// Creates an answer of DynamoDB.
     pub fn json(body: impl Into<Vec<u8>>) -> Self {
         Self::with(JSON, body)
     }
 
-    /// A body of so many bytes, announced.
+    /// Creates an answer with a body of this content length.
     pub fn announced(bytes: u64) -> Self {
         const CHUNK: u64 = 64 * 1024;
         Self {
@@ -59,7 +58,7 @@ impl Raw {
         }
     }
 
-    /// A body in chunks, of which there is always another one.
+    /// Creates an answer with an endless chunked body.
     pub fn endless(chunk: &[u8]) -> Self {
         let mut body = format!("{:x}\r\n", chunk.len()).into_bytes();
         body.extend_from_slice(chunk);
@@ -72,7 +71,7 @@ impl Raw {
         }
     }
 
-    /// Headers of which there is always another one.
+    /// Creates an answer with endless headers.
     pub fn endless_headers() -> Self {
         Self {
             head: b"HTTP/1.1 200 OK\r\n".to_vec(),
@@ -82,7 +81,7 @@ impl Raw {
         }
     }
 
-    /// A byte a second, of which there is always another one.
+    /// Creates an answer with an endless body of one byte per second.
     pub fn drip() -> Self {
         Self {
             pause: Duration::from_secs(1),
@@ -105,7 +104,7 @@ struct Counts {
 }
 
 impl Hostile {
-    /// Answers each request with what `answers` says, which is given its
+    /// Starts a server that answers each request with the result of `answers` for its
     /// number, from 0.
     pub async fn start(answers: impl Fn(usize) -> Raw + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -118,7 +117,7 @@ impl Hostile {
                 let (answers, counts) = (Arc::clone(&answers), Arc::clone(&counted));
                 tokio::spawn(async move {
                     let number = counts.requests.fetch_add(1, Ordering::SeqCst);
-                    // The other side hangs up as soon as it has enough.
+                    // Fails when the client closes the connection.
                     let _ = serve(stream, &answers(number), &counts.sent).await;
                 });
             }
@@ -130,17 +129,17 @@ impl Hostile {
         }
     }
 
-    /// The same answer to all.
+    /// Starts a server with the same answer to all requests.
     pub async fn always(answer: Raw) -> Self {
         Self::start(move |_| answer.clone()).await
     }
 
-    /// Requests so far.
+    /// Returns the number of requests so far.
     pub fn count(&self) -> usize {
         self.counts.requests.load(Ordering::SeqCst)
     }
 
-    /// Bytes of bodies that went out so far, many of which nobody read.
+    /// Returns the number of sent bytes of bodies, received or not.
     pub fn sent(&self) -> u64 {
         self.counts.sent.load(Ordering::SeqCst)
     }
@@ -162,7 +161,7 @@ async fn serve(mut stream: TcpStream, answer: &Raw, sent: &AtomicU64) -> std::io
             tokio::time::sleep(answer.pause).await;
         }
     }
-    // One answer a connection: so each has a request of its own.
+    // One answer per connection.
     stream.shutdown().await
 }
 

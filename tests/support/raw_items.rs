@@ -1,4 +1,4 @@
-//! Items as DynamoDB holds them, and what verification says of them all.
+//! Items as stored in DynamoDB, and verification of the whole table.
 
 use codeconnections_inventory::audit::verify::{Finding, Verification, verify};
 use codeconnections_inventory::domain::Clock;
@@ -31,7 +31,7 @@ pub async fn put(env: &TestEnv, item: Item) {
         .put_item()
         .table_name(env.table.name().as_str())
         .set_item(Some(item));
-    put.send().await.expect("put in");
+    put.send().await.expect("inserted");
 }
 
 pub async fn remove(env: &TestEnv, (pk, sk): &Key) {
@@ -47,18 +47,18 @@ pub async fn remove(env: &TestEnv, (pk, sk): &Key) {
     removed.expect("removed");
 }
 
-/// The whole table, verified by the lab's clock.
+/// Verifies the whole table at the time of the test clock.
 pub async fn verified(env: &TestEnv) -> Verification {
     let found = verify(&env.table, None, env.clock.now(), |_| {}).await;
     found.expect("read")
 }
 
-/// What verification finds.
+/// Returns the findings of verification.
 pub async fn found(env: &TestEnv) -> Vec<Finding> {
     verified(env).await.findings
 }
 
-/// The findings, each with its key and problem in a line.
+/// Returns the findings, each with its key and problem in one line.
 pub async fn findings(env: &TestEnv) -> Vec<String> {
     let line = |f: &Finding| format!("{} {}: {}", f.pk, f.sk, f.problem);
     found(env).await.iter().map(line).collect()

@@ -1,8 +1,6 @@
-//! The function's own binary under AWS's Lambda runtime interface emulator:
-//! what Lambda does with it, without Lambda.
+//! The function's binary under AWS's Lambda runtime interface emulator.
 //!
-//! With `TEST_FUNCTION` set, that program is started in its place, such as the
-//! one that is deployed.
+//! `TEST_FUNCTION` selects another program, such as the deployed one.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
@@ -25,30 +23,29 @@ use super::{free_port, tools, until};
 const BUILT: &str = env!("CARGO_BIN_EXE_codeconnections-inventory");
 const INVOKE: &str = "2015-03-31/functions/function/invocations";
 
-/// The function's program.
+/// Returns the path of the function's program.
 pub fn function() -> String {
     test_env::environment("TEST_FUNCTION").unwrap_or_else(|| BUILT.to_owned())
 }
 
-/// What the function must never say.
+/// Secrets that the function must never print.
 pub const SECRET_KEY: &str = "SecretKeyThatNobodyMayEverRead";
 pub const SESSION_TOKEN: &str = "SessionTokenThatNobodyMayEverRead";
 
-/// Everything that the function's environment holds; what a test does not
-/// set is not there.
+/// All environment variables of the function: only those that a test sets.
 #[derive(Debug, Clone)]
 pub struct Environment(BTreeMap<String, String>);
 
 impl Environment {
-    /// As the template sets it, with the lab's parts in the place of AWS.
+    /// Returns the variables of the template, with the endpoints of the test environment.
     pub fn of(env: &TestEnv) -> Self {
         let variables = [
             ("TABLE_NAME", env.table.name().as_str()),
             ("REGIONS", REGION),
-            // The emulator's function has an ARN of another account.
+            // The function's ARN in the emulator is of another account.
             ("AWS_ACCOUNT_ID", ACCOUNT),
             ("AWS_REGION", REGION),
-            // By its access key the stand-in knows the account.
+            // The access key is the account for the CodeConnections emulator.
             ("AWS_ACCESS_KEY_ID", ACCOUNT),
             ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
             ("AWS_SESSION_TOKEN", SESSION_TOKEN),
@@ -71,12 +68,12 @@ impl Environment {
     }
 }
 
-/// What came of an invocation.
+/// The result of an invocation.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Invoked {
     /// The function answered.
     Answer(Value),
-    /// The function ended with an error.
+    /// The function returned an error.
     Error { error_type: String, message: String },
     /// The function did not end in time.
     TimedOut,
@@ -105,12 +102,11 @@ impl Invoked {
     }
 }
 
-/// One emulator with one function. It ends, with the function, when this is
-/// dropped.
+/// A runtime emulator with one function. Both end when this value is dropped.
 pub struct Emulator {
     process: Child,
     url: String,
-    /// What the function and the emulator print, line by line.
+    /// Standard output and standard error of the function and the emulator, by line.
     output: [Printed; 2],
 }
 
@@ -119,17 +115,16 @@ impl Emulator {
         Self::start_function(environment, None).await
     }
 
-    /// The same with another program in the function's place, which starts it
-    /// in its own way.
+    /// Starts an emulator with a program that starts the function.
     pub async fn start_function(environment: Environment, program: Option<&Path>) -> Self {
         let function = program.map_or_else(function, |program| program.display().to_string());
         let program = tools::runtime_emulator();
         let Environment(mut variables) = environment;
-        // The emulator would take this one to be meant for itself.
+        // The emulator would apply this variable to itself.
         let log_level = variables.remove("LOG_LEVEL");
         let log_level = log_level.map(|level| format!("LOG_LEVEL={level}"));
-        // It must be told its ports, so another process can take one first:
-        // then it ends, and is started with others.
+        // Another process may take one of its ports first. Then it ends, and is started
+        // with other ports.
         for _ in 0..10 {
             let [invoke, runtime] = free_addresses();
             let mut process = Command::new(&program)
@@ -167,12 +162,12 @@ impl Emulator {
         panic!("the emulator ends as soon as it is started");
     }
 
-    /// Invokes the function and waits for what comes of it.
+    /// Invokes the function and waits for the result.
     pub async fn invoke(&self, event: &Value) -> Invoked {
         self.invocation(event).await
     }
 
-    /// The same, for who does something meanwhile.
+    /// Invokes the function concurrently.
     pub fn invocation(&self, event: &Value) -> impl Future<Output = Invoked> + Send + 'static {
         let request = Request::post(&self.url)
             .body(Body::from(event.to_string()))
@@ -191,14 +186,13 @@ impl Emulator {
         }
     }
 
-    /// The function's process, if one runs.
+    /// Returns the function's process if it is running.
     pub fn function(&self) -> Option<Function> {
         children(self.process.id()).into_iter().next().map(Function)
     }
 
-    /// What the function printed, without the emulator's own lines, once
-    /// `number` of them are `wanted`: an answer may be here before the lines
-    /// that were printed before it.
+    /// Returns the lines of the function, without those of the emulator, once `number` of
+    /// them are `wanted`. An answer may arrive before the lines that were printed first.
     pub async fn lines(&self, number: usize, wanted: impl Fn(&str) -> bool) -> Vec<String> {
         let mut lines = Vec::new();
         until("the function's lines are here", || {
@@ -223,8 +217,7 @@ impl Emulator {
             .collect()
     }
 
-    /// Ends the emulator and gives everything that it and the function ever
-    /// printed.
+    /// Ends the emulator. Returns everything that it and the function printed.
     pub fn end(mut self) -> Vec<String> {
         self.stop();
         let mut all = Vec::new();
@@ -241,7 +234,7 @@ impl Emulator {
 
     fn stop(&mut self) {
         let functions = children(self.process.id());
-        // Only fails for a process that has ended.
+        // Fails only for a process that has ended.
         let _ = self.process.kill();
         let _ = self.process.wait();
         for function in functions {
@@ -256,38 +249,38 @@ impl Drop for Emulator {
     }
 }
 
-/// What comes out of a stream, line by line, and what reads it.
+/// The lines of a stream, and the thread that reads them.
 struct Printed {
     lines: Arc<Mutex<Vec<String>>>,
     reader: Option<JoinHandle<()>>,
 }
 
-/// A process of the function.
+/// The process of the function.
 #[derive(Debug, Clone, Copy)]
 pub struct Function(u32);
 
 impl Function {
-    /// Its number, by which /proc knows it.
+    /// Returns the process id.
     pub fn pid(self) -> u32 {
         self.0
     }
 
-    /// Ends it at once, as a crash does.
+    /// Kills the process, like a crash.
     pub fn kill(self) {
-        assert!(self.signal("KILL"), "the function's process was there");
+        assert!(self.signal("KILL"), "the function's process was running");
     }
 
-    /// Stops it where it is: it does nothing any more, and does not end.
+    /// Suspends the process.
     pub fn freeze(self) {
-        assert!(self.signal("STOP"), "the function's process was there");
+        assert!(self.signal("STOP"), "the function's process was running");
     }
 
-    /// Has it go on.
+    /// Resumes the process.
     pub fn thaw(self) {
-        assert!(self.signal("CONT"), "the function's process was there");
+        assert!(self.signal("CONT"), "the function's process was running");
     }
 
-    /// The most memory that it ever had in use (`VmHWM`).
+    /// Returns the peak resident memory (`VmHWM`).
     pub fn peak_bytes(self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.0));
         let status = status.expect("the function's process is there");
@@ -344,7 +337,7 @@ fn gather(stream: impl Read + Send + 'static) -> Printed {
     }
 }
 
-/// The processes that `parent` started and that run.
+/// Returns the running child processes of `parent`.
 fn children(parent: u32) -> Vec<u32> {
     let processes = std::fs::read_dir("/proc").expect("/proc, as on Linux");
     processes

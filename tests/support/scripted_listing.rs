@@ -1,4 +1,4 @@
-//! A listing that a test sets, and a run that a test holds up.
+//! A listing that a test sets, and a run that a test delays.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -34,8 +34,8 @@ impl Stage {
     }
 }
 
-/// A proxy before the table that holds the first request of one kind until
-/// it is released.
+/// A proxy in front of the table that holds the first request of an operation until it is
+/// released.
 pub struct Held {
     reached: Arc<AtomicBool>,
     released: Arc<AtomicBool>,
@@ -44,7 +44,7 @@ pub struct Held {
 }
 
 impl Held {
-    /// Until it is released, such requests are throttled: the run waits.
+    /// Starts a proxy that throttles requests of this operation until it is released.
     pub async fn before(env: &TestEnv, operation: &'static str) -> Self {
         let reached = Arc::new(AtomicBool::new(false));
         let released = Arc::new(AtomicBool::new(false));
@@ -78,9 +78,9 @@ impl Held {
         }
     }
 
-    /// Waits until nothing is under way that was sent before now: of a run
-    /// that sends one request at a time, the second from now on.
-    pub async fn sent_before_has_come(&self) {
+    /// Waits until earlier requests have arrived: for the second request from now on of a
+    /// run that sends one at a time.
+    pub async fn earlier_requests_arrived(&self) {
         let enough = self.seen.load(Ordering::SeqCst) + 2;
         while self.seen.load(Ordering::SeqCst) < enough {
             tokio::task::yield_now().await;

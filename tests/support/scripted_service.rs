@@ -1,5 +1,5 @@
-//! A CodeConnections that says what a test wants, in the SDK's own protocol:
-//! pages that the real service would never give, or not on demand.
+//! A scripted CodeConnections in the SDK's own protocol, with pages that the real service
+//! never returns, or not on demand.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,16 +25,16 @@ pub struct Asked {
     pub input: Value,
 }
 
-/// What the script answers.
+/// An answer of the script.
 #[derive(Debug, Clone)]
 pub enum Reply {
-    /// A page: entries as the API has them, and the next token.
+    /// A page: entries in the form of the API, and the next token.
     Page(Vec<Value>, Option<String>),
     /// An error of the service.
     Error(u16, &'static str),
-    /// Bytes that are no answer.
+    /// Bytes that are not an answer.
     Garbage(u16, &'static [u8]),
-    /// No answer at all.
+    /// No answer.
     Hang,
 }
 
@@ -70,7 +70,7 @@ impl Script {
         }
     }
 
-    /// Requests so far.
+    /// Returns the number of requests so far.
     pub fn count(&self) -> usize {
         self.inner.count.load(Ordering::SeqCst)
     }
@@ -126,12 +126,12 @@ async fn play(
     }
 }
 
-/// An ARN with this id, in the lab's account.
+/// Returns the ARN with this id in the test account.
 pub fn arn(region: &str, id: &str) -> String {
     format!("arn:aws:codeconnections:{region}:123456789012:connection/{id}")
 }
 
-/// A whole entry.
+/// Returns a complete entry.
 pub fn entry(arn: &str, name: &str, status: &str) -> Value {
     json!({
         "ConnectionName": name,
@@ -142,7 +142,7 @@ pub fn entry(arn: &str, name: &str, status: &str) -> Value {
     })
 }
 
-/// The last page of a listing.
+/// Returns the last page of a listing.
 pub fn last(entries: Vec<Value>) -> Reply {
     Reply::Page(entries, None)
 }

@@ -1,5 +1,5 @@
-//! The template, deployed into ministack and run there: the function's own
-//! binary, listing from the stand-in CodeConnections.
+//! The template, deployed into ministack: the function's own binary lists from the
+//! CodeConnections emulator.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ use super::test_env::REGION;
 
 const CODE: &str = "function.zip";
 
-/// A deployed stack, in an account of its own.
+/// A deployed stack in its own account.
 pub struct Stack {
     pub ministack: Arc<Ministack>,
     pub aws: Aws,
@@ -37,19 +37,19 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// The template with the defaults of its parameters.
+    /// Deploys the template with default parameters.
     pub async fn deployed() -> Self {
         Self::deployed_with(&[]).await
     }
 
-    /// The template with these parameters.
+    /// Deploys the template with these parameters.
     pub async fn deployed_with(parameters: &[(&str, &str)]) -> Self {
         let mut stack = Self::prepared().await;
         stack.deploy(parameters, |_| {}).await;
         stack
     }
 
-    /// An account in the emulator, and a stand-in, but nothing deployed.
+    /// Creates an account in ministack and a CodeConnections emulator, without deploying.
     pub async fn prepared() -> Self {
         let ministack = Ministack::shared().await;
         let account = new_account();
@@ -72,8 +72,7 @@ impl Stack {
         }
     }
 
-    /// Deploys the template. `overlay` changes it further than [`fit`] does:
-    /// whoever gives one says why.
+    /// Deploys the template, adapted by [`fit`] and then by `overlay`.
     pub async fn deploy(&mut self, parameters: &[(&str, &str)], overlay: impl FnOnce(&mut Value)) {
         let mut template = TEMPLATE.clone();
         self.upload_function().await;
@@ -86,8 +85,8 @@ impl Stack {
         &self.aws.account
     }
 
-    /// Of its own too: when a function is made, the emulator ends those of that
-    /// name in all accounts, in the middle of what they do.
+    /// Returns the name of the stack. It is unique, because ministack ends functions of the
+    /// same name in all accounts when one is created.
     fn name(&self) -> String {
         format!("inventory-{}", self.account())
     }
@@ -114,7 +113,7 @@ impl Stack {
             .collect();
         let wanted = json!({
             "StackName": self.name(),
-            "TemplateBody": without_words(template).to_string(),
+            "TemplateBody": without_descriptions(template).to_string(),
             "Parameters": parameters,
             "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
         });
@@ -150,7 +149,7 @@ impl Stack {
         found.unwrap_or_else(|| panic!("no output {name} in {:?}", self.outputs))
     }
 
-    /// The name that a resource of the template got.
+    /// Returns the physical id of a resource of the template.
     pub async fn resource(&self, logical: &str) -> String {
         let which = json!({"StackName": self.name(), "LogicalResourceId": logical});
         let found = self
@@ -159,33 +158,32 @@ impl Stack {
         text(&found.await["StackResourceDetail"]["PhysicalResourceId"])
     }
 
-    /// The rule of the schedule, as it is deployed.
+    /// Returns the deployed rule of the schedule.
     pub async fn schedule(&self) -> Value {
         let rule = json!({"Name": self.resource("Schedule").await});
         self.aws.call("events", "describe_rule", rule).await
     }
 
-    /// Lets the schedule fire soon. Nobody waits an hour: the emulator looks for
-    /// what is due every ten seconds, and takes this, which AWS would refuse,
-    /// for "at every look".
+    /// Makes the schedule fire soon. The emulator checks for due rules every ten seconds, and
+    /// fires this one, which AWS would refuse, each time.
     pub async fn hurry(&self) {
         let rule = self.schedule().await;
         let often = json!({"Name": rule["Name"], "ScheduleExpression": "rate(0 minutes)"});
         self.aws.call("events", "put_rule", often).await;
     }
 
-    /// Lets the schedule fire no more.
+    /// Disables the schedule.
     pub async fn pause(&self) {
         let rule = json!({"Name": self.resource("Schedule").await});
         self.aws.call("events", "disable_rule", rule).await;
     }
 
-    /// The stack's table, as the audit reads it.
+    /// Returns the stack's table.
     pub fn table(&self) -> Table {
         self.table_at(&self.ministack.endpoint)
     }
 
-    /// The table of that name somewhere else.
+    /// Returns the table of the same name at another endpoint.
     pub fn table_at(&self, endpoint: &str) -> Table {
         let account = Credentials::new(self.account(), "secret", None, None, "a test");
         let config = local_config(endpoint)
@@ -197,7 +195,7 @@ impl Stack {
         Table::new(Client::new(&config), name)
     }
 
-    /// The runs of an account, the first one first.
+    /// Returns the runs of an account, oldest first.
     pub async fn runs_of(&self, account: &str) -> Vec<RunRecord> {
         let account: AccountId = account.parse().expect("an account");
         let mut runs = self.table().runs_of(&account, 10_000).await.expect("read");
@@ -225,7 +223,7 @@ impl Stack {
         audit.connections(&filter).await.expect("read")
     }
 
-    /// Makes a connection in the stand-in, in the stack's account.
+    /// Creates a connection in the stack's account.
     pub fn connect(&self, name: &str) -> String {
         self.connect_in(self.account(), name)
     }
@@ -240,7 +238,7 @@ impl Stack {
         made.expect("created").connection_arn
     }
 
-    /// Invokes the function and gives what it answers, or its error.
+    /// Invokes the function. Returns its answer, or its error.
     pub async fn invoke(&self, event: &Value) -> Value {
         let call = json!({
             "FunctionName": self.output("FunctionName"),
@@ -251,32 +249,34 @@ impl Stack {
     }
 }
 
-/// What every test changes in the template, so that it runs in the emulator.
+/// Adapts the template to the emulator.
 fn fit(template: &mut Value, bucket: &str, service: &str) {
     let resources = &mut template["Resources"];
     let function = &mut resources["Function"]["Properties"];
-    // `sam build` would build the function for the architecture of the
-    // template, without what only the command line needs. Here it is the one
-    // that Cargo built for the tests, on this machine and for it.
+    // `sam build` would build the function for the architecture of the template, without
+    // the features of the command line. Here it is the test build for this machine.
     function["CodeUri"] = json!({"Bucket": bucket, "Key": CODE});
     function["Architectures"] = json!([match std::env::consts::ARCH {
         "aarch64" => "arm64",
         other => other,
     }]);
-    // The emulator has no CodeConnections. The stand-in has, and serves STS
-    // too, which hands out credentials that it knows the account of. All else
-    // (the table) the function finds in the emulator, as that tells it.
+    // ministack has no CodeConnections. The CodeConnections emulator also serves STS, whose
+    // credentials identify the account. The table is in ministack.
     let variables = &mut function["Environment"]["Variables"];
     for service_id in ["CODECONNECTIONS", "STS"] {
         variables[format!("AWS_ENDPOINT_URL_{service_id}")] = json!(service);
     }
-    // The emulator's state machines can't ask Organizations. A function that can
-    // takes the place of that one step's resource; the rest stays as it is.
-    let asks = "arn:${AWS::Partition}:states:::aws-sdk:organizations:listAccounts";
+    // State machines of ministack can't call Organizations. A function replaces the resource
+    // of that step.
+    let resource_arn = "arn:${AWS::Partition}:states:::aws-sdk:organizations:listAccounts";
     let definition = &mut resources["StateMachine"]["Properties"]["DefinitionString"]["Fn::Sub"];
     let written = text(definition);
-    assert_eq!(written.matches(asks).count(), 1, "one step lists accounts");
-    *definition = json!(written.replace(asks, "${Organizations.Arn}"));
+    assert_eq!(
+        written.matches(resource_arn).count(),
+        1,
+        "one step lists accounts"
+    );
+    *definition = json!(written.replace(resource_arn, "${Organizations.Arn}"));
     resources["Organizations"] = json!({
         "Type": "AWS::Lambda::Function",
         "Condition": "OrganizationMode",
@@ -296,8 +296,7 @@ fn fit(template: &mut Value, bucket: &str, service: &str) {
     });
 }
 
-/// The function's binary as Cargo built it for the tests, without the symbols
-/// that are half of it.
+/// The function's test build, without its symbols.
 static FUNCTION: LazyLock<PathBuf> = LazyLock::new(|| {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let unfinished = folder.join(format!("function.{}", std::process::id()));
@@ -313,15 +312,15 @@ static FUNCTION: LazyLock<PathBuf> = LazyLock::new(|| {
     program
 });
 
-/// A number that no other test of this process uses.
+/// Returns an account id that no other test of this process uses.
 fn new_account() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(110_000_000_001);
     NEXT.fetch_add(1, Ordering::Relaxed).to_string()
 }
 
-/// The template without what only people read. In a request itself it may have
-/// 51,200 bytes; `sam deploy` puts it into a bucket, where it may have a megabyte.
-fn without_words(template: &Value) -> Value {
+/// Returns the template without descriptions. In a request it may have 51,200 bytes;
+/// `sam deploy` puts it into a bucket, where the limit is a megabyte.
+fn without_descriptions(template: &Value) -> Value {
     let mut template = template.clone();
     if let Some(template) = template.as_object_mut() {
         template.remove("Metadata");
@@ -329,8 +328,8 @@ fn without_words(template: &Value) -> Value {
     for part in ["Parameters", "Resources", "Outputs"] {
         let named = template[part].as_object_mut().into_iter().flatten();
         for entry in named.filter_map(|(_, entry)| entry.as_object_mut()) {
-            for words in ["Description", "ConstraintDescription", "Metadata"] {
-                entry.remove(words);
+            for key in ["Description", "ConstraintDescription", "Metadata"] {
+                entry.remove(key);
             }
         }
     }

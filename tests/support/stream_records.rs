@@ -1,11 +1,11 @@
-//! The records of a table's stream, as its readers get them.
+//! The records of a table's stream.
 
 use serde_json::{Value, json};
 
 use super::aws::Aws;
 use super::template::{list, text};
 
-/// Every record of a table's stream so far, the first one first.
+/// Returns every record of a table's stream so far, oldest first.
 pub async fn records_of(aws: &Aws, table: &str) -> Vec<Value> {
     let described = aws.call("dynamodb", "describe_table", json!({"TableName": table}));
     let stream = text(&described.await["Table"]["LatestStreamArn"]);
@@ -26,10 +26,10 @@ pub async fn records_of(aws: &Aws, table: &str) -> Vec<Value> {
             .call("dynamodbstreams", "get_shard_iterator", from)
             .await;
         let mut iterator = iterator["ShardIterator"].clone();
-        // An open shard has no end: what is there now ends with an empty answer.
+        // An open shard has no end, but its current records end with an empty answer.
         while !iterator.is_null() {
-            let asked = json!({"ShardIterator": iterator});
-            let answer = aws.call("dynamodbstreams", "get_records", asked).await;
+            let request = json!({"ShardIterator": iterator});
+            let answer = aws.call("dynamodbstreams", "get_records", request).await;
             let found = list(&answer["Records"]);
             if found.is_empty() {
                 break;

@@ -1,4 +1,4 @@
-//! The templates, as tests read them.
+//! The CloudFormation templates as JSON.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -9,10 +9,10 @@ use serde_json::{Map, Value, json};
 
 use super::tools;
 
-/// The template, its short tags written out.
+/// The template, with short tags expanded.
 pub static TEMPLATE: LazyLock<Value> = LazyLock::new(|| read("template.yaml"));
 
-/// The template of the role in another account.
+/// The template of the role in a member account.
 pub static MEMBER: LazyLock<Value> = LazyLock::new(|| read("template-member.yaml"));
 
 fn read(name: &str) -> Value {
@@ -27,7 +27,7 @@ fn read(name: &str) -> Value {
     serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
-/// Every resource of a type.
+/// Returns every resource of a type.
 pub fn resources_of(kind: &str) -> BTreeMap<&'static str, &'static Value> {
     let resources = TEMPLATE["Resources"].as_object().expect("resources");
     let of_kind = resources.iter().filter(|(_, r)| r["Type"] == kind);
@@ -36,14 +36,14 @@ pub fn resources_of(kind: &str) -> BTreeMap<&'static str, &'static Value> {
         .collect()
 }
 
-/// The only resource of a type.
+/// Returns the only resource of a type.
 pub fn resource(kind: &str) -> &'static Value {
     let found = resources_of(kind);
     assert_eq!(found.len(), 1, "one {kind}: {:?}", found.keys());
     found.into_values().next().expect("a resource")
 }
 
-/// The properties of every resource of a type.
+/// Returns the properties of every resource of a type.
 pub fn properties_of<'a>(template: &'a Value, kind: &str) -> BTreeMap<&'a str, &'a Value> {
     let resources = template["Resources"].as_object().expect("resources");
     let of_kind = resources.iter().filter(|(_, r)| r["Type"] == kind);
@@ -52,19 +52,19 @@ pub fn properties_of<'a>(template: &'a Value, kind: &str) -> BTreeMap<&'a str, &
         .collect()
 }
 
-/// The ARN of a resource of the template.
+/// Returns the expression for the ARN of a resource.
 pub fn arn(name: &str) -> Value {
     json!({"Fn::GetAtt": [name, "Arn"]})
 }
 
-/// A parameter of the template.
+/// Returns a parameter of the template.
 pub fn parameter(name: &str) -> &'static Value {
     TEMPLATE["Parameters"]
         .get(name)
         .unwrap_or_else(|| panic!("a parameter {name}"))
 }
 
-/// A text.
+/// Returns the string of a JSON value.
 pub fn text(value: &Value) -> String {
     value
         .as_str()
@@ -72,14 +72,14 @@ pub fn text(value: &Value) -> String {
         .to_owned()
 }
 
-/// A list.
+/// Returns the array of a JSON value.
 pub fn list(value: &Value) -> &[Value] {
     value
         .as_array()
         .unwrap_or_else(|| panic!("a list, not {value}"))
 }
 
-/// One value or a list of them, as policies have it.
+/// Returns the values of a policy element, which is one value or a list.
 pub fn one_or_more(value: &Value) -> Vec<Value> {
     match value {
         Value::Array(values) => values.clone(),
@@ -98,7 +98,7 @@ pub fn grant(action: &str, resource: &Value, condition: &Value) -> Grant {
     )
 }
 
-/// Everything that a role's own policies grant.
+/// Returns all permissions of a role's inline policies.
 pub fn granted(role: &Value) -> BTreeSet<Grant> {
     let mut grants = BTreeSet::new();
     for policy in list(&role["Properties"]["Policies"]) {
@@ -118,14 +118,13 @@ pub fn granted(role: &Value) -> BTreeSet<Grant> {
     grants
 }
 
-/// What the template deploys with these parameters, the others at their
-/// defaults: its conditions decided, its parameters and mappings filled in.
-/// What only AWS knows is left as it stands.
+/// Returns the template with these parameters and the defaults of the others: conditions
+/// are evaluated, parameters and mappings substituted. Values that only AWS knows stay.
 pub fn deployed(parameters: &[(&str, &str)]) -> Value {
     deployed_in("eu-west-1", parameters)
 }
 
-/// The same in another region.
+/// Same as [`deployed`], in another region.
 pub fn deployed_in(region: &str, parameters: &[(&str, &str)]) -> Value {
     let given: BTreeMap<&str, &str> = parameters.iter().copied().collect();
     let declared = TEMPLATE["Parameters"].as_object().expect("parameters");
@@ -148,7 +147,7 @@ pub fn deployed_in(region: &str, parameters: &[(&str, &str)]) -> Value {
     for section in ["Resources", "Outputs"] {
         let entries = template[section].as_object_mut().expect("entries");
         entries.retain(|_, entry| match entry["Condition"].as_str() {
-            Some(name) => stack.decide(&TEMPLATE["Conditions"][name]),
+            Some(name) => stack.evaluate(&TEMPLATE["Conditions"][name]),
             None => true,
         });
         template[section] = stack.fill(&template[section]).expect("a map");
@@ -162,14 +161,14 @@ struct Stack {
 }
 
 impl Stack {
-    fn decide(&self, condition: &Value) -> bool {
+    fn evaluate(&self, condition: &Value) -> bool {
         let (function, argument) = only_entry(condition).expect("a condition");
-        let of = |name: &str| self.decide(&TEMPLATE["Conditions"][name]);
+        let of = |name: &str| self.evaluate(&TEMPLATE["Conditions"][name]);
         match function {
             "Condition" => of(&text(argument)),
-            "Fn::Not" => !self.decide(&list(argument)[0]),
-            "Fn::Or" => list(argument).iter().any(|one| self.decide(one)),
-            "Fn::And" => list(argument).iter().all(|one| self.decide(one)),
+            "Fn::Not" => !self.evaluate(&list(argument)[0]),
+            "Fn::Or" => list(argument).iter().any(|one| self.evaluate(one)),
+            "Fn::And" => list(argument).iter().all(|one| self.evaluate(one)),
             "Fn::Equals" => {
                 let [a, b] = list(argument) else {
                     panic!("two values: {argument}");
@@ -181,7 +180,7 @@ impl Stack {
     }
 
     fn as_text(&self, value: &Value) -> String {
-        // Only what is decided needs it; elsewhere AWS fills it in.
+        // Only conditions and mappings need it; elsewhere AWS substitutes it.
         if *value == json!({"Ref": "AWS::Region"}) {
             return self.region.clone();
         }
@@ -191,7 +190,7 @@ impl Stack {
         }
     }
 
-    /// The value, or none where the template says that there is none.
+    /// Returns the value with substitutions, or none for `AWS::NoValue`.
     fn fill(&self, value: &Value) -> Option<Value> {
         match only_entry(value) {
             Some(("Ref", name)) => {
@@ -205,8 +204,8 @@ impl Stack {
                 let [condition, yes, no] = list(choice) else {
                     panic!("a choice of two: {choice}");
                 };
-                let decided = self.decide(&TEMPLATE["Conditions"][text(condition)]);
-                self.fill(if decided { yes } else { no })
+                let holds = self.evaluate(&TEMPLATE["Conditions"][text(condition)]);
+                self.fill(if holds { yes } else { no })
             }
             Some(("Fn::FindInMap", path)) => {
                 let mut found = &TEMPLATE["Mappings"];
@@ -229,31 +228,31 @@ impl Stack {
         }
     }
 
-    /// What `Fn::Sub` says: a text, or the function still if AWS has to fill in
-    /// the rest.
+    /// Returns the result of `Fn::Sub`: a string, or still `Fn::Sub` if AWS has to
+    /// substitute the rest.
     fn substituted(&self, argument: &Value) -> Value {
-        let (mut said, own) = match argument {
+        let (mut result, own) = match argument {
             Value::Array(both) => (text(&both[0]), both[1].as_object()),
             one => (text(one), None),
         };
         for (name, value) in own.into_iter().flatten() {
             let value = self.fill(value).expect("a value");
             let value = value.get("Fn::Sub").unwrap_or(&value);
-            said = said.replace(&format!("${{{name}}}"), &text(value));
+            result = result.replace(&format!("${{{name}}}"), &text(value));
         }
         for name in self.parameters.keys() {
             let value = self.as_text(&json!({"Ref": name}));
-            said = said.replace(&format!("${{{name}}}"), &value);
+            result = result.replace(&format!("${{{name}}}"), &value);
         }
-        if said.contains("${") {
-            json!({"Fn::Sub": said})
+        if result.contains("${") {
+            json!({"Fn::Sub": result})
         } else {
-            json!(said)
+            json!(result)
         }
     }
 }
 
-/// The key and the value of a map that has only one, as functions are written.
+/// Returns the key and value of a map with one entry, which is the form of functions.
 fn only_entry(value: &Value) -> Option<(&str, &Value)> {
     let map = value.as_object().filter(|map| map.len() == 1)?;
     map.iter().next().map(|(key, value)| (key.as_str(), value))

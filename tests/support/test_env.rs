@@ -1,7 +1,6 @@
-//! The environment of a test: an embedded table, a stand-in account, and a clock.
+//! The environment of a test: an embedded table, a CodeConnections emulator, and a clock.
 //!
-//! With `TEST_DYNAMODB_ENDPOINT` set, the table is made there instead: any
-//! implementation of DynamoDB will do.
+//! `TEST_DYNAMODB_ENDPOINT` selects another implementation of DynamoDB for the table.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -54,7 +53,7 @@ impl TestEnv {
         Self::with_table_at(environment("TEST_DYNAMODB_ENDPOINT")).await
     }
 
-    /// A lab whose table is made at `endpoint`; embedded if there is none.
+    /// Creates an environment whose table is at `endpoint`, or embedded if that is none.
     pub async fn with_table_at(endpoint: Option<String>) -> Self {
         let codeconnections = CodeConnectionsEmulator::new(Options {
             default_account: ACCOUNT.to_owned(),
@@ -79,15 +78,13 @@ impl TestEnv {
         }
     }
 
-    /// Whether the table says how many units a batch of PartiQL used. DynamoDB
-    /// and the embedded table do; Amazon's DynamoDB Local does not, though it
-    /// says so of queries. What writing costs is asserted where it is told.
+    /// Returns true if the table reports the consumed capacity of PartiQL batches. DynamoDB
+    /// and the embedded table do; Amazon's DynamoDB Local reports only that of queries.
     pub fn reports_written_units(&self) -> bool {
         self._embedded.is_some()
     }
 
-    /// The handler, as the function builds it, but for the clock and short
-    /// waits.
+    /// Returns the function's handler, with the test clock and short backoffs.
     pub fn handler(&self) -> TestHandler {
         self.handler_of(self.source_at(self.service.endpoint()), self.table.clone())
     }
@@ -107,23 +104,23 @@ impl TestEnv {
         }
     }
 
-    /// A source that lists from `endpoint`.
+    /// Returns a source that lists from `endpoint`.
     pub fn source_at(&self, endpoint: &str) -> CodeConnections {
         CodeConnections::new(quick(endpoint), Some(account()), None)
     }
 
-    /// The lab's table, reached through `endpoint`.
+    /// Returns the table at another `endpoint`.
     pub fn table_at(&self, endpoint: &str) -> Table {
         Table::new(Client::new(&quick(endpoint)), self.table.name().clone())
     }
 
-    /// One run after an hour, of the default handler.
+    /// Runs the default handler after an hour.
     pub async fn run(&self) -> Summary {
         self.clock.advance(HOUR);
         run(&self.handler(), &json!({})).await
     }
 
-    /// One run that lists from `endpoint`.
+    /// Runs with a listing from `endpoint`.
     pub async fn run_with(&self, endpoint: &str, event: &Value) -> Summary {
         let handler = self.handler_of(self.source_at(endpoint), self.table.clone());
         run(&handler, event).await
@@ -154,7 +151,7 @@ impl TestEnv {
         self.codeconnections.state().delete(arn).expect("deleted");
     }
 
-    /// The account may no longer list this region.
+    /// Denies access to this region.
     pub fn deny(&self, region: &str) {
         let place = (ACCOUNT.to_owned(), region.to_owned());
         let mut world = self.codeconnections.state();
@@ -162,7 +159,7 @@ impl TestEnv {
         access.insert(place, RegionAccess::Denied);
     }
 
-    /// It may again.
+    /// Allows access to this region again.
     pub fn allow(&self, region: &str) {
         let place = (ACCOUNT.to_owned(), region.to_owned());
         let mut world = self.codeconnections.state();
@@ -173,7 +170,7 @@ impl TestEnv {
         Audit::new(self.table.clone())
     }
 
-    /// The changes of a connection, in short: kind and status after.
+    /// Returns the kind and the status after of each change of a connection.
     pub async fn story(&self, arn: &str) -> Vec<(ChangeKind, Option<String>)> {
         story(&self.changes(arn).await)
     }
@@ -201,7 +198,7 @@ impl TestEnv {
         found.unwrap_or_else(|| panic!("{arn} is in the table"))
     }
 
-    /// The account's runs, the first one first, their chain checked.
+    /// Returns the account's runs, oldest first. Asserts their chain.
     pub async fn runs(&self) -> Vec<RunRecord> {
         let mut runs = self.table.runs_of(&account(), 10_000).await.expect("read");
         runs.reverse();
@@ -219,7 +216,7 @@ impl TestEnv {
     }
 }
 
-/// Changes are numbered from 1 and each refers to the one before.
+/// Asserts that changes are numbered from 1 and each refers to the one before.
 pub fn assert_chained(changes: &[Change]) {
     for (i, change) in changes.iter().enumerate() {
         assert_eq!(
@@ -235,7 +232,7 @@ pub fn assert_chained(changes: &[Change]) {
         if let Some(seen) = change.previously_seen_at {
             assert!(
                 seen <= change.observed_until,
-                "a window has a length: {change:?}"
+                "a window does not end before it begins: {change:?}"
             );
         }
     }
@@ -249,13 +246,13 @@ pub fn story(changes: &[Change]) -> Vec<(ChangeKind, Option<String>)> {
         .collect()
 }
 
-/// One event that is dealt with; whatever its outcome, its summary.
+/// Handles an event. Returns the summary of its run, with any outcome.
 pub async fn run<S: ConnectionSource>(handler: &TestHandler<S>, event: &Value) -> Summary {
     run_for(handler, event, Duration::from_secs(60)).await
 }
 
-/// The same for a run of thousands of connections, which a busy machine must
-/// not end before it is done.
+/// Handles an event with a long timeout, for a run of thousands of connections. Asserts
+/// that it is complete.
 pub async fn long_run<S: ConnectionSource>(handler: &TestHandler<S>, event: &Value) -> Summary {
     let summary = run_for(handler, event, Duration::from_secs(900)).await;
     assert_eq!(summary.outcome, Outcome::Complete, "{:?}", summary.problems);
@@ -288,7 +285,7 @@ pub fn region(name: &str) -> Region {
     name.parse().expect("a region")
 }
 
-/// The event of the call that made a connection.
+/// Returns the event of the API call that created a connection.
 pub fn call_that_made(arn: &str) -> Value {
     let sample = include_str!("../../events/cloudtrail-create-connection.json");
     let mut event: Value = serde_json::from_str(sample).expect("JSON");
@@ -296,7 +293,7 @@ pub fn call_that_made(arn: &str) -> Value {
     event
 }
 
-/// A client configuration with the SDK's usual retries, but short waits.
+/// Returns a client configuration with the SDK's default retries and short backoffs.
 pub fn quick(endpoint: &str) -> SdkConfig {
     let retries = RetryConfig::standard()
         .with_initial_backoff(Duration::from_millis(1))
@@ -307,7 +304,7 @@ pub fn quick(endpoint: &str) -> SdkConfig {
         .build()
 }
 
-/// The usual rules, with waits that tests can wait for.
+/// Returns the default options with short backoffs.
 pub fn options() -> RunOptions {
     RunOptions {
         guard: TombstoneGuard::Share(0.5),
@@ -321,7 +318,7 @@ pub fn options() -> RunOptions {
     }
 }
 
-/// The changes of a summary, by kind.
+/// Returns the changes of a summary by kind.
 pub fn changes(summary: &Summary) -> Vec<(ChangeKind, u64)> {
     summary
         .changes
@@ -330,9 +327,8 @@ pub fn changes(summary: &Summary) -> Vec<(ChangeKind, u64)> {
         .collect()
 }
 
-/// Where many tables are made, one after the other: where
-/// `TEST_DYNAMODB_ENDPOINT` says, else in an embedded DynamoDB that is there as
-/// long as this.
+/// A DynamoDB for many tables: at `TEST_DYNAMODB_ENDPOINT`, or embedded, which ends when
+/// this value is dropped.
 pub struct Place {
     pub endpoint: String,
     _embedded: Option<EmbeddedTable>,
@@ -368,8 +364,8 @@ async fn table(endpoint: Option<String>) -> (Table, String, Option<EmbeddedTable
     (Table::new(client, name), endpoint, None)
 }
 
-/// What whoever runs the tests wants tested.
-#[allow(clippy::disallowed_methods, reason = "says what is tested")]
+/// Returns an environment variable that configures the tests.
+#[allow(clippy::disallowed_methods, reason = "configures the tests")]
 pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }

@@ -1,4 +1,4 @@
-//! TLS in front of a server, with a certificate of its own that nobody trusts.
+//! TLS in front of a server, with an untrusted certificate.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ pub struct TlsFront {
 }
 
 impl TlsFront {
-    /// In front of the server at `upstream`, an `http://` endpoint.
+    /// Starts TLS in front of the server at `upstream`, an `http://` endpoint.
     pub async fn start(upstream: &str) -> Self {
         let folder = TempDir::new().expect("a folder");
         let made = Command::new("openssl")
@@ -33,7 +33,7 @@ impl TlsFront {
             ])
             .args(["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"])
             .args(["-addext", "subjectAltName=DNS:localhost"])
-            // What trusts it takes no authority's certificate for a server's.
+            // Clients refuse a CA certificate as a server's certificate.
             .args(["-addext", "basicConstraints=critical,CA:FALSE"])
             .args(["-out", "c.pem", "-keyout", "k.pem"])
             .current_dir(folder.path())
@@ -54,7 +54,7 @@ impl TlsFront {
             while let Ok((stream, _)) = listener.accept().await {
                 let (acceptor, upstream) = (acceptor.clone(), upstream.clone());
                 tokio::spawn(async move {
-                    // Who does not trust it hangs up.
+                    // Clients that do not trust the certificate disconnect.
                     let Ok(mut inside) = acceptor.accept(stream).await else {
                         return;
                     };
@@ -70,7 +70,7 @@ impl TlsFront {
         }
     }
 
-    /// What a client has to trust.
+    /// Returns the certificate that a client has to trust.
     pub fn certificate(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("c.pem")).expect("PEM")
     }

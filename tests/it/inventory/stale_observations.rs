@@ -44,7 +44,7 @@ async fn run_suspended(env: &TestEnv, stage: &Stage, by: Duration) -> Summary {
     let meanwhile = async {
         held.reached().await;
         env.clock.advance(by);
-        held.sent_before_has_come().await;
+        held.earlier_requests_arrived().await;
         held.release();
     };
     tokio::join!(run, meanwhile).0
@@ -71,7 +71,7 @@ async fn past_changes_do_not_vary_when_a_suspended_run_resumes() {
     let auditor = async {
         held.reached().await;
         env.clock.advance(MAX_OBSERVATION_AGE + MILLISECOND);
-        held.sent_before_has_come().await;
+        held.earlier_requests_arrived().await;
         let before = changes_between(&env, "2026-10-01T09:00:00Z", "2026-10-01T10:15:00Z").await;
         held.release();
         before

@@ -154,7 +154,7 @@ impl World {
             move |seen: &Seen| match trap.lock().expect("no panic").as_mut() {
                 Some(trap) if trap.place.is(seen) && trap.left > 0 => {
                     trap.left -= 1;
-                    time.passes(trap.takes);
+                    time.advance(trap.takes);
                     trap.act.clone()
                 }
                 _ => Act::Pass,
@@ -326,7 +326,7 @@ fn check_cells(place: Place) {
     let cells: Vec<_> = cells(place).collect();
     println!("{place:?}: {} cells", cells.len());
     for cells in cells.chunks(CELLS) {
-        Time::goes(async |time| {
+        Time::run(async |time| {
             let mut world = World::new(time, place == AssumeRole).await;
             for (fault, lasts) in cells {
                 world.check(fault, place, *lasts).await;

@@ -162,8 +162,8 @@ impl KillTest {
     /// killed.
     async fn set_up(&mut self) -> Value {
         self.env = TestEnv::new().await;
-        self.service.lead_to(self.env.service.endpoint());
-        self.table.lead_to(&self.env.table_endpoint);
+        self.service.set_upstream(self.env.service.endpoint());
+        self.table.set_upstream(&self.env.table_endpoint);
         let unchanged = match self.scenario {
             EachKind => 26,
             _ => 3,
