@@ -1,22 +1,21 @@
-//! What questions cost on a large record: time, processor time, peak memory and
-//! read units of the command line's own process.
+//! The cost of queries on a large record: duration, CPU time, peak memory and read units
+//! of the command line's process.
 //!
 //!     cargo bench --bench audit                      # 100,000 connections, 1,000,000 changes
-//!     cargo bench --bench audit -- 10000 10          # so many connections and changes of each
+//!     cargo bench --bench audit -- 10000 10          # connections, and changes of each
 //!     cargo bench --bench audit -- 10000 10 1        # the same in one account
 //!     cargo bench --bench audit -- verify report     # only these commands
 //!
-//! The table is served by this process over HTTP, and filled with what runs leave
-//! of accounts with 250 connections each (as many as AWS allows without being
-//! asked), which all change in each run. In the embedded table a page takes the
-//! longer the more its partition holds, so the seconds of one large account are
-//! its seconds.
+//! This process serves the table over HTTP. It fills it with the records of accounts with
+//! 250 connections each (AWS's default quota), which all change in each run. In the embedded
+//! table the duration of a page grows with its partition, so the seconds of one large account
+//! are those of the embedded table.
 
 #![allow(
     clippy::expect_used,
     clippy::cast_precision_loss,
     missing_docs,
-    reason = "a benchmark of counts far below 2^52 that has nothing better to do than stop"
+    reason = "a benchmark: counts are far below 2^52, and it stops at errors"
 )]
 
 use std::collections::HashMap;
@@ -42,7 +41,7 @@ use codeconnections_inventory::table::codec::{Item, snapshot};
 use futures_util::stream::{self, StreamExt};
 
 #[path = "peers/front.rs"]
-#[allow(dead_code, reason = "the benchmark beside the peers uses all of it")]
+#[allow(dead_code, reason = "only the peers benchmark uses all of it")]
 mod front;
 #[path = "support/responses.rs"]
 mod responses;
@@ -52,9 +51,9 @@ use front::{Elsewhere, Front};
 use support::process::peak_bytes;
 use support::{Result, put, table_at};
 
-/// The accounts are numbered from here.
+/// The id of the first account.
 const FIRST_ACCOUNT: usize = 123_456_000_000;
-/// Connections that an account may have without asking for more: AWS's quota.
+/// AWS's default quota of connections per account.
 const QUOTA: usize = 250;
 const REGION: &str = "eu-west-1";
 const HOUR: i64 = 3_600_000;
@@ -117,16 +116,16 @@ async fn main() -> Result<()> {
         if !only.is_empty() && !only.iter().any(|command| *command == words[0]) {
             continue;
         }
-        let asked = asked(&front, &words).await?;
-        println!("{:<44} {asked}", words[..words.len().min(5)].join(" "));
+        let measured = measure(&front, &words).await?;
+        println!("{:<44} {measured}", words[..words.len().min(5)].join(" "));
     }
     let _ = std::fs::remove_file(page);
     Ok(())
 }
 
-/// Runs one command, and watches its process.
-async fn asked(front: &Front, words: &[&str]) -> Result<String> {
-    const LOOK: Duration = Duration::from_millis(10);
+/// Runs one command and measures its process.
+async fn measure(front: &Front, words: &[&str]) -> Result<String> {
+    const INTERVAL: Duration = Duration::from_millis(10);
     front.passed();
     let began = Instant::now();
     let mut process = Command::new(env!("CARGO_BIN_EXE_ccinv"))
@@ -147,12 +146,12 @@ async fn asked(front: &Front, words: &[&str]) -> Result<String> {
         if let Some(status) = process.try_wait()? {
             break status;
         }
-        // What it has used when it is looked at for the last time.
+        // The value of the last sample.
         peak = peak_bytes(&number.to_string()).unwrap_or(peak);
-        // Threads that have ended are not in it any more.
+        // Ended threads are not included.
         let running = support::process::running_seconds(number).unwrap_or_default();
         processor = running.max(processor);
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(INTERVAL).await;
     };
     let seconds = began.elapsed().as_secs_f64();
     if !status.success() {
@@ -167,7 +166,7 @@ async fn asked(front: &Front, words: &[&str]) -> Result<String> {
     ))
 }
 
-/// What so many runs of an account leave, an hour after each other.
+/// The records of an account after a number of hourly runs.
 struct Record {
     account: AccountId,
     region: Region,
@@ -186,14 +185,14 @@ impl Record {
         })
     }
 
-    /// When a run began.
+    /// Returns when a run began.
     fn began(&self, round: usize) -> Timestamp {
         let hours = i64::try_from(round).expect("few");
         Timestamp::from_millis(self.first.millis() + hours * HOUR)
     }
 
     async fn fill(&self, client: &Client, connections: usize) -> Result<()> {
-        let mut known = PreviousSnapshots::default();
+        let mut previous = PreviousSnapshots::default();
         let mut account: Option<AccountRecord> = None;
         for round in 0..self.rounds {
             let began_at = self.began(round);
@@ -206,16 +205,17 @@ impl Record {
                 event_id: None,
                 calls: &[],
             };
-            let steps = plan::plan(&comparison, &known, &observation, TombstoneGuard::Off).changes;
-            assert_eq!(steps.len(), connections, "all change");
-            let changes = steps.iter().map(|step| codec::change_item(&step.change));
+            let transitions =
+                plan::plan(&comparison, &previous, &observation, TombstoneGuard::Off).changes;
+            assert_eq!(transitions.len(), connections, "all change");
+            let changes = transitions.iter().map(|t| codec::change_item(&t.change));
             write(client, changes).await?;
             let mut kinds = std::collections::BTreeMap::new();
-            for step in steps {
-                *kinds.entry(step.change.kind).or_default() += 1;
-                known
+            for transition in transitions {
+                *kinds.entry(transition.change.kind).or_default() += 1;
+                previous
                     .snapshots
-                    .insert(step.snapshot.arn.clone(), step.snapshot);
+                    .insert(transition.snapshot.arn.clone(), transition.snapshot);
             }
             let run = RunRecord {
                 format: SchemaVersion::CURRENT,
@@ -233,7 +233,7 @@ impl Record {
                     .iter()
                     .map(ListingReport::from)
                     .collect(),
-                connections: count_by_status(known.snapshots.values()),
+                connections: count_by_status(previous.snapshots.values()),
                 changes: kinds,
                 tombstones_held_back: 0,
                 unwritten: 0,
@@ -241,14 +241,14 @@ impl Record {
                 unconfirmed: 0,
                 retired_regions: Vec::new(),
                 code_version: CODE_VERSION.into(),
-                snapshots: Some(SnapshotsRecord::of(&known.snapshots)),
+                snapshots: Some(SnapshotsRecord::of(&previous.snapshots)),
                 account_sequence: account.as_ref().map(|account| account.sequence),
                 previous_digest: account.as_ref().map(|account| account.head),
             };
             write(client, [codec::run_item(&run)]).await?;
             account = Some(AccountRecord::with(account.as_ref(), &run));
         }
-        let snapshots = known.snapshots.values();
+        let snapshots = previous.snapshots.values();
         let snapshots =
             snapshots.map(|s| snapshot::snapshot_item(&self.account, s, SchemaVersion::CURRENT));
         write(client, snapshots).await?;
@@ -290,7 +290,7 @@ impl Record {
     }
 }
 
-/// Writes items as they are, 25 to a request.
+/// Writes items unconditionally, 25 per request.
 async fn write(client: &Client, items: impl IntoIterator<Item = Item>) -> Result<()> {
     let batches = stream::iter(items).chunks(25);
     let mut requests = std::pin::pin!(

@@ -1,15 +1,13 @@
-//! How much memory the function's own process needs: the binary, under AWS's
-//! runtime emulator, with as many connections as asked for, in a run that
-//! records each for the first time and in one that finds nothing new.
+//! Peak memory of the function's binary under AWS's runtime emulator, by the number of
+//! connections: in a first run, and in a run without changes.
 //!
 //!     cargo bench --bench limits                     # 250, 10,000 and 100,000
 //!     cargo bench --bench limits -- 40000 --memory 128
 //!     cargo bench --bench limits -- 250 --memory 256 --tombstones 500000
 //!
-//! With `--memory` the function is told that it has so many MB, as Lambda tells
-//! it, and where the machine has control groups that can be written, it gets no
-//! more: a process that needs more is killed. Without, it may list without end.
-//! With `--tombstones` the table holds so many connections that are long deleted.
+//! `--memory` sets the memory size of the function in MB, as on Lambda. A writable control
+//! group enforces it: a process that needs more is killed. Without it there is no limit.
+//! `--tombstones` sets the number of deleted connections in the table.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a benchmark")]
 
@@ -37,7 +35,7 @@ use support::runtime_emulator::{Emulator, Environment, Invoked};
 use support::scripted_service::{Reply, Script, arn, entry};
 use support::test_env::{REGION, account, region};
 
-/// The longest that Lambda lets a function run.
+/// Maximum timeout of a Lambda function, in seconds.
 const LONGEST: &str = "900";
 
 struct Options {
@@ -76,11 +74,13 @@ fn options() -> Options {
 #[tokio::main]
 async fn main() {
     let options = options();
-    println!("connections  run        outcome   seconds  peak MiB  more bytes each  writes  told");
+    println!(
+        "connections  run        outcome   seconds  peak MiB  more bytes each  writes  problem"
+    );
     let mut before: [Option<(usize, u64)>; 2] = [None; 2];
     for connections in &options.connections {
         let env = TestEnv::new().await;
-        bury(&env, options.tombstones).await;
+        put_tombstones(&env, options.tombstones).await;
         let service = serve(*connections).await;
         for (run, before) in ["first", "unchanged"].iter().zip(&mut before) {
             let measured = measure(&env, &service, options.memory).await;
@@ -106,13 +106,13 @@ async fn main() {
     }
 }
 
-/// A service that lists so many connections.
+/// Starts a service that lists this many connections.
 async fn serve(connections: usize) -> Script {
     Script::start(move |asked| {
         let from: usize = asked
             .token
             .as_deref()
-            .map_or(0, |token| token.parse().expect("ours"));
+            .map_or(0, |token| token.parse().expect("a token of this service"));
         let to = (from + 100).min(connections);
         let entries = (from..to).map(|number| {
             let id = format!("8c0a5f2e-3b41-4d0e-9a77-{number:012}");
@@ -130,8 +130,8 @@ async fn serve(connections: usize) -> Script {
     .await
 }
 
-/// Puts so many tombstones into the table.
-async fn bury(env: &TestEnv, tombstones: usize) {
+/// Writes this many tombstones into the table.
+async fn put_tombstones(env: &TestEnv, tombstones: usize) {
     let at = Timestamp::from_millis(1_700_000_000_000);
     let window = Window {
         began_at: at,
@@ -180,14 +180,14 @@ async fn bury(env: &TestEnv, tombstones: usize) {
 
 struct Measured {
     seconds: f64,
-    /// None if the process is gone.
+    /// None if the process was killed.
     peak: Option<u64>,
     answer: Value,
 }
 
-/// One run of a process of its own.
+/// Measures one run in a new process.
 async fn measure(env: &TestEnv, service: &Script, memory: Option<u64>) -> Measured {
-    let held = memory.map(Held::to);
+    let limited = memory.map(Limited::to);
     let mut environment = Environment::of(env)
         .with("AWS_ENDPOINT_URL_CODECONNECTIONS", &service.endpoint)
         .with(
@@ -195,11 +195,11 @@ async fn measure(env: &TestEnv, service: &Script, memory: Option<u64>) -> Measur
             &memory.unwrap_or(1 << 30).to_string(),
         )
         .with("AWS_LAMBDA_FUNCTION_TIMEOUT", LONGEST);
-    if let Some(held) = &held {
-        let processes = held.group.processes();
+    if let Some(limited) = &limited {
+        let processes = limited.group.processes();
         environment = environment.with("GROUP", processes.to_str().expect("text"));
     }
-    let function = held.as_ref().map(|held| held.script.as_path());
+    let function = limited.as_ref().map(|limited| limited.script.as_path());
     let emulator = Emulator::start_function(environment, function).await;
     let began = Instant::now();
     let invoked = emulator.invoke(&json!({})).await;
@@ -219,17 +219,16 @@ async fn measure(env: &TestEnv, service: &Script, memory: Option<u64>) -> Measur
     }
 }
 
-/// A script that is the function, in a control group with so much memory: the
-/// emulator starts what it is given.
-struct Held {
+/// A script that starts the function in a control group with limited memory.
+struct Limited {
     group: Group,
     script: PathBuf,
 }
 
-impl Held {
+impl Limited {
     fn to(megabytes: u64) -> Self {
         let group = Group::of_memory(megabytes).expect("control groups that can be written");
-        // One is started after the other.
+        // Only one function runs at a time.
         let script = std::env::temp_dir().join(format!("ccinv-limits-{}", std::process::id()));
         let text = format!(
             "#!/bin/sh\necho $$ > \"$GROUP\"\nexec {}\n",
@@ -241,7 +240,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for Limited {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.script);
     }

@@ -1,7 +1,6 @@
-//! What of the function's cost does not depend on the machine, held against
-//! what is on file: requests and units to the number; bytes, sizes and
-//! instructions within a few of a hundred, either way, so that what was gained
-//! is not lost unnoticed.
+//! Compares the machine-independent cost of the function with `baseline.json`: requests and
+//! units exactly; bytes, sizes and instructions within a few percent in both directions, so
+//! that no improvement is lost unnoticed.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,28 +14,27 @@ use crate::tls::Tls;
 use crate::world::World;
 use crate::{Result, instructions};
 
-/// Over how many connections.
+/// The number of connections.
 const CONNECTIONS: usize = 250;
 
-/// How far from what is on file a figure may be that is not held to the number:
-/// one compiler's code is a little longer than another's, and a process that
-/// was scheduled otherwise takes some more instructions.
+/// Tolerance of inexact values: code size differs between compilers, and instruction counts
+/// depend a little on scheduling.
 const PERCENT: f64 = 5.0;
 
 const WRITE: &str = "cargo bench --profile dev --bench peers -- --baseline --write";
 
-/// Figures by what they are of.
+/// Measured values by name.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Baseline {
-    /// Held to the number.
+    /// Values that must be equal.
     exact: BTreeMap<String, f64>,
-    /// Held within [`PERCENT`].
+    /// Values that must be within [`PERCENT`].
     about: BTreeMap<String, f64>,
 }
 
 impl Baseline {
-    /// The figures of this build of the function.
+    /// Measures this build of the function.
     pub async fn measure(function: &Program) -> Result<Self> {
         let mut measured = Self::default();
         measured.about("bytes of the binary", function.path.metadata()?.len());
@@ -45,7 +43,7 @@ impl Baseline {
         measured.passed("first run", &passed);
         for percent in [0, 1, 100] {
             contestant.world.change(percent);
-            // This one may find a change of before.
+            // This run may still find changes of the previous setting.
             contestant.invoke().await?;
             let (_, passed) = contestant.invoke().await?;
             measured.passed(&format!("{percent} % changed"), &passed);
@@ -83,30 +81,30 @@ impl Baseline {
         self.about(&format!("{run}: bytes"), passed.bytes);
     }
 
-    /// Puts it on file.
+    /// Writes the values to the file.
     pub fn write(&self) -> Result<()> {
         let text = serde_json::to_string_pretty(self)?;
         std::fs::write(file(), text + "\n")?;
         Ok(())
     }
 
-    /// Prints it beside what is on file.
+    /// Prints the values beside those of the file.
     ///
     /// # Errors
-    /// Where it is not that.
-    pub fn hold_against_file(&self) -> Result<()> {
+    /// If values differ.
+    pub fn compare_with_file(&self) -> Result<()> {
         let file = file();
         let text = std::fs::read_to_string(&file)
-            .map_err(|error| format!("{}: {error}; make it: {WRITE}", file.display()))?;
-        let filed: Self = serde_json::from_str(&text)
-            .map_err(|error| format!("{}: {error}; make it anew: {WRITE}", file.display()))?;
-        let moved = compare(&filed.exact, &self.exact, 0.0)
-            + compare(&filed.about, &self.about, PERCENT / 100.0);
-        if moved == 0 {
+            .map_err(|error| format!("{}: {error}; create it: {WRITE}", file.display()))?;
+        let expected: Self = serde_json::from_str(&text)
+            .map_err(|error| format!("{}: {error}; create it again: {WRITE}", file.display()))?;
+        let different = compare(&expected.exact, &self.exact, 0.0)
+            + compare(&expected.about, &self.about, PERCENT / 100.0);
+        if different == 0 {
             return Ok(());
         }
         Err(format!(
-            "{moved} figures are not those of {}. If they are meant to be others: {WRITE}",
+            "{different} values differ from {}. If that is intended: {WRITE}",
             file.display()
         )
         .into())
@@ -119,28 +117,32 @@ fn file() -> PathBuf {
         .collect()
 }
 
-/// Prints figures beside those on file, and counts those that are further away
-/// than `share` of them.
-fn compare(filed: &BTreeMap<String, f64>, measured: &BTreeMap<String, f64>, share: f64) -> usize {
+/// Prints values beside the expected ones. Returns the number of values that differ by more
+/// than `share` of the expected one.
+fn compare(
+    expected: &BTreeMap<String, f64>,
+    measured: &BTreeMap<String, f64>,
+    share: f64,
+) -> usize {
     let mut all: BTreeMap<&String, [Option<f64>; 2]> = BTreeMap::new();
-    for (place, figures) in [filed, measured].into_iter().enumerate() {
+    for (place, figures) in [expected, measured].into_iter().enumerate() {
         for (what, figure) in figures {
             all.entry(what).or_default()[place] = Some(*figure);
         }
     }
-    let mut moved = 0;
+    let mut different = 0;
     for (what, figures) in all {
-        let [filed, measured] = figures.map(|figure| match figure {
+        let [expected, measured] = figures.map(|figure| match figure {
             None => "none".to_owned(),
             Some(figure) => figure.to_string(),
         });
         let holds = match figures {
-            [Some(filed), Some(measured)] => (measured - filed).abs() <= filed * share,
+            [Some(expected), Some(measured)] => (measured - expected).abs() <= expected * share,
             _ => false,
         };
-        moved += usize::from(!holds);
-        let mark = if holds { "" } else { "  <- not that" };
-        println!("{what:<48} {measured:>14}, on file {filed:>14}{mark}");
+        different += usize::from(!holds);
+        let mark = if holds { "" } else { "  <- differs" };
+        println!("{what:<48} {measured:>14}, expected {expected:>14}{mark}");
     }
-    moved
+    different
 }

@@ -1,4 +1,4 @@
-//! A program in a world of its own, and what its invocations took.
+//! A program in its own world, and the cost of its invocations.
 
 use serde_json::json;
 
@@ -27,7 +27,7 @@ impl Contestant {
         })
     }
 
-    /// One in a world of these fronts, and in a control group, if there is one.
+    /// Starts a program in a world of these proxies, and in a control group if given.
     pub async fn before(
         program: &Program,
         connections: usize,
@@ -43,7 +43,7 @@ impl Contestant {
         })
     }
 
-    /// One invocation, and what passed for it.
+    /// Invokes the program once. Returns the invocation and its traffic.
     pub async fn invoke(&mut self) -> Result<(Invocation, Passed)> {
         self.world.next_round();
         self.world.passed();
@@ -74,7 +74,7 @@ impl Contestant {
         })
     }
 
-    /// What one more run sends and is answered.
+    /// Records the traffic of one more run.
     pub async fn keep(&mut self) -> Result<[Kept; 2]> {
         self.world.keep();
         self.invoke().await?;

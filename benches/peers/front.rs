@@ -249,11 +249,11 @@ pub const UNITS: &str = "x-units";
 pub fn operation(asked: &Asked) -> String {
     let target = asked.headers.get("x-amz-target");
     let target = target.and_then(|target| target.to_str().ok());
-    let told = match target {
+    let operation = match target {
         Some(target) => target.rsplit('.').next(),
         None => asked.uri.path().rsplit('/').next(),
     };
-    told.unwrap_or("").to_owned()
+    operation.unwrap_or("").to_owned()
 }
 
 /// More items than a page of 1 MB can contain: the items here have more than 105
@@ -289,9 +289,9 @@ impl Server for Elsewhere {
         if !asked_for_units {
             body["ReturnConsumedCapacity"] = "TOTAL".into();
         }
-        let bounded =
+        let limited =
             matches!(operation(&asked).as_str(), "Query" | "Scan") && body["Limit"].is_null();
-        if bounded {
+        if limited {
             body["Limit"] = NO_PAGE_HAS.into();
         }
         let mut request = Request::post(format!("{}{}", self.endpoint, asked.uri.path()));
@@ -308,15 +308,15 @@ impl Server for Elsewhere {
         // Headers that depend on the body.
         headers.remove("content-length");
         headers.remove("x-amz-crc32");
-        if let Ok(mut told) = serde_json::from_slice::<Value>(&body) {
-            if bounded && told["ScannedCount"] == NO_PAGE_HAS {
-                return Err("items are so small that a page would have had more of them".into());
+        if let Ok(mut answer) = serde_json::from_slice::<Value>(&body) {
+            if limited && answer["ScannedCount"] == NO_PAGE_HAS {
+                return Err("items are so small that a page could have more of them".into());
             }
-            let used = consumed_units(&told);
+            let used = consumed_units(&answer);
             headers.insert(UNITS, used.to_string().parse()?);
-            if !asked_for_units && let Some(told) = told.as_object_mut() {
-                told.remove("ConsumedCapacity");
-                kept = serde_json::to_vec(told)?.into();
+            if !asked_for_units && let Some(fields) = answer.as_object_mut() {
+                fields.remove("ConsumedCapacity");
+                kept = serde_json::to_vec(fields)?.into();
             }
         }
         Ok(Answered {
@@ -354,7 +354,7 @@ impl Server for Recorded {
     async fn answer(&self, asked: Asked) -> Result<Answered> {
         let mut again = locked(&self.again);
         let answers = again.get_mut(&(self.alike)(&asked));
-        let answers = answers.ok_or("this was not asked before")?;
+        let answers = answers.ok_or("a request that was not recorded")?;
         answers.rotate_left(1);
         Ok(answers.back().ok_or("no answer")?.clone())
     }

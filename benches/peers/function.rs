@@ -1,4 +1,4 @@
-//! One function's process: its start, its invocations, and what it has used.
+//! The process of one function: its start, its invocations, and its resource use.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -20,14 +20,14 @@ pub struct Program {
     pub name: &'static str,
     pub path: PathBuf,
     pub arguments: Vec<OsString>,
-    /// What is set for it beside what is set for all.
+    /// Environment variables besides those of all programs.
     pub variables: Vec<(&'static str, String)>,
 }
 
 impl Program {
-    /// Whether it is the function, or a build of it, and no peer.
+    /// Returns true for the function or a build of it, false for a peer.
     pub fn is_the_function(&self) -> bool {
-        // The peers are modules that an interpreter is told of.
+        // The peers are modules, which are arguments of an interpreter.
         self.arguments.is_empty()
     }
 }
@@ -35,9 +35,9 @@ impl Program {
 pub struct Function {
     process: Child,
     runtime: Runtime,
-    /// From the start of the process to its first question for an event.
+    /// From the start of the process to its first request for an event.
     pub start: Duration,
-    /// Processor seconds up to then.
+    /// CPU seconds of the start.
     pub start_processor: f64,
 }
 
@@ -45,18 +45,18 @@ pub struct Function {
 #[derive(Debug, Clone)]
 pub struct Invocation {
     pub seconds: f64,
-    /// Of the function's process alone, user and system.
+    /// CPU seconds of the function's process, user and system.
     pub processor: f64,
     pub answer: Value,
 }
 
 impl Function {
-    /// Starts it in `world`, and waits until it asks for an event.
+    /// Starts a program in `world` and waits until it requests an event.
     pub async fn start(program: &Program, world: &World) -> Result<Self> {
         Self::start_in(None, program, world).await
     }
 
-    /// Starts it in a control group, if there is one.
+    /// Starts a program in a control group if given.
     pub async fn start_in(group: Option<&Group>, program: &Program, world: &World) -> Result<Self> {
         let mut runtime = Runtime::start().await?;
         let mut command = Command::new(&program.path);
@@ -83,7 +83,7 @@ impl Function {
         })
     }
 
-    /// One invocation, and what it used until the function asked for the next.
+    /// Invokes the function. Measures until it requests the next event.
     pub async fn invoke(&mut self, event: &Value) -> Result<Invocation> {
         let before = running_seconds(self.process.id())?;
         let (answer, took) = self.runtime.invoke(event).await?;
@@ -95,18 +95,18 @@ impl Function {
         })
     }
 
-    /// Has it end as whoever stops a process does, and waits until it has.
+    /// Terminates the process with SIGTERM and waits until it has ended.
     pub fn end(mut self) -> Result<()> {
         let number = self.process.id().to_string();
-        let asked = Command::new("kill").arg(number).status()?;
-        if !asked.success() {
-            return Err("the function was gone".into());
+        let killed = Command::new("kill").arg(number).status()?;
+        if !killed.success() {
+            return Err("the function had already ended".into());
         }
         self.process.wait()?;
         Ok(())
     }
 
-    /// The most memory that it ever had in use.
+    /// Returns the peak memory of the process.
     pub fn peak_bytes(&self) -> Result<u64> {
         peak_bytes(&self.process.id().to_string())
     }

@@ -1,8 +1,8 @@
-//! Instructions of a function's process, counted by valgrind: they depend on
-//! the program and its work, and hardly on the machine or on what else it does.
+//! Instructions of a function's process, counted by valgrind. They depend on the program
+//! and its work, and hardly on the machine or its load.
 //!
-//! A processor under valgrind lacks what makes SHA-256 fast, so each
-//! connection counts some more than it takes.
+//! Valgrind's processor lacks the SHA-256 instructions, so each connection counts for more
+//! than on a real one.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -14,11 +14,11 @@ use crate::function::{Function, Program};
 use crate::programs::Programs;
 use crate::world::World;
 
-/// What the processes of one program took.
+/// The instructions of one program.
 #[derive(Debug, Clone, Copy)]
 pub struct Instructions {
     pub name: &'static str,
-    /// From the start of its process to its first question for an event.
+    /// From the start of its process to its first request for an event.
     pub start: u64,
     /// The first invocation of a process, over unchanged connections.
     pub first: u64,
@@ -46,7 +46,7 @@ impl Instructions {
     }
 }
 
-/// The instructions of a program over the connections of a world, unchanged.
+/// Counts the instructions of a program over unchanged connections of a world.
 pub async fn count(program: &Program, world: &World) -> Result<Instructions> {
     let mut recording = Function::start(program, world).await?;
     recording.invoke(&json!({})).await?;
@@ -64,11 +64,11 @@ pub async fn count(program: &Program, world: &World) -> Result<Instructions> {
     })
 }
 
-/// The instructions of a process that deals with so many events.
+/// Counts the instructions of a process with this number of invocations.
 async fn counted(program: &Program, world: &World, invocations: u32) -> Result<u64> {
-    let told = Path::new(env!("CARGO_TARGET_TMPDIR")).join("callgrind.out");
+    let output = Path::new(env!("CARGO_TARGET_TMPDIR")).join("callgrind.out");
     let mut file = OsString::from("--callgrind-out-file=");
-    file.push(&told);
+    file.push(&output);
     let mut arguments: Vec<OsString> = vec!["--tool=callgrind".into(), "--quiet".into(), file];
     arguments.push(program.path.clone().into());
     arguments.extend(program.arguments.iter().cloned());
@@ -82,12 +82,15 @@ async fn counted(program: &Program, world: &World, invocations: u32) -> Result<u
         function.invoke(&json!({})).await?;
     }
     function.end()?;
-    let text = std::fs::read_to_string(&told)?;
+    let text = std::fs::read_to_string(&output)?;
     let total = text.lines().find_map(|line| line.strip_prefix("totals: "));
-    Ok(total.ok_or("callgrind told no totals")?.trim().parse()?)
+    Ok(total
+        .ok_or("callgrind reported no totals")?
+        .trim()
+        .parse()?)
 }
 
-/// The instructions of all programs that deal with events.
+/// Counts and prints the instructions of all contestants.
 pub async fn of_all(programs: &Programs, connections: usize) -> Result<Vec<Instructions>> {
     let mut counted = Vec::new();
     for program in &programs.contestants {

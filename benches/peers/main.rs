@@ -61,41 +61,37 @@ use world::World;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// How far away a page and a table's answer are, where that matters.
+/// The added latency of a page and of an answer of the table.
 const AWAY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(5));
 
-/// With waits, one that asks for one update after the other takes minutes for
-/// more.
+/// With latency, sequential updates of more connections take minutes.
 const FEW: usize = 1_000;
-/// It takes many minutes for more.
+/// Sequential updates of more connections take many minutes.
 const MANY: usize = 10_000;
 
-/// How many of a hundred connections change.
+/// Percentages of changed connections.
 const CHANGED: [usize; 3] = [0, 1, 100];
 
 struct Options {
     connections: Vec<usize>,
-    /// How many of a hundred change in the runs after the first one.
+    /// Percentages of connections that change in the runs after the first one.
     changed: Vec<usize>,
-    /// What the names of the programs have in them that are measured over
-    /// `connections`.
+    /// Measures over `connections` only programs whose name contains this text.
     only: String,
-    /// Processes of each program whose start is measured.
+    /// Measured starts of each program.
     starts: usize,
-    /// Of how many connections the time is measured with answers that take
-    /// their time.
+    /// The number of connections of the runs with added latency.
     waited: usize,
-    /// All that takes time is measured once more with processes that get one
-    /// part of so many of a processor. Lambda gives 1,769 MB a whole one.
+    /// Durations are also measured with 1/`share` of a CPU. On Lambda 1,769 MB have one
+    /// CPU.
     share: u64,
-    /// Whether the first run of a process is measured where it opens its
-    /// connections with TLS.
+    /// Whether to measure runs over TLS too.
     tls: bool,
-    /// Over how many unchanged connections instructions are counted.
+    /// The number of unchanged connections for counting instructions.
     instructions: usize,
     write: bool,
     beside: Beside,
-    /// What does not depend on the machine is held against what is on file.
+    /// Compares the machine-independent values with `baseline.json`.
     baseline: bool,
 }
 
@@ -143,14 +139,13 @@ fn options() -> Option<Options> {
     if options.changed.iter().any(|percent| *percent > 100) {
         return None;
     }
-    // README tells of all of it, and what is on file is of the function as this
-    // builds it.
+    // README has all results, and the baseline is of this build of the function.
     let is_all = options.changed == CHANGED && options.only.is_empty();
-    let on_file = options.write || options.baseline;
-    (!on_file || (options.beside == Beside::Peers && is_all)).then_some(options)
+    let writes_or_compares = options.write || options.baseline;
+    (!writes_or_compares || (options.beside == Beside::Peers && is_all)).then_some(options)
 }
 
-/// Numbers with a comma between.
+/// Parses numbers separated by commas.
 fn numbers<N: FromStr>(text: &str) -> Option<Vec<N>> {
     text.split(',').map(|number| number.parse().ok()).collect()
 }
@@ -164,8 +159,8 @@ async fn main() -> Result<()> {
     let mut ended = signal(SignalKind::terminate())?;
     tokio::select! {
         result = measure(options) => result,
-        // What is dropped ends its process. Left alone, a function goes on with its
-        // run at a port that another program has by then.
+        // Dropping the measurement ends its processes. Otherwise a function would continue
+        // its run against a port that another program may have by then.
         _ = ended.recv() => Err("ended by a signal".into()),
     }
 }
@@ -176,7 +171,7 @@ async fn measure(options: Options) -> Result<()> {
         return if options.write {
             measured.write()
         } else {
-            measured.hold_against_file()
+            measured.compare_with_file()
         };
     }
     let programs = Programs::build(&options.beside)?;
@@ -199,7 +194,7 @@ async fn measure(options: Options) -> Result<()> {
         over_tls(&programs, options.share).await?;
     }
     if options.share > 0 {
-        held(&programs, &options).await?;
+        with_share(&programs, &options).await?;
     }
     if options.instructions > 0 {
         report.instructions = instructions::of_all(&programs, options.instructions).await?;
@@ -210,12 +205,12 @@ async fn measure(options: Options) -> Result<()> {
     Ok(())
 }
 
-/// How long each takes from the start of its process to its first question for
-/// an event, in turn.
+/// Measures the duration from the start of a process to its first request for an event, for
+/// all programs in turn.
 async fn starts(programs: &Programs, number: usize, group: Option<&Group>) -> Result<Vec<Start>> {
     let world = World::new(0).await?;
     let mut starts: BTreeMap<&str, Vec<(f64, f64)>> = BTreeMap::new();
-    // The first one of each finds nothing of it in memory.
+    // The first start of each reads its files from disk.
     for round in 0..=number {
         for program in programs.all_that_start() {
             let function = Function::start_in(group, program, &world).await?;
@@ -233,8 +228,8 @@ async fn starts(programs: &Programs, number: usize, group: Option<&Group>) -> Re
     Ok(starts.into_iter().map(start).collect())
 }
 
-/// All programs over so many connections: the first run, and runs in which
-/// none, one of a hundred, and all have changed, in turn.
+/// Measures all programs over this number of connections, in turn: the first run, and runs
+/// with each percentage of changes.
 async fn rows(programs: &Programs, connections: usize, options: &Options) -> Result<Vec<Row>> {
     let runs = (40_000 / connections.max(1)).clamp(2, 40);
     let mut contestants = Vec::new();
@@ -257,7 +252,7 @@ async fn rows(programs: &Programs, connections: usize, options: &Options) -> Res
         let mut floor = if let Some(recorded) = recorded {
             let kept = recorded.keep().await?;
             let mut floor = floor(programs, connections, kept, false, None).await?;
-            // Its connections are opened.
+            // A first invocation opens its connections.
             floor.invoke().await?;
             Some((floor, Vec::new()))
         } else {
@@ -290,7 +285,7 @@ async fn rows(programs: &Programs, connections: usize, options: &Options) -> Res
     Ok(rows)
 }
 
-/// How many runs of a kind a program has at most, besides the first one.
+/// Returns the maximum number of runs of a program after its first one.
 fn most_runs(name: &str, connections: usize) -> usize {
     if name != IDIOMATIC || connections <= FEW {
         usize::MAX
@@ -301,7 +296,7 @@ fn most_runs(name: &str, connections: usize) -> usize {
     }
 }
 
-/// The function that sends all of that again, in front of the same answers.
+/// Starts the program that sends the recorded requests again, with the recorded answers.
 async fn floor(
     programs: &Programs,
     connections: usize,
@@ -317,13 +312,13 @@ async fn floor(
     Contestant::before(&program, connections, fronts, group).await
 }
 
-/// The first run of a process and its second one, where connections are opened
-/// with TLS. The peers would not trust the certificate.
+/// Measures the first and second run of a process over TLS. The peers do not trust the
+/// certificate.
 async fn over_tls(programs: &Programs, parts: u64) -> Result<()> {
     const CONNECTIONS: usize = 100;
     let tls = Tls::new()?;
     let small = (parts > 0).then(|| Group::of_processor(parts));
-    // `held` says so where there are none.
+    // `with_share` reports missing control groups.
     let small = small.and_then(io::Result::ok);
     let programs = programs.contestants.iter();
     for program in programs.filter(|program| program.is_the_function()) {
@@ -349,8 +344,8 @@ async fn over_tls(programs: &Programs, parts: u64) -> Result<()> {
     Ok(())
 }
 
-/// What takes time once more, with a small share of a processor.
-async fn held(programs: &Programs, options: &Options) -> Result<()> {
+/// Measures durations again with a share of a CPU.
+async fn with_share(programs: &Programs, options: &Options) -> Result<()> {
     let group = match Group::of_processor(options.share) {
         Ok(group) => group,
         Err(error) => {
@@ -366,9 +361,9 @@ async fn held(programs: &Programs, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// How long a run over unchanged connections takes where answers take their
-/// time, beside the listing alone. The answers are those of a run before, given
-/// again: how fast the embedded table is says nothing of AWS's.
+/// Measures runs over unchanged connections with added latency, and the listing alone. The
+/// answers are replayed from a previous run, because the speed of the embedded table says
+/// nothing about AWS.
 async fn waited(
     programs: &Programs,
     connections: usize,

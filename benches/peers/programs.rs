@@ -1,4 +1,4 @@
-//! The programs that are held against each other, built or installed.
+//! The compared programs, built or installed.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -19,20 +19,19 @@ pub const NOTHING: &str = "Rust that does nothing";
 pub const FLOOR: &str = "the same bytes alone";
 pub const LISTING: &str = "the listing alone";
 
-/// What other builds of the function are called, in the order in which they
-/// are named.
+/// Names of other builds of the function, in the order of the arguments.
 const BUILDS: [&str; 4] = ["build 1", "build 2", "build 3", "build 4"];
 
 pub struct Programs {
-    /// Those that do the job, the function first.
+    /// Programs that do the task, the function first.
     pub contestants: Vec<Program>,
     nothing: Program,
     floor: Program,
-    /// None if no peers were asked for.
+    /// None without peers.
     python: Option<PathBuf>,
 }
 
-/// The function, built as it is deployed, for this machine.
+/// Builds the function as for deployment, for this machine.
 pub fn function() -> Result<Program> {
     let target = target()?;
     cargo(
@@ -52,7 +51,7 @@ fn target() -> Result<&'static Path> {
     target.ok_or_else(|| "no target folder".into())
 }
 
-/// A program that needs nothing to be told.
+/// Returns a program without arguments and variables.
 fn rust(name: &'static str, path: PathBuf) -> Program {
     Program {
         name,
@@ -62,19 +61,19 @@ fn rust(name: &'static str, path: PathBuf) -> Program {
     }
 }
 
-/// What is held against each other.
+/// The programs to compare.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Beside {
     /// The function and its peers.
     Peers,
     /// Builds of the function.
     Builds(Vec<PathBuf>),
-    /// The function, with so many requests under way at the same time.
+    /// The function with these numbers of concurrent requests.
     Concurrency(Vec<u32>),
 }
 
 impl Programs {
-    /// All of them, as they would be deployed.
+    /// Builds all programs as for deployment.
     pub fn build(beside: &Beside) -> Result<Self> {
         let project = Path::new(env!("CARGO_MANIFEST_DIR"));
         let peers = target()?.join("peers");
@@ -94,7 +93,7 @@ impl Programs {
                 let numbers = numbers.iter();
                 numbers
                     .map(|number| Program {
-                        // As long as the benchmark runs.
+                        // Leaked for the duration of the benchmark.
                         name: format!("at most {number} at once").leak(),
                         variables: vec![("MAX_CONCURRENCY", number.to_string())],
                         ..function.clone()
@@ -117,7 +116,7 @@ impl Programs {
         let python = |name, module: &str| Program {
             name,
             path: interpreter.clone(),
-            // Lambda has the function's folder in its path.
+            // On Lambda the function's folder is in the module path.
             arguments: ["-c", START, &format!("{module}.handler")]
                 .map(Into::into)
                 .into_iter()
@@ -141,26 +140,26 @@ impl Programs {
         std::iter::once(&self.nothing).chain(&self.contestants)
     }
 
-    /// Bytes of the binaries, and of the zip that the function is uploaded in.
+    /// Returns the bytes of the binaries, and of the zip with the function.
     pub fn sizes(&self) -> Result<Vec<(&'static str, u64)>> {
-        // The interpreter's says nothing.
+        // Without the interpreter.
         let binaries = self.contestants.iter().filter(|p| p.arguments.is_empty());
         let size = |program: &Program| Ok((program.name, program.path.metadata()?.len()));
         let sizes = binaries.chain([&self.nothing, &self.floor]).map(size);
         let mut sizes: Vec<_> = sizes.collect::<Result<_>>()?;
         if let Some(python) = &self.python {
             let function = &self.contestants[0].path;
-            let told = Command::new(python)
+            let output = Command::new(python)
                 .args(["-c", ZIP])
                 .arg(function)
                 .output()?;
-            let bytes = String::from_utf8(told.stdout)?;
+            let bytes = String::from_utf8(output.stdout)?;
             sizes.push((OURS_IN_A_ZIP, bytes.trim().parse()?));
         }
         Ok(sizes)
     }
 
-    /// The floor, with what it is to send to `fronts`.
+    /// Returns the floor program with the recorded requests for `fronts`.
     pub fn floor(
         &self,
         fronts: &[Front; 2],
@@ -168,8 +167,8 @@ impl Programs {
         only_listing: bool,
     ) -> Result<Program> {
         let of = |front: &Front, kept: &Kept, operations: &[&str]| -> Vec<Value> {
-            let asked = kept.iter().map(|(asked, _)| asked);
-            let these = asked.filter(|asked| operations.contains(&operation(asked).as_str()));
+            let requests = kept.iter().map(|(asked, _)| asked);
+            let these = requests.filter(|asked| operations.contains(&operation(asked).as_str()));
             these.map(|asked| request(front, asked)).collect()
         };
         let [to_service, to_table] = fronts;
@@ -197,7 +196,7 @@ impl Programs {
     }
 }
 
-/// Tells the bytes of a zip with a function.
+/// Prints the size of a zip with a function.
 const ZIP: &str = "\
 import io, sys, zipfile
 zipped = io.BytesIO()
@@ -205,7 +204,7 @@ with zipfile.ZipFile(zipped, 'w', zipfile.ZIP_DEFLATED, compresslevel=9) as arch
     archive.write(sys.argv[1], 'bootstrap')
 print(len(zipped.getvalue()))";
 
-/// Starts AWS's runtime client with the handler of a folder.
+/// Starts AWS's Python runtime client with the handler of a folder.
 const START: &str = "\
 import sys, runpy
 handler, folder = sys.argv[1:]
@@ -216,7 +215,7 @@ runpy.run_module('awslambdaric', run_name='__main__')";
 fn request(front: &Front, asked: &Asked) -> Value {
     let path = asked.uri.path_and_query().map_or("/", |path| path.as_str());
     let headers = asked.headers.iter().filter(|(name, _)| {
-        // The client sets them, as they were.
+        // The HTTP client sets these headers.
         !matches!(name.as_str(), "host" | "content-length")
     });
     let headers = headers
@@ -228,7 +227,7 @@ fn request(front: &Front, asked: &Asked) -> Value {
     })
 }
 
-/// Builds for release.
+/// Builds a release with Cargo.
 fn cargo(manifest: &Path, target: &Path, arguments: &[&str]) -> Result<()> {
     let status = Command::new(env!("CARGO"))
         .args([

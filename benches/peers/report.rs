@@ -1,4 +1,4 @@
-//! What was measured, in lines and in the README.
+//! Prints the results and writes them into the README.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -9,7 +9,7 @@ use crate::function::Invocation;
 use crate::instructions::Instructions;
 use crate::programs::{FLOOR, IDIOMATIC, NOTHING, OURS, TUNED};
 
-/// Figures of several runs.
+/// Statistics of several runs.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Figures {
     pub median: f64,
@@ -43,7 +43,7 @@ impl Figures {
     }
 }
 
-/// From the start of a process to its first question for an event.
+/// The start of a process, up to its first request for an event.
 pub struct Start {
     pub name: &'static str,
     pub seconds: Figures,
@@ -70,7 +70,7 @@ impl Row {
         mebibytes(self.peak_bytes)
     }
 
-    /// It, once it is on standard output.
+    /// Prints the row and returns it.
     pub fn printed(self) -> Self {
         println!(
             "{:>7} {:<14} {:<20} {:>9.1} ms {:>9.1} ms CPU ({:.1} to {:.1}) {:>8.1} us each \
@@ -109,7 +109,7 @@ pub fn print_starts(starts: &[Start]) {
     }
 }
 
-/// Runs of several processes, the same one of each.
+/// Prints the same run of several processes over TLS.
 pub fn print_over_tls(name: &str, connections: usize, run: &str, share: &str, took: &[Invocation]) {
     println!(
         "{connections:>7} unchanged over TLS{share}: the {run} run of {name} {} ms, {} ms CPU",
@@ -118,14 +118,14 @@ pub fn print_over_tls(name: &str, connections: usize, run: &str, share: &str, to
     );
 }
 
-/// A run where answers take their time.
+/// Runs with added latency.
 #[derive(Default)]
 pub struct Waited {
     pub name: &'static str,
     pub connections: usize,
-    /// The first one of the process, in which it opens its connections.
+    /// The first run of the process, which opens its connections.
     pub first: f64,
-    /// Later ones.
+    /// Later runs.
     pub seconds: Figures,
     pub processor: Figures,
     pub peak_bytes: u64,
@@ -162,8 +162,8 @@ impl Report {
         }
     }
 
-    /// Puts the table into README.md, between its marks, and the plot beside
-    /// the documents.
+    /// Writes the table into README.md, between its marks, and the plot into
+    /// `docs/images`.
     pub fn write(&self) -> Result<()> {
         let project = Path::new(env!("CARGO_MANIFEST_DIR"));
         let readme = project.join("README.md");
@@ -224,8 +224,7 @@ impl Report {
         table
     }
 
-    /// Processor time for each unchanged connection, as bars on a scale of
-    /// tens.
+    /// Returns the CPU time per unchanged connection as bars on a logarithmic scale.
     fn plot(&self) -> String {
         let rows: Vec<&Row> = [FLOOR, OURS, TUNED, IDIOMATIC]
             .iter()

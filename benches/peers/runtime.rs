@@ -27,12 +27,12 @@ pub struct Runtime {
     pub address: String,
     events: mpsc::UnboundedSender<Value>,
     polls: mpsc::UnboundedReceiver<Instant>,
-    answers: mpsc::UnboundedReceiver<Told>,
+    answers: mpsc::UnboundedReceiver<Response>,
     server: JoinHandle<()>,
 }
 
 /// A response of the function and its time.
-struct Told {
+struct Response {
     at: Instant,
     /// `response` or `error`.
     kind: String,
@@ -43,7 +43,7 @@ struct Told {
 struct Api {
     events: Mutex<mpsc::UnboundedReceiver<Value>>,
     polls: mpsc::UnboundedSender<Instant>,
-    answers: mpsc::UnboundedSender<Told>,
+    answers: mpsc::UnboundedSender<Response>,
 }
 
 impl Runtime {
@@ -52,11 +52,11 @@ impl Runtime {
         let address = listener.local_addr()?.to_string();
         let (events, to_hand_out) = mpsc::unbounded_channel();
         let (polled, polls) = mpsc::unbounded_channel();
-        let (told, answers) = mpsc::unbounded_channel();
+        let (answered, answers) = mpsc::unbounded_channel();
         let api = Api {
             events: Mutex::new(to_hand_out),
             polls: polled,
-            answers: told,
+            answers: answered,
         };
         let app = Router::new()
             .route("/2018-06-01/runtime/invocation/next", get(next))
@@ -85,13 +85,13 @@ impl Runtime {
     pub async fn invoke(&mut self, event: &Value) -> Result<(Value, Duration)> {
         let began = Instant::now();
         self.events.send(event.clone())?;
-        let told = tokio::time::timeout(LONGEST, self.answers.recv()).await?;
-        let told = told.ok_or("the API ended")?;
-        if told.kind != "response" {
-            let body = String::from_utf8_lossy(&told.body).into_owned();
+        let response = tokio::time::timeout(LONGEST, self.answers.recv()).await?;
+        let response = response.ok_or("the API ended")?;
+        if response.kind != "response" {
+            let body = String::from_utf8_lossy(&response.body).into_owned();
             return Err(format!("the function failed: {body}").into());
         }
-        Ok((serde_json::from_slice(&told.body)?, told.at - began))
+        Ok((serde_json::from_slice(&response.body)?, response.at - began))
     }
 }
 
@@ -138,13 +138,13 @@ async fn take(
     body: Bytes,
 ) -> StatusCode {
     let at = Instant::now();
-    let _ = api.answers.send(Told { at, kind, body });
+    let _ = api.answers.send(Response { at, kind, body });
     StatusCode::ACCEPTED
 }
 
 /// Receives initialization errors, which have another path.
 async fn refuse(State(api): State<Arc<Api>>, body: Bytes) -> StatusCode {
     let (at, kind) = (Instant::now(), "error".to_owned());
-    let _ = api.answers.send(Told { at, kind, body });
+    let _ = api.answers.send(Response { at, kind, body });
     StatusCode::ACCEPTED
 }

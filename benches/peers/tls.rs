@@ -1,4 +1,4 @@
-//! Serving with TLS, by a certificate of our own.
+//! TLS with a self-signed certificate.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,15 +11,15 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::Result;
 
-/// What serves with TLS.
+/// A TLS acceptor with its certificate.
 pub struct Tls {
     pub acceptor: TlsAcceptor,
-    /// What a client has to trust.
+    /// The certificate that a client has to trust.
     pub certificate: PathBuf,
 }
 
 impl Tls {
-    /// With a new certificate of `localhost`.
+    /// Creates a certificate for `localhost`.
     pub fn new() -> Result<Self> {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let (certificate, key) = (folder.join("localhost.crt"), folder.join("localhost.key"));
@@ -35,7 +35,7 @@ impl Tls {
             ])
             .args(["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"])
             .args(["-addext", "subjectAltName=DNS:localhost"])
-            // What trusts it takes no authority's certificate for a server's.
+            // Clients refuse a CA certificate as a server's certificate.
             .args(["-addext", "basicConstraints=critical,CA:FALSE"])
             .arg("-out")
             .arg(&certificate)

@@ -1,8 +1,8 @@
-//! A token bucket: how AWS's services throttle, as far as they say.
+//! A token bucket, the documented throttling of AWS services.
 
 use std::time::Instant;
 
-/// Holds a second's worth, and fills at `rate` a second.
+/// A bucket with a capacity of one second, filled at `rate` per second.
 pub struct Bucket {
     rate: f64,
     tokens: f64,
@@ -18,9 +18,9 @@ impl Bucket {
         }
     }
 
-    /// Takes `cost` if there is anything left. What a request will cost is not
-    /// known before it is done, so the bucket may go below nothing.
-    pub fn takes(&mut self, cost: f64) -> bool {
+    /// Takes `cost` if any tokens are left. Returns whether it did. The level may become
+    /// negative, because the cost of a request is known only afterwards.
+    pub fn take(&mut self, cost: f64) -> bool {
         let now = Instant::now();
         let filled = now.duration_since(self.filled).as_secs_f64() * self.rate;
         self.tokens = (self.tokens + filled).min(self.rate.max(1.0));
@@ -32,8 +32,8 @@ impl Bucket {
         taken
     }
 
-    /// What a request cost beyond what it took.
-    pub fn owes(&mut self, cost: f64) {
+    /// Takes the cost of an executed request.
+    pub fn charge(&mut self, cost: f64) {
         self.tokens -= cost;
     }
 }

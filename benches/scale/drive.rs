@@ -1,4 +1,4 @@
-//! The processes that run the function: each account once, so many at a time.
+//! The processes that run the function once per account, several accounts at a time.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
@@ -29,16 +29,16 @@ use crate::service;
 use crate::support::process::{peak_bytes, running_seconds};
 use crate::support::{Result, put, table_at};
 
-/// The account that the function is in.
+/// The account of the function.
 const OWN: &str = "999999999999";
-/// The region that is asked; it tells of all.
-const ASKED: &str = "us-east-1";
+/// The listed region, whose listing has connections of all regions.
+const LISTED: &str = "us-east-1";
 
-/// The state machine, and what its executions are named after.
+/// ARN prefix and name of the state machine.
 const MACHINE: &str = "arn:aws:states:us-east-1:999999999999";
 const NAME: &str = "inventory-StateMachine-1A2B3C4D5E6F";
 
-/// What the runs of all accounts came to.
+/// Totals of the runs of all accounts.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Measured {
     pub seconds: f64,
@@ -46,7 +46,7 @@ pub struct Measured {
     pub peak_bytes: u64,
     pub outcomes: BTreeMap<String, u64>,
     pub complete: u64,
-    /// Milliseconds of each run.
+    /// Duration of each run in milliseconds.
     pub durations: Vec<u64>,
     pub listing: u64,
     pub read: u64,
@@ -56,9 +56,9 @@ pub struct Measured {
     pub index_write_units: f64,
     pub changes: BTreeMap<String, u64>,
     pub unwritten: u64,
-    /// Invocations that Lambda refused, for want of concurrency.
+    /// Invocations that Lambda throttled because of its concurrency quota.
     pub refused: u64,
-    /// Accounts that were refused as often as the state machine tries.
+    /// Accounts whose invocation was throttled at every attempt of the state machine.
     pub without_run: u64,
 }
 
@@ -80,11 +80,11 @@ impl Measured {
     }
 }
 
-/// Waits of the state machine after an invocation that was refused, in seconds,
-/// at most: it draws each of them from 0 on.
+/// Maximum backoffs of the state machine after throttled invocations, in seconds, with full
+/// jitter.
 const WAITS_S: [f64; 4] = [3.0, 6.0, 12.0, 24.0];
 
-/// Lambda's concurrency: how many more functions it would start now.
+/// Lambda's unused concurrency.
 struct Lambda {
     free: Cell<usize>,
 }
@@ -100,8 +100,8 @@ impl Lambda {
         }
     }
 
-    /// Invokes the function as the state machine does: again where Lambda
-    /// refuses. None if it refused each time.
+    /// Invokes the function like the state machine, with retries if throttled. Returns none
+    /// if every attempt was throttled.
     async fn invoke<T>(&self, refused: &mut u64, run: impl Future<Output = T>) -> Option<T> {
         let mut waits = WAITS_S.iter();
         while self.free.get() == 0 {
@@ -110,14 +110,14 @@ impl Lambda {
             tokio::time::sleep(Duration::from_secs_f64(wait)).await;
         }
         self.free.set(self.free.get() - 1);
-        let came = run.await;
+        let result = run.await;
         self.free.set(self.free.get() + 1);
-        Some(came)
+        Some(result)
     }
 }
 
-/// As many handlers as accounts are listed at once, as Lambda keeps an
-/// environment for each; each takes the next account when it is free.
+/// Runs all accounts with one handler per concurrent account, like Lambda's execution
+/// environments. A free handler takes the next account.
 #[tokio::main(flavor = "current_thread")]
 pub async fn run(options: &Options, service: &str, table: &str) -> Result<()> {
     let next = Cell::new(0);
@@ -136,7 +136,7 @@ pub async fn run(options: &Options, service: &str, table: &str) -> Result<()> {
                 "execution_id": execution,
                 "schedule_arn": format!("{MACHINE}:stateMachine:{NAME}"),
             });
-            // The state machine does not try a run again that came to its end.
+            // The state machine does not retry a run that has ended.
             let run = handler.handle(&event, timeout);
             match lambda.invoke(&mut measured.refused, run).await {
                 Some(Ok(answer) | Err(HandlerError::RunFailed(answer))) => {
@@ -182,8 +182,8 @@ fn sum(parts: Vec<Measured>) -> Measured {
     all
 }
 
-/// The handler as the function builds it in organization mode: accounts are
-/// listed through a role.
+/// Returns the function's handler in organization mode, which assumes a role in each
+/// account.
 fn handler(options: &Options, service: &str, table: &str) -> Handler<CodeConnections, SystemClock> {
     let role = MemberRole {
         name: "codeconnections-inventory-read".into(),
@@ -214,12 +214,11 @@ fn account(number: usize) -> AccountId {
 }
 
 fn region() -> Region {
-    ASKED.parse().expect("a region")
+    LISTED.parse().expect("a region")
 }
 
-/// Fills the table with the snapshots that a first run leaves, 25 to a request
-/// and without conditions. The changes that go with them are left out: no run
-/// reads them.
+/// Fills the table with the snapshots of first runs, 25 per request and unconditionally. It
+/// leaves the changes out, because no run reads them.
 #[tokio::main(flavor = "current_thread")]
 pub async fn seed(options: &Options, table: &str) -> Result<()> {
     let client = table_at(table).client().clone();
@@ -240,7 +239,7 @@ pub async fn seed(options: &Options, table: &str) -> Result<()> {
     Ok(())
 }
 
-/// What a first run over an account makes of its connections.
+/// Returns the snapshots of a first run over an account.
 fn snapshots(options: &Options, number: usize) -> Vec<Item> {
     let account = account(number);
     let now = SystemClock.now();
@@ -273,10 +272,10 @@ fn snapshots(options: &Options, number: usize) -> Vec<Item> {
         event_id: None,
         calls: &[],
     };
-    let known: PreviousSnapshots = PreviousSnapshots::default();
-    let plan = plan::plan(&comparison, &known, &observation, TombstoneGuard::Off);
-    let steps = plan.changes.iter();
-    steps
-        .map(|step| snapshot::snapshot_item(&account, &step.snapshot, SchemaVersion::CURRENT))
+    let previous: PreviousSnapshots = PreviousSnapshots::default();
+    let plan = plan::plan(&comparison, &previous, &observation, TombstoneGuard::Off);
+    let transitions = plan.changes.iter();
+    transitions
+        .map(|t| snapshot::snapshot_item(&account, &t.snapshot, SchemaVersion::CURRENT))
         .collect()
 }

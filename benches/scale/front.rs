@@ -57,7 +57,7 @@ impl Front {
     fn is_throttled(&self, writes: bool) -> bool {
         let by_chance = fastrand::f64() * 100.0 < self.options.throttled;
         let limited = writes && self.options.write_units > 0.0;
-        by_chance || limited && !self.units.lock().expect("whole").takes(0.0)
+        by_chance || limited && !self.units.lock().expect("no panic").take(0.0)
     }
 }
 
@@ -97,8 +97,8 @@ async fn pass(State(front): State<Arc<Front>>, request: Request) -> Response<Bod
         .expect("a body");
     if !calm && writes && front.options.write_units > 0.0 {
         let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
-        let mut units = front.units.lock().expect("whole");
-        units.owes(consumed_units(&answer));
+        let mut units = front.units.lock().expect("no panic");
+        units.charge(consumed_units(&answer));
     }
     Response::from_parts(head, Body::from(body))
 }

@@ -14,19 +14,18 @@ use crate::options::Options;
 const STATE_BYTES: u64 = 262_144;
 /// Maximum events of one Standard execution (same page).
 const HISTORY_EVENTS: u64 = 25_000;
-/// What a new table on demand takes a second, what any takes before AWS is
-/// asked, and what one partition takes.
+/// Write units per second of a new on-demand table, of any table by default quota, and of
+/// one partition.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/on-demand-capacity-mode.html>
 pub const NEW_TABLE_UNITS: f64 = 4_000.0;
 pub const TABLE_UNITS: f64 = 40_000.0;
 const PARTITION_UNITS: f64 = 1_000.0;
-/// Accounts that AWS raises an organization's quota to.
+/// Maximum quota of accounts in an organization.
 /// <https://docs.aws.amazon.com/organizations/latest/userguide/orgs_reference_limits.html>
 const ORGANIZATION_ACCOUNTS: u64 = 10_000;
 
-/// Of the state machine: bytes of an account's id in a list, of what comes of a
-/// run that is complete (`true`) and of one that is not; accounts on a page,
-/// and events of the history that a page makes; its timeout.
+/// Values of the state machine: bytes of an account id in a list, of the result of a complete
+/// run (`true`) and of another one; accounts per page, history events per page; its timeout.
 const ID_BYTES: u64 = "\"123456789012\",".len() as u64;
 const COMPLETE_BYTES: u64 = "true,".len() as u64;
 const OTHER_BYTES: u64 = "\"123456789012 PARTIAL\",".len() as u64;
@@ -48,7 +47,7 @@ pub fn rows(options: &Options) -> Vec<Vec<String>> {
     let [listing, writing] = seconds(options.timeout_s);
     let page_seconds = (options.listing_ms.0 + options.listing_ms.1) as f64 / 2e3;
     let listed = listing / page_seconds * 100.0;
-    // Listed, and written by one partition, one after the other.
+    // Listed, then written to one partition.
     let written = writing / (page_seconds / 100.0 + 1.0 / PARTITION_UNITS);
     vec![
         ["LIMIT", "MET AT", "OF", "THEN"]
@@ -105,7 +104,7 @@ pub fn rows(options: &Options) -> Vec<Vec<String>> {
     ]
 }
 
-/// Seconds from a run's beginning to the end of listing and of writing.
+/// Returns the seconds from the start of a run to the deadlines of listing and of writing.
 fn seconds(timeout: u64) -> [f64; 2] {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()

@@ -16,7 +16,7 @@
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "a simulation of counts far below 2^52 that has nothing better to do than stop"
+    reason = "a simulation: counts are far below 2^52, and it stops at errors"
 )]
 
 mod bucket;
@@ -39,7 +39,7 @@ use report::{Column, Served};
 use server::Server;
 use support::Result;
 
-/// Above this many connections a first run is not waited for.
+/// With more connections the table is filled instead of measuring a first run.
 const LARGEST_FIRST_RUN: usize = 10_000;
 
 fn main() -> Result<()> {
@@ -51,7 +51,7 @@ fn main() -> Result<()> {
             drive::run(&serde_json::from_str(options)?, service, table)
         }
         ["seed", options, _, table] => drive::seed(&serde_json::from_str(options)?, table),
-        // `cargo bench` adds a flag of its own; without it, this is a test.
+        // `cargo bench` adds this flag; without it, this is a test.
         [options @ .., "--bench"] => match options {
             ["--help" | "-h"] => {
                 println!("{USAGE}");
@@ -61,19 +61,19 @@ fn main() -> Result<()> {
                 let options = Options::parse(options)?;
                 let columns = simulate(&options)?;
                 report::print(&options, &columns);
-                all_holds(&columns)
+                check(&columns)
             }
         },
         words => test(words),
     }
 }
 
-/// Whatever it is that `cargo test` runs.
+/// Runs the tests for `cargo test`.
 fn test(words: &[&str]) -> Result<()> {
     type Test = (&'static str, fn() -> Result<()>);
     let tests: [Test; 2] = [
         (
-            "a_simulated_organization_is_recorded_whole",
+            "simulated_organization_is_fully_recorded",
             throttled_organization,
         ),
         (
@@ -97,15 +97,15 @@ fn test(words: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// The template's defaults and Lambda's smallest quota, with runs after calls
-/// under way all the time: nothing is refused, so no account goes without a run.
+/// Asserts that with the template's defaults and Lambda's smallest quota, and with runs after
+/// API calls all the time, no invocation is throttled.
 fn new_account() -> Result<()> {
     let options = Options {
         accounts: 24,
         connections: 20,
         ..Options::default()
     };
-    assert_eq!(options.quota, 10, "what AWS allows a new account");
+    assert_eq!(options.quota, 10, "the quota of a new account");
     let template = include_str!("../../template.yaml");
     let default = format!(
         "  AccountsAtOnce:\n    Type: Number\n    Default: {}\n",
@@ -113,7 +113,7 @@ fn new_account() -> Result<()> {
     );
     assert!(template.contains(&default), "{default}");
     let columns = simulate(&options)?;
-    all_holds(&columns)?;
+    check(&columns)?;
     for column in &columns {
         let measured = &column.measured;
         let counts = [measured.complete, measured.refused, measured.without_run];
@@ -122,7 +122,7 @@ fn new_account() -> Result<()> {
     Ok(())
 }
 
-/// A few accounts, much throttling.
+/// Asserts that an organization with much throttling is fully recorded.
 fn throttled_organization() -> Result<()> {
     let options = Options {
         accounts: 3,
@@ -133,7 +133,7 @@ fn throttled_organization() -> Result<()> {
         ..Options::default()
     };
     let columns = simulate(&options)?;
-    all_holds(&columns)?;
+    check(&columns)?;
     let complete: Vec<u64> = columns.iter().map(|c| c.measured.complete).collect();
     assert_eq!(complete, [3, 3, 3]);
     let changes: Vec<u64> = columns
@@ -148,8 +148,8 @@ fn throttled_organization() -> Result<()> {
     Ok(())
 }
 
-/// Counts that are wrong end it badly, but not before all is printed.
-fn all_holds(columns: &[Column]) -> Result<()> {
+/// Fails if counts are wrong.
+fn check(columns: &[Column]) -> Result<()> {
     let broken: Vec<&str> = columns
         .iter()
         .flat_map(|column| column.broken.iter().map(String::as_str))
@@ -166,12 +166,12 @@ fn simulate(options: &Options) -> Result<Vec<Column>> {
     let mut server = Server::start(options)?;
     let mut columns = Vec::new();
     if options.accounts * options.connections <= LARGEST_FIRST_RUN {
-        server.tell("fill")?;
-        server.tell("busy")?;
+        server.send("fill")?;
+        server.send("busy")?;
         columns.push(measure(&mut server, options, "first")?);
     } else {
-        // The first run that is recorded makes the account's record. It finds
-        // no connections, and the table gets what it would have written.
+        // A first run without connections creates the account's record. Then the snapshots
+        // are written that it would have written with connections.
         let _: Measured = serde_json::from_value(server.child("run", options)?)?;
         let seeded = server.child("seed", options)?;
         println!(
@@ -179,11 +179,11 @@ fn simulate(options: &Options) -> Result<Vec<Column>> {
              filled\nwith the snapshots that first runs leave, in {:.0} s.\n",
             seeded["seconds"].as_f64().ok_or("no seconds")?
         );
-        server.tell("fill")?;
-        server.tell("busy")?;
+        server.send("fill")?;
+        server.send("busy")?;
     }
     columns.push(measure(&mut server, options, "unchanged")?);
-    server.tell("change")?;
+    server.send("change")?;
     let title = format!("{} % changed", options.changed);
     columns.push(measure(&mut server, options, &title)?);
     Ok(columns)
@@ -191,9 +191,9 @@ fn simulate(options: &Options) -> Result<Vec<Column>> {
 
 /// Runs every account once.
 fn measure(server: &mut Server, options: &Options, title: &str) -> Result<Column> {
-    server.tell("counts")?;
+    server.send("counts")?;
     let measured: Measured = serde_json::from_value(server.child("run", options)?)?;
-    let counts = server.tell("counts")?;
+    let counts = server.send("counts")?;
     let count = |part: &str, name: &str| {
         let count = counts[part][name].as_u64();
         count.ok_or_else(|| format!("no {part}.{name}"))
@@ -206,7 +206,7 @@ fn measure(server: &mut Server, options: &Options, title: &str) -> Result<Column
         table_throttled: count("table", "throttled")?,
         peak_bytes: counts["peak_bytes"].as_u64().ok_or("no peak")?,
     };
-    // A long run shows how far it is.
+    // Progress of a long benchmark.
     eprintln!("{title}: {:.0} s", measured.seconds);
     Ok(Column {
         title: title.to_owned(),
@@ -216,8 +216,8 @@ fn measure(server: &mut Server, options: &Options, title: &str) -> Result<Column
     })
 }
 
-/// What must hold however slow the machine is, and does not. Whether all runs
-/// are complete in time is not among it.
+/// Returns the counts that are wrong on a machine of any speed. Incomplete runs are not
+/// wrong.
 fn broken(options: &Options, title: &str, measured: &Measured, served: &Served) -> Vec<String> {
     let mut broken = Vec::new();
     let mut holds = |what: &str, left: u64, holds: fn(&u64, &u64) -> bool, right: u64| {
@@ -225,8 +225,8 @@ fn broken(options: &Options, title: &str, measured: &Measured, served: &Served) 
             broken.push(format!("{title}: {what}: {left} and {right}"));
         }
     };
-    // What a run sends is counted by it. It may not arrive: a connection that
-    // is not made in time is made again.
+    // A run counts the requests that it sends. Some may not arrive, because a connection
+    // that times out is opened again.
     let table = measured.read + measured.write;
     let at_least = u64::ge;
     holds(
@@ -240,7 +240,7 @@ fn broken(options: &Options, title: &str, measured: &Measured, served: &Served) 
     if measured.complete < accounts {
         return broken;
     }
-    // Whatever was throttled was done in the end.
+    // Throttled requests succeeded in the end.
     holds("left unwritten", measured.unwritten, u64::eq, 0);
     let pages = accounts * options.connections.div_ceil(100) as u64;
     let answered = served.listing - served.listing_throttled;

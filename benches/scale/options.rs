@@ -1,4 +1,4 @@
-//! What is simulated.
+//! The options of the simulation.
 
 use std::str::FromStr;
 
@@ -6,36 +6,35 @@ use serde::{Deserialize, Serialize};
 
 use crate::support::Result;
 
-/// How many accounts, how far away, and how patient what they ask is.
+/// The simulated organization, and the latency and throttling of AWS.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Options {
     pub accounts: usize,
     pub connections: usize,
-    /// Accounts that are listed at the same time: `AccountsAtOnce`.
+    /// Accounts listed concurrently: `AccountsAtOnce`.
     pub at_once: usize,
-    /// Runs of functions at the same time that Lambda allows the account; 0 for
-    /// any.
+    /// Lambda's concurrency quota of the account; 0 for unlimited.
     pub quota: usize,
-    /// Those of the quota that runs after calls on connections hold all the time:
-    /// the queue's `MaximumConcurrency`.
+    /// Concurrency that runs after API calls use all the time: the queue's
+    /// `MaximumConcurrency`.
     pub calls: usize,
-    /// Table requests of one run at the same time: `MaxConcurrency`.
+    /// Concurrent table requests of one run: `MaxConcurrency`.
     pub concurrency: usize,
-    /// Milliseconds that a page of a listing takes, at least and at most.
+    /// Minimum and maximum latency of a page of a listing, in milliseconds.
     pub listing_ms: (u64, u64),
     pub table_ms: (u64, u64),
     pub sts_ms: (u64, u64),
-    /// Percent of all requests that are refused as throttled.
+    /// Percentage of throttled requests.
     pub throttled: f64,
-    /// Listing requests a second that an account and region allows; 0 for any.
+    /// Maximum listing requests per second of an account and region; 0 for unlimited.
     pub listing_rate: f64,
-    /// Write units a second that the table allows; 0 for any.
+    /// Maximum write units per second of the table; 0 for unlimited.
     pub write_units: f64,
-    /// Percent of the connections that change before the last run.
+    /// Percentage of connections that change before the last run.
     pub changed: f64,
-    /// Embedded databases that the accounts are spread over.
+    /// Embedded databases, which share the accounts.
     pub shards: usize,
-    /// Seconds that a run may take: the function's timeout.
+    /// The function's timeout in seconds.
     pub timeout_s: u64,
 }
 
@@ -44,7 +43,7 @@ impl Default for Options {
         Self {
             accounts: 100,
             connections: 250,
-            // The template's, in an account with the quota of a new one.
+            // The template's default, for the quota of a new account.
             at_once: 8,
             quota: 10,
             calls: 2,
@@ -57,7 +56,7 @@ impl Default for Options {
             write_units: 0.0,
             changed: 1.0,
             shards: 4,
-            // The template's, in organization mode.
+            // The template's value in organization mode.
             timeout_s: 60,
         }
     }
@@ -67,20 +66,20 @@ pub const USAGE: &str = "\
 cargo bench --bench scale -- [OPTIONS]
 
   --accounts N        accounts [100]
-  --connections N     connections of each [250]
-  --at-once N         accounts at the same time [8]
-  --quota N           Lambda's concurrency quota of the account, 0 for any [10]
-  --calls N           of it, held by runs after calls on connections [2]
-  --concurrency N     table requests of one run at the same time [4]
-  --listing-ms A-B    a page of a listing takes from A to B milliseconds [20-60]
-  --table-ms A-B      a request to the table [3-7]
-  --sts-ms A-B        assuming a role [20-60]
-  --throttled PERCENT requests refused as throttled, whatever the rate [1]
-  --listing-rate N    listing requests a second that one account allows [any]
-  --write-units N     write units a second that the table allows [any]
+  --connections N     connections per account [250]
+  --at-once N         concurrent accounts [8]
+  --quota N           Lambda's concurrency quota of the account, 0 for unlimited [10]
+  --calls N           of it, used by runs after API calls [2]
+  --concurrency N     concurrent table requests of one run [4]
+  --listing-ms A-B    latency of a page of a listing, milliseconds [20-60]
+  --table-ms A-B      latency of a table request [3-7]
+  --sts-ms A-B        latency of assuming a role [20-60]
+  --throttled PERCENT throttled requests, at any rate [1]
+  --listing-rate N    maximum listing requests per second of one account [unlimited]
+  --write-units N     maximum write units per second of the table [unlimited]
   --changed PERCENT   connections that change before the last run [1]
   --shards N          embedded databases behind the table [4]
-  --timeout-s N       seconds that a run may take [60]";
+  --timeout-s N       timeout of a run in seconds [60]";
 
 impl Options {
     pub fn parse(words: &[&str]) -> Result<Self> {
@@ -106,7 +105,7 @@ impl Options {
                 "--changed" => options.changed = number(flag, value)?,
                 "--shards" => options.shards = number(flag, value)?,
                 "--timeout-s" => options.timeout_s = number(flag, value)?,
-                _ => return Err(format!("{flag} is not known\n\n{USAGE}").into()),
+                _ => return Err(format!("{flag} is unknown\n\n{USAGE}").into()),
             }
         }
         let counts = [
@@ -117,10 +116,10 @@ impl Options {
             options.shards,
         ];
         if counts.contains(&0) {
-            return Err("none at all can't be simulated".into());
+            return Err("counts must be greater than 0".into());
         }
         if options.quota > 0 && options.calls >= options.quota {
-            return Err("--calls leaves nothing of the --quota".into());
+            return Err("--calls must be less than --quota".into());
         }
         Ok(options)
     }
@@ -128,15 +127,15 @@ impl Options {
 
 fn number<T: FromStr>(flag: &str, text: &str) -> Result<T> {
     let number = text.parse();
-    number.map_err(|_| format!("{flag}: {text:?} is not such a number\n\n{USAGE}").into())
+    number.map_err(|_| format!("{flag}: {text:?} is not a valid number\n\n{USAGE}").into())
 }
 
-/// `20-60`, or one number for both.
+/// Parses `20-60`, or one number for both.
 fn range(flag: &str, text: &str) -> Result<(u64, u64)> {
     let (least, most) = text.split_once('-').unwrap_or((text, text));
     let (least, most) = (number(flag, least)?, number(flag, most)?);
     if least > most {
-        return Err(format!("{flag}: {text:?} ends before it begins").into());
+        return Err(format!("{flag}: {text:?} has its minimum above its maximum").into());
     }
     Ok((least, most))
 }

@@ -7,7 +7,7 @@ use codeconnections_inventory::output::text::grouped;
 use crate::drive::Measured;
 use crate::limits::{self, NEW_TABLE_UNITS, TABLE_UNITS};
 use crate::options::Options;
-use crate::schedule::{Shape, work_out};
+use crate::schedule::{Shape, calculate};
 
 /// The counts of the simulated AWS during a run of the organization.
 #[derive(Debug)]
@@ -26,11 +26,11 @@ pub struct Column {
     pub title: String,
     pub measured: Measured,
     pub served: Served,
-    /// Counts that should be otherwise.
+    /// Descriptions of wrong counts.
     pub broken: Vec<String>,
 }
 
-/// Memory that Lambda gives a whole processor to, in MB, and the template's.
+/// Lambda memory with one whole CPU, in MB, and the template's default.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>
 const WHOLE_PROCESSOR_MB: f64 = 1_769.0;
 const MEMORY_MB: f64 = 256.0;
@@ -62,16 +62,16 @@ pub fn setting(options: &Options) -> String {
                 options.calls
             ),
         },
-        span(options.listing_ms),
-        span(options.table_ms),
-        span(options.sts_ms),
+        range(options.listing_ms),
+        range(options.table_ms),
+        range(options.sts_ms),
         options.throttled,
         any(options.write_units, "write units"),
         any(options.listing_rate, "requests"),
     )
 }
 
-fn span((least, most): (u64, u64)) -> String {
+fn range((least, most): (u64, u64)) -> String {
     if least == most {
         least.to_string()
     } else {
@@ -80,7 +80,7 @@ fn span((least, most): (u64, u64)) -> String {
 }
 
 pub fn print(options: &Options, columns: &[Column]) {
-    println!("Measured (the stand-ins share the machine's processors with the function):\n");
+    println!("Measured (the emulators share the machine's processors with the function):\n");
     let mut rows = vec![vec!["run".to_owned()]];
     rows[0].extend(columns.iter().map(|column| column.title.clone()));
     let mut row = |name: &str, cell: &dyn Fn(&Column) -> String| {
@@ -113,7 +113,7 @@ pub fn print(options: &Options, columns: &[Column]) {
         format!("{:.1}", c.measured.processor_seconds)
     });
     row("peak memory, MiB", &|c| mebibytes(c.measured.peak_bytes));
-    row("the stand-ins' peak, MiB", &|c| {
+    row("the emulators' peak, MiB", &|c| {
         mebibytes(c.served.peak_bytes)
     });
     row("roles assumed", &|c| grouped(c.served.assumed));
@@ -153,8 +153,7 @@ pub fn print(options: &Options, columns: &[Column]) {
     print_rows(&limits::rows(options));
 }
 
-/// What `ccinv cost` makes of it, with as many changes in an hour as the last
-/// run found.
+/// Prints the estimate of `ccinv cost`, with the hourly changes of the last run.
 fn print_cost(options: &Options) {
     let changes = options.connections as f64 * options.changed / 100.0;
     let plan = Plan {
@@ -167,7 +166,7 @@ fn print_cost(options: &Options) {
         months: 1,
         emails: false,
     };
-    let prices = PriceList::parse(PRICES).expect("prices that come with it");
+    let prices = PriceList::parse(PRICES).expect("built-in prices");
     let month = |plan: Plan| Bill::of(plan, &prices, false).usd;
     let busy = Plan {
         changes: (changes * plan.schedules()) as u64,
@@ -182,7 +181,7 @@ fn print_cost(options: &Options) {
     );
 }
 
-/// How long the unchanged run would take by the waiting alone.
+/// Prints the duration of the unchanged run by latency alone.
 fn print_schedule(options: &Options, unchanged: &Column) {
     let runs = unchanged.measured.durations.len().max(1) as f64;
     let pages = options.connections.div_ceil(100) as u64;
@@ -218,14 +217,14 @@ fn print_schedule(options: &Options, unchanged: &Column) {
     ];
     for limit in [None, Some(TABLE_UNITS), Some(NEW_TABLE_UNITS)] {
         for (name, processor) in [("none", 0.0), ("256 MB", slowed)] {
-            let came = work_out(options, shape(processor), limit);
+            let schedule = calculate(options, shape(processor), limit);
             rows.push(vec![
                 limit.map_or("any".to_owned(), |rate| grouped(rate as u64)),
                 name.to_owned(),
-                format!("{:.1}", came.seconds),
-                format!("{:.2}", came.mean_run_seconds),
-                format!("{:.2}", came.longest_run_seconds),
-                grouped(came.units_a_second as u64),
+                format!("{:.1}", schedule.seconds),
+                format!("{:.2}", schedule.mean_run_seconds),
+                format!("{:.2}", schedule.longest_run_seconds),
+                grouped(schedule.units_a_second as u64),
             ]);
         }
     }

@@ -1,26 +1,25 @@
-//! How long it takes by the waiting alone: the requests of a run, as measured,
-//! one after the other and side by side as a run sends them, with no processor
-//! in it but what is asked for. A calculation, not a measurement.
+//! Calculates the duration by latency alone: the measured requests of a run, sequential and
+//! concurrent as a run sends them, with a given CPU time. Not a measurement.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use crate::options::Options;
 
-/// What one run sends, and what else it takes.
+/// The requests and CPU time of one run.
 #[derive(Debug, Clone, Copy)]
 pub struct Shape {
-    /// Pages of the listing, one after the other.
+    /// Pages of the listing, sequential.
     pub pages: u64,
-    /// Batches of writes, `concurrency` at a time.
+    /// Batches of writes, `concurrency` of them concurrent.
     pub batches: u64,
     /// Write units of one batch.
     pub batch_units: f64,
-    /// Microseconds of processor of one run.
+    /// CPU time of one run in microseconds.
     pub processor_us: u64,
 }
 
-/// What came out.
+/// The calculated durations.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Schedule {
     pub seconds: f64,
@@ -29,7 +28,7 @@ pub struct Schedule {
     pub units_a_second: f64,
 }
 
-/// Where a run is.
+/// The stage of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Stage {
     Listing { left: u64 },
@@ -45,10 +44,9 @@ struct Run {
     under_way: u64,
 }
 
-/// Works out the runs of all accounts, in microseconds. `units_a_second` is
-/// what the table takes; a write that is too early waits its turn, which is
-/// kinder than to be refused and to come back.
-pub fn work_out(options: &Options, shape: Shape, units_a_second: Option<f64>) -> Schedule {
+/// Calculates the runs of all accounts, in microseconds. `units_a_second` is the throughput
+/// of the table. Writes above it are queued, which is faster than throttling and retries.
+pub fn calculate(options: &Options, shape: Shape, units_a_second: Option<f64>) -> Schedule {
     let mut random = fastrand::Rng::with_seed(1);
     let mut between = |(least, most): (u64, u64)| random.u64(least * 1_000..=most * 1_000);
     let mut table = Throughput::new(units_a_second);
@@ -120,7 +118,7 @@ pub fn work_out(options: &Options, shape: Shape, units_a_second: Option<f64>) ->
     }
 }
 
-/// A table that takes so many units a second, one after the other.
+/// A table with a sequential throughput.
 struct Throughput {
     rate: Option<f64>,
     free_at: f64,
@@ -136,7 +134,7 @@ impl Throughput {
         }
     }
 
-    /// When a write of `units` that comes at `now` is taken.
+    /// Returns when a write of `units` that arrives at `now` is accepted.
     fn admits(&mut self, now: u64, units: f64) -> u64 {
         self.taken += units;
         let Some(rate) = self.rate else { return now };

@@ -36,7 +36,7 @@ pub async fn serve(options: Options) -> Result<()> {
     let app = front::router(Arc::clone(&front));
     tokio::spawn(async move { axum::serve(listener, app).await });
     println!("{of_service} {of_table}");
-    let told = tokio::task::spawn_blocking(move || {
+    let commands = tokio::task::spawn_blocking(move || {
         for line in std::io::stdin().lines() {
             match line.expect("a line").as_str() {
                 "fill" => service.fill(),
@@ -54,7 +54,7 @@ pub async fn serve(options: Options) -> Result<()> {
             println!("{counts}");
         }
     });
-    told.await?;
+    commands.await?;
     drop(tables);
     Ok(())
 }
@@ -93,7 +93,7 @@ impl Server {
     }
 
     /// Sends a command. Returns the counts since the last one.
-    pub fn tell(&mut self, word: &str) -> Result<Value> {
+    pub fn send(&mut self, word: &str) -> Result<Value> {
         let stdin = self.stdin.as_mut().ok_or("the server has ended")?;
         writeln!(stdin, "{word}")?;
         let mut answer = String::new();

@@ -130,9 +130,9 @@ impl Service {
         if rate <= 0.0 {
             return false;
         }
-        let mut buckets = self.buckets.lock().expect("whole");
+        let mut buckets = self.buckets.lock().expect("no panic");
         let bucket = buckets.entry(account.to_owned());
-        !bucket.or_insert_with(|| Bucket::new(rate)).takes(1.0)
+        !bucket.or_insert_with(|| Bucket::new(rate)).take(1.0)
     }
 
     async fn wait(&self, (least, most): (u64, u64)) {
@@ -177,7 +177,7 @@ async fn handle(
         Err(refusal) => return refusal.into_response(),
     };
     let account = call.credential.account().expect("an account's key");
-    let number = number_of(account).expect("one of ours");
+    let number = number_of(account).expect("a simulated account");
     service.counts.listing.fetch_add(1, Ordering::SeqCst);
     if service.is_throttled(account) {
         service.counts.throttled.fetch_add(1, Ordering::SeqCst);
@@ -193,7 +193,7 @@ async fn handle(
     } else {
         service.options.connections
     };
-    page(&call, total, |n| service.connection(number, n)).expect("a token of ours")
+    page(&call, total, |n| service.connection(number, n)).expect("a token of this service")
 }
 
 /// Returns credentials whose access key is the account of the role.

@@ -1,5 +1,5 @@
-//! An account that changes at random, what it was at each run, and whether
-//! that is what the table tells.
+//! A randomly changing account, its state at each run, and a comparison with the recorded
+//! changes.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -13,16 +13,15 @@ use fastrand::Rng;
 
 use crate::support::test_env::{REGION, TestEnv};
 
-/// Keeps its connections to itself, and is denied at times.
+/// An opt-in region, which is denied at times.
 pub const OPT_IN: &str = "eu-south-1";
 
 const STATUSES: [&str; 3] = ["PENDING", "AVAILABLE", "ERROR"];
 
-/// What a listing shows of a connection: name, status and host.
+/// The listed attributes of a connection: name, status and host.
 type Shown = (String, String, Option<String>);
 
-/// From a run on, and from a time on, this was shown of a connection; nothing
-/// if it was not there.
+/// The listed attributes of a connection from a run and a time on; none if it was absent.
 struct Truth {
     from: usize,
     at: Timestamp,
@@ -32,10 +31,10 @@ struct Truth {
 /// One account of the emulator.
 pub struct Account {
     pub id: &'static str,
-    /// So many connections, about.
+    /// Approximate number of connections.
     size: usize,
-    lives: BTreeMap<String, Vec<Truth>>,
-    /// Another account's, which is shared with this one at times.
+    histories: BTreeMap<String, Vec<Truth>>,
+    /// A connection of another account, shared with this one at times.
     shared: String,
     is_denied: bool,
     made: usize,
@@ -50,7 +49,7 @@ impl Account {
         let mut account = Self {
             id,
             size,
-            lives: BTreeMap::new(),
+            histories: BTreeMap::new(),
             shared: shared.expect("created").connection_arn,
             is_denied: false,
             made: 0,
@@ -62,25 +61,24 @@ impl Account {
         account
     }
 
-    /// Runs so far.
+    /// Returns the number of runs so far.
     pub fn runs(&self) -> usize {
         self.runs.len()
     }
 
-    /// Notes a run that was made, and how it ended.
+    /// Records a run and its outcome.
     pub fn ran(&mut self, run_id: &str, outcome: Outcome) {
         self.runs.push((run_id.to_owned(), outcome));
     }
 
-    /// Lets a few things happen.
+    /// Makes a few random changes.
     pub fn change(&mut self, env: &TestEnv, random: &mut Rng) {
         for _ in 0..random.usize(0..4) {
             let there = self.there();
             let any = there.get(random.usize(0..there.len().max(1))).cloned();
             match (random.u8(0..20), any) {
-                // What is gone stays in the table, and each run reads it. So
-                // what there ever was has an end: what the process holds by then
-                // is its own.
+                // Tombstones stay in the table, and each run reads them. Their number is
+                // limited, so that they do not look like a memory leak.
                 (0..3, _) if self.made < 2 * self.size => {
                     self.create(env, if random.bool() { REGION } else { OPT_IN });
                 }
@@ -116,7 +114,7 @@ impl Account {
         }
     }
 
-    /// Every region answers again.
+    /// Allows access to every region again.
     pub fn allow(&mut self, env: &TestEnv) {
         self.deny(env, false);
     }
@@ -157,12 +155,16 @@ impl Account {
     }
 
     fn there(&self) -> Vec<String> {
-        let is_there = |life: &Vec<Truth>| life.last().is_some_and(|truth| truth.shown.is_some());
-        let there = self.lives.iter().filter(|(_, life)| is_there(life));
+        let is_there =
+            |history: &Vec<Truth>| history.last().is_some_and(|truth| truth.shown.is_some());
+        let there = self
+            .histories
+            .iter()
+            .filter(|(_, history)| is_there(history));
         there.map(|(arn, _)| arn.clone()).collect()
     }
 
-    /// Notes what is shown of a connection from now on.
+    /// Records the listed attributes of a connection from now on.
     fn note(&mut self, env: &TestEnv, arn: &str) {
         let world = env.codeconnections.state();
         let record = world
@@ -177,65 +179,65 @@ impl Account {
                 (c.connection_name.clone(), status, c.host_arn.clone())
             });
         let from = self.runs.len();
-        let life = self.lives.entry(arn.to_owned()).or_default();
-        if life.last().is_some_and(|truth| truth.shown == shown) {
+        let history = self.histories.entry(arn.to_owned()).or_default();
+        if history.last().is_some_and(|truth| truth.shown == shown) {
             return;
         }
         let at = SystemClock.now();
-        // No run came between: nobody can have seen what was before, but it
-        // may be again what was seen last.
-        if life.last().is_some_and(|truth| truth.from == from) {
-            life.pop();
-            if life.last().is_some_and(|truth| truth.shown == shown) {
+        // Without a run in between, no run observed the previous state. The new state may
+        // equal the one before it.
+        if history.last().is_some_and(|truth| truth.from == from) {
+            history.pop();
+            if history.last().is_some_and(|truth| truth.shown == shown) {
                 return;
             }
         }
-        life.push(Truth { from, at, shown });
+        history.push(Truth { from, at, shown });
     }
 
-    /// Holds all that was recorded against all that happened. `changes` are
-    /// those of each connection, by version.
+    /// Compares the recorded changes with the true history. `changes` are those of each
+    /// connection, by version.
     pub fn compare(&self, changes: &HashMap<String, Vec<Change>>) {
         let runs = self.runs.iter().enumerate();
         let numbers: HashMap<&str, usize> = runs.map(|(i, (id, _))| (id.as_str(), i)).collect();
         for arn in changes.keys() {
-            assert!(self.lives.contains_key(arn), "{arn} was never there");
+            assert!(self.histories.contains_key(arn), "{arn} was never there");
         }
-        for (arn, life) in &self.lives {
+        for (arn, history) in &self.histories {
             let changes = changes.get(arn).map_or(&[][..], Vec::as_slice);
-            // Each recorded step is what was so at its run, once, and within
-            // its window.
+            // Each recorded change is the true state at its run, recorded once, and within its
+            // window.
             let mut steps: Vec<(usize, Option<Shown>)> = Vec::new();
             for change in changes {
                 let number = *numbers
                     .get(change.run_id.as_str())
                     .unwrap_or_else(|| panic!("{arn}: a change of no run: {change:?}"));
-                let truth = life.iter().rev().find(|truth| truth.from <= number);
+                let truth = history.iter().rev().find(|truth| truth.from <= number);
                 let truth = truth.unwrap_or_else(|| panic!("{arn} was not there: {change:?}"));
-                let told = change.after.as_ref().map(shown);
-                assert_eq!(told, truth.shown, "{arn}: {change:?}");
+                let recorded = change.after.as_ref().map(shown);
+                assert_eq!(recorded, truth.shown, "{arn}: {change:?}");
                 let before = steps.last();
                 assert!(before.is_none_or(|(n, _)| *n < number), "{arn}: {change:?}");
-                let known = before.and_then(|(_, shown)| shown.as_ref());
-                assert_ne!(known, told.as_ref(), "{arn}: twice: {change:?}");
+                let previous = before.and_then(|(_, shown)| shown.as_ref());
+                assert_ne!(previous, recorded.as_ref(), "{arn}: twice: {change:?}");
                 assert!(truth.at <= change.observed_until, "{arn}: {change:?}");
                 let seen = change.previously_seen_at;
                 assert!(
                     seen.is_none_or(|seen| seen <= truth.at),
                     "{arn}: {change:?}"
                 );
-                steps.push((number, told));
+                steps.push((number, recorded));
             }
-            // And whatever a complete run saw is recorded.
-            for (i, truth) in life.iter().enumerate() {
-                let end = life.get(i + 1).map_or(self.runs.len(), |next| next.from);
+            // Every state that a complete run observed is recorded.
+            for (i, truth) in history.iter().enumerate() {
+                let end = history.get(i + 1).map_or(self.runs.len(), |next| next.from);
                 let complete = |n: &usize| self.runs[*n].1 == Outcome::Complete;
                 let Some(saw) = (truth.from..end).find(complete) else {
                     continue;
                 };
-                let told = steps.iter().rev().find(|(number, _)| *number <= saw);
-                let told = told.and_then(|(_, shown)| shown.as_ref());
-                assert_eq!(told, truth.shown.as_ref(), "{arn}: lost, in run {saw}");
+                let recorded = steps.iter().rev().find(|(number, _)| *number <= saw);
+                let recorded = recorded.and_then(|(_, shown)| shown.as_ref());
+                assert_eq!(recorded, truth.shown.as_ref(), "{arn}: lost, in run {saw}");
             }
         }
     }

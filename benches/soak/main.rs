@@ -1,16 +1,15 @@
-//! The function for a long time: run after run of its own binary under AWS's
-//! own runtime emulator, with faults of every kind on every wire, while two
-//! accounts change at random. What was recorded is compared with what
-//! happened, again and again, and what the process holds is noted.
+//! A soak test: many runs of the function's binary under AWS's runtime emulator, with faults
+//! of every kind, while two accounts change at random. It compares the record with the true
+//! history at intervals, and samples memory, files and threads of the process.
 //!
 //!     cargo bench --bench soak -- --minutes 60 --faults 5
 //!
-//! The table and the service are in this process; the function's is its own.
+//! The table and the service are in this process, the function in a separate one.
 
 #![allow(
     clippy::expect_used,
     clippy::cast_precision_loss,
-    reason = "a test of counts far below 2^52 that has nothing better to do than stop"
+    reason = "a test: counts are far below 2^52, and it stops at errors"
 )]
 
 mod account;
@@ -35,21 +34,21 @@ use support::proxy::{Act, Proxy, Seen};
 use support::runtime_emulator::{Emulator, Environment, Invoked};
 use support::test_env::{ACCOUNT, REGION, TestEnv};
 
-/// Listed through its role; more than a page of connections.
+/// A member account, listed through a role, with more than a page of connections.
 const MEMBER: (&str, usize) = ("210987654321", 110);
 const OWN: (&str, usize) = (ACCOUNT, 24);
 
-/// A figure of what a process holds.
+/// A value of a sample.
 type Figure = fn(&Held) -> f64;
 
 struct Options {
     minutes: f64,
-    /// So many at least, however long they take.
+    /// Minimum number of runs.
     runs: usize,
-    /// Percent of all requests.
+    /// Percentage of requests with a fault.
     faults: f64,
     seed: u64,
-    /// Runs between two comparisons.
+    /// Runs between comparisons.
     every: usize,
 }
 
@@ -83,7 +82,7 @@ impl Options {
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
     let mut words: Vec<String> = std::env::args().skip(1).collect();
-    // `cargo bench` adds a flag of its own; without it, this is a test.
+    // `cargo bench` adds this flag; without it, this is a test.
     let is_bench = words.pop_if(|last| last == "--bench").is_some();
     if !is_bench {
         let options = Options {
@@ -102,8 +101,7 @@ async fn main() {
     }
 }
 
-/// What the proxies do to requests: by chance, one of all faults that can
-/// happen to it.
+/// The policy of the proxies: a random fault out of those that can happen to a request.
 struct Weather {
     random: Mutex<Rng>,
     percent: f64,
@@ -195,8 +193,7 @@ impl Soak {
         self.accounts.iter().map(Account::runs).sum()
     }
 
-    /// One run of an account, after some changes; at times the same event
-    /// comes twice.
+    /// Runs an account after some changes. At times the event is delivered twice.
     async fn run(&mut self, which: usize) {
         self.accounts[which].change(&self.env, &mut self.random);
         let event = json!({
@@ -234,13 +231,12 @@ impl Soak {
         *self.outcomes.entry(outcome).or_default() += 1;
         let pid = self.emulator.function().expect("it runs").pid();
         let same = *self.pid.get_or_insert(pid);
-        assert_eq!(pid, same, "the function is the process that it was");
+        assert_eq!(pid, same, "the function is still the same process");
         self.held.push((self.runs(), Held::by(pid)));
         outcome
     }
 
-    /// A run of each account without faults, and then all that was recorded
-    /// against all that happened.
+    /// Runs each account without faults, then compares the record with the true history.
     async fn compare(&mut self) -> String {
         self.weather.calm.store(true, Ordering::SeqCst);
         for which in 0..self.accounts.len() {
@@ -248,7 +244,7 @@ impl Soak {
             let id = self.accounts[which].id;
             let event = json!({"account": id, "execution_id": format!("clean-{}", self.runs())});
             let outcome = self.invoke(which, &event).await;
-            assert_eq!(outcome, Outcome::Complete, "nothing is in its way");
+            assert_eq!(outcome, Outcome::Complete, "a run without faults");
         }
         let mut changes: HashMap<String, HashMap<String, Vec<Change>>> = HashMap::new();
         let mut pages = self.env.table.pages();

@@ -1,8 +1,8 @@
-//! What a process holds, from /proc, and how that goes on.
+//! Resource use of a process, from /proc, and its trend.
 
 use std::fs;
 
-/// At one moment.
+/// A sample of the resource use.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Held {
     pub memory: f64,
@@ -12,7 +12,7 @@ pub struct Held {
 }
 
 impl Held {
-    /// By the process `pid`, memory in MiB.
+    /// Samples the process `pid`, memory in MiB.
     /// <https://man7.org/linux/man-pages/man5/proc_pid_status.5.html>
     pub fn by(pid: u32) -> Self {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
@@ -35,7 +35,7 @@ impl Held {
     }
 }
 
-/// One figure over the whole time, each with the number of runs before it.
+/// The course of one value, by the number of runs before it.
 pub struct Course(pub Vec<(f64, f64)>);
 
 impl Course {
@@ -62,8 +62,8 @@ impl Course {
         self.0.iter().fold(0.0, |most, (_, value)| value.max(most))
     }
 
-    /// More in 1,000 runs, by the line that fits best. The first tenth is
-    /// left out: a process that has just started is still growing.
+    /// Returns the growth in 1,000 runs by linear regression. It leaves out the first tenth,
+    /// in which a process is still warming up.
     pub fn slope(&self) -> f64 {
         let points = &self.0[self.0.len() / 10..];
         let n = points.len() as f64;

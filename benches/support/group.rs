@@ -65,7 +65,7 @@ impl Group {
             command.spawn()
         });
         let started = started.join();
-        started.unwrap_or_else(|_| Err(io::Error::other("the thread that starts it is gone")))
+        started.unwrap_or_else(|_| Err(io::Error::other("the starting thread panicked")))
     }
 }
 

@@ -16,8 +16,8 @@ pub fn peak_bytes(process: &str) -> Result<u64, Box<dyn std::error::Error>> {
 pub fn running_seconds(process: u32) -> Result<f64, Box<dyn std::error::Error>> {
     let mut nanoseconds = 0.0;
     for thread in std::fs::read_dir(format!("/proc/{process}/task"))? {
-        let told = std::fs::read_to_string(thread?.path().join("schedstat"))?;
-        let first = told.split_whitespace().next().ok_or("an empty schedstat")?;
+        let text = std::fs::read_to_string(thread?.path().join("schedstat"))?;
+        let first = text.split_whitespace().next().ok_or("an empty schedstat")?;
         nanoseconds += first.parse::<f64>()?;
     }
     Ok(nanoseconds / 1e9)

@@ -1,6 +1,6 @@
-"""The same job as one writes it first in Python: every page, one UpdateItem for
-each connection, its status compared with the one that the update gives back, and
-a search for what was not seen this time."""
+"""The same task in idiomatic Python: it lists every page, sends one UpdateItem per
+connection, compares its status with the returned old one, and scans for connections
+that were not listed."""
 
 import os
 from datetime import datetime, timezone
@@ -22,7 +22,7 @@ def handler(event, context):
     for connection in list_all():
         seen += 1
         changed += record(connection, now)
-    return {"seen": seen, "changed": changed, "gone": mark_gone(now)}
+    return {"seen": seen, "changed": changed, "deleted": mark_deleted(now)}
 
 
 def list_all():
@@ -53,8 +53,8 @@ def record(connection, now):
     return 1
 
 
-def mark_gone(now):
-    gone, more = 0, {}
+def mark_deleted(now):
+    deleted, more = 0, {}
     while True:
         page = snapshots.scan(
             FilterExpression=Attr("LastSeen").lt(now) & Attr("ConnectionStatus").ne("GONE"),
@@ -68,9 +68,9 @@ def mark_gone(now):
                 ExpressionAttributeValues={":gone": "GONE"},
             )
             remember(item["ConnectionArn"], now, item["ConnectionStatus"], "GONE")
-            gone += 1
+            deleted += 1
         if "LastEvaluatedKey" not in page:
-            return gone
+            return deleted
         more = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
 

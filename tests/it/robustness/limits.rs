@@ -400,7 +400,7 @@ async fn table_of_50_write_units_a_second_is_filled_by_several_runs() {
     let bucket = Mutex::new(Bucket::new(50.0));
     let proxy = Proxy::start(&env.table_endpoint, move |seen| {
         let cost = units(&seen.operation, &seen.body);
-        if cost == 0.0 || bucket.lock().expect("whole").takes(cost) {
+        if cost == 0.0 || bucket.lock().expect("whole").take(cost) {
             Act::Pass
         } else {
             Act::fault(400, "ProvisionedThroughputExceededException")

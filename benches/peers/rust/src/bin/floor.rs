@@ -1,11 +1,10 @@
-//! A function that sends the requests that the inventory sent, byte for byte,
-//! in the order in which they depend on each other, and reads the answers
-//! without looking at them: no SDK, no signing, no parsing, no plan. What the
-//! inventory spends above it is what it knows.
+//! A function that sends the recorded requests of the inventory byte for byte, in their
+//! order of dependency, and discards the answers: no SDK, no signing, no parsing, no plan.
+//! The difference to the inventory is the cost of its logic.
 //!
 //!     floor FILE [listing]
 //!
-//! With `listing`, only the pages, one after another.
+//! With `listing` it sends only the pages, one after another.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -20,7 +19,7 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// As many writes at the same time as the inventory has.
+/// Concurrent writes, as many as of the inventory.
 const CONCURRENCY: usize = 8;
 
 #[derive(Deserialize)]
@@ -31,7 +30,7 @@ struct Asked {
     body: String,
 }
 
-/// In the order in which they were sent.
+/// Recorded requests, in the order in which they were sent.
 #[derive(Deserialize)]
 struct Script {
     listing: Vec<Asked>,

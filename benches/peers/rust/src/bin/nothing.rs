@@ -1,4 +1,4 @@
-//! A function that does nothing: what any Rust function has to spend.
+//! A function that does nothing: the minimum cost of any Rust function.
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;
