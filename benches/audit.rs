@@ -23,15 +23,16 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::Client;
+use codeconnections_inventory::domain::TombstoneGuard;
 use codeconnections_inventory::domain::diff::DiffContext;
 use codeconnections_inventory::domain::listing::AccountListing;
-use codeconnections_inventory::domain::plan::{PreviousSnapshots, TombstoneGuard};
+use codeconnections_inventory::domain::plan::PreviousSnapshots;
 use codeconnections_inventory::domain::run::{
-    ListingReport, Outcome, SnapshotsRecord, Trigger, count_by_status,
+    ListingReport, Outcome, SnapshotsRecord, count_by_status,
 };
 use codeconnections_inventory::domain::{
     AccountId, AccountRecord, Attributes, Clock, Filter, Listing, ListingEnd, Region, RunId,
-    RunRecord, SchemaVersion, SystemClock, Timestamp, plan,
+    RunRecord, SchemaVersion, SystemClock, Timestamp, Trigger, plan,
 };
 use codeconnections_inventory::inventory::CODE_VERSION;
 use codeconnections_inventory::local::EmbeddedTable;

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 use codeconnections_inventory::aws::RetryPolicy;
+use codeconnections_inventory::domain::TombstoneGuard;
 use codeconnections_inventory::domain::diff::DiffContext;
 use codeconnections_inventory::domain::listing::AccountListing;
-use codeconnections_inventory::domain::plan::{PreviousSnapshots, TombstoneGuard};
+use codeconnections_inventory::domain::plan::PreviousSnapshots;
 use codeconnections_inventory::domain::{
     AccountId, Attributes, Clock, ConnectionArn, Filter, Listing, ListingEnd, Outcome, Region,
     RunId, SchemaVersion, SystemClock, plan,

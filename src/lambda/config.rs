@@ -6,8 +6,8 @@ use std::str::FromStr;
 
 use super::metrics::Metrics;
 use crate::aws::setting::{InvalidSetting, InvalidSettings};
+use crate::domain::TombstoneGuard;
 use crate::domain::ids::ParseError;
-use crate::domain::plan::TombstoneGuard;
 use crate::domain::{AccountId, Region};
 use crate::lambda::logging::parse_level;
 use crate::listing::MemberRole;

@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::config::retry::RetryPartition;
 use aws_smithy_async::time::{SharedTimeSource, TimeSource};
 use codeconnections_inventory::audit::verify::verify;
 use codeconnections_inventory::aws::RetryPolicy;
-use codeconnections_inventory::domain::plan::TombstoneGuard;
+use codeconnections_inventory::domain::TombstoneGuard;
 use codeconnections_inventory::domain::{Change, Clock, Outcome, RunId, Timestamp};
 use codeconnections_inventory::inventory::summary::Summary;
 use codeconnections_inventory::inventory::{Inventory, RunOptions};

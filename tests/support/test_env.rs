@@ -12,7 +12,7 @@ use aws_config::retry::RetryConfig;
 use aws_sdk_dynamodb::Client;
 use codeconnections_inventory::audit::{Audit, ConnectionFilter, ConnectionRow};
 use codeconnections_inventory::aws::{Meter, RetryPolicy};
-use codeconnections_inventory::domain::plan::TombstoneGuard;
+use codeconnections_inventory::domain::TombstoneGuard;
 use codeconnections_inventory::domain::{
     AccountId, Change, ChangeKind, Outcome, Region, RunRecord, Timestamp,
 };

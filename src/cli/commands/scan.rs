@@ -1,7 +1,7 @@
 //! `scan`: one run of the handler with the caller's credentials.
 
 use crate::cli::args::{RegionList, StoreArgs};
-use crate::domain::plan::TombstoneGuard;
+use crate::domain::TombstoneGuard;
 use crate::lambda::config::{parse_concurrency, parse_guard};
 use clap::Args as ClapArgs;
 use std::io::{self, IsTerminal};

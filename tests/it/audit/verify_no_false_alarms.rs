@@ -15,8 +15,8 @@ use crate::support::raw_items::verified;
 use crate::support::scripted_listing::Stage;
 use crate::support::scripted_service::{arn, entry};
 use crate::support::test_env::{self, ACCOUNT, Place, REGION, TestEnv, TestHandler};
+use codeconnections_inventory::domain::TombstoneGuard;
 use codeconnections_inventory::domain::listing::MAX_OBSERVATION_AGE;
-use codeconnections_inventory::domain::plan::TombstoneGuard;
 use serde_json::{Value, json};
 
 const TABLES: u32 = 100;

@@ -7,9 +7,10 @@ use std::collections::HashMap;
 
 use crate::support::cases::cases;
 use crate::support::test_env::{account, region};
+use codeconnections_inventory::domain::TombstoneGuard;
 use codeconnections_inventory::domain::diff::{DiffContext, Transition};
 use codeconnections_inventory::domain::listing::AccountListing;
-use codeconnections_inventory::domain::plan::{Plan, PreviousSnapshots, TombstoneGuard, plan};
+use codeconnections_inventory::domain::plan::{Plan, PreviousSnapshots, plan};
 use codeconnections_inventory::domain::{
     Attributes, ChangeKind, ConnectionArn, ConnectionStatus, Filter, Listing, ListingEnd, Region,
     RunId, Timestamp,

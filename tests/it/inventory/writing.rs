@@ -11,7 +11,7 @@ use crate::support::proxy::{Act, Proxy};
 use crate::support::scripted_listing::{Held, Stage};
 use crate::support::scripted_service::{Reply, Script, arn, entry, last};
 use crate::support::test_env::{self, ACCOUNT, HOUR, REGION, START, TestEnv, account, changes};
-use codeconnections_inventory::domain::plan::TombstoneGuard;
+use codeconnections_inventory::domain::TombstoneGuard;
 use codeconnections_inventory::domain::{ChangeKind, Outcome, Timestamp};
 use codeconnections_inventory::lambda::handler::HandlerError;
 use codeconnections_inventory::lambda::response::Response;

@@ -8,7 +8,7 @@
 )]
 
 use codeconnections_inventory::aws::setting::InvalidSettings;
-use codeconnections_inventory::domain::plan::TombstoneGuard;
+use codeconnections_inventory::domain::TombstoneGuard;
 use codeconnections_inventory::lambda::config::{
     AccountsSetting, DEFAULT_CONCURRENCY, Settings, parse_guard,
 };
