@@ -4,6 +4,11 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
+use serde_json::json;
+
+use super::ccinv::Ccinv;
+use super::proxy::{Act, Proxy};
+use super::test_env::TestEnv;
 use super::{free_port, tools, until};
 
 /// A running emulator with nothing in it. It ends when it is dropped, and also
@@ -64,4 +69,23 @@ impl Drop for Moto {
         // It ends by itself then.
         let _ = self.process.wait();
     }
+}
+
+/// Returns services in which nothing depends on a connection, and the command line that asks
+/// them.
+pub async fn without_dependencies(env: &TestEnv) -> (Proxy, Ccinv) {
+    let services = Proxy::start(env.service.endpoint(), |seen| {
+        let none = match seen.operation.as_str() {
+            "ListPipelines" => json!({"pipelines": []}),
+            "ListProjects" => json!({"projects": []}),
+            "ListSourceCredentials" => json!({"sourceCredentialsInfos": []}),
+            _ => return Act::Pass,
+        };
+        Act::Answer(200, none.to_string())
+    })
+    .await;
+    let ccinv = Ccinv::at(env)
+        .with("AWS_ENDPOINT_URL_CODEBUILD", &services.endpoint)
+        .with("AWS_ENDPOINT_URL_CODEPIPELINE", &services.endpoint);
+    (services, ccinv)
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use crate::support::ccinv::Ccinv;
+use crate::support::moto::without_dependencies;
 use crate::support::proxy::{Act, Proxy, Seen};
 use crate::support::template::{TEMPLATE, deployed, list, one_or_more, resources_of, text};
 use crate::support::test_env::{ACCOUNT, TestEnv};
@@ -73,27 +74,6 @@ fn reading(groups: Vec<(String, Vec<String>)>) -> BTreeSet<String> {
         .collect()
 }
 
-/// Records a run of dependencies that finds none.
-async fn list_no_dependencies(env: &TestEnv) {
-    let services = Proxy::start(env.service.endpoint(), |seen| {
-        let none = match seen.operation.as_str() {
-            "ListPipelines" => json!({"pipelines": []}),
-            "ListProjects" => json!({"projects": []}),
-            "ListSourceCredentials" => json!({"sourceCredentialsInfos": []}),
-            _ => return Act::Pass,
-        };
-        Act::Answer(200, none.to_string())
-    })
-    .await;
-    let ccinv = Ccinv::at(env)
-        .with("AWS_ENDPOINT_URL_CODEBUILD", &services.endpoint)
-        .with("AWS_ENDPOINT_URL_CODEPIPELINE", &services.endpoint);
-    let name = env.table.name().as_str();
-    ccinv
-        .fine(&["scan", "--dependencies", "--table", name])
-        .await;
-}
-
 #[tokio::test]
 async fn policy_grants_exactly_what_reading_commands_use() {
     let env = TestEnv::new().await;
@@ -102,7 +82,10 @@ async fn policy_grants_exactly_what_reading_commands_use() {
     env.run().await;
     env.set_status(&arn, "AVAILABLE");
     env.run().await;
-    list_no_dependencies(&env).await;
+    let (_services, scanning) = without_dependencies(&env).await;
+    let name = env.table.name().as_str();
+    let scan = ["scan", "--dependencies", "--table", name];
+    scanning.fine(&scan).await;
     let listed_at = SystemClock.now().to_string();
     let head = env.runs().await[0].digest().to_string();
     let wire: Arc<Mutex<Vec<Seen>>> = Arc::default();
