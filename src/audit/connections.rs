@@ -2,11 +2,12 @@
 //! changes.
 
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::Serialize;
 
 use super::{Audit, AuditError, attribute_columns};
+use crate::domain::arn::normalized;
 use crate::domain::{
     AccountId, Attributes, Change, ChangeKind, ConnectionArn, ConnectionStatus, Digest,
     ProviderType, Region, Snapshot, Timestamp,
@@ -29,6 +30,8 @@ pub struct ConnectionFilter {
     pub region: Option<Region>,
     /// Deleted ones, too.
     pub include_deleted: bool,
+    /// Not named by one of these ARNs, in the service's present spelling.
+    pub not_among: Option<BTreeSet<String>>,
 }
 
 /// A connection in results.
@@ -65,6 +68,10 @@ impl ConnectionFilter {
     pub fn admits(&self, row: &ConnectionRow) -> bool {
         let deleted = row.deleted_at.is_some();
         (self.include_deleted || !deleted)
+            && self
+                .not_among
+                .as_ref()
+                .is_none_or(|arns| !arns.contains(&normalized(row.connection_arn.as_str())))
             && self.account.as_ref().is_none_or(|id| *id == row.account)
             && (self.status.is_none() || self.status == row.attributes.connection_status)
             && (self.provider.is_none() || self.provider == row.attributes.provider_type)

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Serialize;
 
 use super::{Audit, AuditError, ConnectionFilter, ConnectionRow};
+use crate::domain::arn::normalized;
 use crate::domain::{
     AccountId, Change, Dependency, DependencyAttributes, DependencyId, DependencyType, Outcome,
     RunRecord, Snapshot, SourceScope, Timestamp, UnknownMembers,
@@ -116,6 +117,38 @@ pub struct DependencyAnswer {
     pub rests_on: Vec<DependencyBasis>,
 }
 
+/// The dependencies of one connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ConnectionDependencies {
+    /// Its host, if it is on record.
+    pub host: Option<DependencyRow>,
+    /// What uses it.
+    pub used_by: Vec<DependencyRow>,
+}
+
+impl ConnectionDependencies {
+    /// Counts what uses the connection by type, for people: "2 pipeline sources".
+    pub fn users_in_words(&self) -> String {
+        let counts = DependencyType::ALL.into_iter().filter_map(|kind| {
+            let of_type = self
+                .used_by
+                .iter()
+                .filter(|row| row.dependency_type == kind);
+            match of_type.count() {
+                0 => None,
+                1 => Some(format!("1 {}", kind.label())),
+                many => Some(format!("{many} {}", kind.labels())),
+            }
+        });
+        let counts: Vec<String> = counts.collect();
+        if counts.is_empty() {
+            "nothing that was listed".to_owned()
+        } else {
+            counts.join(", ")
+        }
+    }
+}
+
 /// A connection that does not work or does not exist, and what uses it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Impact {
@@ -132,10 +165,11 @@ pub struct Impact {
 /// The reason for a dependency that names what no inventory has.
 pub const NOT_IN_INVENTORY: &str = "NOT_IN_INVENTORY";
 
-/// Returns an ARN in the service's present spelling: connections made before
-/// July 2024 are named in both.
-pub fn normalized(arn: &str) -> String {
-    arn.replacen(":codestar-connections:", ":codeconnections:", 1)
+/// Returns an ARN in both spellings of the service's name.
+fn spellings(arn: &str) -> Vec<String> {
+    let new = normalized(arn);
+    let old = new.replacen(":codeconnections:", ":codestar-connections:", 1);
+    vec![new, old]
 }
 
 impl DependencyRow {
@@ -220,6 +254,36 @@ impl Audit {
         };
         answer.dependencies.sort_by_cached_key(key);
         Ok(answer)
+    }
+
+    /// Returns what uses a connection now, in all accounts, and the host with this
+    /// ARN in its account. `None` if no run of dependencies is on record there.
+    ///
+    /// # Errors
+    /// [`AuditError`] if the table can't be read.
+    pub async fn dependencies_of(
+        &self,
+        account: &AccountId,
+        arn: &str,
+        host_arn: Option<&str>,
+    ) -> Result<Option<ConnectionDependencies>, AuditError> {
+        let table: Table<Dependency> = self.table().of_kind();
+        if table.read_record(account).await?.is_none() {
+            return Ok(None);
+        }
+        let users = table.users_of(&spellings(arn)).await?;
+        let users = users.into_iter();
+        let host = match host_arn.map(|arn| DependencyId::of(DependencyType::Host, arn, None)) {
+            Some(Ok(id)) => table.read_snapshot(account, &id).await?,
+            Some(Err(_)) | None => None,
+        };
+        let host = host.filter(|host| !host.is_deleted());
+        Ok(Some(ConnectionDependencies {
+            host: host.map(|host| DependencyRow::of(account, host)),
+            used_by: users
+                .map(|(account, user)| DependencyRow::of(&account, user))
+                .collect(),
+        }))
     }
 
     /// Returns every dependency that names a connection which does not work, was

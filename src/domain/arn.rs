@@ -95,6 +95,12 @@ impl HostArn {
     }
 }
 
+/// Returns an ARN in the service's present spelling: connections made before
+/// July 2024 are named in both.
+pub fn normalized(arn: &str) -> String {
+    arn.replacen(":codestar-connections:", ":codeconnections:", 1)
+}
+
 struct Parts<'a> {
     partition: &'a str,
     region: &'a str,

@@ -2,7 +2,9 @@
 
 use clap::Args as ClapArgs;
 
+use super::dependency_table::{notes as dependency_notes, require_runs, require_sources};
 use crate::audit::attribute_columns::{AttributeColumn, FIRST_COLUMNS, LATER_COLUMNS};
+use crate::audit::dependencies::DependencyFilter;
 use crate::audit::{ConnectionFilter, ConnectionRow};
 use crate::cli::args::{StoreArgs, parse_provider, parse_status, parse_when};
 use crate::cli::error::{CliError, Exit};
@@ -13,6 +15,7 @@ use crate::cli::render::text_table::{Cell, Cut, TextTable};
 use crate::cli::render::{FormatArgs, Row, print_rows};
 use crate::cli::store::Store;
 use crate::cli::suggestions::Asked;
+use crate::domain::arn::normalized;
 use crate::domain::{
     AccountId, Clock, ConnectionStatus, ProviderType, Region, SystemClock, Timestamp,
 };
@@ -44,6 +47,7 @@ impl FilterArgs {
             account: self.account,
             region: self.in_region,
             include_deleted,
+            not_among: None,
         }
     }
 }
@@ -56,8 +60,10 @@ Examples:
   ccinv list --provider GitHub --in-region eu-west-1 --json
   ccinv list --include-deleted --format csv > connections.csv
   ccinv list --as-of 2026-10-31T23:59:59Z
+  ccinv list --unused                             after `ccinv scan --dependencies`
 
-Exit codes: 0 success, 4 no complete run covers the list: it may lack connections.")]
+Exit codes: 0 success, 4 no complete run covers the list: it may lack connections, \
+or with --unused name used ones.")]
 pub(crate) struct ListArgs {
     #[command(flatten)]
     store: StoreArgs,
@@ -71,6 +77,9 @@ pub(crate) struct ListArgs {
     /// Uses what had been observed by then, and prints how old that was.
     #[arg(long, value_name = "TIME", value_parser = parse_when)]
     as_of: Option<Timestamp>,
+    /// List connections that nothing uses, by the record of dependencies
+    #[arg(long, conflicts_with = "include_deleted")]
+    unused: bool,
     #[command(flatten)]
     format: FormatArgs,
 }
@@ -81,7 +90,21 @@ pub(crate) async fn run(args: ListArgs) -> Result<Exit, CliError> {
     }
     let store = Store::open(&args.store).await?;
     let audit = store.audit();
-    let filter = args.filter.filter(args.include_deleted);
+    let mut filter = args.filter.filter(args.include_deleted);
+    let mut users = Vec::new();
+    if args.unused {
+        // What uses a shared connection can be in any account.
+        let everything = DependencyFilter::default();
+        let answer = audit.dependencies(&everything, args.as_of).await;
+        let answer = answer.map_err(CliError::failure)?;
+        require_runs(&audit, &answer.rests_on, None).await?;
+        let used = answer
+            .dependencies
+            .iter()
+            .filter_map(|row| row.uses.as_deref());
+        filter.not_among = Some(used.map(normalized).collect());
+        users = answer.rests_on;
+    }
     let at = args.as_of.unwrap_or_else(|| SystemClock.now());
     let rests_on = audit.bases(filter.account.as_ref(), at).await;
     let rests_on = rests_on.map_err(CliError::failure)?;
@@ -94,10 +117,16 @@ pub(crate) async fn run(args: ListArgs) -> Result<Exit, CliError> {
             None => vec![number],
         };
         notes.extend(evidence::lines(&rests_on));
+        if args.unused {
+            notes.extend(dependency_notes(&users));
+        }
         notes.extend(args.as_of.and_then(evidence::not_final_note));
         notes
     };
-    let covered = evidence::require_complete_run(&rests_on);
+    let covered = evidence::require_complete_run(&rests_on).and_then(|()| match args.unused {
+        true => require_sources(&users),
+        false => Ok(()),
+    });
     let format = args.format.get();
     let document = Document::of_rows("connections")
         .with("as_of", &args.as_of)

@@ -131,9 +131,21 @@ fn fields(shown: &ConnectionDetail) -> String {
     for (name, value) in fields {
         let _ = writeln!(text, "{name:<11}{}", printable(&value));
     }
+    let mut line = |name: &str, value: &str| {
+        let _ = writeln!(text, "{name:<11}{}", printable(value));
+    };
+    if let Some(dependencies) = &shown.dependencies {
+        line("used by", &dependencies.users_in_words());
+        if let Some(host) = &dependencies.host {
+            let endpoint = or_dash(host.member("ProviderEndpoint").as_deref());
+            let status = or_dash(host.status.as_deref());
+            let name = or_dash(host.name.as_deref());
+            line("host is", &format!("{name}, {status}, at {endpoint}"));
+        }
+    }
     for (name, value) in row.attributes.unknown_members.iter() {
         let member = format!("{name}: {}", canonical_json(value));
-        let _ = writeln!(text, "{:<11}{}", "not known", printable(&member));
+        line("not known", &member);
     }
     text
 }

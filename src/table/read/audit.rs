@@ -354,7 +354,7 @@ fn connections_by_status(item: Item) -> Result<StatusIndexEntry, CorruptItem> {
     })
 }
 
-fn wrong(item: &Item, attribute: &str, problem: &str) -> CorruptItem {
+pub(super) fn wrong(item: &Item, attribute: &str, problem: &str) -> CorruptItem {
     let key = |name: &str| match item.get(name) {
         Some(AttributeValue::S(text)) => text.clone(),
         _ => String::new(),

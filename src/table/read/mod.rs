@@ -3,6 +3,7 @@
 
 pub mod account;
 pub mod audit;
+mod dependencies;
 pub mod previous_state;
 mod query;
 

@@ -126,6 +126,24 @@ async fn broken_connection_names_the_pipeline_and_the_project_that_use_it() {
         "{answer}"
     );
 
+    let (code, answer) = account.ask(&["list", "--unused"]).await;
+    let unused = &answer["connections"];
+    assert_eq!(
+        (code, unused.as_array().map(Vec::len)),
+        (0, Some(1)),
+        "{answer}"
+    );
+    assert_eq!(unused[0]["connection_name"], "unused");
+    let (_, shown) = account.ask(&["show", "payments"]).await;
+    let used_by = &shown[0]["dependencies"]["used_by"];
+    assert_eq!(
+        named(used_by),
+        ["BUILD_PROJECT build", "PIPELINE_SOURCE deploy"]
+    );
+    let shown = account.run(&["show", "payments"]).await;
+    let users = "used by    1 build project, 1 pipeline source\n";
+    assert!(shown.stdout.contains(users), "{shown:?}");
+
     // New connections are PENDING. What names none on record is dangling.
     let (code, answer) = account.ask(&["impact"]).await;
     assert_eq!(code, 3, "{answer}");
@@ -261,7 +279,12 @@ async fn source_that_was_never_listed_completely_is_missing_evidence() {
 async fn answer_without_any_run_of_dependencies_is_refused() {
     let account = Account::new().await;
     account.run(&["scan"]).await;
-    for command in [&["uses", "payments"][..], &["impact"], &["hosts"]] {
+    for command in [
+        &["uses", "payments"][..],
+        &["impact"],
+        &["hosts"],
+        &["list", "--unused"],
+    ] {
         let done = account.run(command).await;
         assert_eq!((done.code, &*done.stdout), (4, ""), "{done:?}");
         assert!(done.stderr.contains("scan --dependencies"), "{done:?}");
