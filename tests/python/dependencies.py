@@ -117,6 +117,7 @@ def make():
                 "type": "LINUX_CONTAINER",
                 "image": "image",
                 "computeType": "BUILD_GENERAL1_SMALL",
+                "environmentVariables": [{"name": "TOKEN", "value": "plaintext-secret"}],
             },
             serviceRole=role,
         )

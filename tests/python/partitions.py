@@ -1,4 +1,4 @@
-"""Prints botocore's partitions and their regions, as JSON: {partition: [region, ...]}.
+"""Prints botocore's partitions as JSON: {partition: {"regions": [...], "suffix": ...}}.
 
 Of each pattern for regions that are not listed yet, one that matches is made up.
 Pseudo-regions such as aws-cn-global are left out: no request goes to one.
@@ -15,5 +15,8 @@ for partition in Loader().load_data("partitions")["partitions"]:
     made_up = re.sub(r"\(([a-z]+)[a-z|]*\)", r"\1", partition["regionRegex"].strip("^$"))
     made_up = made_up.replace(r"\w+", "middle").replace(r"\d+", "9").replace("\\", "")
     assert re.fullmatch(partition["regionRegex"].strip("^$"), made_up), made_up
-    found[partition["id"]] = [*regions, made_up]
+    found[partition["id"]] = {
+        "regions": [*regions, made_up],
+        "suffix": partition["outputs"]["dnsSuffix"],
+    }
 print(json.dumps(found))

@@ -44,6 +44,7 @@ Examples:
   ccinv scan --regions us-east-1,eu-south-1
   ccinv scan --table codeconnections-inventory    record in a deployed table
   ccinv scan --profile prod --region eu-west-1
+  ccinv scan --dependencies                       also what uses connections
   ccinv scan --json | jq .changes
 
 Ctrl-C stops listing and writing, and records what was observed so far. A second \
@@ -93,7 +94,9 @@ pub(crate) struct ScanArgs {
     /// List what uses connections, too: hosts, pipelines and build projects
     ///
     /// Asks CodeConnections, CodePipeline and CodeBuild in the same regions. A
-    /// connection can be used from every region: name those that you use.
+    /// connection can be used from every region: name those that you use. Needs
+    /// codeconnections:ListHosts, codepipeline:ListPipelines and GetPipeline,
+    /// codebuild:ListProjects, BatchGetProjects and ListSourceCredentials.
     #[arg(long)]
     pub(crate) dependencies: bool,
     /// Print the run summary as JSON
@@ -163,7 +166,7 @@ pub(crate) async fn run(args: ScanArgs) -> Result<Exit, CliError> {
             Err(error) => return Err(CliError::failure(error)),
         };
         let dependencies = match args.dependencies {
-            true => Some(list_dependencies(&handler, &account, args.timeout, &meter).await),
+            true => Some(list_dependencies(&handler, &account, &args, &meter).await),
             false => None,
         };
         Ok((response, dependencies))
@@ -188,7 +191,7 @@ pub(crate) async fn run(args: ScanArgs) -> Result<Exit, CliError> {
 async fn list_dependencies(
     handler: &Handler<CodeConnections, SystemClock>,
     account: &AccountId,
-    timeout: Duration,
+    args: &ScanArgs,
     meter: &Arc<Meter>,
 ) -> Summary<Dependency> {
     let connections = &handler.inventory;
@@ -203,11 +206,11 @@ async fn list_dependencies(
         account: account.clone(),
         regions: handler.regions.clone(),
         filter: Filter::default(),
-        accept_deletions: false,
+        accept_deletions: args.accept_deletions,
         trigger: Trigger::Request,
         retired_regions: handler.retired_regions.clone(),
     };
-    let deadline = Deadline::after(timeout);
+    let deadline = Deadline::after(args.timeout);
     inventory.run(&spec, deadline, Arc::clone(meter)).await
 }
 

@@ -291,6 +291,25 @@ async fn answer_without_any_run_of_dependencies_is_refused() {
     }
 }
 
+/// The definition of a project can hold secrets in plain text.
+#[tokio::test]
+async fn environment_of_a_project_is_neither_recorded_nor_printed() {
+    let account = Account::new().await;
+    let secret = "plaintext-secret";
+    let mut printed = vec![account.run(&["scan", "--dependencies", "--json"]).await];
+    for command in [&["uses", "payments"][..], &["impact"], &["show", "payments"]] {
+        printed.push(account.run(&[command, &["--json"]].concat()).await);
+    }
+    for done in printed {
+        let all = format!("{}{}", done.stdout, done.stderr);
+        assert!(!all.contains(secret), "{all}");
+    }
+    let mut pages = account.env.table.pages();
+    while let Some(page) = pages.next().await.expect("a page") {
+        assert!(!format!("{page:?}").contains(secret), "{page:?}");
+    }
+}
+
 #[tokio::test]
 async fn edited_dependency_is_a_finding() {
     let account = Account::new().await;

@@ -1,4 +1,4 @@
-//! The partition of each region, compared with the table of botocore.
+//! The partition and the domain of each region, compared with the table of botocore.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
@@ -7,7 +7,14 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::support::tools;
-use codeconnections_inventory::domain::partition::partition;
+use codeconnections_inventory::domain::partition::{dns_suffix, partition};
+use serde::Deserialize;
+
+#[derive(Debug, Deserialize)]
+struct Partition {
+    regions: Vec<String>,
+    suffix: String,
+}
 
 #[test]
 fn region_partitions_match_botocore() {
@@ -16,16 +23,17 @@ fn region_partitions_match_botocore() {
     let output = output.expect("python runs");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}");
-    let partitions: BTreeMap<String, Vec<String>> =
+    let partitions: BTreeMap<String, Partition> =
         serde_json::from_slice(&output.stdout).expect("JSON");
     for id in ["aws", "aws-cn", "aws-eusc", "aws-iso", "aws-us-gov"] {
         assert!(partitions.contains_key(id), "{id}: {partitions:?}");
     }
     let mut wrong = BTreeSet::new();
-    for (id, regions) in &partitions {
-        for region in regions {
-            if partition(region) != id {
-                wrong.insert((region, id, partition(region)));
+    for (id, known) in &partitions {
+        for region in &known.regions {
+            let found = (partition(region), dns_suffix(region));
+            if found != (id, &known.suffix) {
+                wrong.insert((region, id, found));
             }
         }
     }
