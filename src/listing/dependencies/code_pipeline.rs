@@ -1,7 +1,7 @@
 //! CodePipeline: source actions that read through a connection.
 //! <https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-CodestarConnectionSource.html>
 
-use futures_util::stream::{self, StreamExt, TryStreamExt};
+use futures_util::stream::{self, StreamExt};
 use serde_json::{Value, json};
 
 use super::Found;
@@ -33,10 +33,15 @@ pub(super) async fn list(api: &Api<'_>, found: &mut Vec<Found>) -> Result<(), Pr
     let mut read = stream::iter(pipelines)
         .map(|pipeline| get(api, pipeline))
         .buffer_unordered(CONCURRENCY);
-    while let Some(actions) = read.try_next().await? {
-        found.extend(actions);
+    // One that can't be read, such as one that a policy denies, hides no other.
+    let mut problem = None;
+    while let Some(actions) = read.next().await {
+        match actions {
+            Ok(actions) => found.extend(actions),
+            Err(unreadable) => problem = problem.or(Some(unreadable)),
+        }
     }
-    Ok(())
+    problem.map_or(Ok(()), Err)
 }
 
 /// Returns the source actions of a pipeline; none if it was deleted meanwhile.

@@ -254,6 +254,60 @@ async fn denied_source_is_incomplete_and_deletes_nothing() {
 }
 
 #[tokio::test]
+async fn pipeline_that_cannot_be_read_hides_no_other() {
+    let account = Account::with(|seen| {
+        let is_forgotten = seen.body.windows(9).any(|name| name == b"forgotten");
+        if seen.operation == "GetPipeline" && is_forgotten {
+            let denied = json!({"__type": "AccessDeniedException", "message": "not authorized"});
+            return Act::Answer(400, denied.to_string());
+        }
+        credentials(seen)
+    })
+    .await;
+    let done = account.scan().await;
+    assert_eq!(done.code, 4, "{done:?}");
+    assert!(
+        done.stdout.contains("GetPipeline: AccessDeniedException"),
+        "{done:?}"
+    );
+    let (code, answer) = account.ask(&["uses", "payments"]).await;
+    assert_eq!(code, 4, "never listed completely: {answer}");
+    assert_eq!(
+        named(&answer["dependencies"]),
+        ["BUILD_PROJECT build", "PIPELINE_SOURCE deploy"]
+    );
+}
+
+#[tokio::test]
+async fn throttled_pages_are_listed_to_the_last() {
+    let account = Account::with(|seen| {
+        if seen.number % 3 == 1 {
+            let fault = json!({"__type": "ThrottlingException", "message": "slow down"});
+            return Act::Answer(400, fault.to_string());
+        }
+        let is_second = String::from_utf8_lossy(&seen.body).contains("second");
+        match (seen.operation.as_str(), is_second) {
+            ("ListProjects", false) => {
+                let page = json!({"projects": ["other"], "nextToken": "second"});
+                Act::Answer(200, page.to_string())
+            }
+            ("ListProjects", true) => Act::Answer(200, json!({"projects": ["build"]}).to_string()),
+            _ => credentials(seen),
+        }
+    })
+    .await;
+    let done = account.scan().await;
+    assert_eq!(done.code, 0, "{done:?}");
+    assert!(done.stderr.contains("ThrottlingException"), "{done:?}");
+    let (code, answer) = account.ask(&["uses", "payments"]).await;
+    assert_eq!(code, 0, "{answer}");
+    assert_eq!(
+        named(&answer["dependencies"]),
+        ["BUILD_PROJECT build", "PIPELINE_SOURCE deploy"]
+    );
+}
+
+#[tokio::test]
 async fn source_that_was_never_listed_completely_is_missing_evidence() {
     let account = Account::with(|seen| match seen.operation.as_str() {
         "ListProjects" => Act::Answer(
@@ -297,7 +351,11 @@ async fn environment_of_a_project_is_neither_recorded_nor_printed() {
     let account = Account::new().await;
     let secret = "plaintext-secret";
     let mut printed = vec![account.run(&["scan", "--dependencies", "--json"]).await];
-    for command in [&["uses", "payments"][..], &["impact"], &["show", "payments"]] {
+    for command in [
+        &["uses", "payments"][..],
+        &["impact"],
+        &["show", "payments"],
+    ] {
         printed.push(account.run(&[command, &["--json"]].concat()).await);
     }
     for done in printed {
