@@ -1,8 +1,9 @@
 //! The kinds of rules, each in its own file.
 //!
-//! A new kind is a file here, its `mod`, and its line in the table below. What
-//! it lacks is a compile error. `docs/rules.sample.toml` explains each kind; a
-//! test compares them.
+//! A new kind is a file here, its `mod` and `pub use`, and its line in the table
+//! below. The compiler names what a kind in the table lacks.
+//! `docs/rules.sample.toml` has an example of each kind, `docs/compliance.md`
+//! explains it; tests compare both with the table, and the table with the files.
 
 use std::fmt;
 
@@ -161,4 +162,37 @@ fn unknown_kind(parameters: &Parameters) -> RuleFileError {
         Requirement::KINDS.join(", ")
     );
     RuleFileError::new(kind.span().start, problem)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::Requirement;
+
+    #[test]
+    fn every_kind_has_a_file_and_a_row_in_the_documentation() {
+        let kinds: BTreeSet<String> = Requirement::KINDS.map(str::to_owned).into();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+
+        let files = std::fs::read_dir(root.join("src/compliance/kinds")).unwrap();
+        let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+        // What several kinds share.
+        let shared = ["mod.rs", "in_status.rs", "lately.rs"];
+        let of_files: BTreeSet<String> = names
+            .filter(|name| !shared.contains(&name.as_str()))
+            .map(|name| name.trim_end_matches(".rs").replace('_', "-"))
+            .collect();
+        assert_eq!(of_files, kinds);
+
+        let page = std::fs::read_to_string(root.join("docs/compliance.md")).unwrap();
+        let rows = page.lines().filter_map(|line| line.strip_prefix("| `"));
+        let of_page: BTreeSet<&str> = rows.filter_map(|row| row.split('`').next()).collect();
+        let lacking: Vec<&String> = kinds
+            .iter()
+            .filter(|kind| !of_page.contains(kind.as_str()))
+            .collect();
+        assert_eq!(lacking, Vec::<&String>::new(), "docs/compliance.md");
+    }
 }
