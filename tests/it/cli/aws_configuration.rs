@@ -986,9 +986,12 @@ fn documentation_page_names_only_tested_settings() {
     assert!(named.len() > 90, "{named:?}");
     for name in &named {
         let tested = regex_lite::Regex::new(&format!("(\\b|n){name}\\b")).expect("a pattern");
-        // Only a container has the first address; `security.rs` tests the proxies.
+        // Only a container has the first address; `security.rs` tests the proxies,
+        // `dependencies.rs` the endpoints.
         let tested_elsewhere = [
             "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+            "AWS_ENDPOINT_URL_CODEBUILD",
+            "AWS_ENDPOINT_URL_CODEPIPELINE",
             "HTTP_PROXY",
             "NO_PROXY",
         ];
