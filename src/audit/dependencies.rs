@@ -12,12 +12,10 @@ use crate::domain::{
     RunRecord, Snapshot, SourceScope, Timestamp, UnknownMembers,
 };
 use crate::table::Table;
+use crate::table::read::audit::LAST_RUN;
 
 /// The most runs that are read to find the last complete listing of each source.
 const MAX_RUNS_READ: usize = 100;
-
-/// The number of a run that no chain reaches.
-const LAST_RUN: u64 = 999_999_999_999;
 
 /// Selects dependencies. A missing field does not restrict.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -353,7 +351,7 @@ async fn present(
     Ok(rows)
 }
 
-/// Replays the changes that were observed by `at`.
+/// Replays the changes whose listing had ended by `at`.
 async fn at_time(
     table: &Table<Dependency>,
     account: &AccountId,
@@ -361,6 +359,9 @@ async fn at_time(
 ) -> Result<Vec<DependencyRow>, AuditError> {
     let mut rows: BTreeMap<DependencyId, (Timestamp, Option<DependencyRow>)> = BTreeMap::new();
     let each = |change: Change<Dependency>| {
+        if change.observed_until > at {
+            return true;
+        }
         let (first_seen_at, row) = rows
             .entry(change.arn.clone())
             .or_insert((change.observed_at, None));
@@ -422,5 +423,22 @@ async fn basis(
         read < MAX_RUNS_READ && !basis.is_evidence()
     };
     table.runs_back_from(account, LAST_RUN, each).await?;
+    // What only earlier runs listed may have changed since.
+    if as_of.is_none()
+        && let Some(record) = table.read_record(account).await?
+    {
+        for (scope, at) in record.coverage {
+            let (source, region) = (scope.source(), scope.region());
+            let is_it = |s: &SourceBasis| s.source == source && s.region == region;
+            if !basis.sources.iter().any(is_it) {
+                basis.sources.push(SourceBasis {
+                    source: source.to_owned(),
+                    region: region.to_owned(),
+                    complete_at: Some(at),
+                    problem: Some("not listed by the last run".to_owned()),
+                });
+            }
+        }
+    }
     Ok(basis)
 }

@@ -90,7 +90,7 @@ pub(crate) fn consumer_table(rows: &[DependencyRow]) -> TextTable {
 }
 
 /// Describes what an answer about dependencies is based on, and what was not
-/// asked: nobody may read it as "nothing else uses it".
+/// asked, so that it doesn't read as "nothing else uses it".
 pub(crate) fn notes(bases: &[DependencyBasis]) -> Vec<String> {
     let mut notes = Vec::new();
     for basis in bases {

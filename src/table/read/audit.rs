@@ -18,7 +18,7 @@ use crate::table::schema::{BY_STATUS, BY_TIME};
 use crate::table::{codec, keys};
 
 /// The greatest number that a run's key can hold.
-const LAST_RUN: u64 = 999_999_999_999;
+pub const LAST_RUN: u64 = 999_999_999_999;
 
 /// A connection in the index by status: everything but what differs from run to
 /// run.

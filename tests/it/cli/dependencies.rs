@@ -308,6 +308,19 @@ async fn throttled_pages_are_listed_to_the_last() {
 }
 
 #[tokio::test]
+async fn region_that_the_last_run_left_out_is_named() {
+    let account = Account::new().await;
+    account.scan().await;
+    let elsewhere = ["scan", "--dependencies", "--regions", "us-east-1"];
+    assert_eq!(account.run(&elsewhere).await.code, 4);
+    let (_, answer) = account.ask(&["uses", "payments"]).await;
+    let sources = answer["rests_on"][0]["sources"].as_array().expect("a list");
+    let left_out = sources.iter().filter(|s| s["region"] == "eu-west-1");
+    let problems: Vec<&Value> = left_out.map(|source| &source["problem"]).collect();
+    assert_eq!(problems, ["not listed by the last run"; 3], "{answer}");
+}
+
+#[tokio::test]
 async fn source_that_was_never_listed_completely_is_missing_evidence() {
     let account = Account::with(|seen| match seen.operation.as_str() {
         "ListProjects" => Act::Answer(
