@@ -216,19 +216,26 @@ async fn list_dependencies(
 
 /// Ends the run early at the first Ctrl-C, and returns at the second.
 async fn interrupts(meter: &Meter, messages: &Messages) {
-    for is_first in [true, false] {
-        if tokio::signal::ctrl_c().await.is_err() {
-            // Without a signal handler, the run goes on to its end.
-            std::future::pending::<()>().await;
-        }
-        if is_first {
-            meter.interrupt();
-            messages.say(
-                "ending early and recording what was observed; press Ctrl-C again to exit at once",
-            );
-        }
-    }
+    // One listener for both: a second Ctrl-C that comes before the next line
+    // would be lost between two.
+    let Ok(mut listener) = ctrl_c() else {
+        // Without a signal handler, the run goes on to its end.
+        return std::future::pending().await;
+    };
+    listener.recv().await;
+    meter.interrupt();
+    messages
+        .say("ending early and recording what was observed; press Ctrl-C again to exit at once");
+    listener.recv().await;
 }
+
+#[cfg(unix)]
+fn ctrl_c() -> std::io::Result<tokio::signal::unix::Signal> {
+    tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())
+}
+
+#[cfg(windows)]
+use tokio::signal::windows::ctrl_c;
 
 /// Prints retries and interrupts: at once, or past the spinner that is shown.
 #[derive(Debug, Default)]
