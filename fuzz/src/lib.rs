@@ -283,7 +283,10 @@ fn list(status: u16, body: &[u8]) -> codeconnections_inventory::domain::Listing 
             },
             meter: &meter,
         };
-        source.list(&request).await.listings()[0].clone()
+        Lists::<Connection>::list(&source, &request)
+            .await
+            .listings()[0]
+            .clone()
     })
 }
 

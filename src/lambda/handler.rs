@@ -9,23 +9,24 @@ use lambda_runtime::Diagnostic;
 use serde_json::Value;
 
 use super::event::{InvalidEvent, Request};
+use super::kind::HandledKind;
 use super::logging::RUN_END;
 use super::response::Response;
 use super::sqs_batch::{Batch, MessageId};
 use crate::aws::{Deadline, Meter};
-use crate::domain::{AccountId, Clock, Outcome, Region, RunId};
+use crate::domain::{AccountId, Clock, Connection, Kind, Outcome, Region, RunId};
 use crate::inventory::summary::Summary;
 use crate::inventory::{Inventory, RunSpec};
-use crate::listing::ConnectionSource;
+use crate::listing::Lists;
 
 /// The accounts that are inventoried at the same time.
 const MAX_CONCURRENT_ACCOUNTS: usize = 4;
 
 /// Handles events.
 #[derive(Debug)]
-pub struct Handler<S, C> {
+pub struct Handler<S, C, K: Kind = Connection> {
     /// Runs the inventories.
-    pub inventory: Inventory<S, C>,
+    pub inventory: Inventory<S, C, K>,
     /// The accounts that may be listed.
     pub accounts: AllowedAccounts,
     /// The regions that are listed unless an event names others.
@@ -54,7 +55,7 @@ pub enum AllowedAccounts {
 
 /// An event that was not handled: the function's error.
 #[derive(Debug, thiserror::Error)]
-pub enum HandlerError {
+pub enum HandlerError<K: Kind = Connection> {
     /// The event can't be used. Nothing was written.
     #[error(transparent)]
     InvalidEvent(#[from] InvalidEvent),
@@ -77,10 +78,10 @@ pub enum HandlerError {
     /// One or more runs ended FAILED. They recorded what they could; running
     /// again is right.
     #[error("{}", failures(.0))]
-    RunFailed(Response),
+    RunFailed(Response<K>),
 }
 
-impl HandlerError {
+impl<K: Kind> HandlerError<K> {
     /// Returns a stable word that an alarm can match.
     pub fn error_type(&self) -> &'static str {
         match self {
@@ -92,7 +93,7 @@ impl HandlerError {
     }
 }
 
-fn failures(answer: &Response) -> String {
+fn failures<K: Kind>(answer: &Response<K>) -> String {
     let failed = answer.runs().iter().filter(|run| has_failed(run));
     let lines: Vec<String> = failed
         .map(|run| {
@@ -107,8 +108,8 @@ fn failures(answer: &Response) -> String {
     lines.join("; ")
 }
 
-impl From<HandlerError> for Diagnostic {
-    fn from(error: HandlerError) -> Self {
+impl<K: Kind> From<HandlerError<K>> for Diagnostic {
+    fn from(error: HandlerError<K>) -> Self {
         Self {
             error_type: error.error_type().to_owned(),
             error_message: error.to_string(),
@@ -116,7 +117,7 @@ impl From<HandlerError> for Diagnostic {
     }
 }
 
-impl<S: ConnectionSource, C: Clock + Clone + 'static> Handler<S, C> {
+impl<S: Lists<K>, C: Clock + Clone + 'static, K: HandledKind> Handler<S, C, K> {
     /// Handles one event within `remaining`.
     ///
     /// # Errors
@@ -125,7 +126,7 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Handler<S, C> {
         &self,
         event: &Value,
         remaining: Duration,
-    ) -> Result<Response, HandlerError> {
+    ) -> Result<Response<K>, HandlerError<K>> {
         self.handle_metered(event, remaining, Arc::default()).await
     }
 
@@ -138,7 +139,7 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Handler<S, C> {
         event: &Value,
         remaining: Duration,
         meter: Arc<Meter>,
-    ) -> Result<Response, HandlerError> {
+    ) -> Result<Response<K>, HandlerError<K>> {
         let deadline = Deadline::after(remaining);
         if let Some(batch) = Batch::from_event(event)? {
             return Ok(self.handle_batch(batch, deadline).await);
@@ -146,7 +147,7 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Handler<S, C> {
         let request = Request::from_event(event)?;
         let accounts = self.accounts_of(&request)?;
         let several = accounts.len() > 1;
-        let mut runs: Vec<Summary> = stream::iter(accounts)
+        let mut runs: Vec<Summary<K>> = stream::iter(accounts)
             .map(|account| {
                 let meter = if several {
                     Arc::default()
@@ -173,7 +174,7 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Handler<S, C> {
 
     /// Makes one run for each account of a batch. Messages that can't be used,
     /// or whose run FAILED, are reported as failed: they stay in the queue.
-    async fn handle_batch(&self, batch: Batch, deadline: Deadline) -> Response {
+    async fn handle_batch(&self, batch: Batch, deadline: Deadline) -> Response<K> {
         let mut failures = Vec::new();
         let mut refuse = |id: MessageId, error: &InvalidEvent| {
             tracing::error!(
@@ -200,7 +201,7 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Handler<S, C> {
                 Err(error) => ids.into_iter().for_each(|id| refuse(id, &error)),
             }
         }
-        let ended: Vec<(Summary, Vec<MessageId>)> = stream::iter(to_run)
+        let ended: Vec<(Summary<K>, Vec<MessageId>)> = stream::iter(to_run)
             .map(|(account, request, ids)| async move {
                 let summary = self.run(&request, account, deadline, Arc::default()).await;
                 (summary, ids)
@@ -222,6 +223,13 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Handler<S, C> {
     /// refused: it would be listed with another account's credentials, and the
     /// record would be wrong.
     fn accounts_of(&self, request: &Request) -> Result<Vec<AccountId>, InvalidEvent> {
+        if !K::IS_FILTERED && !request.filter.is_empty() {
+            let (_, many) = K::NOUN;
+            return Err(InvalidEvent {
+                field: "filter".to_owned(),
+                problem: format!("a listing of {many} has none"),
+            });
+        }
         match (&self.accounts, &request.account) {
             (AllowedAccounts::Listed(all), None) => Ok(all.clone()),
             (AllowedAccounts::Any { own }, None) => Ok(vec![own.clone()]),
@@ -248,7 +256,7 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Handler<S, C> {
         account: AccountId,
         deadline: Deadline,
         meter: Arc<Meter>,
-    ) -> Summary {
+    ) -> Summary<K> {
         let run_id = RunId::new(self.inventory.clock.now(), (self.random)());
         let mut regions = request.regions.as_ref().unwrap_or(&self.regions).clone();
         regions.extend(request.extra_regions.iter().cloned());
@@ -277,14 +285,15 @@ impl<S: ConnectionSource, C: Clock + Clone + 'static> Handler<S, C> {
     }
 }
 
-fn has_failed(run: &Summary) -> bool {
+fn has_failed<K: Kind>(run: &Summary<K>) -> bool {
     run.outcome == Outcome::Failed
 }
 
 /// Logs how a run ended, at every level. The line has the head of the account's
 /// chain: outside the table, it shows if the table was replaced or cut.
-fn log(summary: &Summary) {
+fn log<K: HandledKind>(summary: &Summary<K>) {
     let (requests, capacity) = (summary.requests, summary.capacity);
+    let resources = K::resources(summary.connections.values().sum());
     macro_rules! line {
         ($level:ident, $text:literal) => {
             tracing::$level!(
@@ -295,7 +304,8 @@ fn log(summary: &Summary) {
                 sequence = summary.sequence,
                 digest = summary.digest.map(tracing::field::display),
                 listings = summary.listings.len(),
-                connections = summary.connections.values().sum::<u64>(),
+                connections = resources.connections,
+                dependencies = resources.dependencies,
                 changes = summary.changes.values().sum::<u64>(),
                 tombstones_held_back = summary.tombstones_held_back,
                 unwritten = summary.unwritten,

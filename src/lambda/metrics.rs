@@ -8,7 +8,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::domain::{ChangeKind, ConnectionStatus, Region, Timestamp};
+use super::kind::HandledKind;
+use crate::domain::{ChangeKind, Region, Timestamp};
 use crate::inventory::summary::Summary;
 
 /// The destination of a function's metrics.
@@ -28,11 +29,16 @@ impl Metrics {
     /// Returns the line of a run that ended at `now`; `None` for an event that
     /// was handled before, whose line is written. `regions` are the configured
     /// ones: only an unfiltered run of all of them counts as complete.
-    pub fn line(&self, run: &Summary, regions: &[Region], now: Timestamp) -> Option<String> {
+    pub fn line<K: HandledKind>(
+        &self,
+        run: &Summary<K>,
+        regions: &[Region],
+        now: Timestamp,
+    ) -> Option<String> {
         if run.already_recorded {
             return None;
         }
-        let values = values(run, regions, now);
+        let values = values(run, &K::scopes(regions), now);
         let metrics: Vec<Value> = values
             .iter()
             .map(|(name, unit, _)| json!({"Name": name, "Unit": unit}))
@@ -65,44 +71,32 @@ impl Metrics {
 }
 
 /// Returns name, unit and value of each metric.
-fn values(
-    run: &Summary,
-    regions: &[Region],
+fn values<K: HandledKind>(
+    run: &Summary<K>,
+    scopes: &[K::Scope],
     now: Timestamp,
 ) -> Vec<(&'static str, &'static str, u64)> {
     let mut values = Vec::new();
     if run.snapshots_known {
-        let of = |status: &ConnectionStatus| run.connections.get(status.as_str()).copied();
-        let all: u64 = run.connections.values().sum();
-        let [available, pending, error] = [
-            ConnectionStatus::Available,
-            ConnectionStatus::Pending,
-            ConnectionStatus::Error,
-        ]
-        .map(|status| of(&status).unwrap_or(0));
-        values.extend([
-            ("ConnectionsAvailable", COUNT, available),
-            ("ConnectionsPending", COUNT, pending),
-            ("ConnectionsError", COUNT, error),
-            (
-                "ConnectionsOther",
-                COUNT,
-                all.saturating_sub(available + pending + error),
-            ),
-        ]);
+        let present = K::present_metrics(&run.connections);
+        values.extend(
+            present
+                .into_iter()
+                .map(|(name, value)| (name, COUNT, value)),
+        );
     }
     for kind in ChangeKind::ALL {
         let count = run.changes.get(&kind).copied().unwrap_or(0);
         values.push((kind.metric_name(), COUNT, count));
     }
     let incomplete = run.listings.iter().filter(|listing| !listing.complete);
-    let complete = run.is_whole(regions);
+    let complete = run.is_whole(scopes);
     values.extend([
         ("IncompleteListings", COUNT, incomplete.count() as u64),
         ("CompleteRuns", COUNT, u64::from(complete)),
         ("RunDuration", MILLISECONDS, run.duration_ms),
     ]);
-    if let Some(at) = run.whole_since(regions) {
+    if let Some(at) = run.whole_since(scopes) {
         let age = if complete {
             0
         } else {

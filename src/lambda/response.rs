@@ -3,18 +3,19 @@
 use serde::Serialize;
 
 use super::sqs_batch::MessageId;
+use crate::domain::{Connection, Kind};
 use crate::inventory::Summary;
 
 /// The response to one event.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(untagged)]
-pub enum Response {
+#[serde(untagged, bound = "")]
+pub enum Response<K: Kind = Connection> {
     /// One account was inventoried.
-    One(Box<Summary>),
+    One(Box<Summary<K>>),
     /// Several were.
     Several {
         /// One summary each.
-        runs: Vec<Summary>,
+        runs: Vec<Summary<K>>,
     },
     /// A batch of messages was handled.
     Batch {
@@ -23,13 +24,13 @@ pub enum Response {
         #[serde(rename = "batchItemFailures")]
         failures: Vec<MessageId>,
         /// One summary for each account.
-        runs: Vec<Summary>,
+        runs: Vec<Summary<K>>,
     },
 }
 
-impl Response {
+impl<K: Kind> Response<K> {
     /// Returns the summaries, one for each account.
-    pub fn runs(&self) -> &[Summary] {
+    pub fn runs(&self) -> &[Summary<K>] {
         match self {
             Self::One(summary) => std::slice::from_ref(summary),
             Self::Several { runs } | Self::Batch { runs, .. } => runs,

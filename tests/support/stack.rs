@@ -25,7 +25,14 @@ use super::ministack::Ministack;
 use super::template::{TEMPLATE, list, text};
 use super::test_env::REGION;
 
-const CODE: &str = "function.zip";
+/// The functions of the template, each with its test build.
+const FUNCTIONS: [(&str, &str); 2] = [
+    ("Function", env!("CARGO_BIN_EXE_codeconnections-inventory")),
+    (
+        "DependenciesFunction",
+        env!("CARGO_BIN_EXE_codeconnections-dependencies"),
+    ),
+];
 
 /// A deployed stack in its own account.
 pub struct Stack {
@@ -75,7 +82,7 @@ impl Stack {
     /// Deploys the template, adapted by [`fit`] and then by `overlay`.
     pub async fn deploy(&mut self, parameters: &[(&str, &str)], overlay: impl FnOnce(&mut Value)) {
         let mut template = TEMPLATE.clone();
-        self.upload_function().await;
+        self.upload_functions().await;
         fit(&mut template, &self.bucket(), self.service.endpoint());
         overlay(&mut template);
         self.create(&template, parameters).await;
@@ -95,15 +102,17 @@ impl Stack {
         format!("code-{}", self.account())
     }
 
-    async fn upload_function(&self) {
+    async fn upload_functions(&self) {
         let bucket = self.bucket();
         let place = json!({"LocationConstraint": REGION});
         let bucket_made = json!({"Bucket": bucket, "CreateBucketConfiguration": place});
         self.aws.call("s3", "create_bucket", bucket_made).await;
-        let program = tokio::task::spawn_blocking(|| FUNCTION.clone());
-        let program = program.await.expect("a program");
-        let put = json!({"Bucket": bucket, "Key": CODE, "Program": program});
-        self.aws.call("s3", "put_program", put).await;
+        let programs = tokio::task::spawn_blocking(|| PROGRAMS.clone());
+        let programs = programs.await.expect("programs");
+        for ((name, _), program) in FUNCTIONS.iter().zip(programs) {
+            let put = json!({"Bucket": bucket, "Key": code(name), "Program": program});
+            self.aws.call("s3", "put_program", put).await;
+        }
     }
 
     async fn create(&mut self, template: &Value, parameters: &[(&str, &str)]) {
@@ -111,9 +120,13 @@ impl Stack {
             .iter()
             .map(|(key, value)| json!({"ParameterKey": key, "ParameterValue": value}))
             .collect();
+        // As `sam deploy` does: in a request a template may have 51,200 bytes only.
+        let (bucket, key) = (self.bucket(), "template.json");
+        let put = json!({"Bucket": bucket, "Key": key, "Body": template.to_string()});
+        self.aws.call("s3", "put_object", put).await;
         let wanted = json!({
             "StackName": self.name(),
-            "TemplateBody": without_descriptions(template).to_string(),
+            "TemplateURL": format!("https://s3.amazonaws.com/{bucket}/{key}"),
             "Parameters": parameters,
             "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
         });
@@ -252,24 +265,26 @@ impl Stack {
 /// Adapts the template to the emulator.
 fn fit(template: &mut Value, bucket: &str, service: &str) {
     let resources = &mut template["Resources"];
-    let function = &mut resources["Function"]["Properties"];
-    // `sam build` would build the function for the architecture of the template, without
-    // the features of the command line. Here it is the test build for this machine.
-    function["CodeUri"] = json!({"Bucket": bucket, "Key": CODE});
-    function["Architectures"] = json!([match std::env::consts::ARCH {
-        "aarch64" => "arm64",
-        other => other,
-    }]);
-    // ministack has no CodeConnections. The CodeConnections emulator also serves STS, whose
-    // credentials identify the account. The table is in ministack.
-    let variables = &mut function["Environment"]["Variables"];
-    for service_id in ["CODECONNECTIONS", "STS"] {
-        variables[format!("AWS_ENDPOINT_URL_{service_id}")] = json!(service);
+    for (name, _) in FUNCTIONS {
+        let function = &mut resources[name]["Properties"];
+        // `sam build` would build the function for the architecture of the template, without
+        // the features of the command line. Here it is the test build for this machine.
+        function["CodeUri"] = json!({"Bucket": bucket, "Key": code(name)});
+        function["Architectures"] = json!([match std::env::consts::ARCH {
+            "aarch64" => "arm64",
+            other => other,
+        }]);
+        // ministack has no CodeConnections. The CodeConnections emulator also serves STS, whose
+        // credentials identify the account. The table is in ministack.
+        let variables = &mut function["Environment"]["Variables"];
+        for service_id in ["CODECONNECTIONS", "STS"] {
+            variables[format!("AWS_ENDPOINT_URL_{service_id}")] = json!(service);
+        }
     }
     // State machines of ministack can't call Organizations. A function replaces the resource
     // of that step.
     let resource_arn = "arn:${AWS::Partition}:states:::aws-sdk:organizations:listAccounts";
-    let definition = &mut resources["StateMachine"]["Properties"]["DefinitionString"]["Fn::Sub"];
+    let definition = &mut resources["StateMachine"]["Properties"]["DefinitionString"]["Fn::Sub"][0];
     let written = text(definition);
     assert_eq!(
         written.matches(resource_arn).count(),
@@ -296,42 +311,31 @@ fn fit(template: &mut Value, bucket: &str, service: &str) {
     });
 }
 
-/// The function's test build, without its symbols.
-static FUNCTION: LazyLock<PathBuf> = LazyLock::new(|| {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let unfinished = folder.join(format!("function.{}", std::process::id()));
-    let stripped = Command::new("strip")
-        .arg("-o")
-        .arg(&unfinished)
-        .arg(env!("CARGO_BIN_EXE_codeconnections-inventory"))
-        .status()
-        .expect("strip, which comes with the C compiler, runs");
-    assert!(stripped.success());
-    let program = folder.join("function");
-    std::fs::rename(&unfinished, &program).expect("in place at once");
-    program
+/// The functions' test builds, without their symbols.
+static PROGRAMS: LazyLock<[PathBuf; 2]> = LazyLock::new(|| {
+    FUNCTIONS.map(|(name, built)| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let unfinished = folder.join(format!("{name}.{}", std::process::id()));
+        let stripped = Command::new("strip")
+            .arg("-o")
+            .arg(&unfinished)
+            .arg(built)
+            .status()
+            .expect("strip, which comes with the C compiler, runs");
+        assert!(stripped.success());
+        let program = folder.join(name);
+        std::fs::rename(&unfinished, &program).expect("in place at once");
+        program
+    })
 });
+
+/// Returns the key of a function's code in the bucket.
+fn code(function: &str) -> String {
+    format!("{function}.zip")
+}
 
 /// Returns an account id that no other test of this process uses.
 fn new_account() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(110_000_000_001);
     NEXT.fetch_add(1, Ordering::Relaxed).to_string()
-}
-
-/// Returns the template without descriptions. In a request it may have 51,200 bytes;
-/// `sam deploy` puts it into a bucket, where the limit is a megabyte.
-fn without_descriptions(template: &Value) -> Value {
-    let mut template = template.clone();
-    if let Some(template) = template.as_object_mut() {
-        template.remove("Metadata");
-    }
-    for part in ["Parameters", "Resources", "Outputs"] {
-        let named = template[part].as_object_mut().into_iter().flatten();
-        for entry in named.filter_map(|(_, entry)| entry.as_object_mut()) {
-            for key in ["Description", "ConstraintDescription", "Metadata"] {
-                entry.remove(key);
-            }
-        }
-    }
-    template
 }

@@ -31,7 +31,6 @@ use crate::lambda::config::check_retired;
 use crate::lambda::event::Request;
 use crate::lambda::handler::{AllowedAccounts, Handler, HandlerError};
 use crate::lambda::response::Response;
-use crate::listing::dependencies::Dependencies;
 use crate::listing::{CodeConnections, Limits};
 use crate::local::embedded::Open;
 use crate::output::text::summary;
@@ -142,7 +141,7 @@ pub(crate) async fn run(args: ScanArgs) -> Result<Exit, CliError> {
     let store = Store::open_with(&args.store, Open::OrCreate, &config).await?;
     let handler = Handler {
         inventory: Inventory {
-            source: CodeConnections::new(config, Some(account.clone()), None),
+            source: CodeConnections::new(config.clone(), Some(account.clone()), None),
             table: store.table().clone(),
             clock: SystemClock,
             options: RunOptions {
@@ -166,7 +165,7 @@ pub(crate) async fn run(args: ScanArgs) -> Result<Exit, CliError> {
             Err(error) => return Err(CliError::failure(error)),
         };
         let dependencies = match args.dependencies {
-            true => Some(list_dependencies(&handler, &account, &args, &meter).await),
+            true => Some(list_dependencies(&handler, config, &account, &args, &meter).await),
             false => None,
         };
         Ok((response, dependencies))
@@ -190,13 +189,14 @@ pub(crate) async fn run(args: ScanArgs) -> Result<Exit, CliError> {
 /// account, regions, clock and options.
 async fn list_dependencies(
     handler: &Handler<CodeConnections, SystemClock>,
+    config: SdkConfig,
     account: &AccountId,
     args: &ScanArgs,
     meter: &Arc<Meter>,
 ) -> Summary<Dependency> {
     let connections = &handler.inventory;
     let inventory = Inventory {
-        source: Dependencies(&connections.source),
+        source: CodeConnections::new(config, Some(account.clone()), None),
         table: connections.table.of_kind(),
         clock: connections.clock,
         options: connections.options,

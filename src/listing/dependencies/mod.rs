@@ -48,6 +48,11 @@ impl Source {
             Self::Hosts => "hosts",
         }
     }
+
+    #[expect(clippy::expect_used, reason = "the names of sources are plain")]
+    fn scope(self, region: &Region) -> SourceScope {
+        SourceScope::of(self.as_str(), region).expect("a scope")
+    }
 }
 
 /// Services and features that can name a connection and that are not asked. No
@@ -66,11 +71,6 @@ pub const NOT_ASKED: [&str; 12] = [
     "CodeBuild projects that use the older OAuth app",
     "other accounts that are not inventoried",
 ];
-
-/// Lists dependencies with the credentials of an account, as connections are
-/// listed.
-#[derive(Debug)]
-pub struct Dependencies<'a>(pub &'a CodeConnections);
 
 /// A dependency that a source listed.
 struct Found {
@@ -114,15 +114,12 @@ impl Found {
     }
 }
 
-impl Lists<Dependency> for Dependencies<'_> {
-    /// Asks every source in every region at the same time.
+impl Lists<Dependency> for CodeConnections {
+    /// Asks every source in every region at the same time, with the credentials
+    /// that connections are listed with.
     async fn list(&self, request: &ListingRequest<'_>) -> AccountListing<Dependency> {
-        let config = self.0.config_for(request.run_id, request.account).await;
-        let scopes = request
-            .regions
-            .iter()
-            .flat_map(|region| Source::ALL.map(|source| (source, region)));
-        let listings = scopes.map(|(source, region)| {
+        let config = self.config_for(request.run_id, request.account).await;
+        let listings = asked(request.regions).map(|(source, region)| {
             let api = Api::new(&config, request, region);
             list_source(source, region, api, request)
         });
@@ -130,7 +127,18 @@ impl Lists<Dependency> for Dependencies<'_> {
     }
 }
 
-#[expect(clippy::expect_used, reason = "the names of sources are plain")]
+/// Returns what is asked in these regions.
+fn asked(regions: &[Region]) -> impl Iterator<Item = (Source, &Region)> {
+    let all = regions.iter();
+    all.flat_map(|region| Source::ALL.map(|source| (source, region)))
+}
+
+/// Returns the scopes that a run of these regions lists.
+pub fn scopes(regions: &[Region]) -> Vec<SourceScope> {
+    let scopes = asked(regions).map(|(source, region)| source.scope(region));
+    scopes.collect()
+}
+
 async fn list_source(
     source: Source,
     region: &Region,
@@ -149,7 +157,7 @@ async fn list_source(
         .map(|found| (found.id, found.attributes))
         .collect();
     Listing {
-        scope: SourceScope::of(source.as_str(), region).expect("a scope"),
+        scope: source.scope(region),
         began_at,
         ended_at: request.clock.now().max(began_at),
         pages: api.pages(),

@@ -14,9 +14,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use crate::support::TestEnv;
 use crate::support::proxy::{Act, Proxy, Seen};
 use crate::support::scripted_service::{self, Reply, Script};
-use crate::support::template::{
-    Grant, deployed, grant, granted, list, resource, resources_of, text,
-};
+use crate::support::template::{Grant, deployed, grant, granted, list, resources_of, text};
 use crate::support::test_env::{self, HOUR};
 use codeconnections_inventory::domain::{ChangeKind, Outcome};
 use codeconnections_inventory::inventory::summary::Summary;
@@ -130,20 +128,31 @@ fn no_permission_deletes_or_overwrites_an_item() {
 
 #[test]
 fn function_has_only_the_permissions_of_its_role() {
-    let function = &resource("AWS::Serverless::Function")["Properties"];
-    assert_eq!(
-        function["Role"],
-        json!({"Fn::GetAtt": ["FunctionRole", "Arn"]})
-    );
-    assert_eq!(function.get("Policies"), None);
-    let role = &resources_of("AWS::IAM::Role")["FunctionRole"]["Properties"];
-    assert_eq!(role.get("ManagedPolicyArns"), None);
+    let roles = [
+        ("Function", "FunctionRole"),
+        ("DependenciesFunction", "DependenciesRole"),
+    ];
+    assert_eq!(resources_of("AWS::Serverless::Function").len(), roles.len());
+    for (name, role) in roles {
+        let function = &resources_of("AWS::Serverless::Function")[name]["Properties"];
+        assert_eq!(function["Role"], json!({"Fn::GetAtt": [role, "Arn"]}));
+        assert_eq!(function.get("Policies"), None);
+        let role = &resources_of("AWS::IAM::Role")[role]["Properties"];
+        assert_eq!(role.get("ManagedPolicyArns"), None);
+        let trust = list(&role["AssumeRolePolicyDocument"]["Statement"]);
+        let principals: Vec<&Value> = trust
+            .iter()
+            .map(|statement| &statement["Principal"])
+            .collect();
+        assert_eq!(principals, [&json!({"Service": "lambda.amazonaws.com"})]);
+    }
     // Policies elsewhere belong to other roles.
     assert!(resources_of("AWS::IAM::RolePolicy").is_empty());
     for (policy, resource) in resources_of("AWS::IAM::Policy") {
         let roles = &resource["Properties"]["Roles"];
         let role = match policy {
             "FunctionTablePolicy" => "FunctionRole",
+            "DependenciesTablePolicy" => "DependenciesRole",
             _ => "StateMachineRole",
         };
         assert_eq!(*roles, json!([{"Ref": role}]), "{policy}");
@@ -152,12 +161,6 @@ fn function_has_only_the_permissions_of_its_role() {
     for (policy, resource) in resources_of("AWS::IAM::ManagedPolicy") {
         assert_eq!(resource["Properties"].get("Roles"), None, "{policy}");
     }
-    let trust = list(&role["AssumeRolePolicyDocument"]["Statement"]);
-    let principals: Vec<&Value> = trust
-        .iter()
-        .map(|statement| &statement["Principal"])
-        .collect();
-    assert_eq!(principals, [&json!({"Service": "lambda.amazonaws.com"})]);
 }
 
 // --- The wire ---------------------------------------------------------------

@@ -1,6 +1,7 @@
 //! The CloudFormation templates: resources, permissions, regions.
 
 mod auditor_policy;
+mod dependencies_function;
 mod function_role;
 mod parameters;
 mod partitions;

@@ -256,6 +256,14 @@ fn both_templates_agree_on_the_member_role() {
     same("ExternalId", "AllowedPattern");
 }
 
+#[test]
+fn schedule_of_dependencies_is_off_or_a_schedule() {
+    let of = |name: &str| text(&parameter(name)["AllowedPattern"]);
+    let schedule = of("ScheduleExpression");
+    let inner = schedule.trim_start_matches("^(").trim_end_matches(")$");
+    assert_eq!(of("DependenciesSchedule"), format!("^(off|{inner})$"));
+}
+
 // --- Values that AWS would refuse only during the deployment -----------------
 
 #[test]

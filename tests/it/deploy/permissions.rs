@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::support::template::{
-    MEMBER, TEMPLATE, arn, deployed, grant, granted, list, one_or_more, properties_of, text,
+    Grant, MEMBER, TEMPLATE, arn, deployed, grant, granted, list, one_or_more, properties_of, text,
 };
 use regex_lite::Regex;
 use serde_json::{Value, json};
@@ -117,8 +117,22 @@ fn pipes_may_only_read_the_stream_and_put_events() {
     }
 }
 
+/// Returns the permissions of the member role without and with dependencies.
+fn member_grants() -> (BTreeSet<Grant>, BTreeSet<Grant>) {
+    let mut role = MEMBER["Resources"]["MemberRole"].clone();
+    let statements = &mut role["Properties"]["Policies"][0]["PolicyDocument"]["Statement"];
+    let statements = statements.as_array_mut().expect("statements");
+    let optional = statements.pop().expect("a statement");
+    assert_eq!(optional["Fn::If"][0], "ReadsDependencies");
+    let always = granted(&role);
+    let statements = &mut role["Properties"]["Policies"][0]["PolicyDocument"]["Statement"];
+    let statements = statements.as_array_mut().expect("statements");
+    statements.push(optional["Fn::If"][1].clone());
+    (always, granted(&role))
+}
+
 #[test]
-fn member_role_allows_only_the_function_to_list() {
+fn member_role_allows_only_the_functions_to_list() {
     let role = &MEMBER["Resources"]["MemberRole"];
     let resources = MEMBER["Resources"].as_object().expect("resources");
     let always: Vec<&String> = resources
@@ -132,7 +146,18 @@ fn member_role_allows_only_the_function_to_list() {
         let action = format!("{service}:ListConnections");
         grant(&action, &json!({"Fn::Sub": all}), &Value::Null)
     });
-    assert_eq!(granted(role), BTreeSet::from(expected));
+    let (always, with_dependencies) = member_grants();
+    assert_eq!(always, BTreeSet::from(expected));
+    // What it may read besides is what the function of dependencies may read here.
+    let all = json!("*");
+    let of_function: BTreeSet<_> = granted(&deployed(&[])["Resources"]["DependenciesRole"])
+        .into_iter()
+        .filter(|(action, resource, _)| {
+            *resource == all.to_string() && !action.starts_with("xray:")
+        })
+        .collect();
+    assert!(of_function.len() > 5, "{of_function:?}");
+    assert_eq!(&with_dependencies - &always, of_function);
     assert_eq!(role["Properties"].get("ManagedPolicyArns"), None);
     let trust = &role["Properties"]["AssumeRolePolicyDocument"]["Statement"];
     assert_eq!(
@@ -145,7 +170,14 @@ fn member_role_allows_only_the_function_to_list() {
             ]}},
             "Action": "sts:AssumeRole",
             "Condition": {
-                "ArnEquals": {"aws:PrincipalArn": {"Ref": "FunctionRoleArn"}},
+                "ArnEquals": {"aws:PrincipalArn": [
+                    {"Ref": "FunctionRoleArn"},
+                    {"Fn::If": [
+                        "ReadsDependencies",
+                        {"Ref": "DependenciesRoleArn"},
+                        {"Ref": "AWS::NoValue"},
+                    ]},
+                ]},
                 "StringEquals": {"Fn::If": [
                     "HasExternalId",
                     {"sts:ExternalId": {"Ref": "ExternalId"}},

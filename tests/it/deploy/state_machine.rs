@@ -31,13 +31,18 @@ fn definition(parameters: &[(&str, &str)]) -> Value {
         .replace("${AWS::Partition}", "aws")
         .replace("${AWS::Region}", "eu-west-1")
         .replace("${Table}", "table")
-        .replace("${Function.Arn}", function);
+        .replace("${Function.Arn}", function)
+        .replace("${DependenciesFunction.Arn}", function);
     assert!(!definition.contains("${"), "{definition}");
     serde_json::from_str(&definition).expect("JSON")
 }
 
+fn states(definition: &Value) -> &Value {
+    &definition["States"]["EveryAccount"]["ItemProcessor"]["States"]
+}
+
 fn part(definition: &Value) -> &Value {
-    &definition["States"]["EveryAccount"]["ItemProcessor"]["States"]["Inventory"]
+    &states(definition)["Inventory"]
 }
 
 fn number(value: &Value) -> u64 {
@@ -95,8 +100,11 @@ fn waits(retrier: &Value) -> u64 {
 
 /// Returns the maximum duration of reading an account's last complete run.
 fn last_complete(definition: &Value) -> u64 {
-    let states = &definition["States"]["EveryAccount"]["ItemProcessor"]["States"];
-    let read = &states["LastComplete"];
+    let read = &states(definition)["LastComplete"];
+    let other = &states(definition)["LastCompleteDependencies"];
+    for member in ["TimeoutSeconds", "Retry", "Catch", "Next"] {
+        assert_eq!(read[member], other[member], "{member}");
+    }
     let [retrier] = list(&read["Retry"]) else {
         panic!("one retrier: {read}");
     };
@@ -141,6 +149,38 @@ fn account_execution_with_all_retries_fits_the_express_limit() {
 }
 
 #[test]
+fn dependencies_of_an_account_fit_the_express_limit() {
+    let definition = definition(&[]);
+    let part = &states(&definition)["Dependencies"];
+    let attempt = number(&part["TimeoutSeconds"]);
+    let template = deployed(ORGANIZATION);
+    let function = &template["Resources"]["DependenciesFunction"]["Properties"];
+    let function = number(&function["Timeout"]);
+    assert!(function < attempt, "the function times out first");
+    let [throttled] = list(&part["Retry"]) else {
+        panic!("one retrier: {part}");
+    };
+    assert_eq!(
+        throttled["ErrorEquals"],
+        json!(["Lambda.TooManyRequestsException"])
+    );
+    let throttled_seconds = 10;
+    let longest = attempt
+        + throttled_seconds * number(&throttled["MaxAttempts"])
+        + waits(throttled)
+        + last_complete(&definition);
+    assert!(longest < LONGEST_PART, "{longest} s");
+    let [caught] = list(&part["Catch"]) else {
+        panic!("one catcher: {part}");
+    };
+    assert_eq!(caught["ErrorEquals"], json!(["States.ALL"]));
+    assert_eq!(caught["Output"]["outcome"], "FAILED");
+    // Both functions get the same event.
+    let event = |name: &str| states(&definition)[name]["Arguments"]["Payload"].clone();
+    assert_eq!(event("Dependencies"), event("Inventory"));
+}
+
+#[test]
 fn account_errors_are_caught_and_results_fit_the_state_limit() {
     let definition = definition(&[]);
     let part = part(&definition);
@@ -150,7 +190,7 @@ fn account_errors_are_caught_and_results_fit_the_state_limit() {
     assert_eq!(caught["ErrorEquals"], json!(["States.ALL"]));
     assert_eq!(caught["Output"]["outcome"], "FAILED");
     // The result of a complete run is `true`.
-    let states = &definition["States"]["EveryAccount"]["ItemProcessor"]["States"];
+    let states = states(&definition);
     assert_eq!(states["Ended"]["Choices"][0]["Output"], true);
     let [caught] = list(&states["LastComplete"]["Catch"]) else {
         panic!("one catcher: {states}");
@@ -172,7 +212,8 @@ fn execution_timeout_fits_all_accounts_at_their_timeout() {
     let definition = definition(&[]);
     let at_once = number(&parameter("AccountsAtOnce")["Default"]);
     let template = deployed(ORGANIZATION);
-    let function = number(&template["Resources"]["Function"]["Properties"]["Timeout"]);
+    let timeout = |name: &str| number(&template["Resources"][name]["Properties"]["Timeout"]);
+    let function = timeout("Function").max(timeout("DependenciesFunction"));
     let accounts = u64::try_from(ACCOUNTS).expect("a number");
     let needed = accounts.div_ceil(at_once) * function;
     assert!(number(&definition["TimeoutSeconds"]) > needed, "{needed} s");
@@ -212,7 +253,10 @@ fn state_machine_role_allows_its_tasks_and_child_executions() {
         part(&definition)["Resource"],
         "arn:aws:states:::lambda:invoke"
     );
-    assert_eq!(actions(role.clone(), "lambda:"), ["lambda:InvokeFunction"]);
+    assert_eq!(
+        actions(role.clone(), "lambda:"),
+        ["lambda:InvokeFunction"; 2]
+    );
     assert_eq!(
         actions(role, "dynamodb:"),
         ["dynamodb:GetItem", "dynamodb:Query"]

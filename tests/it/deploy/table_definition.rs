@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::support::TestEnv;
-use crate::support::template::{deployed, list, resource, text};
+use crate::support::template::{arn, deployed, list, resource, text};
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, KeySchemaElement, KeyType, Projection, TableDescription,
 };
@@ -207,7 +207,7 @@ fn table_uses_the_customer_key_if_given() {
 }
 
 #[test]
-fn only_function_role_may_write_and_management_is_not_denied() {
+fn only_the_functions_roles_may_write_and_management_is_not_denied() {
     let policy = |parameters| {
         let template = deployed(parameters);
         template["Resources"]["Table"]["Properties"]
@@ -220,11 +220,14 @@ fn only_function_role_may_write_and_management_is_not_denied() {
     };
     assert_eq!(statement["Effect"], "Deny");
     assert_eq!(statement["Principal"], json!({"AWS": "*"}));
-    let role = json!({"Fn::GetAtt": ["FunctionRole", "Arn"]});
-    assert_eq!(
-        statement["Condition"],
-        json!({"ArnNotEquals": {"aws:PrincipalArn": role}})
-    );
+    let writers = |document: &Value| {
+        let condition = &document["PolicyDocument"]["Statement"][0]["Condition"];
+        condition["ArnNotEquals"]["aws:PrincipalArn"].clone()
+    };
+    let (own, other) = (arn("FunctionRole"), arn("DependenciesRole"));
+    assert_eq!(writers(&document), json!([own, other]));
+    let alone = policy(&[("DependenciesSchedule", "off")]).expect("a policy");
+    assert_eq!(writers(&alone), json!([own]));
     // Every permission that writes an item. Transactions need those of their parts.
     let denied: BTreeSet<String> = list(&statement["Action"]).iter().map(text).collect();
     let writes = [

@@ -58,7 +58,21 @@ fn optional_resources_are_deployed_only_when_enabled() {
             "StateMachineRole",
         ]
     );
-    assert_eq!(removed, ["ScheduleMayInvoke"]);
+    assert_eq!(removed, ["DependenciesRuleMayInvoke", "ScheduleMayInvoke"]);
+    let (_, removed) = more(&[("DependenciesSchedule", "off")]);
+    assert_eq!(
+        removed,
+        [
+            "DependenciesErrors",
+            "DependenciesFunction",
+            "DependenciesLog",
+            "DependenciesRole",
+            "DependenciesRule",
+            "DependenciesRuleMayInvoke",
+            "DependenciesTablePolicy",
+            "NoCompleteDependenciesRun",
+        ]
+    );
     let topic = [
         "ErrorsAndDeletions",
         "RunsNotComplete",
@@ -73,18 +87,30 @@ fn optional_resources_are_deployed_only_when_enabled() {
 }
 
 #[test]
-fn schedule_starts_the_function_or_the_state_machine() {
-    let target = |parameters: &[(&str, &str)]| {
+fn schedules_start_the_functions_or_the_state_machine() {
+    let target = |rule: &str, parameters: &[(&str, &str)]| {
         let template = deployed(parameters);
-        let targets = template["Resources"]["Schedule"]["Properties"]["Targets"].clone();
+        let targets = template["Resources"][rule]["Properties"]["Targets"].clone();
         assert_eq!(list(&targets).len(), 1, "{targets}");
-        (targets[0]["Arn"].clone(), targets[0]["RoleArn"].clone())
+        ["Arn", "RoleArn", "Input"].map(|member| targets[0][member].clone())
     };
-    assert_eq!(target(&[]), (arn("Function"), Value::Null));
+    let [machine, role] = [json!({"Ref": "StateMachine"}), arn("ScheduleRole")];
+    let none = Value::Null;
     assert_eq!(
-        target(&[ORGANIZATION]),
-        (json!({"Ref": "StateMachine"}), arn("ScheduleRole"))
+        target("Schedule", &[]),
+        [arn("Function"), none.clone(), none.clone()]
     );
+    assert_eq!(
+        target("Schedule", &[ORGANIZATION]),
+        [machine.clone(), role.clone(), none.clone()]
+    );
+    let rule = "DependenciesRule";
+    assert_eq!(
+        target(rule, &[]),
+        [arn("DependenciesFunction"), none.clone(), none]
+    );
+    let input = json!("{ \"inventory\": \"dependencies\" }");
+    assert_eq!(target(rule, &[ORGANIZATION]), [machine, role, input]);
 }
 
 // --- API calls --------------------------------------------------------------
@@ -158,7 +184,7 @@ fn undelivered_messages_go_to_the_failure_queue() {
     };
     let may_send = list(&statement["Condition"]["ArnEquals"]["aws:SourceArn"]);
     let rules = properties_of(&template, "AWS::Events::Rule");
-    assert_eq!(rules.len(), 5);
+    assert_eq!(rules.len(), 6);
     // `RecordAltered` only counts matching events.
     let delivers = rules
         .into_iter()
@@ -182,11 +208,10 @@ fn undelivered_messages_go_to_the_failure_queue() {
         *redrive,
         json!({"deadLetterTargetArn": failures, "maxReceiveCount": 5})
     );
-    let function = &template["Resources"]["Function"]["Properties"]["EventInvokeConfig"];
-    assert_eq!(
-        function["DestinationConfig"]["OnFailure"]["Destination"],
-        failures
-    );
+    for (name, function) in properties_of(&template, "AWS::Serverless::Function") {
+        let failed = &function["EventInvokeConfig"]["DestinationConfig"]["OnFailure"];
+        assert_eq!(failed["Destination"], failures, "{name}");
+    }
 }
 
 // --- Alarms and metrics -----------------------------------------------------
@@ -215,6 +240,11 @@ fn each_alarm_watches_the_metric_it_is_named_after() {
             "notBreaching",
         ),
         (
+            "DependenciesErrors",
+            "AWS/Lambda/Errors".to_owned(),
+            "notBreaching",
+        ),
+        (
             "ExecutionsFailed",
             "FILL(failed, 0) + FILL(late, 0) + FILL(aborted, 0)".to_owned(),
             "notBreaching",
@@ -228,6 +258,11 @@ fn each_alarm_watches_the_metric_it_is_named_after() {
             "FunctionThrottles",
             "AWS/Lambda/Throttles".to_owned(),
             "notBreaching",
+        ),
+        (
+            "NoCompleteDependenciesRun",
+            own("CompleteRuns"),
+            "breaching",
         ),
         ("NoCompleteRun", own("CompleteRuns"), "breaching"),
         (
@@ -263,10 +298,18 @@ fn each_alarm_watches_the_metric_it_is_named_after() {
     assert_eq!(without["Period"], 3600);
     assert_eq!(without["EvaluationPeriods"], 5);
     assert_eq!(without.get("DatapointsToAlarm"), None);
-    let own_metrics = alarms.values().filter(|a| a["Namespace"] == NAMESPACE);
-    for alarm in own_metrics {
-        let dimensions = json!([{"Name": "Function", "Value": {"Ref": "Function"}}]);
-        assert_eq!(alarm["Dimensions"], dimensions);
+    let without = &alarms["NoCompleteDependenciesRun"];
+    assert_eq!(without["Period"], 86_400);
+    assert_eq!(without["EvaluationPeriods"], 2);
+    assert_eq!(without.get("DatapointsToAlarm"), None);
+    let own_metrics = alarms.iter().filter(|(_, a)| a["Namespace"] == NAMESPACE);
+    for (name, alarm) in own_metrics {
+        let function = match *name {
+            "NoCompleteDependenciesRun" => "DependenciesFunction",
+            _ => "Function",
+        };
+        let dimensions = json!([{"Name": "Function", "Value": {"Ref": function}}]);
+        assert_eq!(alarm["Dimensions"], dimensions, "{name}");
     }
     for (name, alarm) in properties_of(&deployed(&[]), "AWS::CloudWatch::Alarm") {
         assert_eq!(alarm["AlarmActions"], json!([]), "{name} has no action");
