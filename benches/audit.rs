@@ -5,6 +5,10 @@
 //!     cargo bench --bench audit -- 10000 10          # connections, and changes of each
 //!     cargo bench --bench audit -- 10000 10 1        # the same in one account
 //!     cargo bench --bench audit -- verify report     # only these commands
+//!     cargo bench --bench audit -- --latency 20      # each answer 20 ms late
+//!
+//! With a latency each command runs twice: the second time the recorded answers are
+//! replayed, each so much later, and the embedded table takes no part in the seconds.
 //!
 //! This process serves the table over HTTP. It fills it with the records of accounts with
 //! 250 connections each (AWS's default quota), which all change in each run. In the embedded
@@ -61,9 +65,19 @@ const HOUR: i64 = 3_600_000;
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let words = std::env::args().skip(1).filter(|word| word != "--bench");
-    let (numbers, only): (Vec<String>, Vec<String>) =
-        words.partition(|word| word.starts_with(|first: char| first.is_ascii_digit()));
+    let mut words: Vec<String> = std::env::args().skip(1).collect();
+    words.retain(|word| word != "--bench");
+    let latency = match words.iter().position(|word| word == "--latency") {
+        None => None,
+        Some(at) => {
+            let value = words.drain(at..).take(2).nth(1);
+            let millis = value.ok_or("--latency needs milliseconds, and comes last")?;
+            Some(Duration::from_millis(millis.parse()?))
+        }
+    };
+    let (numbers, only): (Vec<String>, Vec<String>) = words
+        .into_iter()
+        .partition(|word| word.starts_with(|first: char| first.is_ascii_digit()));
     let numbers: std::result::Result<Vec<usize>, _> =
         numbers.iter().map(|word| word.parse()).collect();
     let (connections, rounds, accounts) = match numbers?.as_slice() {
@@ -101,23 +115,38 @@ async fn main() -> Result<()> {
         record.began(0).to_string(),
         record.began(rounds - 1).to_string(),
     );
+    // Not the moment of the question: the same requests can be recorded and replayed.
+    let end = now.to_string();
     let page = std::env::temp_dir().join(format!("ccinv-audit-{}.html", std::process::id()));
     let page = page.to_str().ok_or("a folder whose name is no text")?;
     for words in [
         vec!["list", "--format", "jsonl"],
         vec!["list"],
         vec!["list", "--as-of", &middle, "--format", "jsonl"],
-        vec!["changes", "--since", &last, "--format", "jsonl"],
-        vec!["changes", "--since", &first, "--format", "jsonl"],
-        vec!["changes", "--since", &first, "--json"],
+        vec![
+            "changes", "--since", &last, "--until", &end, "--format", "jsonl",
+        ],
+        vec![
+            "changes", "--since", &first, "--until", &end, "--format", "jsonl",
+        ],
+        vec!["changes", "--since", &first, "--until", &end, "--json"],
         vec!["export", "changes"],
         vec!["verify"],
-        vec!["report", "--since", &middle, "--out", page],
+        vec!["report", "--since", &middle, "--until", &end, "--out", page],
     ] {
         if !only.is_empty() && !only.iter().any(|command| *command == words[0]) {
             continue;
         }
-        let measured = measure(&front, &words).await?;
+        let measured = match latency {
+            None => measure(&front, &words).await?,
+            Some(latency) => {
+                front.keep();
+                measure(&front, &words).await?;
+                let late = Front::with_answers(&front.kept(), front::same_members).await?;
+                late.be_away(latency);
+                measure(&late, &words).await?
+            }
+        };
         println!("{:<44} {measured}", words[..words.len().min(5)].join(" "));
     }
     let _ = std::fs::remove_file(page);

@@ -305,8 +305,8 @@ async fn floor(
     group: Option<&Group>,
 ) -> Result<Contestant> {
     let fronts = [
-        Front::with_answers(&service, front::body).await?,
-        Front::with_answers(&table, front::body).await?,
+        Front::with_answers(&service, front::same_members).await?,
+        Front::with_answers(&table, front::same_members).await?,
     ];
     let program = programs.floor(&fronts, [&service, &table], only_listing)?;
     Contestant::before(&program, connections, fronts, group).await

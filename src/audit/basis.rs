@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::concurrently::each_account;
 use super::runs::{Runs, is_long_after};
 use super::{Audit, AuditError};
 use crate::domain::ListingGroup;
@@ -141,25 +142,24 @@ impl Audit {
         };
         let mut regions = BTreeMap::new();
         let mut newest: Option<Vec<Region>> = None;
-        self.table()
-            .runs_back_from(account, last, |run| {
-                // Recorded earlier, but still in progress at the time.
-                if run.finished_at > at {
-                    if is_long_after(run.finished_at, at) {
-                        basis.impossible_times.push(RunBasis::new(&run, at));
-                    }
-                    return true;
+        runs.back_from(last, |run| {
+            // Recorded earlier, but still in progress at the time.
+            if run.finished_at > at {
+                if is_long_after(run.finished_at, at) {
+                    basis.impossible_times.push(RunBasis::new(run, at));
                 }
-                if run.filter.is_empty() && newest.is_none() {
-                    newest = Some(run.listings.iter().map(|l| l.region.clone()).collect());
-                    basis.unconfirmed = run.unconfirmed;
-                    basis.retired_regions.clone_from(&run.retired_regions);
-                }
-                note_listings(&mut regions, &run, newest.as_deref().unwrap_or_default());
-                basis.note_run(&run);
-                basis.last_complete_run.is_none()
-            })
-            .await?;
+                return true;
+            }
+            if run.filter.is_empty() && newest.is_none() {
+                newest = Some(run.listings.iter().map(|l| l.region.clone()).collect());
+                basis.unconfirmed = run.unconfirmed;
+                basis.retired_regions.clone_from(&run.retired_regions);
+            }
+            note_listings(&mut regions, run, newest.as_deref().unwrap_or_default());
+            basis.note_run(run);
+            basis.last_complete_run.is_none()
+        })
+        .await?;
         let newest = newest.unwrap_or_default();
         let record = self.table().read_record(account).await?;
         for (region, listed_at) in record.map(|r| r.coverage).unwrap_or_default() {
@@ -192,10 +192,14 @@ impl Audit {
         account: Option<&AccountId>,
         at: Timestamp,
     ) -> Result<Vec<Basis>, AuditError> {
-        let mut bases = Vec::new();
-        for account in self.accounts(account).await? {
-            bases.push(self.basis(&account, at).await?);
-        }
+        let accounts = self.accounts(account).await?;
+        let mut bases = Vec::with_capacity(accounts.len());
+        let read = async |account: &AccountId| self.basis(account, at).await;
+        each_account(&accounts, read, |basis| {
+            bases.push(basis);
+            true
+        })
+        .await?;
         Ok(bases)
     }
 }

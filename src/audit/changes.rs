@@ -1,10 +1,11 @@
 //! Changes: a connection's history, the changes in a time range, and the
 //! differences between two times.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::concurrently::{Page, Pages, each_account, each_row};
 use super::connections::{ConnectionFilter, Replay};
 use super::runs::Runs;
 use super::{Audit, AuditError};
@@ -12,6 +13,7 @@ use crate::domain::{
     AccountId, Attributes, Change, ChangeKind, ConnectionArn, ConnectionStatus, Digest, Outcome,
     ProviderType, RunRecord, Snapshot, Timestamp, Trigger,
 };
+use crate::table::read::audit::RowPages;
 
 /// Selects changes. A missing field does not restrict.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,6 +137,35 @@ impl ChangeWithRun {
     }
 }
 
+/// The selected changes of an account, with their runs.
+struct ChangesWithRuns<'a> {
+    filter: &'a ChangeFilter,
+    runs: Runs<'a>,
+    pages: RowPages<'a, Change>,
+}
+
+impl Pages for ChangesWithRuns<'_> {
+    type Row = ChangeWithRun;
+
+    async fn next(&mut self) -> Result<Option<Page<ChangeWithRun>>, AuditError> {
+        let Some(page) = Pages::next(&mut self.pages).await? else {
+            return Ok(None);
+        };
+        let mut rows = Vec::with_capacity(page.len());
+        for change in page {
+            match change {
+                Ok(change) if !self.filter.admits(&change) => {}
+                Ok(change) => {
+                    let run = self.runs.by_id(&change.run_id).await;
+                    rows.push(run.map(|run| ChangeWithRun::new(change, run)));
+                }
+                Err(error) => rows.push(Err(error)),
+            }
+        }
+        Ok(Some(rows))
+    }
+}
+
 impl Audit {
     /// Returns the history of the connection with this ARN, or of every
     /// connection with this name or last part of the ARN.
@@ -156,7 +187,7 @@ impl Audit {
                 let changes = self.table().changes_of(&account, &arn).await?;
                 if !changes.is_empty() {
                     histories.push(History {
-                        changes: self.with_runs(changes).await?,
+                        changes: self.with_runs(&account, changes).await?,
                         account: account.clone(),
                         connection_arn: arn,
                     });
@@ -193,21 +224,14 @@ impl Audit {
         filter: &ChangeFilter,
         mut each: impl FnMut(ChangeWithRun) -> bool,
     ) -> Result<(), AuditError> {
-        for account in self.accounts(filter.account.as_ref()).await? {
-            let mut runs = Runs::of(self.table(), &account);
-            let mut pages = self
-                .table()
-                .changes_between(&account, filter.since, filter.until);
-            while let Some(page) = pages.next().await? {
-                for change in page.into_iter().filter(|change| filter.admits(change)) {
-                    let run = runs.by_id(&change.run_id).await?;
-                    if !each(ChangeWithRun::new(change, run)) {
-                        return Ok(());
-                    }
-                }
-            }
-        }
-        Ok(())
+        let accounts = self.accounts(filter.account.as_ref()).await?;
+        let table = self.table();
+        let open = |account| ChangesWithRuns {
+            filter,
+            runs: Runs::of(table, account),
+            pages: table.changes_between(account, filter.since, filter.until),
+        };
+        each_row(&accounts, open, &mut each).await
     }
 
     /// Returns the connections that `filter` selects at one of two times and that
@@ -221,67 +245,75 @@ impl Audit {
         filter: &ConnectionFilter,
         (first, second): (Timestamp, Timestamp),
     ) -> Result<Vec<Difference>, AuditError> {
+        let accounts = self.accounts(filter.account.as_ref()).await?;
         let mut differences = Vec::new();
-        for account in self.accounts(filter.account.as_ref()).await? {
-            let (mut before, mut after) = (Replay::default(), Replay::default());
-            let mut between: BTreeMap<ConnectionArn, Vec<Change>> = BTreeMap::new();
-            self.table()
-                .each_change_by(&account, second, |change| {
-                    if change.observed_until <= first {
-                        before.apply(change.clone());
-                    }
-                    if change.observed_until <= second {
-                        after.apply(change.clone());
-                        if change.observed_until > first {
-                            between.entry(change.arn.clone()).or_default().push(change);
-                        }
-                    }
-                    true
-                })
-                .await?;
-            for (arn, changes) in between {
-                let present = |replay: &Replay| {
-                    let row = replay.get(&account, &arn);
-                    row.filter(|row| row.deleted_at.is_none())
-                };
-                let (was, is) = (present(&before), present(&after));
-                // A connection that was present only in between is not filtered.
-                let rows = || [&was, &is].into_iter().flatten();
-                if rows().next().is_some() && !rows().any(|row| filter.admits(row)) {
-                    continue;
+        let read = async |account: &AccountId| self.diff_of(account, filter, (first, second)).await;
+        each_account(&accounts, read, |found| {
+            differences.extend(found);
+            true
+        })
+        .await?;
+        Ok(differences)
+    }
+
+    async fn diff_of(
+        &self,
+        account: &AccountId,
+        filter: &ConnectionFilter,
+        (first, second): (Timestamp, Timestamp),
+    ) -> Result<Vec<Difference>, AuditError> {
+        let (mut before, mut after) = (Replay::default(), Replay::default());
+        let mut between: BTreeMap<ConnectionArn, Vec<Change>> = BTreeMap::new();
+        let changes = self.table().changes_by(account, second);
+        changes
+            .each(|change| {
+                if change.observed_until <= first {
+                    before.apply(change.clone());
                 }
-                let (was, is) = (was.map(|row| row.attributes), is.map(|row| row.attributes));
-                differences.push(Difference {
-                    kind: difference(was.as_ref(), is.as_ref()),
-                    account: account.clone(),
-                    connection_arn: arn,
-                    before: was,
-                    after: is,
-                    changes: self.with_runs(changes).await?,
-                });
+                if change.observed_until <= second {
+                    after.apply(change.clone());
+                    if change.observed_until > first {
+                        between.entry(change.arn.clone()).or_default().push(change);
+                    }
+                }
+                true
+            })
+            .await?;
+        let mut differences = Vec::new();
+        for (arn, changes) in between {
+            let present = |replay: &Replay| {
+                let row = replay.get(account, &arn);
+                row.filter(|row| row.deleted_at.is_none())
+            };
+            let (was, is) = (present(&before), present(&after));
+            // A connection that was present only in between is not filtered.
+            let rows = || [&was, &is].into_iter().flatten();
+            if rows().next().is_some() && !rows().any(|row| filter.admits(row)) {
+                continue;
             }
+            let (was, is) = (was.map(|row| row.attributes), is.map(|row| row.attributes));
+            differences.push(Difference {
+                kind: difference(was.as_ref(), is.as_ref()),
+                account: account.clone(),
+                connection_arn: arn,
+                before: was,
+                after: is,
+                changes: self.with_runs(account, changes).await?,
+            });
         }
         Ok(differences)
     }
 
-    /// Returns changes with the runs that observed them.
-    async fn with_runs(&self, changes: Vec<Change>) -> Result<Vec<ChangeWithRun>, AuditError> {
-        let accounts: Vec<AccountId> = {
-            let mut seen: Vec<_> = changes.iter().map(|c| c.account.clone()).collect();
-            seen.sort_unstable();
-            seen.dedup();
-            seen
-        };
-        let mut runs: HashMap<&AccountId, Runs<'_>> = accounts
-            .iter()
-            .map(|account| (account, Runs::of(self.table(), account)))
-            .collect();
+    /// Returns an account's changes with the runs that observed them.
+    async fn with_runs(
+        &self,
+        account: &AccountId,
+        changes: Vec<Change>,
+    ) -> Result<Vec<ChangeWithRun>, AuditError> {
+        let mut runs = Runs::of(self.table(), account);
         let mut with_runs = Vec::with_capacity(changes.len());
         for change in changes {
-            let run = match runs.get_mut(&change.account) {
-                Some(runs) => runs.by_id(&change.run_id).await?,
-                None => None,
-            };
+            let run = runs.by_id(&change.run_id).await?;
             with_runs.push(ChangeWithRun::new(change, run));
         }
         Ok(with_runs)

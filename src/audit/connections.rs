@@ -6,13 +6,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::Serialize;
 
+use super::concurrently::{Page, Pages, each_row};
 use super::{Audit, AuditError, attribute_columns};
 use crate::domain::arn::normalized;
 use crate::domain::{
     AccountId, Attributes, Change, ChangeKind, ConnectionArn, ConnectionStatus, Digest,
     ProviderType, Region, Snapshot, Timestamp,
 };
-use crate::table::read::audit::StatusIndexEntry;
+use crate::table::read::audit::{RowPages, StatusIndexEntry};
 
 /// Up to this many snapshots of an account are read one by one.
 const MAX_SINGLE_READS: usize = 8;
@@ -213,6 +214,22 @@ impl From<Replayed> for ConnectionRow {
     }
 }
 
+/// The connections of an account, by ARN.
+struct Snapshots<'a> {
+    account: &'a AccountId,
+    pages: RowPages<'a, Snapshot>,
+}
+
+impl Pages for Snapshots<'_> {
+    type Row = ConnectionRow;
+
+    async fn next(&mut self) -> Result<Option<Page<ConnectionRow>>, AuditError> {
+        let page = Pages::next(&mut self.pages).await?;
+        let row = |snapshot: Snapshot| ConnectionRow::of(self.account, snapshot);
+        Ok(page.map(|page| page.into_iter().map(|s| Ok(row(s?))).collect()))
+    }
+}
+
 impl Audit {
     /// Returns the selected connections by account and ARN. A filter by status
     /// reads the index, and returns those longest in the status first.
@@ -252,13 +269,12 @@ impl Audit {
                 self.each_in_status(status, filter, &mut give).await?;
             }
             _ => {
-                for account in self.accounts(filter.account.as_ref()).await? {
-                    self.table()
-                        .each_snapshot(&account, |snapshot| {
-                            give(ConnectionRow::of(&account, snapshot))
-                        })
-                        .await?;
-                }
+                let accounts = self.accounts(filter.account.as_ref()).await?;
+                let open = |account| Snapshots {
+                    account,
+                    pages: self.table().snapshots(account),
+                };
+                each_row(&accounts, open, &mut give).await?;
             }
         }
         Ok(())
@@ -289,7 +305,8 @@ impl Audit {
         for (account, _) in many {
             let snapshots = read.entry(account.clone()).or_default();
             self.table()
-                .each_snapshot(&account, |snapshot| {
+                .snapshots(&account)
+                .each(|snapshot| {
                     if snapshot.attributes.connection_status.as_ref() == Some(status) {
                         snapshots.insert(snapshot.arn.clone(), snapshot);
                     }
@@ -323,17 +340,16 @@ impl Audit {
         at: Timestamp,
     ) -> Result<Vec<ConnectionRow>, AuditError> {
         let mut replay = Replay::default();
-        for account in self.accounts(filter.account.as_ref()).await? {
-            self.table()
-                .each_change_by(&account, at, |change| {
-                    // An observation that had not ended was not known yet.
-                    if change.observed_until <= at {
-                        replay.apply(change);
-                    }
-                    true
-                })
-                .await?;
-        }
+        let accounts = self.accounts(filter.account.as_ref()).await?;
+        let open = |account| self.table().changes_by(account, at);
+        each_row(&accounts, open, |change| {
+            // An observation that had not ended was not known yet.
+            if change.observed_until <= at {
+                replay.apply(change);
+            }
+            true
+        })
+        .await?;
         Ok(replay
             .into_rows()
             .filter(|row| filter.admits(row))

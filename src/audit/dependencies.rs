@@ -347,7 +347,7 @@ async fn present(
         }
         true
     };
-    table.each_snapshot(account, each).await?;
+    table.snapshots(account).each(each).await?;
     Ok(rows)
 }
 
@@ -371,7 +371,7 @@ async fn at_time(
         });
         true
     };
-    table.each_change_by(account, at, each).await?;
+    table.changes_by(account, at).each(each).await?;
     Ok(rows.into_values().filter_map(|(_, row)| row).collect())
 }
 

@@ -2,7 +2,8 @@
 //! changed, which runs were made, and whether the record is intact.
 //!
 //! [`Audit`] answers from one table, and only reads. [`basis`] says what an
-//! answer is based on; [`verify`] recomputes every digest and chain.
+//! answer is based on; [`verify`] recomputes every digest and chain. Several
+//! accounts are read at the same time (`concurrently`).
 //!
 //! Called by `compliance`, `report` and `cli`. Imports `table`, `aws` and
 //! `domain`.
@@ -10,6 +11,7 @@
 pub mod attribute_columns;
 pub mod basis;
 pub mod changes;
+pub(crate) mod concurrently;
 pub mod connection_detail;
 pub mod connections;
 pub mod dependencies;

@@ -141,13 +141,15 @@ impl OnRecord {
         for account in audit.accounts(None).await? {
             let table = audit.table();
             table
-                .each_snapshot(&account, |snapshot| {
+                .snapshots(&account)
+                .each(|snapshot| {
                     this.note(&snapshot.arn, &snapshot.attributes);
                     true
                 })
                 .await?;
             table
-                .each_change_by(&account, ever, |change| {
+                .changes_by(&account, ever)
+                .each(|change| {
                     for attributes in [&change.before, &change.after].into_iter().flatten() {
                         this.note(&change.arn, attributes);
                     }

@@ -36,7 +36,8 @@ impl Histories {
         let mut changes: HashMap<ConnectionArn, Vec<Change>> = HashMap::new();
         audit
             .table()
-            .each_change_by(account, until, |change| {
+            .changes_by(account, until)
+            .each(|change| {
                 // Skip changes whose observation had not finished at `until`.
                 if change.observed_until <= until {
                     replay.apply(change.clone());

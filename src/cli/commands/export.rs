@@ -118,7 +118,7 @@ async fn connections(
             writer.write_row(&ExportedConnection::new(account, snapshot));
             writer.wants_more()
         };
-        let read = audit.table().each_snapshot(account, each).await;
+        let read = audit.table().snapshots(account).each(each).await;
         read.map_err(CliError::failure)?;
     }
     writer.finish()
@@ -136,7 +136,7 @@ async fn ocsf_events(audit: &Audit, accounts: &[AccountId]) -> Result<(), CliErr
             }
             lines.wants_more()
         };
-        let read = audit.table().each_snapshot(account, each).await;
+        let read = audit.table().snapshots(account).each(each).await;
         read.map_err(CliError::failure)?;
     }
     lines.finish()
@@ -155,7 +155,7 @@ async fn changes(
             writer.write_row(&ExportedChange { change, digest });
             writer.wants_more()
         };
-        let read = audit.table().each_change_by(account, end_of_time, each);
+        let read = audit.table().changes_by(account, end_of_time).each(each);
         read.await.map_err(CliError::failure)?;
     }
     writer.finish()

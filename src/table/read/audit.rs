@@ -87,33 +87,60 @@ impl Pages<'_> {
     }
 }
 
-/// Changes, a page at a time.
+/// The rows of a query, a page at a time.
 #[derive(Debug)]
-pub struct ChangePages<'a, K: Kind = Connection>(Query<'a, K>);
+pub struct RowPages<'a, T, K: Kind = Connection> {
+    query: Query<'a, K>,
+    read: fn(Item) -> Result<T, CorruptItem>,
+}
 
-impl<K: Kind> ChangePages<'_, K> {
+impl<T, K: Kind> RowPages<'_, T, K> {
+    /// Returns the next page; `None` after the last. An item that can't be read
+    /// is an error in its place.
+    ///
+    /// # Errors
+    /// [`TableError`] if the query fails.
+    pub async fn next_rows(&mut self) -> Result<Option<Vec<Result<T, CorruptItem>>>, TableError> {
+        let page = self.query.next().await?;
+        Ok(page.map(|page| page.into_iter().map(self.read).collect()))
+    }
+
     /// Returns the next page; `None` after the last.
     ///
     /// # Errors
     /// [`TableError`] if the query fails or an item can't be read.
-    pub async fn next(&mut self) -> Result<Option<Vec<Change<K>>>, TableError> {
-        let Some(page) = self.0.next().await? else {
+    pub async fn next(&mut self) -> Result<Option<Vec<T>>, TableError> {
+        let Some(page) = self.next_rows().await? else {
             return Ok(None);
         };
-        let changes: Result<_, CorruptItem> = page.into_iter().map(codec::read_record).collect();
-        Ok(Some(changes?))
+        Ok(Some(page.into_iter().collect::<Result<_, _>>()?))
     }
 
-    /// Returns all changes.
+    /// Passes each row to `each`, until it returns false.
     ///
     /// # Errors
     /// As [`Self::next`].
-    pub async fn collect(mut self) -> Result<Vec<Change<K>>, TableError> {
-        let mut changes = Vec::new();
-        while let Some(page) = self.next().await? {
-            changes.extend(page);
+    pub async fn each(mut self, mut each: impl FnMut(T) -> bool) -> Result<(), TableError> {
+        while let Some(page) = self.next_rows().await? {
+            for row in page {
+                if !each(row?) {
+                    return Ok(());
+                }
+            }
         }
-        Ok(changes)
+        Ok(())
+    }
+
+    /// Returns all rows.
+    ///
+    /// # Errors
+    /// As [`Self::next`].
+    pub async fn collect(mut self) -> Result<Vec<T>, TableError> {
+        let mut rows = Vec::new();
+        while let Some(page) = self.next().await? {
+            rows.extend(page);
+        }
+        Ok(rows)
     }
 }
 
@@ -187,62 +214,43 @@ impl<K: StoredKind> Table<K> {
         account: &AccountId,
         since: Timestamp,
         until: Timestamp,
-    ) -> ChangePages<'_, K> {
+    ) -> RowPages<'_, Change<K>, K> {
         // A key is a time and more: one at `until` itself sorts after it.
+        self.changes(account, since, until.to_string())
+    }
+
+    /// Returns an account's changes observed at `at` or before, oldest first,
+    /// page by page.
+    pub fn changes_by(&self, account: &AccountId, at: Timestamp) -> RowPages<'_, Change<K>, K> {
+        // '$' follows the '#' that ends the time in a key.
+        self.changes(account, Timestamp::from_millis(i64::MIN), format!("{at}$"))
+    }
+
+    fn changes(
+        &self,
+        account: &AccountId,
+        first: Timestamp,
+        last: String,
+    ) -> RowPages<'_, Change<K>, K> {
         let pk = K::KEYS.time_pk(account);
         let query = Query::index(self, "read changes by time", account, BY_TIME, pk);
-        ChangePages(query.between(since.to_string(), until.to_string()))
-    }
-
-    /// Passes each of an account's changes observed at `at` or before to
-    /// `each`, oldest first, until it returns false.
-    ///
-    /// # Errors
-    /// [`TableError`] if the query fails or an item can't be read.
-    pub async fn each_change_by(
-        &self,
-        account: &AccountId,
-        at: Timestamp,
-        mut each: impl FnMut(Change<K>) -> bool,
-    ) -> Result<(), TableError> {
-        // '$' follows the '#' that ends the time in a key.
-        let (first, last) = (Timestamp::from_millis(i64::MIN), format!("{at}$"));
-        let pk = K::KEYS.time_pk(account);
-        let mut pages = Query::index(self, "read changes by time", account, BY_TIME, pk)
-            .between(first.to_string(), last);
-        while let Some(page) = pages.next().await? {
-            for item in page {
-                if !each(codec::read_record(item)?) {
-                    return Ok(());
-                }
-            }
+        RowPages {
+            query: query.between(first.to_string(), last),
+            read: codec::read_record,
         }
-        Ok(())
     }
 
-    /// Passes each of an account's snapshots to `each`, by ARN, until it
-    /// returns false.
-    ///
-    /// # Errors
-    /// [`TableError`] if the query fails or an item can't be read.
-    pub async fn each_snapshot(
-        &self,
-        account: &AccountId,
-        mut each: impl FnMut(Snapshot<K>) -> bool,
-    ) -> Result<(), TableError> {
+    /// Returns an account's snapshots by ARN, page by page.
+    pub fn snapshots(&self, account: &AccountId) -> RowPages<'_, Snapshot<K>, K> {
         // '$' follows the '#' that ends the prefix.
         let first = K::KEYS.snapshot_prefix();
         let (first, last) = (first.to_owned(), first.replace('#', "$"));
         let pk = K::KEYS.account_pk(account);
-        let mut pages = Query::table(self, "read snapshots", account, pk).between(first, last);
-        while let Some(page) = pages.next().await? {
-            for item in page {
-                if !each(K::read_snapshot(&item)?) {
-                    return Ok(());
-                }
-            }
+        let query = Query::table(self, "read snapshots", account, pk);
+        RowPages {
+            query: query.between(first, last),
+            read: |item| K::read_snapshot(&item),
         }
-        Ok(())
     }
 
     /// Passes an account's runs from number `last` on down to `each`, until it
