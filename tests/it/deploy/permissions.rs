@@ -149,12 +149,10 @@ fn member_role_allows_only_the_functions_to_list() {
     let (always, with_dependencies) = member_grants();
     assert_eq!(always, BTreeSet::from(expected));
     // What it may read besides is what the function of dependencies may read here.
-    let all = json!("*");
+    let all = json!("*").to_string();
     let of_function: BTreeSet<_> = granted(&deployed(&[])["Resources"]["DependenciesRole"])
         .into_iter()
-        .filter(|(action, resource, _)| {
-            *resource == all.to_string() && !action.starts_with("xray:")
-        })
+        .filter(|(action, resource, _)| *resource == all && !action.starts_with("xray:"))
         .collect();
     assert!(of_function.len() > 5, "{of_function:?}");
     assert_eq!(&with_dependencies - &always, of_function);
