@@ -17,6 +17,7 @@ mod evidence;
 pub mod fuzzing;
 mod progress;
 mod render;
+mod run_progress;
 mod store;
 mod suggestions;
 

@@ -1,33 +1,31 @@
 //! `scan`: one run of the handler with the caller's credentials.
 
-use crate::cli::args::{RegionList, StoreArgs};
-use crate::domain::TombstoneGuard;
-use crate::lambda::config::{parse_concurrency, parse_guard};
-use clap::Args as ClapArgs;
-use std::io::{self, IsTerminal};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
 use aws_sdk_sts::config::Region as SdkRegion;
+use clap::Args as ClapArgs;
 use serde_json::{Value, json};
 
 use super::next_steps::{next_steps, shell_word};
 use crate::aws::error::CallError;
-use crate::aws::observer::{Observer, Retry};
+use crate::aws::observer::Observer;
 use crate::aws::{Deadline, Meter, RetryPolicy};
+use crate::cli::args::{RegionList, StoreArgs};
+use crate::cli::aws;
 use crate::cli::error::{CliError, Exit, say};
 use crate::cli::render::{print, print_json};
+use crate::cli::run_progress::{Messages, interrupts, with_progress};
 use crate::cli::store::Store;
-use crate::cli::{aws, progress};
 use crate::domain::{
-    AccountId, Clock, Dependency, Filter, Outcome, Region, RunId, SystemClock, Trigger, duration,
+    AccountId, Clock, Dependency, Filter, Outcome, Region, RunId, SystemClock, TombstoneGuard,
+    Trigger, duration,
 };
 use crate::inventory::summary::Summary;
 use crate::inventory::{Inventory, RunOptions, RunSpec};
-use crate::lambda::config::check_retired;
+use crate::lambda::config::{check_retired, parse_concurrency, parse_guard};
 use crate::lambda::event::Request;
 use crate::lambda::handler::{AllowedAccounts, Handler, HandlerError};
 use crate::lambda::response::Response;
@@ -214,61 +212,6 @@ async fn list_dependencies(
     inventory.run(&spec, deadline, Arc::clone(meter)).await
 }
 
-/// Ends the run early at the first Ctrl-C, and returns at the second.
-async fn interrupts(meter: &Meter, messages: &Messages) {
-    // One listener for both: a second Ctrl-C that comes before the next line
-    // would be lost between two.
-    let Ok(mut listener) = ctrl_c() else {
-        // Without a signal handler, the run goes on to its end.
-        return std::future::pending().await;
-    };
-    listener.recv().await;
-    meter.interrupt();
-    messages
-        .say("ending early and recording what was observed; press Ctrl-C again to exit at once");
-    listener.recv().await;
-}
-
-#[cfg(unix)]
-fn ctrl_c() -> std::io::Result<tokio::signal::unix::Signal> {
-    tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())
-}
-
-#[cfg(windows)]
-use tokio::signal::windows::ctrl_c;
-
-/// Prints retries and interrupts: at once, or past the spinner that is shown.
-#[derive(Debug, Default)]
-struct Messages {
-    lines: Mutex<Vec<String>>,
-    is_spinner_shown: AtomicBool,
-}
-
-impl Messages {
-    fn say(&self, line: &str) {
-        if self.is_spinner_shown.load(Ordering::Relaxed) {
-            self.lines().push(line.to_owned());
-        } else {
-            say(line);
-        }
-    }
-
-    fn take(&self) -> Vec<String> {
-        std::mem::take(&mut *self.lines())
-    }
-
-    fn lines(&self) -> MutexGuard<'_, Vec<String>> {
-        // The lines are usable after a panic, too.
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Observer for Messages {
-    fn retrying(&self, retry: &Retry<'_>) {
-        self.say(&retry.to_string());
-    }
-}
-
 /// Prints what came of the runs, and what to ask next.
 fn print_response(
     response: &Response,
@@ -393,33 +336,4 @@ fn parse_account(text: &str) -> Result<AccountId, CliError> {
     text.parse().map_err(|malformed| {
         CliError::Usage(format!("the account of your credentials: {malformed}"))
     })
-}
-
-/// The interval of progress lines without a terminal.
-const PROGRESS_INTERVAL: Duration = Duration::from_secs(15);
-
-/// Shows the progress of a run: a spinner on a terminal, otherwise a line now and
-/// then. Both print messages.
-async fn with_progress<T>(run: impl Future<Output = T>, meter: &Meter, messages: &Messages) -> T {
-    if !io::stderr().is_terminal() {
-        say("listing connections");
-        let mut run = std::pin::pin!(run);
-        loop {
-            let done = tokio::time::timeout(PROGRESS_INTERVAL, &mut run).await;
-            say(&progress_line(meter));
-            if let Ok(done) = done {
-                return done;
-            }
-        }
-    }
-    messages.is_spinner_shown.store(true, Ordering::Relaxed);
-    progress::shown_with(run, || progress_line(meter), || messages.take()).await
-}
-
-fn progress_line(meter: &Meter) -> String {
-    let progress = meter.progress();
-    format!(
-        "{} pages listed with {} connections, {} written",
-        progress.pages, progress.listed, progress.written
-    )
 }
