@@ -32,11 +32,14 @@ type BoxError = Box<dyn Error + Send + Sync>;
 /// has a few hundred bytes for each.
 const MAX_RESPONSE_BYTES: usize = 256 * 1024;
 
-/// The longest response that holds items, or what people wrote: pipelines, and
-/// projects with their build specifications. A page of a query or a scan has at
-/// most 1 MB of them, to which JSON adds about a half.
+/// The longest response that holds items, or what people wrote: pipelines,
+/// projects with their build specifications, and what REST services list. A page of
+/// a query or a scan has at most 1 MB of them, to which JSON adds about a half.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Query.Pagination.html>
 const MAX_ITEMS_RESPONSE_BYTES: usize = 4 * 1024 * 1024;
+
+/// The header `accept` of requests to REST services.
+pub(super) const REST_ACCEPT: &str = "application/json";
 
 /// An HTTP client that reads no more of a response than a valid one has.
 #[derive(Debug)]
@@ -72,7 +75,10 @@ impl HttpConnector for BoundedConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let target = request.headers().get("x-amz-target");
         let operation = target.and_then(|target| target.rsplit('.').next());
+        // Of REST requests only the path says what they ask.
+        let is_rest = target.is_none() && request.headers().get("accept") == Some(REST_ACCEPT);
         let most = match operation {
+            None if is_rest => MAX_ITEMS_RESPONSE_BYTES,
             Some("Query" | "Scan" | "GetItem" | "BatchGetProjects" | "GetPipeline") => {
                 MAX_ITEMS_RESPONSE_BYTES
             }

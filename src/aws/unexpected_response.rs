@@ -1,8 +1,9 @@
 //! Responses that are not the service's: a proxy's page, a network's sign-in
 //! page, another server at the endpoint. Retrying does not help.
 //!
-//! The request's content type names the protocol. Its responses are recognised
-//! by their first bytes, which no other protocol's begin with.
+//! The request's content type names the protocol; without a body, the format that
+//! it accepts. Its responses are recognised by their first bytes, which no other
+//! protocol's begin with.
 
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 
@@ -28,10 +29,11 @@ pub(super) enum Due {
 }
 
 impl Due {
-    /// Returns the format of the response to `request`. `None` for requests
-    /// without a body, such as those for credentials.
+    /// Returns the format of the response to `request`. `None` for requests that
+    /// name none, such as those for credentials.
     pub(super) fn to(request: &HttpRequest) -> Option<Self> {
-        match request.headers().get("content-type")? {
+        let headers = request.headers();
+        match headers.get("content-type").or(headers.get("accept"))? {
             "application/cbor" => Some(Self::Cbor),
             "application/x-www-form-urlencoded" => Some(Self::Xml),
             json if json.contains("json") => Some(Self::Json),

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use aws_config::SdkConfig;
 use serde_json::Value;
 
-use crate::aws::json_client::{JsonClient, Service};
+use crate::aws::json_client::{JsonClient, Operation};
 use crate::aws::observer::interrupted;
 use crate::aws::retry::{AttemptError, FailedCall, Retries, RunPart};
 use crate::aws::{CallError, CallErrorKind};
@@ -24,9 +24,11 @@ pub(super) struct Api<'a> {
 
 /// An operation that lists something page by page.
 pub(super) struct Pages {
-    pub(super) operation: &'static str,
-    /// The member of the input and of the output that holds the token.
+    pub(super) operation: Operation,
+    /// The member of the input that holds the token.
     pub(super) token: &'static str,
+    /// The member of the output that holds the token of the next page.
+    pub(super) next_token: &'static str,
     /// The member that holds the list.
     pub(super) items: &'static str,
 }
@@ -46,7 +48,8 @@ impl Problem {
     }
 
     /// Returns the problem of an entry that can't be recorded.
-    pub(super) fn of_entry(operation: &str, malformed: &ParseError) -> Self {
+    pub(super) fn of_entry(operation: Operation, malformed: &ParseError) -> Self {
+        let operation = operation.name();
         Self::new("UnreadableEntry", &format!("{operation}: {malformed}"))
     }
 }
@@ -89,28 +92,21 @@ impl<'a> Api<'a> {
     }
 
     /// Calls an operation, with retries until the time for listing is over.
-    pub(super) async fn call(
-        &self,
-        service: Service,
-        operation: &'static str,
-        input: &Value,
-    ) -> Result<Value, Problem> {
+    pub(super) async fn call(&self, operation: Operation, input: &Value) -> Result<Value, Problem> {
         let retries = Retries {
             policy: self.request.retry_policy,
             until: self.request.deadline.listing,
             part: RunPart::Listing,
             meter: self.request.meter,
         };
+        let name = operation.name();
         let failed = |call_error| FailedApiCall {
-            operation,
+            operation: name,
             subject: self.region.to_string(),
             call_error,
         };
         let call = || async {
-            let response = self
-                .client
-                .call(service, self.region, operation, input)
-                .await;
+            let response = self.client.call(operation, self.region, input).await;
             response.map_err(failed)
         };
         let timed_out = || {
@@ -123,43 +119,38 @@ impl<'a> Api<'a> {
             } else {
                 given_up.error.call_error.after(given_up.attempts)
             };
-            Problem::new(&call_error.code, &format!("{operation}: {call_error}"))
+            Problem::new(&call_error.code, &format!("{name}: {call_error}"))
         })?;
         self.pages.fetch_add(1, Ordering::Relaxed);
         Ok(response)
     }
 
-    /// Returns the items of all pages.
-    pub(super) async fn all(&self, service: Service, pages: Pages) -> Result<Vec<Value>, Problem> {
-        let Pages {
-            operation,
-            token: name,
-            items,
-        } = pages;
+    /// Returns the items of all pages that an input lists.
+    pub(super) async fn all(&self, pages: Pages, mut input: Value) -> Result<Vec<Value>, Problem> {
+        let name = pages.operation.name();
         let mut all = Vec::new();
         let mut tokens = HashSet::new();
-        let mut input = serde_json::json!({});
         for _ in 0..self.request.limits.pages {
-            let mut page = self.call(service, operation, &input).await?;
+            let mut page = self.call(pages.operation, &input).await?;
             // An empty page has an empty list. An answer without one must not be
             // taken for "none".
-            let Some(Value::Array(listed)) = page.get_mut(items).map(Value::take) else {
-                let reason = format!("{operation}: an answer without {items}");
+            let Some(Value::Array(listed)) = page.get_mut(pages.items).map(Value::take) else {
+                let reason = format!("{name}: an answer without {}", pages.items);
                 return Err(Problem::new("UnreadableAnswer", &reason));
             };
             all.extend(listed);
-            let token = page.get(name).and_then(Value::as_str);
+            let token = text(&page, pages.next_token);
             let Some(token) = token.filter(|token| !token.is_empty()) else {
                 return Ok(all);
             };
             if !tokens.insert(token.to_owned()) {
-                let reason = format!("{operation} gave a token that an earlier page gave already");
+                let reason = format!("{name} gave a token that an earlier page gave already");
                 return Err(Problem::new("TokenRepeated", &reason));
             }
-            input[name] = token.into();
+            input[pages.token] = token.into();
         }
         let limit = self.request.limits.pages;
-        let reason = format!("{operation}: still another page after {limit} pages");
+        let reason = format!("{name}: still another page after {limit} pages");
         Err(Problem::new("PageLimit", &reason))
     }
 }

@@ -6,22 +6,24 @@ use serde_json::{Value, json};
 
 use super::Found;
 use super::api::{Api, Pages, Problem, list as items, member, text};
-use crate::aws::json_client::Service;
+use crate::aws::json_client::{Operation, Service};
 use crate::domain::DependencyType;
 use crate::domain::ids::ParseError;
 
-const SERVICE: Service = Service {
-    id: "CodeBuild",
-    name: "codebuild",
-    target: "CodeBuild_20161006",
-    version: "1.1",
-};
-
 const LIST_PROJECTS: Pages = Pages {
-    operation: "ListProjects",
+    operation: operation("ListProjects"),
     token: "nextToken",
+    next_token: "nextToken",
     items: "projects",
 };
+
+const BATCH_GET_PROJECTS: Operation = operation("BatchGetProjects");
+
+const LIST_CREDENTIALS: Operation = operation("ListSourceCredentials");
+
+const fn operation(name: &'static str) -> Operation {
+    Service::new("CodeBuild", "codebuild").aws_json("CodeBuild_20161006", "1.1", name)
+}
 
 /// The type of credentials that are a connection.
 const AUTH_TYPE: &str = "CODECONNECTIONS";
@@ -38,15 +40,14 @@ pub(super) async fn list(api: &Api<'_>, found: &mut Vec<Found>) -> Result<(), Pr
 }
 
 async fn list_projects(api: &Api<'_>, found: &mut Vec<Found>) -> Result<(), Problem> {
-    let names = api.all(SERVICE, LIST_PROJECTS).await?;
-    let operation = "BatchGetProjects";
+    let names = api.all(LIST_PROJECTS, json!({})).await?;
     for names in names.chunks(BATCH) {
         let input = json!({"names": names});
-        let response = api.call(SERVICE, operation, &input).await?;
+        let response = api.call(BATCH_GET_PROJECTS, &input).await?;
         // Those that were deleted meanwhile are in `projectsNotFound`.
         for project in items(&response, "projects") {
             for source in sources_of(project) {
-                found.push(source.map_err(|malformed| Problem::of_entry(operation, &malformed))?);
+                found.push(source.map_err(|it| Problem::of_entry(BATCH_GET_PROJECTS, &it))?);
             }
         }
     }
@@ -54,8 +55,7 @@ async fn list_projects(api: &Api<'_>, found: &mut Vec<Found>) -> Result<(), Prob
 }
 
 async fn list_credentials(api: &Api<'_>, found: &mut Vec<Found>) -> Result<(), Problem> {
-    let operation = "ListSourceCredentials";
-    let response = api.call(SERVICE, operation, &json!({})).await?;
+    let response = api.call(LIST_CREDENTIALS, &json!({})).await?;
     let credentials = items(&response, "sourceCredentialsInfos").iter();
     for credential in credentials.filter(|it| text(it, "authType") == Some(AUTH_TYPE)) {
         let credential = Found::new(
@@ -66,7 +66,7 @@ async fn list_credentials(api: &Api<'_>, found: &mut Vec<Found>) -> Result<(), P
             text(credential, "resource"),
             [("serverType", member(credential, "serverType"))],
         );
-        found.push(credential.map_err(|malformed| Problem::of_entry(operation, &malformed))?);
+        found.push(credential.map_err(|it| Problem::of_entry(LIST_CREDENTIALS, &it))?);
     }
     Ok(())
 }

@@ -6,21 +6,21 @@ use serde_json::{Value, json};
 
 use super::Found;
 use super::api::{Api, Pages, Problem, list as items, member, text};
-use crate::aws::json_client::Service;
+use crate::aws::json_client::{Operation, Service};
 use crate::domain::DependencyType;
 
-const SERVICE: Service = Service {
-    id: "CodePipeline",
-    name: "codepipeline",
-    target: "CodePipeline_20150709",
-    version: "1.1",
-};
-
 const LIST_PIPELINES: Pages = Pages {
-    operation: "ListPipelines",
+    operation: operation("ListPipelines"),
     token: "nextToken",
+    next_token: "nextToken",
     items: "pipelines",
 };
+
+const GET_PIPELINE: Operation = operation("GetPipeline");
+
+const fn operation(name: &'static str) -> Operation {
+    Service::new("CodePipeline", "codepipeline").aws_json("CodePipeline_20150709", "1.1", name)
+}
 
 /// The provider of source actions that use a connection.
 const PROVIDER: &str = "CodeStarSourceConnection";
@@ -29,7 +29,7 @@ const PROVIDER: &str = "CodeStarSourceConnection";
 const CONCURRENCY: usize = 8;
 
 pub(super) async fn list(api: &Api<'_>, found: &mut Vec<Found>) -> Result<(), Problem> {
-    let pipelines = api.all(SERVICE, LIST_PIPELINES).await?;
+    let pipelines = api.all(LIST_PIPELINES, json!({})).await?;
     let mut read = stream::iter(pipelines)
         .map(|pipeline| get(api, pipeline))
         .buffer_unordered(CONCURRENCY);
@@ -46,16 +46,15 @@ pub(super) async fn list(api: &Api<'_>, found: &mut Vec<Found>) -> Result<(), Pr
 
 /// Returns the source actions of a pipeline; none if it was deleted meanwhile.
 async fn get(api: &Api<'_>, listed: Value) -> Result<Vec<Found>, Problem> {
-    let operation = "GetPipeline";
     let input = json!({"name": member(&listed, "name")});
-    let response = match api.call(SERVICE, operation, &input).await {
+    let response = match api.call(GET_PIPELINE, &input).await {
         Err(problem) if &*problem.code == "PipelineNotFoundException" => return Ok(Vec::new()),
         response => response?,
     };
     let pipeline = member(&response, "pipeline");
     let metadata = member(&response, "metadata");
     let arn = text(&metadata, "pipelineArn").ok_or_else(|| {
-        let reason = format!("{operation}: an answer without pipelineArn");
+        let reason = format!("{}: an answer without pipelineArn", GET_PIPELINE.name());
         Problem::new("UnreadableAnswer", &reason)
     })?;
     let stages = items(&pipeline, "stages").iter();
@@ -85,7 +84,7 @@ async fn get(api: &Api<'_>, listed: Value) -> Result<Vec<Found>, Problem> {
                     ("triggers", triggers),
                 ],
             )
-            .map_err(|malformed| Problem::of_entry(operation, &malformed))
+            .map_err(|malformed| Problem::of_entry(GET_PIPELINE, &malformed))
         })
         .collect()
 }

@@ -8,16 +8,14 @@ use super::api::{Api, Pages, Problem, member, text};
 use crate::aws::json_client::Service;
 use crate::domain::{DependencyType, Digest};
 
-const SERVICE: Service = Service {
-    id: "CodeConnections",
-    name: "codeconnections",
-    target: "com.amazonaws.codeconnections.CodeConnections_20231201",
-    version: "1.0",
-};
-
 const LIST_HOSTS: Pages = Pages {
-    operation: "ListHosts",
+    operation: Service::new("CodeConnections", "codeconnections").aws_json(
+        "com.amazonaws.codeconnections.CodeConnections_20231201",
+        "1.0",
+        "ListHosts",
+    ),
     token: "NextToken",
+    next_token: "NextToken",
     items: "Hosts",
 };
 
@@ -25,7 +23,7 @@ const LIST_HOSTS: Pages = Pages {
 const ATTRIBUTES: [&str; 4] = ["HostArn", "Name", "Status", "VpcConfiguration"];
 
 pub(super) async fn list(api: &Api<'_>, found: &mut Vec<Found>) -> Result<(), Problem> {
-    for host in api.all(SERVICE, LIST_HOSTS).await? {
+    for host in api.all(LIST_HOSTS, json!({})).await? {
         found.push(read(&host)?);
     }
     Ok(())

@@ -6,53 +6,38 @@
 //! requests and responses are JSON values, and all the rest is the SDK's: its
 //! orchestrator with signing, credentials, time-outs, retries and HTTP client.
 
-use std::fmt;
+mod protocol;
 
 use aws_config::SdkConfig;
 use aws_runtime::auth::SigV4OperationSigningConfig;
 use aws_runtime::auth::sigv4::{SCHEME_ID, SigV4AuthScheme};
-use aws_smithy_runtime::client::orchestrator::operation::Operation;
+use aws_smithy_runtime::client::orchestrator::operation as orchestrator;
 use aws_smithy_runtime::client::retries::classifiers::{
     HttpStatusCodeClassifier, TransientErrorClassifier,
 };
-use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::auth::static_resolver::StaticAuthSchemeOptionResolver;
 use aws_smithy_runtime_api::client::auth::{
     AuthSchemeOptionResolverParams, SharedAuthScheme, SharedAuthSchemeOptionResolver,
 };
 use aws_smithy_runtime_api::client::identity::SharedIdentityResolver;
-use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse, OrchestratorError};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponentsBuilder;
 use aws_smithy_runtime_api::client::runtime_plugin::StaticRuntimePlugin;
-use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::Layer;
-use aws_smithy_types::error::ErrorMetadata;
-use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::retry::RetryConfig;
 use aws_types::SigningName;
 use aws_types::region::SigningRegion;
 use serde_json::Value;
 
-use super::clients::behavior;
-use super::endpoints;
-use super::error::CallError;
-use super::meter::{Meter, Use};
+use crate::aws::clients::behavior;
+use crate::aws::endpoints;
+use crate::aws::error::CallError;
+use crate::aws::meter::{Meter, Use};
 use crate::domain::Region;
 use crate::domain::partition::dns_suffix;
+use protocol::{ServiceFailure, parse, request};
 
-/// A service that speaks awsJson.
-/// <https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html>
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Service {
-    /// The name by which the SDK looks up its endpoint.
-    pub id: &'static str,
-    /// The name in its endpoint and in signatures.
-    pub name: &'static str,
-    /// The prefix of an operation in the header `X-Amz-Target`.
-    pub target: &'static str,
-    /// The version of the protocol: `1.0` or `1.1`.
-    pub version: &'static str,
-}
+pub use protocol::{Operation, Service};
 
 /// Calls services with one account's credentials.
 #[derive(Debug, Clone, Copy)]
@@ -63,24 +48,6 @@ pub struct JsonClient<'a> {
     pub meter: &'a Meter,
 }
 
-/// An error that a service answered with.
-#[derive(Debug)]
-struct ServiceFailure(ErrorMetadata);
-
-impl fmt::Display for ServiceFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
-    }
-}
-
-impl std::error::Error for ServiceFailure {}
-
-impl ProvideErrorMetadata for ServiceFailure {
-    fn meta(&self) -> &ErrorMetadata {
-        &self.0
-    }
-}
-
 impl JsonClient<'_> {
     /// Calls an operation in a region and returns its response.
     ///
@@ -88,17 +55,16 @@ impl JsonClient<'_> {
     /// The [`CallError`] that the call ended in, after the SDK's own retries.
     pub async fn call(
         &self,
-        service: Service,
+        operation: Operation,
         region: &Region,
-        operation: &'static str,
         input: &Value,
     ) -> Result<Value, CallError> {
+        let service = operation.service;
         let endpoint = self.endpoint(service, region);
-        let body = input.to_string();
         let signing = self.signing(service, region);
-        let mut builder = Operation::builder()
+        let mut builder = orchestrator::Operation::builder()
             .service_name(service.id)
-            .operation_name(operation)
+            .operation_name(operation.name())
             .behavior_version(behavior())
             .endpoint_url(&endpoint)
             .standard_retry(
@@ -126,10 +92,10 @@ impl JsonClient<'_> {
             builder = builder.time_source(time);
         }
         let call = builder
-            .serializer(move |body: String| request(service, operation, body))
+            .serializer(move |input: Value| request(operation, input))
             .deserializer(|response: &HttpResponse| parse(response))
             .build();
-        call.invoke(body)
+        call.invoke(input.clone())
             .await
             .map_err(|error| CallError::from(&error))
     }
@@ -173,44 +139,4 @@ impl JsonClient<'_> {
             .with_config(config.freeze())
             .with_runtime_components(components)
     }
-}
-
-fn request(service: Service, operation: &str, body: String) -> Result<HttpRequest, BoxError> {
-    let Service {
-        target, version, ..
-    } = service;
-    let request = http::Request::builder()
-        .method("POST")
-        .uri("/")
-        .header("x-amz-target", format!("{target}.{operation}"))
-        .header("content-type", format!("application/x-amz-json-{version}"))
-        .header("content-length", body.len())
-        .body(SdkBody::from(body))?;
-    Ok(HttpRequest::try_from(request)?)
-}
-
-fn parse(response: &HttpResponse) -> Result<Value, OrchestratorError<ServiceFailure>> {
-    let body = response.body().bytes().unwrap_or_default();
-    if response.status().is_success() {
-        return serde_json::from_slice(body).map_err(OrchestratorError::other);
-    }
-    let error: Value = serde_json::from_slice(body).unwrap_or_default();
-    let text = |names: &[&str]| {
-        let found = names.iter().find_map(|name| error.get(name)?.as_str());
-        found.map(str::to_owned)
-    };
-    let code = text(&["__type", "code", "Code"]).map(|code| {
-        let name = code.split(':').next().unwrap_or_default();
-        name.rsplit('#').next().unwrap_or_default().to_owned()
-    });
-    let mut metadata = ErrorMetadata::builder();
-    if let Some(code) = code {
-        metadata = metadata.code(code);
-    }
-    if let Some(message) = text(&["message", "Message"]) {
-        metadata = metadata.message(message);
-    }
-    Err(OrchestratorError::operation(ServiceFailure(
-        metadata.build(),
-    )))
 }
