@@ -77,13 +77,24 @@ def check_shape(shape, value, where):
         size = len(value)
         if shape.enum and value not in shape.enum:
             fail(f"not one of {shape.enum}")
+        # Python has no classes of Unicode such as \p{L}.
         pattern = shape.metadata.get("pattern")
-        if pattern and not re.fullmatch(pattern, value, re.ASCII):
+        if pattern and "\\p{" not in pattern and not re.fullmatch(pattern, value, re.ASCII):
             fail(f"does not match {pattern}")
     elif kind == "integer":
         if not isinstance(value, int) or isinstance(value, bool):
             fail("not an integer")
         size = value
+    elif kind == "timestamp":
+        # Seconds since 1970, as JSON has them by default.
+        iso = shape.serialization.get("timestampFormat") == "iso8601"
+        if not isinstance(value, str if iso else (int, float)):
+            fail("not a timestamp")
+        return
+    elif kind == "boolean":
+        if not isinstance(value, bool):
+            fail("not a boolean")
+        return
     else:
         raise NotImplementedError(kind)
     if size < shape.metadata.get("min", size) or size > shape.metadata.get("max", size):
@@ -325,6 +336,77 @@ def hosts(service, url, legacy):
     return client
 
 
+def repository_links(service, url, legacy):
+    account = new_account()
+    client = Checked(service, url, account)
+    prefix = service if legacy else "codeconnections"
+    if service != prefix:
+        return client
+    arn = client.create_connection(ConnectionName="c", ProviderType="GitLab")["ConnectionArn"]
+    link = {"ConnectionArn": arn, "OwnerId": "acme", "RepositoryName": "r0"}
+    made = client.create_repository_link(**link, Tags=[{"Key": "k", "Value": "v"}])
+    first = made["RepositoryLinkInfo"]
+    assert first["ProviderType"] == "GitLab" and first["OwnerId"] == "acme", first
+    assert first["RepositoryLinkArn"].endswith(f":repository-link/{first['RepositoryLinkId']}")
+    tags = client.list_tags_for_resource(ResourceArn=first["RepositoryLinkArn"])["Tags"]
+    assert tags == [{"Key": "k", "Value": "v"}], tags
+    refused("ResourceAlreadyExistsException", client.create_repository_link, "acme/r0", **link)
+    if service == "codeconnections":
+        # The older model declares no error for it, nor for an unknown link below.
+        unknown = link | {"ConnectionArn": arn + "x"}
+        refused("ResourceNotFoundException", client.create_repository_link, **unknown)
+    for number in (1, 2):
+        client.create_repository_link(**link | {"RepositoryName": f"r{number}"})
+    page = client.list_repository_links(MaxResults=2)
+    rest = client.list_repository_links(MaxResults=2, NextToken=page["NextToken"])
+    names = [one["RepositoryName"] for one in page["RepositoryLinks"] + rest["RepositoryLinks"]]
+    assert names == ["r0", "r1", "r2"] and "NextToken" not in rest, (page, rest)
+    elsewhere = Checked(service, url, account, region="us-east-1")
+    assert elsewhere.list_repository_links()["RepositoryLinks"] == []
+    refused(
+        "ValidationException", elsewhere.list_repository_links, NextToken=page["NextToken"]
+    )
+
+    of_link = {"RepositoryLinkId": first["RepositoryLinkId"], "SyncType": "CFN_STACK_SYNC"}
+    assert client.list_sync_configurations(**of_link)["SyncConfigurations"] == []
+    configuration = of_link | {
+        "Branch": "main",
+        "ConfigFile": "deploy.yaml",
+        "ResourceName": "stack-0",
+        "RoleArn": SAMPLES["IamRoleArn"],
+        "TriggerResourceUpdateOn": "FILE_CHANGE",
+    }
+    made = client.create_sync_configuration(**configuration)["SyncConfiguration"]
+    expected = configuration | {
+        "OwnerId": "acme",
+        "ProviderType": "GitLab",
+        "RepositoryName": "r0",
+    }
+    assert made == expected, made
+    refused(
+        "ResourceAlreadyExistsException",
+        client.create_sync_configuration,
+        "stack-0",
+        **configuration,
+    )
+    client.create_sync_configuration(**configuration | {"ResourceName": "stack-1"})
+    page = client.list_sync_configurations(MaxResults=1, **of_link)
+    rest = client.list_sync_configurations(NextToken=page["NextToken"], **of_link)
+    stacks = page["SyncConfigurations"] + rest["SyncConfigurations"]
+    assert [one["ResourceName"] for one in stacks] == ["stack-0", "stack-1"], stacks
+    assert "NextToken" not in rest, rest
+    other = {"RepositoryLinkId": SAMPLES["RepositoryLinkId"]}
+    refused("ResourceNotFoundException", client.list_sync_configurations, **of_link | other)
+    refused("ResourceNotFoundException", elsewhere.list_sync_configurations, **of_link)
+    if service == "codeconnections":
+        refused(
+            "ResourceNotFoundException",
+            client.create_sync_configuration,
+            **configuration | other,
+        )
+    return client
+
+
 def tags(service, url):
     client = Checked(service, url, new_account())
     arn = client.create_connection(ConnectionName="t", ProviderType="GitHub")["ConnectionArn"]
@@ -375,11 +457,19 @@ def refusals(service, url):
         ConnectionName="x",
         ProviderType="GitHub",
     )
-    refused("UnknownOperationException", client.list_repository_links, "emulator")
+    refused(
+        "UnknownOperationException",
+        client.get_repository_link,
+        "emulator",
+        RepositoryLinkId=SAMPLES["RepositoryLinkId"],
+    )
     return client
 
 
 SAMPLES = {
+    "RepositoryLinkId": "12345678-1234-1234-1234-123456789012",
+    "IamRoleArn": "arn:aws:iam::111122223333:role/sync",
+    "KmsKeyArn": "arn:aws:kms:eu-west-1:111122223333:key/1234",
     "AmazonResourceName": "arn:aws:codeconnections:eu-west-1:111122223333:connection/x",
     "ConnectionArn": "arn:aws:codeconnections:eu-west-1:111122223333:connection/x",
     "HostArn": "arn:aws:codeconnections:eu-west-1:111122223333:host/x",
@@ -427,20 +517,22 @@ def breaches(shape, path=""):
     elif shape.enum:
         yield "Gopher", path, f"satisfy enum value set: [{', '.join(shape.enum)}]"
     else:
-        long = sample(shape).ljust(bounds["max"] + 1, "x")
-        yield long, path, f"length less than or equal to {bounds['max']}"
-        if bounds["min"]:
+        if "max" in bounds:
+            long = sample(shape).ljust(bounds["max"] + 1, "x")
+            yield long, path, f"length less than or equal to {bounds['max']}"
+        if bounds.get("min"):
             yield "", path, f"length greater than or equal to {bounds['min']}"
-        pattern = bounds["pattern"]
+        pattern = bounds.get("pattern")
         for value in ("?", "line\nbreak"):
-            if not re.fullmatch(pattern, value, re.ASCII):
+            if pattern and not re.fullmatch(pattern, value, re.ASCII):
                 words = f"regular expression pattern: {pattern.strip('^$')}"
                 yield value, path, words
 
 
 OPERATIONS = """
     CreateConnection GetConnection ListConnections DeleteConnection CreateHost GetHost ListHosts
-    UpdateHost DeleteHost TagResource UntagResource ListTagsForResource
+    UpdateHost DeleteHost TagResource UntagResource ListTagsForResource CreateRepositoryLink
+    ListRepositoryLinks CreateSyncConfiguration ListSyncConfigurations
 """.split()
 
 
@@ -550,6 +642,7 @@ def main():
             connections(service, url, arguments.legacy_arns),
             hosts(service, url, arguments.legacy_arns),
             tags(service, url),
+            repository_links(service, url, arguments.legacy_arns),
             refusals(service, url),
             quota(service, url),
         ]

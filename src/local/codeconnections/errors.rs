@@ -9,6 +9,8 @@ pub enum ErrorKind {
     ResourceNotFound,
     /// `ResourceUnavailableException`, from the service model.
     ResourceUnavailable,
+    /// `ResourceAlreadyExistsException`, from the service model.
+    ResourceAlreadyExists,
     /// `LimitExceededException`, from the service model.
     LimitExceeded,
     /// `ConflictException`, from the service model.
@@ -52,6 +54,7 @@ impl ErrorKind {
         match self {
             Self::ResourceNotFound => ("ResourceNotFoundException", 404, Origin::Model),
             Self::ResourceUnavailable => ("ResourceUnavailableException", 400, Origin::Model),
+            Self::ResourceAlreadyExists => ("ResourceAlreadyExistsException", 409, Origin::Model),
             Self::LimitExceeded => ("LimitExceededException", 429, Origin::Model),
             Self::Conflict => ("ConflictException", 409, Origin::Model),
             Self::Validation => (
@@ -130,7 +133,7 @@ impl ServiceError {
         }
     }
 
-    /// `ResourceNotFoundException` about `arn`; `what` is "Connection" or "Host".
+    /// `ResourceNotFoundException` about `arn`; `what` is "Connection", "Host", …
     pub fn not_found(what: &str, arn: &str) -> Self {
         Self::new(
             ErrorKind::ResourceNotFound,

@@ -1,7 +1,8 @@
 //! An emulator of AWS CodeConnections.
 //!
-//! It serves the operations on connections, hosts and tags over plain HTTP, and
-//! the STS operations `GetCallerIdentity` and `AssumeRole`. The AWS CLI, boto3
+//! It serves the operations on connections, hosts and tags over plain HTTP, those
+//! that create and list repository links and sync configurations, and the STS
+//! operations `GetCallerIdentity` and `AssumeRole`. The AWS CLI, boto3
 //! and the AWS SDK for Rust work with it. The state is in memory, the ids are
 //! reproducible under a seed, and no AWS account is needed.
 //!
@@ -46,6 +47,8 @@ mod operations;
 mod options;
 pub mod protocol;
 mod registry;
+mod repository_links;
+mod repository_types;
 mod server;
 mod sessions;
 mod shapes;
@@ -64,6 +67,7 @@ pub use faults::{Fault, FaultHook, RequestInfo};
 pub use model::{ABSENT_OPERATIONS, Operation};
 pub use options::{OPT_IN_REGIONS, Options, Quotas, RegionAccess, Visibility};
 pub use registry::DEFAULT_PAGE;
+pub use repository_types::{RepositoryLink, Switch, SyncConfiguration, SyncType, UpdateTrigger};
 pub use server::{router, serve};
 pub use sessions::TemporaryCredentials;
 pub use state::{ConnectionRecord, HostRecord, Scope, ServiceState};

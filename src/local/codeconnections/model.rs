@@ -37,14 +37,21 @@ wire_enum! {
         UntagResource = "UntagResource",
         /// Lists the tags of a connection or host.
         ListTagsForResource = "ListTagsForResource",
+        /// Creates a repository link.
+        CreateRepositoryLink = "CreateRepositoryLink",
+        /// Lists repository links.
+        ListRepositoryLinks = "ListRepositoryLinks",
+        /// Creates a sync configuration.
+        CreateSyncConfiguration = "CreateSyncConfiguration",
+        /// Lists the sync configurations of a repository link.
+        ListSyncConfigurations = "ListSyncConfigurations",
     }
 }
 
-/// Operations of the service that the emulator does not implement: repository
-/// links and their synchronization, which an inventory never calls.
+/// Operations of the service that the emulator does not implement: all that change
+/// repository links or report on their synchronization, which an inventory never
+/// calls.
 pub const ABSENT_OPERATIONS: &[&str] = &[
-    "CreateRepositoryLink",
-    "CreateSyncConfiguration",
     "DeleteRepositoryLink",
     "DeleteSyncConfiguration",
     "GetRepositoryLink",
@@ -52,9 +59,7 @@ pub const ABSENT_OPERATIONS: &[&str] = &[
     "GetResourceSyncStatus",
     "GetSyncBlockerSummary",
     "GetSyncConfiguration",
-    "ListRepositoryLinks",
     "ListRepositorySyncDefinitions",
-    "ListSyncConfigurations",
     "UpdateRepositoryLink",
     "UpdateSyncBlocker",
     "UpdateSyncConfiguration",
@@ -122,6 +127,14 @@ pub(super) enum Pattern {
     ConnectionArn,
     /// The ARN of a host, under either name of the service.
     HostArn,
+    /// The ARN of a KMS key.
+    KeyArn,
+    /// The ARN of an IAM role.
+    RoleArn,
+    /// A UUID.
+    Uuid,
+    /// The name of a stack.
+    StackName,
     /// An EC2 resource ID: this prefix and 8 or 17 word characters.
     Ec2Id(&'static str),
 }
@@ -149,6 +162,34 @@ impl Pattern {
                         .strip_prefix("host/")
                         .is_some_and(|name| !name.is_empty())
             }),
+            Self::KeyArn => Arn::parse(text).is_some_and(|arn| {
+                let in_region = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+                let in_id = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+                let id = arn.resource.strip_prefix("key/").unwrap_or_default();
+                arn.service == "kms"
+                    && !arn.region.is_empty()
+                    && arn.region.bytes().all(in_region)
+                    && !id.is_empty()
+                    && id.bytes().all(in_id)
+            }),
+            Self::RoleArn => Arn::parse(text).is_some_and(|arn| {
+                let in_name = |b: u8| b.is_ascii_alphanumeric() || b"_+=,.@-/".contains(&b);
+                let name = arn.resource.strip_prefix("role/").unwrap_or_default();
+                arn.service == "iam"
+                    && arn.region.is_empty()
+                    && !name.is_empty()
+                    && name.bytes().all(in_name)
+            }),
+            Self::Uuid => {
+                let groups = text.split('-');
+                groups.clone().map(str::len).eq([8, 4, 4, 4, 12])
+                    && groups.flat_map(str::bytes).all(|b| b.is_ascii_hexdigit())
+            }
+            Self::StackName => {
+                let in_name = |b: u8| b.is_ascii_alphanumeric() || b"_\\-".contains(&b);
+                text.starts_with(|first: char| first.is_ascii_alphanumeric())
+                    && text.bytes().all(in_name)
+            }
             Self::Ec2Id(prefix) => text.strip_prefix(prefix).is_some_and(|id| {
                 (id.len() == 8 || id.len() == 17)
                     && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
@@ -170,6 +211,17 @@ impl Pattern {
                 r"arn:aws(-[\w]+)*:(codestar-connections|codeconnections):.+:[0-9]{12}:host\/.+"
                     .to_owned()
             }
+            Self::KeyArn => {
+                r"arn:aws(-[\w]+)*:kms:[a-z\-0-9]+:\d{12}:key/[a-zA-Z0-9\-]+".to_owned()
+            }
+            Self::RoleArn => {
+                r"arn:aws(-[\w]+)*:iam::\d{12}:role/[a-zA-Z_0-9+=,.@\-_/]+".to_owned()
+            }
+            Self::Uuid => {
+                r"[0-9a-fA-F]{8}\b-[0-9a-fA-F]{4}\b-[0-9a-fA-F]{4}\b-[0-9a-fA-F]{4}\b-[0-9a-fA-F]{12}"
+                    .to_owned()
+            }
+            Self::StackName => r"[0-9A-Za-z]+[0-9A-Za-z_\\-]*".to_owned(),
             Self::Ec2Id(prefix) => format!(r"{prefix}\w{{8}}(\w{{9}})?"),
         }
     }

@@ -37,6 +37,18 @@ impl ServiceState {
             Operation::ListTagsForResource => {
                 typed(input, |i| self.list_tags_for_resource(scope, &i))
             }
+            Operation::CreateRepositoryLink => {
+                typed(input, |i| self.create_repository_link(scope, i))
+            }
+            Operation::ListRepositoryLinks => {
+                typed(input, |i| self.list_repository_links(scope, &i))
+            }
+            Operation::CreateSyncConfiguration => {
+                typed(input, |i| self.create_sync_configuration(scope, i))
+            }
+            Operation::ListSyncConfigurations => {
+                typed(input, |i| self.list_sync_configurations(scope, &i))
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::errors::ServiceError;
 use super::model::{Breaches, Member, Operation, Pattern, Shape};
+use super::repository_types::{Switch, SyncType, UpdateTrigger};
 use super::types::ProviderType;
 use serde_json::Value;
 
@@ -32,6 +33,10 @@ const fn shape_of(operation: Operation) -> &'static Shape {
         Operation::TagResource => &TAG_RESOURCE,
         Operation::UntagResource => &UNTAG_RESOURCE,
         Operation::ListTagsForResource => &ONE_RESOURCE,
+        Operation::CreateRepositoryLink => &CREATE_REPOSITORY_LINK,
+        Operation::ListRepositoryLinks => &LIST_REPOSITORY_LINKS,
+        Operation::CreateSyncConfiguration => &CREATE_SYNC_CONFIGURATION,
+        Operation::ListSyncConfigurations => &LIST_SYNC_CONFIGURATIONS,
     }
 }
 
@@ -88,6 +93,18 @@ static VPC_CONFIGURATION: Shape = Shape::Structure(&[
     optional("TlsCertificate", &TLS_CERTIFICATE),
 ]);
 
+static OWNER_ID: Shape = text(1, 255, Pattern::OneLine);
+static REPOSITORY_NAME: Shape = text(1, 128, Pattern::OneLine);
+static KEY_ARN: Shape = text(1, 1024, Pattern::KeyArn);
+static LINK_ID: Shape = text(0, usize::MAX, Pattern::Uuid);
+static BRANCH: Shape = text(1, 255, Pattern::OneLine);
+static CONFIG_FILE: Shape = text(0, usize::MAX, Pattern::Anything);
+static STACK_NAME: Shape = text(1, 100, Pattern::StackName);
+static ROLE_ARN: Shape = text(1, 1024, Pattern::RoleArn);
+static SYNC_TYPE: Shape = Shape::Enumeration(SyncType::NAMES);
+static SWITCH: Shape = Shape::Enumeration(Switch::NAMES);
+static UPDATE_TRIGGER: Shape = Shape::Enumeration(UpdateTrigger::NAMES);
+
 static CREATE_CONNECTION: Shape = Shape::Structure(&[
     required("ConnectionName", &CONNECTION_NAME),
     optional("ProviderType", &PROVIDER_TYPE),
@@ -128,3 +145,31 @@ static UNTAG_RESOURCE: Shape = Shape::Structure(&[
     required("TagKeys", &TAG_KEYS),
 ]);
 static ONE_RESOURCE: Shape = Shape::Structure(&[required("ResourceArn", &RESOURCE_ARN)]);
+static CREATE_REPOSITORY_LINK: Shape = Shape::Structure(&[
+    required("ConnectionArn", &CONNECTION_ARN),
+    required("OwnerId", &OWNER_ID),
+    required("RepositoryName", &REPOSITORY_NAME),
+    optional("EncryptionKeyArn", &KEY_ARN),
+    optional("Tags", &TAGS),
+]);
+static LIST_REPOSITORY_LINKS: Shape = Shape::Structure(&[
+    optional("MaxResults", &MAX_RESULTS),
+    optional("NextToken", &NEXT_TOKEN),
+]);
+static CREATE_SYNC_CONFIGURATION: Shape = Shape::Structure(&[
+    required("Branch", &BRANCH),
+    required("ConfigFile", &CONFIG_FILE),
+    required("RepositoryLinkId", &LINK_ID),
+    required("ResourceName", &STACK_NAME),
+    required("RoleArn", &ROLE_ARN),
+    required("SyncType", &SYNC_TYPE),
+    optional("PublishDeploymentStatus", &SWITCH),
+    optional("TriggerResourceUpdateOn", &UPDATE_TRIGGER),
+    optional("PullRequestComment", &SWITCH),
+]);
+static LIST_SYNC_CONFIGURATIONS: Shape = Shape::Structure(&[
+    optional("MaxResults", &MAX_RESULTS),
+    optional("NextToken", &NEXT_TOKEN),
+    required("RepositoryLinkId", &LINK_ID),
+    required("SyncType", &SYNC_TYPE),
+]);

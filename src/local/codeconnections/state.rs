@@ -18,6 +18,7 @@ use super::errors::{ErrorKind, ServiceError};
 use super::ids::Ids;
 use super::options::{Options, RegionAccess};
 use super::registry::Registry;
+use super::repository_types::{Owned, RepositoryLink, SyncConfiguration};
 use super::sessions::Sessions;
 use super::types::{Connection, ConnectionStatus, Host, HostStatus, ProviderType, Tags};
 
@@ -104,6 +105,8 @@ pub struct ServiceState {
     pub(super) ids: Ids,
     pub(super) connections: Registry<ConnectionRecord>,
     pub(super) hosts: Registry<HostRecord>,
+    pub(super) repository_links: Registry<Owned<RepositoryLink>>,
+    pub(super) sync_configurations: Registry<Owned<SyncConfiguration>>,
     pub(super) sessions: Sessions,
 }
 
@@ -115,6 +118,8 @@ impl ServiceState {
             sessions: Sessions::new(options.seed),
             connections: Registry::default(),
             hosts: Registry::default(),
+            repository_links: Registry::default(),
+            sync_configurations: Registry::default(),
             options,
         }
     }

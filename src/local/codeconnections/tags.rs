@@ -1,4 +1,4 @@
-//! The operations on tags of connections and hosts.
+//! The operations on tags of connections, hosts and repository links.
 
 use super::errors::ServiceError;
 use super::model::Operation;
@@ -110,7 +110,7 @@ impl ServiceState {
         })
     }
 
-    /// Returns the tags of a connection or host of the caller.
+    /// Returns the tags of a connection, host or repository link of the caller.
     fn own_tags(
         &self,
         scope: &Scope,
@@ -119,6 +119,8 @@ impl ServiceState {
     ) -> Result<&Tags, ServiceError> {
         if self.hosts.get(arn).is_some() {
             Ok(&self.own_host(scope, arn)?.tags)
+        } else if self.repository_links.get(arn).is_some() {
+            self.own_link_tags(scope, arn)
         } else {
             Ok(&self.own_connection(scope, arn, operation)?.tags)
         }
@@ -127,6 +129,8 @@ impl ServiceState {
     fn replace_tags(&mut self, arn: &str, tags: Tags) {
         if let Some(host) = self.hosts.get_mut(arn) {
             host.tags = tags;
+        } else if let Some(link) = self.repository_links.get_mut(arn) {
+            link.tags = tags;
         } else if let Some(connection) = self.connections.get_mut(arn) {
             connection.tags = tags;
         }
