@@ -28,6 +28,21 @@ pub fn dns_suffix(region: &str) -> &'static str {
     }
 }
 
+/// Returns the domain of the dual-stack endpoints of a region's partition.
+/// <https://docs.aws.amazon.com/general/latest/gr/rande.html#dual-stack-endpoints>
+#[must_use]
+pub fn dual_stack_suffix(region: &str) -> &'static str {
+    match partition(region) {
+        "aws-cn" => "api.amazonwebservices.com.cn",
+        "aws-eusc" => "api.amazonwebservices.eu",
+        "aws-iso" => "api.aws.ic.gov",
+        "aws-iso-b" => "api.aws.scloud",
+        "aws-iso-e" => "api.cloud-aws.adc-e.uk",
+        "aws-iso-f" => "api.aws.hci.ic.gov",
+        _ => "api.aws",
+    }
+}
+
 /// Returns the partition of a region: what stands behind `arn:`.
 #[must_use]
 pub fn partition(region: &str) -> &'static str {

@@ -1,4 +1,5 @@
-"""Prints botocore's partitions as JSON: {partition: {"regions": [...], "suffix": ...}}.
+"""Prints botocore's partitions as JSON: {partition: {"regions": [...], "suffix": ...,
+"dual_stack_suffix": ...}}.
 
 Of each pattern for regions that are not listed yet, one that matches is made up.
 Pseudo-regions such as aws-cn-global are left out: no request goes to one.
@@ -18,5 +19,6 @@ for partition in Loader().load_data("partitions")["partitions"]:
     found[partition["id"]] = {
         "regions": [*regions, made_up],
         "suffix": partition["outputs"]["dnsSuffix"],
+        "dual_stack_suffix": partition["outputs"]["dualStackDnsSuffix"],
     }
 print(json.dumps(found))

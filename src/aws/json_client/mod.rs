@@ -34,7 +34,6 @@ use crate::aws::endpoints;
 use crate::aws::error::CallError;
 use crate::aws::meter::{Meter, Use};
 use crate::domain::Region;
-use crate::domain::partition::dns_suffix;
 use protocol::{ServiceFailure, parse, request};
 
 pub use protocol::{Operation, Service};
@@ -101,19 +100,11 @@ impl JsonClient<'_> {
     }
 
     /// Returns the endpoint of a service: the configured one, or that of AWS.
-    /// <https://docs.aws.amazon.com/general/latest/gr/rande.html>
     fn endpoint(&self, service: Service, region: &Region) -> String {
         let configured = endpoints::of_service(self.config, service.id);
-        if let Some(url) = configured.or_else(|| self.config.endpoint_url().map(str::to_owned)) {
-            return url;
-        }
-        let fips = if self.config.use_fips() == Some(true) {
-            "-fips"
-        } else {
-            ""
-        };
-        let suffix = dns_suffix(region.as_str());
-        format!("https://{}{fips}.{region}.{suffix}", service.name)
+        configured
+            .or_else(|| self.config.endpoint_url().map(str::to_owned))
+            .unwrap_or_else(|| service.endpoint(region, self.config.use_fips() == Some(true)))
     }
 
     fn signing(&self, service: Service, region: &Region) -> StaticRuntimePlugin {

@@ -7,13 +7,14 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::support::tools;
-use codeconnections_inventory::domain::partition::{dns_suffix, partition};
+use codeconnections_inventory::domain::partition::{dns_suffix, dual_stack_suffix, partition};
 use serde::Deserialize;
 
 #[derive(Debug, Deserialize)]
 struct Partition {
     regions: Vec<String>,
     suffix: String,
+    dual_stack_suffix: String,
 }
 
 #[test]
@@ -31,8 +32,12 @@ fn region_partitions_match_botocore() {
     let mut wrong = BTreeSet::new();
     for (id, known) in &partitions {
         for region in &known.regions {
-            let found = (partition(region), dns_suffix(region));
-            if found != (id, &known.suffix) {
+            let found = (
+                partition(region),
+                dns_suffix(region),
+                dual_stack_suffix(region),
+            );
+            if found != (id, &known.suffix, &known.dual_stack_suffix) {
                 wrong.insert((region, id, found));
             }
         }
