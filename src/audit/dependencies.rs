@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::{Audit, AuditError, ConnectionFilter, ConnectionRow};
 use crate::domain::arn::normalized;
+use crate::domain::listing::NOT_ENABLED;
 use crate::domain::{
     AccountId, Change, Dependency, DependencyAttributes, DependencyId, DependencyType, Outcome,
     RunRecord, Snapshot, SourceScope, Timestamp, UnknownMembers,
@@ -86,15 +87,35 @@ pub struct SourceBasis {
     pub region: String,
     /// The start of its last complete listing.
     pub complete_at: Option<Timestamp>,
+    /// The code of the reason why its last listing is not complete.
+    pub code: Option<String>,
     /// Why its last listing is not complete.
     pub problem: Option<String>,
 }
 
+impl SourceBasis {
+    /// Returns true if its service is not enabled for the account, as the service
+    /// says.
+    pub fn is_not_enabled(&self) -> bool {
+        self.code.as_deref() == Some(NOT_ENABLED)
+    }
+}
+
 impl DependencyBasis {
-    /// Returns true if every source was listed completely once: what is missing
-    /// in an answer did not exist then.
+    /// Returns true if every source was listed completely once, or is not enabled:
+    /// what is missing in an answer did not exist then, or was not observed because
+    /// of that.
     pub fn is_evidence(&self) -> bool {
-        !self.sources.is_empty() && self.sources.iter().all(|s| s.complete_at.is_some())
+        let is_known = |s: &SourceBasis| s.complete_at.is_some() || s.is_not_enabled();
+        !self.sources.is_empty() && self.sources.iter().all(is_known)
+    }
+
+    /// Returns the names of the sources that were asked, sorted.
+    pub fn source_names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.sources.iter().map(|s| s.source.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
     }
 
     /// Returns the regions that were asked, sorted.
@@ -314,11 +335,18 @@ impl Audit {
                 known.insert(arn, row);
             }
         }
+        // What uses a host names no connection.
+        let hosts = answer.dependencies.iter();
+        let hosts = hosts.filter(|row| row.dependency_type == DependencyType::Host);
+        let hosts: HashMap<String, Option<String>> = hosts
+            .map(|host| (normalized(&host.arn), host.status.clone()))
+            .collect();
         let impact = answer.dependencies.into_iter().filter_map(|dependency| {
             let uses = dependency.uses.clone()?;
             let connection = known.get(&normalized(&uses));
+            let host = hosts.get(&normalized(&uses)).cloned().flatten();
             let reason = match connection {
-                None => NOT_IN_INVENTORY.to_owned(),
+                None => host.unwrap_or_else(|| NOT_IN_INVENTORY.to_owned()),
                 Some(row) if row.deleted_at.is_some() => "DELETED".to_owned(),
                 Some(row) => row.attributes.status_word().to_owned(),
             };
@@ -404,6 +432,7 @@ async fn basis(
                     source: listing.region.source().to_owned(),
                     region: listing.region.region().to_owned(),
                     complete_at: None,
+                    code: listing.error.as_ref().map(|error| error.code.to_string()),
                     problem: listing
                         .error
                         .as_ref()
@@ -435,6 +464,7 @@ async fn basis(
                     source: source.to_owned(),
                     region: region.to_owned(),
                     complete_at: Some(at),
+                    code: None,
                     problem: Some("not listed by the last run".to_owned()),
                 });
             }

@@ -18,11 +18,17 @@ use super::setting::InvalidSetting;
 
 /// The names by which the SDK looks up services, and the variables that set their
 /// endpoints. The last two issue credentials at sign-in.
-const SERVICES: [(&str, &str); 7] = [
+const SERVICES: [(&str, &str); 13] = [
     ("CodeBuild", "AWS_ENDPOINT_URL_CODEBUILD"),
     ("CodeConnections", "AWS_ENDPOINT_URL_CODECONNECTIONS"),
+    ("CodeGuru Reviewer", "AWS_ENDPOINT_URL_CODEGURU_REVIEWER"),
     ("CodePipeline", "AWS_ENDPOINT_URL_CODEPIPELINE"),
+    ("DataZone", "AWS_ENDPOINT_URL_DATAZONE"),
     ("DynamoDB", "AWS_ENDPOINT_URL_DYNAMODB"),
+    ("Inspector2", "AWS_ENDPOINT_URL_INSPECTOR2"),
+    ("Omics", "AWS_ENDPOINT_URL_OMICS"),
+    ("Proton", "AWS_ENDPOINT_URL_PROTON"),
+    ("Service Catalog", "AWS_ENDPOINT_URL_SERVICE_CATALOG"),
     ("STS", "AWS_ENDPOINT_URL_STS"),
     ("SSO", "AWS_ENDPOINT_URL_SSO"),
     ("SSO OIDC", "AWS_ENDPOINT_URL_SSO_OIDC"),

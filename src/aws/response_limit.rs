@@ -33,7 +33,7 @@ type BoxError = Box<dyn Error + Send + Sync>;
 const MAX_RESPONSE_BYTES: usize = 256 * 1024;
 
 /// The longest response that holds items, or what people wrote: pipelines,
-/// projects with their build specifications, and what REST services list. A page of
+/// projects with their build specifications, products, and what REST services list. A page of
 /// a query or a scan has at most 1 MB of them, to which JSON adds about a half.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Query.Pagination.html>
 const MAX_ITEMS_RESPONSE_BYTES: usize = 4 * 1024 * 1024;
@@ -79,9 +79,14 @@ impl HttpConnector for BoundedConnector {
         let is_rest = target.is_none() && request.headers().get("accept") == Some(REST_ACCEPT);
         let most = match operation {
             None if is_rest => MAX_ITEMS_RESPONSE_BYTES,
-            Some("Query" | "Scan" | "GetItem" | "BatchGetProjects" | "GetPipeline") => {
-                MAX_ITEMS_RESPONSE_BYTES
-            }
+            Some(
+                "Query"
+                | "Scan"
+                | "GetItem"
+                | "BatchGetProjects"
+                | "GetPipeline"
+                | "SearchProductsAsAdmin",
+            ) => MAX_ITEMS_RESPONSE_BYTES,
             _ => MAX_RESPONSE_BYTES,
         };
         let due = Due::to(&request);

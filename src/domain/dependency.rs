@@ -82,10 +82,28 @@ dependency_types! {
     /// A connection that CodeBuild uses for every project of its provider that
     /// names none.
     BuildCredential = "BUILD_CREDENTIAL", "default build credential", "default build credentials";
+    /// A Service Catalog product that is kept in sync with a repository.
+    CatalogProduct = "CATALOG_PRODUCT", "catalog product", "catalog products";
+    /// An integration of Inspector with a provider that it reaches through a host.
+    CodeSecurityIntegration =
+        "CODE_SECURITY_INTEGRATION", "code security integration", "code security integrations";
+    /// A Git connection of a DataZone domain.
+    DataZoneConnection = "DATAZONE_CONNECTION", "DataZone connection", "DataZone connections";
     /// A host: the address of a self-managed provider.
     Host = "HOST", "host", "hosts";
     /// A source action of a CodePipeline pipeline.
     PipelineSource = "PIPELINE_SOURCE", "pipeline source", "pipeline sources";
+    /// A repository that is linked to Proton.
+    ProtonRepository = "PROTON_REPOSITORY", "Proton repository", "Proton repositories";
+    /// A repository that CodeGuru Reviewer reviews.
+    RepositoryAssociation =
+        "REPOSITORY_ASSOCIATION", "repository association", "repository associations";
+    /// A repository link of CodeConnections.
+    RepositoryLink = "REPOSITORY_LINK", "repository link", "repository links";
+    /// A stack that Git sync keeps in sync with a file of a linked repository.
+    SyncConfiguration = "SYNC_CONFIGURATION", "sync configuration", "sync configurations";
+    /// A HealthOmics workflow that is defined in a repository.
+    Workflow = "WORKFLOW", "workflow", "workflows";
 }
 
 impl fmt::Display for DependencyType {

@@ -19,6 +19,10 @@ use super::{Connection, Timestamp};
 /// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
 pub const MAX_OBSERVATION_AGE: Duration = Duration::from_mins(15);
 
+/// The code of a listing whose service says that it is not enabled for the account.
+/// Nothing was observed, but a run that repeats this for ever is not incomplete.
+pub const NOT_ENABLED: &str = "NotEnabled";
+
 /// Returns true if an observation of `observed_at` is too old to be recorded at
 /// `now`.
 pub fn is_stale(observed_at: Timestamp, now: Timestamp) -> bool {
@@ -82,6 +86,11 @@ impl<K: Kind> Listing<K> {
     /// Returns true if every page was received.
     pub fn is_complete(&self) -> bool {
         self.end == ListingEnd::Complete
+    }
+
+    /// Returns true if its service is not enabled for the account.
+    pub fn is_not_enabled(&self) -> bool {
+        matches!(&self.end, ListingEnd::Incomplete { code, .. } if **code == *NOT_ENABLED)
     }
 }
 
@@ -181,9 +190,12 @@ impl<K: Kind> AccountListing<K> {
             .filter(move |listing| unfiltered && listing.is_complete())
     }
 
-    /// Returns true if `scope` was listed, completely or not.
+    /// Returns true if `scope` was listed, completely or not, and its service is
+    /// enabled.
     pub fn was_asked(&self, scope: &K::Scope) -> bool {
-        self.listings.iter().any(|l| l.scope == *scope)
+        self.listings
+            .iter()
+            .any(|l| l.scope == *scope && !l.is_not_enabled())
     }
 
     /// Returns true if the listing of `scope` is complete and unfiltered.

@@ -20,7 +20,8 @@ use super::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Outcome {
-    /// Every listing was complete and everything was written.
+    /// Every listing was complete, except of services that are not enabled
+    /// ([`NOT_ENABLED`](super::listing::NOT_ENABLED)), and everything was written.
     Complete,
     /// Something is missing, and the record says what.
     Partial,

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::run_spec::{CODE_VERSION, RunSpec};
 use super::write_outcome::WriteReport;
 use crate::aws::error::chain;
-use crate::domain::listing::{AccountListing, MAX_OBSERVATION_AGE};
+use crate::domain::listing::{AccountListing, MAX_OBSERVATION_AGE, NOT_ENABLED};
 use crate::domain::run::{ListingReport, SnapshotsRecord, count_by_status};
 use crate::domain::text::{cut, json_safe};
 use crate::domain::{
@@ -186,7 +186,8 @@ fn listing_reports<K: Kind>(
         .map(ListingReport::from)
         .collect();
     let problem = |listing: &ListingReport<K>| {
-        let error = listing.error.as_ref()?;
+        // A service that is not enabled would leave every run PARTIAL.
+        let error = listing.error.as_ref().filter(|e| *e.code != *NOT_ENABLED)?;
         Some(format!("listing {}: {}", listing.region, error.message))
     };
     let problems = listings.iter().filter_map(problem).collect();

@@ -17,6 +17,7 @@ pub mod aws;
 pub mod cases;
 pub mod ccinv;
 pub mod chromium;
+pub mod consumers;
 pub mod doc_page;
 pub mod dynamodb_local;
 pub mod faults;

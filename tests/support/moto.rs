@@ -4,9 +4,8 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
-use serde_json::json;
-
 use super::ccinv::Ccinv;
+use super::consumers;
 use super::proxy::{Act, Proxy};
 use super::test_env::TestEnv;
 use super::{free_port, tools, until};
@@ -75,17 +74,9 @@ impl Drop for Moto {
 /// them.
 pub async fn without_dependencies(env: &TestEnv) -> (Proxy, Ccinv) {
     let services = Proxy::start(env.service.endpoint(), |seen| {
-        let none = match seen.operation.as_str() {
-            "ListPipelines" => json!({"pipelines": []}),
-            "ListProjects" => json!({"projects": []}),
-            "ListSourceCredentials" => json!({"sourceCredentialsInfos": []}),
-            _ => return Act::Pass,
-        };
-        Act::Answer(200, none.to_string())
+        consumers::none(seen).unwrap_or(Act::Pass)
     })
     .await;
-    let ccinv = Ccinv::at(env)
-        .with("AWS_ENDPOINT_URL_CODEBUILD", &services.endpoint)
-        .with("AWS_ENDPOINT_URL_CODEPIPELINE", &services.endpoint);
+    let ccinv = consumers::ccinv_at(env, &services.endpoint);
     (services, ccinv)
 }

@@ -28,6 +28,9 @@ pub struct Seen {
     pub number: usize,
     /// `ListConnections`, `BatchExecuteStatement`, `AssumeRole`, …
     pub operation: String,
+    pub method: String,
+    /// With the query string.
+    pub path: String,
     pub body: Bytes,
 }
 
@@ -233,6 +236,8 @@ async fn forward(inner: Arc<Inner>, request: Request) -> Answered {
     let seen = Seen {
         number: inner.count.fetch_add(1, Ordering::SeqCst) + 1,
         operation: operation(&parts, &body),
+        method: parts.method.to_string(),
+        path: parts.uri.to_string(),
         body: body.clone(),
     };
     let act = (inner.policy)(&seen);

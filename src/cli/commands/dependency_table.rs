@@ -9,7 +9,7 @@ use crate::cli::render::csv::field;
 use crate::cli::render::text_table::{Cell, Cut, TextTable};
 use crate::cli::suggestions;
 use crate::domain::{AccountId, SourceScope};
-use crate::listing::dependencies::NOT_ASKED;
+use crate::listing::dependencies::{NOT_ASKED, Source};
 use crate::output::text::{count, format_time, or_dash};
 
 impl Row for DependencyRow {
@@ -47,15 +47,27 @@ impl Row for DependencyRow {
     }
 }
 
+/// The members that name a repository, each by its service's name.
+const REPOSITORY: [&str; 6] = [
+    "FullRepositoryId",
+    "fullRepositoryId",
+    "location",
+    "repositoryId",
+    "Repository",
+    "instanceUrl",
+];
+
+/// The members that name a branch.
+const BRANCH: [&str; 4] = ["BranchName", "sourceVersion", "defaultBranch", "Branch"];
+
 /// Returns what a dependency reads, in short: repository and branch.
 pub(crate) fn reads(row: &DependencyRow) -> String {
-    let repository = row
-        .member("FullRepositoryId")
-        .or_else(|| row.member("location"));
-    let branch = row
-        .member("BranchName")
-        .or_else(|| row.member("sourceVersion"));
-    match (repository, branch) {
+    let first = |names: &[&str]| names.iter().find_map(|name| row.member(name));
+    let owned = || {
+        let (owner, name) = (row.member("OwnerId")?, row.member("RepositoryName")?);
+        Some(format!("{owner}/{name}"))
+    };
+    match (first(&REPOSITORY).or_else(owned), first(&BRANCH)) {
         (Some(repository), Some(branch)) => format!("{repository} {branch}"),
         (Some(only), None) | (None, Some(only)) => only,
         (None, None) => or_dash(None),
@@ -104,7 +116,7 @@ pub(crate) fn notes(bases: &[DependencyBasis]) -> Vec<String> {
             "account {account}: based on dependency run {} ({}, {} in {}) of {}",
             run.sequence,
             run.outcome,
-            count(basis.sources.len() / regions.len().max(1), "source"),
+            count(basis.source_names().len(), "source"),
             regions.join(", "),
             format_time(run.started_at)
         ));
@@ -117,9 +129,20 @@ pub(crate) fn notes(bases: &[DependencyBasis]) -> Vec<String> {
                 None => "; never listed completely".to_owned(),
             };
             let (name, region) = (&source.source, &source.region);
-            notes.push(format!(
-                "  not observed: {name} in {region}: {problem}{last}"
-            ));
+            let what = if source.is_not_enabled() {
+                "not enabled, so not observed"
+            } else {
+                "not observed"
+            };
+            notes.push(format!("  {what}: {name} in {region}: {problem}{last}"));
+        }
+        for region in regions {
+            let Ok(region) = region.parse() else { continue };
+            let lacks = Source::ALL.into_iter().filter(|s| !s.exists_in(&region));
+            let lacks: Vec<&str> = lacks.map(Source::as_str).collect();
+            if !lacks.is_empty() {
+                notes.push(format!("  not in {region}: {}", lacks.join(", ")));
+            }
         }
     }
     notes.push(format!("not asked: {}", NOT_ASKED.join(", ")));

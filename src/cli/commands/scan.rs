@@ -88,12 +88,18 @@ pub(crate) struct ScanArgs {
     /// error. Listing may use 60% of it.
     #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = parse_timeout)]
     pub(crate) timeout: Duration,
-    /// List what uses connections, too: hosts, pipelines and build projects
+    /// List what uses connections, too: hosts, pipelines, build projects, …
     ///
-    /// Asks CodeConnections, CodePipeline and CodeBuild in the same regions. A
-    /// connection can be used from every region: name those that you use. Needs
-    /// codeconnections:ListHosts, codepipeline:ListPipelines and GetPipeline,
-    /// codebuild:ListProjects, BatchGetProjects and ListSourceCredentials.
+    /// Asks these in the same regions, and needs their permissions:
+    /// codebuild:ListProjects, BatchGetProjects and ListSourceCredentials;
+    /// codeconnections:ListHosts, ListRepositoryLinks and ListSyncConfigurations;
+    /// codeguru-reviewer:ListRepositoryAssociations; codepipeline:ListPipelines
+    /// and GetPipeline; datazone:ListDomains and ListConnections;
+    /// inspector2:ListCodeSecurityIntegrations, GetCodeSecurityIntegration and
+    /// BatchGetAccountStatus; omics:ListWorkflows and GetWorkflow;
+    /// proton:ListRepositories; servicecatalog:SearchProductsAsAdmin. A service is
+    /// not asked in a region where it does not exist. A connection can be used from
+    /// every region: name those that you use.
     #[arg(long)]
     pub(crate) dependencies: bool,
     /// Print the run summary as JSON

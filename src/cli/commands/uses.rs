@@ -13,7 +13,7 @@ use crate::cli::{evidence, suggestions};
 use crate::domain::{AccountId, Timestamp};
 use crate::output::text::count;
 
-/// List what uses a connection: pipelines and build projects
+/// List what uses a connection: pipelines, build projects, stacks, …
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Dependencies are recorded by `ccinv scan --dependencies`. An ARN that is not on \

@@ -1,17 +1,20 @@
 //! Calls of one service in one region, with retries, page by page.
 
 use std::collections::HashSet;
+use std::future::Future;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use aws_config::SdkConfig;
+use futures_util::stream::{self, StreamExt};
 use serde_json::Value;
 
 use crate::aws::json_client::{JsonClient, Operation};
 use crate::aws::observer::interrupted;
 use crate::aws::retry::{AttemptError, FailedCall, Retries, RunPart};
 use crate::aws::{CallError, CallErrorKind};
-use crate::domain::Region;
 use crate::domain::ids::ParseError;
+use crate::domain::listing::NOT_ENABLED;
+use crate::domain::{AccountId, Region};
 use crate::listing::source::ListingRequest;
 
 /// The services of one region, as one run calls them.
@@ -33,6 +36,13 @@ pub(super) struct Pages {
     pub(super) items: &'static str,
 }
 
+/// The most resources that are read at the same time.
+const CONCURRENCY: usize = 8;
+
+/// The code of every service for an account that is not signed up for it.
+/// <https://docs.aws.amazon.com/accounts/latest/reference/CommonErrors.html>
+const OPT_IN_REQUIRED: &str = "OptInRequired";
+
 /// Why a listing is not complete.
 pub(super) struct Problem {
     pub(super) code: Box<str>,
@@ -47,8 +57,22 @@ impl Problem {
         }
     }
 
+    /// Returns the problem of an answer that lacks a member which every answer has.
+    pub(super) fn of_answer(operation: Operation, member: &str) -> Self {
+        let reason = format!("{}: an answer without {member}", operation.name());
+        Self::new("UnreadableAnswer", &reason)
+    }
+
+    /// Returns true if a resource does not exist: it was deleted after it was listed.
+    pub(super) fn is_not_found(&self) -> bool {
+        matches!(
+            &*self.code,
+            "PipelineNotFoundException" | "ResourceNotFoundException"
+        )
+    }
+
     /// Returns the problem of an entry that can't be recorded.
-    pub(super) fn of_entry(operation: Operation, malformed: &ParseError) -> Self {
+    fn of_entry(operation: Operation, malformed: &ParseError) -> Self {
         let operation = operation.name();
         Self::new("UnreadableEntry", &format!("{operation}: {malformed}"))
     }
@@ -86,6 +110,11 @@ impl<'a> Api<'a> {
         }
     }
 
+    /// Returns the account that is listed.
+    pub(super) fn account(&self) -> &AccountId {
+        self.request.account
+    }
+
     /// Returns the number of responses so far.
     pub(super) fn pages(&self) -> u32 {
         self.pages.load(Ordering::Relaxed)
@@ -119,7 +148,11 @@ impl<'a> Api<'a> {
             } else {
                 given_up.error.call_error.after(given_up.attempts)
             };
-            Problem::new(&call_error.code, &format!("{name}: {call_error}"))
+            let code = match &*call_error.code {
+                OPT_IN_REQUIRED => NOT_ENABLED,
+                code => code,
+            };
+            Problem::new(code, &format!("{name}: {call_error}"))
         })?;
         self.pages.fetch_add(1, Ordering::Relaxed);
         Ok(response)
@@ -135,8 +168,7 @@ impl<'a> Api<'a> {
             // An empty page has an empty list. An answer without one must not be
             // taken for "none".
             let Some(Value::Array(listed)) = page.get_mut(pages.items).map(Value::take) else {
-                let reason = format!("{name}: an answer without {}", pages.items);
-                return Err(Problem::new("UnreadableAnswer", &reason));
+                return Err(Problem::of_answer(pages.operation, pages.items));
             };
             all.extend(listed);
             let token = text(&page, pages.next_token);
@@ -153,6 +185,46 @@ impl<'a> Api<'a> {
         let reason = format!("{name}: still another page after {limit} pages");
         Err(Problem::new("PageLimit", &reason))
     }
+}
+
+/// Reads each of the listed resources, some at the same time. One that can't be
+/// read, such as one that a policy denies, hides no other.
+pub(super) async fn read_each<T, F>(
+    listed: Vec<Value>,
+    found: &mut Vec<T>,
+    read: impl Fn(Value) -> F,
+) -> Result<(), Problem>
+where
+    F: Future<Output = Result<Vec<T>, Problem>>,
+{
+    let mut all = stream::iter(listed).map(read).buffer_unordered(CONCURRENCY);
+    let mut problem = None;
+    while let Some(one) = all.next().await {
+        match one {
+            Ok(one) => found.extend(one),
+            Err(unreadable) => problem = problem.or(Some(unreadable)),
+        }
+    }
+    problem.map_or(Ok(()), Err)
+}
+
+/// Adds the entries of a listing that can be recorded. The problem is that of the
+/// first that can't.
+pub(super) fn add<T>(
+    found: &mut Vec<T>,
+    operation: Operation,
+    entries: impl IntoIterator<Item = Result<T, ParseError>>,
+) -> Result<(), Problem> {
+    let mut problem = None;
+    for entry in entries {
+        match entry {
+            Ok(entry) => found.push(entry),
+            Err(malformed) => {
+                problem = problem.or(Some(Problem::of_entry(operation, &malformed)));
+            }
+        }
+    }
+    problem.map_or(Ok(()), Err)
 }
 
 /// Returns a member that is a text.

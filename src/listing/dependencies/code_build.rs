@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use super::Found;
-use super::api::{Api, Pages, Problem, list as items, member, text};
+use super::api::{Api, Pages, Problem, add, list as items, member, text};
 use crate::aws::json_client::{Operation, Service};
 use crate::domain::DependencyType;
 use crate::domain::ids::ParseError;
@@ -41,34 +41,32 @@ pub(super) async fn list(api: &Api<'_>, found: &mut Vec<Found>) -> Result<(), Pr
 
 async fn list_projects(api: &Api<'_>, found: &mut Vec<Found>) -> Result<(), Problem> {
     let names = api.all(LIST_PROJECTS, json!({})).await?;
+    let mut read = Ok(());
     for names in names.chunks(BATCH) {
         let input = json!({"names": names});
         let response = api.call(BATCH_GET_PROJECTS, &input).await?;
         // Those that were deleted meanwhile are in `projectsNotFound`.
-        for project in items(&response, "projects") {
-            for source in sources_of(project) {
-                found.push(source.map_err(|it| Problem::of_entry(BATCH_GET_PROJECTS, &it))?);
-            }
-        }
+        let sources = items(&response, "projects").iter().flat_map(sources_of);
+        read = read.and(add(found, BATCH_GET_PROJECTS, sources));
     }
-    Ok(())
+    read
 }
 
 async fn list_credentials(api: &Api<'_>, found: &mut Vec<Found>) -> Result<(), Problem> {
     let response = api.call(LIST_CREDENTIALS, &json!({})).await?;
     let credentials = items(&response, "sourceCredentialsInfos").iter();
-    for credential in credentials.filter(|it| text(it, "authType") == Some(AUTH_TYPE)) {
-        let credential = Found::new(
+    let connections = credentials.filter(|it| text(it, "authType") == Some(AUTH_TYPE));
+    let credentials = connections.map(|credential| {
+        Found::new(
             DependencyType::BuildCredential,
             text(credential, "arn").unwrap_or_default(),
             None,
             text(credential, "serverType"),
             text(credential, "resource"),
             [("serverType", member(credential, "serverType"))],
-        );
-        found.push(credential.map_err(|it| Problem::of_entry(LIST_CREDENTIALS, &it))?);
-    }
-    Ok(())
+        )
+    });
+    add(found, LIST_CREDENTIALS, credentials)
 }
 
 /// Returns the sources of a project that use a connection.

@@ -1,11 +1,10 @@
 //! CodePipeline: source actions that read through a connection.
 //! <https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-CodestarConnectionSource.html>
 
-use futures_util::stream::{self, StreamExt};
 use serde_json::{Value, json};
 
 use super::Found;
-use super::api::{Api, Pages, Problem, list as items, member, text};
+use super::api::{Api, Pages, Problem, add, list as items, member, read_each, text};
 use crate::aws::json_client::{Operation, Service};
 use crate::domain::DependencyType;
 
@@ -25,44 +24,28 @@ const fn operation(name: &'static str) -> Operation {
 /// The provider of source actions that use a connection.
 const PROVIDER: &str = "CodeStarSourceConnection";
 
-/// Pipelines that are read at the same time.
-const CONCURRENCY: usize = 8;
-
 pub(super) async fn list(api: &Api<'_>, found: &mut Vec<Found>) -> Result<(), Problem> {
     let pipelines = api.all(LIST_PIPELINES, json!({})).await?;
-    let mut read = stream::iter(pipelines)
-        .map(|pipeline| get(api, pipeline))
-        .buffer_unordered(CONCURRENCY);
-    // One that can't be read, such as one that a policy denies, hides no other.
-    let mut problem = None;
-    while let Some(actions) = read.next().await {
-        match actions {
-            Ok(actions) => found.extend(actions),
-            Err(unreadable) => problem = problem.or(Some(unreadable)),
-        }
-    }
-    problem.map_or(Ok(()), Err)
+    read_each(pipelines, found, |pipeline| get(api, pipeline)).await
 }
 
 /// Returns the source actions of a pipeline; none if it was deleted meanwhile.
 async fn get(api: &Api<'_>, listed: Value) -> Result<Vec<Found>, Problem> {
     let input = json!({"name": member(&listed, "name")});
     let response = match api.call(GET_PIPELINE, &input).await {
-        Err(problem) if &*problem.code == "PipelineNotFoundException" => return Ok(Vec::new()),
+        Err(problem) if problem.is_not_found() => return Ok(Vec::new()),
         response => response?,
     };
     let pipeline = member(&response, "pipeline");
     let metadata = member(&response, "metadata");
-    let arn = text(&metadata, "pipelineArn").ok_or_else(|| {
-        let reason = format!("{}: an answer without pipelineArn", GET_PIPELINE.name());
-        Problem::new("UnreadableAnswer", &reason)
-    })?;
+    let arn = text(&metadata, "pipelineArn")
+        .ok_or_else(|| Problem::of_answer(GET_PIPELINE, "pipelineArn"))?;
     let stages = items(&pipeline, "stages").iter();
     let actions = stages.flat_map(|stage| {
         let actions = items(stage, "actions").iter();
         actions.map(move |action| (text(stage, "name").unwrap_or_default(), action))
     });
-    actions
+    let sources = actions
         .filter(|(_, action)| action["actionTypeId"]["provider"] == PROVIDER)
         .map(|(stage, action)| {
             let name = text(action, "name").unwrap_or_default();
@@ -84,9 +67,10 @@ async fn get(api: &Api<'_>, listed: Value) -> Result<Vec<Found>, Problem> {
                     ("triggers", triggers),
                 ],
             )
-            .map_err(|malformed| Problem::of_entry(GET_PIPELINE, &malformed))
-        })
-        .collect()
+        });
+    let mut found = Vec::new();
+    add(&mut found, GET_PIPELINE, sources)?;
+    Ok(found)
 }
 
 /// Returns the triggers of a source action; null if it has none.

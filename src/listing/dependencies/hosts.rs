@@ -4,16 +4,13 @@
 use serde_json::{Value, json};
 
 use super::Found;
-use super::api::{Api, Pages, Problem, member, text};
-use crate::aws::json_client::Service;
+use super::api::{Api, Pages, Problem, add, member, text};
+use super::git_sync::operation;
+use crate::domain::ids::ParseError;
 use crate::domain::{DependencyType, Digest};
 
 const LIST_HOSTS: Pages = Pages {
-    operation: Service::new("CodeConnections", "codeconnections").aws_json(
-        "com.amazonaws.codeconnections.CodeConnections_20231201",
-        "1.0",
-        "ListHosts",
-    ),
+    operation: operation("ListHosts"),
     token: "NextToken",
     next_token: "NextToken",
     items: "Hosts",
@@ -23,13 +20,11 @@ const LIST_HOSTS: Pages = Pages {
 const ATTRIBUTES: [&str; 4] = ["HostArn", "Name", "Status", "VpcConfiguration"];
 
 pub(super) async fn list(api: &Api<'_>, found: &mut Vec<Found>) -> Result<(), Problem> {
-    for host in api.all(LIST_HOSTS, json!({})).await? {
-        found.push(read(&host)?);
-    }
-    Ok(())
+    let hosts = api.all(LIST_HOSTS, json!({})).await?;
+    add(found, LIST_HOSTS.operation, hosts.iter().map(read))
 }
 
-fn read(host: &Value) -> Result<Found, Problem> {
+fn read(host: &Value) -> Result<Found, ParseError> {
     let vpc = member(host, "VpcConfiguration");
     // A certificate can be longer than what is kept of a member.
     let certificate = text(&vpc, "TlsCertificate").map(|pem| json!({"sha256": Digest::of(&pem)}));
@@ -45,9 +40,8 @@ fn read(host: &Value) -> Result<Found, Problem> {
             ("SecurityGroupIds", member(&vpc, "SecurityGroupIds")),
             ("TlsCertificate", certificate.unwrap_or_default()),
         ],
-    )
-    .map_err(|malformed| Problem::of_entry(LIST_HOSTS.operation, &malformed))?;
-    found.attributes.status = text(host, "Status").map(Into::into);
+    )?
+    .with_status(text(host, "Status"));
     let others = host.as_object().into_iter().flatten();
     let others = others.filter(|(name, _)| !ATTRIBUTES.contains(&name.as_str()));
     found.add_members(others.map(|(name, value)| (name.as_str(), value.clone())));

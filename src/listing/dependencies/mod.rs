@@ -1,14 +1,22 @@
 //! What depends on a connection, listed by the services that name one.
 //!
 //! Each [`Source`] is listed by region, because a connection can be used from
-//! every region. A source that is denied, missing in a region or unreadable is an
-//! incomplete listing with its reason, never an empty one. `api` calls a service,
-//! and each source has a file.
+//! every region; where its service does not exist, it is not asked. A source that
+//! is denied, not enabled or unreadable is an incomplete listing with its reason,
+//! never an empty one. `api` calls a service, and each source has a file.
 
 mod api;
 mod code_build;
+mod code_guru;
 mod code_pipeline;
+mod data_zone;
+mod git_sync;
+mod health_omics;
 mod hosts;
+mod inspector;
+mod proton;
+mod service_catalog;
+mod source;
 
 use std::collections::HashMap;
 
@@ -25,46 +33,12 @@ use crate::domain::{
 use api::{Api, Problem};
 use serde_json::Value;
 
-/// A service that is asked for dependencies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
-    /// CodeBuild: projects, and the default credentials of an account.
-    CodeBuild,
-    /// CodePipeline: source actions of pipelines.
-    CodePipeline,
-    /// CodeConnections: hosts.
-    Hosts,
-}
-
-impl Source {
-    /// All sources.
-    pub const ALL: [Self; 3] = [Self::CodeBuild, Self::CodePipeline, Self::Hosts];
-
-    /// The source in scopes.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::CodeBuild => "codebuild",
-            Self::CodePipeline => "codepipeline",
-            Self::Hosts => "hosts",
-        }
-    }
-
-    #[expect(clippy::expect_used, reason = "the names of sources are plain")]
-    fn scope(self, region: &Region) -> SourceScope {
-        SourceScope::of(self.as_str(), region).expect("a scope")
-    }
-}
+pub use source::Source;
 
 /// Services and features that can name a connection and that are not asked. No
 /// answer about dependencies covers them.
-pub const NOT_ASKED: [&str; 12] = [
-    "Git sync (repository links)",
-    "CodeGuru Reviewer",
-    "Service Catalog",
-    "Proton",
-    "DataZone",
-    "HealthOmics",
-    "Inspector",
+pub const NOT_ASKED: [&str; 6] = [
+    "versions of HealthOmics workflows",
     "shares by RAM",
     "EKS Argo CD capability",
     "AWS Transform",
@@ -105,6 +79,12 @@ impl Found {
 }
 
 impl Found {
+    /// Returns the dependency with its status.
+    fn with_status(mut self, status: Option<&str>) -> Self {
+        self.attributes.status = status.map(Into::into);
+        self
+    }
+
     /// Adds members that its service may have added since.
     fn add_members<'a>(&mut self, members: impl Iterator<Item = (&'a str, Value)>) {
         let known = self.attributes.members.iter();
@@ -115,8 +95,8 @@ impl Found {
 }
 
 impl Lists<Dependency> for CodeConnections {
-    /// Asks every source in every region at the same time, with the credentials
-    /// that connections are listed with.
+    /// Asks every source in every region where it exists, at the same time, with
+    /// the credentials that connections are listed with.
     async fn list(&self, request: &ListingRequest<'_>) -> AccountListing<Dependency> {
         let config = self.config_for(request.run_id, request.account).await;
         let listings = asked(request.regions).map(|(source, region)| {
@@ -129,8 +109,10 @@ impl Lists<Dependency> for CodeConnections {
 
 /// Returns what is asked in these regions.
 fn asked(regions: &[Region]) -> impl Iterator<Item = (Source, &Region)> {
-    let all = regions.iter();
-    all.flat_map(|region| Source::ALL.map(|source| (source, region)))
+    let all = regions
+        .iter()
+        .flat_map(|region| Source::ALL.map(|source| (source, region)));
+    all.filter(|(source, region)| source.exists_in(region))
 }
 
 /// Returns the scopes that a run of these regions lists.
@@ -149,8 +131,15 @@ async fn list_source(
     let mut found = Vec::new();
     let listed = match source {
         Source::CodeBuild => code_build::list(&api, &mut found).await,
+        Source::CodeGuruReviewer => code_guru::list(&api, &mut found).await,
         Source::CodePipeline => code_pipeline::list(&api, &mut found).await,
+        Source::DataZone => data_zone::list(&api, &mut found).await,
+        Source::GitSync => git_sync::list(&api, &mut found).await,
+        Source::HealthOmics => health_omics::list(&api, &mut found).await,
         Source::Hosts => hosts::list(&api, &mut found).await,
+        Source::Inspector => inspector::list(&api, &mut found).await,
+        Source::Proton => proton::list(&api, &mut found).await,
+        Source::ServiceCatalog => service_catalog::list(&api, &mut found).await,
     };
     let resources: HashMap<_, _> = found
         .into_iter()

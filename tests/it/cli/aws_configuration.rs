@@ -987,11 +987,17 @@ fn documentation_page_names_only_tested_settings() {
     for name in &named {
         let tested = regex_lite::Regex::new(&format!("(\\b|n){name}\\b")).expect("a pattern");
         // Only a container has the first address; `security.rs` tests the proxies,
-        // `dependencies.rs` the endpoints.
+        // `dependencies.rs` and `dependency_sources.rs` the endpoints.
         let tested_elsewhere = [
             "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
             "AWS_ENDPOINT_URL_CODEBUILD",
+            "AWS_ENDPOINT_URL_CODEGURU_REVIEWER",
             "AWS_ENDPOINT_URL_CODEPIPELINE",
+            "AWS_ENDPOINT_URL_DATAZONE",
+            "AWS_ENDPOINT_URL_INSPECTOR2",
+            "AWS_ENDPOINT_URL_OMICS",
+            "AWS_ENDPOINT_URL_PROTON",
+            "AWS_ENDPOINT_URL_SERVICE_CATALOG",
             "HTTP_PROXY",
             "NO_PROXY",
         ];

@@ -4,6 +4,7 @@ mod aws_configuration;
 mod commands;
 mod cost_estimate;
 mod dependencies;
+mod dependency_sources;
 mod html_report;
 mod output_formats;
 mod printed_text;

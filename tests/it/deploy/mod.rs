@@ -7,6 +7,7 @@ mod parameters;
 mod partitions;
 mod permissions;
 mod regions;
+mod source_regions;
 mod state_machine;
 mod table_definition;
 mod template;

@@ -1,0 +1,357 @@
+//! What depends on a connection in services that no emulator has: they are answered as
+//! `consumers.json` says, which botocore's models allow. Git sync is the emulator's.
+
+#![allow(clippy::expect_used, missing_docs, reason = "a test")]
+#![cfg(unix)]
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::support::ccinv::Done;
+use crate::support::consumers::{Consumers, ccinv_at, operation, refusal};
+use crate::support::proxy::{Act, Proxy, Seen};
+use crate::support::python::{fine, python};
+use crate::support::test_env::{ACCOUNT, REGION, TestEnv};
+use codeconnections_inventory::local::codeconnections::{Operation, Scope};
+use serde_json::{Value, json};
+
+/// An account with a connection and a host that something in every service uses.
+struct Account {
+    env: TestEnv,
+    services: Proxy,
+    connection: String,
+    host: String,
+}
+
+const NAMES: [&str; 9] = [
+    "CATALOG_PRODUCT synced",
+    "DATAZONE_CONNECTION notebooks",
+    "DATAZONE_CONNECTION queries",
+    "PROTON_REPOSITORY acme/one",
+    "PROTON_REPOSITORY acme/two",
+    "REPOSITORY_ASSOCIATION reviewed",
+    "REPOSITORY_LINK acme/infra",
+    "SYNC_CONFIGURATION network",
+    "WORKFLOW variants",
+];
+
+impl Account {
+    async fn new() -> Self {
+        Self::with(|_| None).await
+    }
+
+    /// Answers as `policy` does, and otherwise as the services do.
+    async fn with(policy: impl Fn(&Seen) -> Option<Act> + Send + Sync + 'static) -> Self {
+        Self::altered(|_| (), policy).await
+    }
+
+    async fn altered(
+        alter: impl Fn(&mut Consumers),
+        policy: impl Fn(&Seen) -> Option<Act> + Send + Sync + 'static,
+    ) -> Self {
+        let env = TestEnv::new().await;
+        let scope = Scope::new(ACCOUNT, REGION);
+        let perform = |operation, input| {
+            let mut state = env.codeconnections.state();
+            state.perform(&scope, operation, input).expect("performed")
+        };
+        let text = |value: &Value| value.as_str().expect("a text").to_owned();
+        let host = perform(
+            Operation::CreateHost,
+            json!({"Name": "ghes", "ProviderType": "GitLabSelfManaged",
+                "ProviderEndpoint": "https://git.example.com"}),
+        );
+        let host = text(&host["HostArn"]);
+        let connection = perform(
+            Operation::CreateConnection,
+            json!({"ConnectionName": "payments", "ProviderType": "GitHub"}),
+        );
+        let connection = text(&connection["ConnectionArn"]);
+        let link = perform(
+            Operation::CreateRepositoryLink,
+            json!({"ConnectionArn": connection, "OwnerId": "acme", "RepositoryName": "infra"}),
+        );
+        perform(
+            Operation::CreateSyncConfiguration,
+            json!({"RepositoryLinkId": link["RepositoryLinkInfo"]["RepositoryLinkId"],
+                "SyncType": "CFN_STACK_SYNC", "ResourceName": "network", "Branch": "main",
+                "ConfigFile": "network.yaml", "RoleArn": "arn:aws:iam::123456789012:role/sync"}),
+        );
+        let mut consumers = Consumers::of(&connection, &host);
+        alter(&mut consumers);
+        let answer = move |seen: &Seen| policy(seen).unwrap_or_else(|| consumers.answer(seen));
+        Self {
+            services: Proxy::start(env.service.endpoint(), answer).await,
+            env,
+            connection,
+            host,
+        }
+    }
+
+    async fn run(&self, arguments: &[&str]) -> Done {
+        let table = self.env.table.name().as_str();
+        let arguments = [arguments, &["--table", table]].concat();
+        ccinv_at(&self.env, &self.services.endpoint)
+            .run(&arguments)
+            .await
+    }
+
+    async fn scan(&self) -> Done {
+        self.run(&["scan", "--dependencies"]).await
+    }
+
+    async fn ask(&self, arguments: &[&str]) -> (i32, Value) {
+        let done = self.run(&[arguments, &["--json"]].concat()).await;
+        let answer = serde_json::from_str(&done.stdout);
+        (done.code, answer.unwrap_or_else(|_| panic!("{done:?}")))
+    }
+
+    /// Returns the exit code of `uses`, and what uses the connection by type and name.
+    async fn users(&self) -> (i32, Vec<String>) {
+        let (code, answer) = self.ask(&["uses", "payments"]).await;
+        (code, named(&answer["dependencies"]))
+    }
+}
+
+fn named(dependencies: &Value) -> Vec<String> {
+    let dependencies = dependencies.as_array().expect("a list").iter();
+    let mut names: Vec<String> = dependencies
+        .map(|row| format!("{} {}", row["dependency_type"], row["name"]).replace('"', ""))
+        .collect();
+    names.sort();
+    names
+}
+
+fn without(name: &str) -> Vec<&'static str> {
+    NAMES.into_iter().filter(|other| *other != name).collect()
+}
+
+#[tokio::test]
+async fn answers_are_those_of_the_service_models() {
+    let account = Account::new().await;
+    let entries = Consumers::of(&account.connection, &account.host).0;
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), entries.to_string()).expect("written");
+    let path = file.path().to_str().expect("UTF-8");
+    let arguments = [&*account.services.endpoint, path];
+    let output = fine(python("consumer_answers.py", &arguments).await);
+    assert_eq!(output.trim(), "19 answers");
+}
+
+#[tokio::test]
+async fn every_service_says_what_uses_a_connection_or_a_host() {
+    let account = Account::new().await;
+    let done = account.scan().await;
+    assert_eq!(done.code, 0, "{done:?}");
+    let (code, answer) = account.ask(&["uses", "payments"]).await;
+    assert_eq!(
+        (code, named(&answer["dependencies"])),
+        (0, NAMES.map(str::to_owned).to_vec())
+    );
+    let rows = answer["dependencies"].as_array().expect("a list");
+    let row = |kind: &str| {
+        let mut of_type = rows.iter().filter(|row| row["dependency_type"] == kind);
+        of_type.next_back().expect("one")
+    };
+    let sync = row("SYNC_CONFIGURATION");
+    assert_eq!(
+        sync["members"]["RoleArn"],
+        "arn:aws:iam::123456789012:role/sync"
+    );
+    assert_eq!(sync["members"]["ConfigFile"], "network.yaml");
+    assert_eq!(sync["uses"], account.connection);
+    assert_eq!(sync["listed_in"], json!(["git-sync/eu-west-1"]));
+    let product = row("CATALOG_PRODUCT");
+    assert_eq!(product["members"]["LastSyncStatus"], "FAILED");
+    assert_eq!(product["members"]["Repository"], "acme/products");
+    let workflow = row("WORKFLOW");
+    assert_eq!(workflow["members"]["sourceReference"]["value"], "main");
+    assert_eq!(workflow["status"], "ACTIVE");
+    let id = row("DATAZONE_CONNECTION")["id"].as_str().expect("an id");
+    assert!(id.ends_with(":domain/dzd_first#c2"), "{id}");
+
+    // New hosts are PENDING.
+    let (code, answer) = account.ask(&["uses", &account.host]).await;
+    let integrations = ["CODE_SECURITY_INTEGRATION gitlab"];
+    assert_eq!(
+        (code, &*named(&answer["dependencies"])),
+        (0, &integrations.map(str::to_owned)[..])
+    );
+    let (_, answer) = account.ask(&["impact"]).await;
+    let impact = answer["impact"].as_array().expect("a list");
+    assert_eq!(impact.len(), NAMES.len() + 1, "{answer}");
+    assert!(
+        impact.iter().all(|row| row["reason"] == "PENDING"),
+        "{answer}"
+    );
+
+    let done = account.run(&["uses", "payments"]).await;
+    assert!(done.stdout.contains("acme/infra"), "{done:?}");
+    let (code, verified) = account.ask(&["verify"]).await;
+    assert_eq!((code, &verified["findings"]), (0, &json!([])), "{verified}");
+}
+
+#[tokio::test]
+async fn throttled_services_are_listed_to_the_last_page() {
+    let account = Account::with(|seen| {
+        // Without a code: the status says it.
+        let throttled = json!({"message": "slow down"}).to_string();
+        (seen.number % 4 == 1).then(|| Act::Answer(429, throttled))
+    })
+    .await;
+    let done = account.scan().await;
+    assert_eq!(done.code, 0, "{done:?}");
+    assert!(done.stderr.contains("slow down"), "{done:?}");
+    assert_eq!(
+        account.users().await,
+        (0, NAMES.map(str::to_owned).to_vec())
+    );
+}
+
+#[tokio::test]
+async fn denied_service_hides_no_other() {
+    let account = Account::with(|seen| {
+        (operation(seen) == "GetWorkflow").then(|| refusal(403, "AccessDeniedException"))
+    })
+    .await;
+    let done = account.scan().await;
+    assert_eq!(done.code, 4, "{done:?}");
+    assert!(
+        done.stdout.contains("GetWorkflow: AccessDeniedException"),
+        "{done:?}"
+    );
+    let (code, users) = account.users().await;
+    assert_eq!(
+        (code, users),
+        (
+            4,
+            without("WORKFLOW variants")
+                .into_iter()
+                .map(str::to_owned)
+                .collect()
+        )
+    );
+}
+
+#[tokio::test]
+async fn unreadable_entry_hides_no_other() {
+    let spoil = |consumers: &mut Consumers| {
+        for entry in consumers.0.as_array_mut().expect("a list") {
+            if let Some(repositories) = entry["output"].get_mut("repositories")
+                && repositories[0]["name"] == "acme/one"
+            {
+                repositories[0]["arn"] = "not an ARN".into();
+            }
+        }
+    };
+    let account = Account::altered(spoil, |_| None).await;
+    let done = account.scan().await;
+    assert_eq!(done.code, 4, "{done:?}");
+    assert!(done.stdout.contains("ListRepositories"), "{done:?}");
+    let (code, users) = account.users().await;
+    assert_eq!(code, 4);
+    assert_eq!(users, without("PROTON_REPOSITORY acme/one"));
+    let (_, answer) = account.ask(&["uses", "payments"]).await;
+    let sources = answer["rests_on"][0]["sources"].as_array().expect("a list");
+    let proton = sources.iter().find(|s| s["source"] == "proton");
+    assert_eq!(proton.expect("a source")["code"], "UnreadableEntry");
+}
+
+/// Denies the integrations of an account whose Inspector has this status.
+fn inspector(seen: &Seen, status: &str) -> Option<Act> {
+    match operation(seen) {
+        "ListCodeSecurityIntegrations" => Some(refusal(403, "AccessDeniedException")),
+        "BatchGetAccountStatus" => {
+            let state =
+                json!({"status": status, "errorCode": "ALREADY_ENABLED", "errorMessage": "-"});
+            let account = json!({"accountId": ACCOUNT, "state": state, "resourceState": {}});
+            Some(Act::Answer(200, json!({"accounts": [account]}).to_string()))
+        }
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn service_that_is_not_enabled_leaves_no_run_partial_and_is_named() {
+    let account = Account::with(|seen| inspector(seen, "DISABLED")).await;
+    let done = account.scan().await;
+    assert_eq!(done.code, 0, "{done:?}");
+    assert!(
+        done.stdout.contains("NotEnabled") || done.stdout.contains("does not scan"),
+        "{done:?}"
+    );
+    assert_eq!(
+        account.users().await,
+        (0, NAMES.map(str::to_owned).to_vec())
+    );
+    let done = account.run(&["uses", "payments"]).await;
+    let note = "not enabled, so not observed: inspector in eu-west-1";
+    assert!(done.stdout.contains(note), "{done:?}");
+    let (_, answer) = account.ask(&["uses", "payments"]).await;
+    let basis = &answer["rests_on"][0];
+    assert_eq!(basis["last_run"]["outcome"], "COMPLETE");
+    let sources = basis["sources"].as_array().expect("a list");
+    let inspector = sources.iter().find(|s| s["source"] == "inspector");
+    let inspector = inspector.expect("a source");
+    assert_eq!(
+        (&inspector["code"], &inspector["complete_at"]),
+        (&json!("NotEnabled"), &json!(null))
+    );
+}
+
+#[tokio::test]
+async fn denied_call_of_an_enabled_service_is_a_denial() {
+    let account = Account::with(|seen| inspector(seen, "ENABLED")).await;
+    let done = account.scan().await;
+    assert_eq!(done.code, 4, "{done:?}");
+    assert!(!done.stdout.contains("does not scan"), "{done:?}");
+    assert_eq!(account.users().await.0, 4);
+}
+
+#[tokio::test]
+async fn service_that_was_disabled_deletes_nothing_and_leaves_the_run_partial() {
+    static IS_DISABLED: AtomicBool = AtomicBool::new(false);
+    let account = Account::with(|seen| {
+        let is_disabled = IS_DISABLED.load(Ordering::SeqCst);
+        is_disabled.then(|| inspector(seen, "DISABLED")).flatten()
+    })
+    .await;
+    assert_eq!(account.scan().await.code, 0);
+    IS_DISABLED.store(true, Ordering::SeqCst);
+    let done = account.scan().await;
+    assert_eq!(done.code, 4, "{done:?}");
+    assert!(done.stdout.contains("not confirmed"), "{done:?}");
+    let (_, answer) = account.ask(&["uses", &account.host]).await;
+    assert_eq!(
+        named(&answer["dependencies"]),
+        ["CODE_SECURITY_INTEGRATION gitlab"]
+    );
+}
+
+#[tokio::test]
+async fn service_is_not_asked_where_it_does_not_exist() {
+    let account = Account::new().await;
+    let regions = [
+        "scan",
+        "--dependencies",
+        "--regions",
+        "eu-west-1,eu-south-2",
+    ];
+    let done = account.run(&regions).await;
+    assert_eq!(done.code, 0, "{done:?}");
+    let (code, answer) = account.ask(&["uses", "payments"]).await;
+    assert_eq!(code, 0, "{answer}");
+    let sources = answer["rests_on"][0]["sources"].as_array().expect("a list");
+    let of_region = |region: &str| -> BTreeSet<&str> {
+        let sources = sources.iter().filter(|source| source["region"] == region);
+        sources
+            .map(|source| source["source"].as_str().expect("a name"))
+            .collect()
+    };
+    let (ireland, spain) = (of_region("eu-west-1"), of_region("eu-south-2"));
+    let lacks: Vec<&&str> = ireland.difference(&spain).collect();
+    assert_eq!(lacks, [&"codeguru-reviewer", &"healthomics", &"proton"]);
+    let done = account.run(&["uses", "payments"]).await;
+    let note = "not in eu-south-2: codeguru-reviewer, healthomics, proton";
+    assert!(done.stdout.contains(note), "{done:?}");
+}
