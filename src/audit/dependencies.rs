@@ -449,7 +449,8 @@ async fn basis(
                 source.complete_at = Some(window.began_at);
             }
         }
-        read < MAX_RUNS_READ && !basis.is_evidence()
+        // One that is not enabled may have been listed before.
+        read < MAX_RUNS_READ && basis.sources.iter().any(|s| s.complete_at.is_none())
     };
     table.runs_back_from(account, LAST_RUN, each).await?;
     // What only earlier runs listed may have changed since.

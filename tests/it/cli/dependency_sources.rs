@@ -326,6 +326,10 @@ async fn service_that_was_disabled_deletes_nothing_and_leaves_the_run_partial() 
         named(&answer["dependencies"]),
         ["CODE_SECURITY_INTEGRATION gitlab"]
     );
+    let sources = answer["rests_on"][0]["sources"].as_array().expect("a list");
+    let inspector = sources.iter().find(|s| s["source"] == "inspector");
+    let complete_at = &inspector.expect("a source")["complete_at"];
+    assert!(complete_at.is_string(), "the first run listed it: {answer}");
 }
 
 #[tokio::test]
