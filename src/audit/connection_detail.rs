@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::dependencies::ConnectionDependencies;
+use super::connection_dependencies::ConnectionDependencies;
 use super::gaps::usual_interval;
 use super::timeline::{Segment, observed_at, timeline};
 use super::{Audit, AuditError, Basis, ConnectionRow, History};
@@ -19,7 +19,7 @@ pub struct ConnectionDetail {
     pub in_status_ms: u64,
     /// Its changes, oldest first, each with the run that observed it.
     pub history: History,
-    /// Its host and what uses it; `None` if dependencies were never listed.
+    /// Its host, its tags, its shares and what uses it; `None` if dependencies were never listed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dependencies: Option<ConnectionDependencies>,
     /// Its status over time.
@@ -57,12 +57,9 @@ impl Audit {
             let every = usual_interval(&runs).unwrap_or(DEFAULT_INTERVAL_MS);
             let observed = observed_at(arn, &snapshot.listed_in, &runs);
             let changes: Vec<Change> = history.changes.iter().map(|t| t.change.clone()).collect();
-            let host_arn = snapshot.attributes.host_arn.as_deref();
-            let dependencies = self
-                .dependencies_of(account, arn.as_str(), host_arn)
-                .await?;
             let listed_in = snapshot.listed_in.clone();
             let connection = ConnectionRow::of(account, snapshot);
+            let dependencies = self.dependencies_of(&connection).await?;
             let status_since = connection.deleted_at.unwrap_or(connection.status_since);
             shown.push(ConnectionDetail {
                 listed_in,

@@ -27,6 +27,8 @@ pub struct DependencyFilter {
     pub account: Option<AccountId>,
     /// That use one of these connections or hosts.
     pub uses: Option<Vec<String>>,
+    /// Only what uses a connection or host: no hosts and no properties.
+    pub consumers_only: bool,
 }
 
 /// A dependency in results.
@@ -136,38 +138,6 @@ pub struct DependencyAnswer {
     pub rests_on: Vec<DependencyBasis>,
 }
 
-/// The dependencies of one connection.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ConnectionDependencies {
-    /// Its host, if it is on record.
-    pub host: Option<DependencyRow>,
-    /// What uses it.
-    pub used_by: Vec<DependencyRow>,
-}
-
-impl ConnectionDependencies {
-    /// Counts what uses the connection by type, for people: "2 pipeline sources".
-    pub fn users_in_words(&self) -> String {
-        let counts = DependencyType::ALL.into_iter().filter_map(|kind| {
-            let of_type = self
-                .used_by
-                .iter()
-                .filter(|row| row.dependency_type == kind);
-            match of_type.count() {
-                0 => None,
-                1 => Some(format!("1 {}", kind.label())),
-                many => Some(format!("{many} {}", kind.labels())),
-            }
-        });
-        let counts: Vec<String> = counts.collect();
-        if counts.is_empty() {
-            "nothing that was listed".to_owned()
-        } else {
-            counts.join(", ")
-        }
-    }
-}
-
 /// A connection that does not work or does not exist, and what uses it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Impact {
@@ -183,13 +153,6 @@ pub struct Impact {
 
 /// The reason for a dependency that names what no inventory has.
 pub const NOT_IN_INVENTORY: &str = "NOT_IN_INVENTORY";
-
-/// Returns an ARN in both spellings of the service's name.
-fn spellings(arn: &str) -> Vec<String> {
-    let new = normalized(arn);
-    let old = new.replacen(":codeconnections:", ":codestar-connections:", 1);
-    vec![new, old]
-}
 
 impl DependencyRow {
     fn new(account: &AccountId, id: DependencyId, attributes: DependencyAttributes) -> Self {
@@ -208,7 +171,7 @@ impl DependencyRow {
         }
     }
 
-    fn of(account: &AccountId, snapshot: Snapshot<Dependency>) -> Self {
+    pub(super) fn of(account: &AccountId, snapshot: Snapshot<Dependency>) -> Self {
         Self {
             listed_in: snapshot.listed_in,
             first_seen_at: snapshot.first_seen_at,
@@ -234,7 +197,17 @@ impl DependencyFilter {
         };
         self.dependency_type
             .is_none_or(|kind| kind == row.dependency_type)
+            && (!self.consumers_only || row.dependency_type.is_consumer())
             && self.uses.as_ref().is_none_or(is_meant)
+    }
+
+    /// Returns true if the answer depends on what this source listed.
+    fn rests_on(&self, scope: &SourceScope) -> bool {
+        match self.dependency_type.map(DependencyType::property_source) {
+            Some(Some(source)) => source == scope.source(),
+            Some(None) => !scope.lists_properties(),
+            None => !(self.consumers_only && scope.lists_properties()),
+        }
     }
 }
 
@@ -261,7 +234,8 @@ impl Audit {
             answer
                 .dependencies
                 .extend(rows.into_iter().filter(|row| filter.admits(row)));
-            answer.rests_on.push(basis(&table, &account, as_of).await?);
+            let basis = basis(&table, &account, filter, as_of).await?;
+            answer.rests_on.push(basis);
         }
         let key = |row: &DependencyRow| {
             (
@@ -275,36 +249,6 @@ impl Audit {
         Ok(answer)
     }
 
-    /// Returns what uses a connection now, in all accounts, and the host with this
-    /// ARN in its account. `None` if no run of dependencies is on record there.
-    ///
-    /// # Errors
-    /// [`AuditError`] if the table can't be read.
-    pub async fn dependencies_of(
-        &self,
-        account: &AccountId,
-        arn: &str,
-        host_arn: Option<&str>,
-    ) -> Result<Option<ConnectionDependencies>, AuditError> {
-        let table: Table<Dependency> = self.table().of_kind();
-        if table.read_record(account).await?.is_none() {
-            return Ok(None);
-        }
-        let users = table.users_of(&spellings(arn)).await?;
-        let users = users.into_iter();
-        let host = match host_arn.map(|arn| DependencyId::of(DependencyType::Host, arn, None)) {
-            Some(Ok(id)) => table.read_snapshot(account, &id).await?,
-            Some(Err(_)) | None => None,
-        };
-        let host = host.filter(|host| !host.is_deleted());
-        Ok(Some(ConnectionDependencies {
-            host: host.map(|host| DependencyRow::of(account, host)),
-            used_by: users
-                .map(|(account, user)| DependencyRow::of(&account, user))
-                .collect(),
-        }))
-    }
-
     /// Returns every dependency that names a connection which does not work, was
     /// deleted, or is in no inventory of this table.
     ///
@@ -316,6 +260,7 @@ impl Audit {
     ) -> Result<(Vec<Impact>, Vec<DependencyBasis>), AuditError> {
         let filter = DependencyFilter {
             account: account.cloned(),
+            consumers_only: true,
             ..DependencyFilter::default()
         };
         let answer = self.dependencies(&filter, None).await?;
@@ -406,6 +351,7 @@ async fn at_time(
 async fn basis(
     table: &Table<Dependency>,
     account: &AccountId,
+    filter: &DependencyFilter,
     as_of: Option<Timestamp>,
 ) -> Result<DependencyBasis, AuditError> {
     let mut basis = DependencyBasis {
@@ -428,6 +374,7 @@ async fn basis(
             basis.sources = run
                 .listings
                 .iter()
+                .filter(|listing| filter.rests_on(&listing.region))
                 .map(|listing| SourceBasis {
                     source: listing.region.source().to_owned(),
                     region: listing.region.region().to_owned(),
@@ -460,7 +407,7 @@ async fn basis(
         for (scope, at) in record.coverage {
             let (source, region) = (scope.source(), scope.region());
             let is_it = |s: &SourceBasis| s.source == source && s.region == region;
-            if !basis.sources.iter().any(is_it) {
+            if filter.rests_on(&scope) && !basis.sources.iter().any(is_it) {
                 basis.sources.push(SourceBasis {
                     source: source.to_owned(),
                     region: region.to_owned(),

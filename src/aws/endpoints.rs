@@ -18,7 +18,7 @@ use super::setting::InvalidSetting;
 
 /// The names by which the SDK looks up services, and the variables that set their
 /// endpoints. The last two issue credentials at sign-in.
-const SERVICES: [(&str, &str); 13] = [
+const SERVICES: [(&str, &str); 15] = [
     ("CodeBuild", "AWS_ENDPOINT_URL_CODEBUILD"),
     ("CodeConnections", "AWS_ENDPOINT_URL_CODECONNECTIONS"),
     ("CodeGuru Reviewer", "AWS_ENDPOINT_URL_CODEGURU_REVIEWER"),
@@ -28,6 +28,11 @@ const SERVICES: [(&str, &str); 13] = [
     ("Inspector2", "AWS_ENDPOINT_URL_INSPECTOR2"),
     ("Omics", "AWS_ENDPOINT_URL_OMICS"),
     ("Proton", "AWS_ENDPOINT_URL_PROTON"),
+    ("RAM", "AWS_ENDPOINT_URL_RAM"),
+    (
+        "Resource Groups Tagging API",
+        "AWS_ENDPOINT_URL_RESOURCE_GROUPS_TAGGING_API",
+    ),
     ("Service Catalog", "AWS_ENDPOINT_URL_SERVICE_CATALOG"),
     ("STS", "AWS_ENDPOINT_URL_STS"),
     ("SSO", "AWS_ENDPOINT_URL_SSO"),

@@ -85,6 +85,7 @@ impl HttpConnector for BoundedConnector {
                 | "GetItem"
                 | "BatchGetProjects"
                 | "GetPipeline"
+                | "GetResources"
                 | "SearchProductsAsAdmin",
             ) => MAX_ITEMS_RESPONSE_BYTES,
             _ => MAX_RESPONSE_BYTES,

@@ -19,6 +19,7 @@ use super::commands::list::ListArgs;
 use super::commands::report::ReportArgs;
 use super::commands::runs::RunsArgs;
 use super::commands::scan::ScanArgs;
+use super::commands::shares::SharesArgs;
 use super::commands::shell::{CompletionsArgs, ManArgs};
 use super::commands::show::ShowArgs;
 use super::commands::uses::UsesArgs;
@@ -74,6 +75,7 @@ pub(crate) enum AuditCommand {
     Uses(UsesArgs),
     Impact(ImpactArgs),
     Hosts(HostsArgs),
+    Shares(SharesArgs),
     Runs(RunsArgs),
     Check(Box<CheckArgs>),
     Report(Box<ReportArgs>),

@@ -29,8 +29,8 @@ use crate::domain::text::one_line;
 use crate::lambda::logging::{self, parse_level};
 use app::{Args, AuditCommand, Command, EvidenceCommand, InventoryCommand, ToolsCommand};
 use commands::{
-    changes, check, cost, demo, diff, export, hosts, impact, list, report, runs, scan, shell, show,
-    uses, verify,
+    changes, check, cost, demo, diff, export, hosts, impact, list, report, runs, scan, shares,
+    shell, show, uses, verify,
 };
 use error::{CliError, Exit, environment, say};
 
@@ -96,6 +96,7 @@ async fn run(args: Args) -> Result<Exit, CliError> {
             AuditCommand::Uses(args) => uses::run(args).await,
             AuditCommand::Impact(args) => impact::run(args).await,
             AuditCommand::Hosts(args) => hosts::run(args).await,
+            AuditCommand::Shares(args) => shares::run(args).await,
             AuditCommand::Runs(args) => runs::run(args).await,
             AuditCommand::Check(args) => check::run(*args).await,
             AuditCommand::Report(args) => report::run(*args).await,

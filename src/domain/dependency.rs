@@ -100,10 +100,39 @@ dependency_types! {
         "REPOSITORY_ASSOCIATION", "repository association", "repository associations";
     /// A repository link of CodeConnections.
     RepositoryLink = "REPOSITORY_LINK", "repository link", "repository links";
+    /// A principal with which a connection of the account is shared by RAM.
+    Share = "SHARE", "share", "shares";
+    /// A connection of another account that is shared with this one by RAM.
+    ShareReceived = "SHARE_RECEIVED", "received share", "received shares";
     /// A stack that Git sync keeps in sync with a file of a linked repository.
     SyncConfiguration = "SYNC_CONFIGURATION", "sync configuration", "sync configurations";
+    /// The tags of a connection or host.
+    Tags = "TAGS", "set of tags", "sets of tags";
     /// A HealthOmics workflow that is defined in a repository.
     Workflow = "WORKFLOW", "workflow", "workflows";
+}
+
+/// The source of shares, in scopes.
+pub const RAM: &str = "ram";
+/// The source of tags, in scopes.
+pub const TAGGING: &str = "tagging";
+
+impl DependencyType {
+    /// Returns the source of a property of a connection or host; `None` if this is
+    /// a resource of its own.
+    pub const fn property_source(self) -> Option<&'static str> {
+        match self {
+            Self::Share | Self::ShareReceived => Some(RAM),
+            Self::Tags => Some(TAGGING),
+            _ => None,
+        }
+    }
+
+    /// Returns true if it uses a connection or host: neither a host nor a property
+    /// does.
+    pub const fn is_consumer(self) -> bool {
+        !matches!(self, Self::Host) && self.property_source().is_none()
+    }
 }
 
 impl fmt::Display for DependencyType {
@@ -147,10 +176,12 @@ pub struct DependencyAttributes {
     /// Its status, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<Box<str>>,
-    /// The ARN of the connection or host that it uses. A host uses none.
+    /// The ARN of the connection or host that it uses, or of which it is a
+    /// property. A host uses none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uses: Option<Box<str>>,
-    /// What else its service says of it, by the service's own names.
+    /// What else its service says of it, by the service's own names. Of tags: the
+    /// tags.
     #[serde(default, skip_serializing_if = "UnknownMembers::is_empty")]
     pub members: UnknownMembers,
 }
@@ -165,6 +196,11 @@ impl DependencyId {
             Some(detail) => format!("{kind}#{arn}#{detail}").parse(),
             None => format!("{kind}#{arn}").parse(),
         }
+    }
+
+    /// Its type.
+    pub fn dependency_type(&self) -> Option<DependencyType> {
+        self.as_str().split('#').next()?.parse().ok()
     }
 
     /// Its ARN.
@@ -185,6 +221,12 @@ impl SourceScope {
     /// Its source.
     pub fn source(&self) -> &str {
         self.as_str().split('/').next().unwrap_or_default()
+    }
+
+    /// Returns true if its source lists properties of connections and hosts, and
+    /// nothing that uses one.
+    pub fn lists_properties(&self) -> bool {
+        matches!(self.source(), RAM | TAGGING)
     }
 
     /// Its region's code.
@@ -226,16 +268,30 @@ impl Kind for Dependency {
     /// A call about the resource itself, by its ARN. A refused call explains
     /// nothing.
     fn fit(call: &ApiCall, changed: Changed<'_, Self>) -> Option<Fit> {
-        let is_about = call.resource_arn.as_deref() == Some(changed.id.arn());
-        let is_named = match changed.kind {
-            ChangeKind::FirstSeen | ChangeKind::Reappeared => call.event_name.starts_with("Create"),
-            ChangeKind::Deleted => call.event_name.starts_with("Delete"),
-            ChangeKind::StatusChanged | ChangeKind::AttributesChanged => {
-                call.event_name.starts_with("Update")
+        if call.resource_arn.as_deref() != Some(changed.id.arn()) || call.error_code.is_some() {
+            return None;
+        }
+        let (name, change) = (&*call.event_name, changed.kind);
+        let creates = name.starts_with("Create")
+            && matches!(change, ChangeKind::FirstSeen | ChangeKind::Reappeared);
+        let deletes = name.starts_with("Delete") && change == ChangeKind::Deleted;
+        let tags = matches!(name, "TagResource" | "UntagResource");
+        match changed.id.dependency_type() {
+            // A resource can be created with tags, and is deleted with them.
+            Some(DependencyType::Tags) => (tags || creates || deletes).then_some(Fit::Name),
+            // RAM's calls are about the resource share.
+            Some(DependencyType::Share | DependencyType::ShareReceived) => None,
+            _ if tags => None,
+            _ => {
+                let updates = name.starts_with("Update")
+                    && matches!(
+                        change,
+                        ChangeKind::StatusChanged | ChangeKind::AttributesChanged
+                    );
+                let is_named = creates || deletes || updates;
+                Some(if is_named { Fit::Name } else { Fit::Resource })
             }
-        };
-        let fit = if is_named { Fit::Name } else { Fit::Resource };
-        (is_about && call.error_code.is_none()).then_some(fit)
+        }
     }
 }
 
@@ -259,6 +315,70 @@ mod tests {
                 .is_err()
         );
         assert!(format!("HOST#{ARN}\n").parse::<DependencyId>().is_err());
+    }
+
+    #[test]
+    fn properties_are_no_consumers() {
+        let consumers = DependencyType::ALL.into_iter().filter(|t| t.is_consumer());
+        assert!(consumers.eq([
+            DependencyType::BuildProject,
+            DependencyType::BuildCredential,
+            DependencyType::PipelineSource
+        ]));
+        for kind in DependencyType::ALL {
+            if let Some(source) = kind.property_source() {
+                let scope = SourceScope::of(source, &"eu-west-1".parse().unwrap()).unwrap();
+                assert!(scope.lists_properties(), "{kind}");
+                assert!(!kind.is_consumer(), "{kind}");
+            }
+        }
+        let scope: SourceScope = "hosts/eu-west-1".parse().unwrap();
+        assert!(!scope.lists_properties());
+    }
+
+    #[test]
+    fn only_calls_that_set_tags_explain_changes_of_tags() {
+        let arn = "arn:aws:codeconnections:eu-west-1:123456789012:connection/a";
+        let fit = |name: &str, kind, change, error: Option<&str>| {
+            let call: ApiCall = serde_json::from_value(serde_json::json!({
+                "event_id": "1", "event_name": name, "region": "eu-west-1",
+                "resource_arn": arn, "error_code": error,
+            }))
+            .unwrap();
+            let id = DependencyId::of(kind, arn, None).unwrap();
+            let changed = Changed {
+                kind: change,
+                id: &id,
+                before: None,
+                after: None,
+            };
+            Dependency::fit(&call, changed)
+        };
+        use ChangeKind::{AttributesChanged, Deleted, FirstSeen};
+        use DependencyType::{Host, Share, Tags};
+        for (name, kind, change, expected) in [
+            ("TagResource", Tags, AttributesChanged, Some(Fit::Name)),
+            ("TagResource", Tags, FirstSeen, Some(Fit::Name)),
+            ("UntagResource", Tags, Deleted, Some(Fit::Name)),
+            ("CreateConnection", Tags, FirstSeen, Some(Fit::Name)),
+            ("CreateConnection", Tags, AttributesChanged, None),
+            ("DeleteConnection", Tags, Deleted, Some(Fit::Name)),
+            (
+                "UpdateConnectionInstallation",
+                Tags,
+                AttributesChanged,
+                None,
+            ),
+            ("TagResource", Host, AttributesChanged, None),
+            ("UpdateHost", Host, AttributesChanged, Some(Fit::Name)),
+            ("UpdateHost", Host, Deleted, Some(Fit::Resource)),
+            ("TagResource", Share, AttributesChanged, None),
+        ] {
+            let found = fit(name, kind, change, None);
+            assert_eq!(found, expected, "{name} {kind} {change:?}");
+        }
+        let refused = fit("TagResource", Tags, AttributesChanged, Some("AccessDenied"));
+        assert_eq!(refused, None);
     }
 
     #[test]

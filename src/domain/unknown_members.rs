@@ -34,6 +34,9 @@ const REST: &str = "…";
 pub struct UnknownMembers(BTreeMap<Box<str>, Value>);
 
 impl UnknownMembers {
+    /// Members that are kept.
+    pub const MAX: usize = MAX_MEMBERS;
+
     /// Returns the members of `map`, bounded. Members that are bounded already
     /// stay as they are.
     pub fn new(map: BTreeMap<Box<str>, Value>) -> Self {

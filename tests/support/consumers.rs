@@ -8,7 +8,7 @@ use super::proxy::{Act, Seen};
 use super::test_env::TestEnv;
 
 /// The variables that set the endpoints of all services with dependencies but CodeConnections.
-const ENDPOINTS: [&str; 8] = [
+const ENDPOINTS: [&str; 10] = [
     "AWS_ENDPOINT_URL_CODEBUILD",
     "AWS_ENDPOINT_URL_CODEGURU_REVIEWER",
     "AWS_ENDPOINT_URL_CODEPIPELINE",
@@ -16,6 +16,8 @@ const ENDPOINTS: [&str; 8] = [
     "AWS_ENDPOINT_URL_INSPECTOR2",
     "AWS_ENDPOINT_URL_OMICS",
     "AWS_ENDPOINT_URL_PROTON",
+    "AWS_ENDPOINT_URL_RAM",
+    "AWS_ENDPOINT_URL_RESOURCE_GROUPS_TAGGING_API",
     "AWS_ENDPOINT_URL_SERVICE_CATALOG",
 ];
 
@@ -51,6 +53,8 @@ pub fn none(seen: &Seen) -> Option<Act> {
         "ListRepositoryAssociations" => "RepositoryAssociationSummaries",
         "ListWorkflows" | "ListDomains" => "items",
         "ListCodeSecurityIntegrations" => "integrations",
+        "GetResources" => "ResourceTagMappingList",
+        "listresources" => "resources",
         "ListRepositories" => "repositories",
         "SearchProductsAsAdmin" => "ProductViewDetails",
         _ => return None,

@@ -104,6 +104,13 @@ pub(crate) fn consumer_table(rows: &[DependencyRow]) -> TextTable {
 /// Describes what an answer about dependencies is based on, and what was not
 /// asked, so that it doesn't read as "nothing else uses it".
 pub(crate) fn notes(bases: &[DependencyBasis]) -> Vec<String> {
+    let mut notes = basis_notes(bases);
+    notes.push(format!("not asked: {}", NOT_ASKED.join(", ")));
+    notes
+}
+
+/// Describes what an answer is based on.
+pub(crate) fn basis_notes(bases: &[DependencyBasis]) -> Vec<String> {
     let mut notes = Vec::new();
     for basis in bases {
         let account = &basis.account;
@@ -145,7 +152,6 @@ pub(crate) fn notes(bases: &[DependencyBasis]) -> Vec<String> {
             }
         }
     }
-    notes.push(format!("not asked: {}", NOT_ASKED.join(", ")));
     notes
 }
 

@@ -1,9 +1,13 @@
 //! `hosts`: the hosts of self-managed providers.
 
 use clap::Args as ClapArgs;
+use serde::Serialize;
 
 use super::dependency_table::{notes, require_runs, require_sources};
-use crate::audit::dependencies::{DependencyFilter, DependencyRow};
+use super::tags::{TagColumn, TaggedRow, tags_in_words};
+use crate::audit::dependencies::{
+    DependencyAnswer, DependencyBasis, DependencyFilter, DependencyRow,
+};
 use crate::cli::args::{StoreArgs, parse_when};
 use crate::cli::error::{CliError, Exit};
 use crate::cli::evidence;
@@ -36,6 +40,13 @@ pub(crate) struct HostsArgs {
     format: FormatArgs,
 }
 
+/// The answer as JSON.
+#[derive(Debug, Serialize)]
+struct Document<'a> {
+    dependencies: &'a [TaggedRow<DependencyRow>],
+    rests_on: &'a [DependencyBasis],
+}
+
 pub(crate) async fn run(args: HostsArgs) -> Result<Exit, CliError> {
     if let Some(at) = args.as_of {
         evidence::require_past("--as-of", at)?;
@@ -45,24 +56,35 @@ pub(crate) async fn run(args: HostsArgs) -> Result<Exit, CliError> {
     let filter = DependencyFilter {
         dependency_type: Some(DependencyType::Host),
         account: args.account.clone(),
-        uses: None,
+        ..DependencyFilter::default()
     };
     let answer = audit.dependencies(&filter, args.as_of).await;
     let answer = answer.map_err(CliError::failure)?;
     require_runs(&audit, &answer.rests_on, args.account.as_ref()).await?;
-    let mut lines = vec![count(answer.dependencies.len(), "host")];
-    lines.extend(notes(&answer.rests_on));
+    let column = TagColumn::read(&audit, args.account.as_ref(), args.as_of).await?;
+    let DependencyAnswer {
+        dependencies,
+        rests_on,
+    } = answer;
+    let hosts = dependencies.into_iter().filter_map(|row| column.admit(row));
+    let hosts: Vec<TaggedRow<DependencyRow>> = hosts.collect();
+    let mut lines = vec![count(hosts.len(), "host")];
+    lines.extend(notes(&rests_on));
+    lines.extend(column.notes());
     RowAnswer {
-        rows: &answer.dependencies,
-        document: &answer,
+        rows: &hosts,
+        document: &Document {
+            dependencies: &hosts,
+            rests_on: &rests_on,
+        },
         notes: lines,
     }
     .print(args.format, host_table)?;
-    require_sources(&answer.rests_on)?;
+    require_sources(&rests_on)?;
     Ok(Exit::Success)
 }
 
-fn host_table(rows: &[DependencyRow]) -> TextTable {
+fn host_table(rows: &[TaggedRow<DependencyRow>]) -> TextTable {
     let mut table = TextTable::new([
         ("STATUS", Cut::Never),
         ("NAME", Cut::End),
@@ -74,10 +96,12 @@ fn host_table(rows: &[DependencyRow]) -> TextTable {
         ("ARN", Cut::Middle),
     ])
     .may_drop(["ACCOUNT", "TLS", "VPC"]);
-    for row in rows {
+    for TaggedRow { row, tags } in rows {
         let member = |name: &str| or_dash(row.member(name).as_deref());
         let certificate = row.members.get("TlsCertificate").map(|_| "certificate");
         let message = row.member("StatusMessage");
+        let tags = tags.as_ref().filter(|tags| !tags.is_empty());
+        let tags = tags.map(|tags| format!("tags: {}", tags_in_words(Some(tags))));
         table.add(
             [
                 Cell::word(or_dash(row.status.as_deref())),
@@ -89,7 +113,7 @@ fn host_table(rows: &[DependencyRow]) -> TextTable {
                 row.account.to_string().into(),
                 row.arn.clone().into(),
             ],
-            message.into_iter().collect(),
+            message.into_iter().chain(tags).collect(),
         );
     }
     table

@@ -3,6 +3,7 @@
 use clap::Args as ClapArgs;
 
 use super::dependency_table::{notes as dependency_notes, require_runs, require_sources};
+use super::tags::{TagArgs, TagColumn, TaggedRow, tags_in_words};
 use crate::audit::attribute_columns::{AttributeColumn, FIRST_COLUMNS, LATER_COLUMNS};
 use crate::audit::dependencies::DependencyFilter;
 use crate::audit::{ConnectionFilter, ConnectionRow};
@@ -61,9 +62,11 @@ Examples:
   ccinv list --include-deleted --format csv > connections.csv
   ccinv list --as-of 2026-10-31T23:59:59Z
   ccinv list --unused                             after `ccinv scan --dependencies`
+  ccinv list --tag team=payments                  after `ccinv scan --dependencies`
 
 Exit codes: 0 success, 4 no complete run covers the list: it may lack connections, \
-or with --unused name used ones.")]
+or with --unused name used ones. With --tag, also if the tags of a connection were \
+not observed.")]
 pub(crate) struct ListArgs {
     #[command(flatten)]
     store: StoreArgs,
@@ -81,6 +84,8 @@ pub(crate) struct ListArgs {
     #[arg(long, conflicts_with = "include_deleted")]
     unused: bool,
     #[command(flatten)]
+    tags: TagArgs,
+    #[command(flatten)]
     format: FormatArgs,
 }
 
@@ -94,8 +99,11 @@ pub(crate) async fn run(args: ListArgs) -> Result<Exit, CliError> {
     let mut users = Vec::new();
     if args.unused {
         // What uses a shared connection can be in any account.
-        let everything = DependencyFilter::default();
-        let answer = audit.dependencies(&everything, args.as_of).await;
+        let consumers = DependencyFilter {
+            consumers_only: true,
+            ..DependencyFilter::default()
+        };
+        let answer = audit.dependencies(&consumers, args.as_of).await;
         let answer = answer.map_err(CliError::failure)?;
         require_runs(&audit, &answer.rests_on, None).await?;
         let used = answer
@@ -110,6 +118,7 @@ pub(crate) async fn run(args: ListArgs) -> Result<Exit, CliError> {
     let rests_on = rests_on.map_err(CliError::failure)?;
     evidence::require_runs(&audit, &rests_on, filter.account.as_ref(), args.as_of).await?;
     Asked::of(&filter).refuse_unknown(&audit).await?;
+    let tags = args.tags.read(&audit, &filter, args.as_of).await?;
     let notes = |number| {
         let number = count(number, "connection");
         let mut notes = match args.as_of {
@@ -120,6 +129,7 @@ pub(crate) async fn run(args: ListArgs) -> Result<Exit, CliError> {
         if args.unused {
             notes.extend(dependency_notes(&users));
         }
+        notes.extend(tags.iter().flat_map(TagColumn::notes));
         notes.extend(args.as_of.and_then(evidence::not_final_note));
         notes
     };
@@ -131,24 +141,39 @@ pub(crate) async fn run(args: ListArgs) -> Result<Exit, CliError> {
     let document = Document::of_rows("connections")
         .with("as_of", &args.as_of)
         .with("rests_on", &rests_on);
-    let Some(mut writer) = format.writer::<ConnectionRow>(document) else {
+    let writer = match tags {
+        Some(_) => format.writer::<TaggedRow<ConnectionRow>>(document),
+        None => format.writer::<ConnectionRow>(document),
+    };
+    let Some(mut writer) = writer else {
         let connections = match args.as_of {
             Some(at) => audit.connections_as_of(&filter, at).await,
             None => audit.connections(&filter).await,
         };
         let connections = connections.map_err(CliError::failure)?;
-        if covered.is_ok() || !connections.is_empty() {
-            print_rows(
-                &connection_table(&connections),
-                &notes(connections.len()),
-                args.format.width(),
-            )?;
+        let (table, number) = match &tags {
+            None => (connection_table(&connections), connections.len()),
+            Some(column) => {
+                let rows = connections.into_iter().filter_map(|row| column.admit(row));
+                let rows: Vec<_> = rows.collect();
+                (tagged_table(&rows), rows.len())
+            }
+        };
+        let covered = covered.and_then(|()| tags.as_ref().map_or(Ok(()), TagColumn::require));
+        if covered.is_ok() || number > 0 {
+            print_rows(&table, &notes(number), args.format.width())?;
         }
         return covered.map(|()| Exit::Success);
     };
     let mut number = 0;
     let mut each = |row| {
-        writer.write_row(&row);
+        match &tags {
+            None => writer.write_row(&row),
+            Some(column) => match column.admit(row) {
+                Some(row) => writer.write_row(&row),
+                None => return true,
+            },
+        }
         number += 1;
         writer.wants_more()
     };
@@ -162,6 +187,7 @@ pub(crate) async fn run(args: ListArgs) -> Result<Exit, CliError> {
         None => audit.each_connection(&filter, &mut each).await,
     };
     done.map_err(CliError::failure)?;
+    let covered = covered.and_then(|()| tags.as_ref().map_or(Ok(()), TagColumn::require));
     if covered.is_ok() || number > 0 {
         writer.finish()?;
         format.note(&notes(number));
@@ -171,6 +197,16 @@ pub(crate) async fn run(args: ListArgs) -> Result<Exit, CliError> {
 
 /// Returns a table of connections.
 pub(crate) fn connection_table(rows: &[ConnectionRow]) -> TextTable {
+    table_of(rows.iter().map(|row| (row, Vec::new())))
+}
+
+/// Returns a table of connections, with the tags of each below it.
+fn tagged_table(rows: &[TaggedRow<ConnectionRow>]) -> TextTable {
+    let line = |tagged: &TaggedRow<_>| format!("tags: {}", tags_in_words(tagged.tags.as_ref()));
+    table_of(rows.iter().map(|it| (&it.row, vec![line(it)])))
+}
+
+fn table_of<'a>(rows: impl Iterator<Item = (&'a ConnectionRow, Vec<String>)>) -> TextTable {
     let mut table = TextTable::new([
         ("STATUS", Cut::Never),
         ("SINCE", Cut::Never),
@@ -180,7 +216,7 @@ pub(crate) fn connection_table(rows: &[ConnectionRow]) -> TextTable {
         ("ARN", Cut::Middle),
     ])
     .may_drop(["ACCOUNT", "PROVIDER"]);
-    for row in rows {
+    for (row, lines) in rows {
         let status = match (row.deleted_at, &row.attributes.connection_status) {
             (Some(_), _) => "DELETED".to_owned(),
             (None, status) => or_dash(status.as_ref().map(|s| s.as_str())),
@@ -194,7 +230,7 @@ pub(crate) fn connection_table(rows: &[ConnectionRow]) -> TextTable {
             row.account.to_string().into(),
             row.connection_arn.to_string().into(),
         ];
-        table.add(cells, Vec::new());
+        table.add(cells, lines);
     }
     table
 }

@@ -88,7 +88,7 @@ pub(crate) struct ScanArgs {
     /// error. Listing may use 60% of it.
     #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = parse_timeout)]
     pub(crate) timeout: Duration,
-    /// List what uses connections, too: hosts, pipelines, build projects, …
+    /// List what uses connections, too, and their tags and shares
     ///
     /// Asks these in the same regions, and needs their permissions:
     /// codebuild:ListProjects, BatchGetProjects and ListSourceCredentials;
@@ -97,8 +97,10 @@ pub(crate) struct ScanArgs {
     /// and GetPipeline; datazone:ListDomains and ListConnections;
     /// inspector2:ListCodeSecurityIntegrations, GetCodeSecurityIntegration and
     /// BatchGetAccountStatus; omics:ListWorkflows and GetWorkflow;
-    /// proton:ListRepositories; servicecatalog:SearchProductsAsAdmin. A service is
-    /// not asked in a region where it does not exist. A connection can be used from
+    /// proton:ListRepositories; ram:ListResources and ListPrincipals;
+    /// servicecatalog:SearchProductsAsAdmin; tag:GetResources (without it,
+    /// codeconnections:ListConnections and ListTagsForResource). A service is not
+    /// asked in a region where it does not exist. A connection can be used from
     /// every region: name those that you use.
     #[arg(long)]
     pub(crate) dependencies: bool,

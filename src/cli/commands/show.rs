@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use clap::Args as ClapArgs;
 
 use super::changes::history_table;
+use super::shares::share_in_words;
+use super::tags::tags_in_words;
 use crate::audit::timeline::{Segment, SegmentState};
 use crate::audit::{ConnectionDetail, ConnectionRow};
 use crate::cli::args::{StoreArgs, parse_connection, parse_when};
@@ -136,6 +138,14 @@ fn fields(shown: &ConnectionDetail) -> String {
     };
     if let Some(dependencies) = &shown.dependencies {
         line("used by", &dependencies.users_in_words());
+        line("tags", &tags_in_words(dependencies.tags.as_ref()));
+        match dependencies.shares.as_deref() {
+            None => line("shared", "not observed"),
+            Some([]) => {}
+            Some(shares) => shares
+                .iter()
+                .for_each(|share| line("shared", &share_in_words(share))),
+        }
         if let Some(host) = &dependencies.host {
             let endpoint = or_dash(host.member("ProviderEndpoint").as_deref());
             let status = or_dash(host.status.as_deref());

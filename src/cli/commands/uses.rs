@@ -77,9 +77,10 @@ pub(crate) async fn run(args: UsesArgs) -> Result<Exit, CliError> {
         return Err(suggestions::no_connection(&audit, &args.connection, None).await?);
     }
     let filter = DependencyFilter {
-        dependency_type: None,
         account: args.account.clone(),
         uses: Some(connections.clone()),
+        consumers_only: true,
+        ..DependencyFilter::default()
     };
     let answer = audit.dependencies(&filter, args.as_of).await;
     let answer = answer.map_err(CliError::failure)?;

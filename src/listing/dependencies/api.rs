@@ -72,7 +72,7 @@ impl Problem {
     }
 
     /// Returns the problem of an entry that can't be recorded.
-    fn of_entry(operation: Operation, malformed: &ParseError) -> Self {
+    pub(super) fn of_entry(operation: Operation, malformed: &ParseError) -> Self {
         let operation = operation.name();
         Self::new("UnreadableEntry", &format!("{operation}: {malformed}"))
     }
@@ -110,7 +110,12 @@ impl<'a> Api<'a> {
         }
     }
 
-    /// Returns the account that is listed.
+    /// Returns the region that is asked.
+    pub(super) fn region(&self) -> &Region {
+        self.region
+    }
+
+    /// Returns the account that is asked.
     pub(super) fn account(&self) -> &AccountId {
         self.request.account
     }

@@ -9,7 +9,8 @@ use super::git_sync::operation;
 use crate::domain::ids::ParseError;
 use crate::domain::{DependencyType, Digest};
 
-const LIST_HOSTS: Pages = Pages {
+/// The operation that lists hosts.
+pub(super) const LIST_HOSTS: Pages = Pages {
     operation: operation("ListHosts"),
     token: "NextToken",
     next_token: "NextToken",

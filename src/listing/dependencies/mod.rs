@@ -1,4 +1,5 @@
-//! What depends on a connection, listed by the services that name one.
+//! What depends on a connection, listed by the services that name one, and what is
+//! known about it: tags and shares.
 //!
 //! Each [`Source`] is listed by region, because a connection can be used from
 //! every region; where its service does not exist, it is not asked. A source that
@@ -15,8 +16,10 @@ mod health_omics;
 mod hosts;
 mod inspector;
 mod proton;
+mod ram;
 mod service_catalog;
 mod source;
+mod tagging;
 
 use std::collections::HashMap;
 
@@ -37,9 +40,8 @@ pub use source::Source;
 
 /// Services and features that can name a connection and that are not asked. No
 /// answer about dependencies covers them.
-pub const NOT_ASKED: [&str; 6] = [
+pub const NOT_ASKED: [&str; 5] = [
     "versions of HealthOmics workflows",
-    "shares by RAM",
     "EKS Argo CD capability",
     "AWS Transform",
     "CodeBuild projects that use the older OAuth app",
@@ -139,7 +141,9 @@ async fn list_source(
         Source::Hosts => hosts::list(&api, &mut found).await,
         Source::Inspector => inspector::list(&api, &mut found).await,
         Source::Proton => proton::list(&api, &mut found).await,
+        Source::Ram => ram::list(&api, &mut found).await,
         Source::ServiceCatalog => service_catalog::list(&api, &mut found).await,
+        Source::Tagging => tagging::list(&api, &mut found).await,
     };
     let resources: HashMap<_, _> = found
         .into_iter()

@@ -1,10 +1,11 @@
 //! The sources of dependencies, and the regions where each exists.
 
+use crate::domain::dependency::{RAM, TAGGING};
 use crate::domain::{Region, SourceScope};
 
 /// Names the sources once.
 macro_rules! sources {
-    ($($(#[$doc:meta])* $name:ident = $text:literal, $regions:expr;)+) => {
+    ($($(#[$doc:meta])* $name:ident = $text:expr, $regions:expr;)+) => {
         /// A service that is asked for dependencies.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Source { $($(#[$doc])* $name,)+ }
@@ -61,6 +62,8 @@ sources! {
     ]);
     /// Proton: linked repositories.
     Proton = "proton", Regions::Only(&PROTON);
+    /// Resource Access Manager: shares of connections.
+    Ram = RAM, Regions::All;
     /// Service Catalog: products in sync with a repository.
     ServiceCatalog = "service-catalog", Regions::AllBut(&[
         "ap-east-2",
@@ -70,6 +73,8 @@ sources! {
         "mx-central-1",
         "us-iso",
     ]);
+    /// The Resource Groups Tagging API: tags of connections and hosts.
+    Tagging = TAGGING, Regions::All;
 }
 
 const CODE_GURU: [&str; 10] = [

@@ -18,8 +18,8 @@ use codeconnections_inventory::domain::{Clock, SystemClock};
 use serde_json::{Value, json};
 
 /// An account with a host, two connections, two pipelines and two projects.
-struct Account {
-    env: TestEnv,
+pub(super) struct Account {
+    pub(super) env: TestEnv,
     moto: Moto,
     /// In front of moto.
     services: Proxy,
@@ -27,11 +27,11 @@ struct Account {
 }
 
 /// Answers what moto lacks: one default credential that is a connection, and nothing in the
-/// services of `dependency_sources.rs`.
-fn credentials(seen: &Seen) -> Act {
+/// services of `dependency_sources.rs` and in RAM.
+pub(super) fn credentials(seen: &Seen) -> Act {
     match operation(seen) {
         "ListSourceCredentials" => {}
-        "ListPipelines" | "ListProjects" => return Act::PassForJson,
+        "ListPipelines" | "ListProjects" | "GetResources" => return Act::PassForJson,
         _ => return none(seen).unwrap_or(Act::PassForJson),
     }
     let credentials = json!({"sourceCredentialsInfos": [
@@ -48,7 +48,7 @@ impl Account {
         Self::with(credentials).await
     }
 
-    async fn with(policy: impl Fn(&Seen) -> Act + Send + Sync + 'static) -> Self {
+    pub(super) async fn with(policy: impl Fn(&Seen) -> Act + Send + Sync + 'static) -> Self {
         let (env, moto) = (TestEnv::new().await, Moto::start().await);
         let arguments = [env.service.endpoint(), &moto.endpoint, "make"];
         let arns = fine(python("dependencies.py", &arguments).await);
@@ -60,28 +60,28 @@ impl Account {
         }
     }
 
-    fn ccinv(&self) -> Ccinv {
+    pub(super) fn ccinv(&self) -> Ccinv {
         ccinv_at(&self.env, &self.services.endpoint)
     }
 
-    async fn run(&self, arguments: &[&str]) -> Done {
+    pub(super) async fn run(&self, arguments: &[&str]) -> Done {
         let table = self.env.table.name().as_str();
         let arguments = [arguments, &["--table", table]].concat();
         self.ccinv().run(&arguments).await
     }
 
-    async fn scan(&self) -> Done {
+    pub(super) async fn scan(&self) -> Done {
         self.run(&["scan", "--dependencies"]).await
     }
 
     /// Runs a command that answers in JSON, and returns the answer.
-    async fn ask(&self, arguments: &[&str]) -> (i32, Value) {
+    pub(super) async fn ask(&self, arguments: &[&str]) -> (i32, Value) {
         let done = self.run(&[arguments, &["--json"]].concat()).await;
         let answer = serde_json::from_str(&done.stdout);
         (done.code, answer.unwrap_or_else(|_| panic!("{done:?}")))
     }
 
-    fn arn(&self, name: &str) -> &str {
+    pub(super) fn arn(&self, name: &str) -> &str {
         self.arns[name].as_str().expect("an ARN")
     }
 }

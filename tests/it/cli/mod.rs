@@ -8,6 +8,7 @@ mod dependency_sources;
 mod html_report;
 mod output_formats;
 mod printed_text;
+mod properties;
 mod report_layout;
 mod report_picture;
 mod scan_database_file;

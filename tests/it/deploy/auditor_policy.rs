@@ -107,7 +107,7 @@ async fn policy_grants_exactly_what_reading_commands_use() {
     let october = ["--since", "2026-10-01", "--until", "2026-11-01"];
     let changes = [&["changes"], october.as_slice()].concat();
     let changes_of_one = [changes.as_slice(), &["--account", ACCOUNT]].concat();
-    let commands: [&[&str]; 33] = [
+    let commands: [&[&str]; 35] = [
         &["list"],
         &["list", "--include-deleted"],
         &["list", "--status", "PENDING"],
@@ -148,10 +148,12 @@ async fn policy_grants_exactly_what_reading_commands_use() {
             "2026-10-02",
         ],
         &["list", "--unused"],
+        &["list", "--tag", "team=payments"],
         &["uses", "payments-api"],
         &["uses", "payments-api", "--as-of", &listed_at],
         &["impact"],
         &["hosts"],
+        &["shares"],
         &["verify"],
         &["verify", "--account", ACCOUNT],
         &["verify", "--head", &head],

@@ -1,0 +1,187 @@
+//! Properties of connections and hosts: their tags, and with whom they are shared.
+//!
+//! They are recorded as dependencies, by the ARN that they are about. A connection
+//! without a record has no tags only if the region that it lives in was listed
+//! completely since. Otherwise they were not observed.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::{Value, json};
+
+use super::dependencies::{DependencyAnswer, DependencyBasis, DependencyFilter, DependencyRow};
+use super::{Audit, AuditError, ConnectionRow};
+use crate::domain::arn::{Arn, normalized};
+use crate::domain::dependency::{RAM, TAGGING};
+use crate::domain::{AccountId, DependencyType, Digest, Timestamp};
+
+/// Tags: values by key. A value that is longer than what is recorded of a member is
+/// an object of its length and SHA-256.
+pub type Tags = BTreeMap<String, Value>;
+
+/// A tag that is looked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TagFilter {
+    /// The key, case-sensitive.
+    pub key: String,
+    /// The value; any if there is none.
+    pub value: Option<String>,
+}
+
+impl TagFilter {
+    /// Returns true if the tag is among these.
+    pub fn admits(&self, tags: &Tags) -> bool {
+        let Some(found) = tags.get(&self.key) else {
+            return false;
+        };
+        self.value.as_ref().is_none_or(|value| {
+            found == value || found["sha256"] == json!(Digest::of(&Value::from(value.as_str())))
+        })
+    }
+}
+
+/// What is known of the properties of connections and hosts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Properties {
+    rows: HashMap<String, Vec<DependencyRow>>,
+    /// The start of the last complete listing of each source, by account and
+    /// region.
+    observed: HashMap<(&'static str, String, String), Timestamp>,
+}
+
+/// A connection or a host, as far as its properties need it.
+#[derive(Debug, Clone, Copy)]
+pub struct Owner<'a> {
+    /// Its ARN.
+    pub arn: &'a str,
+    /// When it was first seen.
+    pub first_seen_at: Timestamp,
+    /// Whether it is deleted.
+    pub is_deleted: bool,
+}
+
+impl<'a> From<&'a ConnectionRow> for Owner<'a> {
+    fn from(row: &'a ConnectionRow) -> Self {
+        Self {
+            arn: row.connection_arn.as_str(),
+            first_seen_at: row.first_seen_at,
+            is_deleted: row.deleted_at.is_some(),
+        }
+    }
+}
+
+impl<'a> From<&'a DependencyRow> for Owner<'a> {
+    fn from(row: &'a DependencyRow) -> Self {
+        Self {
+            arn: &row.arn,
+            first_seen_at: row.first_seen_at,
+            is_deleted: false,
+        }
+    }
+}
+
+impl Properties {
+    /// Returns the properties among `rows`, which are based on `bases`.
+    pub fn new<'a>(
+        rows: impl IntoIterator<Item = DependencyRow>,
+        bases: impl IntoIterator<Item = &'a DependencyBasis>,
+    ) -> Self {
+        let mut properties = Self::default();
+        for row in rows {
+            properties.add(row);
+        }
+        for basis in bases {
+            for source in &basis.sources {
+                if let Some(at) = source.complete_at {
+                    properties.observe(&basis.account, &source.source, &source.region, at);
+                }
+            }
+        }
+        properties
+    }
+
+    /// Adds a dependency, if it is a property.
+    pub(super) fn add(&mut self, row: DependencyRow) {
+        if row.dependency_type.property_source().is_some() {
+            let arn = normalized(row.uses.as_deref().unwrap_or(&row.arn));
+            self.rows.entry(arn).or_default().push(row);
+        }
+    }
+
+    /// Adds a complete listing.
+    pub(super) fn observe(
+        &mut self,
+        account: &AccountId,
+        source: &str,
+        region: &str,
+        at: Timestamp,
+    ) {
+        let source = [RAM, TAGGING].into_iter().find(|known| *known == source);
+        if let Some(source) = source {
+            let key = (source, account.to_string(), region.to_owned());
+            self.observed.insert(key, at);
+        }
+    }
+
+    /// Returns the tags of a connection or host; `None` if they were not observed.
+    pub fn tags(&self, owner: Owner<'_>) -> Option<Tags> {
+        let rows = self.of(owner.arn);
+        let mut rows = rows.filter(|row| row.dependency_type == DependencyType::Tags);
+        let Some(first) = rows.next() else {
+            return self.was_listed(TAGGING, owner).then(Tags::new);
+        };
+        // Those of many tags are several.
+        let all = std::iter::once(first).chain(rows);
+        let members = all.flat_map(|row| row.members.iter());
+        Some(members.map(|(k, v)| (k.to_owned(), v.clone())).collect())
+    }
+
+    /// Returns with whom a connection is shared, and that it is shared with an
+    /// account; `None` if that was not observed.
+    pub fn shares(&self, owner: Owner<'_>) -> Option<Vec<DependencyRow>> {
+        let rows = self.of(owner.arn);
+        let shares = rows.filter(|row| row.dependency_type.property_source() == Some(RAM));
+        let shares: Vec<DependencyRow> = shares.cloned().collect();
+        (!shares.is_empty() || self.was_listed(RAM, owner)).then_some(shares)
+    }
+
+    fn of(&self, arn: &str) -> impl Iterator<Item = &DependencyRow> {
+        self.rows.get(&normalized(arn)).into_iter().flatten()
+    }
+
+    /// Returns true if the account and region that own it were listed completely
+    /// since it exists. No other account and region list its properties.
+    fn was_listed(&self, source: &'static str, owner: Owner<'_>) -> bool {
+        let Some(arn) = Arn::parse(owner.arn) else {
+            return false;
+        };
+        let key = (source, arn.account.to_owned(), arn.region.to_owned());
+        let at = self.observed.get(&key);
+        !owner.is_deleted && at.is_some_and(|at| *at >= owner.first_seen_at)
+    }
+}
+
+impl Audit {
+    /// Returns properties of this type, now or at an earlier time, and what they are
+    /// based on.
+    ///
+    /// # Errors
+    /// [`AuditError`] if the table can't be read.
+    pub async fn properties(
+        &self,
+        dependency_type: DependencyType,
+        account: Option<&AccountId>,
+        as_of: Option<Timestamp>,
+    ) -> Result<(Properties, Vec<DependencyBasis>), AuditError> {
+        let filter = DependencyFilter {
+            dependency_type: Some(dependency_type),
+            account: account.cloned(),
+            ..DependencyFilter::default()
+        };
+        let answer = self.dependencies(&filter, as_of).await?;
+        let DependencyAnswer {
+            dependencies,
+            rests_on,
+        } = answer;
+        Ok((Properties::new(dependencies, &rests_on), rests_on))
+    }
+}

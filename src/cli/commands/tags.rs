@@ -1,0 +1,208 @@
+//! Tags in answers: as a filter, and as a column.
+
+use std::cell::Cell;
+
+use clap::Args as ClapArgs;
+use serde::Serialize;
+
+use super::dependency_table::{require_runs, require_sources};
+use crate::audit::dependencies::DependencyBasis;
+use crate::audit::properties::{Owner, Properties, TagFilter, Tags};
+use crate::audit::{Audit, ConnectionFilter};
+use crate::cli::error::CliError;
+use crate::cli::render::Row;
+use crate::domain::digest::canonical_json;
+use crate::domain::{AccountId, DependencyType, Timestamp};
+use crate::output::text::{count, format_time};
+
+/// The longest key that is recorded by its name, in bytes. AWS allows 128 characters.
+/// <https://docs.aws.amazon.com/codeconnections/latest/APIReference/API_Tag.html>
+const MAX_KEY_BYTES: usize = 128;
+
+/// Selects connections by their tags.
+#[derive(Debug, Clone, ClapArgs)]
+pub(crate) struct TagArgs {
+    /// Filter by tag: KEY, or KEY=VALUE. Repeat it to require several
+    #[arg(long, value_name = "KEY[=VALUE]", value_parser = parse_tag,
+          conflicts_with = "include_deleted")]
+    tag: Vec<TagFilter>,
+    /// Add the tags, by the record of dependencies; implied by --tag
+    #[arg(long)]
+    tags: bool,
+}
+
+fn parse_tag(text: &str) -> Result<TagFilter, String> {
+    let (key, value) = match text.split_once('=') {
+        Some((key, value)) => (key, Some(value.to_owned())),
+        None => (text, None),
+    };
+    if key.is_empty() {
+        return Err(format!("{text:?} has no key; give KEY or KEY=VALUE"));
+    }
+    if key.len() > MAX_KEY_BYTES {
+        return Err(format!(
+            "the key is longer than {MAX_KEY_BYTES} bytes, the longest that is recorded"
+        ));
+    }
+    Ok(TagFilter {
+        key: key.to_owned(),
+        value,
+    })
+}
+
+impl TagArgs {
+    /// Reads the tags, if they are asked for.
+    ///
+    /// # Errors
+    /// [`CliError`] if the table can't be read, or if connections are to be filtered
+    /// by tags and tags were never listed.
+    pub(crate) async fn read(
+        &self,
+        audit: &Audit,
+        filter: &ConnectionFilter,
+        as_of: Option<Timestamp>,
+    ) -> Result<Option<TagColumn>, CliError> {
+        if self.tag.is_empty() && !self.tags {
+            return Ok(None);
+        }
+        let mut column = TagColumn::read(audit, filter.account.as_ref(), as_of).await?;
+        if !self.tag.is_empty() {
+            require_runs(audit, &column.rests_on, filter.account.as_ref()).await?;
+        }
+        column.filters.clone_from(&self.tag);
+        Ok(Some(column))
+    }
+}
+
+/// The tags of what is listed.
+pub(crate) struct TagColumn {
+    properties: Properties,
+    rests_on: Vec<DependencyBasis>,
+    filters: Vec<TagFilter>,
+    not_observed: Cell<usize>,
+}
+
+/// A row with its tags.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct TaggedRow<R> {
+    /// The row.
+    #[serde(flatten)]
+    pub(crate) row: R,
+    /// Its tags; `None` if they were not observed.
+    pub(crate) tags: Option<Tags>,
+}
+
+impl TagColumn {
+    /// Reads the tags of an account, or of all.
+    ///
+    /// # Errors
+    /// [`CliError`] if the table can't be read.
+    pub(crate) async fn read(
+        audit: &Audit,
+        account: Option<&AccountId>,
+        as_of: Option<Timestamp>,
+    ) -> Result<Self, CliError> {
+        let read = audit.properties(DependencyType::Tags, account, as_of).await;
+        let (properties, rests_on) = read.map_err(CliError::failure)?;
+        Ok(Self {
+            properties,
+            rests_on,
+            filters: Vec::new(),
+            not_observed: Cell::new(0),
+        })
+    }
+
+    /// Returns a row with its tags, if it has those that are asked for. One whose
+    /// tags were not observed has none of them.
+    pub(crate) fn admit<R>(&self, row: R) -> Option<TaggedRow<R>>
+    where
+        for<'a> Owner<'a>: From<&'a R>,
+    {
+        let tags = self.properties.tags(Owner::from(&row));
+        if tags.is_none() {
+            self.not_observed.set(self.not_observed.get() + 1);
+        }
+        let has = |filter: &TagFilter| tags.as_ref().is_some_and(|tags| filter.admits(tags));
+        self.filters
+            .iter()
+            .all(has)
+            .then_some(TaggedRow { row, tags })
+    }
+
+    /// Says what was not observed, by the rows so far.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        let number = self.not_observed.get();
+        if number > 0 {
+            notes.push(format!(
+                "tags of {} not observed",
+                count(number, "resource")
+            ));
+        }
+        for basis in &self.rests_on {
+            for source in &basis.sources {
+                let Some(problem) = &source.problem else {
+                    continue;
+                };
+                let last = match source.complete_at {
+                    Some(at) => format!("tags are those of {}", format_time(at)),
+                    None => "never listed completely".to_owned(),
+                };
+                let (account, region) = (&basis.account, &source.region);
+                notes.push(format!(
+                    "account {account}: tags in {region} not observed: {problem}; {last}"
+                ));
+            }
+        }
+        notes
+    }
+
+    /// Refuses a list that is filtered by tags if tags of a row were not observed.
+    ///
+    /// # Errors
+    /// [`CliError::NoEvidence`].
+    pub(crate) fn require(&self) -> Result<(), CliError> {
+        if self.filters.is_empty() {
+            return Ok(());
+        }
+        match self.not_observed.get() {
+            0 => require_sources(&self.rests_on),
+            number => Err(CliError::NoEvidence(format!(
+                "tags of {} were not observed: the list may lack some; run `ccinv scan \
+                 --dependencies` in their regions and accounts",
+                count(number, "connection")
+            ))),
+        }
+    }
+}
+
+/// Returns tags for people.
+pub(crate) fn tags_in_words(tags: Option<&Tags>) -> String {
+    let Some(tags) = tags else {
+        return "not observed".to_owned();
+    };
+    if tags.is_empty() {
+        return "none".to_owned();
+    }
+    let tags = tags.iter().map(|(key, value)| match value.as_str() {
+        Some(value) => format!("{key}={value}"),
+        // Longer than what is recorded.
+        None => format!("{key}={}", canonical_json(value)),
+    });
+    tags.collect::<Vec<_>>().join(", ")
+}
+
+impl<R: Row> Row for TaggedRow<R> {
+    fn header() -> Vec<&'static str> {
+        let mut header = R::header();
+        header.push("tags");
+        header
+    }
+
+    /// Tags that were not observed are an empty field, no tags `{}`.
+    fn csv(&self) -> Vec<String> {
+        let mut fields = self.row.csv();
+        fields.push(self.tags.as_ref().map(canonical_json).unwrap_or_default());
+        fields
+    }
+}

@@ -1,0 +1,150 @@
+//! Tags of connections and hosts. Each region lists those of its own.
+//!
+//! The Resource Groups Tagging API lists all of them at once. Where it can't be
+//! asked, connections and hosts are listed and asked one by one.
+//! <https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/API_GetResources.html>
+//! <https://docs.aws.amazon.com/codeconnections/latest/APIReference/API_ListTagsForResource.html>
+
+use std::collections::BTreeMap;
+
+use futures_util::stream::{self, StreamExt};
+use serde_json::{Value, json};
+
+use super::Found;
+use super::api::{Api, Pages, Problem, text};
+use super::git_sync::operation;
+use super::hosts::LIST_HOSTS;
+use crate::aws::json_client::{Operation, Service};
+use crate::domain::arn::Arn;
+use crate::domain::{DependencyType, UnknownMembers};
+
+const GET_RESOURCES: Pages = Pages {
+    operation: Service::new("Resource Groups Tagging API", "tagging").aws_json(
+        "ResourceGroupsTaggingAPI_20170126",
+        "1.1",
+        "GetResources",
+    ),
+    token: "PaginationToken",
+    next_token: "PaginationToken",
+    items: "ResourceTagMappingList",
+};
+
+const LIST_CONNECTIONS: Pages = Pages {
+    operation: operation("ListConnections"),
+    token: "NextToken",
+    next_token: "NextToken",
+    items: "Connections",
+};
+
+const LIST_TAGS: Operation = operation("ListTagsForResource");
+
+/// Connections and hosts, by both names of the service.
+const RESOURCE_TYPES: [&str; 4] = [
+    "codeconnections:connection",
+    "codeconnections:host",
+    "codestar-connections:connection",
+    "codestar-connections:host",
+];
+
+/// The most resources in one page.
+const RESOURCES_PER_PAGE: u32 = 100;
+
+/// Resources whose tags are asked for at the same time.
+const CONCURRENCY: usize = 8;
+
+pub(super) async fn list(api: &Api<'_>, found: &mut Vec<Found>) -> Result<(), Problem> {
+    let input = json!({
+        "ResourceTypeFilters": RESOURCE_TYPES,
+        "ResourcesPerPage": RESOURCES_PER_PAGE,
+    });
+    let Err(refused) = list_at_once(api, input, found).await else {
+        return Ok(());
+    };
+    found.clear();
+    list_one_by_one(api, found).await.map_err(|problem| {
+        let reason = format!("{}; {}", refused.reason, problem.reason);
+        Problem::new(&problem.code, &reason)
+    })
+}
+
+async fn list_at_once(api: &Api<'_>, input: Value, found: &mut Vec<Found>) -> Result<(), Problem> {
+    for resource in api.all(GET_RESOURCES, input).await? {
+        let arn = text(&resource, "ResourceARN").unwrap_or_default();
+        found.extend(read(GET_RESOURCES.operation, arn, &resource)?);
+    }
+    Ok(())
+}
+
+async fn list_one_by_one(api: &Api<'_>, found: &mut Vec<Found>) -> Result<(), Problem> {
+    // Either is listed even if the other can't be.
+    let connections = api.all(LIST_CONNECTIONS, json!({})).await;
+    let hosts = api.all(LIST_HOSTS, json!({})).await;
+    let mut arns = Vec::new();
+    let mut problem = None;
+    for (listed, name) in [(connections, "ConnectionArn"), (hosts, "HostArn")] {
+        match listed {
+            Ok(resources) => {
+                let own = resources.iter().filter_map(|resource| text(resource, name));
+                let own = own.filter(|arn| is_own(api, arn)).map(str::to_owned);
+                arns.extend(own);
+            }
+            Err(unlisted) => problem = problem.or(Some(unlisted)),
+        }
+    }
+    let mut asked = stream::iter(arns)
+        .map(|arn| get(api, arn))
+        .buffer_unordered(CONCURRENCY);
+    while let Some(tags) = asked.next().await {
+        match tags {
+            Ok(tags) => found.extend(tags),
+            Err(unread) => problem = problem.or(Some(unread)),
+        }
+    }
+    problem.map_or(Ok(()), Err)
+}
+
+/// Returns true if the region and account of this listing own a resource: no other
+/// can read its tags, and regions list each other's connections.
+fn is_own(api: &Api<'_>, arn: &str) -> bool {
+    Arn::parse(arn).is_some_and(|arn| {
+        arn.region == api.region().as_str() && arn.account == api.account().as_str()
+    })
+}
+
+/// Returns the tags of a resource; none if it was deleted meanwhile.
+async fn get(api: &Api<'_>, arn: String) -> Result<Vec<Found>, Problem> {
+    match api.call(LIST_TAGS, &json!({"ResourceArn": arn})).await {
+        Err(problem) if &*problem.code == "ResourceNotFoundException" => Ok(Vec::new()),
+        answer => read(LIST_TAGS, &arn, &answer?),
+    }
+}
+
+/// Returns the tags in an answer. Many tags are several dependencies, because a
+/// dependency has a limited number of members.
+fn read(operation: Operation, arn: &str, answer: &Value) -> Result<Vec<Found>, Problem> {
+    let unreadable = || {
+        let reason = format!("{}: tags of {arn} can't be read", operation.name());
+        Problem::new("UnreadableAnswer", &reason)
+    };
+    // An answer without a list must not be taken for "no tags".
+    let tags = answer.get("Tags").and_then(Value::as_array);
+    let tags = tags.ok_or_else(unreadable)?.iter().map(|tag| {
+        let key = text(tag, "Key").filter(|key| !key.is_empty());
+        let value = text(tag, "Value").unwrap_or_default();
+        key.map(|key| (key, Value::from(value)))
+            .ok_or_else(unreadable)
+    });
+    let tags: BTreeMap<&str, Value> = tags.collect::<Result<_, _>>()?;
+    let tags: Vec<_> = tags.into_iter().collect();
+    let parts = tags.chunks(UnknownMembers::MAX).enumerate();
+    parts
+        .map(|(number, tags)| {
+            let part = (number > 0).then(|| (number + 1).to_string());
+            let part = part.as_deref();
+            let mut found = Found::new(DependencyType::Tags, arn, part, None, Some(arn), [])
+                .map_err(|malformed| Problem::of_entry(operation, &malformed))?;
+            found.add_members(tags.iter().map(|(key, value)| (*key, value.clone())));
+            Ok(found)
+        })
+        .collect()
+}
