@@ -27,8 +27,8 @@ pub struct DependencyFilter {
     pub account: Option<AccountId>,
     /// That use one of these connections or hosts.
     pub uses: Option<Vec<String>>,
-    /// Only what uses a connection or host: no hosts and no properties.
-    pub consumers_only: bool,
+    /// No properties of connections and hosts: tags and shares.
+    pub without_properties: bool,
 }
 
 /// A dependency in results.
@@ -56,6 +56,9 @@ pub struct DependencyRow {
     pub first_seen_at: Timestamp,
     /// When it was last seen; `None` in results from changes.
     pub last_seen_at: Option<Timestamp>,
+    /// The number of its last change.
+    #[serde(skip)]
+    pub version: u32,
 }
 
 /// What an answer about the dependencies of an account is based on.
@@ -155,6 +158,13 @@ pub struct Impact {
 pub const NOT_IN_INVENTORY: &str = "NOT_IN_INVENTORY";
 
 impl DependencyRow {
+    /// Returns the normalized ARN of the connection or host that it uses, if it
+    /// is a consumer.
+    pub fn consumed(&self) -> Option<String> {
+        let used = self.uses.as_deref().map(normalized);
+        used.filter(|_| self.dependency_type.is_consumer())
+    }
+
     fn new(account: &AccountId, id: DependencyId, attributes: DependencyAttributes) -> Self {
         Self {
             account: account.clone(),
@@ -168,6 +178,7 @@ impl DependencyRow {
             members: attributes.members,
             first_seen_at: Timestamp::from_millis(0),
             last_seen_at: None,
+            version: 0,
         }
     }
 
@@ -176,6 +187,7 @@ impl DependencyRow {
             listed_in: snapshot.listed_in,
             first_seen_at: snapshot.first_seen_at,
             last_seen_at: Some(snapshot.last_seen.began_at),
+            version: snapshot.version,
             ..Self::new(account, snapshot.arn, snapshot.attributes)
         }
     }
@@ -197,7 +209,7 @@ impl DependencyFilter {
         };
         self.dependency_type
             .is_none_or(|kind| kind == row.dependency_type)
-            && (!self.consumers_only || row.dependency_type.is_consumer())
+            && (!self.without_properties || row.dependency_type.property_source().is_none())
             && self.uses.as_ref().is_none_or(is_meant)
     }
 
@@ -206,7 +218,7 @@ impl DependencyFilter {
         match self.dependency_type.map(DependencyType::property_source) {
             Some(Some(source)) => source == scope.source(),
             Some(None) => !scope.lists_properties(),
-            None => !(self.consumers_only && scope.lists_properties()),
+            None => !(self.without_properties && scope.lists_properties()),
         }
     }
 }
@@ -260,7 +272,7 @@ impl Audit {
     ) -> Result<(Vec<Impact>, Vec<DependencyBasis>), AuditError> {
         let filter = DependencyFilter {
             account: account.cloned(),
-            consumers_only: true,
+            without_properties: true,
             ..DependencyFilter::default()
         };
         let answer = self.dependencies(&filter, None).await?;
@@ -269,17 +281,7 @@ impl Audit {
             include_deleted: true,
             ..ConnectionFilter::default()
         };
-        let connections = self.connections(&everything).await?;
-        let mut known: HashMap<String, ConnectionRow> = HashMap::new();
-        for row in connections {
-            let arn = normalized(row.connection_arn.as_str());
-            let is_better = known
-                .get(&arn)
-                .is_none_or(|other| other.deleted_at.is_some());
-            if is_better {
-                known.insert(arn, row);
-            }
-        }
+        let known = by_normalized_arn(self.connections(&everything).await?);
         // What uses a host names no connection.
         let hosts = answer.dependencies.iter();
         let hosts = hosts.filter(|row| row.dependency_type == DependencyType::Host);
@@ -307,6 +309,24 @@ impl Audit {
         impact.sort_by(|a, b| (&a.reason, &a.uses).cmp(&(&b.reason, &b.uses)));
         Ok((impact, answer.rests_on))
     }
+}
+
+/// Returns connections by normalized ARN. Of several with the same ARN, which
+/// several accounts list, one that is not deleted is returned.
+pub fn by_normalized_arn(
+    rows: impl IntoIterator<Item = ConnectionRow>,
+) -> HashMap<String, ConnectionRow> {
+    let mut known: HashMap<String, ConnectionRow> = HashMap::new();
+    for row in rows {
+        let arn = normalized(row.connection_arn.as_str());
+        let is_better = known
+            .get(&arn)
+            .is_none_or(|other| other.deleted_at.is_some());
+        if is_better {
+            known.insert(arn, row);
+        }
+    }
+    known
 }
 
 async fn present(
@@ -340,6 +360,7 @@ async fn at_time(
             .or_insert((change.observed_at, None));
         *row = change.after.map(|attributes| DependencyRow {
             first_seen_at: *first_seen_at,
+            version: change.version,
             ..DependencyRow::new(account, change.arn, attributes)
         });
         true

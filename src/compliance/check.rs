@@ -4,15 +4,19 @@
 //! other connections could not be evaluated; the report has both.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::evaluation::{Evaluation, Violation};
-use super::evidence::{Evidence, EvidenceGap, GapKind, Moment, RecordKey};
-use super::kind::{Aspect, ConnectionKind, KindRef};
+use super::evidence::{Evidence, Moment, RecordKey};
+use super::kind::{Aspect, ConnectionKind, DependencyKind, KindRef};
+use super::missing::{blocks, unobserved};
 use super::rule::{InScope, Rule};
+use super::subject::Subject;
+use crate::audit::dependencies::{DependencyBasis, DependencyRow};
 use crate::audit::{Audit, AuditError, Basis, ConnectionRow};
-use crate::domain::{AccountId, ConnectionArn, Timestamp};
+use crate::domain::{AccountId, Timestamp};
 
 /// The result of a check.
 #[derive(Debug, Clone, Serialize)]
@@ -21,6 +25,9 @@ pub struct CheckReport {
     pub at: Timestamp,
     /// The basis of the results, for each account.
     pub rests_on: Vec<Basis>,
+    /// The runs of dependencies, if a rule needs them, for each account.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dependencies_rest_on: Vec<DependencyBasis>,
     /// The rules, in the order given.
     pub rules: Vec<CheckedRule>,
 }
@@ -67,11 +74,11 @@ pub struct AccountResult {
     pub account: AccountId,
     /// The result.
     pub verdict: Verdict,
-    /// The number of evaluated connections; 1 if the account was evaluated as a
-    /// whole.
+    /// The number of evaluated connections or dependencies; 1 if the account was
+    /// evaluated as a whole.
     #[serde(rename = "judged")]
     pub evaluated: usize,
-    /// The violations, by ARN.
+    /// The violations, by ARN; those of dependencies by type and name.
     pub findings: Vec<Finding>,
     /// What could not be evaluated, and why.
     #[serde(rename = "not_judged")]
@@ -84,10 +91,9 @@ pub struct AccountResult {
 /// A violation of a rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// The connection; `None` for the account as a whole.
-    pub connection_arn: Option<ConnectionArn>,
-    /// Its name, if it has one.
-    pub connection_name: Option<Box<str>>,
+    /// What violates the rule.
+    #[serde(flatten)]
+    pub subject: Subject,
     /// What is wrong, in a line, with the values.
     pub message: String,
     /// Since when it is known to be so.
@@ -99,23 +105,21 @@ pub struct Finding {
 /// Something that could not be evaluated.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct InsufficientData {
-    /// The connection; `None` if the reason concerns the account.
-    pub connection_arn: Option<ConnectionArn>,
-    /// Its name, if it has one.
-    pub connection_name: Option<Box<str>>,
+    /// What it is.
+    #[serde(flatten)]
+    pub subject: Subject,
     /// Why, in a line.
     pub reason: String,
     /// The records that show the reason.
     pub evidence: Vec<RecordKey>,
 }
 
-/// A connection that the rule file excepts.
+/// What the rule file excepts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Waived {
-    /// The connection.
-    pub connection_arn: ConnectionArn,
-    /// Its name, if it has one.
-    pub connection_name: Option<Box<str>>,
+    /// The connection or dependency.
+    #[serde(flatten)]
+    pub subject: Subject,
     /// The finding, or the reason for insufficient data.
     pub message: String,
     /// Why it is waived.
@@ -143,6 +147,7 @@ impl Audit {
         let mut check_report = CheckReport {
             at: moment.at(),
             rests_on: Vec::new(),
+            dependencies_rest_on: Vec::new(),
             rules: rules
                 .iter()
                 .map(|rule| CheckedRule {
@@ -152,8 +157,11 @@ impl Audit {
                 })
                 .collect(),
         };
+        let dependencies = self.dependency_evidence(rules, moment).await?.map(Arc::new);
         for account in &accounts {
-            let evidence = self.evidence(account, rules, moment).await?;
+            let evidence = self
+                .evidence(account, rules, moment, dependencies.as_ref())
+                .await?;
             for checked in &mut check_report.rules {
                 if checked.rule.scope.has_account(account) {
                     let mut result = evaluate(&checked.rule, &evidence);
@@ -164,6 +172,11 @@ impl Audit {
                 }
             }
             check_report.rests_on.extend(evidence.basis);
+        }
+        if let Some(dependencies) = dependencies {
+            let bases = dependencies.accounts.values();
+            let bases = bases.filter_map(|of_account| of_account.basis.clone());
+            check_report.dependencies_rest_on = bases.collect();
         }
         for rule in &mut check_report.rules {
             rule.verdict = overall(rule.accounts.iter().map(|result| result.verdict));
@@ -200,15 +213,15 @@ pub fn evaluate(rule: &Rule, evidence: &Evidence) -> AccountResult {
     };
     let gaps = evidence.gaps.iter();
     for gap in gaps.filter(|gap| blocks(gap, rule, evidence)) {
-        result.add_insufficient(None, gap.message.clone(), gap.evidence.clone());
+        result.add_insufficient(Subject::Account, gap.message.clone(), gap.evidence.clone());
     }
     for reason in unobserved(rule, evidence) {
-        result.add_insufficient(None, reason, Vec::new());
+        result.add_insufficient(Subject::Account, reason, Vec::new());
     }
     match rule.requirement.kind() {
         KindRef::Account(kind) => {
             if result.insufficient_data.is_empty() {
-                result.add(None, kind.evaluate(evidence), evidence);
+                result.add(Subject::Account, kind.evaluate(evidence), Vec::new());
             }
         }
         KindRef::Connection(kind) => {
@@ -216,6 +229,14 @@ pub fn evaluate(rule: &Rule, evidence: &Evidence) -> AccountResult {
             for row in &evidence.connections {
                 if row.deleted_at.is_none() || includes_deleted {
                     add_connection(rule, kind, row, evidence, &mut result);
+                }
+            }
+        }
+        KindRef::Dependency(kind) => {
+            let own = evidence.own_dependencies().map(|own| &own.rows);
+            for row in own.into_iter().flatten() {
+                if kind.is_about(row) {
+                    add_dependency(rule, kind, row, evidence, &mut result);
                 }
             }
         }
@@ -237,40 +258,81 @@ fn add_connection(
     evidence: &Evidence,
     result: &mut AccountResult,
 ) {
-    let evaluation = match rule
+    let in_scope = rule
         .scope
-        .has_connection(&row.connection_arn, &row.attributes)
-    {
+        .has_connection(&row.connection_arn, &row.attributes);
+    let evaluation = match in_scope {
         InScope::No => return,
         InScope::Yes => kind.evaluate(row, evidence),
-        InScope::Unknown(field) => Evaluation::insufficient(format!(
-            "{field} is missing: it may not be in the scope of the rule"
-        )),
-    };
-    let message = match &evaluation {
-        Evaluation::Compliant => None,
-        Evaluation::NonCompliant(violation) => Some(&violation.message),
-        Evaluation::InsufficientData { reason } => Some(reason),
+        InScope::Unknown(field) => not_surely_in_scope(field),
     };
     let name = row.attributes.connection_name.as_deref();
     let mut exceptions = rule.except.iter();
     let exception = exceptions.find(|exception| exception.names(&row.connection_arn, name));
-    if let (Some(message), Some(exception)) = (message, exception) {
-        result.waived.push(Waived {
-            connection_arn: row.connection_arn.clone(),
-            connection_name: row.attributes.connection_name.clone(),
-            message: message.clone(),
-            reason: exception.reason.clone(),
-        });
-        return;
-    }
-    result.add(Some(row), evaluation, evidence);
+    let exception = exception.map(|exception| &*exception.reason);
+    let keys = || evidence.keys_of(row);
+    result.add_unless_waived(row.into(), evaluation, exception, keys);
+}
+
+fn add_dependency(
+    rule: &Rule,
+    kind: &dyn DependencyKind,
+    row: &DependencyRow,
+    evidence: &Evidence,
+    result: &mut AccountResult,
+) {
+    let dependencies = evidence.dependencies.as_deref();
+    let connection = dependencies.and_then(|all| all.connection_used_by(row));
+    let evaluation = match rule.scope.has_dependency(row, connection) {
+        InScope::No => return,
+        InScope::Yes => kind.evaluate(row, evidence),
+        InScope::Unknown(field) => not_surely_in_scope(field),
+    };
+    let mut exceptions = rule.except.iter();
+    let exception = exceptions.find(|exception| exception.names_dependency(row));
+    let exception = exception.map(|exception| &*exception.reason);
+    let keys = || evidence.keys_of_dependency(row);
+    result.add_unless_waived(row.into(), evaluation, exception, keys);
+}
+
+fn not_surely_in_scope(field: &str) -> Evaluation {
+    Evaluation::insufficient(format!(
+        "{field} is missing: it may not be in the scope of the rule"
+    ))
 }
 
 impl AccountResult {
-    /// Adds the evaluation of a connection, or of the account.
-    fn add(&mut self, row: Option<&ConnectionRow>, evaluation: Evaluation, evidence: &Evidence) {
-        let mut keys = row.map(|row| evidence.keys_of(row)).unwrap_or_default();
+    /// Adds an evaluation, unless the rule file excepts its subject.
+    fn add_unless_waived(
+        &mut self,
+        subject: Subject,
+        evaluation: Evaluation,
+        exception: Option<&str>,
+        keys: impl Fn() -> Vec<RecordKey>,
+    ) {
+        let message = match &evaluation {
+            Evaluation::Compliant => None,
+            Evaluation::NonCompliant(violation) => Some(&violation.message),
+            Evaluation::InsufficientData { reason } => Some(reason),
+        };
+        if let (Some(message), Some(reason)) = (message, exception) {
+            self.waived.push(Waived {
+                subject,
+                message: message.clone(),
+                reason: reason.into(),
+            });
+            return;
+        }
+        let keys = if message.is_some() {
+            keys()
+        } else {
+            Vec::new()
+        };
+        self.add(subject, evaluation, keys);
+    }
+
+    /// Adds an evaluation, with the keys of the records that show its subject.
+    fn add(&mut self, subject: Subject, evaluation: Evaluation, mut keys: Vec<RecordKey>) {
         match evaluation {
             Evaluation::Compliant => self.evaluated += 1,
             Evaluation::NonCompliant(Violation {
@@ -283,8 +345,7 @@ impl AccountResult {
                 keys.sort();
                 keys.dedup();
                 self.findings.push(Finding {
-                    connection_arn: row.map(|row| row.connection_arn.clone()),
-                    connection_name: row.and_then(|row| row.attributes.connection_name.clone()),
+                    subject,
                     message,
                     since,
                     evidence: keys,
@@ -292,77 +353,16 @@ impl AccountResult {
             }
             Evaluation::InsufficientData { reason } => {
                 keys.sort();
-                self.add_insufficient(row, reason, keys);
+                self.add_insufficient(subject, reason, keys);
             }
         }
     }
 
-    fn add_insufficient(
-        &mut self,
-        row: Option<&ConnectionRow>,
-        reason: String,
-        keys: Vec<RecordKey>,
-    ) {
+    fn add_insufficient(&mut self, subject: Subject, reason: String, keys: Vec<RecordKey>) {
         self.insufficient_data.push(InsufficientData {
-            connection_arn: row.map(|row| row.connection_arn.clone()),
-            connection_name: row.and_then(|row| row.attributes.connection_name.clone()),
+            subject,
             reason,
             evidence: keys,
         });
     }
-}
-
-/// Returns true if the rule can't be fully evaluated because of this gap.
-fn blocks(gap: &EvidenceGap, rule: &Rule, evidence: &Evidence) -> bool {
-    let in_scope = match &gap.kind {
-        GapKind::Region(region) => may_list(region.as_str(), rule, evidence),
-        _ => true,
-    };
-    in_scope && rule.requirement.kind().is_blocked_by(&gap.kind)
-}
-
-/// Returns true if an unobserved region may list connections in the scope of the
-/// rule. It can't if these live in regions that were observed.
-fn may_list(region: &str, rule: &Rule, evidence: &Evidence) -> bool {
-    let Some(regions) = &rule.scope.regions else {
-        return true;
-    };
-    let mut regions = regions.iter();
-    rule.scope.has_region(region)
-        || regions.any(|lives_in| !evidence.was_listed(lives_in) || evidence.not_observed(lives_in))
-}
-
-/// Returns why no run observed all that the rule needs.
-fn unobserved(rule: &Rule, evidence: &Evidence) -> Vec<String> {
-    let mut reasons = Vec::new();
-    if let KindRef::Connection(kind) = rule.requirement.kind()
-        && let Aspect::Changes { within } = kind.aspect()
-    {
-        let from = within.before(evidence.moment.at());
-        if let Some(begins_at) = evidence.begins_at.filter(|begins_at| *begins_at > from) {
-            reasons.push(format!(
-                "the record begins at {begins_at}: nothing is known since {from} until then"
-            ));
-        }
-        let basis = evidence.basis.as_ref();
-        let last = basis.and_then(|basis| basis.last_complete_run.as_ref());
-        if let Some(run) = last.filter(|run| run.started_at < from) {
-            reasons.push(format!(
-                "the last complete run started at {}, before {from}: later changes may not have been observed",
-                run.started_at
-            ));
-        }
-    }
-    if evidence.basis.as_ref().is_some_and(Basis::is_evidence) {
-        for region in rule.scope.regions.iter().flatten() {
-            let mut rows = evidence.connections.iter();
-            let is_shown = rows.any(|row| row.region == region.as_str());
-            if !is_shown && !evidence.was_listed(region) && !evidence.not_observed(region) {
-                reasons.push(format!(
-                    "{region} was not listed, and no listing returned a connection in it"
-                ));
-            }
-        }
-    }
-    reasons
 }

@@ -2,6 +2,7 @@
 
 use super::evidence::{GapKind, RecordKey};
 use crate::audit::ConnectionRow;
+use crate::audit::dependencies::DependencyRow;
 use crate::domain::{ConnectionStatus, ProviderType, Timestamp};
 
 /// The result for one connection, or for an account.
@@ -51,6 +52,17 @@ impl Evaluation {
         })
     }
 
+    /// A violation by a value of a dependency.
+    ///
+    /// Its beginning is known only if the dependency never changed.
+    pub(crate) fn violating_dependency(row: &DependencyRow, message: String) -> Self {
+        Self::NonCompliant(Violation {
+            message,
+            since: (row.version == 1).then_some(row.first_seen_at),
+            evidence: Vec::new(),
+        })
+    }
+
     /// Insufficient data for this reason.
     pub(crate) fn insufficient(reason: impl Into<String>) -> Self {
         Self::InsufficientData {
@@ -68,7 +80,11 @@ pub(crate) fn blocks_connections(gap: &GapKind) -> bool {
         | GapKind::Region(_)
         | GapKind::Writes
         | GapKind::Connections => true,
-        GapKind::Deletions | GapKind::Changes | GapKind::Runs => false,
+        GapKind::Deletions
+        | GapKind::Changes
+        | GapKind::Runs
+        | GapKind::Dependencies
+        | GapKind::Source(_) => false,
     }
 }
 

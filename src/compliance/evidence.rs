@@ -1,11 +1,17 @@
 //! The evidence for rules: what they need of one account, and its gaps.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::audit::dependencies::{DependencyBasis, DependencyRow};
 use crate::audit::{Basis, ConnectionRow};
-use crate::domain::{AccountId, Change, ConnectionArn, Region, RunRecord, Timestamp};
+use crate::domain::arn::normalized;
+use crate::domain::{
+    AccountId, Change, ConnectionArn, Dependency, DependencyId, Region, RunRecord, SourceScope,
+    Timestamp,
+};
 use crate::table::keys;
 
 /// The time to evaluate.
@@ -59,6 +65,22 @@ impl RecordKey {
             sk: keys::run_sk(sequence),
         }
     }
+
+    /// The key of a change of a dependency.
+    pub fn dependency_change(account: &AccountId, id: &DependencyId, version: u32) -> Self {
+        Self {
+            pk: keys::DEPENDENCIES.changes_pk(account, id.as_str()),
+            sk: keys::change_sk(version),
+        }
+    }
+
+    /// The key of a run of dependencies.
+    pub fn dependency_run(account: &AccountId, sequence: u64) -> Self {
+        Self {
+            pk: keys::DEPENDENCIES.runs_pk(account),
+            sk: keys::run_sk(sequence),
+        }
+    }
 }
 
 /// A gap in the evidence of an account.
@@ -93,6 +115,43 @@ pub enum GapKind {
     Changes,
     /// Runs: some can't be read.
     Runs,
+    /// Dependencies: no run of them finished, or some can't be read.
+    Dependencies,
+    /// The last listing of this source of dependencies.
+    Source(SourceScope),
+}
+
+/// The dependencies of all accounts.
+#[derive(Debug, Clone, Default)]
+pub struct DependencyEvidence {
+    /// The dependencies of each account.
+    pub accounts: BTreeMap<AccountId, AccountDependencies>,
+    /// The connections of all accounts, deleted ones too, by normalized ARN.
+    /// Read only if a rule needs them.
+    pub connections: HashMap<String, ConnectionRow>,
+    /// What `connections` is based on, by account. An account of which a record
+    /// can't be read is missing.
+    pub inventories: HashMap<AccountId, Basis>,
+    /// The normalized ARNs that a consumer of any account names.
+    pub used: HashSet<String>,
+    /// The normalized ARNs of the hosts of all accounts.
+    pub hosts: HashSet<String>,
+}
+
+/// The dependencies of one account.
+#[derive(Debug, Clone, Default)]
+pub struct AccountDependencies {
+    /// The dependencies, by type, name and id.
+    pub rows: Vec<DependencyRow>,
+    /// The run that they are based on; `None` if it can't be read.
+    pub basis: Option<DependencyBasis>,
+    /// The changes since the earliest time that a rule needs, oldest first.
+    pub changes: Vec<Change<Dependency>>,
+    /// The time by which every source had been listed completely once. Read
+    /// together with the changes.
+    pub begins_at: Option<Timestamp>,
+    /// What is missing.
+    pub gaps: Vec<EvidenceGap>,
 }
 
 /// The evidence of an account that the rules need.
@@ -117,6 +176,8 @@ pub struct Evidence {
     pub listed_in: HashMap<ConnectionArn, Vec<Region>>,
     /// The start of the first run that shows absence.
     pub begins_at: Option<Timestamp>,
+    /// The dependencies of all accounts, if a rule needs them.
+    pub dependencies: Option<Arc<DependencyEvidence>>,
     /// The gaps.
     pub gaps: Vec<EvidenceGap>,
 }
@@ -132,6 +193,27 @@ impl Evidence {
             ],
             Moment::AsOf(_) => vec![change],
         }
+    }
+
+    /// Returns the keys of the records that show a dependency at that time.
+    pub fn keys_of_dependency(&self, row: &DependencyRow) -> Vec<RecordKey> {
+        let keys = &keys::DEPENDENCIES;
+        let change = RecordKey::dependency_change(&self.account, &row.id, row.version);
+        match self.moment {
+            Moment::Now(_) => vec![
+                RecordKey {
+                    pk: keys.account_pk(&self.account),
+                    sk: keys.snapshot_sk(row.id.as_str()),
+                },
+                change,
+            ],
+            Moment::AsOf(_) => vec![change],
+        }
+    }
+
+    /// Returns the dependencies of the account, if a rule needs them.
+    pub fn own_dependencies(&self) -> Option<&AccountDependencies> {
+        self.dependencies.as_deref()?.of(&self.account)
     }
 
     /// Returns the key of the last run that the answer is based on.
@@ -167,5 +249,38 @@ impl Evidence {
         let basis = self.basis.as_ref();
         let mut regions = basis.into_iter().flat_map(|basis| &basis.not_observed);
         regions.any(|missing| missing.region == *region)
+    }
+}
+
+impl DependencyEvidence {
+    /// Returns the dependencies of an account.
+    pub fn of(&self, account: &AccountId) -> Option<&AccountDependencies> {
+        self.accounts.get(account)
+    }
+
+    /// Returns the connection that a consumer names, in any account.
+    pub fn connection_used_by(&self, row: &DependencyRow) -> Option<&ConnectionRow> {
+        self.connections.get(&normalized(row.uses.as_deref()?))
+    }
+
+    /// Returns true if a consumer of any account names this connection.
+    pub(crate) fn is_used(&self, row: &ConnectionRow) -> bool {
+        let arn = normalized(row.connection_arn.as_str());
+        self.used.contains(&arn)
+    }
+
+    /// Returns true if a host with this ARN is on record, in any account.
+    pub(crate) fn has_host(&self, arn: &str) -> bool {
+        self.hosts.contains(&normalized(arn))
+    }
+}
+
+impl AccountDependencies {
+    /// Returns true if the last run of dependencies asked this region.
+    pub(crate) fn was_asked(&self, region: &Region) -> bool {
+        let sources = self.basis.iter().flat_map(|basis| &basis.sources);
+        sources
+            .clone()
+            .any(|source| source.region == region.as_str())
     }
 }

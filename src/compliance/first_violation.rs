@@ -26,7 +26,7 @@ impl Audit {
         }
         let findings = result.findings.iter_mut();
         for finding in findings.filter(|finding| finding.since.is_none()) {
-            let arn = finding.connection_arn.as_ref();
+            let arn = finding.subject.connection_arn();
             let Some(row) = arn.and_then(|arn| evidence.connection(arn)) else {
                 continue;
             };

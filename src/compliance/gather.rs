@@ -2,8 +2,9 @@
 //! the rules need.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use super::evidence::{Evidence, EvidenceGap, GapKind, Moment, RecordKey};
+use super::evidence::{DependencyEvidence, Evidence, EvidenceGap, GapKind, Moment, RecordKey};
 use super::kind::{ConnectionKind, KindRef, Needs};
 use super::rule::Rule;
 use crate::audit::runs::Runs;
@@ -23,6 +24,7 @@ impl Audit {
         account: &AccountId,
         rules: &[Rule],
         moment: Moment,
+        dependencies: Option<&Arc<DependencyEvidence>>,
     ) -> Result<Evidence, AuditError> {
         let rules = rules.iter().filter(|rule| rule.scope.has_account(account));
         let kinds: Vec<KindRef<'_>> = rules.map(|rule| rule.requirement.kind()).collect();
@@ -36,16 +38,20 @@ impl Audit {
             run_with_page: None,
             listed_in: HashMap::new(),
             begins_at: None,
+            dependencies: dependencies.cloned(),
             gaps: Vec::new(),
         };
         if kinds.is_empty() || !self.read_basis(&mut evidence).await? {
             return Ok(evidence);
         }
+        if let Some(own) = dependencies.and_then(|all| all.of(account)) {
+            evidence.gaps.extend(own.gaps.iter().cloned());
+        }
         let kinds: Vec<&dyn ConnectionKind> = kinds
             .iter()
             .filter_map(|kind| match kind {
                 KindRef::Connection(kind) => Some(*kind),
-                KindRef::Account(_) => None,
+                KindRef::Dependency(_) | KindRef::Account(_) => None,
             })
             .collect();
         if kinds.is_empty() {
@@ -280,7 +286,7 @@ impl Evidence {
 }
 
 /// Returns the end of a half-open range that includes `at`.
-fn just_after(at: Timestamp) -> Timestamp {
+pub(super) fn just_after(at: Timestamp) -> Timestamp {
     Timestamp::from_millis(at.millis().saturating_add(1))
 }
 
@@ -288,7 +294,7 @@ fn just_after(at: Timestamp) -> Timestamp {
 ///
 /// # Errors
 /// `error` itself if the table can't be read.
-fn unreadable(
+pub(super) fn unreadable(
     account: &AccountId,
     error: AuditError,
 ) -> Result<(String, Vec<RecordKey>), AuditError> {

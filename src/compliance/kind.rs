@@ -8,6 +8,7 @@ use super::evidence::{Evidence, GapKind};
 use super::parameters::{Parameters, RuleFileError};
 use super::severity::Severity;
 use crate::audit::ConnectionRow;
+use crate::audit::dependencies::DependencyRow;
 use crate::domain::{Duration, Timestamp};
 
 /// A kind of rule, with its parameters. `Display` writes the requirement as a
@@ -18,6 +19,12 @@ pub(crate) trait Kind: fmt::Display {
 
     /// Returns true if the rule can't be fully evaluated because of this gap.
     fn is_blocked_by(&self, gap: &GapKind) -> bool;
+
+    /// Returns what it needs of the record of dependencies, to evaluate `at`. By
+    /// default nothing: it is not read then.
+    fn dependency_needs(&self, _at: Timestamp) -> Option<DependencyNeeds> {
+        None
+    }
 }
 
 /// A kind that is evaluated for each connection.
@@ -33,6 +40,16 @@ pub(crate) trait ConnectionKind: Kind {
 
     /// Evaluates one connection.
     fn evaluate(&self, row: &ConnectionRow, evidence: &Evidence) -> Evaluation;
+}
+
+/// A kind that is evaluated for each dependency that it is about: for each host,
+/// or for each consumer.
+pub(crate) trait DependencyKind: Kind {
+    /// Returns true if it is about this dependency.
+    fn is_about(&self, row: &DependencyRow) -> bool;
+
+    /// Evaluates one dependency.
+    fn evaluate(&self, row: &DependencyRow, evidence: &Evidence) -> Evaluation;
 }
 
 /// A kind that is evaluated once for an account.
@@ -61,6 +78,8 @@ pub(crate) trait FromInput: Sized {
 pub(crate) enum KindRef<'a> {
     /// Each connection.
     Connection(&'a dyn ConnectionKind),
+    /// Each dependency.
+    Dependency(&'a dyn DependencyKind),
     /// The account.
     Account(&'a dyn AccountKind),
 }
@@ -68,9 +87,20 @@ pub(crate) enum KindRef<'a> {
 impl KindRef<'_> {
     /// Returns true if the rule can't be fully evaluated because of this gap.
     pub(crate) fn is_blocked_by(&self, gap: &GapKind) -> bool {
-        match self {
-            Self::Connection(kind) => kind.is_blocked_by(gap),
-            Self::Account(kind) => kind.is_blocked_by(gap),
+        self.any().is_blocked_by(gap)
+    }
+
+    /// Returns what it needs of the record of dependencies.
+    pub(crate) fn dependency_needs(&self, at: Timestamp) -> Option<DependencyNeeds> {
+        self.any().dependency_needs(at)
+    }
+
+    /// Returns what every kind has.
+    pub(crate) fn any(&self) -> &dyn Kind {
+        match *self {
+            Self::Connection(kind) => kind,
+            Self::Dependency(kind) => kind,
+            Self::Account(kind) => kind,
         }
     }
 }
@@ -99,6 +129,15 @@ pub(crate) struct Needs {
     pub(crate) runs_since: Option<Timestamp>,
     /// When the record begins.
     pub(crate) start_of_record: bool,
+}
+
+/// What a kind needs of the record of dependencies, besides the dependencies.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct DependencyNeeds {
+    /// The connections of all accounts.
+    pub(crate) connections: bool,
+    /// The changes from here on, and when the record begins.
+    pub(crate) changes_since: Option<Timestamp>,
 }
 
 /// What a rule from the command line has besides its requirement.

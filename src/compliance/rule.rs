@@ -10,8 +10,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::kinds::Requirement;
 use super::severity::Severity;
 use super::values::Pattern;
+use crate::audit::ConnectionRow;
+use crate::audit::dependencies::DependencyRow;
+use crate::domain::arn::{Arn, normalized};
 use crate::domain::ids::{ParseError, identifier};
-use crate::domain::{AccountId, Attributes, ConnectionArn, ProviderType, Region};
+use crate::domain::{AccountId, Attributes, ConnectionArn, DependencyType, ProviderType, Region};
 
 /// A rule.
 #[derive(Debug, Clone, Serialize)]
@@ -90,13 +93,13 @@ pub struct Scope {
     /// Only these inventoried accounts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accounts: Option<BTreeSet<AccountId>>,
-    /// Only connections with these regions in their ARN.
+    /// Only connections or dependencies with these regions in their ARN.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub regions: Option<BTreeSet<Region>>,
-    /// Only connections with these providers.
+    /// Only connections with these providers, and what uses them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub providers: Option<BTreeSet<ProviderType>>,
-    /// Only connections with a matching name.
+    /// Only connections or dependencies with a matching name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub names: Option<Pattern>,
 }
@@ -126,14 +129,35 @@ impl Scope {
 
     /// Returns whether it includes a connection of an included account.
     pub fn has_connection(&self, arn: &ConnectionArn, attributes: &Attributes) -> InScope {
-        let provider = self.providers.as_ref().map(|providers| {
-            let provider = attributes.provider_type.as_ref();
-            ("provider", provider.map(|p| providers.contains(p)))
-        });
-        let name = self.names.as_ref().map(|names| {
-            let name = attributes.connection_name.as_deref();
-            ("name", name.map(|name| names.matches(name)))
-        });
+        let name = attributes.connection_name.as_deref();
+        self.has(arn.region(), attributes.provider_type.as_ref(), name)
+    }
+
+    /// Returns whether it includes a dependency of an included account. The
+    /// region is that of its ARN, the name its own; the provider is that of the
+    /// host itself, or of the connection that it uses.
+    pub fn has_dependency(
+        &self,
+        row: &DependencyRow,
+        connection: Option<&ConnectionRow>,
+    ) -> InScope {
+        let region = Arn::parse(&row.arn).map_or("", |arn| arn.region);
+        let provider = match row.dependency_type {
+            DependencyType::Host => row.member("ProviderType").map(|text| (*text).into()),
+            _ => connection.and_then(|connection| connection.attributes.provider_type.clone()),
+        };
+        self.has(region, provider.as_ref(), row.name.as_deref())
+    }
+
+    fn has(&self, region: &str, provider: Option<&ProviderType>, name: Option<&str>) -> InScope {
+        let provider = self
+            .providers
+            .as_ref()
+            .map(|providers| ("provider", provider.map(|p| providers.contains(p))));
+        let name = self
+            .names
+            .as_ref()
+            .map(|names| ("name", name.map(|name| names.matches(name))));
         let mut unknown = None;
         for (field, has) in provider.into_iter().chain(name) {
             match has {
@@ -143,14 +167,14 @@ impl Scope {
             }
         }
         match unknown {
-            _ if !self.has_region(arn.region()) => InScope::No,
+            _ if !self.has_region(region) => InScope::No,
             Some(field) => InScope::Unknown(field),
             None => InScope::Yes,
         }
     }
 }
 
-/// A connection that a rule is waived for.
+/// A connection or dependency that a rule is waived for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Exception {
     /// Its ARN, or a name. The creator of a connection chooses its name, but not
@@ -164,6 +188,17 @@ impl Exception {
     /// Returns true if it names this connection.
     pub fn names(&self, arn: &ConnectionArn, name: Option<&str>) -> bool {
         *self.connection == *arn.as_str() || name == Some(&*self.connection)
+    }
+
+    /// Returns true if it names this dependency, by its ARN, id or name, or the
+    /// connection that the dependency uses, by its ARN.
+    pub fn names_dependency(&self, row: &DependencyRow) -> bool {
+        let given = &*self.connection;
+        let used = row.uses.as_deref().map(normalized);
+        given == row.arn
+            || given == row.id.as_str()
+            || row.name.as_deref() == Some(given)
+            || used == Some(normalized(given))
     }
 }
 

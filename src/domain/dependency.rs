@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::arn::Arn;
+use super::arn::{Arn, normalized};
 use super::ids::{ParseError, identifier};
 use super::kind::{Changed, Fit, Kind};
 use super::{ApiCall, ChangeKind, Region, UnknownMembers};
@@ -117,21 +117,54 @@ pub const RAM: &str = "ram";
 /// The source of tags, in scopes.
 pub const TAGGING: &str = "tagging";
 
+/// Returns true if a source lists properties of connections and hosts, and nothing
+/// that uses one.
+pub fn lists_properties(source: &str) -> bool {
+    matches!(source, RAM | TAGGING)
+}
+
+/// What a dependency is to the connection or host that it names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Consumer,
+    Host,
+    /// A property, which this source lists.
+    Property(&'static str),
+}
+
 impl DependencyType {
-    /// Returns the source of a property of a connection or host; `None` if this is
-    /// a resource of its own.
-    pub const fn property_source(self) -> Option<&'static str> {
+    const fn role(self) -> Role {
         match self {
-            Self::Share | Self::ShareReceived => Some(RAM),
-            Self::Tags => Some(TAGGING),
-            _ => None,
+            Self::BuildProject
+            | Self::BuildCredential
+            | Self::CatalogProduct
+            | Self::CodeSecurityIntegration
+            | Self::DataZoneConnection
+            | Self::PipelineSource
+            | Self::ProtonRepository
+            | Self::RepositoryAssociation
+            | Self::RepositoryLink
+            | Self::SyncConfiguration
+            | Self::Workflow => Role::Consumer,
+            Self::Host => Role::Host,
+            Self::Share | Self::ShareReceived => Role::Property(RAM),
+            Self::Tags => Role::Property(TAGGING),
         }
     }
 
-    /// Returns true if it uses a connection or host: neither a host nor a property
-    /// does.
+    /// Returns the source of a property of a connection or host; `None` if this is
+    /// a resource of its own.
+    pub const fn property_source(self) -> Option<&'static str> {
+        match self.role() {
+            Role::Property(source) => Some(source),
+            Role::Consumer | Role::Host => None,
+        }
+    }
+
+    /// Returns true if a dependency of this type uses what it names. Answers to
+    /// "who uses it" count no other.
     pub const fn is_consumer(self) -> bool {
-        !matches!(self, Self::Host) && self.property_source().is_none()
+        matches!(self.role(), Role::Consumer)
     }
 }
 
@@ -186,6 +219,15 @@ pub struct DependencyAttributes {
     pub members: UnknownMembers,
 }
 
+impl DependencyAttributes {
+    /// Returns the normalized ARN of the connection or host that it uses, if it
+    /// is a consumer.
+    pub fn consumed(&self) -> Option<String> {
+        let used = self.uses.as_deref().map(normalized);
+        used.filter(|_| self.dependency_type.is_consumer())
+    }
+}
+
 impl DependencyId {
     /// Returns the id of a dependency.
     ///
@@ -226,7 +268,7 @@ impl SourceScope {
     /// Returns true if its source lists properties of connections and hosts, and
     /// nothing that uses one.
     pub fn lists_properties(&self) -> bool {
-        matches!(self.source(), RAM | TAGGING)
+        lists_properties(self.source())
     }
 
     /// Its region's code.

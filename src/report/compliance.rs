@@ -3,6 +3,7 @@
 use super::format::{Moment, seen};
 use crate::compliance::check::{AccountResult, CheckReport, CheckedRule, Finding, Verdict};
 use crate::compliance::rule::Rule;
+use crate::compliance::subject::Subject;
 use crate::domain::{AccountId, ConnectionArn};
 
 /// All rules and findings.
@@ -36,8 +37,9 @@ pub(super) struct FindingView {
     pub(super) rule: String,
     pub(super) title: String,
     pub(super) account: String,
-    /// The name, ARN and, if it is on the page, row of the connection.
-    pub(super) connection: Option<(String, String, Option<usize>)>,
+    /// The name, ARN and, if it is on the page, row of the connection; the name
+    /// and id of a dependency.
+    pub(super) subject: Option<(String, String, Option<usize>)>,
     pub(super) since: Option<Moment>,
     pub(super) message: String,
     pub(super) remediation: Option<String>,
@@ -59,7 +61,7 @@ impl ChecksView {
             let account = &result.account;
             let row_of = &row_of;
             result.findings.iter().map(move |finding| {
-                let arn = finding.connection_arn.as_ref();
+                let arn = finding.subject.connection_arn();
                 let row = arn.and_then(|arn| row_of(account, arn));
                 FindingView::new(rule, account, finding, row)
             })
@@ -109,9 +111,7 @@ fn insufficient_data(check_report: &CheckedRule) -> Vec<String> {
     }
     let reasons = check_report.accounts.iter().flat_map(|result| {
         result.insufficient_data.iter().map(|unknown| {
-            let name = unknown.connection_name.as_deref();
-            let arn = unknown.connection_arn.as_ref();
-            let what = subject(&result.account, name, arn);
+            let what = subject(&result.account, &unknown.subject);
             seen(&format!("{what}: {}", unknown.reason))
         })
     });
@@ -120,30 +120,25 @@ fn insufficient_data(check_report: &CheckedRule) -> Vec<String> {
 
 fn waived(result: &AccountResult) -> impl Iterator<Item = String> {
     result.waived.iter().map(|waived| {
-        let name = waived.connection_name.as_deref();
-        let what = subject(&result.account, name, Some(&waived.connection_arn));
+        let what = subject(&result.account, &waived.subject);
         seen(&format!("{what}: {} ({})", waived.message, waived.reason))
     })
 }
 
-fn subject(account: &AccountId, name: Option<&str>, arn: Option<&ConnectionArn>) -> String {
-    match (name, arn) {
-        (Some(name), Some(arn)) => format!("{name} ({arn})"),
-        (None, Some(arn)) => arn.to_string(),
-        (_, None) => format!("account {account}"),
-    }
+fn subject(account: &AccountId, subject: &Subject) -> String {
+    let in_words = subject.in_words();
+    in_words.unwrap_or_else(|| format!("account {account}"))
 }
 
 impl FindingView {
     fn new(rule: &Rule, account: &AccountId, finding: &Finding, row: Option<usize>) -> Self {
-        let name = finding.connection_name.as_deref().unwrap_or_default();
-        let arn = finding.connection_arn.as_ref();
+        let name = finding.subject.name().unwrap_or_default();
         Self {
             severity: rule.severity.as_str(),
             rule: seen(rule.id.as_str()),
             title: seen(&rule.title),
             account: account.to_string(),
-            connection: arn.map(|arn| (seen(name), seen(arn.as_str()), row)),
+            subject: finding.subject.id().map(|id| (seen(name), seen(id), row)),
             since: finding.since.map(Moment),
             message: seen(&finding.message),
             remediation: rule.remediation.as_deref().map(seen),

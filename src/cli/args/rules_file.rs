@@ -17,6 +17,7 @@ use crate::compliance::parameters::{
 };
 use crate::compliance::rule::{Control, Exception, Rule, Scope};
 use crate::domain::ConnectionArn;
+use crate::domain::arn::Arn;
 use crate::domain::text::{cut, one_line};
 
 /// Reads the rules of a file.
@@ -158,7 +159,9 @@ fn rule(table: Spanned<RuleTable>) -> Result<Rule, RuleFileError> {
         let problem = format!("except: kind {kind:?} is evaluated for accounts, not connections");
         return Err(RuleFileError::new(except.span().start, problem));
     }
-    let except = table.except.into_iter().map(exception);
+    let about_dependencies = requirement.is_about_dependencies();
+    let except = table.except.into_iter();
+    let except = except.map(|except| exception(except, about_dependencies));
     Ok(Rule {
         id: parsed("id", &table.id)?,
         severity: parsed("severity", &table.severity)?,
@@ -183,7 +186,11 @@ fn scope(table: ScopeTable) -> Result<Scope, RuleFileError> {
     })
 }
 
-fn exception(table: Spanned<ExceptionTable>) -> Result<Exception, RuleFileError> {
+/// Reads an exception. One of a rule about dependencies can name theirs, too.
+fn exception(
+    table: Spanned<ExceptionTable>,
+    about_dependencies: bool,
+) -> Result<Exception, RuleFileError> {
     let table = table.into_inner();
     let connection = table.connection.as_ref();
     let wrong = |problem: String| {
@@ -192,7 +199,8 @@ fn exception(table: Spanned<ExceptionTable>) -> Result<Exception, RuleFileError>
     };
     require_text(connection, "a connection's ARN or name").map_err(wrong)?;
     // An ARN with a typing error would waive nothing.
-    if connection.starts_with("arn:") {
+    let is_other = about_dependencies && Arn::parse(connection).is_some();
+    if connection.starts_with("arn:") && !is_other {
         let arn: Result<ConnectionArn, _> = connection.parse();
         arn.map_err(|malformed| wrong(malformed.to_string()))?;
     }

@@ -100,7 +100,7 @@ pub(crate) async fn run(args: ListArgs) -> Result<Exit, CliError> {
     if args.unused {
         // What uses a shared connection can be in any account.
         let consumers = DependencyFilter {
-            consumers_only: true,
+            without_properties: true,
             ..DependencyFilter::default()
         };
         let answer = audit.dependencies(&consumers, args.as_of).await;

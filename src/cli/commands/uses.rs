@@ -79,7 +79,7 @@ pub(crate) async fn run(args: UsesArgs) -> Result<Exit, CliError> {
     let filter = DependencyFilter {
         account: args.account.clone(),
         uses: Some(connections.clone()),
-        consumers_only: true,
+        without_properties: true,
         ..DependencyFilter::default()
     };
     let answer = audit.dependencies(&filter, args.as_of).await;

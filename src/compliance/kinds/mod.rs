@@ -13,10 +13,12 @@ use super::kind::{Defaults, FromInput, KindRef};
 use super::parameters::{Parameters, RuleFileError};
 
 mod account;
+mod dangling;
 mod deleted;
 mod endpoint;
 mod error;
 mod host;
+mod host_status;
 mod in_status;
 mod lately;
 mod name;
@@ -28,12 +30,15 @@ mod provider;
 mod shared;
 mod status_changes;
 mod unknown_value;
+mod unused;
 
 pub use account::Account;
+pub use dangling::Dangling;
 pub use deleted::Deleted;
 pub use endpoint::Endpoint;
 pub use error::Error;
 pub use host::Host;
+pub use host_status::HostStatus;
 pub use name::Name;
 pub use no_complete_run::NoCompleteRun;
 pub use not_seen::NotSeen;
@@ -43,6 +48,7 @@ pub use provider::Provider;
 pub use shared::Shared;
 pub use status_changes::StatusChanges;
 pub use unknown_value::UnknownValue;
+pub use unused::Unused;
 
 /// Dispatches to the kinds. Each has its field of the options, its type, its
 /// name in a rule file, and what it is evaluated for.
@@ -137,20 +143,25 @@ kinds! {
     status_changes: StatusChanges = "status-changes" for each Connection,
     shared: Shared = "shared" for each Connection,
     unknown_value: UnknownValue = "unknown-value" for each Connection,
+    unused: Unused = "unused" for each Connection,
+    dangling: Dangling = "dangling" for each Dependency,
+    host_status: HostStatus = "host-status" for each Dependency,
 }
 
 impl Requirement {
     /// Returns what a rule from the command line has besides.
     pub(crate) fn defaults(&self) -> Defaults {
-        match self.kind() {
-            KindRef::Connection(kind) => kind.defaults(),
-            KindRef::Account(kind) => kind.defaults(),
-        }
+        self.kind().any().defaults()
     }
 
     /// Returns true if it is evaluated once for an account.
     pub fn is_about_accounts(&self) -> bool {
         matches!(self.kind(), KindRef::Account(_))
+    }
+
+    /// Returns true if it is evaluated for dependencies.
+    pub fn is_about_dependencies(&self) -> bool {
+        matches!(self.kind(), KindRef::Dependency(_))
     }
 }
 

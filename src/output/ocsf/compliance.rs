@@ -1,5 +1,5 @@
-//! Compliance Finding (class 2003): the result of one rule for one connection,
-//! or for an account as a whole.
+//! Compliance Finding (class 2003): the result of one rule for one connection or
+//! dependency, or for an account as a whole.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,8 @@ use crate::compliance::check::Verdict;
 use crate::compliance::evidence::RecordKey;
 use crate::compliance::rule::{Control, Rule};
 use crate::compliance::severity::Severity;
-use crate::domain::{AccountId, ConnectionArn, Digest, Timestamp};
+use crate::compliance::subject::Subject;
+use crate::domain::{AccountId, Digest, Timestamp};
 
 /// A finding that is reported for the first time. All are: what was reported
 /// before is not recorded.
@@ -38,24 +39,16 @@ fn status(verdict: Verdict) -> (u8, &'static str) {
     }
 }
 
-/// A connection that a rule was evaluated for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct EvaluatedConnection<'a> {
-    /// Its ARN.
-    pub arn: &'a ConnectionArn,
-    /// Its name, if it has one.
-    pub name: Option<&'a str>,
-}
-
-/// The result of one rule for one connection, or for an account as a whole.
+/// The result of one rule for one connection or dependency, or for an account as a
+/// whole.
 #[derive(Debug, Clone)]
 pub struct EvaluatedRule<'a> {
     /// The rule. Its id never changes its meaning.
     pub rule: &'a Rule,
     /// The account.
     pub account: &'a AccountId,
-    /// The connection; `None` for the account as a whole.
-    pub connection: Option<EvaluatedConnection<'a>>,
+    /// What the rule was evaluated for.
+    pub subject: &'a Subject,
     /// The result.
     pub verdict: Verdict,
     /// Why, in a line.
@@ -148,16 +141,29 @@ struct Remediation<'a> {
 
 /// Returns the event for one result of a rule.
 ///
-/// Its `finding_info.uid` is `<rule>/<account>` or `<rule>/<account>/<ARN>`:
+/// Its `finding_info.uid` is `<rule>/<account>`, `<rule>/<account>/<ARN>` or
+/// `<rule>/<account>/<id of the dependency>`:
 /// the same at every time, so that a later event replaces an earlier one. Its
 /// `metadata.uid` is the digest of that, the verdict and the time.
 pub fn compliance_event<'a>(result: &'a EvaluatedRule<'a>) -> ComplianceEvent<'a> {
     let (rule, account, verdict) = (result.rule, result.account, result.verdict);
-    let arn = result.connection.map(|connection| connection.arn);
-    let name = result.connection.and_then(|connection| connection.name);
-    let uid = match arn {
-        Some(arn) => format!("{}/{account}/{arn}", rule.id),
+    let (subject, name) = (result.subject, result.subject.name());
+    let uid = match subject.id() {
+        Some(id) => format!("{}/{account}/{id}", rule.id),
         None => format!("{}/{account}", rule.id),
+    };
+    let (resource, cloud, resource_uid) = match subject {
+        Subject::Account => (Resource::account(account), Cloud::new(account, None), None),
+        Subject::Connection { arn, .. } => (
+            Resource::connection(arn, name, None),
+            Cloud::new(account, Some(arn)),
+            Some(arn.as_str()),
+        ),
+        Subject::Dependency { id, .. } => (
+            Resource::dependency(account, id, name),
+            Cloud::of_dependency(account, id),
+            Some(id.arn()),
+        ),
     };
     let (_, caption) = status(verdict);
     let identity = (CREATED.class_uid, &uid, caption, result.at);
@@ -174,7 +180,7 @@ pub fn compliance_event<'a>(result: &'a EvaluatedRule<'a>) -> ComplianceEvent<'a
         timezone_offset: 0,
         message: &result.message,
         metadata: Metadata::new(Digest::of(&identity).to_string()),
-        cloud: Cloud::new(account, arn),
+        cloud,
         finding_info: FindingInfo {
             uid,
             title: &rule.title,
@@ -190,13 +196,10 @@ pub fn compliance_event<'a>(result: &'a EvaluatedRule<'a>) -> ComplianceEvent<'a
             },
         },
         compliance: compliance(result),
-        resources: [match arn {
-            Some(arn) => Resource::connection(arn, name, None),
-            None => Resource::account(account),
-        }],
+        resources: [resource],
         evidences: result.evidence.iter().map(|key| evidence(key)).collect(),
         remediation: remediation.map(|desc| Remediation { desc }),
-        observables: observables(account, arn, name),
+        observables: observables(account, resource_uid, name),
     }
 }
 

@@ -201,7 +201,7 @@ pub fn inventory_event<'a>(record: &ConnectionRecord<'a>) -> InventoryEvent<'a> 
         cloud: Cloud::new(account, Some(arn)),
         region: arn.region(),
         resources: [Resource::connection(arn, name, Some(attributes))],
-        observables: observables(account, Some(arn), name),
+        observables: observables(account, Some(arn.as_str()), name),
         unmapped: Unmapped {
             presence,
             first_seen_at: record.first_seen_at,

@@ -8,7 +8,7 @@ pub mod compliance;
 pub mod inventory;
 mod objects;
 
-pub use compliance::{EvaluatedConnection, EvaluatedRule, compliance_event};
+pub use compliance::{EvaluatedRule, compliance_event};
 pub use inventory::{CollectingRun, ConnectionRecord, inventory_event};
 
 /// The schema version of the events. AWS Security Hub accepts findings in it.

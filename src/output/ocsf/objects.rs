@@ -8,12 +8,26 @@ use serde::Serialize;
 
 use super::SCHEMA_VERSION;
 use crate::compliance::severity::Severity;
-use crate::domain::{AccountId, ConnectionArn};
+use crate::domain::arn::Arn;
+use crate::domain::{AccountId, ConnectionArn, DependencyId};
 
 /// The AWS resource type of a connection.
 const CONNECTION_TYPE: &str = "AWS::CodeConnections::Connection";
+/// The type of a resource that has no type here.
+const OTHER_TYPE: &str = "Other";
 /// The OCSF account type of an AWS account, and its number.
 const ACCOUNT_TYPE: (&str, u8) = ("AWS Account", 10);
+
+/// Returns the CloudFormation type of a dependency.
+fn resource_type(arn: &Arn<'_>) -> &'static str {
+    match arn.service {
+        _ if arn.host().is_some() => "AWS::CodeConnections::Host",
+        "codebuild" if arn.resource.starts_with("project/") => "AWS::CodeBuild::Project",
+        "codebuild" => "AWS::CodeBuild::SourceCredential",
+        "codepipeline" => "AWS::CodePipeline::Pipeline",
+        _ => OTHER_TYPE,
+    }
+}
 
 /// Milliseconds since the Unix epoch: OCSF's `timestamp_t`.
 pub(crate) type Millis = i64;
@@ -113,6 +127,16 @@ impl<'a> Cloud<'a> {
             cloud_partition: arn.map(ConnectionArn::partition),
         }
     }
+
+    /// The account, and the region and partition of a dependency's ARN.
+    pub fn of_dependency(account: &'a AccountId, id: &'a DependencyId) -> Self {
+        let arn = Arn::parse(id.arn());
+        Self {
+            region: arn.map(|arn| arn.region).filter(|text| !text.is_empty()),
+            cloud_partition: arn.map(|arn| arn.partition),
+            ..Self::new(account, None)
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -167,6 +191,22 @@ impl<'a, T> Resource<'a, T> {
         }
     }
 
+    /// A host, or what uses a connection.
+    pub fn dependency(account: &'a AccountId, id: &'a DependencyId, name: Option<&'a str>) -> Self {
+        let arn = Arn::parse(id.arn());
+        let owner = arn.map(|arn| arn.account).filter(|text| !text.is_empty());
+        Self {
+            name,
+            region: arn.map(|arn| arn.region).filter(|text| !text.is_empty()),
+            cloud_partition: arn.map(|arn| arn.partition),
+            ..Self::target(
+                id.arn(),
+                arn.map_or(OTHER_TYPE, |arn| resource_type(&arn)),
+                owner.unwrap_or(account.as_str()),
+            )
+        }
+    }
+
     /// An account as a whole.
     pub fn account(account: &'a AccountId) -> Self {
         let account = account.as_str();
@@ -203,7 +243,7 @@ pub(crate) struct Observable<'a> {
 /// Returns the observables of an event about a connection or an account.
 pub(crate) fn observables<'a>(
     account: &'a AccountId,
-    arn: Option<&'a ConnectionArn>,
+    uid: Option<&'a str>,
     name: Option<&'a str>,
 ) -> Vec<Observable<'a>> {
     let account = account.as_str();
@@ -213,7 +253,7 @@ pub(crate) fn observables<'a>(
         type_id,
         value,
     };
-    let uid = arn.map_or(account, ConnectionArn::as_str);
+    let uid = uid.unwrap_or(account);
     let mut all = vec![
         observable("cloud.account.uid", "Account Object: uid", 35, account),
         observable("resources[].uid", "Resource UID", 10, uid),

@@ -3,6 +3,7 @@
 mod as_of;
 mod changes;
 mod compliance_rules;
+mod dependency_rules;
 mod ocsf_events;
 mod query_cost;
 mod rule_sources;

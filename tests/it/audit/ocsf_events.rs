@@ -11,11 +11,12 @@ use codeconnections_inventory::compliance::evidence::RecordKey;
 use codeconnections_inventory::compliance::kinds::Shared;
 use codeconnections_inventory::compliance::rule::{Rule, Scope};
 use codeconnections_inventory::compliance::severity::Severity;
+use codeconnections_inventory::compliance::subject::Subject;
 use codeconnections_inventory::domain::run::RunRecord;
 use codeconnections_inventory::domain::{Snapshot, Timestamp};
 use codeconnections_inventory::output::ocsf::{
-    CollectingRun, ConnectionRecord, EvaluatedConnection, EvaluatedRule, SCHEMA_VERSION,
-    compliance_event, inventory_event,
+    CollectingRun, ConnectionRecord, EvaluatedRule, SCHEMA_VERSION, compliance_event,
+    inventory_event,
 };
 use codeconnections_inventory::table::keys;
 use serde_json::{Value, json};
@@ -150,9 +151,9 @@ fn evaluated(verdict: Verdict, severity: Severity, snapshot: Option<&Snapshot>) 
         verdict,
         message: "it is PENDING since 2026-10-01".into(),
         account: &account,
-        connection: snapshot.map(|snapshot| EvaluatedConnection {
-            arn: &snapshot.arn,
-            name: snapshot.attributes.connection_name.as_deref(),
+        subject: &snapshot.map_or(Subject::Account, |snapshot| Subject::Connection {
+            arn: snapshot.arn.clone(),
+            name: snapshot.attributes.connection_name.clone(),
         }),
         evidence: vec![&key],
         since: snapshot.map(|snapshot| snapshot.status_since),
@@ -172,7 +173,7 @@ fn evaluated_barely() -> Value {
         verdict: Verdict::InsufficientData,
         message: MARKUP.into(),
         account: &account(),
-        connection: None,
+        subject: &Subject::Account,
         evidence: Vec::new(),
         since: None,
         at: Timestamp::from_millis(0),

@@ -7,6 +7,7 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use crate::cli::error::CliError;
 use crate::compliance::check::{AccountResult, CheckReport, CheckedRule, Verdict};
+use crate::compliance::subject::Subject;
 use crate::domain::AccountId;
 use crate::output::escape::printable;
 use crate::output::text::count;
@@ -76,20 +77,19 @@ fn test_case(checked: &CheckedRule, result: &AccountResult) -> TestCase {
 /// Returns every finding and every reason, each with its records below.
 fn details(result: &AccountResult) -> String {
     let mut lines = Vec::new();
-    let subject = |arn: Option<&str>, name: Option<&str>| {
-        let name = name.map(|name| format!(" ({name})")).unwrap_or_default();
-        format!("{}{name}", arn.unwrap_or(result.account.as_str()))
+    let in_words = |subject: &Subject| {
+        let name = subject.name().map(|name| format!(" ({name})"));
+        let id = subject.id().unwrap_or(result.account.as_str());
+        format!("{id}{}", name.unwrap_or_default())
     };
     for finding in &result.findings {
-        let arn = finding.connection_arn.as_ref().map(|arn| arn.as_str());
-        let what = subject(arn, finding.connection_name.as_deref());
+        let what = in_words(&finding.subject);
         lines.push(format!("FAIL {what}: {}", finding.message));
         let keys = finding.evidence.iter();
         lines.extend(keys.map(|key| format!("  shown by {} {}", key.pk, key.sk)));
     }
     for insufficient in &result.insufficient_data {
-        let arn = insufficient.connection_arn.as_ref().map(|arn| arn.as_str());
-        let what = subject(arn, insufficient.connection_name.as_deref());
+        let what = in_words(&insufficient.subject);
         lines.push(format!("INSUFFICIENT_DATA {what}: {}", insufficient.reason));
         let keys = insufficient.evidence.iter();
         lines.extend(keys.map(|key| format!("  shown by {} {}", key.pk, key.sk)));

@@ -1,6 +1,6 @@
 //! A check as OCSF Compliance Finding events, one a line.
 //!
-//! Each finding and each connection without a result has an event, and so has
+//! Each finding and each connection or dependency without a result has an event, and so has
 //! each account with insufficient data, or for which the rule passes.
 
 use std::borrow::Cow;
@@ -9,9 +9,10 @@ use crate::cli::error::CliError;
 use crate::compliance::check::{AccountResult, CheckReport, Verdict};
 use crate::compliance::evidence::RecordKey;
 use crate::compliance::rule::Rule;
-use crate::domain::{ConnectionArn, Timestamp};
+use crate::compliance::subject::Subject;
+use crate::domain::Timestamp;
 use crate::output::escape::safe_json;
-use crate::output::ocsf::{EvaluatedConnection, EvaluatedRule, compliance_event};
+use crate::output::ocsf::{EvaluatedRule, compliance_event};
 
 pub(crate) fn written(check_report: &CheckReport) -> Result<String, CliError> {
     let mut text = String::new();
@@ -33,7 +34,7 @@ fn results<'a>(rule: &'a Rule, result: &'a AccountResult, at: Timestamp) -> Vec<
     let of_account = |verdict, message| EvaluatedRule {
         rule,
         account: &result.account,
-        connection: None,
+        subject: &Subject::Account,
         verdict,
         message,
         since: None,
@@ -42,32 +43,30 @@ fn results<'a>(rule: &'a Rule, result: &'a AccountResult, at: Timestamp) -> Vec<
     };
     let mut results = Vec::new();
     for finding in &result.findings {
-        let name = finding.connection_name.as_deref();
         results.push(EvaluatedRule {
-            connection: connection(finding.connection_arn.as_ref(), name),
+            subject: &finding.subject,
             since: finding.since,
             evidence: finding.evidence.iter().collect(),
             ..of_account(Verdict::Fail, finding.message.as_str().into())
         });
     }
-    // An event's id is the rule, the account and the connection: all reasons of
+    // An event's id is the rule, the account and the subject: all reasons of
     // an account as a whole are one event.
     let (mut reasons, mut evidence) = (Vec::new(), Vec::<&RecordKey>::new());
     for insufficient in &result.insufficient_data {
-        let name = insufficient.connection_name.as_deref();
-        match connection(insufficient.connection_arn.as_ref(), name) {
-            connection @ Some(_) => results.push(EvaluatedRule {
-                connection,
+        match &insufficient.subject {
+            Subject::Account => {
+                reasons.push(insufficient.reason.as_str());
+                evidence.extend(&insufficient.evidence);
+            }
+            subject => results.push(EvaluatedRule {
+                subject,
                 evidence: insufficient.evidence.iter().collect(),
                 ..of_account(
                     Verdict::InsufficientData,
                     insufficient.reason.as_str().into(),
                 )
             }),
-            None => {
-                reasons.push(insufficient.reason.as_str());
-                evidence.extend(&insufficient.evidence);
-            }
         }
     }
     if !reasons.is_empty() {
@@ -81,11 +80,4 @@ fn results<'a>(rule: &'a Rule, result: &'a AccountResult, at: Timestamp) -> Vec<
         results.push(of_account(Verdict::Pass, Cow::Owned(message)));
     }
     results
-}
-
-fn connection<'a>(
-    arn: Option<&'a ConnectionArn>,
-    name: Option<&'a str>,
-) -> Option<EvaluatedConnection<'a>> {
-    arn.map(|arn| EvaluatedConnection { arn, name })
 }

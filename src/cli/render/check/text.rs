@@ -1,12 +1,14 @@
 //! A check as text: a row for each rule, with its findings below.
 
+use crate::cli::commands::dependency_table::notes as dependency_notes;
 use crate::cli::error::CliError;
 use crate::cli::evidence;
 use crate::cli::render::print_rows;
 use crate::cli::render::text_table::{Cell, Cut, TextTable};
 use crate::compliance::check::{AccountResult, CheckReport, CheckedRule, Verdict};
 use crate::compliance::evidence::RecordKey;
-use crate::domain::{AccountId, ConnectionArn, Timestamp};
+use crate::compliance::subject::Subject;
+use crate::domain::{AccountId, Timestamp};
 use crate::output::text::{count, format_time};
 
 pub(crate) fn print(
@@ -38,6 +40,9 @@ pub(crate) fn print(
     }
     let mut lines = vec![total(check_report, as_of)];
     lines.extend(evidence::lines(&check_report.rests_on));
+    if !check_report.dependencies_rest_on.is_empty() {
+        lines.extend(dependency_notes(&check_report.dependencies_rest_on));
+    }
     lines.extend(as_of.and_then(evidence::not_final_note));
     print_rows(&table, &lines, width)
 }
@@ -50,14 +55,12 @@ fn notes(checked: &CheckedRule) -> Vec<String> {
     for result in &checked.accounts {
         let account = &result.account;
         for finding in &result.findings {
-            let name = finding.connection_name.as_deref();
-            let what = subject(account, finding.connection_arn.as_ref(), name);
+            let what = subject(account, &finding.subject);
             notes.push(format!("finding: {what}: {}", finding.message));
             notes.extend(finding.evidence.iter().map(shown_by));
         }
         for insufficient in &result.insufficient_data {
-            let name = insufficient.connection_name.as_deref();
-            let what = subject(account, insufficient.connection_arn.as_ref(), name);
+            let what = subject(account, &insufficient.subject);
             notes.push(format!(
                 "insufficient data: {what}: {}",
                 insufficient.reason
@@ -65,8 +68,7 @@ fn notes(checked: &CheckedRule) -> Vec<String> {
             notes.extend(insufficient.evidence.iter().map(shown_by));
         }
         for waived in &result.waived {
-            let name = waived.connection_name.as_deref();
-            let what = subject(account, Some(&waived.connection_arn), name);
+            let what = subject(account, &waived.subject);
             let (message, reason) = (&waived.message, &waived.reason);
             notes.push(format!("waived: {what}: {message} ({reason})"));
         }
@@ -74,11 +76,10 @@ fn notes(checked: &CheckedRule) -> Vec<String> {
     notes
 }
 
-fn subject(account: &AccountId, arn: Option<&ConnectionArn>, name: Option<&str>) -> String {
-    match (arn, name) {
-        (Some(arn), Some(name)) => format!("account {account}, {name} ({arn})"),
-        (Some(arn), None) => format!("account {account}, {arn}"),
-        (None, _) => format!("account {account}"),
+fn subject(account: &AccountId, subject: &Subject) -> String {
+    match subject.in_words() {
+        Some(subject) => format!("account {account}, {subject}"),
+        None => format!("account {account}"),
     }
 }
 
