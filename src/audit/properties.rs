@@ -5,7 +5,10 @@
 //! completely since. Otherwise they were not observed.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::str::FromStr;
 
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::dependencies::{DependencyAnswer, DependencyBasis, DependencyFilter, DependencyRow};
@@ -19,12 +22,54 @@ use crate::domain::{AccountId, DependencyType, Digest, Timestamp};
 pub type Tags = BTreeMap<String, Value>;
 
 /// A tag that is looked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TagFilter {
     /// The key, case-sensitive.
     pub key: String,
     /// The value; any if there is none.
     pub value: Option<String>,
+}
+
+/// The longest key that is recorded by its name, in bytes. AWS allows 128 characters.
+/// <https://docs.aws.amazon.com/codeconnections/latest/APIReference/API_Tag.html>
+const MAX_KEY_BYTES: usize = 128;
+
+impl FromStr for TagFilter {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (key, value) = match text.split_once('=') {
+            Some((key, value)) => (key, Some(value.to_owned())),
+            None => (text, None),
+        };
+        if key.is_empty() {
+            return Err(format!("{text:?} has no key; expected KEY or KEY=VALUE"));
+        }
+        if key.len() > MAX_KEY_BYTES {
+            return Err(format!(
+                "the key is longer than {MAX_KEY_BYTES} bytes, the longest that is recorded"
+            ));
+        }
+        Ok(Self {
+            key: key.to_owned(),
+            value,
+        })
+    }
+}
+
+impl fmt::Display for TagFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.value {
+            Some(value) => write!(f, "{}={value}", self.key),
+            None => f.write_str(&self.key),
+        }
+    }
+}
+
+impl Serialize for TagFilter {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 impl TagFilter {

@@ -2,10 +2,16 @@
 
 use super::evidence::{AccountDependencies, DependencyEvidence, EvidenceGap, GapKind};
 use crate::audit::dependencies::DependencyRow;
+use crate::domain::dependency::lists_properties;
 use crate::domain::{AccountId, DependencyType, Timestamp};
 
-/// The source that lists hosts; every other one can list consumers.
+/// The source that lists hosts.
 const HOSTS: &str = "hosts";
+
+/// Returns true if a source can list consumers.
+pub(crate) fn lists_consumers(source: &str) -> bool {
+    source != HOSTS && !lists_properties(source)
+}
 
 /// Returns true if this is a host.
 pub(crate) fn is_host(row: &DependencyRow) -> bool {
@@ -31,7 +37,16 @@ pub(crate) fn blocks_hosts(gap: &GapKind) -> bool {
 /// Returns true if consumers may be missing because of this gap.
 pub(crate) fn blocks_consumers(gap: &GapKind) -> bool {
     match gap {
-        GapKind::Source(scope) => scope.source() != HOSTS,
+        GapKind::Source(scope) => lists_consumers(scope.source()),
+        gap => blocks_dependencies(gap),
+    }
+}
+
+/// Returns true if properties that this source lists may be missing because of this
+/// gap.
+pub(crate) fn blocks_properties(property_source: &str, gap: &GapKind) -> bool {
+    match gap {
+        GapKind::Source(scope) => scope.source() == property_source,
         gap => blocks_dependencies(gap),
     }
 }
@@ -49,7 +64,7 @@ impl AccountDependencies {
     /// Returns the oldest of the last complete listings of consumers.
     pub(crate) fn oldest_listing(&self) -> Option<Timestamp> {
         let sources = self.basis.iter().flat_map(|basis| &basis.sources);
-        let consumers = sources.filter(|source| source.source != HOSTS);
+        let consumers = sources.filter(|source| lists_consumers(&source.source));
         consumers.filter_map(|source| source.complete_at).min()
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::audit::dependencies::{DependencyBasis, DependencyRow};
+use crate::audit::properties::Properties;
 use crate::audit::{Basis, ConnectionRow};
 use crate::domain::arn::normalized;
 use crate::domain::{
@@ -136,6 +137,8 @@ pub struct DependencyEvidence {
     pub used: HashSet<String>,
     /// The normalized ARNs of the hosts of all accounts.
     pub hosts: HashSet<String>,
+    /// The tags and shares of connections and hosts of all accounts.
+    pub properties: Properties,
 }
 
 /// The dependencies of one account.

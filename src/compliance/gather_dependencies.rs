@@ -14,8 +14,10 @@ use super::rule::Rule;
 use crate::audit::dependencies::{
     DependencyBasis, DependencyFilter, DependencyRow, SourceBasis, by_normalized_arn,
 };
+use crate::audit::properties::Properties;
 use crate::audit::{Audit, AuditError, Basis, ConnectionFilter, ConnectionRow};
 use crate::domain::arn::normalized;
+use crate::domain::dependency::{RAM, TAGGING, lists_properties};
 use crate::domain::{AccountId, Dependency, RunRecord, SourceScope, Timestamp};
 use crate::table::Table;
 
@@ -52,9 +54,27 @@ impl AccountDependencies {
                         self.add_gap(GapKind::Source(scope), message, vec![key.clone()]);
                     }
                 }
+                self.add_unasked_properties(&basis, &key);
             }
         }
         self.basis = Some(basis);
+    }
+}
+
+impl AccountDependencies {
+    /// Adds a gap for each source of properties that a region was not asked for:
+    /// earlier versions ask none.
+    fn add_unasked_properties(&mut self, basis: &DependencyBasis, key: &RecordKey) {
+        for source in [RAM, TAGGING] {
+            for region in basis.regions() {
+                let is_it = |it: &SourceBasis| it.source == source && it.region == region;
+                let scope = format!("{source}/{region}").parse();
+                if let (false, Ok(scope)) = (basis.sources.iter().any(is_it), scope) {
+                    let message = format!("{source} in {region} was not listed: no run asked it");
+                    self.add_gap(GapKind::Source(scope), message, vec![key.clone()]);
+                }
+            }
+        }
     }
 }
 
@@ -107,6 +127,11 @@ impl Audit {
         }
         let rows = evidence.accounts.values().flat_map(|of| &of.rows);
         evidence.used = rows.clone().filter_map(DependencyRow::consumed).collect();
+        let bases = evidence
+            .accounts
+            .values()
+            .filter_map(|of| of.basis.as_ref());
+        evidence.properties = Properties::new(rows.clone().cloned(), bases);
         let hosts = rows.filter(|row| is_host(row));
         evidence.hosts = hosts.map(|row| normalized(&row.arn)).collect();
         if needs.connections {
@@ -148,6 +173,7 @@ impl Audit {
         let sources = of_account.basis.iter().flat_map(|basis| &basis.sources);
         let mut left: HashSet<(&str, &str)> = sources
             .map(|source| (&*source.source, &*source.region))
+            .filter(|(source, _)| !lists_properties(source))
             .collect();
         let mut begins_at = None;
         let each = |run: RunRecord<Dependency>| {

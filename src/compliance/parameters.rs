@@ -45,6 +45,7 @@ pub(crate) struct Parameters {
     pub(crate) more_than: Option<Spanned<i64>>,
     pub(crate) allowed: Option<Texts>,
     pub(crate) pattern: Option<Spanned<String>>,
+    pub(crate) required: Option<Texts>,
 }
 
 impl Parameters {
@@ -105,6 +106,17 @@ impl Parameters {
         parsed_set("allowed", &self.take_allowed()?, parse)
     }
 
+    /// Takes `required`, a list that must be given and have entries.
+    pub(crate) fn required<T: Ord, E: fmt::Display>(
+        &mut self,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Result<BTreeSet<T>, RuleFileError> {
+        let given = self.required.take();
+        let given = given.ok_or_else(|| self.missing("required", "required = [\"team\"]"))?;
+        require_entry("required", &given)?;
+        parsed_set("required", &given, parse)
+    }
+
     fn take_allowed(&mut self) -> Result<Texts, RuleFileError> {
         let given = self.allowed.take();
         given.ok_or_else(|| self.missing("allowed", "allowed = [\"…\"]"))
@@ -121,6 +133,7 @@ impl Parameters {
             more_than,
             allowed,
             pattern,
+            required,
         } = self;
         let left = [
             ("longer_than", longer_than.as_ref().map(Spanned::span)),
@@ -128,6 +141,7 @@ impl Parameters {
             ("more_than", more_than.as_ref().map(Spanned::span)),
             ("allowed", allowed.as_ref().map(Spanned::span)),
             ("pattern", pattern.as_ref().map(Spanned::span)),
+            ("required", required.as_ref().map(Spanned::span)),
         ];
         for (key, span) in left {
             if let Some(span) = span {

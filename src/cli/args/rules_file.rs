@@ -70,6 +70,7 @@ struct RuleTable {
     more_than: Option<Spanned<i64>>,
     allowed: Option<Texts>,
     pattern: Option<Spanned<String>>,
+    required: Option<Texts>,
     scope: Option<Spanned<ScopeTable>>,
     #[serde(default)]
     except: Vec<Spanned<ExceptionTable>>,
@@ -139,6 +140,7 @@ fn rule(table: Spanned<RuleTable>) -> Result<Rule, RuleFileError> {
         more_than: table.more_than,
         allowed: table.allowed,
         pattern: table.pattern,
+        required: table.required,
     };
     let requirement = Requirement::from_file(&mut parameters)?;
     let kind = parameters.kind.as_ref();

@@ -15,39 +15,15 @@ use crate::domain::digest::canonical_json;
 use crate::domain::{AccountId, DependencyType, Timestamp};
 use crate::output::text::{count, format_time};
 
-/// The longest key that is recorded by its name, in bytes. AWS allows 128 characters.
-/// <https://docs.aws.amazon.com/codeconnections/latest/APIReference/API_Tag.html>
-const MAX_KEY_BYTES: usize = 128;
-
 /// Selects connections by their tags.
 #[derive(Debug, Clone, ClapArgs)]
 pub(crate) struct TagArgs {
     /// Filter by tag: KEY, or KEY=VALUE. Repeat it to require several
-    #[arg(long, value_name = "KEY[=VALUE]", value_parser = parse_tag,
-          conflicts_with = "include_deleted")]
+    #[arg(long, value_name = "KEY[=VALUE]", conflicts_with = "include_deleted")]
     tag: Vec<TagFilter>,
     /// Add the tags, by the record of dependencies; implied by --tag
     #[arg(long)]
     tags: bool,
-}
-
-fn parse_tag(text: &str) -> Result<TagFilter, String> {
-    let (key, value) = match text.split_once('=') {
-        Some((key, value)) => (key, Some(value.to_owned())),
-        None => (text, None),
-    };
-    if key.is_empty() {
-        return Err(format!("{text:?} has no key; give KEY or KEY=VALUE"));
-    }
-    if key.len() > MAX_KEY_BYTES {
-        return Err(format!(
-            "the key is longer than {MAX_KEY_BYTES} bytes, the longest that is recorded"
-        ));
-    }
-    Ok(TagFilter {
-        key: key.to_owned(),
-        value,
-    })
 }
 
 impl TagArgs {

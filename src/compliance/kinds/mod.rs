@@ -27,7 +27,9 @@ mod not_seen;
 mod owner;
 mod pending;
 mod provider;
+mod required_tags;
 mod shared;
+mod shared_outside_organization;
 mod status_changes;
 mod unknown_value;
 mod unused;
@@ -45,7 +47,9 @@ pub use not_seen::NotSeen;
 pub use owner::Owner;
 pub use pending::Pending;
 pub use provider::Provider;
+pub use required_tags::RequiredTags;
 pub use shared::Shared;
+pub use shared_outside_organization::SharedOutsideOrganization;
 pub use status_changes::StatusChanges;
 pub use unknown_value::UnknownValue;
 pub use unused::Unused;
@@ -146,6 +150,8 @@ kinds! {
     unused: Unused = "unused" for each Connection,
     dangling: Dangling = "dangling" for each Dependency,
     host_status: HostStatus = "host-status" for each Dependency,
+    required_tags: RequiredTags = "required-tags" for each Connection,
+    shared_outside_organization: SharedOutsideOrganization = "shared-outside-organization" for each Connection,
 }
 
 impl Requirement {

@@ -7,19 +7,19 @@
 use std::sync::{Arc, Mutex};
 
 use crate::support::ccinv::{Ccinv, Done};
+use crate::support::consumers::none;
 use crate::support::proxy::{Act, Proxy, Seen};
 use crate::support::python::{fine, python};
 use crate::support::test_env::{ACCOUNT, REGION, TestEnv, account, options, region};
 use codeconnections_inventory::aws::{Deadline, Meter};
-use codeconnections_inventory::domain::{Clock, Filter, Outcome, RunId, Trigger};
+use codeconnections_inventory::domain::{Clock, Dependency, Filter, Outcome, RunId, Trigger};
 use codeconnections_inventory::inventory::Inventory;
 use codeconnections_inventory::inventory::RunSpec;
-use codeconnections_inventory::listing::dependencies::Dependencies;
 use serde_json::{Value, json};
 
 /// What the services answer.
 #[derive(Debug, Default)]
-struct Services {
+pub(super) struct Services {
     /// Name, connection and repository of each pipeline.
     pipelines: Vec<(String, String, String)>,
     /// Name, connection and location of each build project.
@@ -27,7 +27,11 @@ struct Services {
     /// Instead of the emulator's hosts.
     hosts: Option<Value>,
     /// The operation that is denied.
-    denied: Option<&'static str>,
+    pub(super) denied: Option<&'static str>,
+    /// What GetResources lists.
+    pub(super) tagged: Vec<Value>,
+    /// What RAM's ListResources and ListPrincipals list of the account's own.
+    pub(super) shared: (Vec<Value>, Vec<Value>),
 }
 
 fn answer(services: &Services, seen: &Seen) -> Act {
@@ -74,21 +78,27 @@ fn answer(services: &Services, seen: &Seen) -> Act {
             json!({"projects": projects.collect::<Vec<_>>()})
         }
         "ListSourceCredentials" => json!({"sourceCredentialsInfos": []}),
+        "GetResources" => json!({"ResourceTagMappingList": services.tagged}),
+        "listresources" if body["resourceOwner"] == "SELF" => {
+            json!({"resources": services.shared.0})
+        }
+        "listresources" => json!({"resources": []}),
+        "listprincipals" => json!({"principals": services.shared.1}),
         "ListHosts" if services.hosts.is_some() => json!({"Hosts": services.hosts}),
-        _ => return Act::Pass,
+        _ => return none(seen).unwrap_or(Act::Pass),
     };
     Act::Answer(200, answer.to_string())
 }
 
-struct Fixture {
-    env: TestEnv,
+pub(super) struct Fixture {
+    pub(super) env: TestEnv,
     ccinv: Ccinv,
     services: Arc<Mutex<Services>>,
     proxy: Proxy,
 }
 
 impl Fixture {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let env = TestEnv::new().await;
         let services = Arc::new(Mutex::new(Services::default()));
         let answers = Arc::clone(&services);
@@ -101,7 +111,7 @@ impl Fixture {
         }
     }
 
-    fn set(&self, change: impl FnOnce(&mut Services)) {
+    pub(super) fn set(&self, change: impl FnOnce(&mut Services)) {
         change(&mut self.services.lock().expect("services"));
     }
 
@@ -112,15 +122,14 @@ impl Fixture {
     }
 
     /// Makes a run of connections after an hour, and one of dependencies.
-    async fn run(&self) {
+    pub(super) async fn run(&self) {
         self.env.run().await;
         self.run_dependencies().await;
     }
 
     async fn run_dependencies(&self) -> Outcome {
-        let source = self.env.source_at(&self.proxy.endpoint);
-        let inventory = Inventory {
-            source: Dependencies(&source),
+        let inventory: Inventory<_, _, Dependency> = Inventory {
+            source: self.env.source_at(&self.proxy.endpoint),
             table: self.env.table.of_kind(),
             clock: Arc::clone(&self.env.clock),
             options: options(),
@@ -146,14 +155,14 @@ impl Fixture {
     }
 
     /// Returns the result of the only rule as of the clock's time.
-    async fn one(&self, arguments: &[&str]) -> One {
+    pub(super) async fn one(&self, arguments: &[&str]) -> One {
         let now = self.env.clock.now().to_string();
         let as_of = ["--as-of", &now, "--json"];
         One::of(self.ask(&[arguments, &as_of].concat()).await)
     }
 
     /// Same for a rule from a file, as of the clock's time.
-    async fn rule(&self, keys: &str) -> One {
+    pub(super) async fn rule(&self, keys: &str) -> One {
         let file = self.ccinv.folder().join("rules.toml");
         let text = format!("[[rule]]\nid = \"it\"\nseverity = \"low\"\n{keys}\n");
         std::fs::write(file, text).expect("written");
@@ -161,14 +170,14 @@ impl Fixture {
     }
 
     /// Same for a rule from an option, for the present.
-    async fn now(&self, arguments: &[&str]) -> One {
+    pub(super) async fn now(&self, arguments: &[&str]) -> One {
         One::of(self.ask(&[arguments, &["--json"]].concat()).await)
     }
 }
 
 /// The result of one rule in one account.
 #[derive(Debug)]
-struct One {
+pub(super) struct One {
     verdict: String,
     result: Value,
 }
@@ -192,14 +201,14 @@ impl One {
     }
 
     #[track_caller]
-    fn is(&self, verdict: &str, says: &str) -> &Self {
+    pub(super) fn is(&self, verdict: &str, says: &str) -> &Self {
         let text = self.result.to_string().replace("\\\"", "\"");
         assert_eq!(self.verdict, verdict, "{text}");
         assert!(text.contains(says), "{says:?} in {text}");
         self
     }
 
-    fn findings(&self) -> &[Value] {
+    pub(super) fn findings(&self) -> &[Value] {
         self.result["findings"].as_array().expect("a list")
     }
 }
@@ -231,6 +240,7 @@ async fn source_that_was_not_listed_completely_blocks_only_the_rules_that_need_i
         ("ListPipelines", [true, true, false]),
         ("ListProjects", [true, true, false]),
         ("ListHosts", [false, false, true]),
+        ("listresources", [false, false, false]),
     ] {
         fixture.set(|services| services.denied = Some(denied));
         fixture.run().await;

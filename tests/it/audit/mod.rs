@@ -5,6 +5,7 @@ mod changes;
 mod compliance_rules;
 mod dependency_rules;
 mod ocsf_events;
+mod property_rules;
 mod query_cost;
 mod rule_sources;
 mod verify;
