@@ -18,6 +18,15 @@ use crate::table::read::audit::LAST_RUN;
 /// The most runs that are read to find the last complete listing of each source.
 const MAX_RUNS_READ: usize = 100;
 
+/// The members that name a repository, each by its service's name.
+const REPOSITORY: [&str; 5] = [
+    "FullRepositoryId",
+    "fullRepositoryId",
+    "location",
+    "repositoryId",
+    "Repository",
+];
+
 /// Selects dependencies. A missing field does not restrict.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DependencyFilter {
@@ -190,6 +199,17 @@ impl DependencyRow {
             version: snapshot.version,
             ..Self::new(account, snapshot.arn, snapshot.attributes)
         }
+    }
+
+    /// Returns what it reads, as its service writes it: `acme/app` of a pipeline,
+    /// a URL of a build project. `None` if that is not recorded.
+    pub fn repository(&self) -> Option<String> {
+        let owned = || {
+            let (owner, name) = (self.member("OwnerId")?, self.member("RepositoryName")?);
+            Some(format!("{owner}/{name}"))
+        };
+        let named = REPOSITORY.into_iter().find_map(|name| self.member(name));
+        named.or_else(owned)
     }
 
     /// Returns a member as a text for people; `None` if there is none.

@@ -117,6 +117,14 @@ impl Parameters {
         parsed_set("required", &given, parse)
     }
 
+    /// Takes `allowed` as patterns; it must have an entry.
+    pub(crate) fn allowed_patterns(&mut self) -> Result<Vec<Pattern>, RuleFileError> {
+        let given = self.take_allowed()?;
+        require_entry("allowed", &given)?;
+        let patterns = given.as_ref().iter();
+        patterns.map(|given| parsed("allowed", given)).collect()
+    }
+
     fn take_allowed(&mut self) -> Result<Texts, RuleFileError> {
         let given = self.allowed.take();
         given.ok_or_else(|| self.missing("allowed", "allowed = [\"…\"]"))

@@ -1,6 +1,5 @@
 //! Values that rules have as parameters, besides durations: patterns.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -51,8 +50,9 @@ impl Serialize for Pattern {
 }
 
 /// Writes the allowed values as a choice.
-pub(crate) fn one_of(allowed: &BTreeSet<impl fmt::Display>) -> String {
-    let words: Vec<String> = allowed.iter().map(ToString::to_string).collect();
+pub(crate) fn one_of<T: fmt::Display>(allowed: impl IntoIterator<Item = T>) -> String {
+    let words = allowed.into_iter().map(|allowed| allowed.to_string());
+    let words: Vec<String> = words.collect();
     words.join(" or ")
 }
 

@@ -47,27 +47,14 @@ impl Row for DependencyRow {
     }
 }
 
-/// The members that name a repository, each by its service's name.
-const REPOSITORY: [&str; 6] = [
-    "FullRepositoryId",
-    "fullRepositoryId",
-    "location",
-    "repositoryId",
-    "Repository",
-    "instanceUrl",
-];
-
 /// The members that name a branch.
 const BRANCH: [&str; 4] = ["BranchName", "sourceVersion", "defaultBranch", "Branch"];
 
 /// Returns what a dependency reads, in short: repository and branch.
 pub(crate) fn reads(row: &DependencyRow) -> String {
     let first = |names: &[&str]| names.iter().find_map(|name| row.member(name));
-    let owned = || {
-        let (owner, name) = (row.member("OwnerId")?, row.member("RepositoryName")?);
-        Some(format!("{owner}/{name}"))
-    };
-    match (first(&REPOSITORY).or_else(owned), first(&BRANCH)) {
+    let repository = row.repository().or_else(|| row.member("instanceUrl"));
+    match (repository, first(&BRANCH)) {
         (Some(repository), Some(branch)) => format!("{repository} {branch}"),
         (Some(only), None) | (None, Some(only)) => only,
         (None, None) => or_dash(None),

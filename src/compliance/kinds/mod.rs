@@ -18,7 +18,9 @@ mod deleted;
 mod endpoint;
 mod error;
 mod host;
+mod host_endpoint;
 mod host_status;
+mod host_vpc;
 mod in_status;
 mod lately;
 mod name;
@@ -27,6 +29,7 @@ mod not_seen;
 mod owner;
 mod pending;
 mod provider;
+mod repository;
 mod required_tags;
 mod shared;
 mod shared_outside_organization;
@@ -40,13 +43,16 @@ pub use deleted::Deleted;
 pub use endpoint::Endpoint;
 pub use error::Error;
 pub use host::Host;
+pub use host_endpoint::HostEndpoint;
 pub use host_status::HostStatus;
+pub use host_vpc::HostVpc;
 pub use name::Name;
 pub use no_complete_run::NoCompleteRun;
 pub use not_seen::NotSeen;
 pub use owner::Owner;
 pub use pending::Pending;
 pub use provider::Provider;
+pub use repository::Repository;
 pub use required_tags::RequiredTags;
 pub use shared::Shared;
 pub use shared_outside_organization::SharedOutsideOrganization;
@@ -149,7 +155,10 @@ kinds! {
     unknown_value: UnknownValue = "unknown-value" for each Connection,
     unused: Unused = "unused" for each Connection,
     dangling: Dangling = "dangling" for each Dependency,
+    repository: Repository = "repository" for each Dependency,
     host_status: HostStatus = "host-status" for each Dependency,
+    host_endpoint: HostEndpoint = "host-endpoint" for each Dependency,
+    host_vpc: HostVpc = "host-vpc" for each Dependency,
     required_tags: RequiredTags = "required-tags" for each Connection,
     shared_outside_organization: SharedOutsideOrganization = "shared-outside-organization" for each Connection,
 }

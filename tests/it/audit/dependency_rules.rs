@@ -213,10 +213,13 @@ impl One {
     }
 }
 
-const RULES: [&[&str]; 3] = [
+const RULES: [&[&str]; 6] = [
     &["--unused-longer-than", "1h"],
     &["--no-dangling"],
     &["--allow-host-status", "AVAILABLE"],
+    &["--allow-repository", "acme/.*"],
+    &["--allow-host-endpoint", "https://git.example.com"],
+    &["--allow-host-vpc", "vpc-1"],
 ];
 
 #[tokio::test]
@@ -237,10 +240,10 @@ async fn source_that_was_not_listed_completely_blocks_only_the_rules_that_need_i
     let fixture = Fixture::new().await;
     fixture.run().await;
     for (denied, blocked) in [
-        ("ListPipelines", [true, true, false]),
-        ("ListProjects", [true, true, false]),
-        ("ListHosts", [false, false, true]),
-        ("listresources", [false, false, false]),
+        ("ListPipelines", [true, true, false, true, false, false]),
+        ("ListProjects", [true, true, false, true, false, false]),
+        ("ListHosts", [false, false, true, false, true, true]),
+        ("listresources", [false; 6]),
     ] {
         fixture.set(|services| services.denied = Some(denied));
         fixture.run().await;
@@ -535,6 +538,77 @@ async fn status_of_each_host_is_evaluated() {
     fixture.run().await;
     let one = fixture.one(&["--allow-host-status", "AVAILABLE"]).await;
     one.is("INSUFFICIENT_DATA", "status is missing");
+}
+
+#[tokio::test]
+async fn endpoint_and_vpc_of_each_host_are_evaluated() {
+    let fixture = Fixture::of_hosts(vec![
+        host(
+            "plain",
+            &json!({"ProviderEndpoint": "https://git.example.com"}),
+        ),
+        host(
+            "inside",
+            &json!({
+                "ProviderEndpoint": "https://git.example.net",
+                "VpcConfiguration": {"VpcId": "vpc-1", "SubnetIds": [], "SecurityGroupIds": []},
+            }),
+        ),
+    ])
+    .await;
+    let endpoint = async |allowed| fixture.one(&["--allow-host-endpoint", allowed]).await;
+    let one = endpoint("https://git.example.com").await;
+    one.is(
+        "FAIL",
+        "endpoint \"https://git.example.net\" is not allowed",
+    );
+    assert_eq!(one.findings().len(), 1);
+    let both = "https://git.example.com,https://git.example.net";
+    endpoint(both).await.is("PASS", "");
+    let vpc = async |allowed| fixture.one(&["--allow-host-vpc", allowed]).await;
+    vpc("vpc-1").await.is("PASS", "");
+    let one = vpc("vpc-2").await;
+    assert_eq!(
+        one.is("FAIL", "VPC \"vpc-1\" is not allowed").result["judged"],
+        2
+    );
+    let none = fixture.rule("kind = \"host-vpc\"\nallowed = []").await;
+    assert_eq!(none.is("FAIL", "").findings().len(), 1);
+    fixture.set(|services| services.hosts = Some(json!([host("bare", &json!({}))])));
+    fixture.run().await;
+    endpoint(both)
+        .await
+        .is("INSUFFICIENT_DATA", "endpoint is missing");
+}
+
+// --------------------------------------------------------------- repositories
+
+#[tokio::test]
+async fn repository_of_each_consumer_matches_an_allowed_pattern_in_full() {
+    let fixture = Fixture::new().await;
+    let payments = fixture.env.create("payments");
+    fixture.pipeline("deploy", &payments, "acme/deploy");
+    let project = |location: &str| {
+        let project = ("build".into(), payments.clone(), location.into());
+        fixture.set(|services| services.projects = vec![project]);
+    };
+    project("https://github.com/acme/lib");
+    fixture.run().await;
+    let url = r"https://github\.com/acme/[^/]+";
+    let both = ["--allow-repository", "acme/.*", "--allow-repository", url];
+    fixture.one(&both).await.is("PASS", "");
+    let one = fixture.one(&["--allow-repository", url]).await;
+    one.is("FAIL", "repository \"acme/deploy\" is not allowed");
+    project("https://example.com/?https://github.com/acme/lib");
+    fixture.run().await;
+    let one = fixture.one(&both).await;
+    assert_eq!(one.is("FAIL", "").findings()[0]["dependency_name"], "build");
+    project("");
+    fixture.run().await;
+    let one = fixture.one(&both).await;
+    one.is("INSUFFICIENT_DATA", "is not recorded");
+    let done = fixture.ask(&["--allow-repository", "("]).await;
+    assert_eq!(done.code, 2, "{done:?}");
 }
 
 // -------------------------------------------------------------------- outputs
