@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use super::dependencies::DependencyRow;
+use super::dependencies::{DependencyRow, consumers_in_words};
 use super::properties::{Properties, Tags};
 use super::{Audit, AuditError, ConnectionRow};
 use crate::domain::arn::{Arn, normalized};
@@ -27,23 +27,8 @@ pub struct ConnectionDependencies {
 impl ConnectionDependencies {
     /// Counts what uses the connection by type, for people: "2 pipeline sources".
     pub fn users_in_words(&self) -> String {
-        let counts = DependencyType::ALL.into_iter().filter_map(|kind| {
-            let of_type = self
-                .used_by
-                .iter()
-                .filter(|row| row.dependency_type == kind);
-            match of_type.count() {
-                0 => None,
-                1 => Some(format!("1 {}", kind.label())),
-                many => Some(format!("{many} {}", kind.labels())),
-            }
-        });
-        let counts: Vec<String> = counts.collect();
-        if counts.is_empty() {
-            "nothing that was listed".to_owned()
-        } else {
-            counts.join(", ")
-        }
+        let users = self.used_by.iter().map(|row| row.dependency_type);
+        consumers_in_words(users).unwrap_or_else(|| "nothing that was listed".to_owned())
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::connections::{ConnectionReport, Histories, connection_reports};
+use crate::audit::dependencies::{DependencyAnswer, DependencyFilter};
 use crate::audit::gaps::{gaps, usual_interval};
 use crate::audit::{
     Audit, AuditError, Basis, ChangeFilter, ChangeWithRun, ConnectionRow, Gap, final_before,
@@ -50,6 +51,8 @@ pub struct Report {
     pub changes: Vec<ChangeWithRun>,
     /// The runs started in the period, by account and number.
     pub runs: Vec<RunRecord>,
+    /// The dependencies at the end of the period, of all accounts.
+    pub dependencies: DependencyAnswer,
     /// The evaluation of the rules at the end of the period. None without rules.
     pub check_report: Option<CheckReport>,
 }
@@ -131,6 +134,10 @@ impl Report {
             connections: Vec::new(),
             changes: Vec::new(),
             runs: Vec::new(),
+            // What uses a shared connection can be in any account.
+            dependencies: audit
+                .dependencies(&DependencyFilter::default(), Some(until))
+                .await?,
             check_report: None,
         };
         for account in audit.accounts(request.account.as_ref()).await? {

@@ -9,6 +9,7 @@ mod connections;
 pub mod data;
 mod format;
 pub mod page;
+mod used_by;
 mod view;
 
 pub use connections::ConnectionReport;

@@ -3,6 +3,7 @@
 use super::connections::ConnectionReport;
 use super::data::{AccountReport, Every};
 use super::format::{Moment, Percent, outcome_class, parts, seen, status_class};
+use super::used_by::UsedBy;
 use crate::audit::timeline::{Segment, SegmentState};
 use crate::audit::{ChangeWithRun, RunBasis};
 use crate::domain::digest::canonical_json;
@@ -162,6 +163,8 @@ pub(super) struct ConnectionView {
     pub(super) status: String,
     pub(super) status_class: &'static str,
     pub(super) since: Moment,
+    /// What uses it.
+    pub(super) used_by: String,
     pub(super) changes: u64,
     pub(super) bars: Vec<Bar>,
     /// The timeline as text, one line per segment.
@@ -176,7 +179,11 @@ pub(super) struct Bar {
 }
 
 impl ConnectionView {
-    pub(super) fn new(report: &ConnectionReport, period: (Timestamp, Timestamp)) -> Self {
+    pub(super) fn new(
+        report: &ConnectionReport,
+        period: (Timestamp, Timestamp),
+        used_by: &UsedBy,
+    ) -> Self {
         let row = &report.row;
         let (status, class, since) = match row.deleted_at {
             Some(at) => ("DELETED".to_owned(), "deleted", at),
@@ -208,6 +215,7 @@ impl ConnectionView {
             status: seen(&status),
             status_class: class,
             since: Moment(since),
+            used_by: used_by.of(row),
             changes: report.changes,
             bars: bars(&report.timeline, period),
             text: text_of(&report.timeline),

@@ -1,0 +1,75 @@
+//! What uses each connection, as the page shows it.
+
+use std::collections::HashMap;
+
+use crate::audit::ConnectionRow;
+use crate::audit::dependencies::{DependencyAnswer, consumers_in_words};
+use crate::domain::arn::normalized;
+use crate::domain::{AccountId, DependencyType};
+use crate::output::text::count;
+
+use super::format::{Moment, seen};
+
+/// What an account lacks in the record of dependencies, or has.
+const NOT_OBSERVED: &str = "not observed";
+
+/// The consumers of each connection at the end of the period.
+pub(super) struct UsedBy {
+    users: HashMap<String, Vec<DependencyType>>,
+    /// True if every source of every account was listed completely once.
+    is_complete: bool,
+    /// True if a run of dependencies is on record.
+    pub(super) is_recorded: bool,
+    /// What it is based on: a line for each account.
+    pub(super) basis: Vec<String>,
+}
+
+impl UsedBy {
+    pub(super) fn new(answer: &DependencyAnswer) -> Self {
+        let mut users: HashMap<String, Vec<DependencyType>> = HashMap::new();
+        for row in &answer.dependencies {
+            if let Some(used) = row.consumed() {
+                users.entry(used).or_default().push(row.dependency_type);
+            }
+        }
+        let bases = &answer.rests_on;
+        let line = |account: &AccountId, text: &str| format!("Account {account}: {}", seen(text));
+        let lines = bases.iter().map(|basis| {
+            let Some(run) = &basis.last_run else {
+                return line(&basis.account, NOT_OBSERVED);
+            };
+            let missing = basis.sources.iter().filter(|s| s.problem.is_some());
+            let missing: Vec<String> = missing
+                .map(|source| format!("{} in {}", source.source, source.region))
+                .collect();
+            let missing = match missing.as_slice() {
+                [] => String::new(),
+                missing => format!("; {NOT_OBSERVED}: {}", missing.join(", ")),
+            };
+            let text = format!(
+                "dependency run {} ({}, {}) of {}{missing}",
+                run.sequence,
+                run.outcome,
+                count(basis.regions().len(), "region"),
+                Moment(run.started_at).text()
+            );
+            line(&basis.account, &text)
+        });
+        Self {
+            users,
+            is_complete: bases.iter().all(|basis| basis.is_evidence()),
+            is_recorded: bases.iter().any(|basis| basis.last_run.is_some()),
+            basis: lines.collect(),
+        }
+    }
+
+    /// Describes what uses a connection.
+    pub(super) fn of(&self, row: &ConnectionRow) -> String {
+        let users = self.users.get(&normalized(row.connection_arn.as_str()));
+        let users = users.into_iter().flatten().copied();
+        consumers_in_words(users).unwrap_or_else(|| match self.is_complete {
+            true => "nothing that was listed".to_owned(),
+            false => NOT_OBSERVED.to_owned(),
+        })
+    }
+}
