@@ -18,6 +18,7 @@ pub mod connections;
 pub mod dependencies;
 pub mod gaps;
 pub mod properties;
+pub mod relations;
 pub mod runs;
 pub mod timeline;
 pub mod verify;

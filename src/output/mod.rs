@@ -4,5 +4,6 @@
 //! `report` and `cli`. Imports `compliance`, `audit`, `inventory` and `domain`.
 
 pub mod escape;
+pub mod graph;
 pub mod ocsf;
 pub mod text;

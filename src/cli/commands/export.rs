@@ -7,33 +7,36 @@ use clap::{Args as ClapArgs, ValueEnum};
 use serde::Serialize;
 
 use super::changes::{change_fields, change_header};
+use super::export_format::ExportFormat;
+use super::export_relations::relations;
 use super::{changes, list};
 use crate::audit::{Audit, ConnectionRow};
 use crate::aws::Meter;
-use crate::cli::args::StoreArgs;
+use crate::cli::args::{StoreArgs, parse_when};
 use crate::cli::error::{CliError, Exit};
-use crate::cli::render::row_writer::{JsonLines, RowWriter};
+use crate::cli::render::row_writer::JsonLines;
 use crate::cli::render::{Row, csv};
 use crate::cli::store::Store;
 use crate::cli::{evidence, progress};
 use crate::domain::{AccountId, Change, Digest, Region, RunRecord, Snapshot, Timestamp};
 use crate::output::ocsf::{ConnectionRecord, inventory_event};
 
-/// Export all records as JSON Lines, CSV or OCSF
+/// Export all records as JSON Lines, CSV, OCSF or a graph
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Streams the records in order: connections by account and ARN, changes by account \
 and time, runs by account and number. With --format ocsf, each connection is a \
 Cloud Resources Inventory Info event (class 5023) of the Open Cybersecurity Schema \
-Framework.
+Framework. Relations need a run of `ccinv scan --dependencies`.
 
 Examples:
   ccinv export > connections.jsonl
   ccinv export --format ocsf > inventory.ocsf.jsonl
   ccinv export changes --format csv > changes.csv
   ccinv export runs --table codeconnections-inventory --account 123456789012
+  ccinv export relations --format dot > relations.dot
 
-Exit codes: 0 success, 4 nothing is recorded.")]
+Exit codes: 0 success, 4 nothing is recorded, or of relations not all sources.")]
 pub(crate) struct ExportArgs {
     /// Records to export
     #[arg(value_name = "WHAT", default_value = "connections", value_enum)]
@@ -43,6 +46,9 @@ pub(crate) struct ExportArgs {
     /// Filter by account ID
     #[arg(long, value_name = "ID")]
     account: Option<AccountId>,
+    /// Export the relations at this time: a date, a time, or an age (30d, 12h, 45m)
+    #[arg(long, value_name = "TIME", value_parser = parse_when)]
+    as_of: Option<Timestamp>,
     /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "jsonl", value_enum)]
     format: ExportFormat,
@@ -56,16 +62,8 @@ enum What {
     Changes,
     /// Every run
     Runs,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum ExportFormat {
-    /// One JSON object per line
-    Jsonl,
-    /// Comma-separated values with a header
-    Csv,
-    /// One OCSF event per line for each connection that is not deleted
-    Ocsf,
+    /// What uses each connection, its host and its account
+    Relations,
 }
 
 pub(crate) async fn run(args: ExportArgs) -> Result<Exit, CliError> {
@@ -75,6 +73,15 @@ pub(crate) async fn run(args: ExportArgs) -> Result<Exit, CliError> {
                 .to_owned(),
         ));
     }
+    let is_graph = matches!(args.format, ExportFormat::Dot | ExportFormat::Mermaid);
+    if args.what != What::Relations && (is_graph || args.as_of.is_some()) {
+        return Err(CliError::Usage(
+            "--format dot, --format mermaid and --as-of: only for relations".to_owned(),
+        ));
+    }
+    if let Some(at) = args.as_of {
+        evidence::require_past("--as-of", at)?;
+    }
     let store = Store::open(&args.store).await?;
     let meter = Arc::new(Meter::default());
     let audit = Audit::new(store.table().metered(Arc::clone(&meter)));
@@ -82,6 +89,9 @@ pub(crate) async fn run(args: ExportArgs) -> Result<Exit, CliError> {
     let accounts: Vec<AccountId> = bases.into_iter().map(|basis| basis.account).collect();
     let exported = async {
         match (args.what, args.format) {
+            (What::Relations, format) => {
+                relations(&audit, args.account.as_ref(), args.as_of, format).await
+            }
             (_, ExportFormat::Ocsf) => ocsf_events(&audit, &accounts).await,
             (What::Connections, format) => connections(&audit, &accounts, format).await,
             (What::Changes, format) => changes(&audit, &accounts, format).await,
@@ -96,15 +106,6 @@ pub(crate) async fn run(args: ExportArgs) -> Result<Exit, CliError> {
         progress::shown(exported, read).await
     };
     exported.map(|()| Exit::Success)
-}
-
-impl ExportFormat {
-    fn writer<R: Row>(self) -> RowWriter {
-        match self {
-            Self::Csv => RowWriter::csv::<R>(),
-            Self::Jsonl | Self::Ocsf => RowWriter::jsonl(),
-        }
-    }
 }
 
 async fn connections(

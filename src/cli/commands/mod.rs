@@ -8,6 +8,8 @@ pub(crate) mod demo;
 pub(crate) mod dependency_table;
 pub(crate) mod diff;
 pub(crate) mod export;
+mod export_format;
+mod export_relations;
 pub(crate) mod hosts;
 pub(crate) mod impact;
 pub(crate) mod list;

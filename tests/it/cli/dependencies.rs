@@ -415,3 +415,114 @@ async fn edited_dependency_is_a_finding() {
     let done = account.scan().await;
     assert_eq!(done.code, 4, "{done:?}");
 }
+
+#[tokio::test]
+async fn relations_are_exported_as_rows_and_as_graphs() {
+    let account = Account::new().await;
+    let none = account.run(&["export", "relations"]).await;
+    assert_eq!((none.code, &*none.stdout), (4, ""), "{none:?}");
+    account.scan().await;
+    let done = account.run(&["export", "relations"]).await;
+    assert_eq!(done.code, 0, "{done:?}");
+    assert!(done.stderr.contains("not asked: "), "{done:?}");
+    let relations = done.stdout.lines().map(|line| {
+        let relation: Value = serde_json::from_str(line).expect("JSON");
+        let (from, to) = (&relation["from"], &relation["to"]);
+        let text = format!(
+            "{} {} {} {} {}",
+            from["name"],
+            relation["relation"],
+            to["name"],
+            relation["to_status"],
+            relation["dangling"]
+        );
+        text.replace('"', "")
+    });
+    let mut relations: Vec<String> = relations.collect();
+    relations.sort();
+    assert_eq!(
+        relations,
+        [
+            "GITLAB USES null NOT_IN_INVENTORY true",
+            "build USES payments PENDING false",
+            "deploy USES payments PENDING false",
+            "forgotten USES null NOT_IN_INVENTORY true",
+            "payments BELONGS_TO null null false",
+            "unused BELONGS_TO null null false",
+        ]
+    );
+    let csv = account
+        .run(&["export", "relations", "--format", "csv"])
+        .await;
+    assert_eq!(csv.stdout.lines().count(), 7, "{csv:?}");
+    let dot = account
+        .run(&["export", "relations", "--format", "dot"])
+        .await;
+    let (payments, dangling) = (account.arn("payments"), account.arn("dangling"));
+    assert!(dot.stdout.starts_with("digraph relations {\n"), "{dot:?}");
+    let edge = format!("#Source.App\" -> \"{payments}\" [label=\"uses\"];");
+    assert!(dot.stdout.contains(&edge), "{edge}: {dot:?}");
+    let edge =
+        format!("-> \"{dangling}\" [label=\"uses: NOT_IN_INVENTORY\" style=dashed color=red];");
+    assert!(dot.stdout.contains(&edge), "{edge}: {dot:?}");
+    let mermaid = account
+        .run(&["export", "relations", "--format", "mermaid"])
+        .await;
+    let again = account
+        .run(&["export", "relations", "--format", "mermaid"])
+        .await;
+    assert!(
+        mermaid.stdout.starts_with("flowchart LR\n  n0[\""),
+        "{mermaid:?}"
+    );
+    assert_eq!(
+        mermaid
+            .stdout
+            .matches(" -.->|\"uses: NOT#95;IN#95;INVENTORY\"| n")
+            .count(),
+        2
+    );
+    assert_eq!(mermaid.stdout, again.stdout);
+    for wrong in [
+        &["export", "runs", "--format", "dot"][..],
+        &["export", "--format", "mermaid"],
+        &["export", "changes", "--as-of", "1h"],
+        &["export", "relations", "--format", "ocsf"],
+    ] {
+        let done = account.run(wrong).await;
+        assert_eq!(done.code, 2, "{done:?}");
+    }
+    let earlier = ["export", "relations", "--as-of", "1h"];
+    assert_eq!(account.run(&earlier).await.code, 4);
+}
+
+#[tokio::test]
+async fn report_names_what_uses_each_connection_or_says_that_it_was_not_observed() {
+    let account = Account::new().await;
+    account.run(&["scan"]).await;
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let path = folder.path().join("report.html");
+    let report = async || {
+        let path = path.to_str().expect("UTF-8");
+        let done = account
+            .run(&["report", "--since", "1h", "--out", path])
+            .await;
+        std::fs::read_to_string(path).unwrap_or_else(|_| panic!("{done:?}"))
+    };
+    let page = report().await;
+    assert!(
+        page.contains("What uses a connection: not observed."),
+        "{page}"
+    );
+    assert!(!page.contains("nothing that was listed"));
+    account.scan().await;
+    let page = report().await;
+    assert!(
+        page.contains("<td>1 build project, 1 pipeline source</td>"),
+        "{page}"
+    );
+    assert!(page.contains("<td>nothing that was listed</td>"));
+    assert!(page.contains(&format!(
+        "Account {ACCOUNT}: dependency run 1 (COMPLETE, 1 region)"
+    )));
+}

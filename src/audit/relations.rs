@@ -1,0 +1,214 @@
+//! Relations: the edges of the graph of consumers, connections, hosts and accounts.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use super::dependencies::{
+    DependencyBasis, DependencyFilter, DependencyRow, NOT_IN_INVENTORY, by_normalized_arn,
+};
+use super::{Audit, AuditError, ConnectionFilter, ConnectionRow};
+use crate::domain::arn::{Arn, normalized};
+use crate::domain::{AccountId, DependencyType, Timestamp};
+
+/// The state of what a source that was not listed completely may have.
+const NOT_OBSERVED: &str = "NOT_OBSERVED";
+
+/// The kind of a relation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum RelationKind {
+    /// A consumer uses a connection, or a host.
+    Uses,
+    /// A connection's provider is at a host.
+    HostedOn,
+    /// A connection belongs to an account.
+    BelongsTo,
+}
+
+impl RelationKind {
+    /// Returns the kind as it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Uses => "USES",
+            Self::HostedOn => "HOSTED_ON",
+            Self::BelongsTo => "BELONGS_TO",
+        }
+    }
+}
+
+/// One end of a relation.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Node {
+    /// `CONNECTION`, `ACCOUNT`, or the type of a dependency.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// A connection's or host's ARN, in the service's present spelling; a
+    /// consumer's id; an account's number.
+    pub id: String,
+    /// Its name, if it is on record.
+    pub name: Option<String>,
+}
+
+/// A relation: an edge from one node to another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Relation {
+    /// The account whose record has it.
+    pub account: AccountId,
+    /// Where it begins.
+    pub from: Node,
+    /// Its kind.
+    pub relation: RelationKind,
+    /// Where it ends.
+    pub to: Node,
+    /// The status of where it ends; `DELETED`, `NOT_IN_INVENTORY` or
+    /// `NOT_OBSERVED`. `None` of accounts.
+    pub to_status: Option<String>,
+    /// True if it ends at what was deleted, or is in no inventory.
+    pub dangling: bool,
+}
+
+impl Node {
+    fn of_type(kind: DependencyType, id: String, name: Option<&str>) -> Self {
+        let (kind, name) = (kind.as_str(), name.map(str::to_owned));
+        Self { kind, id, name }
+    }
+
+    fn connection(arn: String, row: Option<&ConnectionRow>) -> Self {
+        let name = row.and_then(|row| row.attributes.connection_name.as_deref());
+        Self {
+            kind: "CONNECTION",
+            id: arn,
+            name: name.map(str::to_owned),
+        }
+    }
+}
+
+impl Audit {
+    /// Returns the relations on record for `account`, or all accounts, now or at
+    /// an earlier time, sorted by account, beginning and end.
+    ///
+    /// # Errors
+    /// [`AuditError`] if the table can't be read.
+    pub async fn relations(
+        &self,
+        account: Option<&AccountId>,
+        as_of: Option<Timestamp>,
+    ) -> Result<(Vec<Relation>, Vec<DependencyBasis>), AuditError> {
+        // What is named can be on record in another account.
+        let all = self
+            .dependencies(&DependencyFilter::default(), as_of)
+            .await?;
+        let everything = ConnectionFilter {
+            include_deleted: true,
+            ..ConnectionFilter::default()
+        };
+        let connections = match as_of {
+            Some(at) => self.connections_as_of(&everything, at).await?,
+            None => self.connections(&everything).await?,
+        };
+        let is_asked = |of: &AccountId| account.is_none_or(|account| account == of);
+        let hosts = all.dependencies.iter();
+        let hosts = hosts.filter(|row| row.dependency_type == DependencyType::Host);
+        let hosts: HashMap<String, &DependencyRow> =
+            hosts.map(|row| (normalized(&row.arn), row)).collect();
+        let mut relations = Vec::new();
+        for row in connections.iter().filter(|row| is_asked(&row.account)) {
+            if row.deleted_at.is_none() {
+                let basis = all.rests_on.iter().find(|b| b.account == row.account);
+                relations.extend(relations_of(row, &hosts, basis));
+            }
+        }
+        let known = by_normalized_arn(connections);
+        let consumers = all.dependencies.iter().filter(|row| is_asked(&row.account));
+        relations.extend(consumers.filter_map(|row| use_of(row, &known, &hosts)));
+        relations.sort_by(|a, b| {
+            let key = |r: &Relation| (r.account.clone(), r.from.clone(), r.relation, r.to.clone());
+            key(a).cmp(&key(b))
+        });
+        let bases = all.rests_on.into_iter();
+        Ok((relations, bases.filter(|b| is_asked(&b.account)).collect()))
+    }
+}
+
+/// Returns the relation of a consumer to what it uses; `None` of what is no
+/// consumer.
+fn use_of(
+    row: &DependencyRow,
+    known: &HashMap<String, ConnectionRow>,
+    hosts: &HashMap<String, &DependencyRow>,
+) -> Option<Relation> {
+    let used = row.consumed()?;
+    let connection = known.get(&used);
+    let host = hosts.get(&used);
+    let (to, status) = match (connection, host) {
+        (None, Some(host)) => (
+            Node::of_type(DependencyType::Host, used, host.name.as_deref()),
+            host.status.clone().unwrap_or_default(),
+        ),
+        (Some(row), _) if row.deleted_at.is_some() => {
+            (Node::connection(used, connection), "DELETED".to_owned())
+        }
+        (Some(row), _) => (
+            Node::connection(used, connection),
+            row.attributes.status_word().to_owned(),
+        ),
+        (None, None) => (Node::connection(used, None), NOT_IN_INVENTORY.to_owned()),
+    };
+    Some(Relation {
+        account: row.account.clone(),
+        from: Node::of_type(row.dependency_type, row.id.to_string(), row.name.as_deref()),
+        relation: RelationKind::Uses,
+        to,
+        dangling: status == NOT_IN_INVENTORY || status == "DELETED",
+        to_status: Some(status),
+    })
+}
+
+/// Returns the relations of a connection to its account, and to its host.
+fn relations_of(
+    row: &ConnectionRow,
+    hosts: &HashMap<String, &DependencyRow>,
+    basis: Option<&DependencyBasis>,
+) -> Vec<Relation> {
+    let arn = normalized(row.connection_arn.as_str());
+    let owner = Arn::parse(&arn).map_or("", |arn| arn.account).to_owned();
+    let mut relations = vec![Relation {
+        account: row.account.clone(),
+        from: Node::connection(arn, Some(row)),
+        relation: RelationKind::BelongsTo,
+        to: Node {
+            kind: "ACCOUNT",
+            id: owner,
+            name: None,
+        },
+        to_status: None,
+        dangling: false,
+    }];
+    let named = row.attributes.host_arn.as_deref();
+    if let Some(host_arn) = named.filter(|arn| !arn.is_empty()).map(normalized) {
+        let host = hosts.get(&host_arn);
+        // A region of which no host was listed may have it.
+        let region = Arn::parse(&host_arn)
+            .map_or("", |arn| arn.region)
+            .to_owned();
+        let mut sources = basis.into_iter().flat_map(|basis| &basis.sources);
+        let was_listed = sources.any(|source| {
+            source.source == "hosts" && source.region == region && source.problem.is_none()
+        });
+        let status = match host {
+            Some(host) => host.status.clone().unwrap_or_default(),
+            None if was_listed => NOT_IN_INVENTORY.to_owned(),
+            None => NOT_OBSERVED.to_owned(),
+        };
+        let name = host.and_then(|host| host.name.as_deref());
+        relations.push(Relation {
+            to: Node::of_type(DependencyType::Host, host_arn, name),
+            relation: RelationKind::HostedOn,
+            dangling: status == NOT_IN_INVENTORY,
+            to_status: Some(status),
+            ..relations[0].clone()
+        });
+    }
+    relations
+}
