@@ -360,13 +360,9 @@ mod tests {
     }
 
     #[test]
-    fn properties_are_no_consumers() {
-        let consumers = DependencyType::ALL.into_iter().filter(|t| t.is_consumer());
-        assert!(consumers.eq([
-            DependencyType::BuildProject,
-            DependencyType::BuildCredential,
-            DependencyType::PipelineSource
-        ]));
+    fn hosts_and_properties_are_no_consumers() {
+        assert!(DependencyType::PipelineSource.is_consumer());
+        assert!(!DependencyType::Host.is_consumer());
         for kind in DependencyType::ALL {
             if let Some(source) = kind.property_source() {
                 let scope = SourceScope::of(source, &"eu-west-1".parse().unwrap()).unwrap();

@@ -8,7 +8,7 @@ use super::proxy::{Act, Seen};
 use super::test_env::TestEnv;
 
 /// The variables that set the endpoints of all services with dependencies but CodeConnections.
-const ENDPOINTS: [&str; 10] = [
+pub const ENDPOINTS: [&str; 10] = [
     "AWS_ENDPOINT_URL_CODEBUILD",
     "AWS_ENDPOINT_URL_CODEGURU_REVIEWER",
     "AWS_ENDPOINT_URL_CODEPIPELINE",

@@ -28,6 +28,8 @@ pub struct Seen {
     pub number: usize,
     /// `ListConnections`, `BatchExecuteStatement`, `AssumeRole`, …
     pub operation: String,
+    /// The name that the request is signed for: `codepipeline`, `tagging`, …
+    pub service: String,
     pub method: String,
     /// With the query string.
     pub path: String,
@@ -226,6 +228,15 @@ async fn serve(listener: TcpListener, inner: Arc<Inner>) {
     }
 }
 
+/// Returns the service in the credential scope of a signed request.
+fn signed_for(parts: &Parts) -> String {
+    let header = parts.headers.get("authorization");
+    let header = header.and_then(|header| header.to_str().ok());
+    let scope = header.and_then(|header| header.split("Credential=").nth(1));
+    let service = scope.and_then(|scope| scope.split('/').nth(3));
+    service.unwrap_or_default().to_owned()
+}
+
 async fn forward(inner: Arc<Inner>, request: Request) -> Answered {
     let (mut parts, body) = request.into_parts();
     // The client ended in the middle of its request.
@@ -236,6 +247,7 @@ async fn forward(inner: Arc<Inner>, request: Request) -> Answered {
     let seen = Seen {
         number: inner.count.fetch_add(1, Ordering::SeqCst) + 1,
         operation: operation(&parts, &body),
+        service: signed_for(&parts),
         method: parts.method.to_string(),
         path: parts.uri.to_string(),
         body: body.clone(),

@@ -21,6 +21,8 @@ use super::test_env::{self, ACCOUNT, REGION, TestEnv};
 use super::{free_port, tools, until};
 
 const BUILT: &str = env!("CARGO_BIN_EXE_codeconnections-inventory");
+/// The path of the program of the function of dependencies.
+pub const DEPENDENCIES: &str = env!("CARGO_BIN_EXE_codeconnections-dependencies");
 const INVOKE: &str = "2015-03-31/functions/function/invocations";
 
 /// Returns the path of the function's program.

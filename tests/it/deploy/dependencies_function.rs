@@ -1,11 +1,21 @@
 //! The function of dependencies: what sets it apart from the function of
-//! connections, and the permissions of its role.
+//! connections, and the permissions of its role, compared with the requests of its
+//! own binary.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
 use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
-use crate::support::template::{Grant, arn, deployed, grant, granted, list};
+use super::function_role::statements;
+use crate::support::consumers::{Consumers, ENDPOINTS, operation, refusal};
+use crate::support::proxy::{Act, Proxy, Seen};
+use crate::support::runtime_emulator::{DEPENDENCIES, Emulator, Environment};
+use crate::support::template::{Grant, arn, deployed, grant, granted, list, one_or_more, text};
+use crate::support::test_env::{REGION, TestEnv};
+use codeconnections_inventory::local::codeconnections::{Operation, Scope};
 use serde_json::{Value, json};
 
 const ORGANIZATION: (&str, &str) = ("Mode", "organization");
@@ -93,4 +103,163 @@ fn role_reads_and_writes_dependencies_only() {
         &json!({"StringEquals": {"kms:ViaService": through}}),
     );
     assert_eq!(added(&[("KeyArn", KEY)]), BTreeSet::from([decrypt]));
+}
+
+/// Answers all services. Tags are denied by the tagging service in the second run, and
+/// Inspector's integrations.
+fn answer(seen: &Seen, consumers: &Consumers, is_second: bool) -> Act {
+    let name = operation(seen);
+    let arn = |service: &str| format!("arn:aws:{service}:{REGION}:123456789012:one");
+    let answer = match name {
+        "GetResources" | "ListCodeSecurityIntegrations" if is_second => {
+            return refusal(400, "AccessDeniedException");
+        }
+        "BatchGetAccountStatus" => return refusal(403, "AccessDeniedException"),
+        "ListPipelines" => json!({"pipelines": [{"name": "one"}]}),
+        "GetPipeline" => json!({
+            "pipeline": {"name": "one", "stages": []},
+            "metadata": {"pipelineArn": arn("codepipeline")},
+        }),
+        "ListProjects" => json!({"projects": ["one"]}),
+        "BatchGetProjects" => json!({"projects": [{"name": "one", "arn": arn("codebuild")}]}),
+        "listresources" => {
+            let shared = "arn:aws:codeconnections:eu-west-1:123456789012:connection/shared";
+            json!({"resources": [{"arn": shared, "resourceShareArn": arn("ram")}]})
+        }
+        "listprincipals" => json!({"principals": []}),
+        _ if seen.service == "codeconnections" => return Act::Pass,
+        _ => return consumers.answer(seen),
+    };
+    Act::Answer(200, answer.to_string())
+}
+
+/// Returns the IAM action of a request.
+fn action(seen: &Seen) -> String {
+    let service = match seen.service.as_str() {
+        "tagging" => "tag",
+        service => service,
+    };
+    let operation = match operation(seen) {
+        "listresources" => "ListResources",
+        "listprincipals" => "ListPrincipals",
+        operation => operation,
+    };
+    format!("{service}:{operation}")
+}
+
+#[tokio::test]
+async fn requests_of_the_binary_match_the_granted_permissions() {
+    let env = TestEnv::new().await;
+    let connection = env.create("payments");
+    let host = {
+        let input = json!({"Name": "ghes", "ProviderType": "GitLabSelfManaged",
+            "ProviderEndpoint": "https://git.example.com"});
+        let scope = Scope::new("123456789012", REGION);
+        let mut state = env.codeconnections.state();
+        let perform = state.perform(&scope, Operation::CreateHost, input);
+        let host = text(&perform.expect("performed")["HostArn"]);
+        let input = json!({"ConnectionArn": connection, "OwnerId": "acme",
+            "RepositoryName": "infra"});
+        let link = state.perform(&scope, Operation::CreateRepositoryLink, input);
+        link.expect("performed");
+        host
+    };
+    let consumers = Consumers::of(&connection, &host);
+    let asked: Arc<Mutex<BTreeSet<String>>> = Arc::default();
+    let is_second = Arc::new(AtomicBool::new(false));
+    let services = {
+        let (asked, is_second) = (Arc::clone(&asked), Arc::clone(&is_second));
+        Proxy::start(env.service.endpoint(), move |seen| {
+            asked.lock().expect("no panic").insert(action(seen));
+            answer(seen, &consumers, is_second.load(Ordering::SeqCst))
+        })
+        .await
+    };
+    let wire: Arc<Mutex<Vec<Seen>>> = Arc::default();
+    let table = {
+        let wire = Arc::clone(&wire);
+        Proxy::start(&env.table_endpoint, move |seen| {
+            wire.lock().expect("no panic").push(seen.clone());
+            Act::Pass
+        })
+        .await
+    };
+    let mut environment = Environment::of(&env)
+        .with("AWS_ENDPOINT_URL_DYNAMODB", &table.endpoint)
+        .with("AWS_ENDPOINT_URL_CODECONNECTIONS", &services.endpoint)
+        .with("AWS_MAX_ATTEMPTS", "1");
+    for variable in ENDPOINTS {
+        environment = environment.with(variable, &services.endpoint);
+    }
+    let function = Emulator::start_function(environment, Some(Path::new(DEPENDENCIES))).await;
+
+    let event = include_str!("../../../events/scheduled-rule.json");
+    let event: Value = serde_json::from_str(event).expect("JSON");
+    let first = function.invoke(&event).await.answer();
+    assert_eq!(first["outcome"], "COMPLETE", "{first}");
+    assert_eq!(first["sequence"], 1, "a run on record");
+    assert_eq!(first["connections"]["REPOSITORY_LINK"], 1, "{first}");
+    let again = function.invoke(&event).await.answer();
+    assert_eq!(again["already_recorded"], true, "the same event: {again}");
+    is_second.store(true, Ordering::SeqCst);
+    let second = function.invoke(&json!({})).await.answer();
+    assert_eq!(second["outcome"], "PARTIAL", "{second}");
+    let filter = json!({"ProviderTypeFilter": "GitHub"});
+    let (error_type, message) = function.invoke(&filter).await.error();
+    assert_eq!(error_type, "InvalidEvent");
+    assert!(
+        message.contains("a listing of dependencies has none"),
+        "{message}"
+    );
+
+    let template = deployed(&[]);
+    let resources = &template["Resources"];
+    let reads = &resources["DependenciesRole"]["Properties"]["Policies"][0]["PolicyDocument"];
+    let granted: BTreeSet<String> = list(&reads["Statement"][0]["Action"])
+        .iter()
+        .map(text)
+        .collect();
+    let mut used = asked.lock().expect("no panic").clone();
+    // A permission applies only to resources whose ARN has its prefix.
+    let older = used.iter().filter_map(|action| {
+        let operation = action.strip_prefix("codeconnections:")?;
+        Some(format!("codestar-connections:{operation}"))
+    });
+    used.extend(older.collect::<Vec<_>>());
+    assert_eq!(used, granted, "exactly the used actions are granted");
+
+    let policy = &resources["DependenciesTablePolicy"]["Properties"]["PolicyDocument"];
+    let allowed = |action: &str, pk: &str| {
+        list(&policy["Statement"]).iter().any(|statement| {
+            let keys = &statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"];
+            let fits = |key: &Value| pk.starts_with(text(key).trim_end_matches('*'));
+            one_or_more(&statement["Action"]).contains(&json!(action))
+                && one_or_more(keys).iter().any(fits)
+        })
+    };
+    let mut actions = BTreeSet::new();
+    for seen in wire.lock().expect("no panic").iter() {
+        let sent = statements(seen);
+        let accesses = sent.iter().map(|sent| sent.access(env.table.name()));
+        let mut accesses: Vec<(&str, String)> = accesses
+            .map(|(action, pk)| (action, pk.to_owned()))
+            .collect();
+        if seen.operation == "Query" {
+            let body: Value = serde_json::from_slice(&seen.body).expect("JSON");
+            assert_eq!(body.get("IndexName"), None, "{body}");
+            let pk = text(&body["ExpressionAttributeValues"][":pk"]["S"]);
+            accesses.push(("dynamodb:Query", pk));
+        }
+        assert!(!accesses.is_empty(), "{}", seen.operation);
+        for (action, pk) in accesses {
+            assert!(allowed(action, &pk), "{action} of {pk}");
+            actions.insert(action);
+        }
+    }
+    let all = [
+        "dynamodb:PartiQLInsert",
+        "dynamodb:PartiQLUpdate",
+        "dynamodb:Query",
+    ];
+    assert_eq!(actions, BTreeSet::from(all));
 }

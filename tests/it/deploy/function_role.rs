@@ -167,12 +167,12 @@ fn function_has_only_the_permissions_of_its_role() {
 
 /// A statement on the wire, and its parameters.
 #[derive(Debug)]
-struct Sent {
-    text: String,
-    parameters: Vec<Value>,
+pub(super) struct Sent {
+    pub(super) text: String,
+    pub(super) parameters: Vec<Value>,
 }
 
-fn statements(seen: &Seen) -> Vec<Sent> {
+pub(super) fn statements(seen: &Seen) -> Vec<Sent> {
     let body: Value = serde_json::from_slice(&seen.body).expect("JSON");
     let all = match seen.operation.as_str() {
         "ExecuteStatement" => vec![body],
@@ -191,19 +191,32 @@ fn statements(seen: &Seen) -> Vec<Sent> {
 /// statement meets the conditions of the role.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-iam.html>
 fn authorised(sent: &Sent, table: &TableName) -> &'static str {
-    let Sent { text, parameters } = sent;
-    assert_eq!(text.matches('?').count(), parameters.len(), "{text}");
-    if text.starts_with(&format!("INSERT INTO \"{table}\" VALUE {{")) {
-        return "dynamodb:PartiQLInsert";
+    let (action, pk) = sent.access(table);
+    if action == "dynamodb:PartiQLUpdate" {
+        assert!(pk.starts_with("ACCOUNT#"), "{} of {pk}", sent.text);
     }
-    assert!(text.starts_with(&format!("UPDATE \"{table}\" ")), "{text}");
-    let (before, _) = text
-        .split_once(" WHERE \"pk\" = ? AND \"sk\" = ?")
-        .expect(text);
-    let pk = &parameters[before.matches('?').count()]["S"];
-    let pk = pk.as_str().expect("a partition key");
-    assert!(pk.starts_with("ACCOUNT#"), "{text} of {pk}");
-    "dynamodb:PartiQLUpdate"
+    action
+}
+
+impl Sent {
+    /// Returns the action that the statement needs, and the partition key of its item.
+    pub(super) fn access(&self, table: &TableName) -> (&'static str, &str) {
+        let Self { text, parameters } = self;
+        assert_eq!(text.matches('?').count(), parameters.len(), "{text}");
+        let (action, before_pk) =
+            if let Some(values) = text.strip_prefix(&format!("INSERT INTO \"{table}\" VALUE {{")) {
+                let (before, _) = values.split_once("'pk': ?").expect(text);
+                ("dynamodb:PartiQLInsert", before)
+            } else {
+                assert!(text.starts_with(&format!("UPDATE \"{table}\" ")), "{text}");
+                let (before, _) = text
+                    .split_once(" WHERE \"pk\" = ? AND \"sk\" = ?")
+                    .expect(text);
+                ("dynamodb:PartiQLUpdate", before)
+            };
+        let pk = &parameters[before_pk.matches('?').count()]["S"];
+        (action, pk.as_str().expect("a partition key"))
+    }
 }
 
 fn reads_one_snapshot(seen: &Seen) -> bool {
