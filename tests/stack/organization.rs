@@ -31,7 +31,13 @@ async fn close(stack: &Stack, account: &str) {
 
 /// Starts the state machine. Returns its execution when that has ended.
 async fn execute(stack: &Stack) -> Value {
-    let machine = json!({"stateMachineArn": stack.output("StateMachineArn")});
+    execute_with(stack, &json!({})).await
+}
+
+/// Same, with an input.
+async fn execute_with(stack: &Stack, input: &Value) -> Value {
+    let machine = stack.output("StateMachineArn");
+    let machine = json!({"stateMachineArn": machine, "input": input.to_string()});
     let started = stack.aws.call("stepfunctions", "start_execution", machine);
     ended(stack, &text(&started.await["executionArn"])).await
 }
@@ -92,12 +98,12 @@ async fn denied_account_is_recorded_as_failed_and_others_continue() {
 
     // The schedule starts the first execution, and perhaps another one before it is
     // paused.
-    stack.hurry().await;
+    stack.hurry("Schedule").await;
     eventually("the schedule starts an execution", async || {
         executions(&stack).await.into_iter().next()
     })
     .await;
-    stack.pause().await;
+    stack.pause("Schedule").await;
     let first = executions(&stack).await;
     for execution in &first {
         assert_eq!(
@@ -414,4 +420,43 @@ async fn partitions(stack: &Stack, prefix: &str) -> Vec<String> {
     }
     found.sort();
     found
+}
+
+#[tokio::test]
+async fn same_state_machine_runs_the_dependencies_of_every_account() {
+    let mut stack = Stack::prepared().await;
+    let payments = member(&stack, "payments").await;
+    let organization = [
+        ("Mode", "organization"),
+        ("ToleratedFailurePercentage", "100"),
+    ];
+    stack.deploy(&organization, |_| {}).await;
+    let own = stack.account().to_owned();
+    let dependencies = json!({"inventory": "dependencies"});
+
+    let first = result(&execute_with(&stack, &dependencies).await);
+
+    assert_eq!(
+        first,
+        json!({"accounts": 2, "complete": 2, "without_complete_run": [], "stale": 0, "not_active": [], "left_organization": []})
+    );
+    for account in [&own, &payments] {
+        let runs = stack.dependency_runs_of(account).await;
+        assert_eq!(runs.len(), 1, "{account}");
+        assert!(stack.runs_of(account).await.is_empty(), "{account}");
+    }
+
+    // The last complete run of an account that is denied was a moment ago.
+    deny(&stack, &payments);
+    let second = result(&execute_with(&stack, &dependencies).await);
+    assert_eq!(
+        second["without_complete_run"],
+        json!([format!("{payments} FAILED")])
+    );
+
+    // Of connections it has none, whatever is known of its dependencies.
+    let third = execute(&stack).await;
+    assert_eq!(third["status"], "FAILED", "{third:#}");
+    let cause = text(&third["cause"]);
+    assert!(cause.contains(&format!("{payments} STALE")), "{cause}");
 }

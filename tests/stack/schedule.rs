@@ -1,4 +1,4 @@
-//! The schedule of a single account.
+//! The schedules of a single account.
 
 use codeconnections_inventory::domain::{ChangeKind, Outcome};
 
@@ -10,17 +10,17 @@ use crate::support::test_env::REGION;
 async fn schedule_runs_the_function_and_records_the_run() {
     let stack = Stack::deployed().await;
     let arn = stack.connect("payments-api");
-    let rule = stack.schedule().await;
+    let rule = stack.schedule("Schedule").await;
     assert_eq!(rule["ScheduleExpression"], "rate(1 hour)");
     assert_eq!(rule["State"], "ENABLED");
     assert!(stack.runs().await.is_empty());
 
-    stack.hurry().await;
+    stack.hurry("Schedule").await;
     let run = eventually("the schedule fires", async || {
         stack.runs().await.into_iter().next()
     })
     .await;
-    stack.pause().await;
+    stack.pause("Schedule").await;
 
     assert_eq!(run.outcome, Outcome::Complete);
     let trigger = serde_json::to_value(&run.trigger).expect("JSON");
@@ -32,4 +32,26 @@ async fn schedule_runs_the_function_and_records_the_run() {
     assert_eq!(changes[0].kind, ChangeKind::FirstSeen);
     assert_eq!(changes[0].run_id, run.run_id);
     assert_eq!(stack.connections().await.len(), 1);
+}
+
+#[tokio::test]
+async fn schedule_of_dependencies_runs_their_function_and_records_the_run() {
+    let stack = Stack::deployed().await;
+    let rule = stack.schedule("DependenciesRule").await;
+    assert_eq!(rule["ScheduleExpression"], "rate(1 day)");
+
+    stack.hurry("DependenciesRule").await;
+    let run = eventually("the schedule fires", async || {
+        let runs = stack.dependency_runs_of(stack.account()).await;
+        runs.into_iter().next()
+    })
+    .await;
+    stack.pause("DependenciesRule").await;
+
+    assert_eq!(run.outcome, Outcome::Complete, "{:?}", run.problems);
+    let trigger = serde_json::to_value(&run.trigger).expect("JSON");
+    assert_eq!(trigger["source_arn"], rule["Arn"]);
+    let mut scopes = run.listings.iter().map(|listing| listing.region.as_str());
+    assert!(scopes.any(|scope| scope == format!("codepipeline/{REGION}")));
+    assert!(stack.runs().await.is_empty(), "no run of connections");
 }

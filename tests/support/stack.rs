@@ -10,7 +10,7 @@ use std::sync::{Arc, LazyLock};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{Credentials, Region, SharedCredentialsProvider};
 use codeconnections_inventory::audit::{Audit, ConnectionFilter, ConnectionRow};
-use codeconnections_inventory::domain::{AccountId, Change, RunRecord};
+use codeconnections_inventory::domain::{AccountId, Change, Dependency, RunRecord};
 use codeconnections_inventory::local::EmulatorService;
 use codeconnections_inventory::local::codeconnections::{
     CodeConnectionsEmulator, CreateConnectionInput, Options, ProviderType, Quotas, Scope,
@@ -20,8 +20,10 @@ use codeconnections_inventory::table::Table;
 use serde_json::{Value, json};
 
 use super::aws::Aws;
+use super::consumers;
 use super::eventually;
 use super::ministack::Ministack;
+use super::proxy::{Act, Proxy, Seen};
 use super::template::{TEMPLATE, list, text};
 use super::test_env::REGION;
 
@@ -40,6 +42,8 @@ pub struct Stack {
     pub aws: Aws,
     pub codeconnections: CodeConnectionsEmulator,
     pub service: EmulatorService,
+    /// The services with dependencies, in which nothing uses a connection.
+    services: Proxy,
     outputs: BTreeMap<String, String>,
 }
 
@@ -70,11 +74,14 @@ impl Stack {
             ..Options::default()
         });
         let service = EmulatorService::start(codeconnections.clone(), 0).await;
+        let service = service.expect("a port");
+        let none = |seen: &Seen| consumers::none(seen).unwrap_or(Act::Pass);
         Self {
             ministack,
             aws,
             codeconnections,
-            service: service.expect("a port"),
+            services: Proxy::start(service.endpoint(), none).await,
+            service,
             outputs: BTreeMap::new(),
         }
     }
@@ -83,7 +90,13 @@ impl Stack {
     pub async fn deploy(&mut self, parameters: &[(&str, &str)], overlay: impl FnOnce(&mut Value)) {
         let mut template = TEMPLATE.clone();
         self.upload_functions().await;
-        fit(&mut template, &self.bucket(), self.service.endpoint());
+        let services = &self.services.endpoint;
+        fit(
+            &mut template,
+            &self.bucket(),
+            self.service.endpoint(),
+            services,
+        );
         overlay(&mut template);
         self.create(&template, parameters).await;
     }
@@ -171,23 +184,23 @@ impl Stack {
         text(&found.await["StackResourceDetail"]["PhysicalResourceId"])
     }
 
-    /// Returns the deployed rule of the schedule.
-    pub async fn schedule(&self) -> Value {
-        let rule = json!({"Name": self.resource("Schedule").await});
+    /// Returns the deployed rule of a schedule.
+    pub async fn schedule(&self, rule: &str) -> Value {
+        let rule = json!({"Name": self.resource(rule).await});
         self.aws.call("events", "describe_rule", rule).await
     }
 
-    /// Makes the schedule fire soon. The emulator checks for due rules every ten seconds, and
+    /// Makes a schedule fire soon. The emulator checks for due rules every ten seconds, and
     /// fires this one, which AWS would refuse, each time.
-    pub async fn hurry(&self) {
-        let rule = self.schedule().await;
+    pub async fn hurry(&self, rule: &str) {
+        let rule = self.schedule(rule).await;
         let often = json!({"Name": rule["Name"], "ScheduleExpression": "rate(0 minutes)"});
         self.aws.call("events", "put_rule", often).await;
     }
 
-    /// Disables the schedule.
-    pub async fn pause(&self) {
-        let rule = json!({"Name": self.resource("Schedule").await});
+    /// Disables a schedule.
+    pub async fn pause(&self, rule: &str) {
+        let rule = json!({"Name": self.resource(rule).await});
         self.aws.call("events", "disable_rule", rule).await;
     }
 
@@ -212,6 +225,15 @@ impl Stack {
     pub async fn runs_of(&self, account: &str) -> Vec<RunRecord> {
         let account: AccountId = account.parse().expect("an account");
         let mut runs = self.table().runs_of(&account, 10_000).await.expect("read");
+        runs.reverse();
+        runs
+    }
+
+    /// Returns the runs of dependencies of an account, oldest first.
+    pub async fn dependency_runs_of(&self, account: &str) -> Vec<RunRecord<Dependency>> {
+        let table: Table<Dependency> = self.table().of_kind();
+        let account: AccountId = account.parse().expect("an account");
+        let mut runs = table.runs_of(&account, 10_000).await.expect("read");
         runs.reverse();
         runs
     }
@@ -263,7 +285,7 @@ impl Stack {
 }
 
 /// Adapts the template to the emulator.
-fn fit(template: &mut Value, bucket: &str, service: &str) {
+fn fit(template: &mut Value, bucket: &str, service: &str, services: &str) {
     let resources = &mut template["Resources"];
     for (name, _) in FUNCTIONS {
         let function = &mut resources[name]["Properties"];
@@ -279,6 +301,11 @@ fn fit(template: &mut Value, bucket: &str, service: &str) {
         let variables = &mut function["Environment"]["Variables"];
         for service_id in ["CODECONNECTIONS", "STS"] {
             variables[format!("AWS_ENDPOINT_URL_{service_id}")] = json!(service);
+        }
+        if name == "DependenciesFunction" {
+            for variable in consumers::ENDPOINTS {
+                variables[variable] = json!(services);
+            }
         }
     }
     // State machines of ministack can't call Organizations. A function replaces the resource
