@@ -135,8 +135,18 @@ impl Audit {
     /// # Errors
     /// [`AuditError`] if the account's runs can't be read.
     pub async fn basis(&self, account: &AccountId, at: Timestamp) -> Result<Basis, AuditError> {
+        self.basis_from(&mut Runs::of(self.table(), account), at)
+            .await
+    }
+
+    /// As [`Self::basis`], with runs of which some were read.
+    pub(crate) async fn basis_from(
+        &self,
+        runs: &mut Runs<'_>,
+        at: Timestamp,
+    ) -> Result<Basis, AuditError> {
+        let account = runs.account();
         let mut basis = Basis::empty(account, at);
-        let mut runs = Runs::of(self.table(), account);
         let Some(last) = runs.ended_by(at).await? else {
             return Ok(basis);
         };

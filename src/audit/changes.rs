@@ -177,21 +177,35 @@ impl Audit {
         arn_or_name: &str,
         account: Option<&AccountId>,
     ) -> Result<Vec<History>, AuditError> {
+        let accounts = self.accounts(account).await?;
         let mut histories = Vec::new();
-        for account in self.accounts(account).await? {
-            let arns = match arn_or_name.parse::<ConnectionArn>() {
-                Ok(arn) => vec![arn],
-                Err(_) => self.named(&account, arn_or_name).await?,
-            };
-            for arn in arns {
-                let changes = self.table().changes_of(&account, &arn).await?;
-                if !changes.is_empty() {
-                    histories.push(History {
-                        changes: self.with_runs(&account, changes).await?,
-                        account: account.clone(),
-                        connection_arn: arn,
-                    });
-                }
+        let read = async |account: &AccountId| self.histories_of(account, arn_or_name).await;
+        each_account(&accounts, read, |found| {
+            histories.extend(found);
+            true
+        })
+        .await?;
+        Ok(histories)
+    }
+
+    async fn histories_of(
+        &self,
+        account: &AccountId,
+        arn_or_name: &str,
+    ) -> Result<Vec<History>, AuditError> {
+        let arns = match arn_or_name.parse::<ConnectionArn>() {
+            Ok(arn) => vec![arn],
+            Err(_) => self.named(account, arn_or_name).await?,
+        };
+        let mut histories = Vec::new();
+        for arn in arns {
+            let changes = self.table().changes_of(account, &arn).await?;
+            if !changes.is_empty() {
+                histories.push(History {
+                    changes: self.with_runs(account, changes).await?,
+                    account: account.clone(),
+                    connection_arn: arn,
+                });
             }
         }
         Ok(histories)

@@ -10,9 +10,13 @@ use crate::domain::AccountId;
 use crate::table::read::audit::RowPages;
 use crate::table::{CorruptItem, StoredKind, TableError};
 
-/// The accounts that are read at the same time. A request takes some
+/// The accounts of which a page is read at the same time. A request takes some
 /// milliseconds, most of them waiting.
-const MAX_CONCURRENT_ACCOUNTS: usize = 32;
+const MAX_CONCURRENT_PAGES: usize = 32;
+
+/// The accounts that are read as a whole at the same time: fewer, since each is in
+/// memory until its turn.
+const MAX_CONCURRENT_ACCOUNTS: usize = 16;
 
 /// What is read of one account, a page at a time.
 pub(crate) trait Pages {
@@ -35,6 +39,24 @@ impl<T, K: StoredKind> Pages for RowPages<'_, T, K> {
     async fn next(&mut self) -> Result<Option<Page<T>>, AuditError> {
         let page = self.next_rows().await?;
         let row = |row: Result<T, CorruptItem>| Ok(row.map_err(TableError::from)?);
+        Ok(page.map(|page| page.into_iter().map(row).collect()))
+    }
+}
+
+/// The rows of an account, each with the account.
+pub(crate) struct WithAccount<'a, P> {
+    /// The account.
+    pub(crate) account: &'a AccountId,
+    /// Its pages.
+    pub(crate) pages: P,
+}
+
+impl<'a, P: Pages> Pages for WithAccount<'a, P> {
+    type Row = (&'a AccountId, P::Row);
+
+    async fn next(&mut self) -> Result<Option<Page<Self::Row>>, AuditError> {
+        let page = self.pages.next().await?;
+        let row = |row: Result<P::Row, AuditError>| Ok((self.account, row?));
         Ok(page.map(|page| page.into_iter().map(row).collect()))
     }
 }
@@ -80,7 +102,7 @@ pub(crate) async fn each_row<'a, P: Pages>(
         }
     };
     let reads = stream::iter(accounts).map(first_page);
-    let mut opened = pin!(reads.buffered(MAX_CONCURRENT_ACCOUNTS));
+    let mut opened = pin!(reads.buffered(MAX_CONCURRENT_PAGES));
     while let Some(account) = opened.next().await {
         let (mut page, mut pages) = account?;
         while let Some(rows) = page {

@@ -6,14 +6,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::Serialize;
 
-use super::concurrently::{Page, Pages, each_row};
+use super::concurrently::{WithAccount, each_row};
 use super::{Audit, AuditError, attribute_columns};
 use crate::domain::arn::normalized;
 use crate::domain::{
     AccountId, Attributes, Change, ChangeKind, ConnectionArn, ConnectionStatus, Digest,
     ProviderType, Region, Snapshot, Timestamp,
 };
-use crate::table::read::audit::{RowPages, StatusIndexEntry};
+use crate::table::read::audit::StatusIndexEntry;
 
 /// Up to this many snapshots of an account are read one by one.
 const MAX_SINGLE_READS: usize = 8;
@@ -214,22 +214,6 @@ impl From<Replayed> for ConnectionRow {
     }
 }
 
-/// The connections of an account, by ARN.
-struct Snapshots<'a> {
-    account: &'a AccountId,
-    pages: RowPages<'a, Snapshot>,
-}
-
-impl Pages for Snapshots<'_> {
-    type Row = ConnectionRow;
-
-    async fn next(&mut self) -> Result<Option<Page<ConnectionRow>>, AuditError> {
-        let page = Pages::next(&mut self.pages).await?;
-        let row = |snapshot: Snapshot| ConnectionRow::of(self.account, snapshot);
-        Ok(page.map(|page| page.into_iter().map(|s| Ok(row(s?))).collect()))
-    }
-}
-
 impl Audit {
     /// Returns the selected connections by account and ARN. A filter by status
     /// reads the index, and returns those longest in the status first.
@@ -270,9 +254,12 @@ impl Audit {
             }
             _ => {
                 let accounts = self.accounts(filter.account.as_ref()).await?;
-                let open = |account| Snapshots {
+                let open = |account| WithAccount {
                     account,
                     pages: self.table().snapshots(account),
+                };
+                let mut give = |(account, snapshot): (&AccountId, Snapshot)| {
+                    give(ConnectionRow::of(account, snapshot))
                 };
                 each_row(&accounts, open, &mut give).await?;
             }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
+use super::concurrently::each_account;
 use super::{Audit, AuditError, ConnectionFilter, ConnectionRow};
 use crate::domain::arn::normalized;
 use crate::domain::listing::NOT_ENABLED;
@@ -273,17 +274,21 @@ impl Audit {
             dependencies: Vec::new(),
             rests_on: Vec::new(),
         };
-        for account in self.accounts(filter.account.as_ref()).await? {
+        let accounts = self.accounts(filter.account.as_ref()).await?;
+        let read = async |account: &AccountId| {
             let rows = match as_of {
-                None => present(&table, &account).await?,
-                Some(at) => at_time(&table, &account, at).await?,
+                None => present(&table, account).await?,
+                Some(at) => at_time(&table, account, at).await?,
             };
-            answer
-                .dependencies
-                .extend(rows.into_iter().filter(|row| filter.admits(row)));
-            let basis = basis(&table, &account, filter, as_of).await?;
+            Ok((rows, basis(&table, account, filter, as_of).await?))
+        };
+        each_account(&accounts, read, |(rows, basis)| {
+            let rows = rows.into_iter().filter(|row| filter.admits(row));
+            answer.dependencies.extend(rows);
             answer.rests_on.push(basis);
-        }
+            true
+        })
+        .await?;
         let key = |row: &DependencyRow| {
             (
                 row.account.clone(),

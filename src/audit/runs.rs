@@ -60,6 +60,11 @@ impl<'a> Runs<'a> {
         }
     }
 
+    /// Returns the account.
+    pub fn account(&self) -> &'a AccountId {
+        self.account
+    }
+
     /// Returns the number of the last recorded run, or 0.
     ///
     /// # Errors

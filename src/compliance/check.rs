@@ -9,11 +9,12 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::evaluation::{Evaluation, Violation};
-use super::evidence::{Evidence, Moment, RecordKey};
+use super::evidence::{DependencyEvidence, Evidence, Moment, RecordKey};
 use super::kind::{Aspect, ConnectionKind, DependencyKind, KindRef};
 use super::missing::{blocks, unobserved};
 use super::rule::{InScope, Rule};
 use super::subject::Subject;
+use crate::audit::concurrently::each_account;
 use crate::audit::dependencies::{DependencyBasis, DependencyRow};
 use crate::audit::{Audit, AuditError, Basis, ConnectionRow};
 use crate::domain::{AccountId, Timestamp};
@@ -158,21 +159,19 @@ impl Audit {
                 .collect(),
         };
         let dependencies = self.dependency_evidence(rules, moment).await?.map(Arc::new);
-        for account in &accounts {
-            let evidence = self
-                .evidence(account, rules, moment, dependencies.as_ref())
-                .await?;
-            for checked in &mut check_report.rules {
-                if checked.rule.scope.has_account(account) {
-                    let mut result = evaluate(&checked.rule, &evidence);
-                    if let KindRef::Connection(kind) = checked.rule.requirement.kind() {
-                        self.fill_since(kind, &evidence, &mut result).await?;
-                    }
-                    checked.accounts.push(result);
-                }
+        let accounts: Vec<AccountId> = accounts.into_iter().collect();
+        let read = async |account: &AccountId| {
+            self.results(rules, account, moment, dependencies.as_ref())
+                .await
+        };
+        each_account(&accounts, read, |(results, basis)| {
+            for (checked, result) in check_report.rules.iter_mut().zip(results) {
+                checked.accounts.extend(result);
             }
-            check_report.rests_on.extend(evidence.basis);
-        }
+            check_report.rests_on.extend(basis);
+            true
+        })
+        .await?;
         if let Some(dependencies) = dependencies {
             let bases = dependencies.accounts.values();
             let bases = bases.filter_map(|of_account| of_account.basis.clone());
@@ -182,6 +181,32 @@ impl Audit {
             rule.verdict = overall(rule.accounts.iter().map(|result| result.verdict));
         }
         Ok(check_report)
+    }
+
+    /// Returns the result of each rule for an account, `None` of those that do not
+    /// apply to it, and what they are based on.
+    async fn results(
+        &self,
+        rules: &[Rule],
+        account: &AccountId,
+        moment: Moment,
+        dependencies: Option<&Arc<DependencyEvidence>>,
+    ) -> Result<(Vec<Option<AccountResult>>, Option<Basis>), AuditError> {
+        let evidence = self.evidence(account, rules, moment, dependencies).await?;
+        let mut results = Vec::with_capacity(rules.len());
+        for rule in rules {
+            results.push(match rule.scope.has_account(account) {
+                false => None,
+                true => {
+                    let mut result = evaluate(rule, &evidence);
+                    if let KindRef::Connection(kind) = rule.requirement.kind() {
+                        self.fill_since(kind, &evidence, &mut result).await?;
+                    }
+                    Some(result)
+                }
+            });
+        }
+        Ok((results, evidence.basis))
     }
 }
 

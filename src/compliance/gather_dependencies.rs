@@ -11,6 +11,7 @@ use super::evidence::{
 use super::gather::{just_after, unreadable};
 use super::kind::DependencyNeeds;
 use super::rule::Rule;
+use crate::audit::concurrently::each_account;
 use crate::audit::dependencies::{
     DependencyBasis, DependencyFilter, DependencyRow, SourceBasis, by_normalized_arn,
 };
@@ -114,17 +115,21 @@ impl Audit {
             return Ok(None);
         };
         let mut evidence = DependencyEvidence::default();
-        for account in self.accounts(None).await? {
+        let accounts = self.accounts(None).await?;
+        let read = async |account: &AccountId| {
             let mut of_account = AccountDependencies::default();
-            if let Err(error) = self
-                .read_dependencies(&account, needs, moment, &mut of_account)
-                .await
-            {
-                let (message, keys) = unreadable(&account, error)?;
+            let read = self.read_dependencies(account, needs, moment, &mut of_account);
+            if let Err(error) = read.await {
+                let (message, keys) = unreadable(account, error)?;
                 of_account.add_gap(GapKind::Dependencies, message, keys);
             }
+            Ok((account.clone(), of_account))
+        };
+        each_account(&accounts, read, |(account, of_account)| {
             evidence.accounts.insert(account, of_account);
-        }
+            true
+        })
+        .await?;
         let rows = evidence.accounts.values().flat_map(|of| &of.rows);
         evidence.used = rows.clone().filter_map(DependencyRow::consumed).collect();
         let bases = evidence
@@ -198,17 +203,19 @@ impl Audit {
     ) -> Result<(), AuditError> {
         let mut all = Vec::new();
         let accounts: Vec<AccountId> = evidence.accounts.keys().cloned().collect();
-        for account in accounts {
-            match self.read_connections_of(&account, moment).await {
-                Ok((basis, rows)) => {
-                    evidence.inventories.insert(account, basis);
-                    all.extend(rows);
-                }
-                Err(error) => {
-                    unreadable(&account, error)?;
-                }
+        let read = async |account: &AccountId| match self.read_connections_of(account, moment).await
+        {
+            Ok((basis, rows)) => Ok(Some((account.clone(), basis, rows))),
+            Err(error) => unreadable(account, error).map(|_| None),
+        };
+        each_account(&accounts, read, |read| {
+            if let Some((account, basis, rows)) = read {
+                evidence.inventories.insert(account, basis);
+                all.extend(rows);
             }
-        }
+            true
+        })
+        .await?;
         evidence.connections = by_normalized_arn(all);
         Ok(())
     }

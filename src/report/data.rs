@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::connections::{ConnectionReport, Histories, connection_reports};
+use crate::audit::concurrently::each_account;
 use crate::audit::dependencies::{DependencyAnswer, DependencyFilter};
 use crate::audit::gaps::{gaps, usual_interval};
+use crate::audit::runs::Runs;
 use crate::audit::{
     Audit, AuditError, Basis, ChangeFilter, ChangeWithRun, ConnectionRow, Gap, final_before,
 };
@@ -140,25 +142,15 @@ impl Report {
                 .await?,
             check_report: None,
         };
-        for account in audit.accounts(request.account.as_ref()).await? {
-            let runs = audit.runs_between(&account, since, until).await?;
-            let every = Every::of(request.every_ms, &runs);
-            // A run shortly before the period covers its start.
-            let earlier = Timestamp::from_millis(since.millis().saturating_sub(every.longest()));
-            let observing = audit.runs_between(&account, earlier, until).await?;
-            let basis = audit.basis(&account, until).await?;
-            let histories = Histories::read(audit, &account, until).await?;
-            report.connections.extend(connection_reports(
-                histories,
-                &observing,
-                (since, until),
-                every.millis(),
-            ));
-            report
-                .accounts
-                .push(AccountReport::new(basis, &runs, &observing, since, every));
-            report.runs.extend(runs);
-        }
+        let accounts = audit.accounts(request.account.as_ref()).await?;
+        let read = async |account: &AccountId| AccountPart::read(audit, account, request).await;
+        each_account(&accounts, read, |part| {
+            report.connections.extend(part.connections);
+            report.accounts.push(part.account);
+            report.runs.extend(part.runs);
+            true
+        })
+        .await?;
         report.changes = audit
             .changes(&ChangeFilter {
                 since,
@@ -214,6 +206,37 @@ impl Report {
             *counts.entry(word(row)).or_insert(0) += 1;
         }
         counts
+    }
+}
+
+/// What a report has of one account.
+struct AccountPart {
+    account: AccountReport,
+    connections: Vec<ConnectionReport>,
+    runs: Vec<RunRecord>,
+}
+
+impl AccountPart {
+    async fn read(
+        audit: &Audit,
+        account: &AccountId,
+        request: &ReportRequest,
+    ) -> Result<Self, AuditError> {
+        let (since, until) = (request.since, request.until);
+        let mut found = Runs::of(audit.table(), account);
+        let runs = found.begun_between(since, until).await?;
+        let every = Every::of(request.every_ms, &runs);
+        // A run shortly before the period covers its start.
+        let earlier = Timestamp::from_millis(since.millis().saturating_sub(every.longest()));
+        let observing = found.begun_between(earlier, until).await?;
+        let basis = audit.basis_from(&mut found, until).await?;
+        let histories = Histories::read(audit, account, until).await?;
+        let period = (since, until);
+        Ok(Self {
+            connections: connection_reports(histories, &observing, period, every.millis()),
+            account: AccountReport::new(basis, &runs, &observing, since, every),
+            runs,
+        })
     }
 }
 

@@ -10,6 +10,7 @@ use super::changes::{change_fields, change_header};
 use super::export_format::ExportFormat;
 use super::export_relations::relations;
 use super::{changes, list};
+use crate::audit::concurrently::{WithAccount, each_row};
 use crate::audit::{Audit, ConnectionRow};
 use crate::aws::Meter;
 use crate::cli::args::{StoreArgs, parse_when};
@@ -20,6 +21,7 @@ use crate::cli::store::Store;
 use crate::cli::{evidence, progress};
 use crate::domain::{AccountId, Change, Digest, Region, RunRecord, Snapshot, Timestamp};
 use crate::output::ocsf::{ConnectionRecord, inventory_event};
+use crate::table::read::audit::RowPages;
 
 /// Export all records as JSON Lines, CSV, OCSF or a graph
 #[derive(Debug, ClapArgs)]
@@ -114,32 +116,38 @@ async fn connections(
     format: ExportFormat,
 ) -> Result<(), CliError> {
     let mut writer = format.writer::<ExportedConnection>();
-    for account in accounts {
-        let each = |snapshot| {
-            writer.write_row(&ExportedConnection::new(account, snapshot));
-            writer.wants_more()
-        };
-        let read = audit.table().snapshots(account).each(each).await;
-        read.map_err(CliError::failure)?;
-    }
+    let each = |(account, snapshot): (&AccountId, Snapshot)| {
+        writer.write_row(&ExportedConnection::new(account, snapshot));
+        writer.wants_more()
+    };
+    let read = each_row(accounts, |account| snapshots(audit, account), each);
+    read.await.map_err(CliError::failure)?;
     writer.finish()
+}
+
+fn snapshots<'a>(
+    audit: &'a Audit,
+    account: &'a AccountId,
+) -> WithAccount<'a, RowPages<'a, Snapshot>> {
+    WithAccount {
+        account,
+        pages: audit.table().snapshots(account),
+    }
 }
 
 /// Writes an event for each connection that is not deleted: the class has no
 /// state for deleted resources.
 async fn ocsf_events(audit: &Audit, accounts: &[AccountId]) -> Result<(), CliError> {
     let mut lines = JsonLines::default();
-    for account in accounts {
-        let each = |snapshot: Snapshot| {
-            if !snapshot.is_deleted() {
-                let record = ConnectionRecord::of_snapshot(account, &snapshot);
-                lines.write(&inventory_event(&record));
-            }
-            lines.wants_more()
-        };
-        let read = audit.table().snapshots(account).each(each).await;
-        read.map_err(CliError::failure)?;
-    }
+    let each = |(account, snapshot): (&AccountId, Snapshot)| {
+        if !snapshot.is_deleted() {
+            let record = ConnectionRecord::of_snapshot(account, &snapshot);
+            lines.write(&inventory_event(&record));
+        }
+        lines.wants_more()
+    };
+    let read = each_row(accounts, |account| snapshots(audit, account), each);
+    read.await.map_err(CliError::failure)?;
     lines.finish()
 }
 
@@ -150,29 +158,26 @@ async fn changes(
 ) -> Result<(), CliError> {
     let mut writer = format.writer::<ExportedChange>();
     let end_of_time = Timestamp::from_millis(i64::MAX);
-    for account in accounts {
-        let each = |change: Change| {
-            let digest = change.digest();
-            writer.write_row(&ExportedChange { change, digest });
-            writer.wants_more()
-        };
-        let read = audit.table().changes_by(account, end_of_time).each(each);
-        read.await.map_err(CliError::failure)?;
-    }
+    let open = |account| audit.table().changes_by(account, end_of_time);
+    let each = |change: Change| {
+        let digest = change.digest();
+        writer.write_row(&ExportedChange { change, digest });
+        writer.wants_more()
+    };
+    let read = each_row(accounts, open, each).await;
+    read.map_err(CliError::failure)?;
     writer.finish()
 }
 
 async fn runs(audit: &Audit, accounts: &[AccountId], format: ExportFormat) -> Result<(), CliError> {
     let mut writer = format.writer::<ExportedRun>();
-    for account in accounts {
-        let each = |run: RunRecord| {
-            let digest = run.digest();
-            writer.write_row(&ExportedRun { run, digest });
-            writer.wants_more()
-        };
-        let read = audit.table().runs_from(account, 1, each).await;
-        read.map_err(CliError::failure)?;
-    }
+    let each = |run: RunRecord| {
+        let digest = run.digest();
+        writer.write_row(&ExportedRun { run, digest });
+        writer.wants_more()
+    };
+    let read = each_row(accounts, |account| audit.table().runs(account), each).await;
+    read.map_err(CliError::failure)?;
     writer.finish()
 }
 

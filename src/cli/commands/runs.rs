@@ -2,6 +2,7 @@
 
 use clap::Args as ClapArgs;
 
+use crate::audit::concurrently::each_account;
 use crate::audit::gaps::usual_interval;
 use crate::audit::{Audit, Gap};
 use crate::cli::args::{StoreArgs, parse_every, parse_when};
@@ -80,23 +81,24 @@ async fn runs(audit: &Audit, accounts: &[AccountId], args: &RunsArgs) -> Result<
     let usual = if in_span { usize::MAX } else { USUAL_LIMIT };
     let limit = args.limit.and_then(|limit| usize::try_from(limit).ok());
     let limit = limit.unwrap_or(usual);
+    let of_account = async |account: &AccountId| {
+        if !in_span && args.outcome.is_none() {
+            return audit.runs(account, limit).await;
+        }
+        let since = args.since.unwrap_or(Timestamp::from_millis(i64::MIN));
+        let until = args.until.unwrap_or(Timestamp::from_millis(i64::MAX));
+        let mut runs = audit.runs_between(account, since, until).await?;
+        runs.reverse();
+        runs.retain(|run| args.outcome.is_none_or(|outcome| outcome == run.outcome));
+        runs.truncate(limit);
+        Ok(runs)
+    };
     let mut found = Vec::new();
-    for account in accounts {
-        let of_account = if in_span || args.outcome.is_some() {
-            let since = args.since.unwrap_or(Timestamp::from_millis(i64::MIN));
-            let until = args.until.unwrap_or(Timestamp::from_millis(i64::MAX));
-            let runs = audit.runs_between(account, since, until).await;
-            runs.map(|mut runs| {
-                runs.reverse();
-                runs.retain(|run| args.outcome.is_none_or(|outcome| outcome == run.outcome));
-                runs.truncate(limit);
-                runs
-            })
-        } else {
-            audit.runs(account, limit).await
-        };
-        found.extend(of_account.map_err(CliError::failure)?);
-    }
+    let read = each_account(accounts, of_account, |runs| {
+        found.extend(runs);
+        true
+    });
+    read.await.map_err(CliError::failure)?;
     let answer = RowAnswer {
         rows: &found,
         document: &found,

@@ -270,6 +270,15 @@ impl<K: StoredKind> Table<K> {
         runs_until_enough(query, each).await
     }
 
+    /// Returns an account's runs by number, page by page.
+    pub fn runs(&self, account: &AccountId) -> RowPages<'_, RunRecord<K>, K> {
+        let query = Query::table(self, "read runs", account, K::KEYS.runs_pk(account));
+        RowPages {
+            query,
+            read: codec::read_record,
+        }
+    }
+
     /// Passes an account's runs from number `first` on up to `each`, until it
     /// returns false.
     ///
