@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::codeconnections::{
-    CodeConnectionsEmulator, CreateConnectionInput, CreateHostInput, Options, ProviderType, Quotas,
-    RegionAccess, Scope, ServiceError, ServiceState,
+    CodeConnectionsEmulator, CreateConnectionInput, CreateHostInput, Operation, Options,
+    ProviderType, Quotas, RegionAccess, Scope, ServiceError, ServiceState, Tag, TagResourceInput,
+};
+use super::dependency_services::{
+    DependencyServices, Home, Pipeline, Project, ResourceShare, ServicesState,
 };
 
 /// The account of the sample events.
@@ -22,6 +25,8 @@ const DIRECT: &str = include_str!("../../events/direct-request.json");
 const MADE: &str = "/detail/responseElements/connectionArn";
 /// The connection that the API call creates.
 const NEW: &str = "ledger-api";
+/// A connection that fails while a pipeline and a build project use it.
+const FAILING: &str = "search-infra-019";
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// One step of the demo: a change of the account and the event handled after it.
@@ -31,6 +36,9 @@ pub struct Step {
     pub title: &'static str,
     /// What happens, in a sentence.
     pub says: &'static str,
+    /// True if the function of dependencies runs after the event, as it does once a
+    /// day.
+    pub lists_dependencies: bool,
     /// Time since the previous step.
     pub after: Duration,
     event: Value,
@@ -112,6 +120,110 @@ fn populate(state: &mut ServiceState) -> Result<(), ServiceError> {
     Ok(())
 }
 
+/// Creates what uses the connections of an account, tags some of them and shares one.
+///
+/// # Errors
+/// [`ServiceError`] if the emulator rejects something.
+pub fn dependency_services(
+    codeconnections: &CodeConnectionsEmulator,
+) -> Result<DependencyServices, ServiceError> {
+    let services = DependencyServices::default();
+    let state = &mut codeconnections.state();
+    use_connections(state, &mut services.state());
+    synchronize_stack(state)?;
+    let owners = [
+        (FAILING, "search"),
+        ("payments-api-000", "payments"),
+        ("payments-docs-004", "payments"),
+    ];
+    for (name, team) in owners {
+        let resource_arn = named(state, name);
+        let Some(region) = resource_arn.split(':').nth(3) else {
+            continue;
+        };
+        let scope = Scope::new(ACCOUNT, region);
+        let tags = vec![Tag {
+            key: "team".to_owned(),
+            value: team.to_owned(),
+        }];
+        state.tag_resource(&scope, TagResourceInput { resource_arn, tags })?;
+    }
+    Ok(services)
+}
+
+fn use_connections(state: &ServiceState, services: &mut ServicesState) {
+    let pipeline = |region: &str, name: &str, connection: &str, repository: &str| Pipeline {
+        home: Home::new(ACCOUNT, region),
+        name: name.to_owned(),
+        connection_arn: named(state, connection),
+        full_repository_id: repository.to_owned(),
+        branch_name: "main".to_owned(),
+    };
+    services.pipelines = vec![
+        pipeline("us-east-1", "search-deploy", FAILING, "search/infra"),
+        pipeline(
+            "eu-central-1",
+            "payments-release",
+            "payments-api-000",
+            "payments/api",
+        ),
+    ];
+    let project =
+        |region: &str, name: &str, connection: &str, source_type: &str, url: &str| Project {
+            home: Home::new(ACCOUNT, region),
+            name: name.to_owned(),
+            connection_arn: named(state, connection),
+            source_type: source_type.to_owned(),
+            location: url.to_owned(),
+            source_version: "main".to_owned(),
+        };
+    services.projects = vec![
+        project(
+            "us-east-1",
+            "search-tests",
+            FAILING,
+            "GITLAB",
+            "https://gitlab.com/search/infra.git",
+        ),
+        // Among those that disappear.
+        project(
+            "eu-central-1",
+            "web-nightly",
+            "web-docs-052",
+            "GITHUB",
+            "https://github.com/web/docs.git",
+        ),
+    ];
+    services.resource_shares = vec![ResourceShare {
+        home: Home::new(ACCOUNT, "eu-central-1"),
+        id: "2f6e1c1d-58b5-4c3a-9d0e-6a1b7c8d9e0f".to_owned(),
+        connection_arn: named(state, "payments-docs-004"),
+        principal: "999999999999".to_owned(),
+        is_external: true,
+    }];
+}
+
+/// Keeps a stack in sync with a repository.
+fn synchronize_stack(state: &mut ServiceState) -> Result<(), ServiceError> {
+    let scope = Scope::new(ACCOUNT, "us-east-1");
+    let link = json!({
+        "ConnectionArn": named(state, "payments-infra-003"),
+        "OwnerId": "payments",
+        "RepositoryName": "infra",
+    });
+    let link = state.perform(&scope, Operation::CreateRepositoryLink, link)?;
+    let configuration = json!({
+        "Branch": "main",
+        "ConfigFile": "network.yaml",
+        "RepositoryLinkId": link["RepositoryLinkInfo"]["RepositoryLinkId"],
+        "ResourceName": "payments-network",
+        "RoleArn": format!("arn:aws:iam::{ACCOUNT}:role/git-sync"),
+        "SyncType": "CFN_STACK_SYNC",
+    });
+    let operation = Operation::CreateSyncConfiguration;
+    state.perform(&scope, operation, configuration).map(drop)
+}
+
 /// Returns the steps of the demo.
 ///
 /// # Errors
@@ -121,7 +233,8 @@ pub fn steps() -> Result<Vec<Step>, serde_json::Error> {
     Ok(vec![
         Step {
             title: "first scheduled run",
-            says: "the first scheduled run observes every connection for the first time",
+            says: "the first scheduled run observes every connection for the first time; the second function records what uses them, hosts, tags and shares",
+            lists_dependencies: true,
             after: HOUR,
             event: scheduled(1)?,
             change: |_| Ok(()),
@@ -129,6 +242,7 @@ pub fn steps() -> Result<Vec<Step>, serde_json::Error> {
         Step {
             title: "an hour without changes",
             says: "an hour without changes: only the run itself is recorded",
+            lists_dependencies: false,
             after: HOUR,
             event: scheduled(2)?,
             change: |_| Ok(()),
@@ -136,6 +250,7 @@ pub fn steps() -> Result<Vec<Step>, serde_json::Error> {
         Step {
             title: "maria.example creates ledger-api",
             says: "maria.example creates ledger-api: CloudTrail reports the call, and a run follows",
+            lists_dependencies: false,
             after: HOUR / 3,
             event: event(API_CALL, 3)?,
             change: |state| {
@@ -146,18 +261,20 @@ pub fn steps() -> Result<Vec<Step>, serde_json::Error> {
         },
         Step {
             title: "ledger-api approved, 2 others fail",
-            says: "ledger-api is approved in the console, and two others fail at their provider: AWS sends no event",
+            says: "ledger-api is approved in the console, and two others fail at their provider: AWS sends no event; a pipeline and a build project use one of the two",
+            lists_dependencies: false,
             after: HOUR * 2 / 3,
             event: scheduled(4)?,
             change: |state| {
                 state.set_status(&named(state, NEW), "AVAILABLE")?;
                 state.set_status(&named(state, "payments-gateway-007"), "ERROR")?;
-                state.set_status(&named(state, "search-infra-019"), "ERROR")
+                state.set_status(&named(state, FAILING), "ERROR")
             },
         },
         Step {
             title: "eu-south-1 denied, 2 deleted there",
             says: "two connections in eu-south-1 are deleted, but a policy now denies that region: they may still exist",
+            lists_dependencies: false,
             after: HOUR,
             event: scheduled(5)?,
             change: |state| {
@@ -169,6 +286,7 @@ pub fn steps() -> Result<Vec<Step>, serde_json::Error> {
         Step {
             title: "eu-south-1 back, a host replaced",
             says: "eu-south-1 is readable again, and lists neither: both deletions are recorded; a host was replaced, too",
+            lists_dependencies: false,
             after: HOUR,
             event: scheduled(6)?,
             change: |state| {
@@ -186,6 +304,7 @@ pub fn steps() -> Result<Vec<Step>, serde_json::Error> {
         Step {
             title: "same event delivered again",
             says: "the same event is delivered a second time: nothing is written",
+            lists_dependencies: false,
             after: Duration::from_secs(40),
             event: scheduled(6)?,
             change: |_| Ok(()),
@@ -193,6 +312,7 @@ pub fn steps() -> Result<Vec<Step>, serde_json::Error> {
         Step {
             title: "all but 40 connections disappear",
             says: "all connections but 40 disappear at once: the tombstone guard holds the deletions back",
+            lists_dependencies: false,
             after: HOUR,
             event: scheduled(7)?,
             change: |state| {
@@ -206,6 +326,7 @@ pub fn steps() -> Result<Vec<Step>, serde_json::Error> {
         Step {
             title: "deletions accepted",
             says: "an operator confirms the deletions: a direct request accepts them",
+            lists_dependencies: false,
             after: HOUR / 4,
             event: direct()?,
             change: |_| Ok(()),

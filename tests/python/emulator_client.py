@@ -71,6 +71,13 @@ def check_shape(shape, value, where):
         size = len(value)
         for index, item in enumerate(value):
             check_shape(shape.member, item, f"{where}[{index}]")
+    elif kind == "map":
+        if not isinstance(value, dict):
+            fail("not a map")
+        size = len(value)
+        for key, item in value.items():
+            check_shape(shape.key, key, f"{where} key")
+            check_shape(shape.value, item, f"{where}[{key!r}]")
     elif kind == "string":
         if not isinstance(value, str):
             fail("not a string")

@@ -7,27 +7,24 @@ use std::time::Duration;
 use clap::Args as ClapArgs;
 
 use super::changes::{change_table, history_table};
+use super::demo_steps::{Demo, DemoHandler, add_step, print_step, step_table, take};
 use super::list::connection_table;
 use super::next_steps::{next_steps, shell_word};
 use super::runs::run_table;
 use crate::audit::{Audit, ChangeFilter, ConnectionFilter};
 use crate::aws::RetryPolicy;
 use crate::cli::error::{CliError, Exit};
-use crate::cli::render::text_table::{Cell, Cut, TextTable};
 use crate::cli::render::{TableArgs, print, print_table, print_wrapped};
 use crate::cli::store::open_file;
 use crate::domain::{AccountId, ChangeKind, Clock, Region, SystemClock, Timestamp};
-use crate::inventory::summary::Summary;
 use crate::inventory::{Inventory, RunOptions};
 use crate::lambda::config::{DEFAULT_CONCURRENCY, DEFAULT_GUARD};
-use crate::lambda::handler::{AllowedAccounts, Handler, HandlerError};
-use crate::lambda::response::Response;
+use crate::lambda::handler::{AllowedAccounts, Handler};
 use crate::listing::{CodeConnections, Limits};
-use crate::local::codeconnections::CodeConnectionsEmulator;
-use crate::local::demo_account::{ACCOUNT, REGIONS, Step};
+use crate::local::demo_account::{ACCOUNT, REGIONS};
 use crate::local::embedded::Open;
 use crate::local::{EmbeddedTable, EmulatorService, ManualClock, demo_account};
-use crate::output::text::{count, format_time, or_dash};
+use crate::output::text::count;
 
 /// Run the inventory on a simulated account, without AWS
 #[derive(Debug, ClapArgs)]
@@ -59,15 +56,12 @@ const FILE: &str = "demo.db";
 const EXAMPLE_DIR: &str = "demo";
 /// Rows of each table that `--verbose` prints.
 const MAX_ROWS: usize = 12;
-/// The time that a run has.
-const REMAINING: Duration = Duration::from_secs(300);
-
-type DemoHandler = Handler<CodeConnections, Arc<ManualClock>>;
-
 pub(crate) async fn run(args: DemoArgs) -> Result<Exit, CliError> {
     // First the port: without it, no file is made.
     let codeconnections = demo_account::codeconnections().map_err(CliError::failure)?;
-    let service = EmulatorService::start(codeconnections.clone(), args.port)
+    let services =
+        demo_account::dependency_services(&codeconnections).map_err(CliError::failure)?;
+    let service = EmulatorService::start_with(codeconnections.clone(), services, args.port)
         .await
         .map_err(|error| CliError::Usage(format!("--port {}: {error}", args.port)))?;
     let (dir, temporary) = match &args.dir {
@@ -101,18 +95,24 @@ pub(crate) async fn run(args: DemoArgs) -> Result<Exit, CliError> {
     let handler = handler(&service, &embedded, Arc::clone(&clock))?;
     let audit = Audit::new(embedded.table().clone());
     let width = args.table.width();
+    let demo = Demo {
+        codeconnections: &codeconnections,
+        service: &service,
+        handler: &handler,
+        audit: &audit,
+    };
     if args.verbose {
         print_wrapped(INTRODUCTION, width)?;
         for (number, step) in (1..).zip(&steps) {
-            let response = take(step, &codeconnections, &handler, &clock).await?;
-            print_step(number, step, clock.now(), &response, width)?;
+            let taken = take(step, &demo).await?;
+            print_step(number, step, clock.now(), &taken, width)?;
         }
         print_tables(&audit, width).await?;
     } else {
         let mut table = step_table();
         for (number, step) in (1..).zip(&steps) {
-            let response = take(step, &codeconnections, &handler, &clock).await?;
-            add_step(&mut table, number, step, &response);
+            let taken = take(step, &demo).await?;
+            add_step(&mut table, number, step, &taken);
         }
         print(SHORT_INTRODUCTION)?;
         print_table(&table, width)?;
@@ -127,8 +127,9 @@ pub(crate) async fn run(args: DemoArgs) -> Result<Exit, CliError> {
 }
 
 const INTRODUCTION: &str = "\
-A simulated account with 240 CodeConnections, an embedded DynamoDB table, and
-the handler of the deployed function, called with the events that AWS sends.
+A simulated account with 240 CodeConnections and what uses them, an embedded
+DynamoDB table, and the handler of the deployed function, called with the events
+that AWS sends.
 
 ";
 
@@ -142,12 +143,12 @@ fn ending(kept: Option<&PathBuf>) -> String {
     let example = || format!("{EXAMPLE_DIR}/{FILE}");
     let db = kept.map_or_else(example, |file| file.display().to_string());
     let db = shell_word(&db);
-    let list = format!("ccinv list --include-deleted --db {db}");
     let history = format!("ccinv history ledger-api --db {db}");
+    let impact = format!("ccinv impact --db {db}");
     match kept {
         Some(_) => next_steps(&[
             (&format!("ccinv list --db {db}"), "what is there now"),
-            (&history, "one connection's changes"),
+            (&impact, "what uses broken connections"),
             (&format!("ccinv verify --db {db}"), "verify the integrity"),
         ]),
         None => next_steps(&[
@@ -155,7 +156,7 @@ fn ending(kept: Option<&PathBuf>) -> String {
                 &format!("ccinv demo --dir {EXAMPLE_DIR}"),
                 "keep the database",
             ),
-            (&list, "what it recorded"),
+            (&impact, "what uses broken connections"),
             (&history, "one connection's changes"),
         ]),
     }
@@ -185,93 +186,6 @@ fn handler(
         retired_regions: Vec::new(),
         random: || fastrand::u128(..),
     })
-}
-
-async fn take(
-    step: &Step,
-    codeconnections: &CodeConnectionsEmulator,
-    handler: &DemoHandler,
-    clock: &ManualClock,
-) -> Result<Response, CliError> {
-    clock.advance(step.after);
-    let event = step.happen(codeconnections).map_err(CliError::failure)?;
-    match handler.handle(&event, REMAINING).await {
-        Ok(response) | Err(HandlerError::RunFailed(response)) => Ok(response),
-        Err(error) => Err(CliError::failure(error)),
-    }
-}
-
-fn print_step(
-    number: usize,
-    step: &Step,
-    at: Timestamp,
-    response: &Response,
-    width: Option<usize>,
-) -> Result<(), CliError> {
-    let mut lines = format!("{number}. {}: {}\n", format_time(at), step.says);
-    for run in response.runs() {
-        let costs = match run.already_recorded {
-            true => String::new(),
-            false => format!(
-                "; {} write requests, {} write units, {} of them on indexes",
-                run.requests.write, run.capacity.write_units, run.capacity.index_write_units
-            ),
-        };
-        let outcome = match run.already_recorded {
-            true => String::new(),
-            false => format!("{}; ", run.outcome),
-        };
-        lines.push_str(&format!("     → {outcome}{}{costs}\n", recorded(run)));
-        for problem in &run.problems {
-            lines.push_str(&format!("       {problem}\n"));
-        }
-    }
-    print_wrapped(&lines, width)
-}
-
-fn step_table() -> TextTable {
-    TextTable::new([
-        ("#", Cut::Never),
-        ("WHAT HAPPENED", Cut::End),
-        ("RUN", Cut::Never),
-        ("RECORDED", Cut::End),
-    ])
-}
-
-fn add_step(table: &mut TextTable, number: usize, step: &Step, response: &Response) {
-    for run in response.runs() {
-        let outcome = match run.already_recorded {
-            true => "-".to_owned(),
-            false => run.outcome.to_string(),
-        };
-        let cells = [
-            number.to_string().into(),
-            step.title.to_owned().into(),
-            Cell::word(outcome),
-            recorded(run).into(),
-        ];
-        table.add(cells, Vec::new());
-    }
-}
-
-/// Describes what a run recorded.
-fn recorded(run: &Summary) -> String {
-    if run.already_recorded {
-        let sequence = run.sequence.map(|number| number.to_string());
-        return format!("already recorded by run {}", or_dash(sequence.as_deref()));
-    }
-    let mut parts: Vec<String> = run
-        .changes
-        .iter()
-        .map(|(kind, number)| format!("{number} {kind}"))
-        .collect();
-    if run.tombstones_held_back > 0 {
-        parts.push(format!("{} deletions held back", run.tombstones_held_back));
-    }
-    if parts.is_empty() {
-        parts.push("no change".to_owned());
-    }
-    parts.join(", ")
 }
 
 /// Describes all that the demo recorded, in a line.

@@ -5,6 +5,7 @@ pub(crate) mod check;
 pub(crate) mod cost;
 mod cost_table;
 pub(crate) mod demo;
+mod demo_steps;
 pub(crate) mod dependency_table;
 pub(crate) mod diff;
 pub(crate) mod export;

@@ -68,6 +68,7 @@ pub use model::{ABSENT_OPERATIONS, Operation};
 pub use options::{OPT_IN_REGIONS, Options, Quotas, RegionAccess, Visibility};
 pub use registry::DEFAULT_PAGE;
 pub use repository_types::{RepositoryLink, Switch, SyncConfiguration, SyncType, UpdateTrigger};
+pub(in crate::local) use server::serve_router;
 pub use server::{router, serve};
 pub use sessions::TemporaryCredentials;
 pub use state::{ConnectionRecord, HostRecord, Scope, ServiceState};

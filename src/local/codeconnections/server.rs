@@ -11,6 +11,7 @@ use axum::routing::{get, post};
 use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 
+use super::credential::{Caller, Credential};
 use super::errors::{ErrorKind, ServiceError};
 use super::faults::{Fault, RequestInfo};
 use super::model::Operation;
@@ -35,11 +36,23 @@ pub async fn serve(
     listener: TcpListener,
     codeconnections: CodeConnectionsEmulator,
 ) -> std::io::Result<()> {
+    serve_router(listener, router(codeconnections)).await
+}
+
+/// Serves routes as [`serve`] does.
+///
+/// # Errors
+///
+/// If the listener fails.
+pub(in crate::local) async fn serve_router(
+    listener: TcpListener,
+    router: Router,
+) -> std::io::Result<()> {
     // Responses are one small write each. Ignore a failure: it only costs time.
     let listener = listener.tap_io(|stream| {
         let _ = stream.set_nodelay(true);
     });
-    axum::serve(listener, router(codeconnections)).await
+    axum::serve(listener, router).await
 }
 
 /// Returns the routes of the emulator, for use in another server.
@@ -54,6 +67,18 @@ pub fn router(codeconnections: CodeConnectionsEmulator) -> Router {
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(map_response_with_state(codeconnections.clone(), stamp))
         .with_state(codeconnections)
+}
+
+impl CodeConnectionsEmulator {
+    /// Returns who sends a request.
+    ///
+    /// # Errors
+    ///
+    /// As the services answer a request without credentials, or with wrong ones.
+    pub(in crate::local) fn caller(&self, headers: &HeaderMap) -> Result<Caller, ServiceError> {
+        let credential = Credential::from_headers(headers)?;
+        self.state().identify(&credential, now())
+    }
 }
 
 /// Adds a request ID to every response.

@@ -35,10 +35,12 @@ async fn demo_runs_offline_prints_every_step_and_leaves_no_files() {
     let story = [
         "240 CodeConnections",
         "240 FIRST_SEEN",
+        "dependencies: COMPLETE; 11 FIRST_SEEN",
         "no change",
         "0 of them on indexes",
         "maria.example",
         "3 STATUS_CHANGED",
+        "affected: 2 dependencies",
         "PARTIAL; no change",
         "AccessDeniedException",
         "1 ATTRIBUTES_CHANGED, 2 DELETED",
@@ -81,12 +83,16 @@ async fn demo_fits_one_screen_and_its_suggested_commands_work() {
         let ccinv = Ccinv::offline();
         let text = ccinv.fine(&[&["demo"], dir].concat()).await;
         for expected in [
-            "240 FIRST_SEEN",
-            "3 STATUS_CHANGED",
+            "240 FIRST_SEEN; 11 dependencies",
+            "3 STATUS_CHANGED; 2 affected",
             "PARTIAL",
-            "199 DELETED",
+            "199 DELETED; 1 affected",
         ] {
             assert!(text.contains(expected), "{expected}: {text}");
+        }
+        if dir.is_empty() {
+            let readme = include_str!("../../../README.md");
+            assert!(readme.contains(&text), "README shows {text}");
         }
         assert!(text.lines().count() <= 24, "{text}");
         assert!(
@@ -97,8 +103,11 @@ async fn demo_fits_one_screen_and_its_suggested_commands_work() {
         assert_eq!(suggestions.len(), 3, "{text}");
         for command in suggestions {
             let command: Vec<&str> = command.iter().map(String::as_str).collect();
-            let answer = ccinv.fine(&command).await;
-            assert!(answer.lines().count() > 1, "{command:?}: {answer}");
+            let done = ccinv.run(&command).await;
+            // What broken connections affect is findings.
+            let code = if command[0] == "impact" { 3 } else { 0 };
+            assert_eq!(done.code, code, "{done:?}");
+            assert!(done.stdout.lines().count() > 1, "{command:?}: {done:?}");
         }
     }
 }
@@ -138,6 +147,24 @@ async fn demo_dir_keeps_a_readable_database_and_refuses_to_overwrite_it() {
         [
             complete, partial, complete, partial, complete, complete, complete, complete
         ]
+    );
+
+    let impact = ccinv.run(&["impact", "--json", db[0], db[1]]).await;
+    let impact: Value = serde_json::from_str(&impact.stdout).expect("JSON");
+    let affected = impact["impact"].as_array().expect("a list").iter();
+    let affected: Vec<&str> = affected
+        .map(|row| row["dependency"]["name"].as_str().expect("a name"))
+        .collect();
+    assert_eq!(affected, ["web-nightly", "search-tests", "search-deploy"]);
+    let shares = ccinv
+        .json(&["shares", "--external", "--json", db[0], db[1]])
+        .await;
+    assert_eq!(shares["dependencies"].as_array().expect("a list").len(), 1);
+    let tagged = ["list", "--tag", "team=search", "--json", db[0], db[1]];
+    let tagged = ccinv.json(&tagged).await;
+    assert_eq!(
+        tagged["connections"][0]["connection_name"],
+        "search-infra-019"
     );
 
     let before = std::fs::read(&file).expect("the database");
