@@ -15,6 +15,16 @@ use super::{ApiCall, ChangeKind, Region, UnknownMembers};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Dependency;
 
+/// Services and features that can name a connection and that no source asks; most have
+/// no API that says so. No answer about dependencies covers them.
+pub const NOT_ASKED: [&str; 5] = [
+    "versions of HealthOmics workflows",
+    "EKS Argo CD capability",
+    "AWS Transform",
+    "CodeBuild projects that use the older OAuth app",
+    "other accounts that are not inventoried",
+];
+
 /// The longest id. It is part of a sort key, which has at most 1,024 bytes.
 const MAX_ID_BYTES: usize = 900;
 

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use crate::audit::ConnectionRow;
 use crate::audit::dependencies::{DependencyAnswer, consumers_in_words};
 use crate::domain::arn::normalized;
+use crate::domain::dependency::NOT_ASKED;
 use crate::domain::{AccountId, DependencyType};
 use crate::output::text::count;
 
@@ -22,6 +23,8 @@ pub(super) struct UsedBy {
     pub(super) is_recorded: bool,
     /// What it is based on: a line for each account.
     pub(super) basis: Vec<String>,
+    /// What no source asks.
+    pub(super) not_asked: String,
 }
 
 impl UsedBy {
@@ -60,6 +63,7 @@ impl UsedBy {
             is_complete: bases.iter().all(|basis| basis.is_evidence()),
             is_recorded: bases.iter().any(|basis| basis.last_run.is_some()),
             basis: lines.collect(),
+            not_asked: NOT_ASKED.join(", "),
         }
     }
 

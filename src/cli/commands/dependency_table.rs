@@ -8,8 +8,9 @@ use crate::cli::render::Row;
 use crate::cli::render::csv::field;
 use crate::cli::render::text_table::{Cell, Cut, TextTable};
 use crate::cli::suggestions;
+use crate::domain::dependency::NOT_ASKED;
 use crate::domain::{AccountId, SourceScope};
-use crate::listing::dependencies::{NOT_ASKED, Source};
+use crate::listing::dependencies::Source;
 use crate::output::text::{count, format_time, or_dash};
 
 impl Row for DependencyRow {
@@ -92,8 +93,13 @@ pub(crate) fn consumer_table(rows: &[DependencyRow]) -> TextTable {
 /// asked, so that it doesn't read as "nothing else uses it".
 pub(crate) fn notes(bases: &[DependencyBasis]) -> Vec<String> {
     let mut notes = basis_notes(bases);
-    notes.push(format!("not asked: {}", NOT_ASKED.join(", ")));
+    notes.push(not_asked());
     notes
+}
+
+/// Names what no source asks.
+pub(crate) fn not_asked() -> String {
+    format!("not asked: {}", NOT_ASKED.join(", "))
 }
 
 /// Describes what an answer is based on.

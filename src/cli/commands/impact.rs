@@ -12,6 +12,7 @@ use crate::cli::render::text_table::{Cell, Cut, TextTable};
 use crate::cli::render::{FormatArgs, Row, RowAnswer};
 use crate::cli::store::Store;
 use crate::domain::AccountId;
+use crate::domain::dependency::NOT_ASKED;
 use crate::output::text::{count, or_dash};
 
 /// List what uses connections that do not work, or do not exist
@@ -42,6 +43,7 @@ pub(crate) struct ImpactArgs {
 struct Document<'a> {
     impact: &'a [Impact],
     rests_on: &'a [DependencyBasis],
+    not_asked: [&'static str; NOT_ASKED.len()],
 }
 
 pub(crate) async fn run(args: ImpactArgs) -> Result<Exit, CliError> {
@@ -59,6 +61,7 @@ pub(crate) async fn run(args: ImpactArgs) -> Result<Exit, CliError> {
         document: &Document {
             impact: &impact,
             rests_on: &rests_on,
+            not_asked: NOT_ASKED,
         },
         notes: lines,
     }

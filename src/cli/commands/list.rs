@@ -17,6 +17,7 @@ use crate::cli::render::{FormatArgs, Row, print_rows};
 use crate::cli::store::Store;
 use crate::cli::suggestions::Asked;
 use crate::domain::arn::normalized;
+use crate::domain::dependency::NOT_ASKED;
 use crate::domain::{
     AccountId, Clock, ConnectionStatus, ProviderType, Region, SystemClock, Timestamp,
 };
@@ -141,6 +142,10 @@ pub(crate) async fn run(args: ListArgs) -> Result<Exit, CliError> {
     let document = Document::of_rows("connections")
         .with("as_of", &args.as_of)
         .with("rests_on", &rests_on);
+    let document = match args.unused {
+        true => document.with("not_asked", &NOT_ASKED),
+        false => document,
+    };
     let writer = match tags {
         Some(_) => format.writer::<TaggedRow<ConnectionRow>>(document),
         None => format.writer::<ConnectionRow>(document),

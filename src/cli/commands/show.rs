@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use clap::Args as ClapArgs;
 
 use super::changes::history_table;
+use super::dependency_table::not_asked;
 use super::shares::share_in_words;
 use super::tags::tags_in_words;
 use crate::audit::timeline::{Segment, SegmentState};
@@ -79,7 +80,11 @@ fn print_details(details: &[ConnectionDetail], width: Option<usize>) -> Result<(
         print(&timeline(&detail.timeline))?;
         print("\n")?;
         print_table(&history_table(&detail.history.changes), width)?;
-        let notes = evidence::lines(std::slice::from_ref(&detail.rests_on));
+        let mut notes = evidence::lines(std::slice::from_ref(&detail.rests_on));
+        // "Nothing that was listed" must not read as "nothing".
+        if detail.dependencies.is_some() {
+            notes.push(not_asked());
+        }
         print_notes(&notes, width)?;
     }
     Ok(())

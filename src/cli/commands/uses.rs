@@ -10,6 +10,7 @@ use crate::cli::error::{CliError, Exit};
 use crate::cli::render::{FormatArgs, RowAnswer};
 use crate::cli::store::Store;
 use crate::cli::{evidence, suggestions};
+use crate::domain::dependency::NOT_ASKED;
 use crate::domain::{AccountId, Timestamp};
 use crate::output::text::count;
 
@@ -54,6 +55,7 @@ fn parse_used(text: &str) -> Result<String, String> {
 #[derive(Debug, Serialize)]
 struct Document<'a> {
     connections: &'a [String],
+    not_asked: [&'static str; NOT_ASKED.len()],
     #[serde(flatten)]
     answer: &'a DependencyAnswer,
 }
@@ -92,6 +94,7 @@ pub(crate) async fn run(args: UsesArgs) -> Result<Exit, CliError> {
         rows: &answer.dependencies,
         document: &Document {
             connections: &connections,
+            not_asked: NOT_ASKED,
             answer: &answer,
         },
         notes: lines,

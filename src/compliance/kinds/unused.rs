@@ -14,6 +14,7 @@ use crate::compliance::kind::{
 use crate::compliance::parameters::{Parameters, RuleFileError};
 use crate::compliance::severity::Severity;
 use crate::domain::arn::normalized;
+use crate::domain::dependency::NOT_ASKED;
 use crate::domain::{Change, Dependency, DependencyAttributes, Duration, Timestamp};
 
 /// No connection is without a consumer for longer than this.
@@ -134,7 +135,10 @@ impl Unused {
         match self.known_since(row, evidence) {
             Ok(since) => Evaluation::violation_since(
                 since,
-                format!("no recorded consumer since at least {since}, longer than {limit}"),
+                format!(
+                    "no recorded consumer since at least {since}, longer than {limit}; not asked: {}",
+                    NOT_ASKED.join(", ")
+                ),
             ),
             Err(reason) => Evaluation::insufficient(reason),
         }

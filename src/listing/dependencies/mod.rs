@@ -38,16 +38,6 @@ use serde_json::Value;
 
 pub use source::Source;
 
-/// Services and features that can name a connection and that are not asked. No
-/// answer about dependencies covers them.
-pub const NOT_ASKED: [&str; 5] = [
-    "versions of HealthOmics workflows",
-    "EKS Argo CD capability",
-    "AWS Transform",
-    "CodeBuild projects that use the older OAuth app",
-    "other accounts that are not inventoried",
-];
-
 /// A dependency that a source listed.
 struct Found {
     id: DependencyId,

@@ -145,6 +145,14 @@ async fn broken_connection_names_the_pipeline_and_the_project_that_use_it() {
     let shown = account.run(&["show", "payments"]).await;
     let users = "used by    1 build project, 1 pipeline source\n";
     assert!(shown.stdout.contains(users), "{shown:?}");
+    // What no API can find is named wherever an answer may read as "nothing uses it".
+    let not_asked = "not asked: versions of HealthOmics";
+    assert!(shown.stdout.contains(not_asked), "{shown:?}");
+    for command in [&["uses", "unused"][..], &["list", "--unused"], &["impact"]] {
+        let (_, answer) = account.ask(command).await;
+        let not_asked = answer["not_asked"].to_string();
+        assert!(not_asked.contains("AWS Transform"), "{answer}");
+    }
 
     // New connections are PENDING. What names none on record is dangling.
     let (code, answer) = account.ask(&["impact"]).await;
