@@ -163,6 +163,9 @@ fn print_cost(options: &Options) {
         changes: 0,
         memory_mb: MEMORY_MB as u64,
         at_once: options.at_once as u64,
+        dependencies: 0,
+        dependencies_every_ms: 86_400_000,
+        regions: 1,
         months: 1,
         emails: false,
     };

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::prices::{Item, PriceList};
-use super::{Plan, counts};
+use super::{Plan, counts, dependencies};
 
 const GB: f64 = 1_073_741_824.0;
 
@@ -79,30 +79,54 @@ fn quantity(plan: &Plan, item: Item) -> f64 {
             0.0
         }
     };
-    let stored = counts::stored(plan);
-    let logged = runs * counts::LOGGED as f64 / GB;
+    let dependency_runs = dependencies::runs(plan);
+    let stored = {
+        let (all, more) = (counts::stored(plan), dependencies::stored(plan));
+        counts::Stored {
+            table: all.table + more.table,
+            indexes: all.indexes + more.indexes,
+        }
+    };
+    // What costs only where dependencies are listed.
+    let listed = |quantity: u64| {
+        if plan.dependencies == 0 {
+            0.0
+        } else {
+            quantity as f64
+        }
+    };
+    let logged = (runs + dependency_runs) * counts::LOGGED as f64 / GB;
     match item {
         Item::DynamodbWriteUnits => {
-            runs * counts::write_units(plan) as f64 + changes * counts::CHANGE_UNITS as f64
+            runs * counts::write_units(plan) as f64
+                + changes * counts::CHANGE_UNITS as f64
+                + dependency_runs * dependencies::write_units(plan) as f64
         }
-        Item::DynamodbReadUnits => runs * counts::read_units(connections) as f64,
+        Item::DynamodbReadUnits => {
+            runs * counts::read_units(connections) as f64
+                + dependency_runs * dependencies::read_units(plan) as f64
+        }
         Item::DynamodbStorage => (stored.table + stored.indexes) / GB,
         // The table only: a restore rebuilds the indexes.
         Item::DynamodbPitr => stored.table / GB,
         Item::DynamodbStreamReads => counts::stream_reads(plan),
-        Item::LambdaRequests => runs,
+        Item::LambdaRequests => runs + dependency_runs,
         Item::LambdaGbSeconds => {
             let seconds = runs * counts::run_seconds(plan) + counts::cold_start_seconds(plan);
+            let seconds = seconds + dependencies::billed_seconds(plan);
             seconds * plan.memory_mb as f64 / 1_024.0
         }
         Item::StepFunctionsTransitions => {
-            organization(plan.schedules() * counts::transitions(plan.accounts) as f64)
+            let schedules = plan.schedules() + dependencies::schedules(plan);
+            organization(schedules * counts::transitions(plan.accounts) as f64)
         }
-        Item::StepFunctionsExpressRequests => organization(runs),
+        Item::StepFunctionsExpressRequests => organization(runs + dependency_runs),
         // AWS rounds up to 100 ms.
         Item::StepFunctionsExpressGbSeconds => {
-            let seconds = (counts::run_seconds(plan) * 10.0).ceil() / 10.0;
-            organization(runs * seconds * counts::EXPRESS_GB)
+            let billed = |seconds: f64| (seconds * 10.0).ceil() / 10.0;
+            let seconds = runs * billed(counts::run_seconds(plan))
+                + dependency_runs * billed(dependencies::run_seconds(plan));
+            organization(seconds * counts::EXPRESS_GB)
         }
         Item::EventbridgeEvents | Item::EventbridgePipeRequests => changes,
         Item::SqsRequests => counts::queue_requests(plan),
@@ -110,11 +134,13 @@ fn quantity(plan: &Plan, item: Item) -> f64 {
         Item::SnsEmails => 0.0,
         Item::LogsIngested => logged,
         Item::LogsStored => logged * plan.months.min(counts::LOG_MONTHS) as f64,
-        Item::Metrics => counts::METRICS as f64,
+        Item::Metrics => counts::METRICS as f64 + listed(dependencies::METRICS),
         Item::Alarms => {
-            counts::ALARM_METRICS as f64 + organization(counts::ORGANIZATION_ALARM_METRICS as f64)
+            counts::ALARM_METRICS as f64
+                + listed(dependencies::ALARM_METRICS)
+                + organization(counts::ORGANIZATION_ALARM_METRICS as f64)
         }
         Item::Dashboards => counts::DASHBOARDS as f64,
-        Item::Traces => counts::traces(plan),
+        Item::Traces => counts::traces(plan) + dependencies::traces(plan),
     }
 }

@@ -80,7 +80,7 @@ pub fn write_units(plan: &Plan) -> u64 {
 /// whether a transaction doubles index writes; they are counted once.
 pub const CHANGE_UNITS: u64 = 2 * (kilobytes(SNAPSHOT) + kilobytes(CHANGE)) + 2 + kilobytes(CHANGE);
 
-const fn kilobytes(bytes: u64) -> u64 {
+pub(super) const fn kilobytes(bytes: u64) -> u64 {
     bytes.div_ceil(1_024)
 }
 
@@ -103,21 +103,21 @@ pub const LOGGED: u64 = LOG_BYTES + PLATFORM_LOG_BYTES + LOG_LINES * LOG_LINE_OV
 // --- Duration of a run. Assumed: not measured on AWS.
 
 /// Milliseconds to assume a role, and per page of a listing.
-const ROLE_MS: u64 = 40;
-const PAGE_MS: u64 = 40;
+pub(super) const ROLE_MS: u64 = 40;
+pub(super) const PAGE_MS: u64 = 40;
 /// Milliseconds per request to the table.
-const TABLE_MS: u64 = 5;
+pub(super) const TABLE_MS: u64 = 5;
 /// `MaxConcurrency` of the template.
 pub const TABLE_REQUESTS_AT_ONCE: u64 = 4;
 /// Processor time in microseconds, per run and per connection.
 /// `cargo bench --bench scale` measures it on other hardware.
-const PROCESSOR_US: u64 = 4_000;
-const PROCESSOR_US_A_CONNECTION: u64 = 60;
+pub(super) const PROCESSOR_US: u64 = 4_000;
+pub(super) const PROCESSOR_US_A_CONNECTION: u64 = 60;
 /// Memory that gives a function one full vCPU, in MB.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>
-const WHOLE_PROCESSOR_MB: u64 = 1_769;
+pub(super) const WHOLE_PROCESSOR_MB: u64 = 1_769;
 /// Init duration of a new execution environment, in milliseconds. Lambda bills it.
-const COLD_START_MS: u64 = 250;
+pub(super) const COLD_START_MS: u64 = 250;
 
 /// Returns the billed duration of a run without cold start, in seconds.
 #[expect(clippy::cast_precision_loss, reason = "milliseconds below 2^52")]

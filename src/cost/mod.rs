@@ -5,6 +5,7 @@
 
 mod bill;
 pub mod counts;
+pub mod dependencies;
 pub mod prices;
 
 pub use bill::{Bill, Line};
@@ -30,6 +31,12 @@ pub struct Plan {
     pub at_once: u64,
     /// Months since the first run. The history is never deleted.
     pub months: u64,
+    /// Dependencies per account; 0 leaves their function out.
+    pub dependencies: u64,
+    /// Schedule interval of dependencies, in milliseconds.
+    pub dependencies_every_ms: i64,
+    /// Regions in which dependencies are listed.
+    pub regions: u64,
     /// Whether each change is sent as an email.
     pub emails: bool,
 }

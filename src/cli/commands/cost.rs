@@ -44,6 +44,17 @@ pub(crate) struct CostArgs {
     #[arg(long, value_name = "NUMBER", default_value_t = 10,
         value_parser = clap::value_parser!(u64).range(..=1_000_000))]
     changes: u64,
+    /// Dependencies per account; 0 leaves their function out
+    #[arg(long, value_name = "NUMBER", default_value_t = 20,
+        value_parser = clap::value_parser!(u64).range(..=1_000_000))]
+    dependencies: u64,
+    /// Interval of scheduled runs of dependencies: 1d, 6h
+    #[arg(long, value_name = "DURATION", default_value = "1d", value_parser = parse_every)]
+    dependencies_every: i64,
+    /// Number of regions in which dependencies are listed
+    #[arg(long, value_name = "NUMBER", default_value_t = 1,
+        value_parser = clap::value_parser!(u64).range(1..=100))]
+    regions: u64,
     /// Months since the first run; the history is never deleted
     #[arg(long, value_name = "NUMBER", default_value_t = 12,
         value_parser = clap::value_parser!(u64).range(1..=1_200))]
@@ -145,6 +156,9 @@ impl CostArgs {
             changes: self.changes,
             memory_mb: self.memory,
             at_once: self.at_once,
+            dependencies: self.dependencies,
+            dependencies_every_ms: self.dependencies_every,
+            regions: self.regions,
             months: self.months,
             emails: self.emails,
         }
@@ -162,6 +176,13 @@ impl CostArgs {
                  of history.",
                 self.connections, self.changes, self.months
             ),
+            match self.dependencies {
+                0 => "Without the function that lists dependencies.".to_owned(),
+                number => format!(
+                    "Included: the function that lists dependencies, {number} per account; their \
+                     changes are not counted."
+                ),
+            },
             format!(
                 "Prices of {} as of {}; check them against their sources (see --print-prices).",
                 prices.region, prices.read

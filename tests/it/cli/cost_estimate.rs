@@ -15,9 +15,9 @@ use crate::support::runtime_emulator::{Emulator, Environment};
 use crate::support::template::{TEMPLATE, resource, resources_of, text};
 use crate::support::test_env::{ACCOUNT, HOUR, REGION, TestEnv, long_run};
 use aws_sdk_dynamodb::types::AttributeValue;
-use codeconnections_inventory::cost::counts;
 use codeconnections_inventory::cost::prices::PRICES;
 use codeconnections_inventory::cost::{Bill, Plan, PriceList};
+use codeconnections_inventory::cost::{counts, dependencies};
 use codeconnections_inventory::domain::Clock;
 use codeconnections_inventory::inventory::summary::Summary;
 use codeconnections_inventory::table::codec::Item;
@@ -250,7 +250,7 @@ fn template_resources_match_the_estimate() {
     let of = |kind: &str| resources_of(kind).len() as u64;
     assert_eq!(of("AWS::Pipes::Pipe"), counts::PIPES);
     assert_eq!(of("AWS::CloudWatch::Dashboard"), counts::DASHBOARDS);
-    let (mut always, mut in_organizations) = (0, 0);
+    let (mut always, mut in_organizations, mut of_dependencies) = (0, 0, 0);
     for alarm in resources_of("AWS::CloudWatch::Alarm").into_values() {
         let metrics = alarm["Properties"]["Metrics"].as_array();
         let read = metrics.map_or(1, |metrics| {
@@ -260,10 +260,12 @@ fn template_resources_match_the_estimate() {
         match alarm["Condition"].as_str() {
             None | Some("TellsOfAlterations") => always += read,
             Some("OrganizationMode") => in_organizations += read,
+            Some("HasDependencies") => of_dependencies += read,
             Some(other) => panic!("an alarm with another condition: {other}"),
         }
     }
     assert_eq!(always, counts::ALARM_METRICS);
+    assert_eq!(of_dependencies, dependencies::ALARM_METRICS);
     assert_eq!(in_organizations, counts::ORGANIZATION_ALARM_METRICS);
 
     let default = |name: &str| {
@@ -277,7 +279,7 @@ fn template_resources_match_the_estimate() {
     assert_eq!(default("LogRetentionInDays"), counts::LOG_MONTHS * 30);
 
     let machine = resource("AWS::StepFunctions::StateMachine");
-    let definition = text(&machine["Properties"]["DefinitionString"]["Fn::Sub"]);
+    let definition = text(&machine["Properties"]["DefinitionString"]["Fn::Sub"][0]);
     // Values of the parameters.
     let definition = definition
         .replace("${AccountsAtOnce}", "8")
@@ -304,6 +306,9 @@ fn plan(accounts: u64, connections: u64) -> Plan {
         changes: 10,
         memory_mb: 256,
         at_once: 8,
+        dependencies: 20,
+        dependencies_every_ms: 86_400_000,
+        regions: 1,
         months: 12,
         emails: false,
     }
@@ -333,9 +338,18 @@ fn bill_is_the_sum_of_its_lines_and_grows_with_the_deployment() {
         emails: true,
         ..plan(100, 20)
     };
-    for more in [more_often, later, emails] {
+    let dependencies = Plan {
+        dependencies: 400,
+        ..plan(100, 20)
+    };
+    for more in [more_often, later, emails, dependencies] {
         assert!(bill(more).usd > many.usd, "{more:?}");
     }
+    let without = Plan {
+        dependencies: 0,
+        ..plan(100, 20)
+    };
+    assert!(bill(without).usd < many.usd);
     let free = Bill::of(plan(100, 20), &prices, true);
     assert!(free.usd < many.usd);
     assert!(free.lines.iter().all(|line| line.usd >= 0.0));

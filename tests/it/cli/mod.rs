@@ -3,6 +3,7 @@
 mod aws_configuration;
 mod commands;
 mod cost_estimate;
+mod cost_of_dependencies;
 mod dependencies;
 mod dependency_sources;
 mod html_report;
