@@ -1,6 +1,7 @@
 //! The cost of a run: requests on the wire and capacity units; and how it is
 //! watched.
 
+use std::ops::Sub;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -39,6 +40,30 @@ pub struct Requests {
     pub read: u64,
     /// To the table, writing.
     pub write: u64,
+}
+
+impl Sub for Requests {
+    type Output = Self;
+
+    fn sub(self, earlier: Self) -> Self {
+        Self {
+            listing: self.listing.saturating_sub(earlier.listing),
+            read: self.read.saturating_sub(earlier.read),
+            write: self.write.saturating_sub(earlier.write),
+        }
+    }
+}
+
+impl Sub for Capacity {
+    type Output = Self;
+
+    fn sub(self, earlier: Self) -> Self {
+        Self {
+            read_units: self.read_units - earlier.read_units,
+            write_units: self.write_units - earlier.write_units,
+            index_write_units: self.index_write_units - earlier.index_write_units,
+        }
+    }
 }
 
 /// Capacity units that the table said it used. A table that reports none

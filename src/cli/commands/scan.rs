@@ -217,7 +217,14 @@ async fn list_dependencies(
         retired_regions: handler.retired_regions.clone(),
     };
     let deadline = Deadline::after(args.timeout);
-    inventory.run(&spec, deadline, Arc::clone(meter)).await
+    // The meter has counted the run of connections, too.
+    let (requests, capacity) = (meter.requests(), meter.capacity());
+    let summary = inventory.run(&spec, deadline, Arc::clone(meter)).await;
+    Summary {
+        requests: summary.requests - requests,
+        capacity: summary.capacity - capacity,
+        ..summary
+    }
 }
 
 /// Prints what came of the runs, and what to ask next.
