@@ -35,6 +35,14 @@ EXAMPLES = {
     "AWS::URLSuffix": "amazonaws.com",
 }
 
+# Actions that are newer than parliament's list; the service authorization
+# reference has them.
+# https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoninspector2.html
+NEWER = {
+    "Unknown action inspector2:GetCodeSecurityIntegration",
+    "Unknown action inspector2:ListCodeSecurityIntegrations",
+}
+
 template = json.load(sys.stdin)
 
 
@@ -76,6 +84,8 @@ for name, resource in template["Resources"].items():
             continue
         looked_at += len(document["Statement"])
         for finding in analyze_policy_string(json.dumps(filled(document))).findings:
+            if finding.detail in NEWER:
+                continue
             faults += 1
             print(f"{name}: {finding.issue}: {finding.detail}")
 print(f"{looked_at} statements, {faults} of them at fault")
