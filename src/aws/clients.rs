@@ -12,10 +12,11 @@ use aws_smithy_runtime_api::client::http::HttpClient;
 
 use aws_types::region::Region;
 
+use super::ca_bundle;
+use super::endpoints::{self, ServiceEndpoint};
 use super::response_limit::LimitedClient;
 use super::setting::{InvalidSetting, InvalidSettings};
 use super::shared_config::SharedConfig;
-use super::{ca_bundle, endpoints};
 
 /// The longest wait for a response: without it, one silent connection would use
 /// up the whole run.
@@ -46,7 +47,7 @@ pub async fn load(
     if let Some(region) = region {
         loader = loader.region(Region::new(region.to_owned()));
     }
-    checked(loader).await
+    checked(loader, &endpoints::ALL).await
 }
 
 /// The same in Lambda, which has the credentials of the function's role in the
@@ -58,10 +59,10 @@ pub async fn load(
 ///
 /// # Errors
 /// As [`load`].
-pub async fn load_in_lambda() -> Result<SdkConfig, InvalidSettings> {
+pub async fn load_in_lambda(services: &[ServiceEndpoint]) -> Result<SdkConfig, InvalidSettings> {
     let shared = SharedConfig::read(None).await.map_err(invalid)?;
     let credentials = EnvironmentVariableCredentialsProvider::new();
-    checked(loader(&shared)?.credentials_provider(credentials)).await
+    checked(loader(&shared)?.credentials_provider(credentials), services).await
 }
 
 fn invalid(fault: InvalidSetting) -> InvalidSettings {
@@ -90,9 +91,12 @@ fn loader(shared: &SharedConfig) -> Result<ConfigLoader, InvalidSettings> {
         .http_client(LimitedClient::new(https(trust))))
 }
 
-async fn checked(loader: ConfigLoader) -> Result<SdkConfig, InvalidSettings> {
+async fn checked(
+    loader: ConfigLoader,
+    services: &[ServiceEndpoint],
+) -> Result<SdkConfig, InvalidSettings> {
     let config = loader.load().await;
-    let faults = endpoints::faults(&config);
+    let faults = endpoints::faults(&config, services);
     if faults.is_empty() {
         Ok(config)
     } else {

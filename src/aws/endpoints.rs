@@ -16,9 +16,20 @@ use hyper_util::client::proxy::matcher::Matcher;
 
 use super::setting::InvalidSetting;
 
-/// The names by which the SDK looks up services, and the variables that set their
-/// endpoints. The last two issue credentials at sign-in.
-const SERVICES: [(&str, &str); 15] = [
+/// The name by which the SDK looks up a service, and the variable that sets its
+/// endpoint.
+pub type ServiceEndpoint = (&'static str, &'static str);
+
+/// The services that list connections and record them. Each lookup counts in a
+/// function's start, so it looks for no others.
+pub const OF_CONNECTIONS: [ServiceEndpoint; 3] = [
+    ("CodeConnections", "AWS_ENDPOINT_URL_CODECONNECTIONS"),
+    ("DynamoDB", "AWS_ENDPOINT_URL_DYNAMODB"),
+    ("STS", "AWS_ENDPOINT_URL_STS"),
+];
+
+/// All services. The last two issue credentials at sign-in.
+pub const ALL: [ServiceEndpoint; 15] = [
     ("CodeBuild", "AWS_ENDPOINT_URL_CODEBUILD"),
     ("CodeConnections", "AWS_ENDPOINT_URL_CODECONNECTIONS"),
     ("CodeGuru Reviewer", "AWS_ENDPOINT_URL_CODEGURU_REVIEWER"),
@@ -39,18 +50,19 @@ const SERVICES: [(&str, &str); 15] = [
     ("SSO OIDC", "AWS_ENDPOINT_URL_SSO_OIDC"),
 ];
 
-/// Returns the endpoints of `config` that are refused, each with the reason. They
+/// Returns the endpoints of `services` in `config` that are refused, each with the reason. They
 /// come from the environment or from a profile.
-pub fn faults(config: &SdkConfig) -> Vec<InvalidSetting> {
+pub fn faults(config: &SdkConfig, services: &[ServiceEndpoint]) -> Vec<InvalidSetting> {
     // As the SDK's clients find their proxy.
     let proxies = Matcher::from_env();
     let everywhere = config.endpoint_url().map(str::to_owned);
-    let of_services = SERVICES.map(|(service, variable)| (variable, of_service(config, service)));
+    let of_services = services.iter();
+    let of_services =
+        of_services.map(|(service, variable)| (*variable, of_service(config, service)));
     [("AWS_ENDPOINT_URL", everywhere.clone())]
         .into_iter()
         .chain(
             of_services
-                .into_iter()
                 // For a service without its own, the SDK returns the endpoint of all.
                 .filter(|(_, url)| *url != everywhere),
         )

@@ -9,7 +9,7 @@
 
 mod ca_bundle;
 pub mod clients;
-mod endpoints;
+pub mod endpoints;
 pub mod error;
 pub mod json_client;
 pub mod meter;

@@ -31,7 +31,10 @@ where
     CodeConnections: Lists<K>,
 {
     logging::init_from(&environment);
-    let (settings, config) = match (Settings::read(environment), clients::load_in_lambda().await) {
+    let (settings, config) = match (
+        Settings::read(environment),
+        clients::load_in_lambda(K::ENDPOINTS).await,
+    ) {
         (Ok(settings), Ok(config)) => (settings, config),
         (settings, config) => {
             let faults = [settings.err(), config.err()].into_iter().flatten();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::aws::endpoints::{self, ServiceEndpoint};
 use crate::domain::{Connection, ConnectionStatus, Dependency, Region};
 use crate::listing::dependencies;
 use crate::table::StoredKind;
@@ -10,6 +11,9 @@ use crate::table::StoredKind;
 pub trait HandledKind: StoredKind {
     /// Whether an event can filter its listings.
     const IS_FILTERED: bool;
+
+    /// The services that are called, whose endpoints are checked at the start.
+    const ENDPOINTS: &'static [ServiceEndpoint];
 
     /// Returns the scopes that a run of these regions lists.
     fn scopes(regions: &[Region]) -> Vec<Self::Scope>;
@@ -34,6 +38,7 @@ pub struct Resources {
 
 impl HandledKind for Connection {
     const IS_FILTERED: bool = true;
+    const ENDPOINTS: &'static [ServiceEndpoint] = &endpoints::OF_CONNECTIONS;
 
     fn scopes(regions: &[Region]) -> Vec<Region> {
         regions.to_vec()
@@ -64,6 +69,7 @@ impl HandledKind for Connection {
 
 impl HandledKind for Dependency {
     const IS_FILTERED: bool = false;
+    const ENDPOINTS: &'static [ServiceEndpoint] = &endpoints::ALL;
 
     fn scopes(regions: &[Region]) -> Vec<Self::Scope> {
         dependencies::scopes(regions)
