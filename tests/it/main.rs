@@ -15,4 +15,5 @@ mod emulator;
 mod inventory;
 mod lambda;
 mod robustness;
+mod stack;
 mod table;

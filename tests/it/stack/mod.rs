@@ -25,11 +25,6 @@
 //! - It creates alarms and the dashboard, but evaluates no metrics. It refuses alarms on
 //!   expressions, so they are left out.
 
-#![allow(clippy::expect_used, missing_docs, reason = "a test")]
-
-#[path = "../support/mod.rs"]
-mod support;
-
 mod calls;
 mod notifications;
 mod organization;

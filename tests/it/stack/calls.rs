@@ -8,7 +8,7 @@ use codeconnections_inventory::domain::{Cause, Outcome};
 use codeconnections_inventory::local::codeconnections::Fault;
 use serde_json::{Value, json};
 
-use crate::story::{creation, sample};
+use super::story::{creation, sample};
 use crate::support::aws::Aws;
 use crate::support::eventually;
 use crate::support::stack::Stack;

@@ -8,7 +8,7 @@ use codeconnections_inventory::table::schema;
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
-use crate::story::{self, CHANGES, NAMES, NOT_COMPLETE};
+use super::story::{self, CHANGES, NAMES, NOT_COMPLETE};
 use crate::support::aws::Aws;
 use crate::support::dynamodb_local::DynamoDbLocal;
 use crate::support::eventually;

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use codeconnections_inventory::domain::{Outcome, RunRecord};
 use serde_json::{Value, json};
 
-use crate::calls::{emptied, put};
-use crate::story::creation;
+use super::calls::{emptied, put};
+use super::story::creation;
 use crate::support::eventually;
 use crate::support::stack::Stack;
 use crate::support::template::{list, text};
