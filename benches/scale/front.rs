@@ -103,13 +103,18 @@ async fn pass(State(front): State<Arc<Front>>, request: Request) -> Response<Bod
     Response::from_parts(head, Body::from(body))
 }
 
-/// Returns the shard of a request. Its keys name one account.
+/// Returns the shard of a request. Its keys name one account, after a `#`; the key of
+/// what uses a connection has only an ARN.
 fn shard(body: &Bytes, shards: usize) -> usize {
-    let named = body.split(|byte| *byte == b'#').skip(1).find_map(|rest| {
-        let account = std::str::from_utf8(rest.get(..12)?).ok()?;
-        number_of(account)
-    });
-    named.expect("a request about an account") % shards
+    let named = |mark: u8| {
+        let mut parts = body.split(move |byte| *byte == mark).skip(1);
+        parts.find_map(|rest| {
+            let account = std::str::from_utf8(rest.get(..12)?).ok()?;
+            number_of(account)
+        })
+    };
+    let account = named(b'#').or_else(|| named(b':'));
+    account.expect("a request about an account") % shards
 }
 
 fn throttled() -> Response<Body> {

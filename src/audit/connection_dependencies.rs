@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::dependencies::{DependencyRow, consumers_in_words};
 use super::properties::{Properties, Tags};
 use super::{Audit, AuditError, ConnectionRow};
-use crate::domain::arn::{Arn, normalized};
+use crate::domain::arn::{Arn, spellings};
 use crate::domain::{AccountId, Dependency, DependencyId, DependencyType};
 use crate::table::Table;
 
@@ -30,13 +30,6 @@ impl ConnectionDependencies {
         let users = self.used_by.iter().map(|row| row.dependency_type);
         consumers_in_words(users).unwrap_or_else(|| "nothing that was listed".to_owned())
     }
-}
-
-/// Returns an ARN in both spellings of the service's name.
-fn spellings(arn: &str) -> Vec<String> {
-    let new = normalized(arn);
-    let old = new.replacen(":codeconnections:", ":codestar-connections:", 1);
-    vec![new, old]
 }
 
 impl Audit {

@@ -147,7 +147,7 @@ impl Line {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Attributes, ChangeKind, RunId, SchemaVersion};
+    use crate::domain::{Attributes, ChangeKind, ConsumerCounts, RunId, SchemaVersion};
 
     fn at(hour: i64) -> Timestamp {
         Timestamp::from_millis(hour * 3_600_000)
@@ -174,6 +174,7 @@ mod tests {
             run_id: RunId::new(at(observed), 0),
             event_id: None,
             cause: None,
+            consumers: ConsumerCounts::default(),
             previous_digest: None,
         }
     }

@@ -101,6 +101,13 @@ pub fn normalized(arn: &str) -> String {
     arn.replacen(":codestar-connections:", ":codeconnections:", 1)
 }
 
+/// Returns an ARN in both spellings of the service's name, the present one first.
+pub fn spellings(arn: &str) -> [String; 2] {
+    let present = normalized(arn);
+    let earlier = present.replacen(":codeconnections:", ":codestar-connections:", 1);
+    [present, earlier]
+}
+
 struct Parts<'a> {
     partition: &'a str,
     region: &'a str,

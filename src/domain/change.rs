@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::kind::Kind;
-use super::{AccountId, Cause, ChangeKind, Connection, Digest, RunId, SchemaVersion, Timestamp};
+use super::{
+    AccountId, Cause, ChangeKind, Connection, ConsumerCounts, Digest, RunId, SchemaVersion,
+    Timestamp,
+};
 
 /// One recorded change. It is written once and never altered.
 ///
@@ -51,6 +54,11 @@ pub struct Change<K: Kind = Connection> {
     /// The cause, as far as that run knew. `None` in formats 1 and 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
+    /// The consumers on record when a connection went to `ERROR` or was deleted.
+    /// Empty if none was on record, or if they could not be read: it does not say
+    /// that nothing uses the connection.
+    #[serde(default, skip_serializing_if = "ConsumerCounts::is_empty")]
+    pub consumers: ConsumerCounts,
     /// The digest of the resource's change before this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous_digest: Option<Digest>,

@@ -2,7 +2,7 @@
 
 use super::kind::{Changed, Fit, Kind};
 use super::listing_group::ListingGroup;
-use super::{ApiCall, Attributes, ChangeKind, ConnectionArn, Region};
+use super::{ApiCall, Attributes, ChangeKind, ConnectionArn, ConnectionStatus, Region};
 
 /// Connections, each identified by its ARN and listed by regions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -42,6 +42,15 @@ impl Kind for Connection {
 
     fn has_same_status(before: &Attributes, after: &Attributes) -> bool {
         before.connection_status == after.connection_status
+    }
+
+    fn breaks_consumers(before: Option<&Attributes>, after: Option<&Attributes>) -> bool {
+        let is_broken =
+            |attributes: &Attributes| attributes.connection_status == Some(ConnectionStatus::Error);
+        match after {
+            Some(after) => is_broken(after) && !before.is_some_and(is_broken),
+            None => true,
+        }
     }
 
     /// A refused call explains nothing.

@@ -317,6 +317,14 @@ impl Kind for Dependency {
         before.status == after.status
     }
 
+    /// Changes of dependencies are no events, so they name nothing.
+    fn breaks_consumers(
+        _: Option<&DependencyAttributes>,
+        _: Option<&DependencyAttributes>,
+    ) -> bool {
+        false
+    }
+
     /// A call about the resource itself, by its ARN. A refused call explains
     /// nothing.
     fn fit(call: &ApiCall, changed: Changed<'_, Self>) -> Option<Fit> {

@@ -5,7 +5,8 @@ use super::kind::{Changed, Kind};
 use super::listing::{Observation, Window};
 use super::snapshot::{Presence, Snapshot};
 use super::{
-    AccountId, ApiCall, Cause, Change, ChangeKind, Connection, RunId, SchemaVersion, Timestamp,
+    AccountId, ApiCall, Cause, Change, ChangeKind, Connection, ConsumerCounts, RunId,
+    SchemaVersion, Timestamp,
 };
 
 /// The run that compares: each change records these values.
@@ -59,6 +60,14 @@ pub struct Transition<K: Kind = Connection> {
     pub change: Change<K>,
     /// The snapshot after it.
     pub snapshot: Snapshot<K>,
+}
+
+impl<K: Kind> Transition<K> {
+    /// Names the consumers on record in the change.
+    pub fn set_consumers(&mut self, consumers: ConsumerCounts) {
+        self.change.consumers = consumers;
+        self.snapshot.digest = self.change.digest();
+    }
 }
 
 impl DiffContext<'_> {
@@ -249,6 +258,7 @@ impl DiffContext<'_> {
             observed_until: window.ended_at,
             run_id: self.run_id.clone(),
             event_id: self.event_id.map(Into::into),
+            consumers: ConsumerCounts::default(),
             previous_digest: known.map(|known| known.digest),
         }
     }

@@ -80,7 +80,11 @@ impl EventSummary {
             "" => String::new(),
             cause => format!(" ({cause})"),
         };
-        format!("{what} {when}{why}, in account {}", change.account)
+        let used_by = match change.consumers.in_words() {
+            Some(consumers) => format!("; used by {consumers}, as last recorded"),
+            None => String::new(),
+        };
+        format!("{what} {when}{why}, in account {}{used_by}", change.account)
     }
 }
 

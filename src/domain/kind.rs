@@ -51,6 +51,13 @@ pub trait Kind: Debug + Clone + Copy + Default + PartialEq + Eq + Send + Sync + 
     /// its own.
     fn has_same_status(before: &Self::Attributes, after: &Self::Attributes) -> bool;
 
+    /// Returns true if what uses the resource stops working by a change to these
+    /// attributes (`None`: a deletion).
+    fn breaks_consumers(
+        before: Option<&Self::Attributes>,
+        after: Option<&Self::Attributes>,
+    ) -> bool;
+
     /// Returns how well an API call explains a change; `None` if it doesn't.
     fn fit(call: &ApiCall, changed: Changed<'_, Self>) -> Option<Fit>;
 }

@@ -1,7 +1,8 @@
 //! One run of one account: list, read, compare, write, record.
 //!
 //! [`Inventory::run`] makes a run. `apply` applies its plan, [`writer`] writes
-//! one connection, and [`write_outcome`] is the result; [`previous_run`] checks
+//! one connection, `consumers` looks up what a change breaks, and [`write_outcome`] is
+//! the result; [`previous_run`] checks
 //! the run that it builds on; [`retrying_table`] reads and writes with retries;
 //! [`recorder`] appends the run to the account's chain; [`summary`] is the
 //! response.
@@ -9,6 +10,7 @@
 //! Called by `lambda`. Imports `listing`, `table`, `aws` and `domain`.
 
 mod apply;
+mod consumers;
 pub mod previous_run;
 pub mod recorder;
 pub mod retrying_table;

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 
+use super::consumers::ConsumerLookups;
 use super::previous_run;
 use super::recorder::record_run;
 use super::retrying_table::RetryingTable;
@@ -155,6 +156,7 @@ impl<S: Lists<K>, C: Clock + Clone + 'static, K: StoredKind> Inventory<S, C, K> 
             clock: Arc::new(self.clock.clone()),
             meter: table.meter,
             stopped: OnceLock::new(),
+            lookups: ConsumerLookups::default(),
         };
         let mut report = writer.apply(plan).await;
         // A tombstone was met only when its connection was to be written.

@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::time::Instant;
 
+use super::consumers::ConsumerLookups;
 use super::write_outcome::{WriteOutcome, outcome_of_conflict};
 use crate::aws::observer::interrupted;
 use crate::aws::retry::{AttemptError, Attempts, FailedCall, Retries, RunPart};
@@ -43,6 +44,8 @@ pub struct Writer<'a, K: Kind> {
     pub meter: &'a Meter,
     /// The first error that every other write would meet too: it stops them.
     pub stopped: OnceLock<TableError>,
+    /// The lookups of consumers.
+    pub lookups: ConsumerLookups,
 }
 
 /// Comparisons of one connection, each after a conflict with another run, before
@@ -68,6 +71,7 @@ impl<'a, K: StoredKind> Writer<'a, K> {
         let mut attempts = self.retries().attempts();
         let mut comparisons = 0;
         let mut is_indeterminate = false;
+        self.name_consumers(&mut decision).await;
         loop {
             if self.is_over() {
                 let blocked_by = self.blocked_by(attempts);
@@ -117,6 +121,7 @@ impl<'a, K: StoredKind> Writer<'a, K> {
                     if comparisons >= MAX_COMPARISONS {
                         return WriteOutcome::Unwritten(None);
                     }
+                    self.name_consumers(&mut decision).await;
                     // A write that is still on its way meets the conflict too.
                     is_indeterminate = false;
                     known = fresh;
@@ -144,6 +149,13 @@ impl<'a, K: StoredKind> Writer<'a, K> {
                 outcome => outcome,
             };
         }
+    }
+
+    async fn name_consumers(&self, decision: &mut Decision<K>) {
+        let lookups = &self.lookups;
+        lookups
+            .name_consumers(self.table, &self.comparison, self.until, decision)
+            .await;
     }
 
     /// Resolves a change that is too old to be sent: it is not recorded, unless

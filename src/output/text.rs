@@ -188,7 +188,7 @@ pub(crate) fn summary<K: Kind>(summary: &Summary<K>) -> String {
 
 /// Returns why a connection changed, if that is known. `None` for a first
 /// observation without a call, of which a first run has hundreds.
-pub(crate) fn describe_cause(change: &ChangeWithRun) -> Option<String> {
+fn describe_cause(change: &ChangeWithRun) -> Option<String> {
     match (&change.change.cause, change.change.kind) {
         (Some(Cause::NoCallSeen), ChangeKind::FirstSeen) => None,
         (Some(cause @ Cause::NoCallSeen), _) => Some(cause.in_words()),
@@ -199,6 +199,17 @@ pub(crate) fn describe_cause(change: &ChangeWithRun) -> Option<String> {
             Some(format!("run after {calls}"))
         }
     }
+}
+
+/// Returns what else is known of a change, a line each: its [cause](describe_cause),
+/// and the consumers on record of a connection that stopped working.
+pub(crate) fn describe_details(change: &ChangeWithRun) -> Vec<String> {
+    let consumers = change.change.consumers.in_words();
+    let consumers = consumers.map(|consumers| format!("used by {consumers}, as last recorded"));
+    describe_cause(change)
+        .into_iter()
+        .chain(consumers)
+        .collect()
 }
 
 /// Returns what started a run, in a few words; for API calls, their callers and

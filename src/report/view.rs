@@ -9,7 +9,7 @@ use crate::audit::{ChangeWithRun, RunBasis};
 use crate::domain::digest::canonical_json;
 use crate::domain::{ChangeKind, RunRecord, Timestamp};
 use crate::output::text::{
-    count, describe_cause, describe_change, describe_trigger, format_duration, or_dash,
+    count, describe_change, describe_details, describe_trigger, format_duration, or_dash,
 };
 
 /// An account.
@@ -287,9 +287,7 @@ impl ChangeView {
             row,
             what: seen(&describe_change(change)),
             run: observed.run.as_ref().map(|run| run.sequence),
-            why: describe_cause(observed)
-                .map(|why| seen(&why))
-                .unwrap_or_default(),
+            why: seen(&describe_details(observed).join("; ")),
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::domain::{
     ProviderType, SystemClock, Timestamp,
 };
 use crate::output::text::{
-    count, describe_cause, describe_change, format_time, format_window, format_window_compact,
+    count, describe_change, describe_details, format_time, format_window, format_window_compact,
     or_dash,
 };
 
@@ -135,7 +135,7 @@ pub(crate) fn history_table(changes: &[ChangeWithRun]) -> TextTable {
             window(change),
             run_number(recorded).into(),
         ];
-        table.add(cells, describe_cause(recorded).into_iter().collect());
+        table.add(cells, describe_details(recorded));
     }
     table
 }
@@ -229,7 +229,7 @@ pub(crate) fn change_table(changes: &[ChangeWithRun]) -> TextTable {
             change.account.to_string().into(),
             change.arn.to_string().into(),
         ];
-        table.add(cells, describe_cause(recorded).into_iter().collect());
+        table.add(cells, describe_details(recorded));
     }
     table
 }
@@ -290,6 +290,9 @@ pub(crate) fn later_fields(before: Option<&Attributes>, after: Option<&Attribute
         .flat_map(|group| values_before_and_after(group, before, after))
         .collect()
 }
+
+/// The last column: the consumers on record of a connection that stopped working.
+pub(crate) const CONSUMERS: &str = "consumers";
 
 fn before_and_after(columns: &'static [AttributeColumn]) -> impl Iterator<Item = &'static str> {
     let before = columns.iter().map(|column| column.before);
@@ -371,6 +374,7 @@ impl Row for ChangeWithRun {
             "run_source_ip",
         ]);
         header.extend(later_header());
+        header.push(CONSUMERS);
         header
     }
 
@@ -387,6 +391,7 @@ impl Row for ChangeWithRun {
         ]);
         let change = &self.change;
         fields.extend(later_fields(change.before.as_ref(), change.after.as_ref()));
+        fields.push(field(change.consumers.in_words()));
         fields
     }
 }

@@ -18,7 +18,7 @@ use crate::cli::render::{FormatArgs, Row, RowAnswer};
 use crate::cli::store::Store;
 use crate::domain::Timestamp;
 use crate::output::text::{
-    count, describe_cause, describe_change, describe_differences, format_time, format_window,
+    count, describe_change, describe_details, describe_differences, format_time, format_window,
     or_dash,
 };
 
@@ -122,7 +122,7 @@ fn difference_table(found: &[Difference]) -> TextTable {
                 describe_change(change),
                 run_number(recorded)
             );
-            std::iter::once(step).chain(describe_cause(recorded))
+            std::iter::once(step).chain(describe_details(recorded))
         });
         let cells = [
             difference.kind.as_str().to_owned().into(),

@@ -243,6 +243,7 @@ impl Row for ExportedChange {
     fn header() -> Vec<&'static str> {
         let mut header = change_header();
         header.extend(changes::later_header());
+        header.push(changes::CONSUMERS);
         header
     }
 
@@ -251,6 +252,7 @@ impl Row for ExportedChange {
         let mut fields = change_fields(change, self.digest);
         let (before, after) = (change.before.as_ref(), change.after.as_ref());
         fields.extend(changes::later_fields(before, after));
+        fields.push(csv::field(change.consumers.in_words()));
         fields
     }
 }

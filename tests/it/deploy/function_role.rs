@@ -50,6 +50,11 @@ fn always_granted() -> BTreeSet<Grant> {
         // Without this, a request without keys would pass.
         "Null": {"dynamodb:LeadingKeys": "false"},
     });
+    let by_status = json!({"Fn::Sub": "${Table.Arn}/index/by_status"});
+    let only_consumers = json!({
+        "ForAllValues:StringLike": {"dynamodb:LeadingKeys": "USES#*"},
+        "Null": {"dynamodb:LeadingKeys": "false"},
+    });
     let everything = json!("*");
     let on = |action: &str, resource: &Value| grant(action, resource, &Value::Null);
     BTreeSet::from([
@@ -62,6 +67,7 @@ fn always_granted() -> BTreeSet<Grant> {
             &connections("codestar-connections"),
         ),
         on("dynamodb:Query", &table),
+        grant("dynamodb:Query", &by_status, &only_consumers),
         on("dynamodb:PartiQLInsert", &table),
         grant("dynamodb:PartiQLUpdate", &table, &only_accounts),
         on("logs:CreateLogStream", &log),
@@ -396,17 +402,18 @@ async fn requests_on_the_wire_match_the_granted_permissions() {
         ])
     );
     let name = env.table.name();
-    let mut used = BTreeSet::new();
+    let (mut used, mut queried) = (BTreeSet::new(), BTreeSet::new());
     for seen in wire.iter() {
         if seen.operation == "Query" {
             let body: Value = serde_json::from_slice(&seen.body).expect("JSON");
             assert_eq!(body["TableName"], name.as_str());
-            assert_eq!(
-                body.get("IndexName"),
-                None,
-                "the role may read no index: {body}"
-            );
-            assert_eq!(body["ConsistentRead"], true, "{body}");
+            let pk = text(&body["ExpressionAttributeValues"][":pk"]["S"]);
+            let index = body.get("IndexName").map(text);
+            // Of the indexes, the role may read only what uses a connection.
+            let expected = pk.starts_with("USES#").then(|| "by_status".to_owned());
+            assert_eq!(index, expected, "{body}");
+            assert_eq!(body["ConsistentRead"], index.is_none(), "{body}");
+            queried.insert(index);
             used.insert("dynamodb:Query".to_owned());
         }
         let statements = statements(seen);
@@ -416,6 +423,7 @@ async fn requests_on_the_wire_match_the_granted_permissions() {
                 .map(|sent| authorised(sent, name).to_owned()),
         );
     }
+    assert_eq!(queried.len(), 2, "the table and the index");
     let granted = granted_with(&[]).into_iter().map(|(action, ..)| action);
     let granted: BTreeSet<String> = granted.filter(|a| a.starts_with("dynamodb:")).collect();
     assert_eq!(used, granted, "exactly the used actions are granted");

@@ -136,14 +136,19 @@ async fn every_output_has_endpoint_and_unknown_members() {
         "after_unknown_members",
     ];
     let expected = [FIRST, "", SECOND, r#"{"Tier":"gold"}"#];
-    for (command, row) in [
-        (&["changes", since, until, "--format=csv"][..], 1),
-        (&["export", "changes", "--format=csv"], 1),
-        (&[&diff[..], &["--format=csv"]].concat(), 0),
+    for (command, row, last) in [
+        (
+            &["changes", since, until, "--format=csv"][..],
+            1,
+            ",consumers",
+        ),
+        (&["export", "changes", "--format=csv"], 1, ",consumers"),
+        (&[&diff[..], &["--format=csv"]].concat(), 0, ""),
     ] {
         let csv = output_of(command).await;
         assert_eq!(cells(&csv, row, &both), expected, "{command:?}");
-        assert!(csv.lines().next().expect("one").ends_with(&both.join(",")));
+        let header = csv.lines().next().expect("one");
+        assert!(header.ends_with(&(both.join(",") + last)), "{header}");
     }
 
     let page = ccinv.folder().join("report.html");

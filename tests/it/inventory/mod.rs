@@ -1,5 +1,6 @@
 //! Tests what a run lists, compares and writes.
 
+mod broken_consumers;
 mod change_causes;
 mod clock_skew;
 mod comparison;

@@ -354,10 +354,10 @@ macro_rules! kill_tests {
 
 kill_tests! {
     first_run_recovers_from_a_kill_at_any_request: FirstRun at 18,
-    run_with_each_change_kind_recovers_from_a_kill_at_any_request: EachKind at 32,
-    run_with_denying_region_recovers_from_a_kill_at_any_request: RegionDenied at 32,
-    run_of_member_account_recovers_from_a_kill_at_any_request: Member at 32,
-    run_for_an_sqs_batch_recovers_from_a_kill_at_any_request: Batch at 30,
+    run_with_each_change_kind_recovers_from_a_kill_at_any_request: EachKind at 40,
+    run_with_denying_region_recovers_from_a_kill_at_any_request: RegionDenied at 40,
+    run_of_member_account_recovers_from_a_kill_at_any_request: Member at 40,
+    run_for_an_sqs_batch_recovers_from_a_kill_at_any_request: Batch at 38,
     run_after_crash_during_changes_recovers_from_a_kill_at_any_request: AfterCrashDuringChanges at 50,
     run_after_crash_during_records_recovers_from_a_kill_at_any_request: AfterCrashDuringRecords at 50,
 }

@@ -25,8 +25,8 @@ use codeconnections_inventory::domain::run::{ListingError, ListingReport, Snapsh
 use codeconnections_inventory::domain::text::json_safe;
 use codeconnections_inventory::domain::{
     AccountId, AccountRecord, ApiCall, Attributes, Cause, Change, ChangeKind, Clock, ConnectionArn,
-    Digest, Outcome, Presence, Region, RunId, RunRecord, SchemaVersion, Snapshot, Timestamp,
-    Trigger, UnknownMembers,
+    DependencyType, Digest, Outcome, Presence, Region, RunId, RunRecord, SchemaVersion, Snapshot,
+    Timestamp, Trigger, UnknownMembers,
 };
 use codeconnections_inventory::local::ManualClock;
 use codeconnections_inventory::table::{CorruptItem, TableError, WriteResult, keys};
@@ -192,6 +192,7 @@ fn transition() -> impl Strategy<Value = Transition> {
             maybe_text(),
             prop::option::of(digest()),
             prop::option::of(cause()),
+            prop::collection::vec(prop::sample::select(DependencyType::ALL.to_vec()), 0..4),
         ),
     );
     (arn(), snapshot, change).prop_map(|(arn, snapshot, change)| {
@@ -224,6 +225,7 @@ fn transition() -> impl Strategy<Value = Transition> {
                 run_id,
                 event_id: last.0,
                 cause: last.2,
+                consumers: last.3.into_iter().collect(),
                 previous_digest: last.1,
             },
         }
