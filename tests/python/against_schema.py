@@ -8,12 +8,13 @@ Prints a line for each fault, and fails if there is one or there are no values.
 import json
 import sys
 
-from jsonschema import Draft202012Validator
+from jsonschema.validators import validator_for
 
 with open(sys.argv[1], encoding="utf-8") as file:
     schema = json.load(file)
-Draft202012Validator.check_schema(schema)
-validator = Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
+dialect = validator_for(schema)
+dialect.check_schema(schema)
+validator = dialect(schema, format_checker=dialect.FORMAT_CHECKER)
 with open(sys.argv[2], encoding="utf-8") as file:
     values = [json.loads(line) for line in file]
 faults = [

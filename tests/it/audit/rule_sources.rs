@@ -383,6 +383,68 @@ async fn junit_with_hostile_names_is_read_by_another_parser() {
 }
 
 #[tokio::test]
+async fn sarif_log_matches_the_standard_and_has_every_finding_and_reason() {
+    let fixture = Fixture::new().await;
+    let format = ["--format", "sarif"];
+    let done = fixture.ask(&[&THREE[..], &format].concat()).await;
+    assert_eq!((done.code, done.stderr.as_str()), (3, ""), "{done:?}");
+    let log: Value = serde_json::from_str(&done.stdout).expect("JSON");
+    // The schema of the OASIS standard.
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let schema = folder.join("tests/python/sarif-schema-2.1.0.json");
+    let file = fixture.ccinv.folder().join("check.sarif");
+    std::fs::write(&file, log.to_string()).expect("written");
+    let [schema, file] = [&schema, &file].map(|path| path.to_str().expect("UTF-8"));
+    fine(python("against_schema.py", &[schema, file]).await);
+
+    let run = &log["runs"][0];
+    let rules = run["tool"]["driver"]["rules"].as_array().expect("rules");
+    assert_eq!(rules.len(), 5);
+    let results = run["results"].as_array().expect("results");
+    let owner = results
+        .iter()
+        .find(|result| result["ruleId"] == "allow-owner");
+    let owner = owner.expect("a result");
+    assert_eq!(owner["level"], "error", "severity high");
+    let index = owner["ruleIndex"]
+        .as_u64()
+        .and_then(|index| usize::try_from(index).ok());
+    assert_eq!(rules[index.expect("an index")]["id"], "allow-owner");
+    let location = &owner["locations"][0]["logicalLocations"][0];
+    assert_eq!(location["fullyQualifiedName"], arn(REGION, "c-hostile"));
+    let evidence = owner["properties"]["evidence"][0].as_str().expect("a key");
+    assert!(
+        evidence.starts_with("CONNECTION#123456789012#"),
+        "{evidence}"
+    );
+    // Insufficient data is no result: it neither passes nor fails.
+    assert!(
+        results
+            .iter()
+            .all(|result| result["ruleId"] != "deleted-within")
+    );
+    let notifications = &run["invocations"][0]["toolExecutionNotifications"];
+    let [notification] = notifications.as_array().expect("a list").as_slice() else {
+        panic!("one notification: {notifications}");
+    };
+    assert_eq!(notification["associatedRule"]["id"], "deleted-within");
+    let text = notification["message"]["text"].as_str().expect("a text");
+    let reason = "INSUFFICIENT_DATA: the record begins at";
+    assert!(text.starts_with(reason), "{text}");
+    let json = fixture.ask(&[&THREE[..], &["--json"]].concat()).await;
+    let json: Value = serde_json::from_str(&json.stdout).expect("JSON");
+    let rules = json["rules"].as_array().expect("rules").iter();
+    let findings = rules.map(|rule| {
+        rule["accounts"][0]["findings"]
+            .as_array()
+            .map_or(0, Vec::len)
+    });
+    assert_eq!(results.len(), findings.sum::<usize>(), "no exceptions here");
+    let active = |c: char| c.is_control() && c != '\n';
+    assert!(!done.stdout.contains(active), "{:?}", done.stdout);
+}
+
+#[tokio::test]
 async fn json_and_text_agree_and_have_no_control_characters() {
     let fixture = Fixture::new().await;
     let done = fixture.ask(&[&THREE[..], &["--json"]].concat()).await;

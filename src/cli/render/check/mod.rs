@@ -1,7 +1,8 @@
-//! The output of a check: text, JSON, JUnit XML or OCSF events.
+//! The output of a check: text, JSON, JUnit XML, SARIF or OCSF events.
 
 mod junit;
 mod ocsf;
+mod sarif;
 mod text;
 
 use clap::{Args as ClapArgs, ValueEnum};
@@ -20,6 +21,8 @@ pub(crate) enum CheckFormat {
     Json,
     /// JUnit XML: a test suite for each account, a test case for each rule
     Junit,
+    /// SARIF 2.1.0: a result for each finding, a notification for insufficient data
+    Sarif,
     /// OCSF Compliance Finding events (class 2003), one per line
     Ocsf,
 }
@@ -57,6 +60,7 @@ pub(crate) fn print(
         CheckFormat::Table => text::print(check_report, as_of, width),
         CheckFormat::Json => render::print_json(check_report),
         CheckFormat::Junit => render::print(&junit::written(check_report)?),
+        CheckFormat::Sarif => render::print_json(&sarif::log(check_report)),
         CheckFormat::Ocsf => render::print(&ocsf::written(check_report)?),
     }
 }
