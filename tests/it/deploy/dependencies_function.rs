@@ -15,7 +15,7 @@ use crate::support::proxy::{Act, Proxy, Seen};
 use crate::support::runtime_emulator::{DEPENDENCIES, Emulator, Environment};
 use crate::support::template::{Grant, arn, deployed, grant, granted, list, one_or_more, text};
 use crate::support::test_env::{REGION, TestEnv};
-use codeconnections_inventory::local::codeconnections::{Operation, Scope};
+use codeconnections_inventory::local::codeconnections::{ABSENT_OPERATIONS, Operation, Scope};
 use serde_json::{Value, json};
 
 const ORGANIZATION: (&str, &str) = ("Mode", "organization");
@@ -75,7 +75,8 @@ fn role_reads_and_writes_dependencies_only() {
         "DEPENDENCY_RUNS#*"
     ]));
     let current = only(json!("DEPENDENCIES#*"));
-    let [table, log] = [arn("Table"), arn("DependenciesLog")];
+    let [table, log, events] =
+        ["Table", "DependenciesLog", "DependencyEventQueue"].map(|name| arn(name));
     let everything = json!("*");
     let always = BTreeSet::from([
         grant("dynamodb:Query", &table, &all),
@@ -84,6 +85,9 @@ fn role_reads_and_writes_dependencies_only() {
         on("logs:CreateLogStream", &log),
         on("logs:PutLogEvents", &log),
         on("sqs:SendMessage", &arn("FailureQueue")),
+        on("sqs:ReceiveMessage", &events),
+        on("sqs:DeleteMessage", &events),
+        on("sqs:GetQueueAttributes", &events),
         on("xray:PutTraceSegments", &everything),
         on("xray:PutTelemetryRecords", &everything),
     ]);
@@ -103,6 +107,39 @@ fn role_reads_and_writes_dependencies_only() {
         &json!({"StringEquals": {"kms:ViaService": through}}),
     );
     assert_eq!(added(&[("KeyArn", KEY)]), BTreeSet::from([decrypt]));
+}
+
+#[test]
+fn calls_that_may_explain_a_change_invoke_the_function_of_dependencies() {
+    let template = deployed(&[]);
+    let resources = &template["Resources"];
+    let of_connections = &resources["ConnectionEvents"]["Properties"]["EventPattern"];
+    let pattern = &resources["DependencyEvents"]["Properties"]["EventPattern"];
+    let mut expected = of_connections.clone();
+    expected["detail"]["eventName"] = pattern["detail"]["eventName"].clone();
+    assert_eq!(*pattern, expected, "the same calls, but other names");
+    for name in list(&pattern["detail"]["eventName"]) {
+        let name = text(name);
+        let verbs = ["Create", "Delete", "Update", "Tag", "Untag"];
+        let verb = verbs.into_iter().find(|verb| name.starts_with(verb));
+        let known = ABSENT_OPERATIONS.contains(&&*name)
+            || Operation::NAMES.iter().any(|known| **known == name);
+        assert!(verb.is_some() && known, "{name} alters a resource");
+    }
+    let mapping = &resources["DependencyEventQueueToFunction"]["Properties"];
+    assert_eq!(
+        mapping["FunctionName"],
+        json!({"Ref": "DependenciesFunction"})
+    );
+    assert_eq!(mapping["EventSourceArn"], arn("DependencyEventQueue"));
+    assert_eq!(
+        mapping["FunctionResponseTypes"],
+        json!(["ReportBatchItemFailures"])
+    );
+    let [target] = list(&resources["DependencyEvents"]["Properties"]["Targets"]) else {
+        panic!("one target");
+    };
+    assert_eq!(target["Arn"], arn("DependencyEventQueue"));
 }
 
 /// Answers all services. Tags are denied by the tagging service in the second run, and

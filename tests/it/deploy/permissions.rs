@@ -245,10 +245,20 @@ fn member_events_match_the_bus_policy_and_the_rule() {
         trust[0]["Principal"],
         json!({"Service": "events.amazonaws.com"})
     );
-    // Events: the pattern of the rule on that bus.
-    let rule = &resources["ConnectionEvents"]["Properties"];
-    assert_eq!(rule.get("EventBusName"), None, "it is on the default bus");
-    assert_eq!(forward["EventPattern"], rule["EventPattern"]);
+    // Events: the calls of both rules on that bus. One starts no run of connections after
+    // a tag, the other one of dependencies.
+    let [rule, of_dependencies] =
+        ["ConnectionEvents", "DependencyEvents"].map(|name| &resources[name]["Properties"]);
+    let mut pattern = rule["EventPattern"].clone();
+    let left_out = &mut pattern["detail"]["eventName"][0]["anything-but"];
+    let left_out = left_out.as_array_mut().expect("a list");
+    left_out.retain(|name| name != "TagResource" && name != "UntagResource");
+    let names = list(&of_dependencies["EventPattern"]["detail"]["eventName"]);
+    assert!(names.iter().all(|name| !left_out.contains(name)));
+    assert_eq!(forward["EventPattern"], pattern);
+    for rule in [rule, of_dependencies] {
+        assert_eq!(rule.get("EventBusName"), None, "it is on the default bus");
+    }
 
     // None of it is deployed unless enabled.
     for parameters in [&[][..], &ORGANIZATION[..1], &ORGANIZATION[1..]] {

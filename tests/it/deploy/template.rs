@@ -70,6 +70,10 @@ fn optional_resources_are_deployed_only_when_enabled() {
             "DependenciesRule",
             "DependenciesRuleMayInvoke",
             "DependenciesTablePolicy",
+            "DependencyEventQueue",
+            "DependencyEventQueuePolicy",
+            "DependencyEventQueueToFunction",
+            "DependencyEvents",
             "NoCompleteDependenciesRun",
         ]
     );
@@ -132,6 +136,18 @@ fn queue_visibility_timeout_is_six_timeouts_plus_batch_window() {
             let hidden = &resources["EventQueue"]["Properties"]["VisibilityTimeout"];
             assert_eq!(hidden.as_u64(), Some(6 * timeout + longest_window));
         }
+        let template = deployed(&[("Mode", mode)]);
+        let resources = &template["Resources"];
+        let of = |name: &str, property: &str| resources[name]["Properties"][property].as_u64();
+        let timeout = of("DependenciesFunction", "Timeout").expect("a number");
+        let window = of(
+            "DependencyEventQueueToFunction",
+            "MaximumBatchingWindowInSeconds",
+        );
+        assert_eq!(
+            of("DependencyEventQueue", "VisibilityTimeout"),
+            window.map(|window| 6 * timeout + window)
+        );
     }
 }
 
@@ -184,7 +200,7 @@ fn undelivered_messages_go_to_the_failure_queue() {
     };
     let may_send = list(&statement["Condition"]["ArnEquals"]["aws:SourceArn"]);
     let rules = properties_of(&template, "AWS::Events::Rule");
-    assert_eq!(rules.len(), 6);
+    assert_eq!(rules.len(), 7);
     // `RecordAltered` only counts matching events.
     let delivers = rules
         .into_iter()
@@ -203,11 +219,10 @@ fn undelivered_messages_go_to_the_failure_queue() {
     for (name, queue) in &queues {
         assert_eq!(queue["SqsManagedSseEnabled"], true, "{name}");
     }
-    let redrive = &queues["EventQueue"]["RedrivePolicy"];
-    assert_eq!(
-        *redrive,
-        json!({"deadLetterTargetArn": failures, "maxReceiveCount": 5})
-    );
+    for name in ["EventQueue", "DependencyEventQueue"] {
+        let expected = json!({"deadLetterTargetArn": failures, "maxReceiveCount": 5});
+        assert_eq!(queues[name]["RedrivePolicy"], expected, "{name}");
+    }
     for (name, function) in properties_of(&template, "AWS::Serverless::Function") {
         let failed = &function["EventInvokeConfig"]["DestinationConfig"]["OnFailure"];
         assert_eq!(failed["Destination"], failures, "{name}");

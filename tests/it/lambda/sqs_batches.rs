@@ -3,12 +3,20 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::test_env::{ACCOUNT, HOUR, REGION, TestEnv};
-use codeconnections_inventory::domain::{Cause, ChangeKind, EventSummary, Outcome, Trigger};
+use crate::support::consumers::{none, operation, refusal};
+use crate::support::proxy::{Act, Proxy};
+use crate::support::test_env::{self, ACCOUNT, HOUR, REGION, TestEnv};
+use codeconnections_inventory::domain::{
+    Cause, ChangeKind, Dependency, DependencyId, DependencyType, EventSummary, Outcome, Trigger,
+};
+use codeconnections_inventory::inventory::Inventory;
+use codeconnections_inventory::lambda::handler::{AllowedAccounts, Handler};
 use codeconnections_inventory::lambda::response::Response;
 use codeconnections_inventory::lambda::sqs_batch::Batch;
+use codeconnections_inventory::local::codeconnections::{Operation, Scope};
 use serde_json::{Value, json};
 
 const CREATED: &str = include_str!("../../../events/cloudtrail-create-connection.json");
@@ -366,4 +374,85 @@ async fn empty_batch_has_an_empty_response() {
     let answer = answer(&env, &json!({"Records": []})).await;
     assert_eq!(answer, json!({"batchItemFailures": [], "runs": []}));
     assert_eq!(env.codeconnections.requests(), 0);
+}
+
+#[tokio::test]
+async fn run_of_dependencies_names_the_call_that_set_tags_or_altered_a_host() {
+    let env = TestEnv::new().await;
+    let connection = env.create("payments");
+    let scope = Scope::new(ACCOUNT, REGION);
+    let perform = |operation: Operation, input: Value| {
+        let done = env
+            .codeconnections
+            .state()
+            .perform(&scope, operation, input);
+        done.expect("performed")
+    };
+    let host = json!({"Name": "ghes", "ProviderType": "GitLabSelfManaged",
+        "ProviderEndpoint": "https://git.example.com"});
+    let host = perform(Operation::CreateHost, host)["HostArn"].clone();
+    let host = host.as_str().expect("an ARN");
+    // Tags are listed one by one, from the emulator.
+    let services = Proxy::start(env.service.endpoint(), |seen| match operation(seen) {
+        "GetResources" => refusal(400, "AccessDeniedException"),
+        _ if seen.service == "codeconnections" => Act::Pass,
+        _ => none(seen).unwrap_or(Act::Pass),
+    })
+    .await;
+    let handler: Handler<_, _, Dependency> = Handler {
+        inventory: Inventory {
+            source: env.source_at(&services.endpoint),
+            table: env.table.of_kind(),
+            clock: Arc::clone(&env.clock),
+            options: test_env::options(),
+        },
+        accounts: AllowedAccounts::Listed(vec![test_env::account()]),
+        regions: vec![test_env::region(REGION)],
+        retired_regions: Vec::new(),
+        random: || fastrand::u128(..),
+    };
+    let run = async |event: &Value| {
+        env.clock.advance(HOUR);
+        let answer = handler.handle(event, Duration::from_secs(60)).await;
+        let answer = serde_json::to_value(answer.expect("answered")).expect("JSON");
+        assert_eq!(answer["runs"][0]["outcome"], "COMPLETE", "{answer}");
+        assert_eq!(answer["batchItemFailures"], json!([]), "{answer}");
+    };
+    let created = call(CREATED, "CreateConnection", "e1", &connection);
+    run(&batch(&[created])).await;
+
+    let tags = json!({"ResourceArn": connection, "Tags": [{"Key": "owner", "Value": "payments"}]});
+    perform(Operation::TagResource, tags);
+    let elsewhere = json!({"HostArn": host, "ProviderEndpoint": "https://elsewhere.example.com"});
+    perform(Operation::UpdateHost, elsewhere);
+    let tagged = call(TAGGED, "TagResource", "e2", &connection);
+    let updated = call(HOST_UPDATED, "UpdateHost", "e3", host);
+    run(&batch(&[tagged, updated])).await;
+
+    let tables = env.table.of_kind::<Dependency>();
+    for (dependency_type, arn, kind, caller) in [
+        (
+            DependencyType::Tags,
+            &*connection,
+            ChangeKind::FirstSeen,
+            "TagResource",
+        ),
+        (
+            DependencyType::Host,
+            host,
+            ChangeKind::AttributesChanged,
+            "UpdateHost",
+        ),
+    ] {
+        let id = DependencyId::of(dependency_type, arn, None).expect("an id");
+        let changes = tables.changes_of(&test_env::account(), &id).await;
+        let changes = changes.expect("changes");
+        let last = changes.last().expect("a change");
+        assert_eq!(last.kind, kind);
+        let cause = last.cause.as_ref().expect("a cause").in_words();
+        assert!(
+            cause.contains(caller) && cause.contains("maria.example"),
+            "{cause}"
+        );
+    }
 }
