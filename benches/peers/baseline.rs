@@ -21,6 +21,9 @@ const CONNECTIONS: usize = 250;
 /// depend a little on scheduling.
 const PERCENT: f64 = 5.0;
 
+/// Most instructions that the function of dependencies takes to start, as a multiple.
+const MOST_TO_START: u64 = 2;
+
 const WRITE: &str = "cargo bench --profile dev --bench peers -- --baseline --write";
 
 /// Measured values by name.
@@ -34,8 +37,8 @@ pub struct Baseline {
 }
 
 impl Baseline {
-    /// Measures this build of the function.
-    pub async fn measure(function: &Program) -> Result<Self> {
+    /// Measures this build of the function, and the start of that of dependencies.
+    pub async fn measure(function: &Program, dependencies: &Program) -> Result<Self> {
         let mut measured = Self::default();
         measured.about("bytes of the binary", function.path.metadata()?.len());
         let mut contestant = Contestant::new(function, CONNECTIONS).await?;
@@ -52,6 +55,16 @@ impl Baseline {
         let world = World::new(CONNECTIONS).await?;
         let counted = instructions::count(function, &world).await?;
         measured.about("instructions to start", counted.start);
+        let start = instructions::counted(dependencies, &world, 0).await?;
+        measured.about("instructions to start, of dependencies", start);
+        if start > counted.start * MOST_TO_START {
+            return Err(format!(
+                "the function of dependencies takes {start} instructions to start, more than \
+                 {MOST_TO_START} times those of the other, {}",
+                counted.start
+            )
+            .into());
+        }
         measured.about("instructions of a first run, none changed", counted.first);
         measured.about("instructions of a later run, none changed", counted.later);
         let tls = Tls::new()?;

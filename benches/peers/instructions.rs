@@ -65,7 +65,7 @@ pub async fn count(program: &Program, world: &World) -> Result<Instructions> {
 }
 
 /// Counts the instructions of a process with this number of invocations.
-async fn counted(program: &Program, world: &World, invocations: u32) -> Result<u64> {
+pub async fn counted(program: &Program, world: &World, invocations: u32) -> Result<u64> {
     let output = Path::new(env!("CARGO_TARGET_TMPDIR")).join("callgrind.out");
     let mut file = OsString::from("--callgrind-out-file=");
     file.push(&output);

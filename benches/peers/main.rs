@@ -10,7 +10,7 @@
 //!     cargo bench --bench peers -- --builds before,after # two builds of the function
 //!     cargo bench --bench peers -- --concurrency 1,2,4,8,16
 //!     cargo bench --bench peers -- --tls                 # also the cost of TLS connections
-//!     cargo bench --bench peers -- --baseline            # the function alone, against baseline.json
+//!     cargo bench --bench peers -- --baseline            # the functions alone, against baseline.json
 //!
 //! Each is a separate process that uses a runtime API, a service and tables of this
 //! one. CPU time and memory are those of the process alone. Lambda, TLS and the
@@ -167,7 +167,8 @@ async fn main() -> Result<()> {
 
 async fn measure(options: Options) -> Result<()> {
     if options.baseline {
-        let measured = Baseline::measure(&programs::function()?).await?;
+        let measured =
+            Baseline::measure(&programs::function()?, &programs::dependencies()?).await?;
         return if options.write {
             measured.write()
         } else {

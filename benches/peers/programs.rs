@@ -33,17 +33,25 @@ pub struct Programs {
 
 /// Builds the function as for deployment, for this machine.
 pub fn function() -> Result<Program> {
+    built(OURS, "codeconnections-inventory")
+}
+
+/// Builds the function of dependencies.
+pub fn dependencies() -> Result<Program> {
+    built(
+        "the function of dependencies",
+        "codeconnections-dependencies",
+    )
+}
+
+fn built(name: &'static str, binary: &str) -> Result<Program> {
     let target = target()?;
     cargo(
         &Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"),
         target,
-        &[
-            "--no-default-features",
-            "--bin",
-            "codeconnections-inventory",
-        ],
+        &["--no-default-features", "--bin", binary],
     )?;
-    Ok(rust(OURS, target.join("release/codeconnections-inventory")))
+    Ok(rust(name, target.join("release").join(binary)))
 }
 
 fn target() -> Result<&'static Path> {
