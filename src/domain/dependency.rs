@@ -17,8 +17,7 @@ pub struct Dependency;
 
 /// Services and features that can name a connection and that no source asks; most have
 /// no API that says so. No answer about dependencies covers them.
-pub const NOT_ASKED: [&str; 5] = [
-    "versions of HealthOmics workflows",
+pub const NOT_ASKED: [&str; 4] = [
     "EKS Argo CD capability",
     "AWS Transform",
     "CodeBuild projects that use the older OAuth app",

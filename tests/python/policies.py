@@ -41,6 +41,8 @@ EXAMPLES = {
 NEWER = {
     "Unknown action inspector2:GetCodeSecurityIntegration",
     "Unknown action inspector2:ListCodeSecurityIntegrations",
+    "Unknown action omics:GetWorkflowVersion",
+    "Unknown action omics:ListWorkflowVersions",
 }
 
 template = json.load(sys.stdin)

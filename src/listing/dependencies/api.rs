@@ -194,10 +194,10 @@ impl<'a> Api<'a> {
 
 /// Reads each of the listed resources, some at the same time. One that can't be
 /// read, such as one that a policy denies, hides no other.
-pub(super) async fn read_each<T, F>(
-    listed: Vec<Value>,
+pub(super) async fn read_each<L, T, F>(
+    listed: Vec<L>,
     found: &mut Vec<T>,
-    read: impl Fn(Value) -> F,
+    read: impl Fn(L) -> F,
 ) -> Result<(), Problem>
 where
     F: Future<Output = Result<Vec<T>, Problem>>,

@@ -1,5 +1,6 @@
-//! HealthOmics: private workflows whose definition comes from a repository.
-//! <https://docs.aws.amazon.com/omics/latest/api/API_GetWorkflow.html>
+//! HealthOmics: private workflows, and versions of them, whose definition comes from a
+//! repository.
+//! <https://docs.aws.amazon.com/omics/latest/api/API_GetWorkflowVersion.html>
 
 use serde_json::{Value, json};
 
@@ -7,6 +8,7 @@ use super::Found;
 use super::api::{Api, Pages, Problem, add, member, read_each, text};
 use crate::aws::json_client::{Operation, Service};
 use crate::domain::DependencyType;
+use crate::domain::ids::ParseError;
 
 const SERVICE: Service = Service::new("Omics", "omics").host_prefix("workflows-");
 
@@ -25,30 +27,90 @@ const LIST_WORKFLOWS: Pages = Pages {
 const GET_WORKFLOW: Operation =
     SERVICE.rest_json("GetWorkflow", "GET", "/workflow/{id}", &["type"]);
 
+const LIST_VERSIONS: Pages = Pages {
+    operation: SERVICE.rest_json(
+        "ListWorkflowVersions",
+        "GET",
+        "/workflow/{workflowId}/version",
+        &["startingToken", "type"],
+    ),
+    token: "startingToken",
+    next_token: "nextToken",
+    items: "items",
+};
+
+const GET_VERSION: Operation = SERVICE.rest_json(
+    "GetWorkflowVersion",
+    "GET",
+    "/workflow/{workflowId}/version/{versionName}",
+    &["type"],
+);
+
 /// The type of an account's own workflows. Those of HealthOmics name no connection.
 const PRIVATE: &str = "PRIVATE";
 
 pub(super) async fn list(api: &Api<'_>, found: &mut Vec<Found>) -> Result<(), Problem> {
-    let workflows = api.all(LIST_WORKFLOWS, json!({"type": PRIVATE})).await?;
-    read_each(workflows, found, |workflow| get(api, workflow)).await
+    let listed = api.all(LIST_WORKFLOWS, json!({"type": PRIVATE})).await?;
+    // What can't be read hides neither a workflow nor a version.
+    let mut workflows = Vec::new();
+    let of_workflows = read_each(listed, &mut workflows, async |workflow: Value| {
+        let input = json!({"id": member(&workflow, "id"), "type": PRIVATE});
+        get(api, GET_WORKFLOW, &input).await
+    });
+    let of_workflows = of_workflows.await;
+    let consumers = workflows
+        .iter()
+        .filter_map(|workflow| consumer(workflow, text(workflow, "name").unwrap_or_default()));
+    let recorded = add(found, GET_WORKFLOW, consumers);
+    let mut versions = Vec::new();
+    let of_lists = read_each(workflows, &mut versions, async |workflow: Value| {
+        let id = member(&workflow, "id");
+        let input = json!({"workflowId": id, "type": PRIVATE});
+        let listed = api.all(LIST_VERSIONS, input).await?.into_iter();
+        let versions = listed.map(|version| {
+            let input = json!({
+                "workflowId": id,
+                "versionName": member(&version, "versionName"),
+                "type": PRIVATE,
+            });
+            (member(&workflow, "name"), input)
+        });
+        Ok(versions.collect())
+    });
+    let of_lists = of_lists.await;
+    let of_versions = read_each(versions, found, async |(name, input): (Value, Value)| {
+        let mut found = Vec::new();
+        for version in get(api, GET_VERSION, &input).await? {
+            let name = name.as_str().unwrap_or_default();
+            let name = format!(
+                "{name} {}",
+                text(&version, "versionName").unwrap_or_default()
+            );
+            add(&mut found, GET_VERSION, consumer(&version, &name))?;
+        }
+        Ok(found)
+    });
+    let of_versions = of_versions.await;
+    of_workflows.and(recorded).and(of_lists).and(of_versions)
 }
 
-/// Returns a workflow that uses a connection; none if it was deleted meanwhile.
-async fn get(api: &Api<'_>, listed: Value) -> Result<Vec<Found>, Problem> {
-    let input = json!({"id": member(&listed, "id"), "type": PRIVATE});
-    let workflow = match api.call(GET_WORKFLOW, &input).await {
-        Err(problem) if problem.is_not_found() => return Ok(Vec::new()),
-        workflow => workflow?,
-    };
+/// Returns a workflow or a version; none if it was deleted meanwhile.
+async fn get(api: &Api<'_>, operation: Operation, input: &Value) -> Result<Vec<Value>, Problem> {
+    match api.call(operation, input).await {
+        Err(problem) if problem.is_not_found() => Ok(Vec::new()),
+        read => Ok(vec![read?]),
+    }
+}
+
+/// Returns a workflow or version that uses a connection.
+fn consumer(workflow: &Value, name: &str) -> Option<Result<Found, ParseError>> {
     let source = &workflow["definitionRepositoryDetails"];
-    let Some(connection) = text(source, "connectionArn") else {
-        return Ok(Vec::new());
-    };
-    let entry = Found::new(
+    let connection = text(source, "connectionArn")?;
+    let found = Found::new(
         DependencyType::Workflow,
-        text(&workflow, "arn").unwrap_or_default(),
+        text(workflow, "arn").unwrap_or_default(),
         None,
-        text(&workflow, "name"),
+        Some(name),
         Some(connection),
         [
             ("fullRepositoryId", member(source, "fullRepositoryId")),
@@ -57,8 +119,5 @@ async fn get(api: &Api<'_>, listed: Value) -> Result<Vec<Found>, Problem> {
             ("providerEndpoint", member(source, "providerEndpoint")),
         ],
     );
-    let entry = entry.map(|entry| entry.with_status(text(&workflow, "status")));
-    let mut found = Vec::new();
-    add(&mut found, GET_WORKFLOW, [entry])?;
-    Ok(found)
+    Some(found.map(|found| found.with_status(text(workflow, "status"))))
 }

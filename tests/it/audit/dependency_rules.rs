@@ -412,7 +412,7 @@ async fn connection_without_consumer_for_longer_than_allowed_is_a_finding() {
     assert_eq!(one.findings().len(), 1);
     assert_eq!(one.findings()[0]["connection_arn"], idle);
     let message = one.findings()[0]["message"].to_string();
-    assert!(message.contains("not asked: versions of"), "{message}");
+    assert!(message.contains("not asked: EKS Argo CD"), "{message}");
 }
 
 #[tokio::test]

@@ -146,7 +146,7 @@ async fn broken_connection_names_the_pipeline_and_the_project_that_use_it() {
     let users = "used by    1 build project, 1 pipeline source\n";
     assert!(shown.stdout.contains(users), "{shown:?}");
     // What no API can find is named wherever an answer may read as "nothing uses it".
-    let not_asked = "not asked: versions of HealthOmics";
+    let not_asked = "not asked: EKS Argo CD";
     assert!(shown.stdout.contains(not_asked), "{shown:?}");
     for command in [&["uses", "unused"][..], &["list", "--unused"], &["impact"]] {
         let (_, answer) = account.ask(command).await;
@@ -177,10 +177,7 @@ async fn broken_connection_names_the_pipeline_and_the_project_that_use_it() {
         ]
     );
     let done = account.run(&["impact"]).await;
-    assert!(
-        done.stdout.contains("not asked: versions of HealthOmics"),
-        "{done:?}"
-    );
+    assert!(done.stdout.contains("not asked: EKS Argo CD"), "{done:?}");
 }
 
 #[tokio::test]

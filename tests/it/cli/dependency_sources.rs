@@ -23,7 +23,7 @@ struct Account {
     host: String,
 }
 
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 10] = [
     "CATALOG_PRODUCT synced",
     "DATAZONE_CONNECTION notebooks",
     "DATAZONE_CONNECTION queries",
@@ -33,6 +33,7 @@ const NAMES: [&str; 9] = [
     "REPOSITORY_LINK acme/infra",
     "SYNC_CONFIGURATION network",
     "WORKFLOW variants",
+    "WORKFLOW variants 2.0",
 ];
 
 impl Account {
@@ -135,7 +136,7 @@ async fn answers_are_those_of_the_service_models() {
     let path = file.path().to_str().expect("UTF-8");
     let arguments = [&*account.services.endpoint, path];
     let output = fine(python("consumer_answers.py", &arguments).await);
-    assert_eq!(output.trim(), "19 answers");
+    assert_eq!(output.trim(), "22 answers");
 }
 
 #[tokio::test]
@@ -164,9 +165,11 @@ async fn every_service_says_what_uses_a_connection_or_a_host() {
     let product = row("CATALOG_PRODUCT");
     assert_eq!(product["members"]["LastSyncStatus"], "FAILED");
     assert_eq!(product["members"]["Repository"], "acme/products");
-    let workflow = row("WORKFLOW");
-    assert_eq!(workflow["members"]["sourceReference"]["value"], "main");
-    assert_eq!(workflow["status"], "ACTIVE");
+    for (name, reference) in [("variants", "main"), ("variants 2.0", "v2")] {
+        let workflow = rows.iter().find(|row| row["name"] == name).expect(name);
+        assert_eq!(workflow["members"]["sourceReference"]["value"], reference);
+        assert_eq!(workflow["status"], "ACTIVE");
+    }
     let id = row("DATAZONE_CONNECTION")["id"].as_str().expect("an id");
     assert!(id.ends_with(":domain/dzd_first#c2"), "{id}");
 
@@ -211,13 +214,14 @@ async fn throttled_services_are_listed_to_the_last_page() {
 #[tokio::test]
 async fn denied_service_hides_no_other() {
     let account = Account::with(|seen| {
-        (operation(seen) == "GetWorkflow").then(|| refusal(403, "AccessDeniedException"))
+        (operation(seen) == "GetWorkflowVersion").then(|| refusal(403, "AccessDeniedException"))
     })
     .await;
     let done = account.scan().await;
     assert_eq!(done.code, 4, "{done:?}");
     assert!(
-        done.stdout.contains("GetWorkflow: AccessDeniedException"),
+        done.stdout
+            .contains("GetWorkflowVersion: AccessDeniedException"),
         "{done:?}"
     );
     let (code, users) = account.users().await;
@@ -225,7 +229,7 @@ async fn denied_service_hides_no_other() {
         (code, users),
         (
             4,
-            without("WORKFLOW variants")
+            without("WORKFLOW variants 2.0")
                 .into_iter()
                 .map(str::to_owned)
                 .collect()
