@@ -14,6 +14,7 @@
 //! | [`lambda`] | one event in, one response out |
 //! | [`audit`] | questions about the record, and its verification |
 //! | `compliance` | rules and their evaluation |
+//! | `sql` | the record as tables in SQLite |
 //! | `output`, `report`, `cost`, `cli` | what people and machines read |
 //! | `local` | local AWS: an embedded table and an emulator |
 //!
@@ -37,4 +38,6 @@ pub mod local;
 pub mod output;
 #[cfg(feature = "cli")]
 pub mod report;
+#[cfg(feature = "cli")]
+pub mod sql;
 pub mod table;

@@ -22,6 +22,7 @@ use super::commands::scan::ScanArgs;
 use super::commands::shares::SharesArgs;
 use super::commands::shell::{CompletionsArgs, ManArgs};
 use super::commands::show::ShowArgs;
+use super::commands::sql::SqlArgs;
 use super::commands::uses::UsesArgs;
 use super::commands::verify::VerifyArgs;
 
@@ -79,6 +80,7 @@ pub(crate) enum AuditCommand {
     Runs(RunsArgs),
     Check(Box<CheckArgs>),
     Report(Box<ReportArgs>),
+    Sql(SqlArgs),
 }
 
 #[derive(Debug, Subcommand)]

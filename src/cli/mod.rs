@@ -30,7 +30,7 @@ use crate::lambda::logging::{self, parse_level};
 use app::{Args, AuditCommand, Command, EvidenceCommand, InventoryCommand, ToolsCommand};
 use commands::{
     changes, check, cost, demo, diff, export, hosts, impact, list, report, runs, scan, shares,
-    shell, show, uses, verify,
+    shell, show, sql, uses, verify,
 };
 use error::{CliError, Exit, environment, say};
 
@@ -100,6 +100,7 @@ async fn run(args: Args) -> Result<Exit, CliError> {
             AuditCommand::Runs(args) => runs::run(args).await,
             AuditCommand::Check(args) => check::run(*args).await,
             AuditCommand::Report(args) => report::run(*args).await,
+            AuditCommand::Sql(args) => sql::run(args).await,
         },
         Command::Evidence(command) => match command {
             EvidenceCommand::Verify(args) => verify::run(args).await,

@@ -1,4 +1,4 @@
-//! The code blocks of a documentation page, by heading: shell and Python.
+//! The code blocks of a documentation page, by heading: shell, Python and SQL.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -18,6 +18,7 @@ use super::tools;
 pub enum Language {
     Shell,
     Python,
+    Sql,
 }
 
 /// A heading, and the language of the block under it.
@@ -52,6 +53,7 @@ impl Page {
                 }
                 (None, Some("sh")) => block = Some((Language::Shell, String::new())),
                 (None, Some("python")) => block = Some((Language::Python, String::new())),
+                (None, Some("sql")) => block = Some((Language::Sql, String::new())),
                 (None, Some(other)) => panic!("{other:?} under {heading:?} can't be run"),
                 (None, None) if line.starts_with('#') => {
                     heading = line.trim_start_matches('#').trim().to_owned();
@@ -105,6 +107,30 @@ impl Reader<'_> {
         })
     }
 
+    /// Returns a SQL block, with the values of `variables` instead of those that the
+    /// setup of the shell has.
+    pub fn sql(&self, heading: &str) -> String {
+        let code = &self.page.blocks[&(heading.to_owned(), Language::Sql)];
+        let mut values: Vec<(&str, &str)> = Vec::new();
+        for line in self.page.setup[&Language::Shell].lines() {
+            if let Some((name, value)) = line.split_once('=')
+                && let Some(own) = self.variables.get(name)
+            {
+                values.push((value, own));
+            }
+        }
+        // The longest first: an ARN has an account.
+        values.sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
+        let mut code = code.clone();
+        for (value, own) in values {
+            for (before, after) in [("'", "'"), ("= ", "\n"), ("= ", " ")] {
+                let own = format!("{before}{own}{after}");
+                code = code.replace(&format!("{before}{value}{after}"), &own);
+            }
+        }
+        code
+    }
+
     /// Runs these Python blocks. Returns the result of each.
     pub async fn python<'b>(
         &self,
@@ -144,6 +170,7 @@ impl Reader<'_> {
                     // A string stays a string.
                     Language::Python if line.contains('"') => format!("{name} = {value:?}"),
                     Language::Python => format!("{name} = {value}"),
+                    Language::Sql => panic!("SQL has no variables"),
                 });
             }
             code.push('\n');

@@ -21,6 +21,7 @@ pub(crate) mod scan;
 pub(crate) mod shares;
 pub(crate) mod shell;
 pub(crate) mod show;
+pub(crate) mod sql;
 mod tags;
 pub(crate) mod uses;
 pub(crate) mod verify;

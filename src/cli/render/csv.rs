@@ -6,7 +6,7 @@ use crate::output::escape::printable;
 /// begin a formula, at the field's beginning and after each character that
 /// separates cells in some locale, such as `;`.
 /// <https://owasp.org/www-community/attacks/CSV_Injection>
-pub(super) fn inert(field: &str) -> String {
+pub(crate) fn inert(field: &str) -> String {
     let field = printable(field);
     let mut inert = String::with_capacity(field.len());
     let mut begins = true;

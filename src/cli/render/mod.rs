@@ -87,12 +87,26 @@ impl RowFormat {
     /// Returns a writer of rows as they are read, for a JSON document those of
     /// the list at its end; none for a table, which needs all rows first.
     pub(crate) fn writer<R: Row>(self, document: Document) -> Option<RowWriter> {
+        self.writer_with(R::header(), document)
+    }
+
+    /// As [`Self::writer`], of rows whose columns are named at run time.
+    pub(crate) fn writer_with(
+        self,
+        header: impl IntoIterator<Item = impl AsRef<str>>,
+        document: Document,
+    ) -> Option<RowWriter> {
         match self {
             Self::Table => None,
             Self::Json => Some(RowWriter::document(document)),
             Self::Jsonl => Some(RowWriter::jsonl()),
-            Self::Csv => Some(RowWriter::csv::<R>()),
+            Self::Csv => Some(RowWriter::csv_with(header)),
         }
+    }
+
+    /// Returns true if a row has each name once.
+    pub(crate) fn has_names_once(self) -> bool {
+        matches!(self, Self::Json | Self::Jsonl)
     }
 
     /// Prints notes on rows that a writer wrote. A document has them itself.

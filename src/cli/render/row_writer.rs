@@ -32,8 +32,14 @@ impl RowWriter {
     }
 
     pub(crate) fn csv<R: Row>() -> Self {
+        Self::csv_with(R::header())
+    }
+
+    /// A writer of columns that are named at run time.
+    pub(crate) fn csv_with(header: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         let mut writer = csv::Writer::from_writer(Buffer::default());
-        record(&mut writer, R::header());
+        let names = header.into_iter();
+        record(&mut writer, names.map(|name| inert(name.as_ref())));
         Self::Csv(Box::new(writer))
     }
 
@@ -43,9 +49,18 @@ impl RowWriter {
 
     /// Writes a row.
     pub(crate) fn write_row(&mut self, row: &impl Row) {
+        self.write_fields(row, || row.csv().iter().map(|field| inert(field)).collect());
+    }
+
+    /// Writes a row whose fields in CSV are `fields`, [inert](inert) already.
+    pub(crate) fn write_fields(
+        &mut self,
+        row: &impl Serialize,
+        fields: impl FnOnce() -> Vec<String>,
+    ) {
         match self {
             Self::Jsonl(lines) => lines.write(row),
-            Self::Csv(writer) => record(writer, row.csv().iter().map(|field| inert(field))),
+            Self::Csv(writer) => record(writer, fields()),
             Self::Document(rows) => rows.write(row),
         }
     }

@@ -44,7 +44,7 @@ pub(super) fn credentials(seen: &Seen) -> Act {
 }
 
 impl Account {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         Self::with(credentials).await
     }
 

@@ -14,4 +14,5 @@ mod report_layout;
 mod report_picture;
 mod scan_database_file;
 mod scan_failures;
+mod sql;
 mod terminal;

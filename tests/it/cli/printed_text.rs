@@ -188,7 +188,7 @@ async fn help_lists_every_command_once_by_group() {
         .collect();
     let expected = [
         "Inventory: demo, scan",
-        "Audit: list, show, history, changes, diff, uses, impact, hosts, shares, runs, check, report",
+        "Audit: list, show, history, changes, diff, uses, impact, hosts, shares, runs, check, report, sql",
         "Evidence: verify, export",
         "Tools: cost, completions, man",
     ];

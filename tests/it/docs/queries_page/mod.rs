@@ -4,6 +4,7 @@
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
 mod expected;
+mod sql;
 mod story;
 
 use std::collections::BTreeSet;
@@ -47,6 +48,7 @@ async fn every_command_and_all_python_code_return_what_the_audit_returns() {
     let named = |language| move |heading: &&str| ((*heading).to_owned(), language);
     let mut blocks: BTreeSet<Name> = IN_PYTHON.iter().map(named(Language::Python)).collect();
     blocks.extend(in_shell.iter().map(named(Language::Shell)));
+    blocks.extend(expected.keys().map(named(Language::Sql)));
     assert_eq!(
         page.names(),
         blocks,

@@ -1,0 +1,8 @@
+//! The columns of each table, by the record that they come from.
+
+pub mod changes;
+pub mod connections;
+pub mod dependencies;
+pub mod findings;
+pub mod meta;
+pub mod runs;
