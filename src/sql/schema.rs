@@ -80,20 +80,18 @@ impl Table {
 
     /// Returns true if its rows come from runs of connections.
     pub fn is_of_connections(self) -> bool {
-        match self {
-            Self::Connections | Self::Changes | Self::Runs | Self::Listings | Self::Findings => {
-                true
-            }
-            _ => false,
-        }
+        matches!(
+            self,
+            Self::Connections | Self::Changes | Self::Runs | Self::Listings | Self::Findings
+        )
     }
 
     /// Returns true if its rows come from runs of dependencies.
     pub fn is_of_dependencies(self) -> bool {
-        match self {
-            Self::Hosts | Self::Tags | Self::Consumers | Self::Shares | Self::Sources => true,
-            _ => false,
-        }
+        matches!(
+            self,
+            Self::Hosts | Self::Tags | Self::Consumers | Self::Shares | Self::Sources
+        )
     }
 
     /// Returns true if what is missing in it is known only if this source of

@@ -163,6 +163,15 @@ async fn tags_of_all_pages_select_connections_and_use_none() {
     let of_host = &answer["dependencies"][0]["tags"];
     assert_eq!(of_host, &json!({"team": "git", "empty": ""}));
 
+    let statement = "select connection_name, count(*) as n from tags join connections \
+                     using (normalized_arn) group by 1 order by 1";
+    let (code, answer) = account.ask(&["sql", statement]).await;
+    let expected = json!([
+        {"connection_name": "payments", "n": 23},
+        {"connection_name": "unused", "n": 1},
+    ]);
+    assert_eq!((code, &answer["rows"]), (0, &expected));
+
     // Tags are no use of a connection.
     assert_eq!(users(&account, "payments").await, (0, 2));
     assert_eq!(users(&account, "unused").await, (0, 0));
@@ -391,6 +400,17 @@ async fn shares_name_their_principals_and_use_no_connection() {
     let (_, answer) = account.ask(&["shares", "--external"]).await;
     let external = answer["dependencies"].as_array().map(Vec::len);
     assert_eq!(external, Some(3), "and the unknown one: {answer}");
+    let of_ram = "select share_type || ' ' || principal || ' ' || case external when 1 then 'true' \
+                  when 0 then 'false' else 'null' end as share from shares";
+    let (code, answer) = account.ask(&["sql", of_ram]).await;
+    let rows = answer["rows"].as_array().expect("rows").iter();
+    let rows: Vec<&str> = rows
+        .map(|row| row["share"].as_str().expect("a text"))
+        .collect();
+    assert_eq!(
+        (code, rows),
+        (0, found.iter().map(String::as_str).collect())
+    );
 
     let shown = account.run(&["show", "unused"]).await;
     let line = "shared     with 111122223333 (external)\n";
