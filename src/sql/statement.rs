@@ -154,12 +154,36 @@ impl Statement {
         if columns.is_empty() {
             return Err(StatementError::new("not a statement that returns rows"));
         }
+        let mut tables = noted.tables;
+        tables.extend(opened(&connection, text).map_err(|error| of(&error))?);
         Ok(Self {
             text: text.to_owned(),
-            tables: noted.tables,
+            tables,
             columns,
         })
     }
+}
+
+/// Returns the tables that the statement's program opens. The authorizer is not asked
+/// about columns that only `USING` names.
+fn opened(connection: &Connection, text: &str) -> Result<BTreeSet<Table>, Error> {
+    // An EXPLAIN can't be explained, and reads no rows.
+    let Ok(mut explained) = connection.prepare(&format!("EXPLAIN {text}")) else {
+        return Ok(BTreeSet::new());
+    };
+    let mut roots = connection.prepare("SELECT name FROM sqlite_master WHERE rootpage = ?")?;
+    let mut tables = BTreeSet::new();
+    let mut rows = explained.query([])?;
+    while let Some(row) = rows.next()? {
+        if row.get::<_, String>("opcode")? == "OpenRead" {
+            let root: i64 = row.get("p2")?;
+            let names = roots.query_map([root], |row| row.get::<_, String>(0))?;
+            for name in names {
+                tables.extend(Table::named(&name?));
+            }
+        }
+    }
+    Ok(tables)
 }
 
 /// Pragmas that describe the schema.
