@@ -15,4 +15,5 @@ mod report_picture;
 mod scan_database_file;
 mod scan_failures;
 mod sql;
+pub(crate) mod sql_questions;
 mod terminal;

@@ -18,22 +18,22 @@ use serde_json::{Value, json};
 
 /// What the services answer.
 #[derive(Default)]
-struct Script {
+pub(super) struct Script {
     /// The operations that are denied.
     denied: Vec<&'static str>,
     /// The pages of GetResources.
-    tagged: Vec<Value>,
+    pub(super) tagged: Vec<Value>,
     /// By resource owner: what ListResources lists, and ListPrincipals on its second page.
-    own: (Value, Value),
-    received: (Value, Value),
+    pub(super) own: (Value, Value),
+    pub(super) received: (Value, Value),
     calls: usize,
 }
 
 #[derive(Clone, Default)]
-struct Services(Arc<Mutex<Script>>);
+pub(super) struct Services(Arc<Mutex<Script>>);
 
 impl Services {
-    fn set(&self, change: impl FnOnce(&mut Script)) {
+    pub(super) fn set(&self, change: impl FnOnce(&mut Script)) {
         change(&mut self.0.lock().expect("no panic"));
     }
 
@@ -80,14 +80,14 @@ fn denied() -> Act {
     Act::Answer(400, denied.to_string())
 }
 
-async fn account() -> (Account, Services) {
+pub(super) async fn account() -> (Account, Services) {
     let services = Services::default();
     let answering = services.clone();
     let account = Account::with(move |seen| answering.answer(seen)).await;
     (account, services)
 }
 
-fn tags(arn: &str, tags: &[(&str, &str)]) -> Value {
+pub(super) fn tags(arn: &str, tags: &[(&str, &str)]) -> Value {
     let tags: Vec<Value> = tags
         .iter()
         .map(|(key, value)| json!({"Key": key, "Value": value}))
@@ -332,11 +332,11 @@ async fn tags_and_shares_without_any_run_of_dependencies_are_refused() {
 }
 
 /// A resource as RAM lists it, and a principal.
-fn resource(arn: &str, share: &str) -> Value {
+pub(super) fn resource(arn: &str, share: &str) -> Value {
     json!({"arn": arn, "resourceShareArn": share, "status": "AVAILABLE"})
 }
 
-fn principal(id: &str, share: &str, external: bool) -> Value {
+pub(super) fn principal(id: &str, share: &str, external: bool) -> Value {
     json!({"id": id, "resourceShareArn": share, "external": external})
 }
 

@@ -46,7 +46,7 @@ async fn rows(env: &TestEnv, arguments: &[&str]) -> Vec<Value> {
 }
 
 /// Returns these members of each of some objects, sorted.
-fn members(rows: &[Value], names: &[&str]) -> Vec<String> {
+pub(super) fn members(rows: &[Value], names: &[&str]) -> Vec<String> {
     let member = |row: &Value, name: &str| {
         let pointer = format!("/{}", name.replace('.', "/"));
         row.pointer(&pointer).cloned().unwrap_or_default()

@@ -10,6 +10,7 @@ mod story;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
+use crate::cli::sql_questions::QUESTIONS;
 use crate::support::doc_page::{Language, Name, Page, Reader};
 use crate::support::proxy::{Act, Proxy, Seen};
 use crate::support::test_env::{ACCOUNT, TestEnv};
@@ -49,6 +50,8 @@ async fn every_command_and_all_python_code_return_what_the_audit_returns() {
     let mut blocks: BTreeSet<Name> = IN_PYTHON.iter().map(named(Language::Python)).collect();
     blocks.extend(in_shell.iter().map(named(Language::Shell)));
     blocks.extend(expected.keys().map(named(Language::Sql)));
+    // Tested with the commands that answer the same.
+    blocks.extend(QUESTIONS.iter().map(named(Language::Sql)));
     assert_eq!(
         page.names(),
         blocks,
