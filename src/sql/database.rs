@@ -1,5 +1,6 @@
 //! A database with tables of the record.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
 use rusqlite::types::Value;
@@ -14,6 +15,7 @@ use super::statement::{Statement, StatementError};
 #[derive(Debug)]
 pub struct Database {
     connection: Connection,
+    rows: Cell<u64>,
 }
 
 /// The reason why a database can't be written.
@@ -44,7 +46,15 @@ impl Database {
 
     fn with_tables(connection: Connection) -> Result<Self, DatabaseError> {
         connection.execute_batch(&schema::ddl())?;
-        Ok(Self { connection })
+        Ok(Self {
+            connection,
+            rows: Cell::new(0),
+        })
+    }
+
+    /// Returns the number of rows that were written.
+    pub fn rows_written(&self) -> u64 {
+        self.rows.get()
     }
 
     /// Begins to write rows, which are in the database after [`commit`](Self::commit).
@@ -68,6 +78,7 @@ impl Database {
         Ok(RowsOf {
             insert: self.connection.prepare(&insert)?,
             columns,
+            rows: &self.rows,
             failed: None,
         })
     }
@@ -115,6 +126,7 @@ impl Database {
 pub(super) struct RowsOf<'a, R: 'static> {
     insert: rusqlite::Statement<'a>,
     columns: &'static [Column<R>],
+    rows: &'a Cell<u64>,
     failed: Option<rusqlite::Error>,
 }
 
@@ -125,6 +137,7 @@ impl<R> RowsOf<'_, R> {
         if self.failed.is_none() {
             let values = self.columns.iter().map(|column| (column.value)(row));
             self.failed = self.insert.execute(params_from_iter(values)).err();
+            self.rows.set(self.rows.get() + 1);
         }
         self.failed.is_none()
     }

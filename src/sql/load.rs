@@ -10,13 +10,14 @@ use super::tables::dependencies::{AccountSource, CONSUMERS, HOSTS, SHARES, SOURC
 use super::tables::findings::{FINDINGS, FindingRow};
 use super::tables::meta::{META, Meta};
 use super::tables::runs::{LISTINGS, RUNS, RunListing};
+use crate::audit::concurrently::{each_account, each_row};
 use crate::audit::dependencies::{
     DependencyAnswer, DependencyBasis, DependencyFilter, DependencyRow,
 };
 use crate::audit::{Audit, AuditError, Basis, ConnectionFilter};
 use crate::compliance::evidence::Moment;
 use crate::compliance::rule::Rule;
-use crate::domain::{AccountId, DependencyType, Timestamp};
+use crate::domain::{AccountId, Change, RunRecord, Timestamp};
 
 /// What of the record is loaded.
 #[derive(Debug, Clone)]
@@ -40,8 +41,7 @@ pub struct Selection {
 pub struct Loaded {
     /// The runs of connections, for each account, if a table comes from them.
     pub rests_on: Vec<Basis>,
-    /// The runs of dependencies, for each account, if a table comes from them. They
-    /// have the sources that matter for these tables.
+    /// The runs of dependencies, for each account, if a table comes from them.
     pub dependencies_rest_on: Vec<DependencyBasis>,
     /// The number of findings that say that something could not be evaluated.
     pub not_evaluated: usize,
@@ -56,6 +56,30 @@ pub enum LoadError {
     /// The rows can't be written.
     #[error(transparent)]
     Database(#[from] DatabaseError),
+}
+
+impl Loaded {
+    /// Returns what some of the tables are based on, with the sources of dependencies
+    /// that matter for them.
+    pub fn of(&self, tables: &BTreeSet<Table>) -> Self {
+        let has = |is_it: fn(Table) -> bool| tables.iter().copied().any(is_it);
+        let mut this = Self::default();
+        if has(Table::is_of_connections) {
+            this.rests_on.clone_from(&self.rests_on);
+        }
+        if tables.contains(&Table::Findings) {
+            this.not_evaluated = self.not_evaluated;
+        }
+        if has(Table::is_of_dependencies) {
+            this.dependencies_rest_on
+                .clone_from(&self.dependencies_rest_on);
+        }
+        for basis in &mut this.dependencies_rest_on {
+            let matters = |source: &str| tables.iter().any(|table| table.rests_on(source));
+            basis.sources.retain(|source| matters(&source.source));
+        }
+        this
+    }
 }
 
 impl Selection {
@@ -86,7 +110,7 @@ impl Selection {
             loaded.dependencies_rest_on = self.dependencies(audit, database).await?;
         }
         if self.has(Table::Meta) {
-            database.write(Table::Meta, META, self.meta(&loaded))?;
+            database.write(Table::Meta, META, self.meta(&loaded.of(&self.tables)))?;
         }
         database.commit()?;
         Ok(loaded)
@@ -96,41 +120,52 @@ impl Selection {
         if !self.has(Table::Connections) {
             return Ok(());
         }
-        let filter = ConnectionFilter {
-            account: self.account.clone(),
+        let filter = |account: Option<&AccountId>| ConnectionFilter {
+            account: account.cloned(),
             include_deleted: true,
             ..ConnectionFilter::default()
         };
         let mut writer = database.writer(Table::Connections, CONNECTIONS)?;
         match self.as_of {
             Some(at) => {
-                let rows = audit.connections_as_of(&filter, at).await?;
-                rows.iter().all(|row| writer.add(row));
+                let accounts = audit.accounts(self.account.as_ref()).await?;
+                let read = async |account: &AccountId| {
+                    let filter = filter(Some(account));
+                    audit.connections_as_of(&filter, at).await
+                };
+                let each = |rows: Vec<_>| rows.iter().all(|row| writer.add(row));
+                each_account(&accounts, read, each).await?;
             }
             None => {
                 let each = |row| writer.add(&row);
+                let filter = filter(self.account.as_ref());
                 audit.each_connection(&filter, each).await?;
             }
         }
         Ok(writer.finish()?)
     }
 
-    async fn changes(&self, audit: &Audit, database: &Database) -> Result<(), LoadError> {
-        if !self.has(Table::Changes) {
-            return Ok(());
-        }
+    /// Returns from when to before when what is recorded was known, and the last time of
+    /// that.
+    fn known(&self) -> (Timestamp, Timestamp, Timestamp) {
         let since = self.since.unwrap_or(Timestamp::from_millis(i64::MIN));
         let last = self.as_of.unwrap_or(Timestamp::from_millis(i64::MAX));
         // The end of a time range is not in it.
         let until = Timestamp::from_millis(last.millis().saturating_add(1));
-        let mut writer = database.writer(Table::Changes, CHANGES)?;
-        for account in audit.accounts(self.account.as_ref()).await? {
-            let changes = audit.table().changes_between(&account, since, until);
-            // An observation that had not ended was not known yet.
-            let each =
-                |change: crate::domain::Change| change.observed_until > last || writer.add(&change);
-            changes.each(each).await.map_err(AuditError::from)?;
+        (since, until, last)
+    }
+
+    async fn changes(&self, audit: &Audit, database: &Database) -> Result<(), LoadError> {
+        if !self.has(Table::Changes) {
+            return Ok(());
         }
+        let (since, until, last) = self.known();
+        let accounts = audit.accounts(self.account.as_ref()).await?;
+        let mut writer = database.writer(Table::Changes, CHANGES)?;
+        let open = |account| audit.table().changes_between(account, since, until);
+        // An observation that had not ended was not known yet.
+        let each = |change: Change| change.observed_until > last || writer.add(&change);
+        each_row(&accounts, open, each).await?;
         Ok(writer.finish()?)
     }
 
@@ -138,21 +173,22 @@ impl Selection {
         if !self.has(Table::Runs) && !self.has(Table::Listings) {
             return Ok(());
         }
-        let since = self.since.unwrap_or(Timestamp::from_millis(i64::MIN));
-        let last = self.as_of.unwrap_or(Timestamp::from_millis(i64::MAX));
-        let until = Timestamp::from_millis(last.millis().saturating_add(1));
-        for account in audit.accounts(self.account.as_ref()).await? {
-            let mut runs = audit.runs_between(&account, since, until).await?;
-            runs.retain(|run| run.finished_at <= last);
-            if self.has(Table::Listings) {
-                let listings = runs.iter().flat_map(RunListing::all_of);
-                database.write(Table::Listings, LISTINGS, listings)?;
-            }
-            if self.has(Table::Runs) {
-                database.write(Table::Runs, RUNS, runs)?;
-            }
-        }
-        Ok(())
+        let (since, until, last) = self.known();
+        let accounts = audit.accounts(self.account.as_ref()).await?;
+        let mut of_runs = database.writer(Table::Runs, RUNS)?;
+        let mut of_listings = database.writer(Table::Listings, LISTINGS)?;
+        let read = async |account: &AccountId| audit.runs_between(account, since, until).await;
+        let each = |runs: Vec<RunRecord>| {
+            let mut known = runs.iter().filter(|run| run.finished_at <= last);
+            known.all(|run| {
+                (!self.has(Table::Runs) || of_runs.add(run))
+                    && (!self.has(Table::Listings)
+                        || RunListing::all_of(run).all(|listing| of_listings.add(&listing)))
+            })
+        };
+        each_account(&accounts, read, each).await?;
+        of_runs.finish()?;
+        Ok(of_listings.finish()?)
     }
 
     /// Returns how many could not be evaluated.
@@ -169,58 +205,55 @@ impl Selection {
         Ok(not_evaluated)
     }
 
+    /// Loads the tables of dependencies, some accounts at a time: not all of them are in
+    /// memory at once.
     async fn dependencies(
         &self,
         audit: &Audit,
         database: &Database,
     ) -> Result<Vec<DependencyBasis>, LoadError> {
-        let filter = DependencyFilter {
-            account: self.account.clone(),
-            ..DependencyFilter::default()
+        let accounts = audit.accounts(self.account.as_ref()).await?;
+        let read = async |account: &AccountId| {
+            let filter = DependencyFilter {
+                account: Some(account.clone()),
+                ..DependencyFilter::default()
+            };
+            audit.dependencies(&filter, self.as_of).await
         };
-        let DependencyAnswer {
-            dependencies,
-            mut rests_on,
-        } = audit.dependencies(&filter, self.as_of).await?;
-        if self.has(Table::Sources) {
-            let sources = rests_on.iter().flat_map(|basis| {
-                basis.sources.iter().map(|source| AccountSource {
-                    account: basis.account.clone(),
-                    source: source.clone(),
-                })
-            });
-            database.write(Table::Sources, SOURCES, sources)?;
-        }
-        let (mut hosts, mut consumers, mut shares) = (Vec::new(), Vec::new(), Vec::new());
-        let mut tags = Vec::new();
-        for row in dependencies {
-            match row.dependency_type {
-                DependencyType::Host => hosts.push(row),
-                DependencyType::Tags => tags.extend(Tag::all_of(&row)),
-                DependencyType::Share | DependencyType::ShareReceived => shares.push(row),
-                _ => consumers.push(row),
+        let mut hosts = database.writer(Table::Hosts, HOSTS)?;
+        let mut tags = database.writer(Table::Tags, TAGS)?;
+        let mut consumers = database.writer(Table::Consumers, CONSUMERS)?;
+        let mut shares = database.writer(Table::Shares, SHARES)?;
+        let mut sources = database.writer(Table::Sources, SOURCES)?;
+        let mut bases = Vec::new();
+        let each = |answer: DependencyAnswer| {
+            let mut write = |row: &DependencyRow| {
+                let table = Table::of(row.dependency_type);
+                match table {
+                    _ if !self.has(table) => true,
+                    Table::Hosts => hosts.add(row),
+                    Table::Tags => Tag::all_of(row).all(|tag| tags.add(&tag)),
+                    Table::Shares => shares.add(row),
+                    _ => consumers.add(row),
+                }
+            };
+            let mut go_on = answer.dependencies.iter().all(&mut write);
+            for basis in answer.rests_on {
+                if self.has(Table::Sources) {
+                    let mut rows = AccountSource::all_of(&basis);
+                    go_on = go_on && rows.all(|row| sources.add(&row));
+                }
+                bases.push(basis);
             }
-        }
-        let of_rows = [
-            (Table::Hosts, HOSTS, hosts),
-            (Table::Consumers, CONSUMERS, consumers),
-            (Table::Shares, SHARES, shares),
-        ];
-        for (table, columns, rows) in of_rows {
-            let rows: Vec<DependencyRow> = rows;
-            if self.has(table) {
-                database.write(table, columns, rows)?;
-            }
-        }
-        if self.has(Table::Tags) {
-            database.write(Table::Tags, TAGS, tags)?;
-        }
-        for basis in &mut rests_on {
-            basis
-                .sources
-                .retain(|source| self.tables.iter().any(|it| it.rests_on(&source.source)));
-        }
-        Ok(rests_on)
+            go_on
+        };
+        each_account(&accounts, read, each).await?;
+        hosts.finish()?;
+        tags.finish()?;
+        consumers.finish()?;
+        shares.finish()?;
+        sources.finish()?;
+        Ok(bases)
     }
 
     fn meta(&self, loaded: &Loaded) -> Vec<Meta> {

@@ -9,6 +9,7 @@ use super::tables::dependencies::{CONSUMERS, HOSTS, SHARES, SOURCES, TAGS};
 use super::tables::findings::FINDINGS;
 use super::tables::meta::META;
 use super::tables::runs::{LISTINGS, RUNS};
+use crate::domain::DependencyType;
 use crate::domain::dependency::{RAM, TAGGING, lists_properties};
 
 /// The version of the schema. It is raised when a table or column is renamed,
@@ -78,6 +79,16 @@ impl Table {
         tables.find(|table| table.as_str().eq_ignore_ascii_case(name))
     }
 
+    /// Returns the table that has dependencies of this type.
+    pub fn of(dependency_type: DependencyType) -> Self {
+        match dependency_type {
+            DependencyType::Host => Self::Hosts,
+            DependencyType::Tags => Self::Tags,
+            DependencyType::Share | DependencyType::ShareReceived => Self::Shares,
+            _ => Self::Consumers,
+        }
+    }
+
     /// Returns true if its rows come from runs of connections.
     pub fn is_of_connections(self) -> bool {
         matches!(
@@ -140,4 +151,26 @@ pub fn markdown() -> String {
         page.push('\n');
     }
     page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn consumers_are_what_uses_a_connection_or_host() {
+        for kind in DependencyType::ALL {
+            let is_consumer = Table::of(kind) == Table::Consumers;
+            assert_eq!(is_consumer, kind.is_consumer(), "{kind}");
+        }
+    }
+
+    #[test]
+    fn properties_are_in_the_table_that_rests_on_their_source() {
+        for kind in DependencyType::ALL {
+            if let Some(source) = kind.property_source() {
+                assert!(Table::of(kind).rests_on(source), "{kind}");
+            }
+        }
+    }
 }

@@ -1,8 +1,9 @@
 """Runs a command on a terminal of a given width, and prints what it wrote.
 
-    terminal.py [--type TEXT] COLUMNS PROGRAM ARGUMENT...
+    terminal.py [--type TEXT | --dialog MARK KEYS... --] COLUMNS PROGRAM ARGUMENT...
 
-TEXT is typed there, and a new line.
+TEXT is typed there, and a new line. Of a dialog, each KEYS are typed as they are, after MARK
+was written once more.
 """
 
 import fcntl
@@ -15,10 +16,15 @@ import termios
 
 def main() -> int:
     arguments = sys.argv[1:]
-    typed = b""
+    typed, mark, dialog = b"", b"", []
     if arguments[0] == "--type":
         typed = arguments[1].encode() + b"\n"
         arguments = arguments[2:]
+    elif arguments[0] == "--dialog":
+        end = arguments.index("--")
+        mark, *dialog = [argument.encode() for argument in arguments[1:end]]
+        arguments = arguments[end + 1 :]
+    marks = 0
     ours, theirs = os.openpty()
     size = struct.pack("HHHH", 40, int(arguments[0]), 0, 0)
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, size)
@@ -36,6 +42,9 @@ def main() -> int:
         if not more:
             break
         written += more
+        while dialog and written.count(mark) > marks:
+            marks += 1
+            os.write(ours, dialog.pop(0))
     sys.stdout.buffer.write(written.replace(b"\r\n", b"\n"))
     sys.stdout.buffer.flush()
     return command.wait()

@@ -35,7 +35,7 @@ pub(crate) enum RowFormat {
 }
 
 /// Selects how wide tables are.
-#[derive(Debug, Clone, Copy, ClapArgs)]
+#[derive(Debug, Clone, Copy, Default, ClapArgs)]
 pub(crate) struct TableArgs {
     /// Print tables whole, even if they are wider than the terminal
     #[arg(long)]

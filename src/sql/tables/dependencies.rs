@@ -3,7 +3,7 @@
 
 use rusqlite::types::Value;
 
-use crate::audit::dependencies::{DependencyRow, SourceBasis};
+use crate::audit::dependencies::{DependencyBasis, DependencyRow, SourceBasis};
 use crate::domain::AccountId;
 use crate::domain::arn::normalized;
 use crate::sql::column::ColumnType::{Boolean, Json, Text, Time};
@@ -227,6 +227,16 @@ pub struct AccountSource {
     pub account: AccountId,
     /// The source.
     pub source: SourceBasis,
+}
+
+impl AccountSource {
+    /// Returns the sources of an account.
+    pub fn all_of(basis: &DependencyBasis) -> impl Iterator<Item = Self> {
+        basis.sources.iter().map(|source| Self {
+            account: basis.account.clone(),
+            source: source.clone(),
+        })
+    }
 }
 
 /// The columns of `sources`.

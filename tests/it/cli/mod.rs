@@ -15,5 +15,6 @@ mod report_picture;
 mod scan_database_file;
 mod scan_failures;
 mod sql;
+mod sql_prompt;
 pub(crate) mod sql_questions;
 mod terminal;

@@ -9,13 +9,13 @@ use crate::support::test_env::TestEnv;
 /// The number of listed connections.
 const LISTED: usize = 8;
 
-struct Terminal {
-    ccinv: Ccinv,
-    db: String,
+pub(super) struct Terminal {
+    pub(super) ccinv: Ccinv,
+    pub(super) db: String,
 }
 
 impl Terminal {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let env = TestEnv::new().await;
         let names = (0..LISTED).map(|n| format!("a-name-of-some-length-{n}"));
         let arns: Vec<String> = names.map(|name| env.create(&name)).collect();
@@ -39,18 +39,33 @@ impl Terminal {
     }
 }
 
-async fn shown(columns: usize, environment: &[&str], command: &[&str]) -> Result<String, String> {
+pub(super) async fn shown(
+    columns: usize,
+    environment: &[&str],
+    command: &[&str],
+) -> Result<String, String> {
+    typed(&[], columns, environment, command).await
+}
+
+/// As [`shown`], with options for what is typed.
+pub(super) async fn typed(
+    options: &[&str],
+    columns: usize,
+    environment: &[&str],
+    command: &[&str],
+) -> Result<String, String> {
     let columns = columns.to_string();
-    let mut arguments = vec![columns.as_str(), "/usr/bin/env"];
+    let mut arguments = options.to_vec();
+    arguments.extend([columns.as_str(), "/usr/bin/env"]);
     arguments.extend(environment);
     arguments.push(PROGRAM);
     arguments.extend(command);
     python("terminal.py", &arguments).await
 }
 
-const COLOURS: &[&str] = &["TERM=xterm-256color"];
+pub(super) const COLOURS: &[&str] = &["TERM=xterm-256color"];
 
-fn without_colours(text: &str) -> String {
+pub(super) fn without_colours(text: &str) -> String {
     let escape = regex_lite::Regex::new("\u{1b}\\[[0-9;?]*[A-Za-z]").expect("a pattern");
     escape.replace_all(text, "").into_owned()
 }
@@ -87,7 +102,7 @@ async fn tables_fit_the_terminal_and_keep_the_ends_of_arns() {
 }
 
 /// Returns the lines that stay on the terminal: a spinner erases its own.
-fn lines_left(text: &str) -> Vec<String> {
+pub(super) fn lines_left(text: &str) -> Vec<String> {
     let text = text.replace("\r", "\u{1b}[2K");
     let lines = text
         .lines()
