@@ -29,7 +29,7 @@ Examples:
   ccinv sql \"select connection_status, count(*) from connections group by 1\"
   ccinv sql --as-of 2026-10-31 \"select * from connections where deleted_at is null\"
   ccinv sql --json < query.sql
-  ccinv sql                                       a prompt with history and completion
+  ccinv sql                                       a prompt, on a terminal
   ccinv sql --save record.db                      for Datasette, DuckDB or a notebook
 
 Exit codes: 0 success, 2 the statement is wrong or does not only read, 4 no complete \
