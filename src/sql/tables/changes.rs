@@ -4,7 +4,7 @@ use rusqlite::types::Value;
 
 use crate::domain::{ApiCall, Attributes, Cause, Change};
 use crate::sql::column::ColumnType::{Integer, Json, Text, Time};
-use crate::sql::column::{Column, column, number, optional, text};
+use crate::sql::column::{Column, column, json, number, optional, text};
 
 /// The columns of `changes`.
 pub const CHANGES: &[Column<Change>] = &[
@@ -143,6 +143,15 @@ pub const CHANGES: &[Column<Change>] = &[
         |row| optional(row.previous_digest),
     ),
     column("digest", Text, "Its digest", |row| text(row.digest())),
+    column(
+        "consumers",
+        Json,
+        "The consumers on record by type, of a connection that went to ERROR or was deleted",
+        |row| match row.consumers.is_empty() {
+            true => Value::Null,
+            false => json(&row.consumers),
+        },
+    ),
 ];
 
 fn call(change: &Change) -> Option<&ApiCall> {
