@@ -155,14 +155,29 @@ impl Pages for ChangesWithRuns<'_> {
         for change in page {
             match change {
                 Ok(change) if !self.filter.admits(&change) => {}
-                Ok(change) => {
-                    let run = self.runs.by_id(&change.run_id).await;
-                    rows.push(run.map(|run| ChangeWithRun::new(change, run)));
+                change => {
+                    let row = self.with_run(change).await;
+                    // An error ends the answer: what follows is not looked up.
+                    let is_last = row.is_err();
+                    rows.push(row);
+                    if is_last {
+                        break;
+                    }
                 }
-                Err(error) => rows.push(Err(error)),
             }
         }
         Ok(Some(rows))
+    }
+}
+
+impl ChangesWithRuns<'_> {
+    async fn with_run(
+        &mut self,
+        change: Result<Change, AuditError>,
+    ) -> Result<ChangeWithRun, AuditError> {
+        let change = change?;
+        let run = self.runs.by_id(&change.run_id).await?;
+        Ok(ChangeWithRun::new(change, run))
     }
 }
 

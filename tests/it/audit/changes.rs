@@ -5,10 +5,12 @@
 
 use std::sync::Arc;
 
-use crate::support::test_env::TestEnv;
-use codeconnections_inventory::audit::{Audit, ChangeFilter};
+use crate::support::raw_items;
+use crate::support::test_env::{TestEnv, account};
+use codeconnections_inventory::audit::{Audit, AuditError, ChangeFilter};
 use codeconnections_inventory::aws::Meter;
 use codeconnections_inventory::domain::{ChangeKind, Timestamp};
+use codeconnections_inventory::table::{codec, keys};
 
 fn time(text: &str) -> Timestamp {
     text.parse().expect("a time")
@@ -138,4 +140,43 @@ async fn stopped_change_iteration_reads_no_more_pages() {
     let (few, of_few) = reads(3).await;
     assert_eq!((all, few), (1_200, 3));
     assert!(of_few < of_all, "{of_few} of {of_all} requests");
+}
+
+#[tokio::test]
+async fn first_change_without_an_answer_is_the_last_one_looked_up() {
+    let env = TestEnv::new().await;
+    let arn = env.create("c");
+    for status in ["AVAILABLE", "ERROR"].repeat(15) {
+        env.run().await; // one change of one run
+        env.set_status(&arn, status);
+    }
+    let whole = between("2026-10-01T00:00:00Z", "2026-10-09T00:00:00Z");
+    let read = async || {
+        let meter = Arc::new(Meter::default());
+        let audit = Audit::new(env.table.metered(Arc::clone(&meter)));
+        (audit.changes(&whole).await, meter.requests().read)
+    };
+    let (all, of_all) = read().await;
+    assert_eq!(all.expect("read").len(), 30);
+
+    let first_run = (keys::runs_pk(&account()), keys::run_sk(1));
+    raw_items::remove(&env, &first_run).await;
+    let (answer, requests) = read().await;
+    let missing = AuditError::RunMissing {
+        account: account(),
+        sequence: 1,
+    };
+    assert_eq!(answer.expect_err("run 1 is missing"), missing);
+    // The search for a run reads a few others.
+    assert!(requests <= 10, "{requests} of {of_all} requests");
+
+    let id = arn.parse().expect("an ARN");
+    let first_change = (keys::changes_pk(&account(), &id), keys::change_sk(1));
+    let mut edited = raw_items::get(&env, &first_change).await;
+    edited.insert("kind".to_owned(), codec::s("NO_KIND"));
+    raw_items::put(&env, edited).await;
+    let (answer, requests) = read().await;
+    let error = answer.expect_err("change 1 can't be read").to_string();
+    assert!(error.contains("attribute kind"), "{error}");
+    assert_eq!(requests, 2, "the accounts and the changes, but no run");
 }
