@@ -7,6 +7,7 @@
 //! orchestrator with signing, credentials, time-outs, retries and HTTP client.
 
 mod protocol;
+mod service;
 
 use aws_config::SdkConfig;
 use aws_runtime::auth::SigV4OperationSigningConfig;
@@ -36,7 +37,7 @@ use crate::aws::meter::{Meter, Use};
 use crate::domain::Region;
 use protocol::{ServiceFailure, parse, request};
 
-pub use protocol::{Operation, Service};
+pub use service::{Operation, Service};
 
 /// Calls services with one account's credentials.
 #[derive(Debug, Clone, Copy)]

@@ -45,6 +45,7 @@ mod ids;
 mod model;
 mod operations;
 mod options;
+mod pattern;
 pub mod protocol;
 mod registry;
 mod repository_links;

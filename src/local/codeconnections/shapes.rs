@@ -1,7 +1,8 @@
 //! The input shapes of the service model, as tables.
 
 use super::errors::ServiceError;
-use super::model::{Breaches, Member, Operation, Pattern, Shape};
+use super::model::{Breaches, Member, Operation, Shape};
+use super::pattern::Pattern;
 use super::repository_types::{Switch, SyncType, UpdateTrigger};
 use super::types::ProviderType;
 use serde_json::Value;
