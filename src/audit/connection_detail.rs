@@ -19,7 +19,8 @@ pub struct ConnectionDetail {
     pub in_status_ms: u64,
     /// Its changes, oldest first, each with the run that observed it.
     pub history: History,
-    /// Its host, its tags, its shares and what uses it; `None` if dependencies were never listed.
+    /// Its host, its tags, its shares and what uses it; `None` if dependencies were
+    /// never listed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dependencies: Option<ConnectionDependencies>,
     /// Its status over time.

@@ -50,8 +50,8 @@ pub const ALL: [ServiceEndpoint; 15] = [
     ("SSO OIDC", "AWS_ENDPOINT_URL_SSO_OIDC"),
 ];
 
-/// Returns the endpoints of `services` in `config` that are refused, each with the reason. They
-/// come from the environment or from a profile.
+/// Returns the endpoints of `services` in `config` that are refused, each with the
+/// reason. They come from the environment or from a profile.
 pub fn faults(config: &SdkConfig, services: &[ServiceEndpoint]) -> Vec<InvalidSetting> {
     // As the SDK's clients find their proxy.
     let proxies = Matcher::from_env();

@@ -3,12 +3,12 @@
 //! [`event`] and [`sqs_batch`] parse what invokes the function, [`handler`]
 //! runs one inventory for each account that the event is about, [`response`]
 //! is what it returns. [`function`] connects them with Lambda, for the [`kind`]
-//! of resource that a binary inventories. [`config`] reads the settings from the environment;
-//! [`logging`] and [`metrics`] write what operators see.
+//! of resource that a binary inventories. [`config`] reads the settings from the
+//! environment; [`logging`] and [`metrics`] write what operators see.
 //!
-//! Called by `main.rs` and `bin/dependencies.rs`, and by `ccinv scan` and `ccinv demo`, which handle one
-//! event of their own. Imports `inventory`, `listing`, `table`, `aws` and
-//! `domain`.
+//! Called by `main.rs` and `bin/dependencies.rs`, and by `ccinv scan` and
+//! `ccinv demo`, which handle one event of their own. Imports `inventory`,
+//! `listing`, `table`, `aws` and `domain`.
 
 pub mod config;
 pub mod event;

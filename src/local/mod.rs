@@ -1,5 +1,6 @@
 //! Local AWS: an embedded DynamoDB, a CodeConnections emulator, a small one of the
-//! services that use connections, and a demo account. The deployed function is built without it (feature `local`).
+//! services that use connections, and a demo account. The deployed function is built
+//! without it (feature `local`).
 //!
 //! Called by `cli`, tests and benchmarks. Imports `aws`, `table` and `domain`.
 

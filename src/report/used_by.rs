@@ -11,7 +11,7 @@ use crate::output::text::count;
 
 use super::format::{Moment, seen};
 
-/// What an account lacks in the record of dependencies, or has.
+/// The text for what no run of dependencies has observed.
 const NOT_OBSERVED: &str = "not observed";
 
 /// The consumers of each connection at the end of the period.

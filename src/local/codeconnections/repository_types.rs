@@ -76,7 +76,7 @@ pub struct SyncConfiguration {
     pub role_arn: String,
     /// What is kept in sync.
     pub sync_type: SyncType,
-    /// Whether the provider is told of deployments.
+    /// Whether deployments are reported to the provider.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub publish_deployment_status: Option<Switch>,
     /// What triggers an update.

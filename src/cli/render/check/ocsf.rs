@@ -1,7 +1,7 @@
 //! A check as OCSF Compliance Finding events, one a line.
 //!
-//! Each finding and each connection or dependency without a result has an event, and so has
-//! each account with insufficient data, or for which the rule passes.
+//! Each finding and each connection or dependency without a result has an event, and
+//! so has each account with insufficient data, or for which the rule passes.
 
 use std::borrow::Cow;
 
