@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::Found;
 use super::api::{Api, Pages, Problem, add, member, read_each, text};
-use crate::aws::json_client::{Operation, Service};
+use super::code_connections::operation;
 use crate::domain::DependencyType;
 use crate::domain::ids::ParseError;
 
@@ -26,15 +26,6 @@ const LIST_CONFIGURATIONS: Pages = Pages {
 
 /// The only type of synchronization in the service's model.
 const SYNC_TYPE: &str = "CFN_STACK_SYNC";
-
-/// Returns an operation of CodeConnections.
-pub(super) const fn operation(name: &'static str) -> Operation {
-    Service::new("CodeConnections", "codeconnections").aws_json(
-        "com.amazonaws.codeconnections.CodeConnections_20231201",
-        "1.0",
-        name,
-    )
-}
 
 pub(super) async fn list(api: &Api<'_>, found: &mut Vec<Found>) -> Result<(), Problem> {
     let links = api.all(LIST_LINKS, json!({})).await?;

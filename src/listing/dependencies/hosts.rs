@@ -4,18 +4,10 @@
 use serde_json::{Value, json};
 
 use super::Found;
-use super::api::{Api, Pages, Problem, add, member, text};
-use super::git_sync::operation;
+use super::api::{Api, Problem, add, member, text};
+use super::code_connections::LIST_HOSTS;
 use crate::domain::ids::ParseError;
 use crate::domain::{DependencyType, Digest};
-
-/// The operation that lists hosts.
-pub(super) const LIST_HOSTS: Pages = Pages {
-    operation: operation("ListHosts"),
-    token: "NextToken",
-    next_token: "NextToken",
-    items: "Hosts",
-};
 
 /// Members of a host that have attributes of their own.
 const ATTRIBUTES: [&str; 4] = ["HostArn", "Name", "Status", "VpcConfiguration"];

@@ -4,10 +4,12 @@
 //! Each [`Source`] is listed by region, because a connection can be used from
 //! every region; where its service does not exist, it is not asked. A source that
 //! is denied, not enabled or unreadable is an incomplete listing with its reason,
-//! never an empty one. `api` calls a service, and each source has a file.
+//! never an empty one. `api` calls a service, each source has a file, and
+//! `code_connections` has the operations that several of them call.
 
 mod api;
 mod code_build;
+mod code_connections;
 mod code_guru;
 mod code_pipeline;
 mod data_zone;

@@ -12,8 +12,7 @@ use serde_json::{Value, json};
 
 use super::Found;
 use super::api::{Api, Pages, Problem, text};
-use super::git_sync::operation;
-use super::hosts::LIST_HOSTS;
+use super::code_connections::{LIST_CONNECTIONS, LIST_HOSTS, operation};
 use crate::aws::json_client::{Operation, Service};
 use crate::domain::arn::Arn;
 use crate::domain::{DependencyType, UnknownMembers};
@@ -27,13 +26,6 @@ const GET_RESOURCES: Pages = Pages {
     token: "PaginationToken",
     next_token: "PaginationToken",
     items: "ResourceTagMappingList",
-};
-
-const LIST_CONNECTIONS: Pages = Pages {
-    operation: operation("ListConnections"),
-    token: "NextToken",
-    next_token: "NextToken",
-    items: "Connections",
 };
 
 const LIST_TAGS: Operation = operation("ListTagsForResource");
