@@ -72,7 +72,7 @@ impl Problem {
     }
 
     /// Returns the problem of an entry that can't be recorded.
-    pub(super) fn of_entry(operation: Operation, malformed: &ParseError) -> Self {
+    fn of_entry(operation: Operation, malformed: &ParseError) -> Self {
         let operation = operation.name();
         Self::new("UnreadableEntry", &format!("{operation}: {malformed}"))
     }
@@ -242,7 +242,20 @@ pub(super) fn member(value: &Value, name: &str) -> Value {
     value.get(name).cloned().unwrap_or_default()
 }
 
-/// Returns the items of a member that is a list.
+/// Returns the items of a list that every answer has, even an empty one. An answer
+/// without it must not be taken for "none".
+pub(super) fn required_list<'a>(
+    operation: Operation,
+    value: &'a Value,
+    name: &str,
+) -> Result<&'a [Value], Problem> {
+    let items = value.get(name).and_then(Value::as_array);
+    items
+        .map(Vec::as_slice)
+        .ok_or_else(|| Problem::of_answer(operation, name))
+}
+
+/// Returns the items of a list that its service may omit; none if it does.
 pub(super) fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
     value
         .get(name)

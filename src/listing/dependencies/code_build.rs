@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use super::Found;
-use super::api::{Api, Pages, Problem, add, list as items, member, text};
+use super::api::{Api, Pages, Problem, add, list as items, member, required_list, text};
 use crate::aws::json_client::{Operation, Service};
 use crate::domain::DependencyType;
 use crate::domain::ids::ParseError;
@@ -46,16 +46,19 @@ async fn list_projects(api: &Api<'_>, found: &mut Vec<Found>) -> Result<(), Prob
         let input = json!({"names": names});
         let response = api.call(BATCH_GET_PROJECTS, &input).await?;
         // Those that were deleted meanwhile are in `projectsNotFound`.
-        let sources = items(&response, "projects").iter().flat_map(sources_of);
-        read = read.and(add(found, BATCH_GET_PROJECTS, sources));
+        let projects = required_list(BATCH_GET_PROJECTS, &response, "projects");
+        let sources = projects.map(|projects| projects.iter().flat_map(sources_of));
+        read = read.and(sources.and_then(|sources| add(found, BATCH_GET_PROJECTS, sources)));
     }
     read
 }
 
 async fn list_credentials(api: &Api<'_>, found: &mut Vec<Found>) -> Result<(), Problem> {
     let response = api.call(LIST_CREDENTIALS, &json!({})).await?;
-    let credentials = items(&response, "sourceCredentialsInfos").iter();
-    let connections = credentials.filter(|it| text(it, "authType") == Some(AUTH_TYPE));
+    let credentials = required_list(LIST_CREDENTIALS, &response, "sourceCredentialsInfos")?;
+    let connections = credentials
+        .iter()
+        .filter(|it| text(it, "authType") == Some(AUTH_TYPE));
     let credentials = connections.map(|credential| {
         Found::new(
             DependencyType::BuildCredential,

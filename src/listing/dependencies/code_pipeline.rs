@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::Found;
-use super::api::{Api, Pages, Problem, add, list as items, member, read_each, text};
+use super::api::{Api, Pages, Problem, add, list as items, member, read_each, required_list, text};
 use crate::aws::json_client::{Operation, Service};
 use crate::domain::DependencyType;
 
@@ -40,12 +40,14 @@ async fn get(api: &Api<'_>, listed: Value) -> Result<Vec<Found>, Problem> {
     let metadata = member(&response, "metadata");
     let arn = text(&metadata, "pipelineArn")
         .ok_or_else(|| Problem::of_answer(GET_PIPELINE, "pipelineArn"))?;
-    let stages = items(&pipeline, "stages").iter();
-    let actions = stages.flat_map(|stage| {
-        let actions = items(stage, "actions").iter();
-        actions.map(move |action| (text(stage, "name").unwrap_or_default(), action))
-    });
+    let mut actions = Vec::new();
+    for stage in required_list(GET_PIPELINE, &pipeline, "stages")? {
+        let name = text(stage, "name").unwrap_or_default();
+        let of_stage = required_list(GET_PIPELINE, stage, "actions")?.iter();
+        actions.extend(of_stage.map(|action| (name, action)));
+    }
     let sources = actions
+        .into_iter()
         .filter(|(_, action)| action["actionTypeId"]["provider"] == PROVIDER)
         .map(|(stage, action)| {
             let name = text(action, "name").unwrap_or_default();

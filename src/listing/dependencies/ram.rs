@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde_json::{Value, json};
 
 use super::Found;
-use super::api::{Api, Pages, Problem, member, text};
+use super::api::{Api, Pages, Problem, add, member, text};
 use crate::aws::json_client::Service;
 use crate::domain::DependencyType;
 use crate::domain::arn::Arn;
@@ -91,8 +91,8 @@ async fn list_shares(
             joined.is_external = joined.is_external.max(is_external);
         }
     }
-    for ((arn, principal), joined) in joined {
-        let share = Found::new(
+    let shares = joined.into_iter().map(|((arn, principal), joined)| {
+        Found::new(
             kind,
             arn,
             Some(principal),
@@ -103,10 +103,9 @@ async fn list_shares(
                 ("external", joined.is_external.into()),
                 ("resourceShareArns", json!(joined.resource_shares)),
             ],
-        );
-        found.push(share.map_err(|it| Problem::of_entry(LIST_PRINCIPALS.operation, &it))?);
-    }
-    Ok(())
+        )
+    });
+    add(found, LIST_PRINCIPALS.operation, shares)
 }
 
 /// Returns true if the ARN is that of a connection of the listed region.

@@ -7,11 +7,10 @@
 
 use std::collections::BTreeMap;
 
-use futures_util::stream::{self, StreamExt};
 use serde_json::{Value, json};
 
 use super::Found;
-use super::api::{Api, Pages, Problem, text};
+use super::api::{Api, Pages, Problem, add, read_each, text};
 use super::code_connections::{LIST_CONNECTIONS, LIST_HOSTS, operation};
 use crate::aws::json_client::{Operation, Service};
 use crate::domain::arn::Arn;
@@ -40,9 +39,6 @@ const RESOURCE_TYPES: [&str; 4] = [
 
 /// The most resources in one page.
 const RESOURCES_PER_PAGE: u32 = 100;
-
-/// Resources whose tags are asked for at the same time.
-const CONCURRENCY: usize = 8;
 
 pub(super) async fn list(api: &Api<'_>, found: &mut Vec<Found>) -> Result<(), Problem> {
     let input = json!({
@@ -83,16 +79,8 @@ async fn list_one_by_one(api: &Api<'_>, found: &mut Vec<Found>) -> Result<(), Pr
             Err(unlisted) => problem = problem.or(Some(unlisted)),
         }
     }
-    let mut asked = stream::iter(arns)
-        .map(|arn| get(api, arn))
-        .buffer_unordered(CONCURRENCY);
-    while let Some(tags) = asked.next().await {
-        match tags {
-            Ok(tags) => found.extend(tags),
-            Err(unread) => problem = problem.or(Some(unread)),
-        }
-    }
-    problem.map_or(Ok(()), Err)
+    let read = read_each(arns, found, |arn| get(api, arn)).await;
+    problem.map_or(Ok(()), Err).and(read)
 }
 
 /// Returns true if the region and account of this listing own a resource: no other
@@ -106,7 +94,7 @@ fn is_own(api: &Api<'_>, arn: &str) -> bool {
 /// Returns the tags of a resource; none if it was deleted meanwhile.
 async fn get(api: &Api<'_>, arn: String) -> Result<Vec<Found>, Problem> {
     match api.call(LIST_TAGS, &json!({"ResourceArn": arn})).await {
-        Err(problem) if &*problem.code == "ResourceNotFoundException" => Ok(Vec::new()),
+        Err(problem) if problem.is_not_found() => Ok(Vec::new()),
         answer => read(LIST_TAGS, &arn, &answer?),
     }
 }
@@ -129,14 +117,14 @@ fn read(operation: Operation, arn: &str, answer: &Value) -> Result<Vec<Found>, P
     let tags: BTreeMap<&str, Value> = tags.collect::<Result<_, _>>()?;
     let tags: Vec<_> = tags.into_iter().collect();
     let parts = tags.chunks(UnknownMembers::MAX).enumerate();
-    parts
-        .map(|(number, tags)| {
-            let part = (number > 0).then(|| (number + 1).to_string());
-            let part = part.as_deref();
-            let mut found = Found::new(DependencyType::Tags, arn, part, None, Some(arn), [])
-                .map_err(|malformed| Problem::of_entry(operation, &malformed))?;
-            found.add_members(tags.iter().map(|(key, value)| (*key, value.clone())));
-            Ok(found)
-        })
-        .collect()
+    let parts = parts.map(|(number, tags)| {
+        let part = (number > 0).then(|| (number + 1).to_string());
+        let part = part.as_deref();
+        let mut found = Found::new(DependencyType::Tags, arn, part, None, Some(arn), [])?;
+        found.add_members(tags.iter().map(|(key, value)| (*key, value.clone())));
+        Ok(found)
+    });
+    let mut found = Vec::new();
+    add(&mut found, operation, parts)?;
+    Ok(found)
 }

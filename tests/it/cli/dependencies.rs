@@ -289,6 +289,54 @@ async fn pipeline_that_cannot_be_read_hides_no_other() {
 }
 
 #[tokio::test]
+async fn answer_without_its_list_is_unreadable_and_hides_no_other() {
+    let metadata = json!({"pipelineArn": "arn:aws:codepipeline:eu-west-1:123456789012:deploy"});
+    let without_actions = json!({"name": "deploy", "stages": [{"name": "Source"}]});
+    for (operation, answer, lacks, left) in [
+        (
+            "BatchGetProjects",
+            json!({"projectsNotFound": []}),
+            "BatchGetProjects: an answer without projects",
+            vec!["PIPELINE_SOURCE deploy"],
+        ),
+        (
+            "ListSourceCredentials",
+            json!({}),
+            "ListSourceCredentials: an answer without sourceCredentialsInfos",
+            vec!["BUILD_PROJECT build", "PIPELINE_SOURCE deploy"],
+        ),
+        (
+            "GetPipeline",
+            json!({"metadata": metadata, "pipeline": {"name": "deploy"}}),
+            "GetPipeline: an answer without stages",
+            vec!["BUILD_PROJECT build"],
+        ),
+        (
+            "GetPipeline",
+            json!({"metadata": metadata, "pipeline": without_actions}),
+            "GetPipeline: an answer without actions",
+            vec!["BUILD_PROJECT build"],
+        ),
+    ] {
+        let account = Account::with(move |seen| match seen.operation == operation {
+            true => Act::Answer(200, answer.to_string()),
+            false => credentials(seen),
+        })
+        .await;
+        let done = account.scan().await;
+        assert_eq!(done.code, 4, "{operation}: {done:?}");
+        assert!(done.stdout.contains(lacks), "{operation}: {done:?}");
+        let (code, answer) = account.ask(&["uses", "payments"]).await;
+        assert_eq!(code, 4, "never listed completely: {answer}");
+        assert_eq!(named(&answer["dependencies"]), left, "{operation}");
+        let sources = answer["rests_on"][0]["sources"].as_array().expect("a list");
+        let of_operation = sources.iter().find(|source| !source["problem"].is_null());
+        let code = &of_operation.expect("an incomplete source")["code"];
+        assert_eq!(code, "UnreadableAnswer", "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn throttled_pages_are_listed_to_the_last() {
     let account = Account::with(|seen| {
         if seen.number % 3 == 1 {

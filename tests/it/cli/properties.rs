@@ -447,3 +447,26 @@ async fn denied_shares_were_not_observed_and_hide_no_user() {
     );
     assert_eq!(users(&account, "payments").await, (0, 2));
 }
+
+#[tokio::test]
+async fn unreadable_share_hides_no_other() {
+    let (account, services) = account().await;
+    services.set(|script| {
+        let resource = resource(account.arn("unused"), "share-a");
+        let principals = json!([
+            principal("\u{7}", "share-a", false),
+            principal("111122223333", "share-a", true),
+        ]);
+        script.own = (json!([resource]), principals);
+    });
+    let done = account.scan().await;
+    assert_eq!(done.code, 4, "{done:?}");
+    assert!(done.stdout.contains("ListPrincipals"), "{done:?}");
+    let (code, answer) = account.ask(&["shares"]).await;
+    assert_eq!(code, 4, "never listed completely: {answer}");
+    let shares = answer["dependencies"].as_array().expect("a list");
+    assert_eq!(shares.len(), 1, "{answer}");
+    assert_eq!(shares[0]["members"]["principal"], "111122223333");
+    let code = &answer["rests_on"][0]["sources"][0]["code"];
+    assert_eq!(code, "UnreadableEntry", "{answer}");
+}
