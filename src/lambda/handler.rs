@@ -14,10 +14,12 @@ use super::logging::RUN_END;
 use super::response::Response;
 use super::sqs_batch::{Batch, MessageId};
 use crate::aws::{Deadline, Meter};
-use crate::domain::{AccountId, Clock, Connection, Kind, Outcome, Region, RunId};
+use crate::domain::{
+    AccountId, Clock, Connection, Dependency, Filter, Kind, Outcome, Region, RunId, Trigger,
+};
 use crate::inventory::summary::Summary;
 use crate::inventory::{Inventory, RunSpec};
-use crate::listing::Lists;
+use crate::listing::{CodeConnections, Lists};
 
 /// The accounts that are inventoried at the same time.
 const MAX_CONCURRENT_ACCOUNTS: usize = 4;
@@ -114,6 +116,47 @@ impl<K: Kind> From<HandlerError<K>> for Diagnostic {
             error_type: error.error_type().to_owned(),
             error_message: error.to_string(),
         }
+    }
+}
+
+impl<C: Clock + Clone + 'static> Handler<CodeConnections, C> {
+    /// Returns the handler of dependencies with the same source, table, accounts,
+    /// regions, clock and options.
+    pub fn of_dependencies(&self) -> Handler<&CodeConnections, C, Dependency> {
+        let connections = &self.inventory;
+        Handler {
+            inventory: Inventory {
+                source: &connections.source,
+                table: connections.table.of_kind(),
+                clock: connections.clock.clone(),
+                options: connections.options,
+            },
+            accounts: self.accounts.clone(),
+            regions: self.regions.clone(),
+            retired_regions: self.retired_regions.clone(),
+            random: self.random,
+        }
+    }
+
+    /// Makes a run of an account's dependencies within `remaining`, without an event.
+    pub async fn run_of_dependencies(
+        &self,
+        account: AccountId,
+        accept_deletions: bool,
+        remaining: Duration,
+        meter: Arc<Meter>,
+    ) -> Summary<Dependency> {
+        let request = Request {
+            account: None,
+            regions: None,
+            extra_regions: Vec::new(),
+            filter: Filter::default(),
+            accept_deletions,
+            trigger: Trigger::Request,
+        };
+        let deadline = Deadline::after(remaining);
+        let handler = self.of_dependencies();
+        handler.run(&request, account, deadline, meter).await
     }
 }
 
@@ -219,9 +262,9 @@ impl<S: Lists<K>, C: Clock + Clone + 'static, K: HandledKind> Handler<S, C, K> {
         Response::Batch { failures, runs }
     }
 
-    /// Returns the accounts of a request. An account that is not configured is
-    /// refused: it would be listed with another account's credentials, and the
-    /// record would be wrong.
+    /// Returns the accounts of a request, whose filter is checked, too. An account
+    /// that is not configured is refused: it would be listed with another account's
+    /// credentials, and the record would be wrong.
     fn accounts_of(&self, request: &Request) -> Result<Vec<AccountId>, InvalidEvent> {
         if !K::IS_FILTERED && !request.filter.is_empty() {
             let (_, many) = K::NOUN;

@@ -97,7 +97,6 @@ pub(crate) async fn run(args: DemoArgs) -> Result<Exit, CliError> {
     let width = args.table.width();
     let demo = Demo {
         codeconnections: &codeconnections,
-        service: &service,
         handler: &handler,
         audit: &audit,
     };

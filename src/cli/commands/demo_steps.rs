@@ -5,19 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::audit::Audit;
-use crate::aws::{Deadline, Meter};
 use crate::cli::error::CliError;
 use crate::cli::render::print_wrapped;
 use crate::cli::render::text_table::{Cell, Cut, TextTable};
-use crate::domain::{AccountId, Clock, Dependency, Filter, Kind, RunId, Timestamp, Trigger};
+use crate::domain::{AccountId, Dependency, Kind, Timestamp};
 use crate::inventory::summary::Summary;
-use crate::inventory::{Inventory, RunSpec};
 use crate::lambda::handler::{Handler, HandlerError};
 use crate::lambda::response::Response;
 use crate::listing::CodeConnections;
+use crate::local::ManualClock;
 use crate::local::codeconnections::CodeConnectionsEmulator;
 use crate::local::demo_account::{ACCOUNT, Step};
-use crate::local::{EmulatorService, ManualClock};
 use crate::output::text::{count, format_time, or_dash};
 
 /// The time that a run has.
@@ -28,7 +26,6 @@ pub(super) type DemoHandler = Handler<CodeConnections, Arc<ManualClock>>;
 /// The emulated account, and what records it.
 pub(super) struct Demo<'a> {
     pub(super) codeconnections: &'a CodeConnectionsEmulator,
-    pub(super) service: &'a EmulatorService,
     pub(super) handler: &'a DemoHandler,
     pub(super) audit: &'a Audit,
 }
@@ -45,7 +42,6 @@ pub(super) struct Taken {
 pub(super) async fn take(step: &Step, demo: &Demo<'_>) -> Result<Taken, CliError> {
     let Demo {
         codeconnections,
-        service,
         handler,
         audit,
     } = demo;
@@ -57,7 +53,11 @@ pub(super) async fn take(step: &Step, demo: &Demo<'_>) -> Result<Taken, CliError
         Err(error) => return Err(CliError::failure(error)),
     };
     let dependencies = match step.lists_dependencies {
-        true => Some(list_dependencies(handler, service).await?),
+        true => {
+            let account: AccountId = ACCOUNT.parse().map_err(CliError::failure)?;
+            let run = handler.run_of_dependencies(account, false, REMAINING, Arc::default());
+            Some(run.await)
+        }
         false => None,
     };
     Ok(Taken {
@@ -65,34 +65,6 @@ pub(super) async fn take(step: &Step, demo: &Demo<'_>) -> Result<Taken, CliError
         dependencies,
         affected: affected(audit).await?.saturating_sub(before),
     })
-}
-
-/// Makes a run of dependencies, as the second function does.
-async fn list_dependencies(
-    handler: &DemoHandler,
-    service: &EmulatorService,
-) -> Result<Summary<Dependency>, CliError> {
-    let connections = &handler.inventory;
-    let account: AccountId = ACCOUNT.parse().map_err(CliError::failure)?;
-    let inventory = Inventory {
-        source: CodeConnections::new(service.config(), Some(account.clone()), None),
-        table: connections.table.of_kind(),
-        clock: Arc::clone(&connections.clock),
-        options: connections.options,
-    };
-    let spec = RunSpec {
-        run_id: RunId::new(connections.clock.now(), (handler.random)()),
-        account,
-        regions: handler.regions.clone(),
-        filter: Filter::default(),
-        accept_deletions: false,
-        trigger: Trigger::Request,
-        retired_regions: Vec::new(),
-    };
-    let meter = Arc::new(Meter::default());
-    Ok(inventory
-        .run(&spec, Deadline::after(REMAINING), meter)
-        .await)
 }
 
 /// Returns how many dependencies use a connection that does not work or exist.

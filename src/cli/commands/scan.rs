@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::next_steps::{next_steps, shell_word};
 use crate::aws::error::CallError;
 use crate::aws::observer::Observer;
-use crate::aws::{Deadline, Meter, RetryPolicy};
+use crate::aws::{Meter, RetryPolicy};
 use crate::cli::args::{RegionList, StoreArgs};
 use crate::cli::aws;
 use crate::cli::error::{CliError, Exit, say};
@@ -20,11 +20,10 @@ use crate::cli::render::{print, print_json};
 use crate::cli::run_progress::{Messages, interrupts, with_progress};
 use crate::cli::store::Store;
 use crate::domain::{
-    AccountId, Clock, Dependency, Filter, Outcome, Region, RunId, SystemClock, TombstoneGuard,
-    Trigger, duration,
+    AccountId, Dependency, Outcome, Region, SystemClock, TombstoneGuard, duration,
 };
 use crate::inventory::summary::Summary;
-use crate::inventory::{Inventory, RunOptions, RunSpec};
+use crate::inventory::{Inventory, RunOptions};
 use crate::lambda::config::{check_retired, parse_concurrency, parse_guard};
 use crate::lambda::event::Request;
 use crate::lambda::handler::{AllowedAccounts, Handler, HandlerError};
@@ -147,7 +146,7 @@ pub(crate) async fn run(args: ScanArgs) -> Result<Exit, CliError> {
     let store = Store::open_with(&args.store, Open::OrCreate, &config).await?;
     let handler = Handler {
         inventory: Inventory {
-            source: CodeConnections::new(config.clone(), Some(account.clone()), None),
+            source: CodeConnections::new(config, Some(account.clone()), None),
             table: store.table().clone(),
             clock: SystemClock,
             options: RunOptions {
@@ -171,7 +170,7 @@ pub(crate) async fn run(args: ScanArgs) -> Result<Exit, CliError> {
             Err(error) => return Err(CliError::failure(error)),
         };
         let dependencies = match args.dependencies {
-            true => Some(list_dependencies(&handler, config, &account, &args, &meter).await),
+            true => Some(list_dependencies(&handler, &account, &args, &meter).await),
             false => None,
         };
         Ok((response, dependencies))
@@ -191,35 +190,19 @@ pub(crate) async fn run(args: ScanArgs) -> Result<Exit, CliError> {
     })
 }
 
-/// Makes a run of dependencies, after the run of connections: with the same
-/// account, regions, clock and options.
+/// Makes a run of dependencies, after the run of connections. The filters of
+/// connections do not apply.
 async fn list_dependencies(
     handler: &Handler<CodeConnections, SystemClock>,
-    config: SdkConfig,
     account: &AccountId,
     args: &ScanArgs,
     meter: &Arc<Meter>,
 ) -> Summary<Dependency> {
-    let connections = &handler.inventory;
-    let inventory = Inventory {
-        source: CodeConnections::new(config, Some(account.clone()), None),
-        table: connections.table.of_kind(),
-        clock: connections.clock,
-        options: connections.options,
-    };
-    let spec = RunSpec {
-        run_id: RunId::new(connections.clock.now(), (handler.random)()),
-        account: account.clone(),
-        regions: handler.regions.clone(),
-        filter: Filter::default(),
-        accept_deletions: args.accept_deletions,
-        trigger: Trigger::Request,
-        retired_regions: handler.retired_regions.clone(),
-    };
-    let deadline = Deadline::after(args.timeout);
     // The meter has counted the run of connections, too.
     let (requests, capacity) = (meter.requests(), meter.capacity());
-    let summary = inventory.run(&spec, deadline, Arc::clone(meter)).await;
+    let (account, meter) = (account.clone(), Arc::clone(meter));
+    let run = handler.run_of_dependencies(account, args.accept_deletions, args.timeout, meter);
+    let summary = run.await;
     Summary {
         requests: summary.requests - requests,
         capacity: summary.capacity - capacity,

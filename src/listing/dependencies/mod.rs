@@ -101,6 +101,12 @@ impl Lists<Dependency> for CodeConnections {
     }
 }
 
+impl Lists<Dependency> for &CodeConnections {
+    async fn list(&self, request: &ListingRequest<'_>) -> AccountListing<Dependency> {
+        Lists::<Dependency>::list(*self, request).await
+    }
+}
+
 /// Returns what is asked in these regions.
 fn asked(regions: &[Region]) -> impl Iterator<Item = (Source, &Region)> {
     let all = regions

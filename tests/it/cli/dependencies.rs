@@ -337,6 +337,22 @@ async fn answer_without_its_list_is_unreadable_and_hides_no_other() {
 }
 
 #[tokio::test]
+async fn filter_of_connections_does_not_filter_dependencies() {
+    let account = Account::new().await;
+    for filter in [
+        &["--provider", "Bitbucket"],
+        &["--host-arn", account.arn("host")],
+    ] {
+        let scan = [&["scan", "--dependencies"], &filter[..]].concat();
+        let (code, answer) = account.ask(&scan).await;
+        assert_eq!(code, 0, "{answer}");
+        let run = &answer["dependencies"];
+        assert_eq!(run["outcome"], "COMPLETE", "{run}");
+        assert_eq!(run["connections"]["PIPELINE_SOURCE"], 2, "{run}");
+    }
+}
+
+#[tokio::test]
 async fn throttled_pages_are_listed_to_the_last() {
     let account = Account::with(|seen| {
         if seen.number % 3 == 1 {
