@@ -8,7 +8,7 @@ use futures_util::stream::{self, StreamExt};
 use lambda_runtime::Diagnostic;
 use serde_json::Value;
 
-use super::event::{InvalidEvent, Request};
+use super::event::{HOST_ARN_FILTER, InvalidEvent, PROVIDER_TYPE_FILTER, Request};
 use super::kind::HandledKind;
 use super::logging::RUN_END;
 use super::response::Response;
@@ -266,13 +266,7 @@ impl<S: Lists<K>, C: Clock + Clone + 'static, K: HandledKind> Handler<S, C, K> {
     /// that is not configured is refused: it would be listed with another account's
     /// credentials, and the record would be wrong.
     fn accounts_of(&self, request: &Request) -> Result<Vec<AccountId>, InvalidEvent> {
-        if !K::IS_FILTERED && !request.filter.is_empty() {
-            let (_, many) = K::NOUN;
-            return Err(InvalidEvent {
-                field: "filter".to_owned(),
-                problem: format!("a listing of {many} has none"),
-            });
-        }
+        refuse_filter::<K>(&request.filter)?;
         match (&self.accounts, &request.account) {
             (AllowedAccounts::Listed(all), None) => Ok(all.clone()),
             (AllowedAccounts::Any { own }, None) => Ok(vec![own.clone()]),
@@ -326,6 +320,22 @@ impl<S: Lists<K>, C: Clock + Clone + 'static, K: HandledKind> Handler<S, C, K> {
         log(&summary);
         summary
     }
+}
+
+/// Refuses a filter of what is listed without one.
+fn refuse_filter<K: HandledKind>(filter: &Filter) -> Result<(), InvalidEvent> {
+    if K::IS_FILTERED || filter.is_empty() {
+        return Ok(());
+    }
+    let field = match filter.provider_type {
+        Some(_) => PROVIDER_TYPE_FILTER,
+        None => HOST_ARN_FILTER,
+    };
+    let (_, many) = K::NOUN;
+    Err(InvalidEvent {
+        field: field.to_owned(),
+        problem: format!("can't be used here: {many} are listed without a filter"),
+    })
 }
 
 fn has_failed<K: Kind>(run: &Summary<K>) -> bool {

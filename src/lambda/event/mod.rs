@@ -36,6 +36,11 @@ pub struct Request {
     pub trigger: Trigger,
 }
 
+/// The field that filters by provider type.
+pub(super) const PROVIDER_TYPE_FILTER: &str = "ProviderTypeFilter";
+/// The field that filters by host.
+pub(super) const HOST_ARN_FILTER: &str = "HostArnFilter";
+
 const SCHEDULED: &str = "Scheduled Event";
 const API_CALL: &str = "AWS API Call via CloudTrail";
 const API_SOURCES: [&str; 2] = ["aws.codeconnections", "aws.codestar-connections"];
@@ -172,8 +177,8 @@ impl Direct {
         "account",
         "regions",
         "accept_deletions",
-        "ProviderTypeFilter",
-        "HostArnFilter",
+        PROVIDER_TYPE_FILTER,
+        HOST_ARN_FILTER,
         "schedule_arn",
         "scheduled_time",
         "execution_id",
@@ -202,7 +207,7 @@ fn direct(event: &Value) -> Result<Request, InvalidEvent> {
     let mut regions = direct.regions.map(checked_regions).transpose()?;
     if let Some(host) = &filter.host_arn {
         let host = HostArn::parse(host)
-            .map_err(|error| InvalidEvent::new("HostArnFilter", error.to_string()))?;
+            .map_err(|error| InvalidEvent::new(HOST_ARN_FILTER, error.to_string()))?;
         // Other regions don't know the host.
         regions = regions.or_else(|| Some(vec![host.region]));
     }

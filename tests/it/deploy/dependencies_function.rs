@@ -241,13 +241,14 @@ async fn requests_of_the_binary_match_the_granted_permissions() {
     is_second.store(true, Ordering::SeqCst);
     let second = function.invoke(&json!({})).await.answer();
     assert_eq!(second["outcome"], "PARTIAL", "{second}");
-    let filter = json!({"ProviderTypeFilter": "GitHub"});
-    let (error_type, message) = function.invoke(&filter).await.error();
-    assert_eq!(error_type, "InvalidEvent");
-    assert!(
-        message.contains("a listing of dependencies has none"),
-        "{message}"
-    );
+    let host = "arn:aws:codeconnections:eu-west-1:123456789012:host/ghes-1a2b3c4d";
+    for (field, value) in [("ProviderTypeFilter", "GitHub"), ("HostArnFilter", host)] {
+        let (error_type, message) = function.invoke(&json!({field: value})).await.error();
+        assert_eq!(error_type, "InvalidEvent");
+        let refused =
+            format!("{field}: can't be used here: dependencies are listed without a filter");
+        assert!(message.contains(&refused), "{message}");
+    }
 
     let template = deployed(&[]);
     let resources = &template["Resources"];

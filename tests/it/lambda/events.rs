@@ -9,7 +9,9 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::Duration;
 
+use crate::support::TestEnv;
 use crate::support::cases::cases;
 use codeconnections_inventory::domain::{ApiCall, Filter, ProviderType, Trigger};
 use codeconnections_inventory::lambda::event::{InvalidEvent, Request};
@@ -562,6 +564,27 @@ fn null_is_treated_as_absent() {
         "attempt_number": null,
     });
     assert_eq!(read(&nothing), read(&json!({})));
+}
+
+#[tokio::test]
+async fn filter_of_dependencies_is_refused_by_its_field() {
+    let env = TestEnv::new().await;
+    let connections = env.handler();
+    let dependencies = connections.of_dependencies();
+    let host = "arn:aws:codeconnections:eu-west-1:123456789012:host/ghes-1a2b3c4d";
+    for (field, value) in [("ProviderTypeFilter", "GitHub"), ("HostArnFilter", host)] {
+        let event = json!({field: value});
+        let handled = dependencies.handle(&event, Duration::from_secs(60)).await;
+        let error = handled.expect_err("refused");
+        assert_eq!(error.error_type(), "InvalidEvent");
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "invalid event: {field}: can't be used here: dependencies are listed without a filter"
+            )
+        );
+    }
+    assert!(env.runs().await.is_empty());
 }
 
 #[test]
