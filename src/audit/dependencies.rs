@@ -1,23 +1,21 @@
 //! What depends on a connection: now, from snapshots; at an earlier time, from
 //! the recorded changes. Each answer says which sources were asked.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 use super::concurrently::each_account;
-use super::{Audit, AuditError, ConnectionFilter, ConnectionRow};
+pub use super::dependency_basis::{DependencyBasis, DependencyRun, SourceBasis};
+use super::dependency_basis::{basis, may_list};
+use super::{Audit, AuditError};
 use crate::domain::arn::normalized;
-use crate::domain::listing::NOT_ENABLED;
+use crate::domain::attributes::NOT_REPORTED;
 use crate::domain::{
-    AccountId, Change, Dependency, DependencyAttributes, DependencyId, DependencyType, Outcome,
-    RunRecord, Snapshot, SourceScope, Timestamp, UnknownMembers,
+    AccountId, Change, Dependency, DependencyAttributes, DependencyId, DependencyType, Snapshot,
+    SourceScope, Timestamp, UnknownMembers,
 };
 use crate::table::Table;
-use crate::table::read::audit::LAST_RUN;
-
-/// The most runs that are read to find the last complete listing of each source.
-const MAX_RUNS_READ: usize = 100;
 
 /// The members that name a repository, each by its service's name.
 const REPOSITORY: [&str; 5] = [
@@ -71,77 +69,6 @@ pub struct DependencyRow {
     pub version: u32,
 }
 
-/// What an answer about the dependencies of an account is based on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct DependencyBasis {
-    /// The account.
-    pub account: AccountId,
-    /// The last run of dependencies that had ended.
-    pub last_run: Option<DependencyRun>,
-    /// The sources that this run asked.
-    pub sources: Vec<SourceBasis>,
-}
-
-/// A run of dependencies.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct DependencyRun {
-    /// Its number.
-    pub sequence: u64,
-    /// Its start.
-    pub started_at: Timestamp,
-    /// Its outcome.
-    pub outcome: Outcome,
-}
-
-/// A source in one region.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct SourceBasis {
-    /// The source.
-    pub source: String,
-    /// The region.
-    pub region: String,
-    /// The start of its last complete listing.
-    pub complete_at: Option<Timestamp>,
-    /// The code of the reason why its last listing is not complete.
-    pub code: Option<String>,
-    /// Why its last listing is not complete.
-    pub problem: Option<String>,
-}
-
-impl SourceBasis {
-    /// Returns true if its service is not enabled for the account, as the service
-    /// says.
-    pub fn is_not_enabled(&self) -> bool {
-        self.code.as_deref() == Some(NOT_ENABLED)
-    }
-}
-
-impl DependencyBasis {
-    /// Returns true if every source was listed completely once, or is not enabled:
-    /// what is missing in an answer did not exist then, or was not observed because
-    /// of that.
-    pub fn is_evidence(&self) -> bool {
-        let is_known = |s: &SourceBasis| s.complete_at.is_some() || s.is_not_enabled();
-        !self.sources.is_empty() && self.sources.iter().all(is_known)
-    }
-
-    /// Returns the names of the sources that were asked, sorted.
-    pub fn source_names(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = self.sources.iter().map(|s| s.source.as_str()).collect();
-        names.sort_unstable();
-        names.dedup();
-        names
-    }
-
-    /// Returns the regions that were asked, sorted.
-    pub fn regions(&self) -> Vec<&str> {
-        let mut regions: Vec<&str> = self.sources.iter().map(|s| s.region.as_str()).collect();
-        regions.sort_unstable();
-        regions.dedup();
-        regions
-    }
-}
-
 /// An answer about dependencies.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DependencyAnswer {
@@ -166,28 +93,22 @@ pub fn consumers_in_words(types: impl Iterator<Item = DependencyType>) -> Option
     (!counts.is_empty()).then(|| counts.join(", "))
 }
 
-/// A connection that does not work or does not exist, and what uses it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Impact {
-    /// `PENDING`, `ERROR`, another status, `DELETED`, or `NOT_IN_INVENTORY`.
-    pub reason: String,
-    /// The connection or host that is named.
-    pub uses: String,
-    /// The connection's name, if it is on record.
-    pub connection_name: Option<String>,
-    /// What uses it.
-    pub dependency: DependencyRow,
-}
-
-/// The reason for a dependency that names what no inventory has.
-pub const NOT_IN_INVENTORY: &str = "NOT_IN_INVENTORY";
-
 impl DependencyRow {
     /// Returns the normalized ARN of the connection or host that it uses, if it
     /// is a consumer.
     pub fn consumed(&self) -> Option<String> {
         let used = self.uses.as_deref().map(normalized);
         used.filter(|_| self.dependency_type.is_consumer())
+    }
+
+    /// Returns its status as a word that is never empty.
+    pub fn status_word(&self) -> &str {
+        let status = self.status.as_deref().unwrap_or_default();
+        if status.is_empty() {
+            NOT_REPORTED
+        } else {
+            status
+        }
     }
 
     fn new(account: &AccountId, id: DependencyId, attributes: DependencyAttributes) -> Self {
@@ -251,9 +172,8 @@ impl DependencyFilter {
 
     /// Returns true if the answer depends on what this source listed.
     fn rests_on(&self, scope: &SourceScope) -> bool {
-        match self.dependency_type.map(DependencyType::property_source) {
-            Some(Some(source)) => source == scope.source(),
-            Some(None) => !scope.lists_properties(),
+        match self.dependency_type {
+            Some(kind) => may_list(scope.source(), kind),
             None => !(self.without_properties && scope.lists_properties()),
         }
     }
@@ -280,7 +200,10 @@ impl Audit {
                 None => present(&table, account).await?,
                 Some(at) => at_time(&table, account, at).await?,
             };
-            Ok((rows, basis(&table, account, filter, as_of).await?))
+            Ok((
+                rows,
+                basis(&table, account, as_of, |scope| filter.rests_on(scope)).await?,
+            ))
         };
         each_account(&accounts, read, |(rows, basis)| {
             let rows = rows.into_iter().filter(|row| filter.admits(row));
@@ -300,73 +223,6 @@ impl Audit {
         answer.dependencies.sort_by_cached_key(key);
         Ok(answer)
     }
-
-    /// Returns every dependency that names a connection which does not work, was
-    /// deleted, or is in no inventory of this table.
-    ///
-    /// # Errors
-    /// [`AuditError`] if the table can't be read.
-    pub async fn impact(
-        &self,
-        account: Option<&AccountId>,
-    ) -> Result<(Vec<Impact>, Vec<DependencyBasis>), AuditError> {
-        let filter = DependencyFilter {
-            account: account.cloned(),
-            without_properties: true,
-            ..DependencyFilter::default()
-        };
-        let answer = self.dependencies(&filter, None).await?;
-        // A connection of another account can be used, too.
-        let everything = ConnectionFilter {
-            include_deleted: true,
-            ..ConnectionFilter::default()
-        };
-        let known = by_normalized_arn(self.connections(&everything).await?);
-        // What uses a host names no connection.
-        let hosts = answer.dependencies.iter();
-        let hosts = hosts.filter(|row| row.dependency_type == DependencyType::Host);
-        let hosts: HashMap<String, Option<String>> = hosts
-            .map(|host| (normalized(&host.arn), host.status.clone()))
-            .collect();
-        let impact = answer.dependencies.into_iter().filter_map(|dependency| {
-            let uses = dependency.uses.clone()?;
-            let connection = known.get(&normalized(&uses));
-            let host = hosts.get(&normalized(&uses)).cloned().flatten();
-            let reason = match connection {
-                None => host.unwrap_or_else(|| NOT_IN_INVENTORY.to_owned()),
-                Some(row) if row.deleted_at.is_some() => "DELETED".to_owned(),
-                Some(row) => row.attributes.status_word().to_owned(),
-            };
-            let name = connection.and_then(|row| row.attributes.connection_name.as_deref());
-            (reason != "AVAILABLE").then(|| Impact {
-                connection_name: name.map(str::to_owned),
-                reason,
-                uses,
-                dependency,
-            })
-        });
-        let mut impact: Vec<Impact> = impact.collect();
-        impact.sort_by(|a, b| (&a.reason, &a.uses).cmp(&(&b.reason, &b.uses)));
-        Ok((impact, answer.rests_on))
-    }
-}
-
-/// Returns connections by normalized ARN. Of several with the same ARN, which
-/// several accounts list, one that is not deleted is returned.
-pub fn by_normalized_arn(
-    rows: impl IntoIterator<Item = ConnectionRow>,
-) -> HashMap<String, ConnectionRow> {
-    let mut known: HashMap<String, ConnectionRow> = HashMap::new();
-    for row in rows {
-        let arn = normalized(row.connection_arn.as_str());
-        let is_better = known
-            .get(&arn)
-            .is_none_or(|other| other.deleted_at.is_some());
-        if is_better {
-            known.insert(arn, row);
-        }
-    }
-    known
 }
 
 async fn present(
@@ -407,77 +263,4 @@ async fn at_time(
     };
     table.changes_by(account, at).each(each).await?;
     Ok(rows.into_values().filter_map(|(_, row)| row).collect())
-}
-
-async fn basis(
-    table: &Table<Dependency>,
-    account: &AccountId,
-    filter: &DependencyFilter,
-    as_of: Option<Timestamp>,
-) -> Result<DependencyBasis, AuditError> {
-    let mut basis = DependencyBasis {
-        account: account.clone(),
-        last_run: None,
-        sources: Vec::new(),
-    };
-    let mut read = 0;
-    let each = |run: RunRecord<Dependency>| {
-        if as_of.is_some_and(|at| run.finished_at > at) {
-            return true;
-        }
-        read += 1;
-        if basis.last_run.is_none() {
-            basis.last_run = Some(DependencyRun {
-                sequence: run.sequence,
-                started_at: run.started_at,
-                outcome: run.outcome,
-            });
-            basis.sources = run
-                .listings
-                .iter()
-                .filter(|listing| filter.rests_on(&listing.region))
-                .map(|listing| SourceBasis {
-                    source: listing.region.source().to_owned(),
-                    region: listing.region.region().to_owned(),
-                    complete_at: None,
-                    code: listing.error.as_ref().map(|error| error.code.to_string()),
-                    problem: listing
-                        .error
-                        .as_ref()
-                        .map(|error| error.message.to_string()),
-                })
-                .collect();
-        }
-        for (scope, window) in run.covered() {
-            let is_it =
-                |s: &&mut SourceBasis| s.source == scope.source() && s.region == scope.region();
-            if let Some(source) = basis.sources.iter_mut().find(is_it)
-                && source.complete_at.is_none()
-            {
-                source.complete_at = Some(window.began_at);
-            }
-        }
-        // One that is not enabled may have been listed before.
-        read < MAX_RUNS_READ && basis.sources.iter().any(|s| s.complete_at.is_none())
-    };
-    table.runs_back_from(account, LAST_RUN, each).await?;
-    // What only earlier runs listed may have changed since.
-    if as_of.is_none()
-        && let Some(record) = table.read_record(account).await?
-    {
-        for (scope, at) in record.coverage {
-            let (source, region) = (scope.source(), scope.region());
-            let is_it = |s: &SourceBasis| s.source == source && s.region == region;
-            if filter.rests_on(&scope) && !basis.sources.iter().any(is_it) {
-                basis.sources.push(SourceBasis {
-                    source: source.to_owned(),
-                    region: region.to_owned(),
-                    complete_at: Some(at),
-                    code: None,
-                    problem: Some("not listed by the last run".to_owned()),
-                });
-            }
-        }
-    }
-    Ok(basis)
 }

@@ -16,11 +16,14 @@ pub mod connection_dependencies;
 pub mod connection_detail;
 pub mod connections;
 pub mod dependencies;
+mod dependency_basis;
 pub mod gaps;
+pub mod impact;
 pub mod properties;
 pub mod relations;
 pub mod runs;
 pub mod timeline;
+pub mod used;
 pub mod verify;
 
 pub use basis::{Basis, NotObserved, RunBasis};

@@ -1,12 +1,9 @@
 //! Relations: the edges of the graph of consumers, connections, hosts and accounts.
 
-use std::collections::HashMap;
-
 use serde::Serialize;
 
-use super::dependencies::{
-    DependencyBasis, DependencyFilter, DependencyRow, NOT_IN_INVENTORY, by_normalized_arn,
-};
+use super::dependencies::{DependencyBasis, DependencyFilter, DependencyRow};
+use super::used::{NOT_IN_INVENTORY, OnRecord, Used};
 use super::{Audit, AuditError, ConnectionFilter, ConnectionRow};
 use crate::domain::arn::{Arn, normalized};
 use crate::domain::{AccountId, DependencyType, Timestamp};
@@ -108,20 +105,16 @@ impl Audit {
             None => self.connections(&everything).await?,
         };
         let is_asked = |of: &AccountId| account.is_none_or(|account| account == of);
-        let hosts = all.dependencies.iter();
-        let hosts = hosts.filter(|row| row.dependency_type == DependencyType::Host);
-        let hosts: HashMap<String, &DependencyRow> =
-            hosts.map(|row| (normalized(&row.arn), row)).collect();
+        let present = connections.iter().filter(|row| row.deleted_at.is_none());
+        let present: Vec<ConnectionRow> = present.cloned().collect();
+        let on_record = OnRecord::new(connections, &all.dependencies);
         let mut relations = Vec::new();
-        for row in connections.iter().filter(|row| is_asked(&row.account)) {
-            if row.deleted_at.is_none() {
-                let basis = all.rests_on.iter().find(|b| b.account == row.account);
-                relations.extend(relations_of(row, &hosts, basis));
-            }
+        for row in present.iter().filter(|row| is_asked(&row.account)) {
+            let basis = all.rests_on.iter().find(|b| b.account == row.account);
+            relations.extend(relations_of(row, &on_record, basis));
         }
-        let known = by_normalized_arn(connections);
         let consumers = all.dependencies.iter().filter(|row| is_asked(&row.account));
-        relations.extend(consumers.filter_map(|row| use_of(row, &known, &hosts)));
+        relations.extend(consumers.filter_map(|row| use_of(row, &on_record)));
         relations.sort_by(|a, b| {
             let key = |r: &Relation| (r.account.clone(), r.from.clone(), r.relation, r.to.clone());
             key(a).cmp(&key(b))
@@ -133,42 +126,28 @@ impl Audit {
 
 /// Returns the relation of a consumer to what it uses; `None` of what is no
 /// consumer.
-fn use_of(
-    row: &DependencyRow,
-    known: &HashMap<String, ConnectionRow>,
-    hosts: &HashMap<String, &DependencyRow>,
-) -> Option<Relation> {
-    let used = row.consumed()?;
-    let connection = known.get(&used);
-    let host = hosts.get(&used);
-    let (to, status) = match (connection, host) {
-        (None, Some(host)) => (
-            Node::of_type(DependencyType::Host, used, host.name.as_deref()),
-            host.status.clone().unwrap_or_default(),
-        ),
-        (Some(row), _) if row.deleted_at.is_some() => {
-            (Node::connection(used, connection), "DELETED".to_owned())
-        }
-        (Some(row), _) => (
-            Node::connection(used, connection),
-            row.attributes.status_word().to_owned(),
-        ),
-        (None, None) => (Node::connection(used, None), NOT_IN_INVENTORY.to_owned()),
+fn use_of(row: &DependencyRow, on_record: &OnRecord<'_>) -> Option<Relation> {
+    let arn = row.consumed()?;
+    let used = on_record.used(&arn);
+    let to = match used {
+        Used::Connection(connection) => Node::connection(arn, Some(connection)),
+        Used::Host(host) => Node::of_type(DependencyType::Host, arn, host.name.as_deref()),
+        Used::NotInInventory => Node::connection(arn, None),
     };
     Some(Relation {
         account: row.account.clone(),
         from: Node::of_type(row.dependency_type, row.id.to_string(), row.name.as_deref()),
         relation: RelationKind::Uses,
         to,
-        dangling: status == NOT_IN_INVENTORY || status == "DELETED",
-        to_status: Some(status),
+        dangling: used.is_dangling(),
+        to_status: Some(used.state().to_owned()),
     })
 }
 
 /// Returns the relations of a connection to its account, and to its host.
 fn relations_of(
     row: &ConnectionRow,
-    hosts: &HashMap<String, &DependencyRow>,
+    on_record: &OnRecord<'_>,
     basis: Option<&DependencyBasis>,
 ) -> Vec<Relation> {
     let arn = normalized(row.connection_arn.as_str());
@@ -187,7 +166,7 @@ fn relations_of(
     }];
     let named = row.attributes.host_arn.as_deref();
     if let Some(host_arn) = named.filter(|arn| !arn.is_empty()).map(normalized) {
-        let host = hosts.get(&host_arn);
+        let host = on_record.host(&host_arn);
         // A region of which no host was listed may have it.
         let region = Arn::parse(&host_arn)
             .map_or("", |arn| arn.region)
@@ -197,7 +176,7 @@ fn relations_of(
             source.source == "hosts" && source.region == region && source.problem.is_none()
         });
         let status = match host {
-            Some(host) => host.status.clone().unwrap_or_default(),
+            Some(host) => host.status_word().to_owned(),
             None if was_listed => NOT_IN_INVENTORY.to_owned(),
             None => NOT_OBSERVED.to_owned(),
         };

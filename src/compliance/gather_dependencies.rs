@@ -12,10 +12,9 @@ use super::gather::{just_after, unreadable};
 use super::kind::DependencyNeeds;
 use super::rule::Rule;
 use crate::audit::concurrently::each_account;
-use crate::audit::dependencies::{
-    DependencyBasis, DependencyFilter, DependencyRow, SourceBasis, by_normalized_arn,
-};
+use crate::audit::dependencies::{DependencyBasis, DependencyFilter, DependencyRow, SourceBasis};
 use crate::audit::properties::Properties;
+use crate::audit::used::by_normalized_arn;
 use crate::audit::{Audit, AuditError, Basis, ConnectionFilter, ConnectionRow};
 use crate::domain::arn::normalized;
 use crate::domain::dependency::{RAM, TAGGING, lists_properties};

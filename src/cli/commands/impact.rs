@@ -4,7 +4,8 @@ use clap::Args as ClapArgs;
 use serde::Serialize;
 
 use super::dependency_table::{notes, reads, require_runs, require_sources};
-use crate::audit::dependencies::{DependencyBasis, DependencyRow, Impact};
+use crate::audit::dependencies::{DependencyBasis, DependencyRow};
+use crate::audit::impact::Impact;
 use crate::cli::args::StoreArgs;
 use crate::cli::error::{CliError, Exit};
 use crate::cli::evidence;

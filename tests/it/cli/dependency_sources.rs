@@ -363,3 +363,39 @@ async fn service_is_not_asked_where_it_does_not_exist() {
     let note = "not in eu-south-2: codeguru-reviewer, healthomics, proton";
     assert!(done.stdout.contains(note), "{done:?}");
 }
+
+#[tokio::test]
+async fn host_without_a_status_is_on_record() {
+    let account = Account::new().await;
+    let host = account.host.clone();
+    let without_status = Proxy::start(account.env.service.endpoint(), move |seen| {
+        let hosts = json!({"Hosts": [{"HostArn": host, "Name": "ghes"}]});
+        match seen.operation.as_str() {
+            "ListHosts" => Act::Answer(200, hosts.to_string()),
+            _ => Act::Pass,
+        }
+    })
+    .await;
+    let table = account.env.table.name().as_str();
+    let done = ccinv_at(&account.env, &account.services.endpoint)
+        .with("AWS_ENDPOINT_URL_CODECONNECTIONS", &without_status.endpoint)
+        .run(&["scan", "--dependencies", "--table", table])
+        .await;
+    assert_eq!(done.code, 0, "{done:?}");
+
+    let (_, answer) = account.ask(&["impact"]).await;
+    let impact = answer["impact"].as_array().expect("a list").iter();
+    let of_host: Vec<&Value> = impact
+        .filter(|row| row["uses"] == account.host.as_str())
+        .collect();
+    assert_eq!(of_host.len(), 1, "{answer}");
+    assert_eq!(of_host[0]["reason"], "NOT_REPORTED", "{answer}");
+    let exported = account.run(&["export", "relations"]).await;
+    let relations = exported.stdout.lines();
+    let mut relations = relations.map(|line| serde_json::from_str(line).expect("JSON"));
+    let of_host = relations.find(|it: &Value| it["to"]["id"] == account.host.as_str());
+    let of_host = of_host.expect("a relation to the host");
+    assert_eq!(of_host["to_status"], "NOT_REPORTED", "{of_host}");
+    assert_eq!(of_host["to"]["type"], "HOST", "{of_host}");
+    assert_eq!(of_host["dangling"], false, "{of_host}");
+}

@@ -1,0 +1,170 @@
+//! What an answer about dependencies is based on: the last run, and for each source
+//! and region the last complete listing.
+
+use serde::Serialize;
+
+use super::AuditError;
+use crate::domain::dependency::lists_properties;
+use crate::domain::listing::NOT_ENABLED;
+use crate::domain::{
+    AccountId, Dependency, DependencyType, Outcome, RunRecord, SourceScope, Timestamp,
+};
+use crate::table::Table;
+use crate::table::read::audit::LAST_RUN;
+
+/// The most runs that are read to find the last complete listing of each source.
+const MAX_RUNS_READ: usize = 100;
+
+/// What an answer about the dependencies of an account is based on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DependencyBasis {
+    /// The account.
+    pub account: AccountId,
+    /// The last run of dependencies that had ended.
+    pub last_run: Option<DependencyRun>,
+    /// The sources that this run asked.
+    pub sources: Vec<SourceBasis>,
+}
+
+/// A run of dependencies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DependencyRun {
+    /// Its number.
+    pub sequence: u64,
+    /// Its start.
+    pub started_at: Timestamp,
+    /// Its outcome.
+    pub outcome: Outcome,
+}
+
+/// A source in one region.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SourceBasis {
+    /// The source.
+    pub source: String,
+    /// The region.
+    pub region: String,
+    /// The start of its last complete listing.
+    pub complete_at: Option<Timestamp>,
+    /// The code of the reason why its last listing is not complete.
+    pub code: Option<String>,
+    /// Why its last listing is not complete.
+    pub problem: Option<String>,
+}
+
+impl SourceBasis {
+    /// Returns true if its service is not enabled for the account, as the service
+    /// says.
+    pub fn is_not_enabled(&self) -> bool {
+        self.code.as_deref() == Some(NOT_ENABLED)
+    }
+}
+
+impl DependencyBasis {
+    /// Returns true if every source was listed completely once, or is not enabled:
+    /// what is missing in an answer did not exist then, or was not observed because
+    /// of that.
+    pub fn is_evidence(&self) -> bool {
+        let is_known = |s: &SourceBasis| s.complete_at.is_some() || s.is_not_enabled();
+        !self.sources.is_empty() && self.sources.iter().all(is_known)
+    }
+
+    /// Returns the names of the sources that were asked, sorted.
+    pub fn source_names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.sources.iter().map(|s| s.source.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// Returns the regions that were asked, sorted.
+    pub fn regions(&self) -> Vec<&str> {
+        let mut regions: Vec<&str> = self.sources.iter().map(|s| s.region.as_str()).collect();
+        regions.sort_unstable();
+        regions.dedup();
+        regions
+    }
+}
+
+/// Returns true if a source may list dependencies of a type.
+pub(super) fn may_list(source: &str, kind: DependencyType) -> bool {
+    match kind.property_source() {
+        Some(only) => source == only,
+        None => !lists_properties(source),
+    }
+}
+
+/// Returns what an answer about an account at `as_of`, or now, is based on: the
+/// sources for which `rests_on` returns true.
+pub(super) async fn basis(
+    table: &Table<Dependency>,
+    account: &AccountId,
+    as_of: Option<Timestamp>,
+    rests_on: impl Fn(&SourceScope) -> bool,
+) -> Result<DependencyBasis, AuditError> {
+    let mut basis = DependencyBasis {
+        account: account.clone(),
+        last_run: None,
+        sources: Vec::new(),
+    };
+    let mut read = 0;
+    let each = |run: RunRecord<Dependency>| {
+        if as_of.is_some_and(|at| run.finished_at > at) {
+            return true;
+        }
+        read += 1;
+        if basis.last_run.is_none() {
+            basis.last_run = Some(DependencyRun {
+                sequence: run.sequence,
+                started_at: run.started_at,
+                outcome: run.outcome,
+            });
+            basis.sources = run
+                .listings
+                .iter()
+                .filter(|listing| rests_on(&listing.region))
+                .map(|listing| SourceBasis {
+                    source: listing.region.source().to_owned(),
+                    region: listing.region.region().to_owned(),
+                    complete_at: None,
+                    code: listing.error.as_ref().map(|error| error.code.to_string()),
+                    problem: listing
+                        .error
+                        .as_ref()
+                        .map(|error| error.message.to_string()),
+                })
+                .collect();
+        }
+        for (scope, window) in run.covered() {
+            let is_it =
+                |s: &&mut SourceBasis| s.source == scope.source() && s.region == scope.region();
+            if let Some(source) = basis.sources.iter_mut().find(is_it)
+                && source.complete_at.is_none()
+            {
+                source.complete_at = Some(window.began_at);
+            }
+        }
+        // One that is not enabled may have been listed before.
+        read < MAX_RUNS_READ && basis.sources.iter().any(|s| s.complete_at.is_none())
+    };
+    table.runs_back_from(account, LAST_RUN, each).await?;
+    // What only earlier runs listed may have changed since.
+    if as_of.is_none()
+        && let Some(record) = table.read_record(account).await?
+    {
+        for (scope, at) in record.coverage {
+            let (source, region) = (scope.source(), scope.region());
+            let is_it = |s: &SourceBasis| s.source == source && s.region == region;
+            if rests_on(&scope) && !basis.sources.iter().any(is_it) {
+                basis.sources.push(SourceBasis {
+                    source: source.to_owned(),
+                    region: region.to_owned(),
+                    complete_at: Some(at),
+                    code: None,
+                    problem: Some("not listed by the last run".to_owned()),
+                });
+            }
+        }
+    }
+    Ok(basis)
+}
