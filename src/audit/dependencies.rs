@@ -29,8 +29,8 @@ const REPOSITORY: [&str; 5] = [
 /// Selects dependencies. A missing field does not restrict.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DependencyFilter {
-    /// Of this type.
-    pub dependency_type: Option<DependencyType>,
+    /// Of one of these types.
+    pub types: Option<Vec<DependencyType>>,
     /// Listed for this account.
     pub account: Option<AccountId>,
     /// That use one of these connections or hosts.
@@ -164,16 +164,16 @@ impl DependencyFilter {
         let is_meant = |arns: &Vec<String>| {
             used.is_some_and(|used| arns.iter().any(|arn| normalized(arn) == used))
         };
-        self.dependency_type
-            .is_none_or(|kind| kind == row.dependency_type)
+        let has_type = |types: &Vec<DependencyType>| types.contains(&row.dependency_type);
+        self.types.as_ref().is_none_or(has_type)
             && (!self.without_properties || row.dependency_type.property_source().is_none())
             && self.uses.as_ref().is_none_or(is_meant)
     }
 
     /// Returns true if the answer depends on what this source listed.
     fn rests_on(&self, scope: &SourceScope) -> bool {
-        match self.dependency_type {
-            Some(kind) => may_list(scope.source(), kind),
+        match &self.types {
+            Some(types) => types.iter().any(|kind| may_list(scope.source(), *kind)),
             None => !(self.without_properties && scope.lists_properties()),
         }
     }

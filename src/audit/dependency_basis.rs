@@ -77,6 +77,13 @@ impl DependencyBasis {
         names
     }
 
+    /// Returns what an answer about dependencies of one type is based on.
+    pub fn of_type(&self, kind: DependencyType) -> Self {
+        let mut basis = self.clone();
+        basis.sources.retain(|it| may_list(&it.source, kind));
+        basis
+    }
+
     /// Returns the regions that were asked, sorted.
     pub fn regions(&self) -> Vec<&str> {
         let mut regions: Vec<&str> = self.sources.iter().map(|s| s.region.as_str()).collect();

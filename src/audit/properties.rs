@@ -11,8 +11,8 @@ use std::str::FromStr;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
-use super::dependencies::{DependencyAnswer, DependencyBasis, DependencyFilter, DependencyRow};
-use super::{Audit, AuditError, ConnectionRow};
+use super::ConnectionRow;
+use super::dependencies::{DependencyBasis, DependencyRow};
 use crate::domain::arn::{Arn, normalized};
 use crate::domain::dependency::{RAM, TAGGING};
 use crate::domain::{AccountId, DependencyType, Digest, Timestamp};
@@ -202,31 +202,5 @@ impl Properties {
         let key = (source, arn.account.to_owned(), arn.region.to_owned());
         let at = self.observed.get(&key);
         !owner.is_deleted && at.is_some_and(|at| *at >= owner.first_seen_at)
-    }
-}
-
-impl Audit {
-    /// Returns properties of this type, now or at an earlier time, and what they are
-    /// based on.
-    ///
-    /// # Errors
-    /// [`AuditError`] if the table can't be read.
-    pub async fn properties(
-        &self,
-        dependency_type: DependencyType,
-        account: Option<&AccountId>,
-        as_of: Option<Timestamp>,
-    ) -> Result<(Properties, Vec<DependencyBasis>), AuditError> {
-        let filter = DependencyFilter {
-            dependency_type: Some(dependency_type),
-            account: account.cloned(),
-            ..DependencyFilter::default()
-        };
-        let answer = self.dependencies(&filter, as_of).await?;
-        let DependencyAnswer {
-            dependencies,
-            rests_on,
-        } = answer;
-        Ok((Properties::new(dependencies, &rests_on), rests_on))
     }
 }

@@ -5,9 +5,7 @@ use serde::Serialize;
 
 use super::dependency_table::{notes, require_runs, require_sources};
 use super::tags::{TagColumn, TaggedRow, tags_in_words};
-use crate::audit::dependencies::{
-    DependencyAnswer, DependencyBasis, DependencyFilter, DependencyRow,
-};
+use crate::audit::dependencies::{DependencyBasis, DependencyFilter, DependencyRow};
 use crate::cli::args::{StoreArgs, parse_when};
 use crate::cli::error::{CliError, Exit};
 use crate::cli::evidence;
@@ -54,19 +52,25 @@ pub(crate) async fn run(args: HostsArgs) -> Result<Exit, CliError> {
     let store = Store::open(&args.store).await?;
     let audit = store.audit();
     let filter = DependencyFilter {
-        dependency_type: Some(DependencyType::Host),
+        types: Some(vec![DependencyType::Host, DependencyType::Tags]),
         account: args.account.clone(),
         ..DependencyFilter::default()
     };
     let answer = audit.dependencies(&filter, args.as_of).await;
     let answer = answer.map_err(CliError::failure)?;
     require_runs(&audit, &answer.rests_on, args.account.as_ref()).await?;
-    let column = TagColumn::read(&audit, args.account.as_ref(), args.as_of).await?;
-    let DependencyAnswer {
-        dependencies,
-        rests_on,
-    } = answer;
-    let hosts = dependencies.into_iter().filter_map(|row| column.admit(row));
+    let is_host = |row: &DependencyRow| row.dependency_type == DependencyType::Host;
+    let (hosts, tags): (Vec<_>, Vec<_>) = answer.dependencies.into_iter().partition(is_host);
+    let of_type = |kind| {
+        answer
+            .rests_on
+            .iter()
+            .map(move |it| it.of_type(kind))
+            .collect()
+    };
+    let rests_on: Vec<DependencyBasis> = of_type(DependencyType::Host);
+    let column = TagColumn::new(tags, of_type(DependencyType::Tags));
+    let hosts = hosts.into_iter().filter_map(|row| column.admit(row));
     let hosts: Vec<TaggedRow<DependencyRow>> = hosts.collect();
     let mut lines = vec![count(hosts.len(), "host")];
     lines.extend(notes(&rests_on));

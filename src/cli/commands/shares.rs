@@ -3,7 +3,7 @@
 use clap::Args as ClapArgs;
 
 use super::dependency_table::{basis_notes, require_runs, require_sources};
-use crate::audit::dependencies::{DependencyAnswer, DependencyFilter, DependencyRow};
+use crate::audit::dependencies::{DependencyFilter, DependencyRow};
 use crate::cli::args::{StoreArgs, parse_when};
 use crate::cli::error::{CliError, Exit};
 use crate::cli::evidence;
@@ -48,22 +48,13 @@ pub(crate) async fn run(args: SharesArgs) -> Result<Exit, CliError> {
     }
     let store = Store::open(&args.store).await?;
     let audit = store.audit();
-    // Both types are of one source.
-    let mut answer = DependencyAnswer {
-        dependencies: Vec::new(),
-        rests_on: Vec::new(),
+    let filter = DependencyFilter {
+        types: Some(vec![DependencyType::Share, DependencyType::ShareReceived]),
+        account: args.account.clone(),
+        ..DependencyFilter::default()
     };
-    for dependency_type in [DependencyType::Share, DependencyType::ShareReceived] {
-        let filter = DependencyFilter {
-            dependency_type: Some(dependency_type),
-            account: args.account.clone(),
-            ..DependencyFilter::default()
-        };
-        let shares = audit.dependencies(&filter, args.as_of).await;
-        let shares = shares.map_err(CliError::failure)?;
-        answer.dependencies.extend(shares.dependencies);
-        answer.rests_on = shares.rests_on;
-    }
+    let answer = audit.dependencies(&filter, args.as_of).await;
+    let mut answer = answer.map_err(CliError::failure)?;
     // What RAM doesn't say of a principal may be external.
     answer
         .dependencies

@@ -6,7 +6,7 @@ use clap::Args as ClapArgs;
 use serde::Serialize;
 
 use super::dependency_table::{require_runs, require_sources};
-use crate::audit::dependencies::DependencyBasis;
+use crate::audit::dependencies::{DependencyBasis, DependencyFilter, DependencyRow};
 use crate::audit::properties::{Owner, Properties, TagFilter, Tags};
 use crate::audit::{Audit, ConnectionFilter};
 use crate::cli::error::CliError;
@@ -69,23 +69,33 @@ pub(crate) struct TaggedRow<R> {
 }
 
 impl TagColumn {
+    /// Returns the tags among `rows`, which are based on `rests_on`.
+    pub(crate) fn new(rows: Vec<DependencyRow>, rests_on: Vec<DependencyBasis>) -> Self {
+        Self {
+            properties: Properties::new(rows, &rests_on),
+            rests_on,
+            filters: Vec::new(),
+            not_observed: Cell::new(0),
+        }
+    }
+
     /// Reads the tags of an account, or of all.
     ///
     /// # Errors
     /// [`CliError`] if the table can't be read.
-    pub(crate) async fn read(
+    async fn read(
         audit: &Audit,
         account: Option<&AccountId>,
         as_of: Option<Timestamp>,
     ) -> Result<Self, CliError> {
-        let read = audit.properties(DependencyType::Tags, account, as_of).await;
-        let (properties, rests_on) = read.map_err(CliError::failure)?;
-        Ok(Self {
-            properties,
-            rests_on,
-            filters: Vec::new(),
-            not_observed: Cell::new(0),
-        })
+        let filter = DependencyFilter {
+            types: Some(vec![DependencyType::Tags]),
+            account: account.cloned(),
+            ..DependencyFilter::default()
+        };
+        let read = audit.dependencies(&filter, as_of).await;
+        let tags = read.map_err(CliError::failure)?;
+        Ok(Self::new(tags.dependencies, tags.rests_on))
     }
 
     /// Returns a row with its tags, if it has those that are asked for. One whose

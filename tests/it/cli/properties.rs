@@ -470,3 +470,28 @@ async fn unreadable_share_hides_no_other() {
     let code = &answer["rests_on"][0]["sources"][0]["code"];
     assert_eq!(code, "UnreadableEntry", "{answer}");
 }
+
+#[tokio::test]
+async fn shares_and_hosts_read_the_dependencies_once() {
+    let (account, _) = account().await;
+    account.scan().await;
+    let reads = Arc::new(Mutex::new(0));
+    let counted = Arc::clone(&reads);
+    let dynamodb = Proxy::start(&account.env.table_endpoint, move |seen| {
+        let asked = String::from_utf8_lossy(&seen.body).into_owned();
+        if asked.contains("DEPENDENCIES#") && asked.contains("DEPENDENCY#") {
+            *counted.lock().expect("no panic") += 1;
+        }
+        Act::Pass
+    })
+    .await;
+    let table = account.env.table.name().as_str();
+    let ccinv = account.ccinv();
+    let ccinv = ccinv.with("AWS_ENDPOINT_URL_DYNAMODB", &dynamodb.endpoint);
+    for command in ["shares", "hosts"] {
+        let done = ccinv.run(&[command, "--table", table]).await;
+        assert_eq!(done.code, 0, "{done:?}");
+        let reads = std::mem::take(&mut *reads.lock().expect("no panic"));
+        assert_eq!(reads, 1, "{command}");
+    }
+}
