@@ -97,8 +97,7 @@ impl DependencyRow {
     /// Returns the normalized ARN of the connection or host that it uses, if it
     /// is a consumer.
     pub fn consumed(&self) -> Option<String> {
-        let used = self.uses.as_deref().map(normalized);
-        used.filter(|_| self.dependency_type.is_consumer())
+        self.dependency_type.consumed(self.uses.as_deref())
     }
 
     /// Returns its status as a word that is never empty.

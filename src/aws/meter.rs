@@ -54,18 +54,6 @@ impl Sub for Requests {
     }
 }
 
-impl Sub for Capacity {
-    type Output = Self;
-
-    fn sub(self, earlier: Self) -> Self {
-        Self {
-            read_units: self.read_units - earlier.read_units,
-            write_units: self.write_units - earlier.write_units,
-            index_write_units: self.index_write_units - earlier.index_write_units,
-        }
-    }
-}
-
 /// Capacity units that the table said it used. A table that reports none
 /// (some emulators) counts as none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
@@ -76,6 +64,18 @@ pub struct Capacity {
     pub write_units: f64,
     /// Write units of the indexes alone.
     pub index_write_units: f64,
+}
+
+impl Sub for Capacity {
+    type Output = Self;
+
+    fn sub(self, earlier: Self) -> Self {
+        Self {
+            read_units: self.read_units - earlier.read_units,
+            write_units: self.write_units - earlier.write_units,
+            index_write_units: self.index_write_units - earlier.index_write_units,
+        }
+    }
 }
 
 /// The progress of a run.

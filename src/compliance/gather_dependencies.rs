@@ -135,7 +135,9 @@ impl Audit {
             .accounts
             .values()
             .filter_map(|of| of.basis.as_ref());
-        evidence.properties = Properties::new(rows.clone().cloned(), bases);
+        let is_property = |row: &&DependencyRow| row.dependency_type.property_source().is_some();
+        let properties = rows.clone().filter(is_property).cloned();
+        evidence.properties = Properties::new(properties, bases);
         let hosts = rows.filter(|row| is_host(row));
         evidence.hosts = hosts.map(|row| normalized(&row.arn)).collect();
         if needs.connections {

@@ -175,6 +175,12 @@ impl DependencyType {
     pub const fn is_consumer(self) -> bool {
         matches!(self.role(), Role::Consumer)
     }
+
+    /// Returns the normalized ARN of what a dependency of this type uses, of what it
+    /// names; `None` of what is no consumer.
+    pub fn consumed(self, names: Option<&str>) -> Option<String> {
+        names.filter(|_| self.is_consumer()).map(normalized)
+    }
 }
 
 impl fmt::Display for DependencyType {
@@ -232,8 +238,7 @@ impl DependencyAttributes {
     /// Returns the normalized ARN of the connection or host that it uses, if it
     /// is a consumer.
     pub fn consumed(&self) -> Option<String> {
-        let used = self.uses.as_deref().map(normalized);
-        used.filter(|_| self.dependency_type.is_consumer())
+        self.dependency_type.consumed(self.uses.as_deref())
     }
 }
 

@@ -8,7 +8,7 @@ use axum::middleware::from_fn_with_state;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use super::codeconnections::{CodeConnectionsEmulator, router, serve_router};
+use super::codeconnections::{CodeConnectionsEmulator, router, serve};
 use super::dependency_services::{DependencyServices, answer_or_pass_on};
 use super::embedded::local_config;
 
@@ -43,7 +43,7 @@ impl EmulatorService {
         let endpoint = format!("http://{}", listener.local_addr()?);
         let others = from_fn_with_state((services, codeconnections.clone()), answer_or_pass_on);
         let router = router(codeconnections).layer(others);
-        let server = tokio::spawn(serve_router(listener, router));
+        let server = tokio::spawn(serve(listener, router));
         Ok(Self { endpoint, server })
     }
 

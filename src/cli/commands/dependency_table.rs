@@ -62,31 +62,45 @@ pub(crate) fn reads(row: &DependencyRow) -> String {
     }
 }
 
-/// Returns a table of what uses a connection.
-pub(crate) fn consumer_table(rows: &[DependencyRow]) -> TextTable {
+/// Returns a table of dependencies: three columns of their own, and then since when
+/// each is known, its account and its ARN.
+pub(crate) fn dependency_table(
+    rows: &[DependencyRow],
+    [first, second, third]: [(&'static str, Cut); 3],
+    cells: impl Fn(&DependencyRow) -> [Cell; 3],
+) -> TextTable {
     let mut table = TextTable::new([
-        ("TYPE", Cut::Never),
-        ("NAME", Cut::End),
-        ("READS", Cut::End),
+        first,
+        second,
+        third,
         ("SINCE", Cut::Never),
         ("ACCOUNT", Cut::Never),
         ("ARN", Cut::Middle),
     ])
     .may_drop(["ACCOUNT"]);
     for row in rows {
-        table.add(
-            [
-                Cell::from(row.dependency_type.label().to_owned()),
-                or_dash(row.name.as_deref()).into(),
-                reads(row).into(),
-                format_time(row.first_seen_at).into(),
-                row.account.to_string().into(),
-                row.arn.clone().into(),
-            ],
-            Vec::new(),
-        );
+        let [first, second, third] = cells(row);
+        let since = format_time(row.first_seen_at).into();
+        let (account, arn) = (row.account.to_string().into(), row.arn.clone().into());
+        table.add([first, second, third, since, account, arn], Vec::new());
     }
     table
+}
+
+/// Returns a table of what uses a connection.
+pub(crate) fn consumer_table(rows: &[DependencyRow]) -> TextTable {
+    let columns = [
+        ("TYPE", Cut::Never),
+        ("NAME", Cut::End),
+        ("READS", Cut::End),
+    ];
+    dependency_table(rows, columns, |row| {
+        [
+            row.dependency_type.label().to_owned().into(),
+            or_dash(row.name.as_deref()).into(),
+            reads(row).into(),
+        ]
+    })
 }
 
 /// Describes what an answer about dependencies is based on, and what was not

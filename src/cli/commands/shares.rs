@@ -2,7 +2,7 @@
 
 use clap::Args as ClapArgs;
 
-use super::dependency_table::{basis_notes, require_runs, require_sources};
+use super::dependency_table::{basis_notes, dependency_table, require_runs, require_sources};
 use crate::audit::dependencies::{DependencyFilter, DependencyRow};
 use crate::cli::args::{StoreArgs, parse_when};
 use crate::cli::error::{CliError, Exit};
@@ -11,7 +11,7 @@ use crate::cli::render::text_table::{Cell, Cut, TextTable};
 use crate::cli::render::{FormatArgs, RowAnswer};
 use crate::cli::store::Store;
 use crate::domain::{AccountId, DependencyType, Timestamp};
-use crate::output::text::{count, format_time, or_dash};
+use crate::output::text::{count, or_dash};
 
 /// List with whom connections are shared by AWS RAM
 #[derive(Debug, ClapArgs)]
@@ -94,27 +94,16 @@ pub(crate) fn share_in_words(share: &DependencyRow) -> String {
 }
 
 fn share_table(rows: &[DependencyRow]) -> TextTable {
-    let mut table = TextTable::new([
+    let columns = [
         ("TYPE", Cut::Never),
         ("PRINCIPAL", Cut::Middle),
         ("PLACE", Cut::Never),
-        ("SINCE", Cut::Never),
-        ("ACCOUNT", Cut::Never),
-        ("ARN", Cut::Middle),
-    ])
-    .may_drop(["ACCOUNT"]);
-    for row in rows {
-        table.add(
-            [
-                Cell::word(row.dependency_type.as_str()),
-                or_dash(row.member("principal").as_deref()).into(),
-                place(row).to_owned().into(),
-                format_time(row.first_seen_at).into(),
-                row.account.to_string().into(),
-                row.arn.clone().into(),
-            ],
-            Vec::new(),
-        );
-    }
-    table
+    ];
+    dependency_table(rows, columns, |row| {
+        [
+            Cell::word(row.dependency_type.as_str()),
+            or_dash(row.member("principal").as_deref()).into(),
+            place(row).to_owned().into(),
+        ]
+    })
 }

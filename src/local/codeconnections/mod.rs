@@ -11,14 +11,16 @@
 //!
 //! * [`CodeConnectionsEmulator`] is the handle. It is cheap to clone and gives
 //!   access to the [`ServiceState`].
-//! * [`serve`] serves it on a listener, [`router`] adds it to another server.
+//! * [`EmulatorService`](crate::local::EmulatorService) serves it on a port, [`router`]
+//!   adds it to another server.
 //! * [`protocol`] reads requests and writes responses without a state, for tests
 //!   that script responses the service would never send.
 //!
 //! ```no_run
 //! use codeconnections_inventory::local::codeconnections::{
-//!     CodeConnectionsEmulator, CreateConnectionInput, Options, ProviderType, Scope, serve,
+//!     CodeConnectionsEmulator, CreateConnectionInput, Options, ProviderType, Scope,
 //! };
+//! use codeconnections_inventory::local::EmulatorService;
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let emulator = CodeConnectionsEmulator::new(Options::default());
@@ -27,8 +29,8 @@
 //!     CreateConnectionInput::new("storefront", ProviderType::GitHub),
 //! )?;
 //! emulator.state().set_status(&created.connection_arn, "AVAILABLE")?;
-//! let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-//! serve(listener, emulator).await?;
+//! let service = EmulatorService::start(emulator, 0).await?;
+//! println!("AWS_ENDPOINT_URL_CODECONNECTIONS={}", service.endpoint());
 //! # Ok(())
 //! # }
 //! ```
@@ -69,8 +71,8 @@ pub use model::{ABSENT_OPERATIONS, Operation};
 pub use options::{OPT_IN_REGIONS, Options, Quotas, RegionAccess, Visibility};
 pub use registry::DEFAULT_PAGE;
 pub use repository_types::{RepositoryLink, Switch, SyncConfiguration, SyncType, UpdateTrigger};
-pub(in crate::local) use server::serve_router;
-pub use server::{router, serve};
+pub use server::router;
+pub(in crate::local) use server::serve;
 pub use sessions::TemporaryCredentials;
 pub use state::{ConnectionRecord, HostRecord, Scope, ServiceState};
 pub use types::*;

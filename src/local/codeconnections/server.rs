@@ -25,29 +25,14 @@ const BODY_LIMIT: usize = 1024 * 1024;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 
-/// Serves the emulator until the future is dropped.
+/// Serves routes until the future is dropped.
 ///
-/// It has no TLS and checks no signatures: listen on loopback.
-///
-/// # Errors
-///
-/// If the listener fails.
-pub async fn serve(
-    listener: TcpListener,
-    codeconnections: CodeConnectionsEmulator,
-) -> std::io::Result<()> {
-    serve_router(listener, router(codeconnections)).await
-}
-
-/// Serves routes as [`serve`] does.
+/// There is no TLS and no check of signatures: listen on loopback.
 ///
 /// # Errors
 ///
 /// If the listener fails.
-pub(in crate::local) async fn serve_router(
-    listener: TcpListener,
-    router: Router,
-) -> std::io::Result<()> {
+pub(in crate::local) async fn serve(listener: TcpListener, router: Router) -> std::io::Result<()> {
     // Responses are one small write each. Ignore a failure: it only costs time.
     let listener = listener.tap_io(|stream| {
         let _ = stream.set_nodelay(true);

@@ -3,11 +3,12 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use codeconnections_inventory::local::EmulatorService;
 use codeconnections_inventory::local::codeconnections::{protocol, *};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
 };
 
 const ACCOUNT: &str = "111122223333";
@@ -37,17 +38,19 @@ impl Reply {
 struct Server {
     codeconnections: CodeConnectionsEmulator,
     address: std::net::SocketAddr,
+    _service: EmulatorService,
 }
 
 impl Server {
     async fn start(options: Options) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("an address");
         let codeconnections = CodeConnectionsEmulator::new(options);
-        tokio::spawn(serve(listener, codeconnections.clone()));
+        let service = EmulatorService::start(codeconnections.clone(), 0).await;
+        let service = service.expect("a port");
+        let address = service.endpoint().strip_prefix("http://");
         Self {
+            address: address.expect("HTTP").parse().expect("an address"),
             codeconnections,
-            address,
+            _service: service,
         }
     }
 
