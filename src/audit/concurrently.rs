@@ -116,3 +116,193 @@ pub(crate) async fn each_row<'a, P: Pages>(
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[allow(clippy::expect_used, clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use std::cell::{Cell, RefCell};
+    use std::task::Poll;
+
+    use futures_util::future::poll_fn;
+
+    use super::*;
+
+    /// Requests that are answered in the reverse order: each one waits until all
+    /// that were sent after it are answered.
+    #[derive(Default)]
+    struct Requests {
+        sent: Cell<usize>,
+        answered: RefCell<Vec<usize>>,
+    }
+
+    impl Requests {
+        /// Sends the request of number `number` of `all`.
+        async fn send(&self, number: usize, all: usize) {
+            self.sent.set(self.sent.get() + 1);
+            let mut polls = 0;
+            poll_fn(|context| {
+                polls += 1;
+                assert!(polls < 1_000, "request {number} waits for those after it");
+                if self.answered.borrow().len() + number + 1 == all {
+                    return Poll::Ready(());
+                }
+                context.waker().wake_by_ref();
+                Poll::Pending
+            })
+            .await;
+            self.answered.borrow_mut().push(number);
+        }
+    }
+
+    fn accounts(number: usize) -> Vec<AccountId> {
+        let accounts = (0..number).map(|number| format!("{number:012}").parse().unwrap());
+        accounts.collect()
+    }
+
+    fn number_of(account: &AccountId) -> usize {
+        account.as_str().parse().unwrap()
+    }
+
+    fn missing(account: &AccountId, sequence: u64) -> AuditError {
+        AuditError::RunMissing {
+            account: account.clone(),
+            sequence,
+        }
+    }
+
+    /// Pages of numbers; those after the last are refused.
+    struct Numbers<'a> {
+        requests: &'a Requests,
+        account: &'a AccountId,
+        all: usize,
+        pages: std::vec::IntoIter<Page<usize>>,
+        is_first: bool,
+    }
+
+    impl Pages for Numbers<'_> {
+        type Row = usize;
+
+        async fn next(&mut self) -> Result<Option<Page<usize>>, AuditError> {
+            if std::mem::take(&mut self.is_first) {
+                self.requests.send(number_of(self.account), self.all).await;
+            } else {
+                self.requests.sent.set(self.requests.sent.get() + 1);
+            }
+            Ok(self.pages.next())
+        }
+    }
+
+    #[tokio::test]
+    async fn accounts_are_read_at_once_and_given_in_their_order() {
+        let accounts = accounts(5);
+        let requests = Requests::default();
+        let read = async |account: &AccountId| {
+            requests.send(number_of(account), 5).await;
+            Ok(number_of(account))
+        };
+        let mut given = Vec::new();
+        let each = |number| {
+            given.push(number);
+            true
+        };
+        each_account(&accounts, read, each).await.expect("read");
+        assert_eq!(*requests.answered.borrow(), [4, 3, 2, 1, 0]);
+        assert_eq!(given, [0, 1, 2, 3, 4]);
+    }
+
+    #[tokio::test]
+    async fn first_error_is_that_of_the_first_account() {
+        let accounts = accounts(5);
+        let requests = Requests::default();
+        let read = async |account: &AccountId| {
+            let number = number_of(account);
+            requests.send(number, 5).await;
+            match number {
+                2 | 4 => Err(missing(account, 1)),
+                _ => Ok(number),
+            }
+        };
+        let mut given = Vec::new();
+        let each = |number| {
+            given.push(number);
+            true
+        };
+        let error = each_account(&accounts, read, each).await;
+        assert_eq!(error.expect_err("two fail"), missing(&accounts[2], 1));
+        assert_eq!(given, [0, 1]);
+    }
+
+    #[tokio::test]
+    async fn no_more_accounts_are_read_once_enough_were_given() {
+        let accounts = accounts(MAX_CONCURRENT_ACCOUNTS * 3);
+        let requests = Requests::default();
+        let read = async |account: &AccountId| {
+            requests.sent.set(requests.sent.get() + 1);
+            Ok(number_of(account))
+        };
+        each_account(&accounts, read, |number| number < 1)
+            .await
+            .expect("read");
+        // Those at the same time as the first, and one more for each that was given.
+        let sent = requests.sent.get();
+        assert!(sent <= MAX_CONCURRENT_ACCOUNTS + 2, "{sent} requests");
+    }
+
+    #[tokio::test]
+    async fn rows_of_later_accounts_wait_for_their_turn() {
+        let accounts = accounts(3);
+        let requests = Requests::default();
+        let open = |account| {
+            let first = number_of(account) * 10;
+            Numbers {
+                requests: &requests,
+                account,
+                all: 3,
+                pages: vec![vec![Ok(first), Ok(first + 1)], vec![], vec![Ok(first + 2)]]
+                    .into_iter(),
+                is_first: true,
+            }
+        };
+        let mut given = Vec::new();
+        let each = |row| {
+            given.push(row);
+            true
+        };
+        each_row(&accounts, open, each).await.expect("read");
+        assert_eq!(*requests.answered.borrow(), [2, 1, 0]);
+        assert_eq!(given, [0, 1, 2, 10, 11, 12, 20, 21, 22]);
+
+        let requests = Requests::default();
+        let open = |account| Numbers {
+            requests: &requests,
+            account,
+            all: 3,
+            pages: vec![vec![Ok(0), Ok(1)], vec![Ok(2)]].into_iter(),
+            is_first: true,
+        };
+        let enough = each_row(&accounts, open, |row| row < 1).await;
+        enough.expect("read");
+        assert_eq!(requests.sent.get(), 3, "a first page of each, and no other");
+    }
+
+    #[tokio::test]
+    async fn rows_before_an_unreadable_one_are_given() {
+        let accounts = accounts(2);
+        let requests = Requests::default();
+        let open = |account| Numbers {
+            requests: &requests,
+            account,
+            all: 2,
+            pages: vec![vec![Ok(0), Err(missing(account, 7)), Ok(1)]].into_iter(),
+            is_first: true,
+        };
+        let mut given = Vec::new();
+        let each = |row| {
+            given.push(row);
+            true
+        };
+        let error = each_row(&accounts, open, each).await;
+        assert_eq!(error.expect_err("unreadable"), missing(&accounts[0], 7));
+        assert_eq!(given, [0]);
+    }
+}
