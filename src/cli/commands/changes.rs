@@ -31,7 +31,9 @@ use crate::output::text::{
 #[command(after_help = "\
 Examples:
   ccinv history payments-api
-  ccinv history arn:aws:codeconnections:eu-west-1:123456789012:connection/8c0a5f2e-…")]
+  ccinv history arn:aws:codeconnections:eu-west-1:123456789012:connection/8c0a5f2e-…
+
+Exit codes: 0 success, 4 no such connection is recorded.")]
 pub(crate) struct HistoryArgs {
     /// ARN, name, or last part of the ARN
     #[arg(value_name = "ARN_OR_NAME", value_parser = parse_connection)]

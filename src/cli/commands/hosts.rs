@@ -24,7 +24,7 @@ Examples:
   ccinv hosts
   ccinv hosts --as-of 2026-10-31 --format csv
 
-Exit codes: 0 success, 4 no run of dependencies covers the list.")]
+Exit codes: 0 success, 4 no run of dependencies covers the answer.")]
 pub(crate) struct HostsArgs {
     #[command(flatten)]
     store: StoreArgs,

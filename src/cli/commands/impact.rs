@@ -1,4 +1,4 @@
-//! `impact`: what uses connections that do not work or do not exist.
+//! `impact`: what uses connections and hosts that do not work or do not exist.
 
 use clap::Args as ClapArgs;
 use serde::Serialize;
@@ -19,9 +19,10 @@ use crate::output::text::{count, or_dash};
 /// List what uses connections that do not work, or do not exist
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
-Lists every pipeline and build project that names a connection which is PENDING, in \
-ERROR or DELETED, or which no inventory of this table has (NOT_IN_INVENTORY: a \
-dangling reference, or a connection of an account that is not inventoried).
+Dependencies are recorded by `ccinv scan --dependencies`. Each one is listed whose \
+connection or host is not AVAILABLE, is DELETED, or is in no inventory of this \
+table (NOT_IN_INVENTORY). The latter is a dangling reference, or its account is \
+not inventoried.
 
 Examples:
   ccinv impact
@@ -32,7 +33,7 @@ answer.")]
 pub(crate) struct ImpactArgs {
     #[command(flatten)]
     store: StoreArgs,
-    /// Filter by the account ID of what uses the connection
+    /// Filter by account ID of what uses it
     #[arg(long, value_name = "ID")]
     account: Option<AccountId>,
     #[command(flatten)]

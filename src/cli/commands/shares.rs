@@ -25,7 +25,7 @@ Examples:
   ccinv shares --external
   ccinv shares --as-of 2026-10-31 --format csv
 
-Exit codes: 0 success, 4 no run of dependencies covers the list.")]
+Exit codes: 0 success, 4 no run of dependencies covers the answer.")]
 pub(crate) struct SharesArgs {
     #[command(flatten)]
     store: StoreArgs,

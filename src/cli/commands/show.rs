@@ -26,7 +26,9 @@ use crate::output::text::{format_duration, format_time, or_dash};
 Examples:
   ccinv show payments-api
   ccinv show payments-api --since 90d
-  ccinv show arn:aws:codeconnections:eu-west-1:123456789012:connection/8c0a5f2e-… --json")]
+  ccinv show arn:aws:codeconnections:eu-west-1:123456789012:connection/8c0a5f2e-… --json
+
+Exit codes: 0 success, 4 no such connection is recorded.")]
 pub(crate) struct ShowArgs {
     /// ARN, name, or last part of the ARN
     #[arg(value_name = "ARN_OR_NAME", value_parser = parse_connection)]

@@ -32,7 +32,7 @@ pub(crate) struct UsesArgs {
     connection: String,
     #[command(flatten)]
     store: StoreArgs,
-    /// Filter by the account ID of what uses it
+    /// Filter by account ID of what uses it
     #[arg(long, value_name = "ID")]
     account: Option<AccountId>,
     /// Show the state at this time: a date, a time, or an age (30d, 12h, 45m)
