@@ -3,11 +3,11 @@
 
 use serde::Serialize;
 
-use super::dependencies::{DependencyRow, consumers_in_words};
+use super::dependencies::DependencyRow;
 use super::properties::{Properties, Tags};
 use super::{Audit, AuditError, ConnectionRow};
 use crate::domain::arn::{Arn, spellings};
-use crate::domain::{AccountId, Dependency, DependencyId, DependencyType};
+use crate::domain::{AccountId, ConsumerCounts, Dependency, DependencyId, DependencyType};
 use crate::table::Table;
 
 /// The dependencies of one connection, and its properties.
@@ -28,7 +28,10 @@ impl ConnectionDependencies {
     /// Counts what uses the connection by type, for people: "2 pipeline sources".
     pub fn users_in_words(&self) -> String {
         let users = self.used_by.iter().map(|row| row.dependency_type);
-        consumers_in_words(users).unwrap_or_else(|| "nothing that was listed".to_owned())
+        let counts: ConsumerCounts = users.collect();
+        counts
+            .in_words()
+            .unwrap_or_else(|| "nothing that was listed".to_owned())
     }
 }
 

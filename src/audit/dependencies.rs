@@ -78,21 +78,6 @@ pub struct DependencyAnswer {
     pub rests_on: Vec<DependencyBasis>,
 }
 
-/// Counts consumers by type, for people: "1 build project, 2 pipeline sources".
-/// `None` without any.
-pub fn consumers_in_words(types: impl Iterator<Item = DependencyType>) -> Option<String> {
-    let mut counts: BTreeMap<DependencyType, usize> = BTreeMap::new();
-    for kind in types.filter(|kind| kind.is_consumer()) {
-        *counts.entry(kind).or_default() += 1;
-    }
-    let counts = counts.into_iter().map(|(kind, number)| match number {
-        1 => format!("1 {}", kind.label()),
-        many => format!("{many} {}", kind.labels()),
-    });
-    let counts: Vec<String> = counts.collect();
-    (!counts.is_empty()).then(|| counts.join(", "))
-}
-
 impl DependencyRow {
     /// Returns the normalized ARN of the connection or host that it uses, if it
     /// is a consumer.

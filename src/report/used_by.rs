@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use crate::audit::ConnectionRow;
-use crate::audit::dependencies::{DependencyAnswer, consumers_in_words};
+use crate::audit::dependencies::DependencyAnswer;
 use crate::domain::arn::normalized;
 use crate::domain::dependency::NOT_ASKED;
-use crate::domain::{AccountId, DependencyType};
+use crate::domain::{AccountId, ConsumerCounts};
 use crate::output::text::count;
 
 use super::format::{Moment, seen};
@@ -16,7 +16,7 @@ const NOT_OBSERVED: &str = "not observed";
 
 /// The consumers of each connection at the end of the period.
 pub(super) struct UsedBy {
-    users: HashMap<String, Vec<DependencyType>>,
+    users: HashMap<String, ConsumerCounts>,
     /// True if every source of every account was listed completely once.
     is_complete: bool,
     /// True if a run of dependencies is on record.
@@ -29,10 +29,10 @@ pub(super) struct UsedBy {
 
 impl UsedBy {
     pub(super) fn new(answer: &DependencyAnswer) -> Self {
-        let mut users: HashMap<String, Vec<DependencyType>> = HashMap::new();
+        let mut users: HashMap<String, ConsumerCounts> = HashMap::new();
         for row in &answer.dependencies {
             if let Some(used) = row.consumed() {
-                users.entry(used).or_default().push(row.dependency_type);
+                users.entry(used).or_default().add(row.dependency_type);
             }
         }
         let bases = &answer.rests_on;
@@ -70,8 +70,8 @@ impl UsedBy {
     /// Describes what uses a connection.
     pub(super) fn of(&self, row: &ConnectionRow) -> String {
         let users = self.users.get(&normalized(row.connection_arn.as_str()));
-        let users = users.into_iter().flatten().copied();
-        consumers_in_words(users).unwrap_or_else(|| match self.is_complete {
+        let consumers = users.and_then(ConsumerCounts::in_words);
+        consumers.unwrap_or_else(|| match self.is_complete {
             true => "nothing that was listed".to_owned(),
             false => NOT_OBSERVED.to_owned(),
         })
