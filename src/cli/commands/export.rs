@@ -9,14 +9,16 @@ use serde::Serialize;
 use super::changes::{change_fields, change_header};
 use super::export_format::ExportFormat;
 use super::export_relations::relations;
+use super::tags::{TagColumn, TaggedRow};
 use super::{changes, list};
 use crate::audit::concurrently::{WithAccount, each_row};
+use crate::audit::properties::Owner;
 use crate::audit::{Audit, ConnectionRow};
 use crate::aws::Meter;
 use crate::cli::args::{StoreArgs, parse_when};
 use crate::cli::error::{CliError, Exit};
 use crate::cli::render::row_writer::JsonLines;
-use crate::cli::render::{Row, csv};
+use crate::cli::render::{Row, csv, note};
 use crate::cli::store::Store;
 use crate::cli::{evidence, progress};
 use crate::domain::{AccountId, Change, Digest, Region, RunRecord, Snapshot, Timestamp};
@@ -33,7 +35,7 @@ Framework. Relations need a run of `ccinv scan --dependencies`.
 
 Examples:
   ccinv export > connections.jsonl
-  ccinv export --format ocsf > inventory.ocsf.jsonl
+  ccinv export --format ocsf --tags > inventory.ocsf.jsonl
   ccinv export changes --format csv > changes.csv
   ccinv export runs --table codeconnections-inventory --account 123456789012
   ccinv export relations --format dot > relations.dot
@@ -51,6 +53,9 @@ pub(crate) struct ExportArgs {
     /// Export the relations at this time: a date, a time, or an age (30d, 12h, 45m)
     #[arg(long, value_name = "TIME", value_parser = parse_when)]
     as_of: Option<Timestamp>,
+    /// Add the tags of connections, by the record of dependencies
+    #[arg(long)]
+    tags: bool,
     /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "jsonl", value_enum)]
     format: ExportFormat,
@@ -81,6 +86,9 @@ pub(crate) async fn run(args: ExportArgs) -> Result<Exit, CliError> {
             "--format dot, --format mermaid and --as-of: only for relations".to_owned(),
         ));
     }
+    if args.what != What::Connections && args.tags {
+        return Err(CliError::Usage("--tags: only for connections".to_owned()));
+    }
     if let Some(at) = args.as_of {
         evidence::require_past("--as-of", at)?;
     }
@@ -90,12 +98,19 @@ pub(crate) async fn run(args: ExportArgs) -> Result<Exit, CliError> {
     let bases = evidence::current(&audit, args.account.as_ref()).await?;
     let accounts: Vec<AccountId> = bases.into_iter().map(|basis| basis.account).collect();
     let exported = async {
+        let tags = match args.tags {
+            true => Some(TagColumn::read(&audit, args.account.as_ref(), None).await?),
+            false => None,
+        };
         match (args.what, args.format) {
             (What::Relations, format) => {
                 relations(&audit, args.account.as_ref(), args.as_of, format).await
             }
-            (_, ExportFormat::Ocsf) => ocsf_events(&audit, &accounts).await,
-            (What::Connections, format) => connections(&audit, &accounts, format).await,
+            (_, ExportFormat::Ocsf) => ocsf_events(&audit, &accounts, tags.as_ref()).await,
+            (What::Connections, format) => match &tags {
+                None => connections(&audit, &accounts, format).await,
+                Some(tags) => tagged_connections(&audit, &accounts, format, tags).await,
+            },
             (What::Changes, format) => changes(&audit, &accounts, format).await,
             (What::Runs, format) => runs(&audit, &accounts, format).await,
         }
@@ -125,6 +140,27 @@ async fn connections(
     writer.finish()
 }
 
+/// Exports connections with their tags.
+async fn tagged_connections(
+    audit: &Audit,
+    accounts: &[AccountId],
+    format: ExportFormat,
+    tags: &TagColumn,
+) -> Result<(), CliError> {
+    let mut writer = format.writer::<TaggedRow<ExportedConnection>>();
+    let each = |(account, snapshot): (&AccountId, Snapshot)| {
+        if let Some(row) = tags.admit(ExportedConnection::new(account, snapshot)) {
+            writer.write_row(&row);
+        }
+        writer.wants_more()
+    };
+    let read = each_row(accounts, |account| snapshots(audit, account), each);
+    read.await.map_err(CliError::failure)?;
+    writer.finish()?;
+    note(&tags.notes());
+    Ok(())
+}
+
 fn snapshots<'a>(
     audit: &'a Audit,
     account: &'a AccountId,
@@ -137,18 +173,30 @@ fn snapshots<'a>(
 
 /// Writes an event for each connection that is not deleted: the class has no
 /// state for deleted resources.
-async fn ocsf_events(audit: &Audit, accounts: &[AccountId]) -> Result<(), CliError> {
+async fn ocsf_events(
+    audit: &Audit,
+    accounts: &[AccountId],
+    tags: Option<&TagColumn>,
+) -> Result<(), CliError> {
     let mut lines = JsonLines::default();
     let each = |(account, snapshot): (&AccountId, Snapshot)| {
         if !snapshot.is_deleted() {
             let record = ConnectionRecord::of_snapshot(account, &snapshot);
-            lines.write(&inventory_event(&record));
+            let row = tags.map(|tags| tags.admit(ConnectionRow::of(account, snapshot.clone())));
+            let tags = row.flatten().and_then(|row| row.tags);
+            let event = inventory_event(&record);
+            match &tags {
+                Some(tags) => lines.write(&event.with_tags(tags)),
+                None => lines.write(&event),
+            }
         }
         lines.wants_more()
     };
     let read = each_row(accounts, |account| snapshots(audit, account), each);
     read.await.map_err(CliError::failure)?;
-    lines.finish()
+    lines.finish()?;
+    note(&tags.map(TagColumn::notes).unwrap_or_default());
+    Ok(())
 }
 
 async fn changes(
@@ -205,6 +253,12 @@ struct ExportedRun {
     #[serde(flatten)]
     run: RunRecord,
     digest: Digest,
+}
+
+impl<'a> From<&'a ExportedConnection> for Owner<'a> {
+    fn from(exported: &'a ExportedConnection) -> Self {
+        Self::from(&exported.row)
+    }
 }
 
 impl ExportedConnection {

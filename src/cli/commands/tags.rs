@@ -83,7 +83,7 @@ impl TagColumn {
     ///
     /// # Errors
     /// [`CliError`] if the table can't be read.
-    async fn read(
+    pub(crate) async fn read(
         audit: &Audit,
         account: Option<&AccountId>,
         as_of: Option<Timestamp>,

@@ -1,7 +1,10 @@
 //! Cloud Resources Inventory Info (class 5023): one connection, now or at an
 //! earlier time.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
+use serde_json::Value;
 
 use super::objects::{
     Classification, Cloud, Metadata, Millis, Observable, Resource, observables, severity_caption,
@@ -148,6 +151,16 @@ struct Unmapped<'a> {
     listed_in: Option<&'a [Region]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     run_sequence: Option<u64>,
+}
+
+impl<'a> InventoryEvent<'a> {
+    /// Adds the tags of the connection.
+    #[must_use]
+    pub fn with_tags(mut self, tags: &'a BTreeMap<String, Value>) -> Self {
+        let [connection] = &mut self.resources;
+        connection.set_tags(tags);
+        self
+    }
 }
 
 /// Returns the event for one connection.

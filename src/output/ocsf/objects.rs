@@ -4,11 +4,16 @@
 //! An enumeration is a number (`…_id`) and, beside it, the caption of that number
 //! in the schema.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use serde::Serialize;
+use serde_json::Value;
 
 use super::SCHEMA_VERSION;
 use crate::compliance::severity::Severity;
 use crate::domain::arn::Arn;
+use crate::domain::digest::canonical_json;
 use crate::domain::{AccountId, ConnectionArn, DependencyId};
 
 /// The AWS resource type of a connection.
@@ -169,8 +174,17 @@ pub(crate) struct Resource<'a, T> {
     region: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cloud_partition: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tags: Vec<KeyValue<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<T>,
+}
+
+/// A tag.
+#[derive(Debug, Serialize)]
+struct KeyValue<'a> {
+    name: &'a str,
+    value: Cow<'a, str>,
 }
 
 /// The account that a resource belongs to. OCSF makes it the account of a user.
@@ -189,6 +203,19 @@ impl<'a, T> Resource<'a, T> {
             data,
             ..Self::target(arn.as_str(), CONNECTION_TYPE, arn.account())
         }
+    }
+
+    /// Adds tags. A value that is no text, because it was too long to be recorded, is
+    /// what stands in its place, as JSON.
+    pub fn set_tags(&mut self, tags: &'a BTreeMap<String, Value>) {
+        let tags = tags.iter().map(|(key, value)| KeyValue {
+            name: key,
+            value: match value.as_str() {
+                Some(value) => value.into(),
+                None => canonical_json(value).into(),
+            },
+        });
+        self.tags = tags.collect();
     }
 
     /// A host, or what uses a connection.
@@ -225,6 +252,7 @@ impl<'a, T> Resource<'a, T> {
             },
             region: None,
             cloud_partition: None,
+            tags: Vec::new(),
             data: None,
         }
     }

@@ -11,9 +11,11 @@ use std::sync::{Arc, Mutex};
 
 use super::dependencies::{Account, credentials};
 use crate::support::proxy::{Act, Proxy, Seen};
+use crate::support::python::{fine, python};
 use crate::support::test_env::{ACCOUNT, REGION};
 use codeconnections_inventory::domain::{Clock, SystemClock};
 use codeconnections_inventory::local::codeconnections::{Scope, Tag, TagResourceInput};
+use codeconnections_inventory::output::ocsf::SCHEMA_VERSION;
 use serde_json::{Value, json};
 
 /// What the services answer.
@@ -494,4 +496,74 @@ async fn shares_and_hosts_read_the_dependencies_once() {
         let reads = std::mem::take(&mut *reads.lock().expect("no panic"));
         assert_eq!(reads, 1, "{command}");
     }
+}
+
+#[tokio::test]
+async fn exports_have_the_tags_that_were_observed() {
+    let (account, services) = account().await;
+    services.set(|script| {
+        let of = [("team", "payments"), ("note", "\u{1F980}")];
+        script.tagged = vec![json!([tags(account.arn("payments"), &of)])];
+    });
+    let export = async |options: &[&str]| {
+        let done = account.run(&[&["export"], options].concat()).await;
+        assert_eq!(done.code, 0, "{done:?}");
+        let lines = done.stdout.lines();
+        let rows = lines.map(|line| serde_json::from_str(line).expect("JSON"));
+        (rows.collect::<Vec<Value>>(), done.stderr)
+    };
+    let name_of = |row: &Value| row["connection_name"].as_str().expect("a name").to_owned();
+
+    // Not observed is not "none".
+    account.run(&["scan"]).await;
+    let (rows, notes) = export(&["--tags"]).await;
+    assert!(rows.iter().all(|row| row["tags"].is_null()), "{rows:?}");
+    assert!(
+        notes.contains("tags of 2 resources not observed"),
+        "{notes}"
+    );
+    let (events, notes) = export(&["--format", "ocsf", "--tags"]).await;
+    assert!(
+        events
+            .iter()
+            .all(|event| event["resources"][0].get("tags").is_none())
+    );
+    assert!(
+        notes.contains("tags of 2 resources not observed"),
+        "{notes}"
+    );
+
+    account.scan().await;
+    let (rows, notes) = export(&["--tags"]).await;
+    assert!(!notes.contains("not observed"), "{notes}");
+    for row in rows {
+        let expected = match name_of(&row).as_str() {
+            "payments" => json!({"team": "payments", "note": "\u{1F980}"}),
+            _ => json!({}),
+        };
+        assert_eq!(row["tags"], expected, "{row}");
+    }
+    let (events, _) = export(&["--format", "ocsf", "--tags"]).await;
+    let tagged: Vec<&Value> = events
+        .iter()
+        .filter_map(|event| event["resources"][0].get("tags"))
+        .collect();
+    let expected = json!([
+        {"name": "note", "value": "\u{1F980}"}, {"name": "team", "value": "payments"},
+    ]);
+    assert_eq!(tagged, [&expected], "no tags are no member");
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let file = folder.path().join("events.jsonl");
+    let lines: String = events.iter().map(|event| format!("{event}\n")).collect();
+    std::fs::write(&file, lines).expect("written");
+    let file = file.to_str().expect("UTF-8");
+    let class = "cloud_resources_inventory_info";
+    fine(python("ocsf_events.py", &[SCHEMA_VERSION, class, file]).await);
+
+    let done = account.run(&["export", "changes", "--tags"]).await;
+    assert_eq!(done.code, 2, "{done:?}");
+    assert!(
+        done.stderr.contains("--tags: only for connections"),
+        "{done:?}"
+    );
 }
