@@ -75,8 +75,7 @@ fn role_reads_and_writes_dependencies_only() {
         "DEPENDENCY_RUNS#*"
     ]));
     let current = only(json!("DEPENDENCIES#*"));
-    let [table, log, events] =
-        ["Table", "DependenciesLog", "DependencyEventQueue"].map(|name| arn(name));
+    let [table, log, events] = ["Table", "DependenciesLog", "DependencyEventQueue"].map(arn);
     let everything = json!("*");
     let always = BTreeSet::from([
         grant("dynamodb:Query", &table, &all),
