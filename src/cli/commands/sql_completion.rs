@@ -22,7 +22,7 @@ pub(super) const COMMANDS: [(&str, &str); 6] = [
 ];
 
 /// Keywords and functions of statements that read.
-const KEYWORDS: [&str; 58] = [
+const KEYWORDS: [&str; 61] = [
     "all",
     "and",
     "as",
@@ -77,14 +77,14 @@ const KEYWORDS: [&str; 58] = [
     "recursive",
     "select",
     "sum",
+    "then",
     "union",
     "using",
     "values",
     "when",
+    "where",
+    "with",
 ];
-
-/// Keywords that did not fit in the list of the commonest.
-const MORE_KEYWORDS: [&str; 3] = ["then", "where", "with"];
 
 /// Helps to type statements.
 pub(super) struct SqlHelper;
@@ -132,8 +132,7 @@ fn candidates(line: &str, cursor: usize) -> (usize, Vec<String>) {
     let mut found = beginning_with(word, names);
     // Keywords are written as the word began.
     let is_upper = word.starts_with(char::is_uppercase);
-    let keywords = KEYWORDS.into_iter().chain(MORE_KEYWORDS);
-    let keywords = beginning_with(word, keywords).into_iter();
+    let keywords = beginning_with(word, KEYWORDS.into_iter()).into_iter();
     found.extend(keywords.map(|keyword| match is_upper {
         true => keyword.to_uppercase(),
         false => keyword,

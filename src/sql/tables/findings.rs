@@ -2,7 +2,7 @@
 
 use rusqlite::types::Value;
 
-use crate::compliance::check::{CheckReport, CheckedRule};
+use crate::compliance::check::{CheckReport, CheckedRule, Verdict};
 use crate::compliance::evidence::RecordKey;
 use crate::compliance::rule::Rule;
 use crate::compliance::subject::Subject;
@@ -69,10 +69,11 @@ pub const FINDINGS: &[Column<FindingRow>] = &[
         Text,
         "FAIL, or INSUFFICIENT_DATA for what could not be evaluated",
         |row| {
-            text(match row.is_violation {
-                true => "FAIL",
-                false => "INSUFFICIENT_DATA",
-            })
+            let verdict = match row.is_violation {
+                true => Verdict::Fail,
+                false => Verdict::InsufficientData,
+            };
+            text(verdict.as_str())
         },
     ),
     column("severity", Text, "How bad a violation is", |row| {
