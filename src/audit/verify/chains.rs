@@ -2,8 +2,9 @@
 //! each snapshot is what its last change left.
 
 use super::findings::{Findings, MAX_CLOCK_SKEW, change_key, run_key, snapshot_key};
-use super::records::{Account, Chain, Link, SnapshotRead};
-use crate::domain::{AccountId, Change, ChangeKind, Digest, Kind, Presence, Snapshot, Timestamp};
+use super::records::Account;
+use super::resource::{LastChange, Link, Resource, SnapshotState};
+use crate::domain::{AccountId, ChangeKind, Digest, Kind, Presence, Timestamp};
 use crate::table::StoredKind;
 
 type Key = (String, String);
@@ -53,77 +54,78 @@ impl<K: StoredKind> Account<K> {
             previous_digest: run.previous_digest,
         });
         verify_chain(runs, |number| run_key::<K>(id, number), findings);
-        for arn in self.arns() {
-            self.verify_connection(id, arn, now, findings);
+        for (arn, resource) in self.sorted() {
+            verify_resource::<K>(id, arn, resource, now, findings);
         }
         self.verify_record(id, findings);
         self.verify_runs(id, findings);
     }
 
-    fn verify_connection(
-        &self,
-        id: &AccountId,
-        arn: &K::Id,
-        now: Timestamp,
-        findings: &mut Findings,
-    ) {
-        let key = snapshot_key::<K>(id, arn);
-        let Some(chain) = self.chains.get(arn) else {
-            return findings.add(key, "its changes were removed");
-        };
-        let links = chain.links.iter().map(|link| Numbered {
-            number: u64::from(link.version),
-            digest: link.digest,
-            previous_digest: link.previous_digest,
-        });
-        verify_chain(links, |version| change_key::<K>(id, arn, version), findings);
-        let Some(read) = self.snapshots.get(arn) else {
-            if !findings.names(&key) {
-                findings.add(key, "was removed: it has changes");
-            }
-            return;
-        };
-        if findings.names(&key) {
-            return;
-        }
-        let last = chain.links.last().map_or(0, |link| u64::from(link.version));
-        let version = u64::from(read.snapshot.version);
-        if version > last {
-            let next = change_key::<K>(id, arn, last + 1);
-            if !findings.names(&next) {
-                let problem = format!("was removed: the snapshot names change {version}");
-                findings.add(next, problem);
-            }
-        } else if version < last {
-            let problem = "was inserted, or the snapshot was rolled back";
-            findings.add(change_key::<K>(id, arn, last), problem);
-        } else {
-            let is_edited =
-                |version: u32| findings.names(&change_key::<K>(id, arn, version.into()));
-            let left = Left::new(read, chain);
-            if let Some(field) = left.and_then(|left| left.first_difference(is_edited)) {
-                let problem = format!("was edited: its {field} is not what its last change left");
-                findings.add(key, problem);
-            } else if let Some(problem) = impossible(&read.snapshot, now) {
-                findings.add(key, problem);
-            }
-        }
+    /// Returns every resource with a snapshot or a change, sorted.
+    pub(super) fn sorted(&self) -> Vec<(&K::Id, &Resource<K>)> {
+        let mut resources: Vec<_> = self.resources.iter().collect();
+        resources.sort_unstable_by_key(|(arn, _)| *arn);
+        resources
     }
+}
 
-    /// Returns every connection with a snapshot or a change, sorted.
-    pub(super) fn arns(&self) -> Vec<&K::Id> {
-        let mut arns: Vec<_> = self.chains.keys().chain(self.snapshots.keys()).collect();
-        arns.sort_unstable();
-        arns.dedup();
-        arns
+fn verify_resource<K: StoredKind>(
+    id: &AccountId,
+    arn: &K::Id,
+    resource: &Resource<K>,
+    now: Timestamp,
+    findings: &mut Findings,
+) {
+    let key = snapshot_key::<K>(id, arn);
+    if resource.links.is_empty() {
+        return findings.add(key, "its changes were removed");
+    }
+    let links = resource.links.iter().enumerate().map(|(i, link)| Numbered {
+        number: u64::from(link.version),
+        digest: link.digest,
+        previous_digest: resource.previous_digest(i),
+    });
+    verify_chain(links, |version| change_key::<K>(id, arn, version), findings);
+    let Some(snapshot) = &resource.snapshot else {
+        if !findings.names(&key) {
+            findings.add(key, "was removed: it has changes");
+        }
+        return;
+    };
+    if findings.names(&key) {
+        return;
+    }
+    let last = resource
+        .links
+        .last()
+        .map_or(0, |link| u64::from(link.version));
+    let version = u64::from(snapshot.version);
+    if version > last {
+        let next = change_key::<K>(id, arn, last + 1);
+        if !findings.names(&next) {
+            let problem = format!("was removed: the snapshot names change {version}");
+            findings.add(next, problem);
+        }
+    } else if version < last {
+        let problem = "was inserted, or the snapshot was rolled back";
+        findings.add(change_key::<K>(id, arn, last), problem);
+    } else {
+        let is_edited = |version: u32| findings.names(&change_key::<K>(id, arn, version.into()));
+        let left = Left::new(resource, snapshot);
+        if let Some(field) = left.and_then(|left| left.first_difference(is_edited)) {
+            let problem = format!("was edited: its {field} is not what its last change left");
+            findings.add(key, problem);
+        } else if let Some(problem) = impossible(snapshot, now) {
+            findings.add(key, problem);
+        }
     }
 }
 
 /// A snapshot and the changes that must have left it.
 struct Left<'a, K: StoredKind> {
-    read: &'a SnapshotRead<K>,
-    chain: &'a Chain<K>,
-    last: &'a Change<K>,
+    snapshot: &'a SnapshotState<K>,
+    links: &'a [Link],
+    last: &'a LastChange<K>,
     last_link: &'a Link,
 }
 
@@ -131,21 +133,19 @@ struct Left<'a, K: StoredKind> {
 type IsLeft<'a, K> = fn(&Left<'a, K>) -> bool;
 
 impl<'a, K: StoredKind> Left<'a, K> {
-    fn new(read: &'a SnapshotRead<K>, chain: &'a Chain<K>) -> Option<Self> {
+    fn new(resource: &'a Resource<K>, snapshot: &'a SnapshotState<K>) -> Option<Self> {
         Some(Self {
-            read,
-            chain,
-            last: chain.last.as_ref()?,
-            last_link: chain.links.last()?,
+            snapshot,
+            links: &resource.links,
+            last: resource.last.as_ref()?,
+            last_link: resource.links.last()?,
         })
     }
 
     /// Returns the first field that differs from what the changes left. An
     /// edited change is no evidence.
     fn first_difference(&self, is_edited: impl Fn(u32) -> bool) -> Option<&'static str> {
-        if !self.chain.links.iter().any(|link| is_edited(link.version))
-            && !self.is_status_since_left()
-        {
+        if !self.links.iter().any(|link| is_edited(link.version)) && !self.is_status_since_left() {
             return Some("status_since");
         }
         if !is_edited(1) && !self.is_first_seen_left() {
@@ -166,43 +166,42 @@ impl<'a, K: StoredKind> Left<'a, K> {
     }
 
     fn is_status_since_left(&self) -> bool {
-        let mut newest_first = self.chain.links.iter().rev();
+        let mut newest_first = self.links.iter().rev();
         let since = newest_first.find(|link| link.kind.starts_status());
-        since.is_none_or(|since| self.read.snapshot.status_since == since.observed_at)
+        since.is_none_or(|since| self.snapshot.status_since == since.observed_at)
     }
 
     fn is_first_seen_left(&self) -> bool {
-        let first = self.chain.links.first();
+        let first = self.links.first();
         let first = first.filter(|first| first.version == 1);
-        first.is_none_or(|first| self.read.snapshot.first_seen_at == first.observed_at)
+        first.is_none_or(|first| self.snapshot.first_seen_at == first.observed_at)
     }
 
     fn is_digest_left(&self) -> bool {
-        self.read.snapshot.digest == self.last_link.digest
+        self.snapshot.digest == self.last_link.digest
     }
 
     fn are_attributes_left(&self) -> bool {
-        let left = self.last.after.as_ref().or(self.last.before.as_ref());
-        Some(&self.read.snapshot.attributes) == left
+        Some(&self.snapshot.attributes) == self.last.attributes.as_ref()
     }
 
     fn is_deletion(&self) -> bool {
-        self.last.kind == ChangeKind::Deleted
+        self.last_link.kind == ChangeKind::Deleted
     }
 
     fn is_presence_left(&self) -> bool {
-        let deleted = match self.read.snapshot.presence {
+        let deleted = match self.snapshot.presence {
             Presence::Present => None,
             Presence::Deleted { seen_gone } => Some((seen_gone.began_at, seen_gone.ended_at)),
         };
-        let left = (self.last.observed_at, self.last.observed_until);
+        let left = (self.last_link.observed_at, self.last_link.observed_until);
         deleted == self.is_deletion().then_some(left)
     }
 
     /// A deleted connection is not seen after its last change; one that is
     /// present was seen then, or later.
     fn is_last_seen_left(&self) -> bool {
-        let seen = self.read.snapshot.last_seen;
+        let seen = self.snapshot.last_seen;
         if self.is_deletion() {
             return self.last.previously_seen_at == Some(seen.began_at);
         }
@@ -213,12 +212,12 @@ impl<'a, K: StoredKind> Left<'a, K> {
     /// A snapshot is written with its change, and never in an earlier format
     /// later.
     fn is_format_left(&self) -> bool {
-        self.read.format >= self.last.format
+        self.snapshot.format >= self.last.format
     }
 }
 
 /// Returns what of a snapshot is impossible, whatever its changes are.
-fn impossible<K: Kind>(snapshot: &Snapshot<K>, now: Timestamp) -> Option<String> {
+fn impossible<K: Kind>(snapshot: &SnapshotState<K>, now: Timestamp) -> Option<String> {
     let seen = snapshot.last_seen;
     if seen.ended_at < seen.began_at {
         return Some("was edited: its last_seen_until is before its last_seen_at".to_owned());

@@ -16,6 +16,7 @@ mod chains;
 mod findings;
 mod records;
 mod replay;
+mod resource;
 mod rows;
 
 use std::collections::VecDeque;

@@ -1,17 +1,18 @@
 //! Decodes items, and holds what the checks need of them: items come in no
 //! particular order.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::findings::{AccountVerified, Findings};
+use super::resource::{Resource, SnapshotState, StatusId};
 use crate::domain::account::RunReference;
 use crate::domain::listing::Window;
 use crate::domain::run::SnapshotsRecord;
 use crate::domain::{
     AccountId, AccountRecord, Change, ChangeKind, Digest, Kind, Outcome, RunId, RunRecord,
-    SchemaVersion, Snapshot, Timestamp,
+    SchemaVersion,
 };
 use crate::table::codec::{Item, snapshot};
 use crate::table::keys::Partition;
@@ -26,43 +27,12 @@ pub(super) struct Records<K: Kind> {
 /// The records of one account.
 pub(super) struct Account<K: Kind> {
     pub(super) record: Option<AccountRecord<K>>,
-    pub(super) snapshots: HashMap<K::Id, SnapshotRead<K>>,
-    pub(super) chains: HashMap<K::Id, Chain<K>>,
+    pub(super) resources: HashMap<K::Id, Resource<K>>,
     pub(super) runs: Vec<RunLink<K>>,
+    /// The run ids that changes name: each is held once.
+    run_ids: HashSet<RunId>,
     /// The distinct statuses that changes leave.
     statuses: HashMap<Box<str>, StatusId>,
-}
-
-/// The index of a status among those of an account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct StatusId(u32);
-
-/// A snapshot and its stored format.
-pub(super) struct SnapshotRead<K: Kind> {
-    pub(super) snapshot: Snapshot<K>,
-    pub(super) format: SchemaVersion,
-}
-
-/// A resource's changes. There may be millions: only the last one is held
-/// in full.
-pub(super) struct Chain<K: Kind> {
-    pub(super) links: Vec<Link>,
-    pub(super) last: Option<Change<K>>,
-}
-
-/// The part of a change that the checks need.
-pub(super) struct Link {
-    pub(super) version: u32,
-    pub(super) kind: ChangeKind,
-    pub(super) observed_at: Timestamp,
-    pub(super) observed_until: Timestamp,
-    pub(super) run_id: RunId,
-    pub(super) digest: Digest,
-    pub(super) previous_digest: Option<Digest>,
-    /// The status that it leaves; `None` for a deletion.
-    pub(super) status: Option<StatusId>,
-    /// If the resource appeared or reappeared: when a listing last lacked it.
-    pub(super) last_absent_at: Option<Timestamp>,
 }
 
 /// The part of a run that the checks need.
@@ -93,9 +63,9 @@ pub(super) struct Entry<K: Kind> {
 /// A record of an account.
 enum Record<K: Kind> {
     Run(Box<RunLink<K>>),
-    Change(Box<Change<K>>, Link),
+    Change(Box<Change<K>>, Digest),
     Account(Box<AccountRecord<K>>),
-    Snapshot(Box<SnapshotRead<K>>),
+    Snapshot(K::Id, Box<SnapshotState<K>>),
 }
 
 impl<K: StoredKind> Entry<K> {
@@ -157,21 +127,8 @@ fn change<K: StoredKind>(item: &Item) -> Read<K> {
     let digest = change.digest();
     let written = codec::change_item_with(&change, digest);
     same_key(item, &written)?;
-    let link = Link {
-        version: change.version,
-        kind: change.kind,
-        observed_at: change.observed_at,
-        observed_until: change.observed_until,
-        run_id: change.run_id.clone(),
-        digest,
-        previous_digest: change.previous_digest,
-        status: None,
-        last_absent_at: change
-            .previously_seen_at
-            .filter(|_| change.kind.starts_presence()),
-    };
     let account = change.account.clone();
-    let record = Record::Change(Box::new(change), link);
+    let record = Record::Change(Box::new(change), digest);
     Ok((account, record, as_written(item, &written)))
 }
 
@@ -186,7 +143,8 @@ fn snapshot<K: StoredKind>(item: Item) -> Read<K> {
     let account = codec::account_of::<K>(&item).ok_or("its key names no account")?;
     let (snapshot, format) = K::read_unsealed(&item).map_err(edited)?;
     let written = snapshot::snapshot_item(&account, &snapshot, format);
-    let record = Record::Snapshot(Box::new(SnapshotRead { snapshot, format }));
+    let arn = snapshot.arn.clone();
+    let record = Record::Snapshot(arn, Box::new(SnapshotState::new(snapshot, format)));
     Ok((account, record, as_written(&item, &written)))
 }
 
@@ -210,25 +168,8 @@ impl<K: StoredKind> Records<K> {
         match record {
             Record::Run(link) => account.runs.push(*link),
             Record::Account(record) => account.record = Some(*record),
-            Record::Snapshot(read) => {
-                let arn = read.snapshot.arn.clone();
-                account.snapshots.insert(arn, *read);
-            }
-            Record::Change(change, mut link) => {
-                link.status = change.after.as_ref().map(|after| account.status_id(after));
-                let chain = account
-                    .chains
-                    .entry(change.arn.clone())
-                    .or_insert_with(|| Chain {
-                        links: Vec::new(),
-                        last: None,
-                    });
-                chain.links.push(link);
-                let last = chain.last.as_ref().map(|last| last.version);
-                if last.is_none_or(|last| last < change.version) {
-                    chain.last = Some(*change);
-                }
-            }
+            Record::Snapshot(arn, state) => account.resource(arn).snapshot = Some(*state),
+            Record::Change(change, digest) => account.add(*change, digest),
         }
     }
 }
@@ -237,11 +178,30 @@ impl<K: Kind> Account<K> {
     fn new() -> Self {
         Self {
             record: None,
-            snapshots: HashMap::new(),
-            chains: HashMap::new(),
+            resources: HashMap::new(),
             runs: Vec::new(),
+            run_ids: HashSet::new(),
             statuses: HashMap::new(),
         }
+    }
+
+    fn resource(&mut self, arn: K::Id) -> &mut Resource<K> {
+        self.resources.entry(arn).or_insert_with(Resource::new)
+    }
+
+    fn add(&mut self, change: Change<K>, digest: Digest) {
+        let status = change.after.as_ref().map(|after| self.status_id(after));
+        let run_id = self.run_id(&change.run_id);
+        let resource = self.resource(change.arn.clone());
+        resource.add(change, digest, status, run_id);
+    }
+
+    fn run_id(&mut self, run_id: &RunId) -> RunId {
+        if let Some(held) = self.run_ids.get(run_id) {
+            return held.clone();
+        }
+        self.run_ids.insert(run_id.clone());
+        run_id.clone()
     }
 
     fn status_id(&mut self, attributes: &K::Attributes) -> StatusId {
@@ -262,17 +222,19 @@ impl<K: Kind> Account<K> {
 
     pub(super) fn sort(&mut self) {
         self.runs.sort_by_key(|run| run.this.sequence);
-        for chain in self.chains.values_mut() {
-            chain.links.sort_by_key(|link| link.version);
-        }
+        self.resources.values_mut().for_each(Resource::sort);
     }
 
     pub(super) fn verified(&self, account: AccountId) -> AccountVerified {
-        let changes = self.chains.values().map(|chain| chain.links.len() as u64);
+        let resources = self.resources.values();
+        let changes = resources
+            .clone()
+            .map(|resource| resource.links.len() as u64);
+        let snapshots = resources.filter(|resource| resource.snapshot.is_some());
         AccountVerified {
             account,
-            connections: self.snapshots.len() as u64,
             changes: changes.sum(),
+            connections: snapshots.count() as u64,
             runs: self.runs.len() as u64,
             head: self.runs.last().map(|run| run.digest),
             digests: self.runs.iter().map(|run| run.digest).collect(),

@@ -12,7 +12,8 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::findings::{Findings, change_key, run_key};
-use super::records::{Account, RunLink, StatusId};
+use super::records::{Account, RunLink};
+use super::resource::StatusId;
 use super::rows::{Row, Step};
 use crate::domain::replay::{Effort, Line, Possible, Search, WRITTEN_WITHIN, search};
 use crate::domain::run::{SnapshotsRecord, count_by_word};
@@ -37,9 +38,9 @@ impl<K: StoredKind> Account<K> {
             .map(|run| run.knew_its_changes && !is_edited(run))
             .collect();
         let rows: Option<Vec<Row<'_, K>>> = self
-            .arns()
+            .sorted()
             .into_iter()
-            .map(|arn| self.row(id, arn, findings))
+            .map(|(arn, resource)| resource.row(id, arn, findings))
             .collect();
         let Some(rows) = rows else {
             // A change is missing whose digest is unknown. That is a finding
@@ -76,11 +77,12 @@ impl<K: StoredKind> Account<K> {
     fn verify_absences(&self, id: &AccountId, findings: &mut Findings) {
         let covered = self.runs.iter().flat_map(|run| &run.covered);
         let covered: HashSet<Timestamp> = covered.map(|(_, window)| window.began_at).collect();
-        for (arn, chain) in &self.chains {
+        for (arn, resource) in &self.resources {
             let mut deleted_at = None;
-            for link in &chain.links {
+            for link in &resource.links {
                 let key = change_key::<K>(id, arn, link.version.into());
-                let last_absent_at = link.last_absent_at.filter(|_| !findings.names(&key));
+                let last_absent_at = resource.absent_at(link.version);
+                let last_absent_at = last_absent_at.filter(|_| !findings.names(&key));
                 if last_absent_at
                     .is_some_and(|at| !covered.contains(&at) && deleted_at != last_absent_at)
                 {

@@ -2,7 +2,7 @@
 //! that were edited or removed and are known only by their digest.
 
 use super::findings::{Findings, change_key, snapshot_key};
-use super::records::{Account, Link};
+use super::resource::{Link, Resource};
 use crate::domain::{AccountId, Digest, Kind};
 use crate::table::StoredKind;
 
@@ -23,8 +23,8 @@ pub(super) struct Step<'a> {
     pub(super) link: Option<&'a Link>,
 }
 
-impl<K: StoredKind> Account<K> {
-    /// Returns a connection's changes, or `None` if one is missing whose digest is
+impl<K: StoredKind> Resource<K> {
+    /// Returns its changes, or `None` if one is missing whose digest is
     /// unknown, too.
     pub(super) fn row<'a>(
         &'a self,
@@ -32,10 +32,10 @@ impl<K: StoredKind> Account<K> {
         arn: &'a K::Id,
         findings: &Findings,
     ) -> Option<Row<'a, K>> {
-        let links = self.chains.get(arn).map_or(&[][..], |chain| &chain.links);
+        let links = &self.links;
         let may_be_missing = findings.names(&snapshot_key::<K>(id, arn));
-        let snapshot = self.snapshots.get(arn).filter(|_| !may_be_missing);
-        let snapshot = snapshot.map(|read| (read.snapshot.version, read.snapshot.digest));
+        let snapshot = self.snapshot.as_ref().filter(|_| !may_be_missing);
+        let snapshot = snapshot.map(|snapshot| (snapshot.version, snapshot.digest));
         let is_edited =
             |link: &Link| findings.names(&change_key::<K>(id, arn, link.version.into()));
         let mut steps: Vec<Step<'_>> = Vec::with_capacity(links.len());
@@ -46,14 +46,14 @@ impl<K: StoredKind> Account<K> {
                 // Removed: the change after it has its digest.
                 Some(1) => steps.push(Step {
                     version: next,
-                    digest: link.previous_digest?,
+                    digest: self.previous_digest(i)?,
                     link: None,
                 }),
                 Some(_) | None => return None,
             }
             let after = links.get(i + 1).filter(|after| !is_edited(after));
             let referred_to = match after {
-                Some(after) => after.previous_digest,
+                Some(_) => self.previous_digest(i + 1),
                 None => snapshot
                     .filter(|(version, _)| *version == link.version)
                     .map(|s| s.1),
