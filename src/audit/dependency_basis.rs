@@ -155,14 +155,16 @@ pub(super) async fn basis(
         read < MAX_RUNS_READ && basis.sources.iter().any(|s| s.complete_at.is_none())
     };
     table.runs_back_from(account, LAST_RUN, each).await?;
-    // What only earlier runs listed may have changed since.
-    if as_of.is_none()
+    // What only earlier runs listed may have changed since. A scope that was listed
+    // later may not have been in the inventory yet.
+    if basis.last_run.is_some()
         && let Some(record) = table.read_record(account).await?
     {
         for (scope, at) in record.coverage {
             let (source, region) = (scope.source(), scope.region());
             let is_it = |s: &SourceBasis| s.source == source && s.region == region;
-            if rests_on(&scope) && !basis.sources.iter().any(is_it) {
+            let is_known = as_of.is_none_or(|as_of| at <= as_of);
+            if is_known && rests_on(&scope) && !basis.sources.iter().any(is_it) {
                 basis.sources.push(SourceBasis {
                     source: source.to_owned(),
                     region: region.to_owned(),

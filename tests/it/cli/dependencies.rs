@@ -387,11 +387,17 @@ async fn region_that_the_last_run_left_out_is_named() {
     account.scan().await;
     let elsewhere = ["scan", "--dependencies", "--regions", "us-east-1"];
     assert_eq!(account.run(&elsewhere).await.code, 4);
-    let (_, answer) = account.ask(&["uses", "payments"]).await;
-    let sources = answer["rests_on"][0]["sources"].as_array().expect("a list");
-    let left_out = sources.iter().filter(|s| s["region"] == "eu-west-1");
-    let problems: Vec<&Value> = left_out.map(|source| &source["problem"]).collect();
-    assert_eq!(problems, ["not listed by the last run"; 10], "{answer}");
+    let now = SystemClock.now().to_string();
+    for question in [
+        &["uses", "payments"][..],
+        &["uses", "payments", "--as-of", &now],
+    ] {
+        let (_, answer) = account.ask(question).await;
+        let sources = answer["rests_on"][0]["sources"].as_array().expect("a list");
+        let left_out = sources.iter().filter(|s| s["region"] == "eu-west-1");
+        let problems: Vec<&Value> = left_out.map(|source| &source["problem"]).collect();
+        assert_eq!(problems, ["not listed by the last run"; 10], "{answer}");
+    }
 }
 
 #[tokio::test]
@@ -580,7 +586,7 @@ async fn report_names_what_uses_each_connection_or_says_that_it_was_not_observed
     };
     let page = report().await;
     assert!(
-        page.contains("What uses a connection: not observed."),
+        page.contains("What uses a connection, and its tags: not observed."),
         "{page}"
     );
     assert!(!page.contains("nothing that was listed"));
