@@ -15,6 +15,7 @@ use super::ConnectionRow;
 use super::dependencies::{DependencyBasis, DependencyRow};
 use crate::domain::arn::{Arn, normalized};
 use crate::domain::dependency::{RAM, TAGGING};
+use crate::domain::digest::canonical_json;
 use crate::domain::{AccountId, DependencyType, Digest, Timestamp};
 
 /// Tags: values by key. A value that is longer than what is recorded of a member is
@@ -203,4 +204,20 @@ impl Properties {
         let at = self.observed.get(&key);
         !owner.is_deleted && at.is_some_and(|at| *at >= owner.first_seen_at)
     }
+}
+
+/// Returns tags for people.
+pub fn tags_in_words(tags: Option<&Tags>) -> String {
+    let Some(tags) = tags else {
+        return "not observed".to_owned();
+    };
+    if tags.is_empty() {
+        return "none".to_owned();
+    }
+    let tags = tags.iter().map(|(key, value)| match value.as_str() {
+        Some(value) => format!("{key}={value}"),
+        // Longer than what is recorded.
+        None => format!("{key}={}", canonical_json(value)),
+    });
+    tags.collect::<Vec<_>>().join(", ")
 }

@@ -7,9 +7,9 @@
 mod compliance;
 mod connections;
 pub mod data;
+mod dependencies;
 mod format;
 pub mod page;
-mod used_by;
 mod view;
 
 pub use connections::ConnectionReport;

@@ -11,8 +11,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::compliance::ChecksView;
 use super::data::{AccountReport, Report};
+use super::dependencies::Dependencies;
 use super::format::{Count, Moment, counts};
-use super::used_by::UsedBy;
 use super::view::{AccountView, ChangeView, ConnectionView, RunView};
 use crate::domain::Outcome;
 use crate::output::text::format_duration;
@@ -44,7 +44,7 @@ struct Page {
     unobserved: String,
     deleted: usize,
     checks: Option<ChecksView>,
-    used_by: UsedBy,
+    dependencies: Dependencies,
     connections: Vec<ConnectionView>,
     changes: Vec<ChangeView>,
     runs: Vec<RunView>,
@@ -66,7 +66,7 @@ pub fn write_page(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let row_of = |account, arn| rows.get(&(account, arn)).copied();
     let by_status = counts(report.by_status());
     let present: u64 = by_status.iter().map(|count| count.number).sum();
-    let used_by = UsedBy::new(&report.dependencies);
+    let dependencies = Dependencies::new(&report.dependencies);
     let gaps = || report.accounts.iter().flat_map(|account| &account.gaps);
     let page = Page {
         style: STYLE,
@@ -100,14 +100,14 @@ pub fn write_page(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         connections: report
             .connections
             .iter()
-            .map(|connection| ConnectionView::new(connection, period, &used_by))
+            .map(|connection| ConnectionView::new(connection, period, &dependencies))
             .collect(),
         changes: report
             .changes
             .iter()
             .map(|c| ChangeView::new(c, row_of(&c.change.account, &c.change.arn)))
             .collect(),
-        used_by,
+        dependencies,
         runs: report.runs.iter().map(RunView::new).collect(),
     };
     page.write_into(out)?;

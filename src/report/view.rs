@@ -2,8 +2,8 @@
 
 use super::connections::ConnectionReport;
 use super::data::{AccountReport, Every};
+use super::dependencies::Dependencies;
 use super::format::{Moment, Percent, outcome_class, parts, seen, status_class};
-use super::used_by::UsedBy;
 use crate::audit::timeline::{Segment, SegmentState};
 use crate::audit::{ChangeWithRun, RunBasis};
 use crate::domain::digest::canonical_json;
@@ -165,6 +165,7 @@ pub(super) struct ConnectionView {
     pub(super) since: Moment,
     /// What uses it.
     pub(super) used_by: String,
+    pub(super) tags: String,
     pub(super) changes: u64,
     pub(super) bars: Vec<Bar>,
     /// The timeline as text, one line per segment.
@@ -182,7 +183,7 @@ impl ConnectionView {
     pub(super) fn new(
         report: &ConnectionReport,
         period: (Timestamp, Timestamp),
-        used_by: &UsedBy,
+        dependencies: &Dependencies,
     ) -> Self {
         let row = &report.row;
         let (status, class, since) = match row.deleted_at {
@@ -215,7 +216,8 @@ impl ConnectionView {
             status: seen(&status),
             status_class: class,
             since: Moment(since),
-            used_by: used_by.of(row),
+            used_by: dependencies.users(row),
+            tags: dependencies.tags(row),
             changes: report.changes,
             bars: bars(&report.timeline, period),
             text: text_of(&report.timeline),

@@ -4,8 +4,9 @@ use clap::Args as ClapArgs;
 use serde::Serialize;
 
 use super::dependency_table::{notes, require_runs, require_sources};
-use super::tags::{TagColumn, TaggedRow, tags_in_words};
+use super::tags::{TagColumn, TaggedRow};
 use crate::audit::dependencies::{DependencyBasis, DependencyFilter, DependencyRow};
+use crate::audit::properties::tags_in_words;
 use crate::cli::args::{StoreArgs, parse_when};
 use crate::cli::error::{CliError, Exit};
 use crate::cli::evidence;

@@ -3,9 +3,10 @@
 use clap::Args as ClapArgs;
 
 use super::dependency_table::{notes as dependency_notes, require_runs, require_sources};
-use super::tags::{TagArgs, TagColumn, TaggedRow, tags_in_words};
+use super::tags::{TagArgs, TagColumn, TaggedRow};
 use crate::audit::attribute_columns::{AttributeColumn, FIRST_COLUMNS, LATER_COLUMNS};
 use crate::audit::dependencies::DependencyFilter;
+use crate::audit::properties::tags_in_words;
 use crate::audit::{ConnectionFilter, ConnectionRow};
 use crate::cli::args::{StoreArgs, parse_provider, parse_status, parse_when};
 use crate::cli::error::{CliError, Exit};

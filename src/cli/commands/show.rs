@@ -7,7 +7,7 @@ use clap::Args as ClapArgs;
 use super::changes::history_table;
 use super::dependency_table::not_asked;
 use super::shares::share_in_words;
-use super::tags::tags_in_words;
+use crate::audit::properties::tags_in_words;
 use crate::audit::timeline::{Segment, SegmentState};
 use crate::audit::{ConnectionDetail, ConnectionRow};
 use crate::cli::args::{StoreArgs, parse_connection, parse_when};

@@ -162,22 +162,6 @@ impl TagColumn {
     }
 }
 
-/// Returns tags for people.
-pub(crate) fn tags_in_words(tags: Option<&Tags>) -> String {
-    let Some(tags) = tags else {
-        return "not observed".to_owned();
-    };
-    if tags.is_empty() {
-        return "none".to_owned();
-    }
-    let tags = tags.iter().map(|(key, value)| match value.as_str() {
-        Some(value) => format!("{key}={value}"),
-        // Longer than what is recorded.
-        None => format!("{key}={}", canonical_json(value)),
-    });
-    tags.collect::<Vec<_>>().join(", ")
-}
-
 impl<R: Row> Row for TaggedRow<R> {
     fn header() -> Vec<&'static str> {
         let mut header = R::header();

@@ -161,6 +161,16 @@ async fn tags_of_all_pages_select_connections_and_use_none() {
     );
     let done = account.run(&["list", "--tag", "team"]).await;
     assert!(done.stdout.contains("tags: team=tools\n"), "{done:?}");
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let path = folder.path().join("report.html");
+    let path = path.to_str().expect("UTF-8");
+    let done = account
+        .run(&["report", "--since", "1h", "--out", path])
+        .await;
+    assert_eq!(done.code, 0, "{done:?}");
+    let page = std::fs::read_to_string(path).expect("a page");
+    assert!(page.contains("tags: <bdi>team=tools</bdi>"), "{page}");
+    assert!(page.contains("tags: <bdi>env=a=b, key-10=x, "), "{page}");
     let (_, answer) = account.ask(&["hosts"]).await;
     let of_host = &answer["dependencies"][0]["tags"];
     assert_eq!(of_host, &json!({"team": "git", "empty": ""}));

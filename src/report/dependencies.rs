@@ -1,9 +1,10 @@
-//! What uses each connection, as the page shows it.
+//! What uses each connection, and its tags, as the page shows them.
 
 use std::collections::HashMap;
 
 use crate::audit::ConnectionRow;
 use crate::audit::dependencies::DependencyAnswer;
+use crate::audit::properties::{Owner, Properties, tags_in_words};
 use crate::domain::arn::normalized;
 use crate::domain::dependency::NOT_ASKED;
 use crate::domain::{AccountId, ConsumerCounts};
@@ -14,9 +15,11 @@ use super::format::{Moment, seen};
 /// The text for what no run of dependencies has observed.
 const NOT_OBSERVED: &str = "not observed";
 
-/// The consumers of each connection at the end of the period.
-pub(super) struct UsedBy {
+/// The dependencies at the end of the period.
+pub(super) struct Dependencies {
+    /// The consumers of each connection.
     users: HashMap<String, ConsumerCounts>,
+    properties: Properties,
     /// True if every source of every account was listed completely once.
     is_complete: bool,
     /// True if a run of dependencies is on record.
@@ -27,7 +30,7 @@ pub(super) struct UsedBy {
     pub(super) not_asked: String,
 }
 
-impl UsedBy {
+impl Dependencies {
     pub(super) fn new(answer: &DependencyAnswer) -> Self {
         let mut users: HashMap<String, ConsumerCounts> = HashMap::new();
         for row in &answer.dependencies {
@@ -60,6 +63,7 @@ impl UsedBy {
         });
         Self {
             users,
+            properties: Properties::new(answer.dependencies.iter().cloned(), bases),
             is_complete: bases.iter().all(|basis| basis.is_evidence()),
             is_recorded: bases.iter().any(|basis| basis.last_run.is_some()),
             basis: lines.collect(),
@@ -67,8 +71,15 @@ impl UsedBy {
         }
     }
 
+    /// Returns a connection's tags as text.
+    pub(super) fn tags(&self, row: &ConnectionRow) -> String {
+        seen(&tags_in_words(
+            self.properties.tags(Owner::from(row)).as_ref(),
+        ))
+    }
+
     /// Describes what uses a connection.
-    pub(super) fn of(&self, row: &ConnectionRow) -> String {
+    pub(super) fn users(&self, row: &ConnectionRow) -> String {
         let users = self.users.get(&normalized(row.connection_arn.as_str()));
         let consumers = users.and_then(ConsumerCounts::in_words);
         consumers.unwrap_or_else(|| match self.is_complete {
