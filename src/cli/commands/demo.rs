@@ -278,8 +278,7 @@ async fn serve(service: &EmulatorService) -> Result<(), CliError> {
 The account stays up at {endpoint} until Ctrl-C.
 In another terminal:
 
-  export AWS_ENDPOINT_URL_CODECONNECTIONS={endpoint}
-  export AWS_ENDPOINT_URL_STS={endpoint} AWS_REGION=eu-west-1
+  export AWS_ENDPOINT_URL={endpoint} AWS_REGION=eu-west-1
   export AWS_ACCESS_KEY_ID={ACCOUNT} AWS_SECRET_ACCESS_KEY=any
   aws codeconnections create-connection \\
     --provider-type GitHub --connection-name mine
@@ -287,6 +286,7 @@ In another terminal:
   curl {endpoint}/_standin/status \\
     -d '{{\"arn\": \"ARN\", \"status\": \"AVAILABLE\"}}'
   ccinv scan --db mine.db && ccinv history --db mine.db mine
+  ccinv scan --db mine.db --dependencies && ccinv uses --db mine.db mine
 "
     ))?;
     tokio::signal::ctrl_c().await.map_err(CliError::failure)

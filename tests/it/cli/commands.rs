@@ -6,6 +6,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
 
+use tokio::io::{AsyncBufReadExt, BufReader};
+
 use crate::support::ccinv::{Ccinv, Done};
 use crate::support::scripted_service::{Script, arn, last};
 use crate::support::test_env::{ACCOUNT, REGION, TestEnv};
@@ -1157,6 +1159,38 @@ async fn path_where_no_file_can_be_created_is_refused() {
     }
     assert_eq!(ccinv.files(), [ccinv.folder().join("file")]);
     assert_eq!(env.codeconnections.requests(), 0);
+}
+
+#[tokio::test]
+async fn served_demo_answers_with_the_settings_that_it_prints() {
+    let ccinv = Ccinv::offline();
+    let mut demo = ccinv
+        .command(&["demo", "--serve"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut lines = BufReader::new(demo.stdout.take().expect("piped")).lines();
+    let mut settings = Vec::new();
+    loop {
+        let line = lines.next_line().await.expect("text").expect("it serves");
+        if let Some(exported) = line.trim_start().strip_prefix("export ") {
+            settings.extend(exported.split(' ').map(str::to_owned));
+        }
+        if line.contains("ccinv uses ") {
+            break;
+        }
+    }
+    let client = settings.iter().fold(Ccinv::offline(), |client, setting| {
+        let (name, value) = setting.split_once('=').expect("a variable");
+        client.with(name, value)
+    });
+    let scan = ["scan", "--db", "mine.db", "--dependencies", "--json"];
+    let ran = client.json(&scan).await;
+    assert_eq!(ran["dependencies"]["outcome"], "COMPLETE", "{ran}");
+    let listed = client.json(&["list", "--db", "mine.db", "--json"]).await;
+    let name = listed["connections"][0]["connection_name"].as_str();
+    let name = name.expect("the simulated account has connections");
+    client.fine(&["uses", "--db", "mine.db", name]).await;
 }
 
 #[tokio::test]
