@@ -205,7 +205,7 @@ impl Audit {
         let accounts = self.accounts(account).await?;
         let mut bases = Vec::with_capacity(accounts.len());
         let read = async |account: &AccountId| self.basis(account, at).await;
-        each_account(&accounts, read, |basis| {
+        each_account(self.reading(&accounts), read, |basis| {
             bases.push(basis);
             true
         })

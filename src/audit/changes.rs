@@ -195,7 +195,7 @@ impl Audit {
         let accounts = self.accounts(account).await?;
         let mut histories = Vec::new();
         let read = async |account: &AccountId| self.histories_of(account, arn_or_name).await;
-        each_account(&accounts, read, |found| {
+        each_account(self.reading(&accounts), read, |found| {
             histories.extend(found);
             true
         })
@@ -260,7 +260,7 @@ impl Audit {
             runs: Runs::of(table, account),
             pages: table.changes_between(account, filter.since, filter.until),
         };
-        each_row(&accounts, open, &mut each).await
+        each_row(self.reading(&accounts), open, &mut each).await
     }
 
     /// Returns the connections that `filter` selects at one of two times and that
@@ -277,7 +277,7 @@ impl Audit {
         let accounts = self.accounts(filter.account.as_ref()).await?;
         let mut differences = Vec::new();
         let read = async |account: &AccountId| self.diff_of(account, filter, (first, second)).await;
-        each_account(&accounts, read, |found| {
+        each_account(self.reading(&accounts), read, |found| {
             differences.extend(found);
             true
         })

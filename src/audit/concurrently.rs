@@ -1,11 +1,12 @@
 //! Reads several accounts at the same time, and gives results in the order of
 //! the accounts.
 
+use std::fmt::Debug;
 use std::pin::pin;
 
 use futures_util::stream::{self, StreamExt};
 
-use super::AuditError;
+use super::error::AuditError;
 use crate::domain::AccountId;
 use crate::table::read::audit::RowPages;
 use crate::table::{CorruptItem, StoredKind, TableError};
@@ -61,27 +62,96 @@ impl<'a, P: Pages> Pages for WithAccount<'a, P> {
     }
 }
 
+/// Observes how far a read of several accounts is.
+pub trait ReadObserver: Debug + Send + Sync {
+    /// Returns true if the read that begins is to be reported: false within another.
+    fn begins(&self) -> bool;
+
+    /// Some was read.
+    fn read(&self, so_far: ReadSoFar);
+
+    /// Everything was read, or reading failed.
+    fn ended(&self);
+}
+
+/// How far a read is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ReadSoFar {
+    /// The accounts to read.
+    pub accounts: usize,
+    /// Those that are done.
+    pub done: usize,
+    /// The rows so far; 0 where accounts are read as a whole.
+    pub rows: u64,
+}
+
+/// A read of several accounts.
+pub(crate) struct Reading<'a> {
+    accounts: &'a [AccountId],
+    observer: Option<&'a dyn ReadObserver>,
+    so_far: ReadSoFar,
+}
+
+impl<'a> Reading<'a> {
+    pub(super) fn new(accounts: &'a [AccountId], observer: Option<&'a dyn ReadObserver>) -> Self {
+        let so_far = ReadSoFar {
+            accounts: accounts.len(),
+            ..ReadSoFar::default()
+        };
+        Self {
+            accounts,
+            observer: observer.filter(|observer| observer.begins()),
+            so_far,
+        }
+    }
+
+    fn add_rows(&mut self, rows: usize) {
+        self.so_far.rows += rows as u64;
+        self.report();
+    }
+
+    fn end_account(&mut self) {
+        self.so_far.done += 1;
+        self.report();
+    }
+
+    fn report(&self) {
+        if let Some(observer) = self.observer {
+            observer.read(self.so_far);
+        }
+    }
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        if let Some(observer) = self.observer {
+            observer.ended();
+        }
+    }
+}
+
 /// Calls `read` for several accounts at the same time, and `each` with the
-/// results in the order of `accounts`, until it returns false.
+/// results in the order of the accounts, until it returns false.
 ///
 /// # Errors
-/// The first error of `read`, in the order of `accounts`.
+/// The first error of `read`, in the order of the accounts.
 pub(crate) async fn each_account<T>(
-    accounts: &[AccountId],
+    mut reading: Reading<'_>,
     read: impl AsyncFn(&AccountId) -> Result<T, AuditError>,
     mut each: impl FnMut(T) -> bool,
 ) -> Result<(), AuditError> {
-    let reads = stream::iter(accounts).map(|account| read(account));
+    let reads = stream::iter(reading.accounts).map(|account| read(account));
     let mut results = pin!(reads.buffered(MAX_CONCURRENT_ACCOUNTS));
     while let Some(result) = results.next().await {
         if !each(result?) {
             break;
         }
+        reading.end_account();
     }
     Ok(())
 }
 
-/// Calls `each` with every row of every account, in the order of `accounts`,
+/// Calls `each` with every row of every account, in the order of the accounts,
 /// until it returns false.
 ///
 /// Of accounts whose turn has not come, one page is read: memory is bounded by
@@ -90,7 +160,7 @@ pub(crate) async fn each_account<T>(
 /// # Errors
 /// As [`each_account`].
 pub(crate) async fn each_row<'a, P: Pages>(
-    accounts: &'a [AccountId],
+    mut reading: Reading<'a>,
     open: impl Fn(&'a AccountId) -> P,
     mut each: impl FnMut(P::Row) -> bool,
 ) -> Result<(), AuditError> {
@@ -101,11 +171,12 @@ pub(crate) async fn each_row<'a, P: Pages>(
             Ok::<_, AuditError>((first, pages))
         }
     };
-    let reads = stream::iter(accounts).map(first_page);
+    let reads = stream::iter(reading.accounts).map(first_page);
     let mut opened = pin!(reads.buffered(MAX_CONCURRENT_PAGES));
     while let Some(account) = opened.next().await {
         let (mut page, mut pages) = account?;
         while let Some(rows) = page {
+            reading.add_rows(rows.len());
             for row in rows {
                 if !each(row?) {
                     return Ok(());
@@ -113,6 +184,7 @@ pub(crate) async fn each_row<'a, P: Pages>(
             }
             page = pages.next().await?;
         }
+        reading.end_account();
     }
     Ok(())
 }
@@ -157,6 +229,10 @@ mod tests {
     fn accounts(number: usize) -> Vec<AccountId> {
         let accounts = (0..number).map(|number| format!("{number:012}").parse().unwrap());
         accounts.collect()
+    }
+
+    fn of(accounts: &[AccountId]) -> Reading<'_> {
+        Reading::new(accounts, None)
     }
 
     fn number_of(account: &AccountId) -> usize {
@@ -205,7 +281,7 @@ mod tests {
             given.push(number);
             true
         };
-        each_account(&accounts, read, each).await.expect("read");
+        each_account(of(&accounts), read, each).await.expect("read");
         assert_eq!(*requests.answered.borrow(), [4, 3, 2, 1, 0]);
         assert_eq!(given, [0, 1, 2, 3, 4]);
     }
@@ -227,7 +303,7 @@ mod tests {
             given.push(number);
             true
         };
-        let error = each_account(&accounts, read, each).await;
+        let error = each_account(of(&accounts), read, each).await;
         assert_eq!(error.expect_err("two fail"), missing(&accounts[2], 1));
         assert_eq!(given, [0, 1]);
     }
@@ -240,7 +316,7 @@ mod tests {
             requests.sent.set(requests.sent.get() + 1);
             Ok(number_of(account))
         };
-        each_account(&accounts, read, |number| number < 1)
+        each_account(of(&accounts), read, |number| number < 1)
             .await
             .expect("read");
         // Those at the same time as the first, and one more for each that was given.
@@ -268,7 +344,7 @@ mod tests {
             given.push(row);
             true
         };
-        each_row(&accounts, open, each).await.expect("read");
+        each_row(of(&accounts), open, each).await.expect("read");
         assert_eq!(*requests.answered.borrow(), [2, 1, 0]);
         assert_eq!(given, [0, 1, 2, 10, 11, 12, 20, 21, 22]);
 
@@ -280,7 +356,7 @@ mod tests {
             pages: vec![vec![Ok(0), Ok(1)], vec![Ok(2)]].into_iter(),
             is_first: true,
         };
-        let enough = each_row(&accounts, open, |row| row < 1).await;
+        let enough = each_row(of(&accounts), open, |row| row < 1).await;
         enough.expect("read");
         assert_eq!(requests.sent.get(), 3, "a first page of each, and no other");
     }
@@ -301,7 +377,7 @@ mod tests {
             given.push(row);
             true
         };
-        let error = each_row(&accounts, open, each).await;
+        let error = each_row(of(&accounts), open, each).await;
         assert_eq!(error.expect_err("unreadable"), missing(&accounts[0], 7));
         assert_eq!(given, [0]);
     }

@@ -261,7 +261,7 @@ impl Audit {
                 let mut give = |(account, snapshot): (&AccountId, Snapshot)| {
                     give(ConnectionRow::of(account, snapshot))
                 };
-                each_row(&accounts, open, &mut give).await?;
+                each_row(self.reading(&accounts), open, &mut give).await?;
             }
         }
         Ok(())
@@ -329,7 +329,7 @@ impl Audit {
         let mut replay = Replay::default();
         let accounts = self.accounts(filter.account.as_ref()).await?;
         let open = |account| self.table().changes_by(account, at);
-        each_row(&accounts, open, |change| {
+        each_row(self.reading(&accounts), open, |change| {
             // An observation that had not ended was not known yet.
             if change.observed_until <= at {
                 replay.apply(change);

@@ -189,7 +189,7 @@ impl Audit {
                 basis(&table, account, as_of, |scope| filter.rests_on(scope)).await?,
             ))
         };
-        each_account(&accounts, read, |(rows, basis)| {
+        each_account(self.reading(&accounts), read, |(rows, basis)| {
             let rows = rows.into_iter().filter(|row| filter.admits(row));
             answer.dependencies.extend(rows);
             answer.rests_on.push(basis);

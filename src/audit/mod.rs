@@ -17,6 +17,7 @@ pub mod connection_detail;
 pub mod connections;
 pub mod dependencies;
 mod dependency_basis;
+mod error;
 pub mod gaps;
 pub mod impact;
 pub mod properties;
@@ -28,39 +29,25 @@ pub mod verify;
 
 pub use basis::{Basis, NotObserved, RunBasis};
 pub use changes::{ChangeFilter, ChangeRun, ChangeWithRun, Difference, DifferenceKind, History};
+use concurrently::Reading;
+pub use concurrently::{ReadObserver, ReadSoFar};
 pub use connection_detail::ConnectionDetail;
 pub use connections::{ConnectionFilter, ConnectionRow};
+pub use error::AuditError;
 pub use gaps::Gap;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::listing::MAX_OBSERVATION_AGE;
 use crate::domain::{AccountId, RunRecord, Timestamp};
-use crate::table::{Table, TableError};
+use crate::table::Table;
 
 /// Answers questions from one table.
 #[derive(Debug, Clone)]
 pub struct Audit {
     table: Table,
-}
-
-/// Why a question could not be answered.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum AuditError {
-    /// The table could not be read.
-    #[error(transparent)]
-    Table(#[from] TableError),
-    /// A run is missing: runs are numbered without gaps.
-    #[error(
-        "run {sequence} of account {account} is missing from its chain: \
-         run `ccinv verify` to find all problems of the record"
-    )]
-    RunMissing {
-        /// The account.
-        account: AccountId,
-        /// The run's number.
-        sequence: u64,
-    },
+    observer: Option<Arc<dyn ReadObserver>>,
 }
 
 /// How long results for a time may still change: an observation may be recorded
@@ -76,7 +63,24 @@ pub fn final_before(now: Timestamp) -> Timestamp {
 impl Audit {
     /// Answers questions from `table`.
     pub fn new(table: Table) -> Self {
-        Self { table }
+        Self {
+            table,
+            observer: None,
+        }
+    }
+
+    /// Reports to `observer` how far reads of several accounts are.
+    #[must_use]
+    pub fn observed_by(self, observer: Arc<dyn ReadObserver>) -> Self {
+        Self {
+            observer: Some(observer),
+            ..self
+        }
+    }
+
+    /// Returns a read of these accounts.
+    pub(crate) fn reading<'a>(&'a self, accounts: &'a [AccountId]) -> Reading<'a> {
+        Reading::new(accounts, self.observer.as_deref())
     }
 
     /// Returns the table.

@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::Client;
 use super::args::StoreArgs;
 use super::aws;
 use super::error::{CliError, say};
+use super::progress;
 use crate::audit::Audit;
 use crate::aws::error::chain;
 use crate::local::EmbeddedTable;
@@ -73,9 +74,9 @@ impl Store {
         })
     }
 
-    /// Returns the queries on the table.
+    /// Returns the queries on the table. They show their progress.
     pub(crate) fn audit(&self) -> Audit {
-        Audit::new(self.table.clone())
+        Audit::new(self.table.clone()).observed_by(progress::reads())
     }
 
     /// The table.

@@ -164,7 +164,7 @@ impl Audit {
             self.results(rules, account, moment, dependencies.as_ref())
                 .await
         };
-        each_account(&accounts, read, |(results, basis)| {
+        each_account(self.reading(&accounts), read, |(results, basis)| {
             for (checked, result) in check_report.rules.iter_mut().zip(results) {
                 checked.accounts.extend(result);
             }

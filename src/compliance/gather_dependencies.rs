@@ -124,7 +124,7 @@ impl Audit {
             }
             Ok((account.clone(), of_account))
         };
-        each_account(&accounts, read, |(account, of_account)| {
+        each_account(self.reading(&accounts), read, |(account, of_account)| {
             evidence.accounts.insert(account, of_account);
             true
         })
@@ -209,7 +209,7 @@ impl Audit {
             Ok((basis, rows)) => Ok(Some((account.clone(), basis, rows))),
             Err(error) => unreadable(account, error).map(|_| None),
         };
-        each_account(&accounts, read, |read| {
+        each_account(self.reading(&accounts), read, |read| {
             if let Some((account, basis, rows)) = read {
                 evidence.inventories.insert(account, basis);
                 all.extend(rows);

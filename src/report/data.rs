@@ -144,7 +144,7 @@ impl Report {
         };
         let accounts = audit.accounts(request.account.as_ref()).await?;
         let read = async |account: &AccountId| AccountPart::read(audit, account, request).await;
-        each_account(&accounts, read, |part| {
+        each_account(audit.reading(&accounts), read, |part| {
             report.connections.extend(part.connections);
             report.accounts.push(part.account);
             report.runs.extend(part.runs);

@@ -1,7 +1,8 @@
 //! A database with tables of the record.
 
-use std::cell::Cell;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, params_from_iter};
@@ -15,7 +16,6 @@ use super::statement::{Statement, StatementError};
 #[derive(Debug)]
 pub struct Database {
     connection: Connection,
-    rows: Cell<u64>,
 }
 
 /// The reason why a database can't be written.
@@ -46,15 +46,16 @@ impl Database {
 
     fn with_tables(connection: Connection) -> Result<Self, DatabaseError> {
         connection.execute_batch(&schema::ddl())?;
-        Ok(Self {
-            connection,
-            rows: Cell::new(0),
-        })
+        Ok(Self { connection })
     }
 
-    /// Returns the number of rows that were written.
-    pub fn rows_written(&self) -> u64 {
-        self.rows.get()
+    /// Ends each statement once `ended` is true.
+    pub fn end_statements_if(&self, ended: Arc<AtomicBool>) {
+        /// Some microseconds of work.
+        const STEPS_BETWEEN_LOOKS: i32 = 10_000;
+        let is_ended = move || ended.load(Ordering::Relaxed);
+        self.connection
+            .progress_handler(STEPS_BETWEEN_LOOKS, Some(is_ended));
     }
 
     /// Begins to write rows, which are in the database after [`commit`](Self::commit).
@@ -78,7 +79,6 @@ impl Database {
         Ok(RowsOf {
             insert: self.connection.prepare(&insert)?,
             columns,
-            rows: &self.rows,
             failed: None,
         })
     }
@@ -126,7 +126,6 @@ impl Database {
 pub(super) struct RowsOf<'a, R: 'static> {
     insert: rusqlite::Statement<'a>,
     columns: &'static [Column<R>],
-    rows: &'a Cell<u64>,
     failed: Option<rusqlite::Error>,
 }
 
@@ -137,7 +136,6 @@ impl<R> RowsOf<'_, R> {
         if self.failed.is_none() {
             let values = self.columns.iter().map(|column| (column.value)(row));
             self.failed = self.insert.execute(params_from_iter(values)).err();
-            self.rows.set(self.rows.get() + 1);
         }
         self.failed.is_none()
     }

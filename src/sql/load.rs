@@ -134,7 +134,7 @@ impl Selection {
                     audit.connections_as_of(&filter, at).await
                 };
                 let each = |rows: Vec<_>| rows.iter().all(|row| writer.add(row));
-                each_account(&accounts, read, each).await?;
+                each_account(audit.reading(&accounts), read, each).await?;
             }
             None => {
                 let each = |row| writer.add(&row);
@@ -165,7 +165,7 @@ impl Selection {
         let open = |account| audit.table().changes_between(account, since, until);
         // An observation that had not ended was not known yet.
         let each = |change: Change| change.observed_until > last || writer.add(&change);
-        each_row(&accounts, open, each).await?;
+        each_row(audit.reading(&accounts), open, each).await?;
         Ok(writer.finish()?)
     }
 
@@ -186,7 +186,7 @@ impl Selection {
                         || RunListing::all_of(run).all(|listing| of_listings.add(&listing)))
             })
         };
-        each_account(&accounts, read, each).await?;
+        each_account(audit.reading(&accounts), read, each).await?;
         of_runs.finish()?;
         Ok(of_listings.finish()?)
     }
@@ -247,7 +247,7 @@ impl Selection {
             }
             go_on
         };
-        each_account(&accounts, read, each).await?;
+        each_account(audit.reading(&accounts), read, each).await?;
         hosts.finish()?;
         tags.finish()?;
         consumers.finish()?;

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 
-use crate::audit::Audit;
 use crate::cli::args::rules::RuleFlags;
 use crate::cli::args::{StoreArgs, parse_when};
 use crate::cli::error::{CliError, Exit};
@@ -73,7 +72,7 @@ pub(crate) async fn run(args: CheckArgs) -> Result<Exit, CliError> {
     }
     let rules = args.flags.with_file(args.rules.as_deref())?;
     let store = Store::open(&args.store).await?;
-    let audit = Audit::new(store.table().clone());
+    let audit = store.audit();
     let moment = match args.as_of {
         Some(at) => Moment::AsOf(at),
         None => Moment::Now(SystemClock.now()),

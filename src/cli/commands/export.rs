@@ -1,8 +1,5 @@
 //! `export`: all records, streamed for other tools.
 
-use std::io::{self, IsTerminal};
-use std::sync::Arc;
-
 use clap::{Args as ClapArgs, ValueEnum};
 use serde::Serialize;
 
@@ -14,13 +11,12 @@ use super::{changes, list};
 use crate::audit::concurrently::{WithAccount, each_row};
 use crate::audit::properties::Owner;
 use crate::audit::{Audit, ConnectionRow};
-use crate::aws::Meter;
 use crate::cli::args::{StoreArgs, parse_when};
 use crate::cli::error::{CliError, Exit};
+use crate::cli::evidence;
 use crate::cli::render::row_writer::JsonLines;
 use crate::cli::render::{Row, csv, note};
 use crate::cli::store::Store;
-use crate::cli::{evidence, progress};
 use crate::domain::{AccountId, Change, Digest, Region, RunRecord, Snapshot, Timestamp};
 use crate::output::ocsf::{ConnectionRecord, inventory_event};
 use crate::table::read::audit::RowPages;
@@ -93,34 +89,24 @@ pub(crate) async fn run(args: ExportArgs) -> Result<Exit, CliError> {
         evidence::require_past("--as-of", at)?;
     }
     let store = Store::open(&args.store).await?;
-    let meter = Arc::new(Meter::default());
-    let audit = Audit::new(store.table().metered(Arc::clone(&meter)));
+    let audit = store.audit();
     let bases = evidence::current(&audit, args.account.as_ref()).await?;
     let accounts: Vec<AccountId> = bases.into_iter().map(|basis| basis.account).collect();
-    let exported = async {
-        let tags = match args.tags {
-            true => Some(TagColumn::read(&audit, args.account.as_ref(), None).await?),
-            false => None,
-        };
-        match (args.what, args.format) {
-            (What::Relations, format) => {
-                relations(&audit, args.account.as_ref(), args.as_of, format).await
-            }
-            (_, ExportFormat::Ocsf) => ocsf_events(&audit, &accounts, tags.as_ref()).await,
-            (What::Connections, format) => match &tags {
-                None => connections(&audit, &accounts, format).await,
-                Some(tags) => tagged_connections(&audit, &accounts, format, tags).await,
-            },
-            (What::Changes, format) => changes(&audit, &accounts, format).await,
-            (What::Runs, format) => runs(&audit, &accounts, format).await,
-        }
+    let tags = match args.tags {
+        true => Some(TagColumn::read(&audit, args.account.as_ref(), None).await?),
+        false => None,
     };
-    let exported = if io::stdout().is_terminal() {
-        // The records show the progress themselves.
-        exported.await
-    } else {
-        let read = || format!("exporting: {} pages read", meter.requests().read);
-        progress::shown(exported, read).await
+    let exported = match (args.what, args.format) {
+        (What::Relations, format) => {
+            relations(&audit, args.account.as_ref(), args.as_of, format).await
+        }
+        (_, ExportFormat::Ocsf) => ocsf_events(&audit, &accounts, tags.as_ref()).await,
+        (What::Connections, format) => match &tags {
+            None => connections(&audit, &accounts, format).await,
+            Some(tags) => tagged_connections(&audit, &accounts, format, tags).await,
+        },
+        (What::Changes, format) => changes(&audit, &accounts, format).await,
+        (What::Runs, format) => runs(&audit, &accounts, format).await,
     };
     exported.map(|()| Exit::Success)
 }
@@ -135,7 +121,11 @@ async fn connections(
         writer.write_row(&ExportedConnection::new(account, snapshot));
         writer.wants_more()
     };
-    let read = each_row(accounts, |account| snapshots(audit, account), each);
+    let read = each_row(
+        audit.reading(accounts),
+        |account| snapshots(audit, account),
+        each,
+    );
     read.await.map_err(CliError::failure)?;
     writer.finish()
 }
@@ -154,7 +144,11 @@ async fn tagged_connections(
         }
         writer.wants_more()
     };
-    let read = each_row(accounts, |account| snapshots(audit, account), each);
+    let read = each_row(
+        audit.reading(accounts),
+        |account| snapshots(audit, account),
+        each,
+    );
     read.await.map_err(CliError::failure)?;
     writer.finish()?;
     note(&tags.notes());
@@ -192,7 +186,11 @@ async fn ocsf_events(
         }
         lines.wants_more()
     };
-    let read = each_row(accounts, |account| snapshots(audit, account), each);
+    let read = each_row(
+        audit.reading(accounts),
+        |account| snapshots(audit, account),
+        each,
+    );
     read.await.map_err(CliError::failure)?;
     lines.finish()?;
     note(&tags.map(TagColumn::notes).unwrap_or_default());
@@ -212,7 +210,7 @@ async fn changes(
         writer.write_row(&ExportedChange { change, digest });
         writer.wants_more()
     };
-    let read = each_row(accounts, open, each).await;
+    let read = each_row(audit.reading(accounts), open, each).await;
     read.map_err(CliError::failure)?;
     writer.finish()
 }
@@ -224,7 +222,12 @@ async fn runs(audit: &Audit, accounts: &[AccountId], format: ExportFormat) -> Re
         writer.write_row(&ExportedRun { run, digest });
         writer.wants_more()
     };
-    let read = each_row(accounts, |account| audit.table().runs(account), each).await;
+    let read = each_row(
+        audit.reading(accounts),
+        |account| audit.table().runs(account),
+        each,
+    )
+    .await;
     read.map_err(CliError::failure)?;
     writer.finish()
 }

@@ -2,17 +2,14 @@
 
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use clap::Args as ClapArgs;
 
-use crate::audit::Audit;
-use crate::aws::Meter;
 use crate::cli::args::rules::RuleFlags;
 use crate::cli::args::{StoreArgs, parse_every, parse_when};
 use crate::cli::error::{CliError, Exit, say};
+use crate::cli::evidence;
 use crate::cli::store::Store;
-use crate::cli::{evidence, progress};
 use crate::domain::{AccountId, Clock, SystemClock, Timestamp};
 use crate::output::text::{count, format_time};
 use crate::report::{Report, ReportRequest, page};
@@ -82,8 +79,7 @@ pub(crate) async fn run(args: ReportArgs) -> Result<Exit, CliError> {
     // Checked before reading, which may take a while.
     let out = Out::new(&args.out)?;
     let store = Store::open(&args.store).await?;
-    let meter = Arc::new(Meter::default());
-    let audit = Audit::new(store.table().metered(Arc::clone(&meter)));
+    let audit = store.audit();
     let request = ReportRequest {
         since: args.since,
         until: args.until,
@@ -91,10 +87,8 @@ pub(crate) async fn run(args: ReportArgs) -> Result<Exit, CliError> {
         every_ms: args.every,
         made_at: args.made_at.unwrap_or_else(|| SystemClock.now()),
     };
-    let gathered = progress::shown(Report::gather(&audit, &request, &rules), || {
-        format!("reading the table: {} requests", meter.requests().read)
-    });
-    let report = gathered.await.map_err(CliError::failure)?;
+    let report = Report::gather(&audit, &request, &rules).await;
+    let report = report.map_err(CliError::failure)?;
     let bases: Vec<_> = report.accounts.iter().map(|a| a.basis.clone()).collect();
     evidence::require_runs(&audit, &bases, args.account.as_ref(), Some(args.until)).await?;
     args.flags.asked(&rules).refuse_unknown(&audit).await?;

@@ -94,7 +94,7 @@ async fn runs(audit: &Audit, accounts: &[AccountId], args: &RunsArgs) -> Result<
         Ok(runs)
     };
     let mut found = Vec::new();
-    let read = each_account(accounts, of_account, |runs| {
+    let read = each_account(audit.reading(accounts), of_account, |runs| {
         found.extend(runs);
         true
     });

@@ -2,6 +2,8 @@
 //! names it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use clap::Args as ClapArgs;
 use rusqlite::types::Value;
@@ -18,7 +20,7 @@ use crate::cli::render::row_writer::Document;
 use crate::cli::render::text_table::{Cell, Cut, TextTable};
 use crate::cli::render::{FormatArgs, note, print_rows};
 use crate::cli::store::Store;
-use crate::cli::{evidence, progress, suggestions};
+use crate::cli::{evidence, suggestions};
 use crate::domain::{AccountId, Clock, SystemClock, Timestamp};
 use crate::output::escape::printable;
 use crate::output::text::{count, or_dash};
@@ -56,14 +58,13 @@ impl SessionArgs {
     }
 }
 
-/// Loads tables, and shows progress.
+/// Loads tables.
 pub(super) async fn load(
     selection: &Selection,
     audit: &Audit,
     database: &Database,
 ) -> Result<Loaded, CliError> {
-    let status = || format!("loading: {} rows", database.rows_written());
-    let loaded = progress::shown(selection.load(audit, database), status).await;
+    let loaded = selection.load(audit, database).await;
     loaded.map_err(CliError::failure)
 }
 
@@ -79,6 +80,8 @@ pub(super) struct Session<'a> {
     args: &'a SessionArgs,
     store: Option<Store>,
     held: Option<Held>,
+    /// Ends statements once it is true.
+    ended: Arc<AtomicBool>,
 }
 
 impl<'a> Session<'a> {
@@ -88,7 +91,13 @@ impl<'a> Session<'a> {
             args,
             store: None,
             held: None,
+            ended: Arc::default(),
         }
+    }
+
+    /// Ends each statement once `ended` is true.
+    pub(super) fn end_statements_if(&mut self, ended: Arc<AtomicBool>) {
+        self.ended = ended;
     }
 
     /// Opens the inventory, if it is not open.
@@ -115,6 +124,7 @@ impl<'a> Session<'a> {
                 let mut tables = selection.tables.clone();
                 tables.extend(other.into_iter().flat_map(|held| held.tables));
                 let database = Database::in_memory().map_err(CliError::failure)?;
+                database.end_statements_if(Arc::clone(&self.ended));
                 let loaded = match tables.is_empty() {
                     // It is about no table: no inventory is needed.
                     true => Loaded::default(),

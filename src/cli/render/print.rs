@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::text_table::TextTable;
 use super::wrap::wrapped;
 use crate::cli::error::CliError;
+use crate::cli::progress;
 use crate::output::escape::{printable, safe_json};
 
 /// Prints rows as a table, and the notes under it.
@@ -81,6 +82,9 @@ fn written(
     out: &mut dyn Write,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<bool, CliError> {
+    if io::stdout().is_terminal() {
+        progress::end_reads();
+    }
     is_read(write(out).and_then(|()| out.flush()))
 }
 

@@ -2,7 +2,10 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
+use std::time::Duration;
+
 use crate::support::ccinv::{Ccinv, PROGRAM};
+use crate::support::proxy::{Act, Proxy};
 use crate::support::python::{fine, python};
 use crate::support::test_env::TestEnv;
 
@@ -213,8 +216,46 @@ async fn spinner_is_shown_during_long_commands_and_erased() {
 
     let exported = terminal.shows(200, COLOURS, &["export", "changes"]).await;
     assert!(exported.starts_with('{'), "the records alone: {exported:?}");
-    let redirected = format!("exec {PROGRAM} export --db {} > /dev/null", terminal.db);
-    let shell = ["80", "/usr/bin/env", "TERM=xterm", "sh", "-c", &redirected];
-    let spinner = fine(python("terminal.py", &shell).await);
-    assert!(spinner.contains("exporting"), "{spinner:?}");
+}
+
+#[tokio::test]
+async fn long_reads_show_how_far_they_are_until_rows_are_printed() {
+    let env = TestEnv::new().await;
+    env.create("slow");
+    Ccinv::at(&env)
+        .fine(&["scan", "--table", env.table.name().as_str()])
+        .await;
+    // The snapshots come late enough for a spinner.
+    let slow = Proxy::start(&env.table_endpoint, |seen| {
+        match String::from_utf8_lossy(&seen.body).contains("CONNECTION#") {
+            true => Act::Slowly(Duration::from_millis(1_100), Box::new(Act::Pass)),
+            false => Act::Pass,
+        }
+    })
+    .await;
+    let endpoint = format!("AWS_ENDPOINT_URL_DYNAMODB={}", slow.endpoint);
+    let environment = [
+        COLOURS,
+        &[
+            &endpoint,
+            "AWS_REGION=eu-west-1",
+            "AWS_ACCESS_KEY_ID=123456789012",
+            "AWS_SECRET_ACCESS_KEY=secret",
+        ],
+    ]
+    .concat();
+    let command = ["list", "--table", env.table.name().as_str()];
+    let text = fine(shown(200, &environment, &command).await);
+    let spinner = "reading: 0 of 1 account, 1 row, 1 a second";
+    assert!(text.contains(spinner), "{text:?}");
+    let left = lines_left(&text).join("\n");
+    assert!(left.starts_with("STATUS"), "{left}");
+    assert!(!left.contains("reading"), "{left}");
+
+    let shell = format!("exec {PROGRAM} {} > /dev/null", command.join(" "));
+    let mut arguments = vec!["80", "/usr/bin/env"];
+    arguments.extend(environment);
+    arguments.extend(["sh", "-c", &shell]);
+    let text = fine(python("terminal.py", &arguments).await);
+    assert!(text.contains("reading: 1 of 1 account"), "{text:?}");
 }
