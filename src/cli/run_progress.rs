@@ -27,12 +27,12 @@ pub(crate) async fn interrupts(meter: &Meter, messages: &Messages) {
 }
 
 #[cfg(unix)]
-fn ctrl_c() -> std::io::Result<tokio::signal::unix::Signal> {
+pub(crate) fn ctrl_c() -> std::io::Result<tokio::signal::unix::Signal> {
     tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())
 }
 
 #[cfg(windows)]
-use tokio::signal::windows::ctrl_c;
+pub(crate) use tokio::signal::windows::ctrl_c;
 
 /// Prints retries and interrupts: at once, or past the spinner that is shown.
 #[derive(Debug, Default)]

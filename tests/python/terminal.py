@@ -29,7 +29,13 @@ def main() -> int:
     size = struct.pack("HHHH", 40, int(arguments[0]), 0, 0)
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, size)
     command = subprocess.Popen(
-        arguments[1:], stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+        arguments[1:],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+        # Ctrl-C is a signal only on the terminal that controls the session.
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
     )
     os.close(theirs)
     os.write(ours, typed)

@@ -23,6 +23,7 @@ pub(crate) mod shell;
 pub(crate) mod show;
 pub(crate) mod sql;
 mod sql_completion;
+mod sql_interrupt;
 mod sql_prompt;
 mod sql_session;
 mod tags;

@@ -7,8 +7,10 @@ use rustyline::history::DefaultHistory;
 use rustyline::{CompletionType, Config, Editor};
 
 use super::sql_completion::{COMMANDS, SqlHelper};
+use super::sql_interrupt::Interrupt;
 use super::sql_session::Session;
 use crate::cli::error::{CliError, Exit, environment, say};
+use crate::cli::progress;
 use crate::cli::render::text_table::{Cut, TextTable};
 use crate::cli::render::{TableArgs, print, print_table};
 use crate::cli::suggestions;
@@ -34,9 +36,12 @@ pub(super) async fn run(mut session: Session<'_>) -> Result<Exit, CliError> {
     // An inventory that can't be opened ends the command before the prompt.
     session.open().await?;
     let mut prompt = prompt().map_err(CliError::failure)?;
+    let interrupt = Interrupt::listen().map_err(CliError::failure)?;
+    session.end_statements_if(interrupt.is_pressed());
     let history = History::load(&mut prompt);
     print(GREETING)?;
     loop {
+        interrupt.reset();
         let input = match prompt.readline(PROMPT) {
             Ok(input) => input,
             // The input so far is dropped, as in shells.
@@ -48,7 +53,10 @@ pub(super) async fn run(mut session: Session<'_>) -> Result<Exit, CliError> {
         let input = input.trim();
         let answered = match input.strip_prefix('.') {
             None if input.is_empty() => Ok(()),
-            None => session.answer(input).await,
+            None => {
+                progress::begin_reads();
+                interrupt.or_ended(session.answer(input)).await
+            }
             Some(command) => match obey(command, &mut session) {
                 Ok(Next::Prompt) => Ok(()),
                 Ok(Next::End) => return Ok(Exit::Success),
@@ -104,7 +112,8 @@ fn help() -> Result<(), CliError> {
     }
     show(&table)?;
     print(
-        "\nA statement ends with a semicolon. Tab completes names, Ctrl-R searches the history.\n",
+        "\nA statement ends with a semicolon. Tab completes names, Ctrl-R searches the history, \
+     Ctrl-C ends a statement.\n",
     )
 }
 

@@ -27,9 +27,14 @@ impl Prompt {
 
     /// Types at prompts, one after the other, and returns what the terminal shows.
     async fn dialog(&self, options: &[&str], keys: &[&str]) -> String {
+        self.dialog_at(READY, options, keys).await
+    }
+
+    /// Types the next keys each time that `mark` is written.
+    async fn dialog_at(&self, mark: &str, options: &[&str], keys: &[&str]) -> String {
         let state = format!("XDG_STATE_HOME={}", self.state.display());
         let environment = [COLOURS, &[state.as_str()]].concat();
-        let dialog = [&["--dialog", READY][..], keys, &["--"]].concat();
+        let dialog = [&["--dialog", mark][..], keys, &["--"]].concat();
         let command = [&["sql", "--db", &self.terminal.db][..], options].concat();
         let text = fine(typed(&dialog, 200, &environment, &command).await);
         // Without the spinner, which erases itself.
@@ -67,6 +72,22 @@ async fn statements_are_answered_and_errors_do_not_end_the_prompt() {
         assert!(text.contains(shown), "{shown}: {text}");
     }
     assert!(!text.contains("dropped\n1\n"), "{text}");
+}
+
+#[tokio::test]
+async fn ctrl_c_ends_a_statement_and_not_the_prompt() {
+    let prompt = Prompt::new().await;
+    // Written when the prompt takes input, and when it no longer does.
+    let begins_or_ends = &READY[..READY.len() - 1];
+    let endless =
+        "with recursive n(i) as (select 1 union all select i + 1 from n) select count(*) from n;\r";
+    let keys = [endless, "\u{3}", "select 'goes' || ' on';\r", "", "\u{4}"];
+    let text = prompt.dialog_at(begins_or_ends, &[], &keys).await;
+    let after = text.split("ccinv: interrupted\n").nth(1);
+    assert!(
+        after.is_some_and(|after| after.contains("\ngoes on\n")),
+        "{text}"
+    );
 }
 
 #[tokio::test]
