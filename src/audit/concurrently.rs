@@ -8,7 +8,7 @@ use futures_util::stream::{self, StreamExt};
 
 use super::error::AuditError;
 use crate::domain::AccountId;
-use crate::table::read::audit::RowPages;
+use crate::table::read::audit::{RowPages, Stored};
 use crate::table::{CorruptItem, StoredKind, TableError};
 
 /// The accounts of which a page is read at the same time. A request takes some
@@ -34,7 +34,7 @@ pub(crate) trait Pages {
 /// The rows of a page. A row that can't be read is an error in its place.
 pub(crate) type Page<T> = Vec<Result<T, AuditError>>;
 
-impl<T, K: StoredKind> Pages for RowPages<'_, T, K> {
+impl<T: Stored<K>, K: StoredKind> Pages for RowPages<'_, T, K> {
     type Row = T;
 
     async fn next(&mut self) -> Result<Option<Page<T>>, AuditError> {

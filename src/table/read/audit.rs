@@ -1,5 +1,7 @@
 //! Reads of audits: by keys and indexes, never by a scan.
 
+use std::marker::PhantomData;
+
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 
 use super::query::Query;
@@ -13,7 +15,8 @@ use crate::domain::{
 use crate::table::client::Table;
 use crate::table::codec::Item;
 use crate::table::error::{CorruptItem, TableError};
-use crate::table::kind::StoredKind;
+use crate::table::fast_path::value::Attributes as ItemAttributes;
+use crate::table::kind::{AccountRow, Row, StoredKind};
 use crate::table::schema::{BY_STATUS, BY_TIME};
 use crate::table::{codec, keys};
 
@@ -91,18 +94,66 @@ impl Pages<'_> {
 #[derive(Debug)]
 pub struct RowPages<'a, T, K: Kind = Connection> {
     query: Query<'a, K>,
-    read: fn(Item) -> Result<T, CorruptItem>,
+    row: PhantomData<T>,
 }
 
-impl<T, K: Kind> RowPages<'_, T, K> {
+/// A record that the items of a query are read as.
+pub trait Stored<K: Kind>: Sized {
+    /// What an item is read as first.
+    type Row: Row;
+
+    /// Reads the record.
+    ///
+    /// # Errors
+    /// [`CorruptItem`] names the attribute that is wrong.
+    fn read(row: Self::Row) -> Result<Self, CorruptItem>;
+}
+
+impl<K: StoredKind> Stored<K> for Snapshot<K> {
+    type Row = K::Row;
+
+    fn read(row: K::Row) -> Result<Self, CorruptItem> {
+        match row.into() {
+            AccountRow::Snapshot(snapshot) => snapshot,
+            AccountRow::Record(item) => Err(wrong(&item, keys::SK, "is not that of a snapshot")),
+        }
+    }
+}
+
+impl<K: StoredKind> Stored<K> for Change<K> {
+    type Row = ItemAttributes;
+
+    fn read(row: ItemAttributes) -> Result<Self, CorruptItem> {
+        codec::read_record(row.0)
+    }
+}
+
+impl<K: StoredKind> Stored<K> for RunRecord<K> {
+    type Row = ItemAttributes;
+
+    fn read(row: ItemAttributes) -> Result<Self, CorruptItem> {
+        codec::read_record(row.0)
+    }
+}
+
+impl<'a, T, K: Kind> RowPages<'a, T, K> {
+    fn of(query: Query<'a, K>) -> Self {
+        Self {
+            query,
+            row: PhantomData,
+        }
+    }
+}
+
+impl<T: Stored<K>, K: Kind> RowPages<'_, T, K> {
     /// Returns the next page; `None` after the last. An item that can't be read
     /// is an error in its place.
     ///
     /// # Errors
     /// [`TableError`] if the query fails.
     pub async fn next_rows(&mut self) -> Result<Option<Vec<Result<T, CorruptItem>>>, TableError> {
-        let page = self.query.next().await?;
-        Ok(page.map(|page| page.into_iter().map(self.read).collect()))
+        let page = self.query.next_rows().await?;
+        Ok(page.map(|page| page.into_iter().map(T::read).collect()))
     }
 
     /// Returns the next page; `None` after the last.
@@ -234,10 +285,7 @@ impl<K: StoredKind> Table<K> {
     ) -> RowPages<'_, Change<K>, K> {
         let pk = K::KEYS.time_pk(account);
         let query = Query::index(self, "read changes by time", account, BY_TIME, pk);
-        RowPages {
-            query: query.between(first.to_string(), last),
-            read: codec::read_record,
-        }
+        RowPages::of(query.between(first.to_string(), last))
     }
 
     /// Returns an account's snapshots by ARN, page by page.
@@ -247,10 +295,7 @@ impl<K: StoredKind> Table<K> {
         let (first, last) = (first.to_owned(), first.replace('#', "$"));
         let pk = K::KEYS.account_pk(account);
         let query = Query::table(self, "read snapshots", account, pk);
-        RowPages {
-            query: query.between(first, last),
-            read: |item| K::read_snapshot(&item),
-        }
+        RowPages::of(query.between(first, last))
     }
 
     /// Passes an account's runs from number `last` on down to `each`, until it
@@ -272,11 +317,12 @@ impl<K: StoredKind> Table<K> {
 
     /// Returns an account's runs by number, page by page.
     pub fn runs(&self, account: &AccountId) -> RowPages<'_, RunRecord<K>, K> {
-        let query = Query::table(self, "read runs", account, K::KEYS.runs_pk(account));
-        RowPages {
-            query,
-            read: codec::read_record,
-        }
+        RowPages::of(Query::table(
+            self,
+            "read runs",
+            account,
+            K::KEYS.runs_pk(account),
+        ))
     }
 
     /// Passes an account's runs from number `first` on up to `each`, until it
