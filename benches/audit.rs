@@ -45,11 +45,11 @@ use codeconnections_inventory::table::codec;
 use codeconnections_inventory::table::codec::{Item, snapshot};
 use futures_util::stream::{self, StreamExt};
 
+#[path = "../tests/support/fakes/mod.rs"]
+mod fakes;
 #[path = "peers/front.rs"]
 #[allow(dead_code, reason = "only the peers benchmark uses all of it")]
 mod front;
-#[path = "support/responses.rs"]
-mod responses;
 mod support;
 
 use front::{Elsewhere, Front};
@@ -105,7 +105,7 @@ async fn main() -> Result<()> {
         accounts * of_each * rounds,
         began.elapsed().as_secs_f64()
     );
-    let front = Front::before(Elsewhere::at(embedded.endpoint())).await?;
+    let front = Front::before(Elsewhere::at(embedded.endpoint())).await;
     println!(
         "{:<44} {:>9} {:>9} {:>9} {:>9} {:>11}",
         "ccinv", "seconds", "CPU s", "peak MiB", "requests", "read units"
@@ -142,7 +142,7 @@ async fn main() -> Result<()> {
             Some(latency) => {
                 front.keep();
                 measure(&front, &words).await?;
-                let late = Front::with_answers(&front.kept(), front::same_members).await?;
+                let late = Front::with_answers(&front.kept(), front::same_members).await;
                 late.be_away(latency);
                 measure(&late, &words).await?
             }

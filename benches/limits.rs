@@ -32,7 +32,7 @@ use group::Group;
 use serde_json::{Value, json};
 use support::TestEnv;
 use support::runtime_emulator::{Emulator, Environment, Invoked};
-use support::scripted_service::{Reply, Script, arn, entry};
+use support::scripted_service::{Script, arn, entry};
 use support::test_env::{REGION, account, region};
 
 /// Maximum timeout of a Lambda function, in seconds.
@@ -109,23 +109,10 @@ async fn main() {
 /// Starts a service that lists this many connections.
 async fn serve(connections: usize) -> Script {
     Script::start(move |asked| {
-        let from: usize = asked
-            .token
-            .as_deref()
-            .map_or(0, |token| token.parse().expect("a token of this service"));
-        let to = (from + 100).min(connections);
-        let entries = (from..to).map(|number| {
-            let id = format!("8c0a5f2e-3b41-4d0e-9a77-{number:012}");
-            entry(
-                &arn(REGION, &id),
-                &format!("connection-{number}"),
-                "AVAILABLE",
-            )
-        });
-        Reply::Page(
-            entries.collect(),
-            (to < connections).then(|| to.to_string()),
-        )
+        asked.page(connections, |number| {
+            let arn = arn(REGION, &format!("8c0a5f2e-3b41-4d0e-9a77-{number:012}"));
+            entry(&arn, &format!("connection-{number}"), "AVAILABLE")
+        })
     })
     .await
 }

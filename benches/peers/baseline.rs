@@ -10,9 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::contestant::Contestant;
 use crate::front::Passed;
 use crate::function::Program;
-use crate::tls::Tls;
 use crate::world::World;
-use crate::{Result, instructions};
+use crate::{Result, certificate, instructions};
 
 /// The number of connections.
 const CONNECTIONS: usize = 250;
@@ -67,7 +66,7 @@ impl Baseline {
         }
         measured.about("instructions of a first run, none changed", counted.first);
         measured.about("instructions of a later run, none changed", counted.later);
-        let tls = Tls::new()?;
+        let tls = certificate();
         let world = World::with_tls(CONNECTIONS, Some(&tls)).await?;
         let counted = instructions::count(function, &world).await?;
         measured.about(

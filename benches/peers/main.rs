@@ -24,6 +24,8 @@
 
 mod baseline;
 mod contestant;
+#[path = "../../tests/support/fakes/mod.rs"]
+mod fakes;
 mod front;
 mod function;
 #[path = "../support/group.rs"]
@@ -33,29 +35,26 @@ mod instructions;
 mod process;
 mod programs;
 mod report;
-#[path = "../support/responses.rs"]
-mod responses;
 mod runtime;
-mod tls;
 #[path = "../../tests/support/tools.rs"]
 mod tools;
 mod world;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
 use baseline::Baseline;
 use contestant::Contestant;
+use fakes::certificate::Certificate;
 use front::{Front, Kept};
 use function::{Function, Program};
 use group::Group;
 use programs::{Beside, IDIOMATIC, Programs};
 use report::{Figures, Report, Row, Start, Waited};
 use serde_json::json;
-use tls::Tls;
 use tokio::signal::unix::{SignalKind, signal};
 use world::World;
 
@@ -306,18 +305,22 @@ async fn floor(
     group: Option<&Group>,
 ) -> Result<Contestant> {
     let fronts = [
-        Front::with_answers(&service, front::same_members).await?,
-        Front::with_answers(&table, front::same_members).await?,
+        Front::with_answers(&service, front::same_members).await,
+        Front::with_answers(&table, front::same_members).await,
     ];
     let program = programs.floor(&fronts, [&service, &table], only_listing)?;
     Contestant::before(&program, connections, fronts, group).await
+}
+
+fn certificate() -> Certificate {
+    Certificate::in_folder(Path::new(env!("CARGO_TARGET_TMPDIR")))
 }
 
 /// Measures the first and second run of a process over TLS. The peers do not trust the
 /// certificate.
 async fn over_tls(programs: &Programs, parts: u64) -> Result<()> {
     const CONNECTIONS: usize = 100;
-    let tls = Tls::new()?;
+    let tls = certificate();
     let small = (parts > 0).then(|| Group::of_processor(parts));
     // `with_share` reports missing control groups.
     let small = small.and_then(io::Result::ok);
@@ -379,8 +382,8 @@ async fn waited(
         recording.invoke().await?;
         let kept = recording.keep().await?;
         let fronts = [
-            Front::with_answers(&kept[0], front::what_is_asked).await?,
-            Front::with_answers(&kept[1], front::what_is_asked).await?,
+            Front::with_answers(&kept[0], front::what_is_asked).await,
+            Front::with_answers(&kept[1], front::what_is_asked).await,
         ];
         contestants.push(Contestant::before(program, connections, fronts, group).await?);
         if contestants.len() == 1 {

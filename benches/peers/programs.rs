@@ -7,7 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::front::{Asked, Front, Kept, operation};
+use crate::fakes::http_server::Seen;
+use crate::front::{Front, Kept};
 use crate::function::Program;
 use crate::{Result, tools};
 
@@ -175,9 +176,9 @@ impl Programs {
         only_listing: bool,
     ) -> Result<Program> {
         let of = |front: &Front, kept: &Kept, operations: &[&str]| -> Vec<Value> {
-            let requests = kept.iter().map(|(asked, _)| asked);
-            let these = requests.filter(|asked| operations.contains(&operation(asked).as_str()));
-            these.map(|asked| request(front, asked)).collect()
+            let requests = kept.iter().map(|(seen, _)| seen);
+            let these = requests.filter(|seen| operations.contains(&seen.operation.as_str()));
+            these.map(|seen| request(front, seen)).collect()
         };
         let [to_service, to_table] = fronts;
         let script = json!({
@@ -220,9 +221,9 @@ sys.path.insert(0, folder)
 sys.argv = ['awslambdaric', handler]
 runpy.run_module('awslambdaric', run_name='__main__')";
 
-fn request(front: &Front, asked: &Asked) -> Value {
-    let path = asked.uri.path_and_query().map_or("/", |path| path.as_str());
-    let headers = asked.headers.iter().filter(|(name, _)| {
+fn request(front: &Front, seen: &Seen) -> Value {
+    let path = seen.uri.path_and_query().map_or("/", |path| path.as_str());
+    let headers = seen.headers.iter().filter(|(name, _)| {
         // The HTTP client sets these headers.
         !matches!(name.as_str(), "host" | "content-length")
     });
@@ -231,7 +232,7 @@ fn request(front: &Front, asked: &Asked) -> Value {
     json!({
         "uri": format!("{}{path}", front.endpoint),
         "headers": headers.collect::<Vec<_>>(),
-        "body": STANDARD.encode(&asked.body),
+        "body": STANDARD.encode(&seen.body),
     })
 }
 

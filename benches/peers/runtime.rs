@@ -5,18 +5,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::Router;
-use axum::body::Bytes;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
-use axum::routing::{get, post};
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderValue, Response as HttpResponse, StatusCode};
 use codeconnections_inventory::domain::{Clock, SystemClock};
 use serde_json::Value;
-use tokio::net::TcpListener;
 use tokio::sync::{Mutex, mpsc};
-use tokio::task::JoinHandle;
 
 use crate::Result;
+use crate::fakes::http_server::{Answer, HttpServer, Seen};
 
 /// The maximum duration of a Lambda function.
 const LONGEST: Duration = Duration::from_secs(900);
@@ -28,14 +24,13 @@ pub struct Runtime {
     events: mpsc::UnboundedSender<Value>,
     polls: mpsc::UnboundedReceiver<Instant>,
     answers: mpsc::UnboundedReceiver<Response>,
-    server: JoinHandle<()>,
+    _server: HttpServer,
 }
 
 /// A response of the function and its time.
 struct Response {
     at: Instant,
-    /// `response` or `error`.
-    kind: String,
+    is_error: bool,
     body: Bytes,
 }
 
@@ -47,9 +42,7 @@ struct Api {
 }
 
 impl Runtime {
-    pub async fn start() -> Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let address = listener.local_addr()?.to_string();
+    pub async fn start() -> Self {
         let (events, to_hand_out) = mpsc::unbounded_channel();
         let (polled, polls) = mpsc::unbounded_channel();
         let (answered, answers) = mpsc::unbounded_channel();
@@ -58,21 +51,19 @@ impl Runtime {
             polls: polled,
             answers: answered,
         };
-        let app = Router::new()
-            .route("/2018-06-01/runtime/invocation/next", get(next))
-            .route("/2018-06-01/runtime/invocation/{id}/{kind}", post(take))
-            .fallback(refuse)
-            .with_state(Arc::new(api));
-        let server = tokio::spawn(async move {
-            let _ = axum::serve(listener, app).await;
-        });
-        Ok(Self {
-            address,
+        let api = Arc::new(api);
+        let server = HttpServer::start(move |seen| {
+            let api = Arc::clone(&api);
+            async move { api.answer(seen).await }
+        })
+        .await;
+        Self {
+            address: server.endpoint.replace("http://", ""),
             events,
             polls,
             answers,
-            server,
-        })
+            _server: server,
+        }
     }
 
     /// Returns when the function requested the next event, that is, became idle.
@@ -87,7 +78,7 @@ impl Runtime {
         self.events.send(event.clone())?;
         let response = tokio::time::timeout(LONGEST, self.answers.recv()).await?;
         let response = response.ok_or("the API ended")?;
-        if response.kind != "response" {
+        if response.is_error {
             let body = String::from_utf8_lossy(&response.body).into_owned();
             return Err(format!("the function failed: {body}").into());
         }
@@ -95,56 +86,53 @@ impl Runtime {
     }
 }
 
-impl Drop for Runtime {
-    fn drop(&mut self) {
-        self.server.abort();
+impl Api {
+    async fn answer(&self, seen: Seen) -> Answer {
+        if seen.uri.path() == "/2018-06-01/runtime/invocation/next" {
+            return Ok(self.next().await);
+        }
+        let response = Response {
+            at: Instant::now(),
+            // Initialization errors have another path.
+            is_error: !seen.uri.path().ends_with("/response"),
+            body: seen.body,
+        };
+        let _ = self.answers.send(response);
+        let mut accepted = HttpResponse::default();
+        *accepted.status_mut() = StatusCode::ACCEPTED;
+        Ok(accepted)
     }
-}
 
-async fn next(State(api): State<Arc<Api>>) -> (HeaderMap, String) {
-    let mut events = api.events.lock().await;
-    // Fails only when the benchmark has ended.
-    let _ = api.polls.send(Instant::now());
-    let Some(event) = events.recv().await else {
-        return std::future::pending().await;
-    };
-    let longest = i64::try_from(LONGEST.as_millis()).expect("minutes");
-    let deadline = SystemClock.now().millis() + longest;
-    let arn = "arn:aws:lambda:eu-west-1:123456789012:function:inventory";
-    let heads = [
-        (
-            "lambda-runtime-aws-request-id",
-            "5f0e2a4c-8f0b-4b1e-9f5d-2d5a0c1b7e11",
-        ),
-        ("lambda-runtime-invoked-function-arn", arn),
-        (
-            "lambda-runtime-trace-id",
-            "Root=1-5f0e2a4c-8f0b4b1e9f5d2d5a",
-        ),
-        ("content-type", "application/json"),
-    ];
-    let mut headers: HeaderMap = heads
-        .into_iter()
-        .map(|(name, value)| (name.parse().expect("a name"), value.parse().expect("text")))
-        .collect();
-    let deadline = deadline.to_string().parse().expect("digits");
-    headers.insert("lambda-runtime-deadline-ms", deadline);
-    (headers, event.to_string())
-}
-
-async fn take(
-    State(api): State<Arc<Api>>,
-    Path((_, kind)): Path<(String, String)>,
-    body: Bytes,
-) -> StatusCode {
-    let at = Instant::now();
-    let _ = api.answers.send(Response { at, kind, body });
-    StatusCode::ACCEPTED
-}
-
-/// Receives initialization errors, which have another path.
-async fn refuse(State(api): State<Arc<Api>>, body: Bytes) -> StatusCode {
-    let (at, kind) = (Instant::now(), "error".to_owned());
-    let _ = api.answers.send(Response { at, kind, body });
-    StatusCode::ACCEPTED
+    async fn next(&self) -> HttpResponse<Body> {
+        let mut events = self.events.lock().await;
+        // Fails only when the benchmark has ended.
+        let _ = self.polls.send(Instant::now());
+        let Some(event) = events.recv().await else {
+            return std::future::pending().await;
+        };
+        let longest = i64::try_from(LONGEST.as_millis()).expect("minutes");
+        let deadline = SystemClock.now().millis() + longest;
+        let heads = [
+            (
+                "lambda-runtime-aws-request-id",
+                "5f0e2a4c-8f0b-4b1e-9f5d-2d5a0c1b7e11",
+            ),
+            (
+                "lambda-runtime-invoked-function-arn",
+                "arn:aws:lambda:eu-west-1:123456789012:function:inventory",
+            ),
+            (
+                "lambda-runtime-trace-id",
+                "Root=1-5f0e2a4c-8f0b4b1e9f5d2d5a",
+            ),
+            ("content-type", "application/json"),
+        ];
+        let mut response = HttpResponse::new(event.to_string().into());
+        let headers = response.headers_mut();
+        for (name, value) in heads {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        headers.insert("lambda-runtime-deadline-ms", deadline.into());
+        response
+    }
 }

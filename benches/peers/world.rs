@@ -10,17 +10,18 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
 };
+use axum::body::Bytes;
+use axum::http::Response;
 use codeconnections_inventory::local::EmbeddedTable;
-use codeconnections_inventory::local::codeconnections::protocol;
 use codeconnections_inventory::local::embedded::local_config;
 use serde_json::Value;
 
 use crate::Result;
-use crate::front::{Answered, Asked, Elsewhere, Front, Kept, Passed, Server, whole};
-use crate::responses::{connection, page};
-use crate::tls::Tls;
+use crate::fakes::certificate::Certificate;
+use crate::fakes::http_server::Seen;
+use crate::fakes::scripted_service::{Asked, arn, entry, play};
+use crate::front::{Elsewhere, Front, Kept, Passed, Server};
 
-pub const ACCOUNT: &str = "123456789012";
 pub const REGION: &str = "eu-west-1";
 
 /// The tables of the peers: snapshots and changes.
@@ -50,7 +51,7 @@ impl World {
     }
 
     /// Creates a world, with TLS if `tls` is given.
-    pub async fn with_tls(connections: usize, tls: Option<&Tls>) -> Result<Self> {
+    pub async fn with_tls(connections: usize, tls: Option<&Certificate>) -> Result<Self> {
         let acceptor = || tls.map(|tls| tls.acceptor.clone());
         let embedded = EmbeddedTable::in_memory().await?;
         let client = Client::new(&local_config(embedded.endpoint()));
@@ -58,9 +59,9 @@ impl World {
         create(&client, PEER_HISTORY, &["ConnectionArn", "SeenAt"]).await?;
         let listed = Arc::new(Listed::of(connections));
         Ok(Self {
-            service: Front::with_tls(Service(Arc::clone(&listed)), acceptor()).await?,
-            table: Front::with_tls(Elsewhere::at(embedded.endpoint()), acceptor()).await?,
-            certificate: tls.map(|tls| tls.certificate.clone()),
+            service: Front::with_tls(Service(Arc::clone(&listed)), acceptor()).await,
+            table: Front::with_tls(Elsewhere::at(embedded.endpoint()), acceptor()).await,
+            certificate: tls.map(|tls| tls.file.clone()),
             listed,
             _embedded: Some(embedded),
         })
@@ -119,13 +120,9 @@ impl World {
 struct Service(Arc<Listed>);
 
 impl Server for Service {
-    async fn answer(&self, asked: Asked) -> Result<Answered> {
-        let call = match protocol::parse(asked.uri.path(), &asked.headers, &asked.body) {
-            Ok(call) => call,
-            Err(refusal) => return whole(refusal.into_response()).await,
-        };
-        let connection = |number| self.0.connection(number);
-        whole(page(&call, self.0.connections, connection)?).await
+    async fn answer(&self, seen: &Seen) -> Result<Response<Bytes>> {
+        let page = |asked: &Asked| asked.page(self.0.connections, |n| self.0.entry(n));
+        Ok(play(seen, page).await)
     }
 }
 
@@ -138,15 +135,12 @@ impl Listed {
         }
     }
 
-    fn connection(&self, number: usize) -> Value {
+    fn entry(&self, number: usize) -> Value {
         let changes = number.checked_rem(self.every.load(Ordering::Relaxed)) == Some(0);
         let odd = self.round.load(Ordering::Relaxed) % 2 == 1;
         let status = if changes && odd { "ERROR" } else { "AVAILABLE" };
-        let arn = format!(
-            "arn:aws:codeconnections:{REGION}:{ACCOUNT}:connection/\
-             8c0a5f2e-3b41-4d0e-9a77-{number:012}"
-        );
-        connection(&format!("connection-{number}"), &arn, ACCOUNT, status)
+        let arn = arn(REGION, &format!("8c0a5f2e-3b41-4d0e-9a77-{number:012}"));
+        entry(&arn, &format!("connection-{number}"), status)
     }
 }
 

@@ -5,26 +5,23 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
+use axum::body::Bytes;
 use axum::http::{Response, StatusCode, header};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use crate::bucket::Bucket;
+use crate::fakes::answers::{consumed_units, table_error};
+use crate::fakes::http_server::Seen;
+use crate::fakes::upstream::Upstream;
 use crate::options::Options;
-use crate::responses::consumed_units;
 use crate::service::number_of;
 
 pub struct Front {
     options: Options,
     calm: Arc<AtomicBool>,
     shards: Vec<String>,
-    client: Client<HttpConnector, Body>,
+    client: Upstream,
     units: Mutex<Bucket>,
     requests: AtomicU64,
     throttled: AtomicU64,
@@ -32,15 +29,12 @@ pub struct Front {
 
 impl Front {
     pub fn new(options: Options, shards: Vec<String>, calm: Arc<AtomicBool>) -> Self {
-        let mut connector = HttpConnector::new();
-        // Without it each body waits 40 ms for the acknowledgement of its head.
-        connector.set_nodelay(true);
         Self {
             units: Mutex::new(Bucket::new(options.write_units)),
             options,
             calm,
             shards,
-            client: Client::builder(TokioExecutor::new()).build(connector),
+            client: Upstream::new(),
             requests: AtomicU64::new(0),
             throttled: AtomicU64::new(0),
         }
@@ -59,48 +53,30 @@ impl Front {
         let limited = writes && self.options.write_units > 0.0;
         by_chance || limited && !self.units.lock().expect("no panic").take(0.0)
     }
-}
 
-pub fn router(front: Arc<Front>) -> Router {
-    Router::new().fallback(pass).with_state(front)
-}
-
-async fn pass(State(front): State<Arc<Front>>, request: Request) -> Response<Body> {
-    let (mut parts, body) = request.into_parts();
-    let body = axum::body::to_bytes(body, usize::MAX)
-        .await
-        .expect("a body");
-    let target = parts.headers.get("x-amz-target");
-    let target = target.and_then(|target| target.to_str().ok()).unwrap_or("");
-    let writes = !target.ends_with(".Query");
-    let calm = front.calm.load(Ordering::SeqCst);
-    front.requests.fetch_add(1, Ordering::SeqCst);
-    if !calm && front.is_throttled(writes) {
-        front.throttled.fetch_add(1, Ordering::SeqCst);
-        return throttled();
+    /// Passes a request on to its shard, or throttles it.
+    pub async fn answer(&self, seen: &Seen) -> Response<Bytes> {
+        let writes = seen.operation != "Query";
+        let calm = self.calm.load(Ordering::SeqCst);
+        self.requests.fetch_add(1, Ordering::SeqCst);
+        if !calm && self.is_throttled(writes) {
+            self.throttled.fetch_add(1, Ordering::SeqCst);
+            return throttled();
+        }
+        if !calm {
+            let (least, most) = self.options.table_ms;
+            sleep(Duration::from_millis(fastrand::u64(least..=most))).await;
+        }
+        let shard = &self.shards[shard(&seen.body, self.shards.len())];
+        let response = self.client.forward_whole(shard, seen, seen.body.clone());
+        let response = response.await.expect("the database answers");
+        if !calm && writes && self.options.write_units > 0.0 {
+            let answer: Value = serde_json::from_slice(response.body()).unwrap_or_default();
+            let mut units = self.units.lock().expect("no panic");
+            units.charge(consumed_units(&answer));
+        }
+        response
     }
-    if !calm {
-        let (least, most) = front.options.table_ms;
-        sleep(Duration::from_millis(fastrand::u64(least..=most))).await;
-    }
-    let shard = shard(&body, front.shards.len());
-    parts.uri = front.shards[shard].parse().expect("a URI");
-    parts.headers.remove(header::HOST);
-    let answer = front
-        .client
-        .request(Request::from_parts(parts, Body::from(body)))
-        .await
-        .expect("the database answers");
-    let (head, body) = answer.into_parts();
-    let body = axum::body::to_bytes(Body::new(body), usize::MAX)
-        .await
-        .expect("a body");
-    if !calm && writes && front.options.write_units > 0.0 {
-        let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
-        let mut units = front.units.lock().expect("no panic");
-        units.charge(consumed_units(&answer));
-    }
-    Response::from_parts(head, Body::from(body))
 }
 
 /// Returns the shard of a request. Its keys name one account, after a `#`; the key of
@@ -117,14 +93,11 @@ fn shard(body: &Bytes, shards: usize) -> usize {
     account.expect("a request about an account") % shards
 }
 
-fn throttled() -> Response<Body> {
-    let body = json!({
-        "__type": "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException",
-        "message": "The level of configured provisioned throughput for the table was exceeded.",
-    });
+fn throttled() -> Response<Bytes> {
+    let error = table_error("ProvisionedThroughputExceededException");
     Response::builder()
         .status(StatusCode::BAD_REQUEST)
         .header(header::CONTENT_TYPE, "application/x-amz-json-1.0")
-        .body(Body::from(body.to_string()))
+        .body(error.into())
         .expect("an answer")
 }

@@ -21,12 +21,12 @@
 
 mod bucket;
 mod drive;
+#[path = "../../tests/support/fakes/mod.rs"]
+mod fakes;
 mod front;
 mod limits;
 mod options;
 mod report;
-#[path = "../support/responses.rs"]
-mod responses;
 mod schedule;
 mod server;
 mod service;

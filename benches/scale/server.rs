@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use codeconnections_inventory::local::EmbeddedTable;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 
-use crate::front::{self, Front};
+use crate::fakes::http_server::{HttpServer, whole};
+use crate::front::Front;
 use crate::options::Options;
-use crate::service::{self, Service};
+use crate::service::Service;
 use crate::support::{Result, process::peak_bytes};
 
 /// Serves, and executes each line of standard input: `fill` (creates the
@@ -27,15 +27,19 @@ pub async fn serve(options: Options) -> Result<()> {
     let front = Front::new(options.clone(), shards.collect(), Arc::clone(&calm));
     let front = Arc::new(front);
     let service = Arc::new(Service::new(options, Arc::clone(&calm)));
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-    let of_service = format!("http://{}", listener.local_addr()?);
-    let app = service::router(Arc::clone(&service));
-    tokio::spawn(async move { axum::serve(listener, app).await });
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-    let of_table = format!("http://{}", listener.local_addr()?);
-    let app = front::router(Arc::clone(&front));
-    tokio::spawn(async move { axum::serve(listener, app).await });
-    println!("{of_service} {of_table}");
+    let served = Arc::clone(&service);
+    let of_service = HttpServer::start(move |seen| {
+        let service = Arc::clone(&served);
+        async move { whole(service.answer(&seen).await) }
+    })
+    .await;
+    let served = Arc::clone(&front);
+    let of_table = HttpServer::start(move |seen| {
+        let front = Arc::clone(&served);
+        async move { whole(front.answer(&seen).await) }
+    })
+    .await;
+    println!("{} {}", of_service.endpoint, of_table.endpoint);
     let commands = tokio::task::spawn_blocking(move || {
         for line in std::io::stdin().lines() {
             match line.expect("a line").as_str() {
@@ -55,7 +59,7 @@ pub async fn serve(options: Options) -> Result<()> {
         }
     });
     commands.await?;
-    drop(tables);
+    drop((tables, of_service, of_table));
     Ok(())
 }
 

@@ -6,18 +6,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::{Body, Bytes};
-use axum::extract::State;
-use axum::http::{HeaderMap, Response, StatusCode, Uri, header};
-use codeconnections_inventory::local::codeconnections::protocol;
-use codeconnections_inventory::local::codeconnections::protocol::Wire;
+use axum::body::Bytes;
+use axum::http::{Response, header};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use crate::bucket::Bucket;
+use crate::fakes::answers::assumed_role;
+use crate::fakes::http_server::Seen;
+use crate::fakes::scripted_service::{Asked, Reply, entry};
 use crate::options::Options;
-use crate::responses::{connection, page};
 
 /// The regions of the service, without GovCloud.
 pub const REGIONS: [&str; 17] = [
@@ -149,66 +147,44 @@ impl Service {
         self.changed.load(Ordering::SeqCst) && place < self.options.changed * 100.0
     }
 
-    fn connection(&self, account: usize, number: usize) -> Value {
+    fn entry(&self, account: usize, number: usize) -> Value {
         let changed = self.has_changed(account, number);
         let status = if changed { AFTER } else { BEFORE };
-        let (arn, owner) = (arn(account, number), self::account(account));
-        connection(&name(number), &arn, &owner, status)
+        entry(&arn(account, number), &name(number), status)
     }
-}
 
-pub fn router(service: Arc<Service>) -> Router {
-    Router::new().fallback(handle).with_state(service)
-}
-
-async fn handle(
-    State(service): State<Arc<Service>>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response<Body> {
-    if uri.path() == "/" {
-        service.wait(service.options.sts_ms).await;
-        service.counts.assumed.fetch_add(1, Ordering::SeqCst);
-        return assume_role(&String::from_utf8_lossy(&body));
+    pub async fn answer(&self, seen: &Seen) -> Response<Bytes> {
+        if seen.operation == "AssumeRole" {
+            self.wait(self.options.sts_ms).await;
+            self.counts.assumed.fetch_add(1, Ordering::SeqCst);
+            return assume_role(&String::from_utf8_lossy(&seen.body));
+        }
+        let asked = match Asked::read(seen) {
+            Ok(asked) => asked,
+            Err(refusal) => return refusal.into_response(),
+        };
+        let account = number_of(&asked.account).expect("a simulated account");
+        self.counts.listing.fetch_add(1, Ordering::SeqCst);
+        if self.is_throttled(&asked.account) {
+            self.counts.throttled.fetch_add(1, Ordering::SeqCst);
+            return asked.response(&Reply::Error(400, "ThrottlingException"));
+        }
+        self.wait(self.options.listing_ms).await;
+        let total = if self.empty.load(Ordering::SeqCst) {
+            0
+        } else {
+            self.options.connections
+        };
+        asked.response(&asked.page(total, |number| self.entry(account, number)))
     }
-    let call = match protocol::parse(uri.path(), &headers, &body) {
-        Ok(call) => call,
-        Err(refusal) => return refusal.into_response(),
-    };
-    let account = call.credential.account().expect("an account's key");
-    let number = number_of(account).expect("a simulated account");
-    service.counts.listing.fetch_add(1, Ordering::SeqCst);
-    if service.is_throttled(account) {
-        service.counts.throttled.fetch_add(1, Ordering::SeqCst);
-        let error = json!({
-            "__type": "com.amazon.coral.availability#ThrottlingException",
-            "message": "Rate exceeded",
-        });
-        return protocol::respond(Wire::CBOR, StatusCode::BAD_REQUEST, &error);
-    }
-    service.wait(service.options.listing_ms).await;
-    let total = if service.empty.load(Ordering::SeqCst) {
-        0
-    } else {
-        service.options.connections
-    };
-    page(&call, total, |n| service.connection(number, n)).expect("a token of this service")
 }
 
 /// Returns credentials whose access key is the account of the role.
-fn assume_role(form: &str) -> Response<Body> {
+fn assume_role(form: &str) -> Response<Bytes> {
     let role = form.split("iam%3A%3A").nth(1).expect("a role's ARN");
-    let account = &role[..12];
-    let xml = format!(
-        "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\
-         <AssumeRoleResult><Credentials><AccessKeyId>{account}</AccessKeyId>\
-         <SecretAccessKey>secret</SecretAccessKey><SessionToken>token</SessionToken>\
-         <Expiration>2999-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleResult>\
-         </AssumeRoleResponse>"
-    );
+    let expiration = "<Expiration>2999-01-01T00:00:00Z</Expiration>";
     Response::builder()
         .header(header::CONTENT_TYPE, "text/xml")
-        .body(Body::from(xml))
+        .body(assumed_role(&role[..12], "secret", expiration).into())
         .expect("an answer")
 }

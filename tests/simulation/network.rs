@@ -15,12 +15,15 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::body::Bytes;
+use axum::http::Response;
 use fastrand::Rng;
 use tokio::sync::{Notify, oneshot};
 
 use super::schedule::{Kill, Line, Run};
-use super::stage::{Answer, Stage, of_service, of_table};
+use super::stage::{Page, Stage, of_service, of_table};
+use super::support::fakes::answers::{cancelled, table_error};
+use super::support::fakes::http_server::Seen;
 
 /// The network of one run.
 #[derive(Clone)]
@@ -119,9 +122,12 @@ impl HttpConnector for Network {
         tokio::task::spawn_local(async move {
             let in_flight = Arc::clone(&inner.in_flight);
             if let Some(result) = inner.carry(number, request).await {
-                let page = result.as_ref().ok().and_then(|(_, page)| page.clone());
+                let (result, page) = match result {
+                    Ok((answer, page)) => (Ok(answer), page),
+                    Err(error) => (Err(error), None),
+                };
                 let pages = &inner.stage.pages;
-                if answer.send(result.map(|(answer, _)| answer)).is_ok() {
+                if answer.send(result).is_ok() {
                     let mut pages = pages.lock().unwrap_or_else(PoisonError::into_inner);
                     pages.extend(page);
                 }
@@ -151,100 +157,88 @@ impl<T> ClosedByCaller for oneshot::Sender<T> {
     }
 }
 
-type Carried = Result<(HttpResponse, Option<super::stage::Page>), ConnectorError>;
+type Carried = Result<(HttpResponse, Option<Page>), ConnectorError>;
+
+/// A response, with the page of a listing if it has one.
+type Answer = (Response<Bytes>, Option<Page>);
 
 impl Inner {
     /// Delivers a request to its service, and the response to the caller.
     async fn carry(&self, number: u32, request: HttpRequest) -> Option<Carried> {
         let mut dice =
             Rng::with_seed(self.line.seed ^ u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let operation = operation(&request);
-        let fate = self.fate(&operation, &mut dice);
+        let seen = seen(number, request);
+        let operation = &seen.operation;
+        let fate = self.fate(operation, &mut dice);
         let (there, back) = (self.delay(&mut dice), self.delay(&mut dice));
         let kill = self.killed.filter(|kill| kill.at == number);
         if kill.is_some_and(|kill| !kill.after) {
-            self.log_request(number, &operation, "the process ends before it");
+            self.log_request(number, operation, "the process ends before it");
             self.end.notify_one();
             return None;
         }
         if fate == Fate::Swallowed {
-            self.log_request(number, &operation, "swallowed");
+            self.log_request(number, operation, "swallowed");
             return None;
         }
         tokio::time::sleep(there).await;
         let answer = match fate {
             Fate::LostBefore => None,
-            _ => Some(self.answer(&operation, fate, &request).await),
+            _ => Some(self.answer(fate, &seen)),
         };
-        let status = answer.as_ref().map_or(0, |answer| answer.status);
-        self.log_request(number, &operation, &format!("{fate:?} {status}"));
+        let status = answer
+            .as_ref()
+            .map_or(0, |(answer, _)| answer.status().as_u16());
+        self.log_request(number, operation, &format!("{fate:?} {status}"));
         if kill.is_some() {
             self.end.notify_one();
             return None;
         }
         tokio::time::sleep(back).await;
-        let answer = match (fate, answer) {
+        let (answer, page) = match (fate, answer) {
             (Fate::Passed | Fate::Refused(..) | Fate::InPart(_) | Fate::Conflict, Some(answer)) => {
                 answer
             }
-            (Fate::Garbled, Some(answer)) => Answer {
-                body: answer.body.slice(..answer.body.len() / 2),
-                page: None,
-                ..answer
-            },
-            (Fate::Html, _) => Answer {
-                status: 200,
-                headers: vec![("content-type", "text/html")],
-                body: "<html>welcome to this network</html>".into(),
-                page: None,
-            },
+            (Fate::Garbled, Some((answer, _))) => {
+                (answer.map(|body| body.slice(..body.len() / 2)), None)
+            }
+            (Fate::Html, _) => {
+                let html = Bytes::from_static(b"<html>welcome to this network</html>");
+                let answer = Response::builder().header("content-type", "text/html");
+                (answer.body(html).expect("a response"), None)
+            }
             (Fate::LostAfter | Fate::LostBefore | Fate::Swallowed, _) | (_, None) => {
                 return Some(Err(ConnectorError::io("the connection was cut".into())));
             }
         };
-        let page = answer.page.clone();
-        Some(Ok((response(answer), page)))
+        let answer = answer.map(|body| SdkBody::from(body.to_vec()));
+        Some(Ok((answer.try_into().expect("a response"), page)))
     }
 
-    async fn answer(&self, operation: &str, fate: Fate, request: &HttpRequest) -> Answer {
-        let body = request.body().bytes().expect("a body in memory");
-        let of_listing = operation == "ListConnections";
-        match fate {
-            Fate::Refused(status, code) if of_listing => of_service(status, code).await,
-            Fate::Refused(status, code) => of_table(
-                status,
-                &format!(
-                    r#"{{"__type":"com.amazonaws.dynamodb.v20120810#{code}","message":"injected"}}"#
-                ),
-            ),
-            Fate::Conflict => of_table(
-                400,
-                r#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException","Message":"injected",
-                "CancellationReasons":[{"Code":"None"},{"Code":"TransactionConflict","Message":"injected"}]}"#,
-            ),
-            Fate::InPart(refused) => self.stage.ask_table_in_part(body, refused),
+    fn answer(&self, fate: Fate, seen: &Seen) -> Answer {
+        let of_listing = seen.operation == "ListConnections";
+        let answer = match fate {
+            Fate::Refused(status, code) if of_listing => of_service(seen, status, code),
+            Fate::Refused(status, code) => of_table(status, &table_error(code)),
+            Fate::Conflict => of_table(400, &cancelled(&["None", "TransactionConflict"])),
+            Fate::InPart(refused) => self.stage.ask_table_in_part(&seen.body, refused),
             _ if of_listing => {
-                let headers = headers(request);
-                let region = headers.get("authorization").and_then(|a| a.to_str().ok());
-                let region = region.expect("a signature");
+                let signature = seen.headers.get("authorization");
+                let signature = signature.and_then(|signature| signature.to_str().ok());
+                let signature = signature.expect("a signature");
                 let denied = super::schedule::REGIONS
                     .iter()
                     .zip(&self.denied)
-                    .any(|(name, denied)| *denied && region.contains(name));
-                if denied {
-                    return of_service(403, "AccessDeniedException").await;
+                    .any(|(name, denied)| *denied && signature.contains(name));
+                if !denied {
+                    let (answer, page) = self.stage.ask_service(self.run, seen);
+                    return (answer, Some(page));
                 }
-                let path = request.uri();
-                let path = path
-                    .splitn(4, '/')
-                    .nth(3)
-                    .map_or("/".to_owned(), |p| format!("/{p}"));
-                self.stage
-                    .ask_service(self.run, &path, &headers, body)
-                    .await
+                of_service(seen, 403, "AccessDeniedException")
             }
-            _ => self.stage.ask_table(operation, body),
-        }
+            _ => self.stage.ask_table(&seen.operation, &seen.body),
+        };
+        (answer, None)
     }
 
     fn delay(&self, dice: &mut Rng) -> Duration {
@@ -294,28 +288,8 @@ impl Inner {
     }
 }
 
-fn operation(request: &HttpRequest) -> String {
-    let name = match request.headers().get("x-amz-target") {
-        Some(target) => target.rsplit('.').next(),
-        None => request.uri().rsplit('/').next(),
-    };
-    name.unwrap_or("").to_owned()
-}
-
-fn headers(request: &HttpRequest) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    for (name, value) in request.headers() {
-        let name = HeaderName::try_from(name).expect("a name");
-        headers.insert(name, HeaderValue::from_str(value).expect("a value"));
-    }
-    headers
-}
-
-fn response(answer: Answer) -> HttpResponse {
-    let status = answer.status.try_into().expect("a status");
-    let mut response = HttpResponse::new(status, SdkBody::from(answer.body.to_vec()));
-    for (name, value) in answer.headers {
-        response.headers_mut().insert(name, value);
-    }
-    response
+fn seen(number: u32, request: HttpRequest) -> Seen {
+    let body = Bytes::copy_from_slice(request.body().bytes().expect("a body in memory"));
+    let request = request.try_into_http1x().expect("a request");
+    Seen::new(number as usize, request, body)
 }

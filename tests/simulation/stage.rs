@@ -5,18 +5,17 @@
 use std::sync::{Mutex, PoisonError};
 
 use axum::body::Bytes;
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{Response, StatusCode};
 use codeconnections_inventory::domain::{Clock, Timestamp};
-use codeconnections_inventory::local::codeconnections::protocol;
-use codeconnections_inventory::local::codeconnections::protocol::Wire;
 use dynoxide::Database;
 use dynoxide::errors::DynoxideError;
-use http_body_util::BodyExt;
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::schedule::{REGIONS, STATUSES, State, listed_by, passes_filter};
-use super::support::scripted_service::{arn, entry};
+use super::support::fakes::answers::PartialBatch;
+use super::support::fakes::http_server::Seen;
+use super::support::scripted_service::{Asked, Reply, arn, entry};
 use super::support::test_env::ACCOUNT;
 
 /// A clock of virtual time, which passes only while all tasks wait.
@@ -81,14 +80,6 @@ pub struct Stage {
     database: Database,
 }
 
-/// A response, with the page of a listing if it has one.
-pub struct Answer {
-    pub status: u16,
-    pub headers: Vec<(&'static str, &'static str)>,
-    pub body: Bytes,
-    pub page: Option<Page>,
-}
-
 pub fn connection_arn(connection: usize) -> String {
     arn(
         REGIONS[listed_by(connection)[0]],
@@ -124,7 +115,7 @@ impl Stage {
     }
 
     /// Carries out a request to the table.
-    pub fn ask_table(&self, operation: &str, body: &[u8]) -> Answer {
+    pub fn ask_table(&self, operation: &str, body: &[u8]) -> Response<Bytes> {
         let database = &self.database;
         match operation {
             "CreateTable" => carried_out(body, |request| database.create_table(request)),
@@ -143,32 +134,17 @@ impl Stage {
 
     /// Carries out a batch of which some statements are throttled: those whose
     /// bit is set.
-    pub fn ask_table_in_part(&self, body: &[u8], refused: u64) -> Answer {
-        let mut batch: Value = serde_json::from_slice(body).expect("JSON");
-        let statements = batch["Statements"].as_array_mut().expect("a batch");
-        let is_refused = |i: usize| refused >> (i % 64) & 1 == 1;
-        let all = std::mem::take(statements);
-        let number = all.len();
-        let passed = all.into_iter().enumerate().filter(|(i, _)| !is_refused(*i));
-        statements.extend(passed.map(|(_, statement)| statement));
-        let mut answers = Vec::new();
-        if !statements.is_empty() {
-            let answer = self.ask_table("BatchExecuteStatement", batch.to_string().as_bytes());
-            if answer.status != 200 {
-                return answer;
-            }
-            let answer: Value = serde_json::from_slice(&answer.body).expect("JSON");
-            answers.extend(answer["Responses"].as_array().expect("answers").clone());
+    pub fn ask_table_in_part(&self, body: &[u8], refused: u64) -> Response<Bytes> {
+        let is_refused = |place: usize| refused >> (place % 64) & 1 == 1;
+        let batch = PartialBatch::new(body, |place| is_refused(place).then_some("ThrottlingError"));
+        let Some(rest) = &batch.rest else {
+            return of_table(200, &batch.response(None));
+        };
+        let answer = self.ask_table("BatchExecuteStatement", rest);
+        if answer.status() != StatusCode::OK {
+            return answer;
         }
-        let mut answers = answers.into_iter();
-        let throttled = json!({"Error": {"Code": "ThrottlingError", "Message": "injected"}});
-        let merged: Vec<Value> = (0..number)
-            .map(|i| match is_refused(i) {
-                true => throttled.clone(),
-                false => answers.next().expect("an answer each"),
-            })
-            .collect();
-        of_table(200, &json!({"Responses": merged}).to_string())
+        of_table(200, &batch.response(Some(answer.body())))
     }
 
     /// Returns the next two connections that a region lists now, and whether
@@ -189,56 +165,34 @@ impl Stage {
     }
 
     /// Handles a request for a page, with the current state.
-    pub async fn ask_service(
-        &self,
-        run: usize,
-        path: &str,
-        headers: &HeaderMap,
-        body: &[u8],
-    ) -> Answer {
-        let uri: Uri = path.parse().expect("a path");
-        let call = protocol::parse(uri.path(), headers, body);
-        let call = call.unwrap_or_else(|_| panic!("a request that can be read: {path}"));
-        let region = REGIONS.iter().position(|r| *r == call.credential.region);
+    pub fn ask_service(&self, run: usize, seen: &Seen) -> (Response<Bytes>, Page) {
+        let asked = asked(seen);
+        let region = REGIONS.iter().position(|r| *r == asked.region);
         let region = region.expect("a region");
-        let filtered = call.input["ProviderTypeFilter"].is_string();
+        let filtered = asked.input["ProviderTypeFilter"].is_string();
         // A token has the last connection of its page, so concurrent changes do
         // not hide other connections.
-        let from = call.input["NextToken"].as_str();
+        let from = asked.token.as_deref();
         let from: usize = from.map_or(0, |token| token.parse().expect("a token of ours"));
         let (entries, is_last) = self.listed(region, filtered, from);
-        let mut page = json!({"Connections": entries.iter().map(described).collect::<Vec<_>>()});
-        if !is_last {
-            let next = entries.last().map_or(0, |(connection, _)| connection + 1);
-            page["NextToken"] = next.to_string().into();
-        }
-        let answer = protocol::respond(Wire::CBOR, StatusCode::OK, &page);
-        let body = answer
-            .into_body()
-            .collect()
-            .await
-            .expect("a body")
-            .to_bytes();
-        Answer {
-            status: 200,
-            headers: CBOR.to_vec(),
-            body,
-            page: Some(Page {
-                run,
-                region,
-                from,
-                entries,
-                is_last,
-                filtered,
-            }),
-        }
+        let next = entries.last().map_or(0, |(connection, _)| connection + 1);
+        let next = (!is_last).then(|| next.to_string());
+        let reply = Reply::Page(entries.iter().map(described).collect(), next);
+        let page = Page {
+            run,
+            region,
+            from,
+            entries,
+            is_last,
+            filtered,
+        };
+        (asked.response(&reply), page)
     }
 }
 
-const CBOR: [(&str, &str); 2] = [
-    ("smithy-protocol", "rpc-v2-cbor"),
-    ("content-type", "application/cbor"),
-];
+fn asked(seen: &Seen) -> Asked {
+    Asked::read(seen).unwrap_or_else(|_| panic!("a request that can be read: {}", seen.uri))
+}
 
 fn described((connection, state): &(usize, State)) -> Value {
     let name = format!("c{connection:02}");
@@ -259,7 +213,7 @@ fn described((connection, state): &(usize, State)) -> Value {
 fn carried_out<I: DeserializeOwned, O: Serialize>(
     body: &[u8],
     ask: impl FnOnce(I) -> Result<O, DynoxideError>,
-) -> Answer {
+) -> Response<Bytes> {
     let request = serde_json::from_slice(body).expect("a request that can be read");
     match ask(request) {
         Ok(answer) => of_table(200, &serde_json::to_string(&answer).expect("JSON")),
@@ -267,33 +221,15 @@ fn carried_out<I: DeserializeOwned, O: Serialize>(
     }
 }
 
-pub fn of_table(status: u16, body: &str) -> Answer {
-    Answer {
-        status,
-        headers: vec![("content-type", "application/x-amz-json-1.0")],
-        body: Bytes::copy_from_slice(body.as_bytes()),
-        page: None,
-    }
+pub fn of_table(status: u16, body: &str) -> Response<Bytes> {
+    let response = Response::builder()
+        .status(status)
+        .header("content-type", "application/x-amz-json-1.0");
+    let body = Bytes::copy_from_slice(body.as_bytes());
+    response.body(body).expect("a response")
 }
 
 /// Returns an error of the service.
-pub async fn of_service(status: u16, code: &str) -> Answer {
-    let error = json!({
-        "__type": format!("com.amazonaws.codeconnections#{code}"),
-        "message": "injected",
-    });
-    let status = StatusCode::from_u16(status).expect("a status");
-    let answer = protocol::respond(Wire::CBOR, status, &error);
-    let body = answer
-        .into_body()
-        .collect()
-        .await
-        .expect("a body")
-        .to_bytes();
-    Answer {
-        status: status.as_u16(),
-        headers: CBOR.to_vec(),
-        body,
-        page: None,
-    }
+pub fn of_service(seen: &Seen, status: u16, code: &'static str) -> Response<Bytes> {
+    asked(seen).response(&Reply::Error(status, code))
 }

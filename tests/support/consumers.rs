@@ -29,8 +29,8 @@ pub fn ccinv_at(env: &TestEnv, endpoint: &str) -> Ccinv {
 
 /// Returns the operation of a request: of REST services, from its method and path.
 pub fn operation(seen: &Seen) -> &str {
-    let path = seen.path.split('?').next().expect("a path");
-    let path: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    let path = seen.uri.path().trim_start_matches('/');
+    let path: Vec<&str> = path.split('/').collect();
     match (seen.method.as_str(), &path[..]) {
         ("GET", ["associations"]) => "ListRepositoryAssociations",
         ("GET", ["workflow"]) => "ListWorkflows",
@@ -89,7 +89,7 @@ impl Consumers {
     /// Answers a request: what is listed, none of what is not, or that it does not exist.
     pub fn answer(&self, seen: &Seen) -> Act {
         let name = operation(seen);
-        let asked = format!("{} {}", seen.path, String::from_utf8_lossy(&seen.body));
+        let asked = format!("{} {}", seen.uri, String::from_utf8_lossy(&seen.body));
         let entries = self.0.as_array().expect("a list").iter();
         let fits = entries
             .filter(|entry| entry["operation"] == name)

@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
+use codeconnections_inventory::local::codeconnections::protocol::to_cbor;
 use serde_json::{Value, json};
 
+use super::fakes::answers;
 use super::proxy::{Act, Reply};
 
 /// The attempt timeout of the clients of these tests.
@@ -63,7 +65,7 @@ impl Wire {
     pub fn error(self, status: u16, code: &str) -> Reply {
         let error = json!({"__type": format!("com.amazonaws#{code}"), "message": "injected"});
         match self {
-            Self::Cbor => Reply::new(status, "application/cbor", cbor(&error)),
+            Self::Cbor => Reply::new(status, "application/cbor", to_cbor(&error)),
             Self::Json | Self::Batch | Self::Transaction => {
                 Reply::new(status, self.content_type(), error.to_string())
             }
@@ -90,7 +92,7 @@ impl Wire {
         let another =
             json!({"Message": "hello", "Items": "none", "Responses": 7, "Connections": {}});
         match self {
-            Self::Cbor => cbor(&another),
+            Self::Cbor => to_cbor(&another),
             Self::Json | Self::Batch | Self::Transaction => another.to_string().into(),
             Self::Xml => b"<hello/>".to_vec(),
         }
@@ -99,7 +101,7 @@ impl Wire {
     /// Returns an empty document.
     fn nothing(self) -> Vec<u8> {
         match self {
-            Self::Cbor => cbor(&json!({})),
+            Self::Cbor => to_cbor(&json!({})),
             Self::Json | Self::Batch | Self::Transaction => b"{}".to_vec(),
             Self::Xml => b"<AssumeRoleResponse/>".to_vec(),
         }
@@ -110,21 +112,9 @@ impl Wire {
     }
 }
 
-fn cbor(value: &Value) -> Vec<u8> {
-    let mut written = Vec::new();
-    ciborium::into_writer(value, &mut written).expect("a vector takes it");
-    written
-}
-
-/// Returns a cancelled transaction with these reasons.
+/// Returns a transaction that is cancelled for these reasons.
 fn cancelled(reasons: [&str; 2]) -> Act {
-    let reasons = reasons.map(|code| json!({"Code": code, "Message": "injected"}));
-    let body = json!({
-        "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
-        "Message": "Transaction cancelled, please refer cancellation reasons for specific reasons",
-        "CancellationReasons": reasons,
-    });
-    Act::Answer(400, body.to_string())
+    Act::Answer(400, answers::cancelled(&reasons))
 }
 
 fn beginning(body: &[u8]) -> Vec<u8> {

@@ -20,6 +20,7 @@ pub mod chromium;
 pub mod consumers;
 pub mod doc_page;
 pub mod dynamodb_local;
+pub mod fakes;
 pub mod faults;
 pub mod ministack;
 pub mod moto;
@@ -30,7 +31,6 @@ pub mod raw_http_server;
 pub mod raw_items;
 pub mod runtime_emulator;
 pub mod scripted_listing;
-pub mod scripted_service;
 pub mod stack;
 pub mod stream_records;
 pub mod template;
@@ -42,6 +42,7 @@ pub mod virtual_time;
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+pub use fakes::scripted_service;
 pub use test_env::TestEnv;
 
 /// Polls until there is an answer. Fails the test after 5 minutes.

@@ -1,40 +1,18 @@
 //! A proxy between the code under test and an emulator. It counts requests and injects
 //! faults on the wire, so that the SDK's own retries take part.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::Request;
-use axum::http::request::Parts;
 use axum::http::{Response, StatusCode, header};
 use futures_util::stream::{self, StreamExt};
-use http_body_util::BodyExt;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore};
-use tokio::task::JoinHandle;
 
-/// A request as the proxy sees it.
-#[derive(Debug, Clone)]
-pub struct Seen {
-    /// 1 for the first one.
-    pub number: usize,
-    /// `ListConnections`, `BatchExecuteStatement`, `AssumeRole`, …
-    pub operation: String,
-    /// The name that the request is signed for: `codepipeline`, `tagging`, …
-    pub service: String,
-    pub method: String,
-    /// With the query string.
-    pub path: String,
-    pub body: Bytes,
-}
+use super::fakes::answers::{PartialBatch, table_error};
+pub use super::fakes::http_server::Seen;
+use super::fakes::http_server::{Answer, Cut, HttpServer, whole};
+use super::fakes::upstream::Upstream;
 
 /// An action of the proxy on a request.
 #[derive(Debug, Clone)]
@@ -96,17 +74,13 @@ impl Reply {
 impl Act {
     /// Returns an error of DynamoDB with its HTTP status.
     pub fn fault(status: u16, code: &str) -> Self {
-        Self::Answer(status, fault_body(code))
+        Self::Answer(status, table_error(code))
     }
 
     /// Returns the same error after the request was executed.
     pub fn fault_after(status: u16, code: &str) -> Self {
-        Self::PassThenAnswer(status, fault_body(code))
+        Self::PassThenAnswer(status, table_error(code))
     }
-}
-
-fn fault_body(code: &str) -> String {
-    format!("{{\"__type\":\"com.amazonaws.dynamodb.v20120810#{code}\",\"message\":\"injected\"}}")
 }
 
 /// Maximum concurrent forwarded requests: more than a test sends.
@@ -117,17 +91,15 @@ type Policy = dyn Fn(&Seen) -> Act + Send + Sync;
 struct Inner {
     upstream: Mutex<String>,
     policy: Box<Policy>,
-    count: AtomicUsize,
     hanging: Notify,
     passing: Semaphore,
-    connections: Mutex<Vec<JoinHandle<()>>>,
-    client: Client<HttpConnector, Body>,
+    client: Upstream,
 }
 
 pub struct Proxy {
     pub endpoint: String,
     inner: Arc<Inner>,
-    server: JoinHandle<()>,
+    server: HttpServer,
 }
 
 impl Proxy {
@@ -135,23 +107,24 @@ impl Proxy {
         upstream: &str,
         policy: impl Fn(&Seen) -> Act + Send + Sync + 'static,
     ) -> Self {
-        let mut connector = HttpConnector::new();
-        // Without it each body waits 40 ms for the acknowledgement of its head.
-        connector.set_nodelay(true);
         let inner = Arc::new(Inner {
             upstream: Mutex::new(upstream.to_owned()),
             policy: Box::new(policy),
-            count: AtomicUsize::new(0),
             hanging: Notify::new(),
             passing: Semaphore::new(PASSED_AT_ONCE as usize),
-            connections: Mutex::default(),
-            client: Client::builder(TokioExecutor::new()).build(connector),
+            client: Upstream::new(),
         });
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
-        let server = tokio::spawn(serve(listener, Arc::clone(&inner)));
+        let forwarding = Arc::clone(&inner);
+        let server = HttpServer::start(move |seen| {
+            let inner = Arc::clone(&forwarding);
+            let act = (inner.policy)(&seen);
+            // A separate task, which continues if the client disconnects.
+            let done = tokio::spawn(async move { inner.carry_out(act, &seen).await });
+            async { done.await.expect("no panic") }
+        })
+        .await;
         Self {
-            endpoint,
+            endpoint: server.endpoint.clone(),
             inner,
             server,
         }
@@ -179,142 +152,55 @@ impl Proxy {
     /// Closes all connections, as a server closes idle ones. New ones are still accepted.
     /// Returns the number of closed connections.
     pub async fn close_connections(&self) -> usize {
-        let connections = std::mem::take(&mut *self.inner.connections.lock().expect("no panic"));
-        let open = connections.iter().filter(|open| !open.is_finished());
-        let number = open.count();
-        for connection in connections {
-            connection.abort();
-            // It has ended, before or now.
-            let _ = connection.await;
-        }
-        number
+        self.server.close_connections().await
     }
 
     /// Returns the number of requests so far.
     pub fn count(&self) -> usize {
-        self.inner.count.load(Ordering::SeqCst)
-    }
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        self.server.abort();
-    }
-}
-
-/// Makes hyper close the connection without an answer, as it does if its service fails.
-#[derive(Debug, thiserror::Error)]
-#[error("cut")]
-struct Cut;
-
-type Answered = Result<Response<Body>, Cut>;
-
-async fn serve(listener: TcpListener, inner: Arc<Inner>) {
-    loop {
-        let (connection, _) = listener.accept().await.expect("a connection");
-        connection.set_nodelay(true).expect("an option");
-        let forwarding = Arc::clone(&inner);
-        let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-            forward(Arc::clone(&forwarding), request.map(Body::new))
-        });
-        let connection = tokio::spawn(async move {
-            let served = http1::Builder::new().serve_connection(TokioIo::new(connection), service);
-            // It ends with an error if it is cut or the client has disconnected.
-            let _ = served.await;
-        });
-        let mut connections = inner.connections.lock().expect("no panic");
-        connections.retain(|connection| !connection.is_finished());
-        connections.push(connection);
-    }
-}
-
-/// Returns the service in the credential scope of a signed request.
-fn signed_for(parts: &Parts) -> String {
-    let header = parts.headers.get("authorization");
-    let header = header.and_then(|header| header.to_str().ok());
-    let scope = header.and_then(|header| header.split("Credential=").nth(1));
-    let service = scope.and_then(|scope| scope.split('/').nth(3));
-    service.unwrap_or_default().to_owned()
-}
-
-async fn forward(inner: Arc<Inner>, request: Request) -> Answered {
-    let (mut parts, body) = request.into_parts();
-    // The client ended in the middle of its request.
-    let Ok(body) = body.collect().await else {
-        return Err(Cut);
-    };
-    let body = body.to_bytes();
-    let seen = Seen {
-        number: inner.count.fetch_add(1, Ordering::SeqCst) + 1,
-        operation: operation(&parts, &body),
-        service: signed_for(&parts),
-        method: parts.method.to_string(),
-        path: parts.uri.to_string(),
-        body: body.clone(),
-    };
-    let act = (inner.policy)(&seen);
-    let path = parts.uri.path_and_query().map_or("/", |p| p.as_str());
-    let upstream = inner.upstream.lock().expect("no panic").clone();
-    parts.uri = format!("{upstream}{path}").parse().expect("a URI");
-    parts.headers.remove(header::HOST);
-    // It is set again for the forwarded body.
-    parts.headers.remove(header::CONTENT_LENGTH);
-    // A separate task, which continues if the client disconnects.
-    let done = tokio::spawn(async move { inner.carry_out(act, parts, body).await });
-    done.await.expect("no panic")
-}
-
-/// Returns the operation: from a header for DynamoDB, the path for CodeConnections, a form
-/// field for STS.
-fn operation(parts: &Parts, body: &[u8]) -> String {
-    let target = parts.headers.get("x-amz-target");
-    let named = match target.and_then(|t| t.to_str().ok()) {
-        Some(target) => target.rsplit('.').next(),
-        None => parts.uri.path().rsplit('/').next(),
-    };
-    let form = || {
-        let form = std::str::from_utf8(body).ok()?;
-        let action = |field: &str| field.strip_prefix("Action=").map(str::to_owned);
-        form.split('&').find_map(action)
-    };
-    match named {
-        Some("") | None => form().unwrap_or_default(),
-        Some(named) => named.to_owned(),
+        self.server.count()
     }
 }
 
 impl Inner {
-    async fn carry_out(&self, act: Act, parts: Parts, body: Bytes) -> Answered {
+    async fn carry_out(&self, act: Act, seen: &Seen) -> Answer {
         match act {
-            Act::Pass => Ok(self.pass(parts, body).await),
+            Act::Pass => self.pass(seen, seen.body.clone()).await,
             Act::PassForJson => {
-                let mut answer = self.pass(parts, body).await;
+                let mut answer = self.pass(seen, seen.body.clone()).await?;
                 let json = header::HeaderValue::from_static("application/x-amz-json-1.1");
                 answer.headers_mut().insert(header::CONTENT_TYPE, json);
                 Ok(answer)
             }
-            Act::PassAs(other) => Ok(self.pass(parts, other).await),
-            Act::Answer(status, instead) => Ok(respond(json_reply(status, instead))),
-            Act::Reply(instead) => Ok(respond(instead)),
+            Act::PassAs(other) => self.pass(seen, other).await,
+            Act::Answer(status, instead) => respond(json_reply(status, instead)),
+            Act::Reply(instead) => respond(instead),
             Act::PassThenAnswer(status, instead) => {
-                self.pass_whole(parts, body).await;
-                Ok(respond(json_reply(status, instead)))
+                self.pass_whole(seen, seen.body.clone()).await;
+                respond(json_reply(status, instead))
             }
             Act::PassThenReply(instead) => {
-                self.pass_whole(parts, body).await;
-                Ok(respond(instead))
+                self.pass_whole(seen, seen.body.clone()).await;
+                respond(instead)
             }
             Act::PassThenAlter(alter) => {
-                let (head, whole) = self.pass_whole(parts, body).await;
-                Ok(Response::from_parts(head, Body::from(alter(&whole))))
+                let mut response = self.pass_whole(seen, seen.body.clone()).await;
+                response.headers_mut().remove("x-amz-crc32");
+                whole(response.map(|body| alter(&body).into()))
             }
-            Act::PassSome(fails) => Ok(self.pass_some(parts, &body, fails).await),
+            Act::PassSome(fails) => {
+                let batch = PartialBatch::new(&seen.body, fails);
+                let to_rest = match &batch.rest {
+                    Some(rest) => Some(self.pass_whole(seen, rest.clone()).await.into_body()),
+                    None => None,
+                };
+                respond(json_reply(200, batch.response(to_rest.as_deref())))
+            }
             Act::After(time, then) => {
                 tokio::time::sleep(time).await;
-                Box::pin(self.carry_out(*then, parts, body)).await
+                Box::pin(self.carry_out(*then, seen)).await
             }
             Act::Slowly(time, first) => {
-                let answer = Box::pin(self.carry_out(*first, parts, body)).await;
+                let answer = Box::pin(self.carry_out(*first, seen)).await;
                 tokio::time::sleep(time).await;
                 answer
             }
@@ -323,17 +209,18 @@ impl Inner {
                 std::future::pending().await
             }
             Act::PassThenHang => {
-                self.pass_whole(parts, body).await;
+                self.pass_whole(seen, seen.body.clone()).await;
                 self.hanging.notify_one();
                 std::future::pending().await
             }
             Act::Cut => Err(Cut),
             Act::PassThenCut => {
-                self.pass_whole(parts, body).await;
+                self.pass_whole(seen, seen.body.clone()).await;
                 Err(Cut)
             }
             Act::PassThenCutWithin => {
-                let (mut head, whole) = self.pass_whole(parts, body).await;
+                let response = self.pass_whole(seen, seen.body.clone()).await;
+                let (mut head, whole) = response.into_parts();
                 head.headers
                     .insert(header::CONTENT_LENGTH, whole.len().into());
                 let half = whole.slice(..whole.len() / 2);
@@ -349,53 +236,28 @@ impl Inner {
         }
     }
 
-    async fn pass(&self, parts: Parts, body: Bytes) -> Response<Body> {
+    /// Forwards the request with this body.
+    async fn pass(&self, seen: &Seen, body: Bytes) -> Answer {
         let Ok(_passing) = self.passing.acquire().await else {
             return std::future::pending().await;
         };
-        let request = Request::from_parts(parts, Body::from(body));
-        let answer = self.client.request(request).await;
-        answer.expect("upstream answers").map(Body::new)
+        let upstream = self.upstream();
+        let answer = self.client.forward(&upstream, seen, body).await;
+        Ok(answer.expect("upstream answers"))
     }
 
-    /// Forwards the request and reads the complete answer.
-    async fn pass_whole(&self, parts: Parts, body: Bytes) -> (axum::http::response::Parts, Bytes) {
-        let (mut head, body) = self.pass(parts, body).await.into_parts();
-        let body = body.collect().await.expect("upstream's answer");
-        // These headers are for the original body.
-        head.headers.remove(header::CONTENT_LENGTH);
-        head.headers.remove("x-amz-crc32");
-        (head, body.to_bytes())
-    }
-
-    async fn pass_some(
-        &self,
-        parts: Parts,
-        body: &[u8],
-        fails: fn(usize) -> Option<&'static str>,
-    ) -> Response<Body> {
-        let mut batch: Value = serde_json::from_slice(body).expect("JSON");
-        let statements = batch["Statements"].as_array_mut().expect("statements");
-        let asked = statements.len();
-        let mut place = 0;
-        statements.retain(|_| {
-            place += 1;
-            fails(place - 1).is_none()
-        });
-        let mut answered = Vec::new();
-        if !statements.is_empty() {
-            let (_, answer) = self.pass_whole(parts, batch.to_string().into()).await;
-            let mut answer: Value = serde_json::from_slice(&answer).expect("JSON");
-            let responses = answer["Responses"].as_array_mut().expect("responses");
-            answered = std::mem::take(responses);
-        }
-        let mut answered = answered.into_iter();
-        let of = |place| match fails(place) {
-            Some(code) => json!({"Error": {"Code": code, "Message": "injected"}}),
-            None => answered.next().expect("one for each statement"),
+    /// Forwards the request with this body and reads the complete answer.
+    async fn pass_whole(&self, seen: &Seen, body: Bytes) -> Response<Bytes> {
+        let Ok(_passing) = self.passing.acquire().await else {
+            return std::future::pending().await;
         };
-        let responses: Vec<Value> = (0..asked).map(of).collect();
-        respond(json_reply(200, json!({"Responses": responses}).to_string()))
+        let upstream = self.upstream();
+        let answer = self.client.forward_whole(&upstream, seen, body).await;
+        answer.expect("upstream answers")
+    }
+
+    fn upstream(&self) -> String {
+        self.upstream.lock().expect("no panic").clone()
     }
 }
 
@@ -403,12 +265,12 @@ fn json_reply(status: u16, body: String) -> Reply {
     Reply::new(status, "application/x-amz-json-1.0", body)
 }
 
-fn respond(reply: Reply) -> Response<Body> {
+fn respond(reply: Reply) -> Answer {
     let mut answer = Response::builder()
         .status(StatusCode::from_u16(reply.status).expect("a status"))
         .header(header::CONTENT_TYPE, reply.content_type);
     if reply.content_type == "application/cbor" {
         answer = answer.header("smithy-protocol", "rpc-v2-cbor");
     }
-    answer.body(Body::from(reply.body)).expect("an answer")
+    Ok(answer.body(Body::from(reply.body)).expect("an answer"))
 }

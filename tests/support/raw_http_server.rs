@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
+use tokio::net::TcpStream;
+
+use super::fakes::http_server::Listener;
 
 /// An answer as sent on the wire.
 #[derive(Debug, Clone)]
@@ -94,7 +95,7 @@ impl Raw {
 pub struct Hostile {
     pub endpoint: String,
     counts: Arc<Counts>,
-    server: JoinHandle<()>,
+    _listener: Listener,
 }
 
 #[derive(Default)]
@@ -107,25 +108,22 @@ impl Hostile {
     /// Starts a server that answers each request with the result of `answers` for its
     /// number, from 0.
     pub async fn start(answers: impl Fn(usize) -> Raw + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
         let answers = Arc::new(answers);
         let counts = Arc::new(Counts::default());
         let counted = Arc::clone(&counts);
-        let server = tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let (answers, counts) = (Arc::clone(&answers), Arc::clone(&counted));
-                tokio::spawn(async move {
-                    let number = counts.requests.fetch_add(1, Ordering::SeqCst);
-                    // Fails when the client closes the connection.
-                    let _ = serve(stream, &answers(number), &counts.sent).await;
-                });
+        let listener = Listener::start(move |stream| {
+            let (answers, counts) = (Arc::clone(&answers), Arc::clone(&counted));
+            async move {
+                let number = counts.requests.fetch_add(1, Ordering::SeqCst);
+                // Fails when the client closes the connection.
+                let _ = serve(stream, &answers(number), &counts.sent).await;
             }
-        });
+        })
+        .await;
         Self {
-            endpoint,
+            endpoint: format!("http://127.0.0.1:{}", listener.port),
             counts,
-            server,
+            _listener: listener,
         }
     }
 
@@ -142,12 +140,6 @@ impl Hostile {
     /// Returns the number of sent bytes of bodies, received or not.
     pub fn sent(&self) -> u64 {
         self.counts.sent.load(Ordering::SeqCst)
-    }
-}
-
-impl Drop for Hostile {
-    fn drop(&mut self) {
-        self.server.abort();
     }
 }
 

@@ -102,7 +102,7 @@ pub(super) async fn members(
 pub(super) async fn connections(
     State(codeconnections): State<CodeConnectionsEmulator>,
 ) -> Response<Body> {
-    answer(Wire::JSON, &codeconnections.state().describe())
+    answer(Wire::JSON, &codeconnections.state().describe()).map(Body::from)
 }
 
 fn respond<I: DeserializeOwned>(
@@ -113,8 +113,9 @@ fn respond<I: DeserializeOwned>(
         .map_err(|error| ServiceError::new(ErrorKind::Serialization, error.to_string()))
         .and_then(work)
         .map(|()| json!({}));
-    match done {
+    let response = match done {
         Ok(output) => answer(Wire::JSON, &output),
         Err(error) => refuse(Wire::JSON, &error),
-    }
+    };
+    response.map(Body::from)
 }

@@ -5,7 +5,7 @@
 //! that script responses can use [`parse`], [`answer`] and [`refuse`] without a
 //! state.
 
-use axum::body::Body;
+use axum::body::Bytes;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde_json::{Value, json};
@@ -98,7 +98,7 @@ pub struct Refusal {
 
 impl Refusal {
     /// Returns the response to send.
-    pub fn into_response(self) -> Response<Body> {
+    pub fn into_response(self) -> Response<Bytes> {
         refuse(self.wire, &self.error)
     }
 }
@@ -159,12 +159,12 @@ fn address<'a>(path: &'a str, headers: &'a HeaderMap) -> Option<(Wire, &'a str)>
 }
 
 /// Returns the response of a successful call.
-pub fn answer(wire: Wire, output: &Value) -> Response<Body> {
+pub fn answer(wire: Wire, output: &Value) -> Response<Bytes> {
     respond(wire, StatusCode::OK, output)
 }
 
 /// Returns the response of a failed call.
-pub fn refuse(wire: Wire, error: &ServiceError) -> Response<Body> {
+pub fn refuse(wire: Wire, error: &ServiceError) -> Response<Bytes> {
     let ServiceError { kind, message } = error;
     let status = StatusCode::from_u16(kind.status(wire.namespace))
         .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -182,8 +182,8 @@ pub fn refuse(wire: Wire, error: &ServiceError) -> Response<Body> {
 
 /// Returns a response with any status and body. [`answer`] and [`refuse`] use it,
 /// and tests for responses that the service would never send.
-pub fn respond(wire: Wire, status: StatusCode, body: &Value) -> Response<Body> {
-    let mut response = Response::new(Body::from(wire.format.write(body)));
+pub fn respond(wire: Wire, status: StatusCode, body: &Value) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(wire.format.write(body)));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, wire.format.content_type());

@@ -119,14 +119,15 @@ async fn service(
 ) -> Response<Body> {
     let call = match protocol::parse(uri.path(), &headers, &body) {
         Ok(call) => call,
-        Err(refusal) => return refusal.into_response(),
+        Err(refusal) => return refusal.into_response().map(Body::from),
     };
     let wire = call.wire;
-    match perform(&codeconnections, call) {
+    let response = match perform(&codeconnections, call) {
         Ok(output) => protocol::answer(wire, &output),
         Err(Trouble::Refused(error)) => protocol::refuse(wire, &error),
         Err(Trouble::Silent) => std::future::pending().await,
-    }
+    };
+    response.map(Body::from)
 }
 
 /// The reason why a call has no output.

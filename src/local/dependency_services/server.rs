@@ -1,6 +1,6 @@
 //! The HTTP side: answers requests to these services, and passes all others on.
 
-use axum::body::to_bytes;
+use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::Next;
@@ -28,19 +28,19 @@ pub(in crate::local) async fn answer_or_pass_on(
     let (parts, body) = request.into_parts();
     let caller = match codeconnections.caller(&parts.headers) {
         Ok(caller) => caller,
-        Err(error) => return refuse(Wire::JSON, &error),
+        Err(error) => return refuse(Wire::JSON, &error).map(Body::from),
     };
     let home = Home::new(&caller.account, &caller.region);
     let body = to_bytes(body, BODY_LIMIT).await.unwrap_or_default();
     // A GET has no body.
     let input: Value = serde_json::from_slice(&body).unwrap_or_default();
     let state = services.state();
-    let answer = state.answer(operation, &home, &input, &codeconnections.state());
-    match answer {
+    let response = match state.answer(operation, &home, &input, &codeconnections.state()) {
         Ok(output) => respond(Wire::JSON, StatusCode::OK, &output),
         Err((code, message)) => {
             let body = json!({"__type": code, "message": message});
             respond(Wire::JSON, StatusCode::BAD_REQUEST, &body)
         }
-    }
+    };
+    response.map(Body::from)
 }

@@ -6,18 +6,20 @@
 #![cfg(unix)]
 
 use std::collections::BTreeSet;
+use std::future::ready;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 use crate::support::ccinv::{Ccinv, PROGRAM};
+use crate::support::fakes::http_server::{HttpServer, whole};
 use crate::support::proxy::{Act, Proxy, Reply};
 use crate::support::python::{fine, python};
 use crate::support::runtime_emulator::{Emulator, Environment};
 use crate::support::test_env::{ACCOUNT, REGION, TestEnv};
 use crate::support::tls::TlsFront;
-use axum::Router;
-use axum::http::{HeaderMap, StatusCode};
-use axum::routing::get;
+use axum::body::Bytes;
+use axum::http::{HeaderValue, Response};
 use serde_json::Value;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
@@ -379,7 +381,7 @@ async fn mfa_code_is_prompted_once_on_a_terminal() {
 #[tokio::test]
 async fn process_container_and_instance_credentials_are_found() {
     let env = TestEnv::new().await;
-    let providers = CredentialProviders::start().await;
+    let providers = credential_providers().await;
     let json =
         format!("{{\"Version\": 1, \"AccessKeyId\": \"{OTHER}\", \"SecretAccessKey\": \"s\"}}");
     let setup = Setup::at(&env);
@@ -438,7 +440,7 @@ async fn process_container_and_instance_credentials_are_found() {
 async fn web_identity_session_and_sso_tokens_are_used() {
     let env = TestEnv::new().await;
     let sts = Sts::start().await;
-    let providers = CredentialProviders::start().await;
+    let providers = credential_providers().await;
     let at = || Setup::at(&env).file("token", "a-token");
     let endpoints = [
         ("AWS_REGION", REGION),
@@ -559,7 +561,7 @@ type Refused<'a> = (String, Vec<(&'a str, &'a str)>, Vec<&'a str>);
 #[tokio::test]
 async fn unusable_setting_is_named_before_any_request_or_file() {
     let env = TestEnv::new().await;
-    let providers = CredentialProviders::start().await;
+    let providers = credential_providers().await;
     let uri = format!("{}/container", providers.endpoint);
     let role = format!("role_arn = {ROLE}\n");
     let own = |rest: &str| format!("[default]\nregion = {REGION}\n{role}{rest}\n");
@@ -783,7 +785,7 @@ async fn unusable_setting_is_named_before_any_request_or_file() {
         assert_eq!(setup.ccinv.files(), before, "no file is created");
     }
     assert_eq!(env.codeconnections.requests(), 0, "no request is sent");
-    assert_eq!(providers.requests(), 0, "nor for other credentials");
+    assert_eq!(providers.count(), 0, "nor for other credentials");
 }
 
 #[tokio::test]
@@ -1023,43 +1025,41 @@ fn documentation_page_names_only_tested_settings() {
 /// requests.
 struct Sts {
     endpoint: String,
-    requests: std::sync::Arc<std::sync::Mutex<Vec<String>>>,
+    requests: Arc<Mutex<Vec<String>>>,
+    _server: HttpServer,
 }
 
 impl Sts {
     async fn start() -> Self {
-        let requests: std::sync::Arc<std::sync::Mutex<Vec<String>>> = std::sync::Arc::default();
-        let recorded = std::sync::Arc::clone(&requests);
-        let answer = async move |headers: HeaderMap, body: String| {
-            let action = body
-                .split('&')
-                .find_map(|field| field.strip_prefix("Action="));
-            let action = action.expect("an action").to_owned();
+        let requests: Arc<Mutex<Vec<String>>> = Arc::default();
+        let recorded = Arc::clone(&requests);
+        let server = HttpServer::start(move |seen| {
+            let action = &seen.operation;
             let result = if action == "GetCallerIdentity" {
                 format!("<Account>{OTHER}</Account>")
             } else {
-                let credentials = format!(
+                format!(
                     "<Credentials><AccessKeyId>{OTHER}</AccessKeyId><SecretAccessKey>s\
                      </SecretAccessKey><SessionToken>t</SessionToken>\
                      <Expiration>2100-01-01T00:00:00Z</Expiration></Credentials>"
-                );
-                credentials
+                )
             };
-            let token = headers.get("x-amz-security-token");
+            let token = seen.headers.get("x-amz-security-token");
             let token = token.map_or("", |token| token.to_str().expect("text"));
-            recorded
-                .lock()
-                .expect("no panic")
-                .push(format!("{body}&token={token}"));
+            let body = String::from_utf8_lossy(&seen.body);
+            let request = format!("{body}&token={token}");
+            recorded.lock().expect("no panic").push(request);
             let xml = format!(
                 "<{action}Response><{action}Result>{result}</{action}Result></{action}Response>"
             );
-            ([("content-type", "text/xml")], xml)
-        };
-        let app = Router::new().fallback(answer);
+            let response = Response::builder().header("content-type", "text/xml");
+            ready(whole(response.body(xml.into()).expect("a response")))
+        })
+        .await;
         Self {
-            endpoint: serve(app).await,
+            endpoint: server.endpoint.clone(),
             requests,
+            _server: server,
         }
     }
 
@@ -1071,61 +1071,34 @@ impl Sts {
     }
 }
 
-/// Simulated credential providers (container, instance, SSO) of another account.
-struct CredentialProviders {
-    endpoint: String,
-    requests: std::sync::Arc<std::sync::atomic::AtomicUsize>,
-}
-
-impl CredentialProviders {
-    async fn start() -> Self {
-        let requests: std::sync::Arc<std::sync::atomic::AtomicUsize> = std::sync::Arc::default();
-        let counted = std::sync::Arc::clone(&requests);
-        let credentials = format!(
-            "{{\"Code\": \"Success\", \"AccessKeyId\": \"{OTHER}\", \"SecretAccessKey\": \"s\", \
-             \"Token\": \"t\", \"Expiration\": \"2100-01-01T00:00:00Z\"}}"
-        );
-        let counting = axum::middleware::map_request(move |request: axum::extract::Request| {
-            counted.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-            async move { request }
-        });
-        let sso = format!(
-            "{{\"roleCredentials\": {{\"accessKeyId\": \"{OTHER}\", \"secretAccessKey\": \"s\", \
-             \"sessionToken\": \"t\", \"expiration\": 4102444800000}}}}"
-        );
-        let behind = credentials.clone();
-        let guarded = async move |headers: HeaderMap| {
-            let token = headers.get("authorization").map(|token| token.as_bytes());
-            match token {
-                Some(b"Basic t") => (StatusCode::OK, behind),
-                _ => (StatusCode::FORBIDDEN, String::new()),
+/// Starts simulated credential providers (container, instance, SSO) of another account.
+async fn credential_providers() -> HttpServer {
+    let credentials = format!(
+        "{{\"Code\": \"Success\", \"AccessKeyId\": \"{OTHER}\", \"SecretAccessKey\": \"s\", \
+         \"Token\": \"t\", \"Expiration\": \"2100-01-01T00:00:00Z\"}}"
+    );
+    let sso = format!(
+        "{{\"roleCredentials\": {{\"accessKeyId\": \"{OTHER}\", \"secretAccessKey\": \"s\", \
+         \"sessionToken\": \"t\", \"expiration\": 4102444800000}}}}"
+    );
+    HttpServer::start(move |seen| {
+        let token = seen.headers.get("authorization").map(HeaderValue::as_bytes);
+        let roles = "/latest/meta-data/iam/security-credentials/";
+        let (status, body) = match (seen.method.as_str(), seen.uri.path()) {
+            ("GET", "/guarded") if token != Some(b"Basic t") => (403, ""),
+            ("GET", "/container" | "/guarded") => (200, credentials.as_str()),
+            ("GET", "/federation/credentials") => (200, sso.as_str()),
+            ("PUT", "/latest/api/token") => (200, "t"),
+            ("GET", path) if path == roles => (200, "role"),
+            ("GET", path) if path.strip_prefix(roles) == Some("role") => {
+                (200, credentials.as_str())
             }
+            _ => (404, ""),
         };
-        let role = credentials.clone();
-        let token = || async { ([("x-aws-ec2-metadata-token-ttl-seconds", "21600")], "t") };
-        let roles = "/latest/meta-data/iam/security-credentials";
-        let app = Router::new()
-            .route("/container", get(async move || credentials))
-            .route("/guarded", get(guarded))
-            .route("/federation/credentials", get(async move || sso))
-            .route("/latest/api/token", axum::routing::put(token))
-            .route(&format!("{roles}/"), get(async || "role"))
-            .route(&format!("{roles}/role"), get(async move || role))
-            .layer(counting);
-        Self {
-            endpoint: serve(app).await,
-            requests,
-        }
-    }
-
-    fn requests(&self) -> usize {
-        self.requests.load(std::sync::atomic::Ordering::SeqCst)
-    }
-}
-
-async fn serve(app: Router) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
-    tokio::spawn(async move { axum::serve(listener, app).await });
-    endpoint
+        let response = Response::builder().status(status);
+        let response = response.header("x-aws-ec2-metadata-token-ttl-seconds", "21600");
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        ready(whole(response.body(body).expect("a response")))
+    })
+    .await
 }

@@ -163,7 +163,7 @@ fn answer(seen: &Seen, consumers: &Consumers, is_second: bool) -> Act {
             json!({"resources": [{"arn": shared, "resourceShareArn": arn("ram")}]})
         }
         "listprincipals" => json!({"principals": []}),
-        _ if seen.service == "codeconnections" => return Act::Pass,
+        _ if seen.service() == "codeconnections" => return Act::Pass,
         _ => return consumers.answer(seen),
     };
     Act::Answer(200, answer.to_string())
@@ -171,7 +171,7 @@ fn answer(seen: &Seen, consumers: &Consumers, is_second: bool) -> Act {
 
 /// Returns the IAM action of a request.
 fn action(seen: &Seen) -> String {
-    let service = match seen.service.as_str() {
+    let service = match seen.service() {
         "tagging" => "tag",
         service => service,
     };

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use crate::support::fakes::answers::cancelled;
 use crate::support::proxy::{Act, Proxy};
 use crate::support::scripted_listing::{Held, Stage};
 use crate::support::scripted_service::{Reply, Script, arn, entry, last};
@@ -561,12 +562,7 @@ async fn conflicting_transaction_is_retried() {
         if seen.operation != "ExecuteTransaction" || conflicts.fetch_add(1, Ordering::SeqCst) > 5 {
             return Act::Pass;
         }
-        let body = json!({
-            "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
-            "Message": "Transaction cancelled, please refer cancellation reasons for specific reasons [TransactionConflict, None]",
-            "CancellationReasons": [{"Code": "TransactionConflict", "Message": "met"}, {"Code": "None"}],
-        });
-        Act::Answer(400, body.to_string())
+        Act::Answer(400, cancelled(&["TransactionConflict", "None"]))
     })
     .await;
     let source = env.source_at(env.service.endpoint());

@@ -395,7 +395,7 @@ async fn run_of_dependencies_names_the_call_that_set_tags_or_altered_a_host() {
     // Tags are listed one by one, from the emulator.
     let services = Proxy::start(env.service.endpoint(), |seen| match operation(seen) {
         "GetResources" => refusal(400, "AccessDeniedException"),
-        _ if seen.service == "codeconnections" => Act::Pass,
+        _ if seen.service() == "codeconnections" => Act::Pass,
         _ => none(seen).unwrap_or(Act::Pass),
     })
     .await;

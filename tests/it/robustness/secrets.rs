@@ -4,15 +4,13 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use crate::support::ccinv::Ccinv;
+use crate::support::fakes::answers::assumed_role;
+use crate::support::fakes::http_server::{HttpServer, whole};
 use crate::support::runtime_emulator::{Emulator, Environment, SECRET_KEY, SESSION_TOKEN};
 use crate::support::scripted_service::{Reply, Script, arn, entry};
 use crate::support::test_env::{ACCOUNT, REGION, TestEnv};
-use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::http::{HeaderMap, Response, StatusCode};
 use codeconnections_inventory::local::codeconnections::protocol;
 use codeconnections_inventory::local::codeconnections::protocol::Wire;
@@ -47,60 +45,31 @@ fn assert_no_secret(source: &str, text: &str) {
     }
 }
 
-/// A service that gives the same response to every request.
-struct Service {
-    endpoint: String,
-    asked: Arc<AtomicUsize>,
-    server: tokio::task::JoinHandle<()>,
+/// Starts a service that gives the same response to every request.
+async fn serve(answer: Answer) -> HttpServer {
+    HttpServer::start(move |seen| std::future::ready(whole(answer(&seen.headers)))).await
 }
 
-impl Service {
-    async fn start(answer: Answer) -> Self {
-        let asked = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&asked);
-        let app = Router::new().fallback(async move |headers: HeaderMap, _body: Bytes| {
-            count.fetch_add(1, Ordering::SeqCst);
-            answer(&headers)
-        });
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
-            .await
-            .expect("a port");
-        let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
-        let server = tokio::spawn(async move { axum::serve(listener, app).await.expect("serves") });
-        Self {
-            endpoint,
-            asked,
-            server,
-        }
-    }
-}
+type Answer = fn(&HeaderMap) -> Response<Bytes>;
 
-impl Drop for Service {
-    fn drop(&mut self) {
-        self.server.abort();
-    }
-}
-
-type Answer = fn(&HeaderMap) -> Response<Body>;
-
-fn text_response(status: u16, content_type: &str, body: String) -> Response<Body> {
+fn text_response(status: u16, content_type: &str, body: String) -> Response<Bytes> {
     Response::builder()
         .status(status)
         .header("content-type", content_type)
-        .body(Body::from(body))
+        .body(body.into())
         .expect("an answer")
 }
 
-fn cbor(status: u16, body: &Value) -> Response<Body> {
+fn cbor(status: u16, body: &Value) -> Response<Bytes> {
     let status = StatusCode::from_u16(status).expect("a status");
     protocol::respond(Wire::CBOR, status, body)
 }
 
-fn json_body(status: u16, body: &Value) -> Response<Body> {
+fn json_body(status: u16, body: &Value) -> Response<Bytes> {
     text_response(status, "application/x-amz-json-1.0", body.to_string())
 }
 
-fn xml(status: u16, body: String) -> Response<Body> {
+fn xml(status: u16, body: String) -> Response<Bytes> {
     text_response(status, "text/xml", body)
 }
 
@@ -192,12 +161,7 @@ const TABLES: [(&str, Answer); 8] = [
 ];
 
 fn role(expiration: &str) -> String {
-    format!(
-        "<AssumeRoleResponse><AssumeRoleResult><Credentials>\
-         <AccessKeyId>{MEMBER}</AccessKeyId><SecretAccessKey>{CANARY}</SecretAccessKey>\
-         <SessionToken>{CANARY}</SessionToken>{expiration}\
-         </Credentials></AssumeRoleResult></AssumeRoleResponse>"
-    )
+    assumed_role(MEMBER, CANARY, expiration)
 }
 
 /// The responses to a request to STS.
@@ -275,7 +239,7 @@ async fn pages() -> Script {
 async fn assert_function_reveals_no_secret(at: At, name: &str, answer: Answer) {
     let name = &format!("{at:?}, {name}");
     let env = TestEnv::new().await;
-    let service = Service::start(answer).await;
+    let service = serve(answer).await;
     let listing = pages().await;
     let environment = Environment::of(&env)
         .with("AWS_ENDPOINT_URL_CODECONNECTIONS", &listing.endpoint)
@@ -297,7 +261,7 @@ async fn assert_function_reveals_no_secret(at: At, name: &str, answer: Answer) {
 
     let invoked = emulator.invoke(&json!({"account": account})).await;
 
-    assert!(service.asked.load(Ordering::SeqCst) > 0, "{name}: asked");
+    assert!(service.count() > 0, "{name}: asked");
     assert_no_secret(name, &format!("{invoked:?}"));
     assert_no_secret(name, &stored(&env).await);
     let lines = emulator.end();
@@ -327,7 +291,7 @@ async fn cli_reveals_no_secret_and_no_body_of_a_response() {
     let env = TestEnv::new().await;
     let table = env.table.name().as_str();
     for (at, name, answer) in cases() {
-        let service = Service::start(answer).await;
+        let service = serve(answer).await;
         let command: &[&str] = match at {
             // Unreadable responses are retried for minutes.
             At::Listing if name != "a quoted request" && name != "a page of a proxy" => continue,
@@ -343,7 +307,7 @@ async fn cli_reveals_no_secret_and_no_body_of_a_response() {
             .with(at.variable(), &service.endpoint);
         let done = ccinv.run(command).await;
         let name = format!("{at:?}, {name}");
-        assert!(service.asked.load(Ordering::SeqCst) > 0, "{name}: {done:?}");
+        assert!(service.count() > 0, "{name}: {done:?}");
         assert_ne!(done.code, 0, "{name}: {done:?}");
         assert_no_secret(&name, &done.stdout);
         assert_no_secret(&name, &done.stderr);

@@ -5,15 +5,17 @@
 #![cfg(target_os = "linux")]
 
 use std::collections::BTreeSet;
+use std::future::ready;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
 
 use crate::support::ccinv::{Ccinv, PROGRAM};
+use crate::support::fakes::http_server::{HttpServer, whole};
 use crate::support::test_env::{ACCOUNT, REGION, TestEnv};
-use axum::Router;
-use axum::http::{StatusCode, header};
+use axum::body::Bytes;
+use axum::http::{Response, header};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
@@ -205,15 +207,14 @@ async fn redirects_are_not_followed() {
     let elsewhere = ForbiddenEndpoint::new();
     let env = TestEnv::new().await;
     for status in [301, 302, 307, 308] {
-        let status = StatusCode::from_u16(status).expect("a status");
         let location = elsewhere.url.clone();
-        let app = Router::new().fallback(async move || (status, [(header::LOCATION, location)]));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
-            .await
-            .expect("a port");
-        let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
-        let server = tokio::spawn(async move { axum::serve(listener, app).await });
-        let at = |variable| Ccinv::at(&env).with(variable, &endpoint);
+        let server = HttpServer::start(move |_| {
+            let response = Response::builder().status(status);
+            let response = response.header(header::LOCATION, &location);
+            ready(whole(response.body(Bytes::new()).expect("a response")))
+        })
+        .await;
+        let at = |variable| Ccinv::at(&env).with(variable, &server.endpoint);
         for (variable, command) in [
             (ENDPOINTS[1], &["scan", "--account", ACCOUNT][..]),
             (ENDPOINTS[2], &["list", "--table", "inventory"]),
@@ -222,7 +223,6 @@ async fn redirects_are_not_followed() {
             let done = at(variable).run(command).await;
             assert_ne!(done.code, 0, "{status} {command:?}: {done:?}");
         }
-        server.abort();
     }
     elsewhere.assert_nothing_received();
 }
