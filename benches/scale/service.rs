@@ -150,7 +150,9 @@ impl Service {
     fn entry(&self, account: usize, number: usize) -> Value {
         let changed = self.has_changed(account, number);
         let status = if changed { AFTER } else { BEFORE };
-        entry(&arn(account, number), &name(number), status)
+        let mut entry = entry(&arn(account, number), &name(number), status);
+        entry["OwnerAccountId"] = self::account(account).into();
+        entry
     }
 
     pub async fn answer(&self, seen: &Seen) -> Response<Bytes> {

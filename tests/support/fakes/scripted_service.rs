@@ -136,13 +136,13 @@ pub fn arn(region: &str, id: &str) -> String {
     format!("arn:aws:codeconnections:{region}:{ACCOUNT}:connection/{id}")
 }
 
-/// Returns a complete entry. The account of the ARN owns it.
+/// Returns a complete entry, which the test account owns.
 pub fn entry(arn: &str, name: &str, status: &str) -> Value {
     json!({
         "ConnectionName": name,
         "ConnectionArn": arn,
         "ProviderType": "GitHub",
-        "OwnerAccountId": arn.split(':').nth(4).unwrap_or(ACCOUNT),
+        "OwnerAccountId": ACCOUNT,
         "ConnectionStatus": status,
     })
 }
