@@ -57,12 +57,9 @@ def client(arguments, region=REGION):
 
 def set_status(arguments, arn, status):
     """What happens in the console: no API of AWS does it."""
-    body = json.dumps({"ConnectionArn": arn, "ConnectionStatus": status}).encode()
-    headers = {
-        "Content-Type": "application/x-amz-json-1.0",
-        "X-Amz-Target": "CodeConnectionsStandIn.SetConnectionStatus",
-    }
-    request = urllib.request.Request(arguments.service, body, headers, method="POST")
+    body = json.dumps({"arn": arn, "status": status}).encode()
+    url = f"{arguments.service}/_standin/status"
+    request = urllib.request.Request(url, body, method="POST")
     with urllib.request.urlopen(request) as response:
         assert response.status == 200, response.status
 

@@ -7,7 +7,6 @@
 //!
 //! | Request | Body | Response |
 //! |---|---|---|
-//! | `POST /` with `X-Amz-Target: CodeConnectionsStandIn.SetConnectionStatus` | `{"ConnectionArn", "ConnectionStatus"}` | `{}` |
 //! | `POST /_standin/status` | `{"arn", "status"}` | `{}` |
 //! | `POST /_standin/share` | `{"arn", "account"}` | `{}` |
 //! | `POST /_standin/members` | `{"arn", "members": {"ProviderEndpoint", ...}}`, null removes a member | `{}` |
@@ -20,7 +19,7 @@
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{HeaderMap, Response};
+use axum::http::Response;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -30,13 +29,9 @@ use super::arn::is_account;
 use super::errors::{ErrorKind, ServiceError};
 use super::protocol::{Wire, answer, refuse};
 
-const TARGET: &str = "CodeConnectionsStandIn.SetConnectionStatus";
-
 #[derive(Deserialize)]
 struct SetStatus {
-    #[serde(alias = "ConnectionArn")]
     arn: String,
-    #[serde(alias = "ConnectionStatus")]
     status: String,
 }
 
@@ -52,26 +47,14 @@ struct Members {
     members: Map<String, Value>,
 }
 
-/// Returns true if a request to `/` is a control call.
-pub(super) fn is_addressed(headers: &HeaderMap) -> bool {
-    headers
-        .get("x-amz-target")
-        .is_some_and(|target| target.as_bytes() == TARGET.as_bytes())
-}
-
-/// `SetConnectionStatus`.
-pub(super) fn target(codeconnections: &CodeConnectionsEmulator, body: &[u8]) -> Response<Body> {
-    respond(body, |SetStatus { arn, status }| {
-        codeconnections.state().set_status(&arn, &status)
-    })
-}
-
 /// `POST /_standin/status`
 pub(super) async fn status(
     State(codeconnections): State<CodeConnectionsEmulator>,
     body: Bytes,
 ) -> Response<Body> {
-    target(&codeconnections, &body)
+    respond(&body, |SetStatus { arn, status }| {
+        codeconnections.state().set_status(&arn, &status)
+    })
 }
 
 /// `POST /_standin/share`

@@ -83,7 +83,7 @@ fn set_request_id(response: &mut Response<Body>, request_id: &str) {
     }
 }
 
-/// Handles `POST /`: STS, a control call, or the service in JSON.
+/// Handles `POST /`: STS, or the service in JSON.
 async fn root(
     State(codeconnections): State<CodeConnectionsEmulator>,
     uri: Uri,
@@ -103,9 +103,6 @@ async fn root(
         );
         set_request_id(&mut response, &request_id);
         return response;
-    }
-    if control::is_addressed(&headers) {
-        return control::target(&codeconnections, &body);
     }
     service(State(codeconnections), uri, headers, body).await
 }

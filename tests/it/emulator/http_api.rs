@@ -381,16 +381,11 @@ async fn control_calls_of_the_emulator_need_no_signature() {
     let input = json!({"ConnectionName": "x", "ProviderType": "GitHub"});
     let made = server.call("CreateConnection", input).await.cbor();
     let arn = made["ConnectionArn"].as_str().expect("text");
-    let target = [
-        ("x-amz-target", "CodeConnectionsStandIn.SetConnectionStatus"),
-        // As curl sends it.
-        ("content-type", "application/x-www-form-urlencoded"),
-    ];
-    let body = json!({"ConnectionArn": arn, "ConnectionStatus": "ERROR"}).to_string();
-    assert_eq!(
-        server.send("POST /", &target, body.as_bytes()).await.json(),
-        json!({})
-    );
+    // As curl sends it.
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let body = json!({"arn": arn, "status": "ERROR"}).to_string();
+    let set = server.send("POST /_standin/status", &form, body.as_bytes());
+    assert_eq!(set.await.json(), json!({}));
     let share = json!({"arn": arn, "account": "222233334444"}).to_string();
     assert_eq!(
         server
