@@ -7,7 +7,7 @@ use codeconnections_inventory::domain::{
     Attributes, Change, Clock, Outcome, SystemClock, Timestamp,
 };
 use codeconnections_inventory::local::codeconnections::{
-    CreateConnectionInput, ProviderType, Scope,
+    CreateConnectionInput, ProviderType, RegionAccess, Scope,
 };
 use fastrand::Rng;
 
@@ -120,15 +120,9 @@ impl Account {
     }
 
     fn deny(&mut self, env: &TestEnv, denies: bool) {
-        use codeconnections_inventory::local::codeconnections::RegionAccess;
-        let place = (self.id.to_owned(), OPT_IN.to_owned());
+        let restriction = denies.then_some(RegionAccess::Denied);
         let mut world = env.codeconnections.state();
-        let access = &mut world.options_mut().region_access;
-        if denies {
-            access.insert(place, RegionAccess::Denied);
-        } else {
-            access.remove(&place);
-        }
+        world.set_region_access(self.id, OPT_IN, restriction);
         self.is_denied = denies;
     }
 

@@ -356,11 +356,6 @@ fn named(state: &ServiceState, name: &str) -> String {
 }
 
 fn deny(state: &mut ServiceState, denied: bool) {
-    let place = (ACCOUNT.to_owned(), OPT_IN.to_owned());
-    let access = &mut state.options_mut().region_access;
-    if denied {
-        access.insert(place, RegionAccess::Denied);
-    } else {
-        access.remove(&place);
-    }
+    let restriction = denied.then_some(RegionAccess::Denied);
+    state.set_region_access(ACCOUNT, OPT_IN, restriction);
 }

@@ -153,17 +153,17 @@ impl TestEnv {
 
     /// Denies access to this region.
     pub fn deny(&self, region: &str) {
-        let place = (ACCOUNT.to_owned(), region.to_owned());
-        let mut world = self.codeconnections.state();
-        let access = &mut world.options_mut().region_access;
-        access.insert(place, RegionAccess::Denied);
+        self.set_region_access(region, Some(RegionAccess::Denied));
     }
 
     /// Allows access to this region again.
     pub fn allow(&self, region: &str) {
-        let place = (ACCOUNT.to_owned(), region.to_owned());
+        self.set_region_access(region, None);
+    }
+
+    pub fn set_region_access(&self, region: &str, restriction: Option<RegionAccess>) {
         let mut world = self.codeconnections.state();
-        world.options_mut().region_access.remove(&place);
+        world.set_region_access(ACCOUNT, region, restriction);
     }
 
     pub fn audit(&self) -> Audit {

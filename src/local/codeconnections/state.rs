@@ -129,6 +129,21 @@ impl ServiceState {
         &mut self.options
     }
 
+    /// Restricts the access of an account to a region, or ends the restriction.
+    pub fn set_region_access(
+        &mut self,
+        account: &str,
+        region: &str,
+        restriction: Option<RegionAccess>,
+    ) {
+        let place = (account.to_owned(), region.to_owned());
+        let restrictions = &mut self.options.region_access;
+        match restriction {
+            Some(restriction) => restrictions.insert(place, restriction),
+            None => restrictions.remove(&place),
+        };
+    }
+
     /// Returns the restriction of the account in the region, if there is one.
     pub fn region_access(&self, scope: &Scope) -> Option<RegionAccess> {
         let place = (scope.account.clone(), scope.region.clone());

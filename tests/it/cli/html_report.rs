@@ -47,12 +47,12 @@ impl Story {
         env.set_status(&arns[0], "AVAILABLE");
         env.set_status(&arns[3], "AVAILABLE");
         run_after(&env, HOUR, &json!({})).await; // 12:00
-        access(&env, Some(RegionAccess::Denied));
+        env.set_region_access(OPT_IN, Some(RegionAccess::Denied));
         env.delete(&arns[2]);
         let denied = run_after(&env, HOUR, &json!({})).await; // 13:00
         assert_eq!(denied.outcome, Outcome::Partial);
         run_after(&env, HOUR, &json!({})).await; // 14:00
-        access(&env, None);
+        env.set_region_access(OPT_IN, None);
         run_after(&env, HOUR, &json!({})).await; // 15:00
         env.set_status(&arns[0], "ERROR");
         // No run for four hours.
@@ -105,16 +105,6 @@ async fn long_run_after_an_hour(env: &TestEnv) {
     let mut handler = env.handler();
     handler.regions = vec![test_env::region(REGION), test_env::region(OPT_IN)];
     test_env::long_run(&handler, &json!({})).await;
-}
-
-fn access(env: &TestEnv, access: Option<RegionAccess>) {
-    let place = (ACCOUNT.to_owned(), OPT_IN.to_owned());
-    let mut world = env.codeconnections.state();
-    let accesses = &mut world.options_mut().region_access;
-    match access {
-        Some(access) => accesses.insert(place, access),
-        None => accesses.remove(&place),
-    };
 }
 
 /// Returns the folder that keeps pages and screenshots for inspection.
@@ -616,7 +606,7 @@ async fn report_without_evidence_is_not_written() {
     assert_eq!(nothing.code, 4);
     assert!(nothing.complaint().contains("no run"), "{nothing:?}");
 
-    access(&env, Some(RegionAccess::Denied));
+    env.set_region_access(OPT_IN, Some(RegionAccess::Denied));
     env.create("a");
     run_after(&env, HOUR, &json!({})).await; // 10:00
     let partial = ccinv.run(&october).await;
@@ -625,7 +615,7 @@ async fn report_without_evidence_is_not_written() {
     assert!(complaint.contains("no complete run"), "{complaint}");
     assert!(complaint.contains("nothing was written"), "{complaint}");
 
-    access(&env, None);
+    env.set_region_access(OPT_IN, None);
     run_after(&env, HOUR, &json!({})).await; // 11:00
     ccinv.fine(&october).await;
     std::fs::remove_file(ccinv.folder().join("r.html")).expect("written");

@@ -439,12 +439,7 @@ async fn denied_or_disabled_region_is_incomplete_and_others_are_listed() {
         test_env::run(&env.handler(), &event).await;
         env.delete(&kept);
         let listed = env.create("there");
-        let place = (ACCOUNT.to_owned(), "eu-south-1".to_owned());
-        env.codeconnections
-            .state()
-            .options_mut()
-            .region_access
-            .insert(place, access);
+        env.set_region_access("eu-south-1", Some(access));
         env.clock.advance(test_env::HOUR);
         let summary = test_env::run(&env.handler(), &event).await;
         assert_eq!(summary.outcome, Outcome::Partial);

@@ -16,7 +16,6 @@ use codeconnections_inventory::domain::TombstoneGuard;
 use codeconnections_inventory::domain::{ChangeKind, Outcome, Timestamp};
 use codeconnections_inventory::lambda::handler::HandlerError;
 use codeconnections_inventory::lambda::response::Response;
-use codeconnections_inventory::local::codeconnections::RegionAccess;
 use codeconnections_inventory::table::codec;
 use codeconnections_inventory::table::read::READ_AT_ONCE;
 use serde_json::{Value, json};
@@ -230,19 +229,10 @@ async fn the_second_delivery_of_an_event_writes_nothing() {
 async fn event_of_an_incomplete_run_is_processed_again() {
     let env = TestEnv::new().await;
     env.create("c");
-    let denied = (ACCOUNT.to_owned(), REGION.to_owned());
-    env.codeconnections
-        .state()
-        .options_mut()
-        .region_access
-        .insert(denied.clone(), RegionAccess::Denied);
+    env.deny(REGION);
     let failed = test_env::run(&env.handler(), &scheduled("e1")).await;
     assert_eq!(failed.outcome, Outcome::Failed);
-    env.codeconnections
-        .state()
-        .options_mut()
-        .region_access
-        .remove(&denied);
+    env.allow(REGION);
     let retried = test_env::run(&env.handler(), &scheduled("e1")).await;
     assert_eq!(retried.outcome, Outcome::Complete);
     assert!(!retried.already_recorded);
@@ -815,12 +805,7 @@ async fn run_has_its_listings_and_account_record_has_its_last_runs() {
     let env = TestEnv::new().await;
     env.create("c");
     let first = env.run().await;
-    let denied = (ACCOUNT.to_owned(), REGION.to_owned());
-    env.codeconnections
-        .state()
-        .options_mut()
-        .region_access
-        .insert(denied, RegionAccess::Denied);
+    env.deny(REGION);
     env.clock.advance(test_env::HOUR);
     let event = json!({"regions": [REGION, "us-east-1"]});
     let second = test_env::run(&env.handler(), &event).await;

@@ -11,7 +11,6 @@ use crate::support::proxy::{Act, Proxy};
 use crate::support::runtime_emulator::{Emulator, Environment, Invoked, SECRET_KEY, SESSION_TOKEN};
 use crate::support::test_env::{ACCOUNT, REGION, TestEnv};
 use codeconnections_inventory::domain::{ChangeKind, Outcome, RunRecord};
-use codeconnections_inventory::local::codeconnections::RegionAccess;
 use serde_json::{Value, json};
 
 /// The expected result of a sample event.
@@ -304,7 +303,7 @@ async fn invalid_event_is_an_error_with_the_field_and_writes_nothing() {
 async fn failed_run_is_a_function_error_and_is_recorded() {
     let env = TestEnv::new().await;
     env.create("storefront");
-    deny(&env, REGION);
+    env.deny(REGION);
     let emulator = Emulator::start(Environment::of(&env)).await;
 
     let (error_type, message) = emulator.invoke(&tick("1")).await.error();
@@ -329,11 +328,7 @@ async fn failed_run_is_a_function_error_and_is_recorded() {
 
     // EventBridge retries a FAILED run: the same event must not count as
     // processed.
-    env.codeconnections
-        .state()
-        .options_mut()
-        .region_access
-        .clear();
+    env.allow(REGION);
     let answer = emulator.invoke(&tick("1")).await.answer();
     assert_eq!(answer["outcome"], "COMPLETE");
     assert_eq!(answer["changes"], json!({"FIRST_SEEN": 1}));
@@ -358,7 +353,7 @@ async fn account_without_credentials_is_rejected() {
 async fn partial_run_returns_its_incomplete_listings() {
     let env = TestEnv::new().await;
     env.create("storefront");
-    deny(&env, "eu-south-1");
+    env.deny("eu-south-1");
     let environment = Environment::of(&env).with("REGIONS", "eu-south-1,eu-west-1");
     let emulator = Emulator::start(environment).await;
 
@@ -725,7 +720,7 @@ async fn log_lines_are_json_with_run_id_and_without_credentials() {
     let emulator = Emulator::start(environment).await;
 
     let complete = emulator.invoke(&tick("1")).await.answer();
-    deny(&env, REGION);
+    env.deny(REGION);
     let (_, failed) = emulator.invoke(&tick("2")).await.error();
     let (refused, _) = emulator.invoke(&json!({"region": REGION})).await.error();
     assert_eq!(refused, "InvalidEvent");
@@ -783,9 +778,9 @@ async fn head_of_the_chain_is_logged_at_every_log_level() {
         let emulator = Emulator::start(environment).await;
 
         let complete = emulator.invoke(&tick("1")).await.answer();
-        deny(&env, "eu-south-1");
+        env.deny("eu-south-1");
         let partial = emulator.invoke(&tick("2")).await.answer();
-        deny(&env, REGION);
+        env.deny(REGION);
         emulator.invoke(&tick("3")).await.error();
 
         let ended = |line: &str| {
@@ -813,15 +808,6 @@ async fn head_of_the_chain_is_logged_at_every_log_level() {
         let began = lines.iter().any(|line| line.contains("run began"));
         assert_eq!(began, level == "info", "LOG_LEVEL={level}");
     }
-}
-
-fn deny(env: &TestEnv, region: &str) {
-    let place = (ACCOUNT.to_owned(), region.to_owned());
-    let mut state = env.codeconnections.state();
-    state
-        .options_mut()
-        .region_access
-        .insert(place, RegionAccess::Denied);
 }
 
 fn throttle() -> Act {

@@ -91,13 +91,8 @@ pub async fn play(
     run(json!({})).await;
 
     let access = |region: &str, access: Option<RegionAccess>| {
-        let place = (account.to_owned(), region.to_owned());
         let mut world = codeconnections.state();
-        let refused = &mut world.options_mut().region_access;
-        match access {
-            Some(access) => refused.insert(place, access),
-            None => refused.remove(&place),
-        };
+        world.set_region_access(account, region, access);
     };
     access(ELSEWHERE, Some(RegionAccess::Denied));
     run(json!({"regions": [REGION, ELSEWHERE]})).await; // PARTIAL

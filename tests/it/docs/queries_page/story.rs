@@ -9,7 +9,7 @@ use codeconnections_inventory::lambda::handler::{AllowedAccounts, Handler};
 use codeconnections_inventory::listing::CodeConnections;
 use codeconnections_inventory::listing::codeconnections::MemberRole;
 use codeconnections_inventory::local::codeconnections::{
-    CreateConnectionInput, ProviderType, RegionAccess, Scope,
+    CreateConnectionInput, ProviderType, Scope,
 };
 use serde_json::{Value, json};
 
@@ -58,12 +58,7 @@ impl Story {
         renamed.expect("renamed");
         story.run(ACCOUNT, &json!({})).await;
         // The opt-in region no longer answers.
-        let place = (ACCOUNT.to_owned(), OPT_IN.to_owned());
-        env.codeconnections
-            .state()
-            .options_mut()
-            .region_access
-            .insert(place, RegionAccess::Denied);
+        env.deny(OPT_IN);
         story.run(ACCOUNT, &json!({})).await;
         story
     }
