@@ -154,9 +154,9 @@ async fn answer(state: &State, server: &impl Server, seen: Seen) -> Response<Byt
 #[derive(Debug, Clone, Copy)]
 struct Units(f64);
 
-/// More items than a page of 1 MB can contain: the items here have more than 105
-/// bytes each.
-const NO_PAGE_HAS: u64 = 10_000;
+/// More items than a page of 1 MB can contain: the items here, and the rows of the
+/// index of accounts, have more than 65 bytes each.
+const NO_PAGE_HAS: u64 = 16_000;
 
 /// Forwards requests to another server and asks for the consumed capacity.
 ///
