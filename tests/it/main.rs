@@ -1,6 +1,9 @@
 //! The integration tests, as one program: a folder per topic, a module per subject.
 //! `cargo test --test it audit::` runs one topic, `cargo test --test it as_of` the
 //! tests with `as_of` in their path.
+//!
+//! Tests start in the order of their paths. Those of `deployed_stack` mostly wait for the
+//! emulator, so it stands where others use the processor meanwhile.
 
 #![allow(clippy::expect_used, missing_docs, reason = "tests")]
 
@@ -10,10 +13,10 @@ mod support;
 mod audit;
 mod cli;
 mod deploy;
+mod deployed_stack;
 mod docs;
 mod emulator;
 mod inventory;
 mod lambda;
 mod robustness;
-mod stack;
 mod table;

@@ -1,5 +1,5 @@
 //! The state machine's definition: its syntax, the time limit of an account's Express
-//! execution, and the size limit of a state. `tests/it/stack` tests its behaviour.
+//! execution, and the size limit of a state. `tests/it/deployed_stack` tests its behaviour.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
