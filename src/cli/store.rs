@@ -1,6 +1,7 @@
 //! Opens the inventory that a command reads or writes.
 
 use std::path::Path;
+use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
@@ -15,6 +16,11 @@ use crate::local::EmbeddedTable;
 use crate::local::embedded::{EmbeddedError, Open};
 use crate::table::Table;
 
+/// How long a throttled read is retried. An audit of many accounts can be more than
+/// double the traffic that an on-demand table had before, which is throttled at first.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/on-demand-capacity-mode.html>
+const THROTTLED_FOR: Duration = Duration::from_mins(5);
+
 /// An open inventory.
 pub(crate) struct Store {
     table: Table,
@@ -28,7 +34,11 @@ impl Store {
         match &args.table {
             Some(_) => {
                 let config = aws::config(&args.aws).await?;
-                Self::open_with(args, Open::Existing, &config).await
+                let store = Self::open_with(args, Open::Existing, &config).await?;
+                Ok(Self {
+                    table: store.table.retries_throttled(THROTTLED_FOR),
+                    ..store
+                })
             }
             None => {
                 args.aws.check_unused()?;

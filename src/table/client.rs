@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::http::HttpResponse;
@@ -19,6 +20,7 @@ pub struct Table<K: Kind = Connection> {
     client: Client,
     name: TableName,
     meter: Arc<Meter>,
+    throttled_for: Option<Duration>,
     kind: PhantomData<K>,
 }
 
@@ -29,6 +31,7 @@ impl Table {
             client,
             name,
             meter: Arc::default(),
+            throttled_for: None,
             kind: PhantomData,
         }
     }
@@ -41,6 +44,7 @@ impl<K: Kind> Table<K> {
             client: self.client.clone(),
             name: self.name.clone(),
             meter: Arc::clone(&self.meter),
+            throttled_for: self.throttled_for,
             kind: PhantomData,
         }
     }
@@ -52,8 +56,23 @@ impl<K: Kind> Table<K> {
             client: self.client.clone(),
             name: self.name.clone(),
             meter,
+            throttled_for: self.throttled_for,
             kind: PhantomData,
         }
+    }
+
+    /// Returns the same table, which retries reads that are throttled for so long.
+    /// Without it only the client retries them, a few times.
+    #[must_use]
+    pub fn retries_throttled(self, throttled_for: Duration) -> Self {
+        Self {
+            throttled_for: Some(throttled_for),
+            ..self
+        }
+    }
+
+    pub(crate) fn throttled_for(&self) -> Option<Duration> {
+        self.throttled_for
     }
 
     /// Returns the table's name.

@@ -60,18 +60,21 @@ impl Pages<'_> {
         }
         let table = self.table;
         let start = self.start.take();
-        let answer = table
-            .client()
-            .scan()
-            .table_name(table.name().as_str())
-            .consistent_read(true)
-            .set_exclusive_start_key(start.clone())
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .customize()
-            .interceptor(table.meter().counts(Use::Read))
-            .send()
-            .await
-            .map_err(|error| TableError::call("scan", table.name(), table.call_error(&error)))?;
+        let ask = async || {
+            let answer = table
+                .client()
+                .scan()
+                .table_name(table.name().as_str())
+                .consistent_read(true)
+                .set_exclusive_start_key(start.clone())
+                .return_consumed_capacity(ReturnConsumedCapacity::Total)
+                .customize()
+                .interceptor(table.meter().counts(Use::Read))
+                .send()
+                .await;
+            answer.map_err(|error| TableError::call("scan", table.name(), table.call_error(&error)))
+        };
+        let answer = table.retried(ask).await?;
         table.meter().count_read_units(answer.consumed_capacity());
         // An empty page has an empty list.
         let items = answer.items.ok_or_else(|| {

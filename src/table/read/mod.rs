@@ -6,6 +6,7 @@ pub mod audit;
 mod dependencies;
 pub mod previous_state;
 mod query;
+mod throttled;
 
 /// Items of an account in one page. A page of 1 MB, the longest, takes 9 MB of
 /// memory once it is parsed. Shorter pages take no more time, because the

@@ -11,6 +11,7 @@ use crate::table::fast_path::value::Attributes;
 use crate::table::keys;
 use crate::table::kind::Row;
 use crate::table::schema::Index;
+use aws_sdk_dynamodb::operation::query::QueryOutput;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 
 /// A query and its position.
@@ -125,6 +126,34 @@ impl<'a, K: Kind> Query<'a, K> {
             Start::After(key) => Some(key),
             Start::Done => return Ok(None),
         };
+        let (mut answer, rows) = self.table.retried(|| self.ask(start.as_ref())).await?;
+        self.table
+            .meter()
+            .count_read_units(answer.consumed_capacity());
+        if let Some(key) = answer.last_evaluated_key.take() {
+            if let Some(start) = start
+                && !self.advances(&start, &key)
+            {
+                let problem = "a page ends where it began, or before: this would never end";
+                let call_error = CallError::new(CallErrorKind::Service, "KeyRepeated", problem);
+                return Err(TableError::call(self.operation, &self.subject, call_error));
+            }
+            self.start = Start::After(key);
+        }
+        // An empty page has an empty list. An answer without one must not be
+        // taken for "nothing is there".
+        let rows = rows.of(&mut answer).ok_or_else(|| {
+            let call_error = CallError::unreadable("an answer without items");
+            TableError::call(self.operation, &self.subject, call_error)
+        })?;
+        Ok(Some(rows))
+    }
+
+    /// Asks for the page after `start`, once.
+    async fn ask<T: Row>(
+        &self,
+        start: Option<&Item>,
+    ) -> Result<(QueryOutput, PageRows<T>), TableError> {
         let meter = self.table.meter();
         let mut condition = "#pk = :pk".to_owned();
         let mut request = self
@@ -152,12 +181,12 @@ impl<'a, K: Kind> Query<'a, K> {
             }
         };
         let rows = PageRows::new();
-        let mut answer = request
+        let answer = request
             .key_condition_expression(condition)
             .consistent_read(self.index.is_none())
             .scan_index_forward(self.forward)
             .set_limit(self.limit)
-            .set_exclusive_start_key(start.clone())
+            .set_exclusive_start_key(start.cloned())
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .customize()
             .interceptor(meter.counts(Use::Read))
@@ -167,24 +196,7 @@ impl<'a, K: Kind> Query<'a, K> {
             .map_err(|error| {
                 TableError::call(self.operation, &self.subject, self.table.call_error(&error))
             })?;
-        meter.count_read_units(answer.consumed_capacity());
-        if let Some(key) = answer.last_evaluated_key.take() {
-            if let Some(start) = start
-                && !self.advances(&start, &key)
-            {
-                let problem = "a page ends where it began, or before: this would never end";
-                let call_error = CallError::new(CallErrorKind::Service, "KeyRepeated", problem);
-                return Err(TableError::call(self.operation, &self.subject, call_error));
-            }
-            self.start = Start::After(key);
-        }
-        // An empty page has an empty list. An answer without one must not be
-        // taken for "nothing is there".
-        let rows = rows.of(&mut answer).ok_or_else(|| {
-            let call_error = CallError::unreadable("an answer without items");
-            TableError::call(self.operation, &self.subject, call_error)
-        })?;
-        Ok(Some(rows))
+        Ok((answer, rows))
     }
 
     /// Returns true if a page that began after `start` and ends with `end`

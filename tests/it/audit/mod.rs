@@ -8,6 +8,7 @@ mod ocsf_events;
 mod property_rules;
 mod query_cost;
 mod rule_sources;
+mod throttled_reads;
 mod verify;
 mod verify_edits;
 mod verify_edits_after_runs;
