@@ -123,7 +123,12 @@ pub fn read_record<T: DeserializeOwned>(item: impl Borrow<Item>) -> Result<T, Co
             to_json(value).ok_or_else(|| wrong(item, name, &"is of a type never written"))?;
         map.insert(name.clone(), value);
     }
-    serde_path_to_error::deserialize(Value::Object(map)).map_err(|error| {
+    let fields = Value::Object(map);
+    if let Ok(record) = T::deserialize(&fields) {
+        return Ok(record);
+    }
+    // To note where it is costs more than to read it: only after a failure.
+    serde_path_to_error::deserialize(fields).map_err(|error| {
         // An attribute that is missing has no path: the message names it.
         let attribute = match error.path().to_string() {
             path if path == "." => "(record)".to_owned(),
