@@ -29,7 +29,6 @@ pub mod verify;
 
 pub use basis::{Basis, NotObserved, RunBasis};
 pub use changes::{ChangeFilter, ChangeRun, ChangeWithRun, Difference, DifferenceKind, History};
-use concurrently::Reading;
 pub use concurrently::{ReadObserver, ReadSoFar};
 pub use connection_detail::ConnectionDetail;
 pub use connections::{ConnectionFilter, ConnectionRow};
@@ -38,6 +37,8 @@ pub use gaps::Gap;
 
 use std::sync::Arc;
 use std::time::Duration;
+
+use concurrently::Reading;
 
 use crate::domain::listing::MAX_OBSERVATION_AGE;
 use crate::domain::{AccountId, RunRecord, Timestamp};

@@ -61,8 +61,8 @@ impl<K: Kind> Table<K> {
         }
     }
 
-    /// Returns the same table, which retries reads that are throttled for so long.
-    /// Without it only the client retries them, a few times.
+    /// Returns the same table, whose throttled reads are retried for this long.
+    /// Without it, only the client retries them, a few times.
     #[must_use]
     pub fn retries_throttled(self, throttled_for: Duration) -> Self {
         Self {

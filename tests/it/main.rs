@@ -3,7 +3,7 @@
 //! tests with `as_of` in their path.
 //!
 //! Tests start in the order of their paths. Those of `deployed_stack` mostly wait for the
-//! emulator, so it stands where others use the processor meanwhile.
+//! emulator. Its name keeps them from being the last, with nothing beside them.
 
 #![allow(clippy::expect_used, missing_docs, reason = "tests")]
 

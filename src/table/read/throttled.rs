@@ -1,4 +1,5 @@
-//! Reads that wait while the table throttles them.
+//! Retries of reads that the table throttles, for audits. A run has a deadline, and
+//! retries of its own (`inventory::retrying_table`).
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::domain::Kind;
 use crate::table::client::Table;
 use crate::table::error::TableError;
 
-/// A read that failed. Whatever is not throttling is reported at once.
+/// A failed read. Only throttling is retried: other errors are reported at once.
 struct FailedRead(TableError);
 
 impl AttemptError for FailedRead {
@@ -22,8 +23,8 @@ impl AttemptError for FailedRead {
 }
 
 impl<K: Kind> Table<K> {
-    /// Reads, and as long as [`retries_throttled`](Table::retries_throttled) says
-    /// again after a wait if it is throttled.
+    /// Calls `read`, and retries it with backoff while the table throttles it, for as
+    /// long as [`retries_throttled`](Table::retries_throttled) says.
     pub(super) async fn retried<T, F>(&self, read: impl Fn() -> F) -> Result<T, TableError>
     where
         F: Future<Output = Result<T, TableError>>,
