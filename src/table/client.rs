@@ -20,7 +20,7 @@ pub struct Table<K: Kind = Connection> {
     client: Client,
     name: TableName,
     meter: Arc<Meter>,
-    throttled_for: Option<Duration>,
+    throttled_for: Duration,
     kind: PhantomData<K>,
 }
 
@@ -31,7 +31,7 @@ impl Table {
             client,
             name,
             meter: Arc::default(),
-            throttled_for: None,
+            throttled_for: Duration::ZERO,
             kind: PhantomData,
         }
     }
@@ -66,12 +66,12 @@ impl<K: Kind> Table<K> {
     #[must_use]
     pub fn retries_throttled(self, throttled_for: Duration) -> Self {
         Self {
-            throttled_for: Some(throttled_for),
+            throttled_for,
             ..self
         }
     }
 
-    pub(crate) fn throttled_for(&self) -> Option<Duration> {
+    pub(crate) fn throttled_for(&self) -> Duration {
         self.throttled_for
     }
 

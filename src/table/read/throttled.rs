@@ -1,13 +1,11 @@
 //! Retries of reads that the table throttles, for audits. A run has a deadline, and
 //! retries of its own (`inventory::retrying_table`).
 
-use std::time::Duration;
-
 use tokio::time::Instant;
 
+use crate::aws::CallErrorKind;
 use crate::aws::retry::{AttemptError, FailedCall, Retries, RunPart};
 use crate::aws::retry_policy::RetryPolicy;
-use crate::aws::{CallError, CallErrorKind};
 use crate::domain::Kind;
 use crate::table::client::Table;
 use crate::table::error::TableError;
@@ -29,26 +27,22 @@ impl<K: Kind> Table<K> {
     where
         F: Future<Output = Result<T, TableError>>,
     {
-        let Some(longest) = self.throttled_for() else {
-            return read().await;
-        };
         let retries = Retries {
             policy: RetryPolicy::default(),
-            until: Instant::now() + longest,
+            until: Instant::now() + self.throttled_for(),
             part: RunPart::Recording,
             meter: self.meter(),
         };
-        let read = || {
-            let read = read();
-            async { read.await.map_err(FailedRead) }
-        };
-        let read = retries.retry(read, || FailedRead(self.timed_out(longest)));
-        read.await.map_err(|given_up| given_up.error.0)
-    }
-
-    fn timed_out(&self, longest: Duration) -> TableError {
-        let problem = format!("no answer for {} seconds", longest.as_secs());
-        let call_error = CallError::new(CallErrorKind::TimedOut, "TimedOut", problem);
-        TableError::call("read", self.name(), call_error)
+        // Written without `Retries::retry`: the deployed function links a copy of
+        // this for each kind of row, and needs none of it.
+        let mut attempts = retries.attempts();
+        loop {
+            let error = match read().await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => FailedRead(error),
+            };
+            let wait = attempts.wait_after(error).await;
+            wait.map_err(|given_up| given_up.error.0)?;
+        }
     }
 }
