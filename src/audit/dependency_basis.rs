@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::AuditError;
-use crate::domain::dependency::lists_properties;
+use crate::domain::dependency_type::lists_properties;
 use crate::domain::listing::NOT_ENABLED;
 use crate::domain::{
     AccountId, Dependency, DependencyType, Outcome, RunRecord, SourceScope, Timestamp,

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::ConnectionRow;
 use super::dependencies::{DependencyBasis, DependencyRow};
 use crate::domain::arn::{Arn, normalized};
-use crate::domain::dependency::{RAM, TAGGING};
+use crate::domain::dependency_type::{RAM, TAGGING};
 use crate::domain::digest::canonical_json;
 use crate::domain::{AccountId, DependencyType, Digest, Timestamp};
 

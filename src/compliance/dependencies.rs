@@ -2,7 +2,7 @@
 
 use super::evidence::{AccountDependencies, DependencyEvidence, EvidenceGap, GapKind};
 use crate::audit::dependencies::DependencyRow;
-use crate::domain::dependency::lists_properties;
+use crate::domain::dependency_type::lists_properties;
 use crate::domain::{AccountId, DependencyType, Timestamp};
 
 /// The source that lists hosts.

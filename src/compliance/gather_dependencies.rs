@@ -17,7 +17,7 @@ use crate::audit::properties::Properties;
 use crate::audit::used::by_normalized_arn;
 use crate::audit::{Audit, AuditError, Basis, ConnectionFilter, ConnectionRow};
 use crate::domain::arn::normalized;
-use crate::domain::dependency::{RAM, TAGGING, lists_properties};
+use crate::domain::dependency_type::{RAM, TAGGING, lists_properties};
 use crate::domain::{AccountId, Dependency, RunRecord, SourceScope, Timestamp};
 use crate::table::Table;
 

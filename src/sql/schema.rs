@@ -10,7 +10,7 @@ use super::tables::findings::FINDINGS;
 use super::tables::meta::META;
 use super::tables::runs::{LISTINGS, RUNS};
 use crate::domain::DependencyType;
-use crate::domain::dependency::{RAM, TAGGING, lists_properties};
+use crate::domain::dependency_type::{RAM, TAGGING, lists_properties};
 
 /// The version of the schema. It is raised when a table or column is renamed,
 /// removed, or means something else; not when one is added.

@@ -16,7 +16,7 @@ use crate::compliance::kind::{
 use crate::compliance::parameters::{Parameters, RuleFileError};
 use crate::compliance::severity::Severity;
 use crate::domain::Timestamp;
-use crate::domain::dependency::TAGGING;
+use crate::domain::dependency_type::TAGGING;
 
 /// Each connection has these tags. Several values of a key are alternatives.
 #[derive(Debug, Clone, Serialize)]

@@ -14,7 +14,7 @@ use crate::compliance::kind::{
 };
 use crate::compliance::parameters::{Parameters, RuleFileError};
 use crate::compliance::severity::Severity;
-use crate::domain::dependency::RAM;
+use crate::domain::dependency_type::RAM;
 use crate::domain::{DependencyType, Timestamp};
 
 /// No connection of an account is shared with a principal outside of its

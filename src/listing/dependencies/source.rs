@@ -1,6 +1,6 @@
 //! The sources of dependencies, and the regions where each exists.
 
-use crate::domain::dependency::{RAM, TAGGING};
+use crate::domain::dependency_type::{RAM, TAGGING};
 use crate::domain::{Region, SourceScope};
 
 /// Names the sources once.
