@@ -10,6 +10,9 @@ use crate::support::template::{deployed_in, properties_of, text};
 use crate::support::tools;
 use serde_json::Value;
 
+/// Of an option that some regions lack.
+const SLACK: &str = "AWS::Chatbot::SlackChannelConfiguration";
+
 /// Returns the resource types of the template that each region lacks.
 fn lacking() -> BTreeMap<String, BTreeSet<String>> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/regions.py");
@@ -48,15 +51,33 @@ fn defaults_use_only_resource_types_of_each_region() {
             assert_eq!(pipes, if has_pipes { 3 } else { 0 }, "{region}");
         }
     }
-    let without = lacking.iter().filter(|(_, types)| !types.is_empty());
-    let without: Vec<&str> = without.map(|(region, _)| region.as_str()).collect();
+    let without = |kind: &str| {
+        let regions = lacking.iter().filter(|(_, types)| types.contains(kind));
+        regions
+            .map(|(region, _)| region.as_str())
+            .collect::<Vec<_>>()
+    };
+    let by_default = lacking.values().flatten().filter(|kind| *kind != SLACK);
+    let by_default: BTreeSet<&str> = by_default.map(String::as_str).collect();
+    assert_eq!(by_default, BTreeSet::from(["AWS::Pipes::Pipe"]));
     // The description of the parameter names them.
     let description = text(&crate::support::template::parameter("Pipes")["Description"]);
-    for region in without {
+    for region in without("AWS::Pipes::Pipe") {
         let (group, number) = region.rsplit_once('-').expect("a region");
         let named = description.contains(region)
             || (description.contains(group) && description.contains(&format!("-{number}")));
         assert!(named, "{region}: {description}");
+    }
+    let description = text(&crate::support::template::parameter("SlackWorkspaceId")["Description"]);
+    assert!(
+        description.contains("China and AWS GovCloud"),
+        "{description}"
+    );
+    for region in without(SLACK) {
+        assert!(
+            region.starts_with("cn-") || region.starts_with("us-gov-"),
+            "{region}"
+        );
     }
 }
 

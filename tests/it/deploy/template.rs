@@ -10,6 +10,10 @@ use serde_json::{Value, json};
 
 const ORGANIZATION: (&str, &str) = ("Mode", "organization");
 const TOPIC: (&str, &str) = ("Notifications", "topic");
+const SLACK: [(&str, &str); 2] = [
+    ("SlackWorkspaceId", "T0123ABCD"),
+    ("SlackChannelId", "C0123ABCD"),
+];
 const EMAIL: (&str, &str) = ("NotificationEmail", "platform@example.com");
 const NAMESPACE: &str = "CodeConnectionsInventory";
 
@@ -88,6 +92,52 @@ fn optional_resources_are_deployed_only_when_enabled() {
     let mut expected = topic.to_vec();
     expected.insert(3, "TopicByEmail");
     assert_eq!(with_email, expected, "an email address creates the topic");
+    let mut expected = topic.to_vec();
+    expected.extend([
+        "ChatTopic",
+        "ChatTopicPolicy",
+        "ErrorsAndDeletionsInChat",
+        "UnsafeNamesInChat",
+    ]);
+    expected.sort_unstable();
+    assert_eq!(more(&[("Notifications", "chat")]).0, expected);
+    expected.extend(["SlackChannel", "SlackChannelRole"]);
+    expected.sort_unstable();
+    assert_eq!(more(&SLACK).0, expected, "a channel creates the topics");
+}
+
+#[test]
+fn slack_channel_gets_notifications_and_can_run_nothing() {
+    let template = deployed(&SLACK);
+    let channels = properties_of(&template, "AWS::Chatbot::SlackChannelConfiguration");
+    assert_eq!(channels.len(), 1);
+    let channel = channels["SlackChannel"];
+    assert_eq!(channel["SnsTopicArns"], json!([{"Ref": "ChatTopic"}]));
+    let role = &template["Resources"]["SlackChannelRole"]["Properties"];
+    for policies in [&channel["GuardrailPolicies"], &role["ManagedPolicyArns"]] {
+        assert_eq!(list(policies).len(), 1, "{policies}");
+        assert!(
+            policies.to_string().ends_with("/AWSDenyAll\"}]"),
+            "{policies}"
+        );
+    }
+    assert_eq!(role.get("Policies"), None);
+}
+
+#[test]
+fn alarms_notify_each_topic_that_exists() {
+    let topics = |parameters: &[(&str, &str)]| {
+        let template = deployed(parameters);
+        let alarms = properties_of(&template, "AWS::CloudWatch::Alarm");
+        let actions: BTreeSet<String> = alarms
+            .values()
+            .map(|alarm| alarm["AlarmActions"].to_string())
+            .collect();
+        Vec::from_iter(actions)
+    };
+    assert_eq!(topics(&[]), ["[]"]);
+    assert_eq!(topics(&[TOPIC]), [r#"[{"Ref":"Topic"}]"#]);
+    assert_eq!(topics(&SLACK), [r#"[{"Ref":"Topic"},{"Ref":"ChatTopic"}]"#]);
 }
 
 #[test]

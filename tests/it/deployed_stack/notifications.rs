@@ -16,13 +16,14 @@ use crate::support::pipes::Pipe;
 use crate::support::python::{fine, python};
 use crate::support::stack::Stack;
 use crate::support::stream_records::records_of;
-use crate::support::template::{resource, text};
+use crate::support::template::{list, resource, text};
 use crate::support::test_env::REGION;
 
 /// Creates a queue that receives the raw messages of a topic.
 async fn inbox(aws: &Aws, topic: &str) -> String {
+    let name = topic.rsplit(':').next();
     let made = aws
-        .call("sqs", "create_queue", json!({"QueueName": "inbox"}))
+        .call("sqs", "create_queue", json!({"QueueName": name}))
         .await;
     let queue = text(&made["QueueUrl"]);
     let request = json!({"QueueUrl": queue, "AttributeNames": ["QueueArn"]});
@@ -307,10 +308,45 @@ fn published(detail_type: &str) -> (Value, String) {
     panic!("events/out has no {detail_type}");
 }
 
+/// Asserts that a message about an event is in the format of custom notifications, and
+/// shows no name that would be markup.
+/// <https://docs.aws.amazon.com/chatbot/latest/adminguide/custom-notifs.html>
+fn assert_custom_notification(message: &Value, detail: &Value) {
+    assert_eq!(message["version"], "1.0", "{message}");
+    assert_eq!(message["source"], "custom", "{message}");
+    let description = text(&message["content"]["description"]);
+    let [title, thread] = [
+        &message["content"]["title"],
+        &message["metadata"]["threadId"],
+    ];
+    for (shown, field) in [
+        (title, "outcome"),
+        (title, "kind"),
+        (thread, "connectionArn"),
+    ] {
+        if let Some(value) = detail[field].as_str() {
+            assert!(text(shown).contains(value), "{field}: {message}");
+        }
+    }
+    assert!(description.contains(&text(&detail["account"])), "{message}");
+    let name = detail["connectionName"].as_str().unwrap_or_default();
+    let is_markup = name.contains(['<', '[', '`']);
+    if let Some(summary) = detail["summary"].as_str() {
+        assert_eq!(description == summary, !is_markup, "{message}");
+    }
+    assert!(
+        !is_markup || !message.to_string().contains(name),
+        "{message}"
+    );
+    for step in list(&message["content"]["nextSteps"]) {
+        assert!(text(step).starts_with("ccinv "), "{message}");
+    }
+}
+
 #[tokio::test]
 async fn recorded_changes_become_published_events_and_messages() {
-    let topic = [("Notifications", "topic")];
-    let streaming = Streaming::deployed_with(&topic, |_| {}).await;
+    let topics = [("Notifications", "chat")];
+    let streaming = Streaming::deployed_with(&topics, |_| {}).await;
     let stack = &streaming.stack;
     let mut runs = 0;
     story::play(&stack.codeconnections, stack.account(), async |event| {
@@ -325,8 +361,10 @@ async fn recorded_changes_become_published_events_and_messages() {
     assert_events(&events).await;
     assert_alterations_match(&records, &stack.aws).await;
 
-    // Some of the events on the stack's bus are sent to the topic.
+    // Some of the events on the stack's bus are sent to the topics.
     let queue = inbox(&stack.aws, stack.output("TopicArn")).await;
+    let chat = inbox(&stack.aws, stack.output("ChatTopicArn")).await;
+    let mut unsafe_names = 0;
     for (detail_type, details) in &events {
         for detail in details {
             let entry = json!({
@@ -360,8 +398,24 @@ async fn recorded_changes_become_published_events_and_messages() {
                 let read = serde_json::from_str::<String>(&message);
                 assert!(read.is_ok(), "one JSON string: {message}");
             }
+            let in_chat = received(&stack.aws, &chat).await;
+            assert_eq!(
+                in_chat.len(),
+                usize::from(notified),
+                "{detail}: {in_chat:?}"
+            );
+            for message in in_chat {
+                let message: Value = serde_json::from_str(&message).expect("JSON");
+                assert_custom_notification(&message, detail);
+                let summary = &detail["summary"];
+                unsafe_names += usize::from(
+                    summary.is_string() && message["content"]["description"] != *summary,
+                );
+            }
         }
     }
+
+    assert_eq!(unsafe_names, 1, "of the deleted connection");
 
     // Events of another bus, source or type are not sent.
     let detail = &events[NOT_COMPLETED][0];
@@ -382,4 +436,5 @@ async fn recorded_changes_become_published_events_and_messages() {
         stack.aws.call("events", "put_events", put).await;
     }
     assert_eq!(received(&stack.aws, &queue).await, Vec::<String>::new());
+    assert_eq!(received(&stack.aws, &chat).await, Vec::<String>::new());
 }
