@@ -5,12 +5,14 @@ Arguments: endpoint, region, account. Every line of standard input is a call,
 what came of it, {"answer": {…}} or {"error": {"code": …, "message": …}}. That
 parameters and answers are right is checked by botocore's service models.
 
-One operation is none of AWS: `put_program` of `s3` stores a zip with one
-program under the name `bootstrap`, as Lambda takes it.
+Two operations of `s3` are none of AWS: `put_program` stores a zip with one
+program under the name `bootstrap`, as Lambda takes it, and `put_gzip` a text,
+compressed.
 """
 
 import base64
 import datetime
+import gzip
 import io
 import json
 import sys
@@ -49,6 +51,15 @@ def put_program(Bucket, Key, Program):
     return {"Size": len(archive.getvalue())}
 
 
+def put_gzip(Bucket, Key, Text):
+    client("s3").put_object(Bucket=Bucket, Key=Key, Body=gzip.compress(Text.encode()))
+    return {}
+
+
+# What is none of AWS.
+OWN = {"put_program": put_program, "put_gzip": put_gzip}
+
+
 def plain(value):
     """What JSON does not know: times, bytes, and what comes as a stream."""
     if isinstance(value, datetime.datetime):
@@ -62,8 +73,8 @@ def plain(value):
 
 def answer(call):
     operation = call["operation"]
-    if (call["service"], operation) == ("s3", "put_program"):
-        return put_program(**call["parameters"])
+    if call["service"] == "s3" and operation in OWN:
+        return OWN[operation](**call["parameters"])
     answered = getattr(client(call["service"]), operation)(**call["parameters"])
     answered.pop("ResponseMetadata", None)
     return answered

@@ -238,7 +238,10 @@ impl Stack {
         for (name, value) in own.into_iter().flatten() {
             let value = self.fill(value).expect("a value");
             let value = value.get("Fn::Sub").unwrap_or(&value);
-            result = result.replace(&format!("${{{name}}}"), &text(value));
+            // Other functions, such as Fn::Base64, are left to AWS.
+            if let Some(value) = value.as_str() {
+                result = result.replace(&format!("${{{name}}}"), value);
+            }
         }
         for name in self.parameters.keys() {
             let value = self.as_text(&json!({"Ref": name}));

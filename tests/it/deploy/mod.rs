@@ -3,6 +3,7 @@
 mod auditor_policy;
 mod dependencies_function;
 mod function_role;
+mod lake;
 mod parameters;
 mod partitions;
 mod permissions;

@@ -43,6 +43,12 @@ fn wildcard_resources_are_commented_and_only_where_required() {
     }
     assert_eq!(bare, commented, "each * is on a line with a comment");
     let expected = [
+        // Objects, exports of the table, and the views: they have no names of their own here.
+        "${LakeBucket.Arn}/*",
+        "${LakeBucket.Arn}/exports/*",
+        "${LakeBucket.Arn}/results/*",
+        "${Table.Arn}/export/*",
+        "glue:${AWS::Region}:${AWS::AccountId}:table/${LakeDatabase}/*",
         // The template explains each above its statement.
         "codeconnections:*:${AWS::AccountId}:*",
         "codestar-connections:*:${AWS::AccountId}:*",
@@ -69,10 +75,12 @@ fn walk(value: &Value, look: &mut impl FnMut(&Value)) {
 
 #[test]
 fn each_other_role_trusts_one_service_in_this_account() {
-    let template = deployed(&[("Mode", "organization")]);
+    let template = deployed(&[("Mode", "organization"), ("Lake", "on")]);
     let here = json!({"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}});
     for (role, service) in [
         ("ScheduleRole", "events"),
+        ("LakeScheduleRole", "events"),
+        ("LakeExportRole", "states"),
         ("StateMachineRole", "states"),
         ("PipeRole", "pipes"),
     ] {

@@ -26,6 +26,7 @@
 //!   expressions, so they are left out.
 
 mod calls;
+mod lake;
 mod notifications;
 mod organization;
 mod schedule;
