@@ -271,6 +271,7 @@ impl Record {
                 unconfirmed: 0,
                 retired_regions: Vec::new(),
                 code_version: CODE_VERSION.into(),
+                evaluation: None,
                 snapshots: Some(SnapshotsRecord::of(&previous.snapshots)),
                 account_sequence: account.as_ref().map(|account| account.sequence),
                 previous_digest: account.as_ref().map(|account| account.head),

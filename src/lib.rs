@@ -14,6 +14,7 @@
 //! | [`lambda`] | one event in, one response out |
 //! | [`audit`] | questions about the record, and its verification |
 //! | `compliance` | rules and their evaluation |
+//! | `findings` | evaluations of rules, recorded as runs |
 //! | `sql` | the record as tables in SQLite |
 //! | `output`, `report`, `cost`, `cli` | what people and machines read |
 //! | `local` | local AWS: an embedded table and an emulator |
@@ -24,11 +25,13 @@ pub mod audit;
 pub mod aws;
 #[cfg(feature = "cli")]
 pub mod cli;
-#[cfg(feature = "cli")]
+#[cfg(feature = "compliance")]
 pub mod compliance;
 #[cfg(feature = "cli")]
 pub mod cost;
 pub mod domain;
+#[cfg(feature = "compliance")]
+pub mod findings;
 pub mod inventory;
 pub mod lambda;
 pub mod listing;

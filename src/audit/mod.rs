@@ -18,6 +18,7 @@ pub mod connections;
 pub mod dependencies;
 mod dependency_basis;
 mod error;
+pub mod findings;
 pub mod gaps;
 pub mod impact;
 pub mod properties;

@@ -28,6 +28,14 @@ pub const OF_CONNECTIONS: [ServiceEndpoint; 3] = [
     ("STS", "AWS_ENDPOINT_URL_STS"),
 ];
 
+/// The services that rules are evaluated with, and findings reported to.
+pub const OF_FINDINGS: [ServiceEndpoint; 4] = [
+    ("DynamoDB", "AWS_ENDPOINT_URL_DYNAMODB"),
+    ("EventBridge", "AWS_ENDPOINT_URL_EVENTBRIDGE"),
+    ("SecurityHub", "AWS_ENDPOINT_URL_SECURITYHUB"),
+    ("SSM", "AWS_ENDPOINT_URL_SSM"),
+];
+
 /// All services. The last two issue credentials at sign-in.
 pub const ALL: [ServiceEndpoint; 15] = [
     ("CodeBuild", "AWS_ENDPOINT_URL_CODEBUILD"),

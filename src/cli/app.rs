@@ -12,7 +12,9 @@ use super::commands::check::CheckArgs;
 use super::commands::cost::CostArgs;
 use super::commands::demo::DemoArgs;
 use super::commands::diff::DiffArgs;
+use super::commands::evaluate::EvaluateArgs;
 use super::commands::export::ExportArgs;
+use super::commands::findings::FindingsArgs;
 use super::commands::hosts::HostsArgs;
 use super::commands::impact::ImpactArgs;
 use super::commands::list::ListArgs;
@@ -64,6 +66,7 @@ pub(crate) enum Command {
 pub(crate) enum InventoryCommand {
     Demo(DemoArgs),
     Scan(Box<ScanArgs>),
+    Evaluate(EvaluateArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -79,6 +82,7 @@ pub(crate) enum AuditCommand {
     Shares(SharesArgs),
     Runs(RunsArgs),
     Check(Box<CheckArgs>),
+    Findings(FindingsArgs),
     Report(Box<ReportArgs>),
     Sql(SqlArgs),
 }

@@ -1,6 +1,7 @@
 //! Parsers of text that people write, exposed to fuzz targets and tests.
 
-use super::args::{rules_file, time};
+use super::args::time;
+use crate::compliance::rule_file;
 use crate::domain::Timestamp;
 
 /// Parses a rule file, and returns the number of its rules.
@@ -8,7 +9,7 @@ use crate::domain::Timestamp;
 /// # Errors
 /// The error message, for a file named `rules`.
 pub fn rules(text: &str) -> Result<usize, String> {
-    rules_file::of_text("rules", text).map(|rules| rules.len())
+    rule_file::of_text("rules", text).map(|rules| rules.len())
 }
 
 /// Parses a time as given to options such as `--since`.

@@ -29,8 +29,8 @@ use crate::domain::text::one_line;
 use crate::lambda::logging::{self, parse_level};
 use app::{Args, AuditCommand, Command, EvidenceCommand, InventoryCommand, ToolsCommand};
 use commands::{
-    changes, check, cost, demo, diff, export, hosts, impact, list, report, runs, scan, shares,
-    shell, show, sql, uses, verify,
+    changes, check, cost, demo, diff, evaluate, export, findings, hosts, impact, list, report,
+    runs, scan, shares, shell, show, sql, uses, verify,
 };
 use error::{CliError, Exit, environment, say};
 
@@ -86,6 +86,7 @@ async fn run(args: Args) -> Result<Exit, CliError> {
         Command::Inventory(command) => match command {
             InventoryCommand::Demo(args) => demo::run(args).await,
             InventoryCommand::Scan(args) => scan::run(*args).await,
+            InventoryCommand::Evaluate(args) => evaluate::run(args).await,
         },
         Command::Audit(command) => match command {
             AuditCommand::List(args) => list::run(args).await,
@@ -99,6 +100,7 @@ async fn run(args: Args) -> Result<Exit, CliError> {
             AuditCommand::Shares(args) => shares::run(args).await,
             AuditCommand::Runs(args) => runs::run(args).await,
             AuditCommand::Check(args) => check::run(*args).await,
+            AuditCommand::Findings(args) => findings::run(args).await,
             AuditCommand::Report(args) => report::run(*args).await,
             AuditCommand::Sql(args) => sql::run(args).await,
         },

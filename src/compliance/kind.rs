@@ -13,7 +13,7 @@ use crate::domain::{Duration, Timestamp};
 
 /// A kind of rule, with its parameters. `Display` writes the requirement as a
 /// sentence: the default title of a rule.
-pub(crate) trait Kind: fmt::Display {
+pub(crate) trait Kind: fmt::Display + Send + Sync {
     /// Returns what a rule from the command line has besides its requirement.
     fn defaults(&self) -> Defaults;
 
@@ -61,6 +61,7 @@ pub(crate) trait AccountKind: Kind {
 /// Where rules of a kind come from.
 pub(crate) trait FromInput: Sized {
     /// Its options of `ccinv check`.
+    #[cfg(feature = "cli")]
     type Flags: clap::Args + Default + fmt::Debug;
 
     /// Reads its parameters from a rule file.
@@ -71,6 +72,7 @@ pub(crate) trait FromInput: Sized {
 
     /// Returns the rules that options ask for, each with its id: the name of
     /// the option.
+    #[cfg(feature = "cli")]
     fn from_flags(flags: &Self::Flags) -> Vec<(&'static str, Self)>;
 }
 

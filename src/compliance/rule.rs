@@ -5,15 +5,16 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 
 use super::kinds::Requirement;
 use super::severity::Severity;
 use super::values::Pattern;
 use crate::audit::ConnectionRow;
 use crate::audit::dependencies::DependencyRow;
+pub use crate::domain::RuleId;
 use crate::domain::arn::{Arn, normalized};
-use crate::domain::ids::{ParseError, identifier};
+use crate::domain::ids::ParseError;
 use crate::domain::{AccountId, Attributes, ConnectionArn, DependencyType, ProviderType, Region};
 
 /// A rule.
@@ -37,16 +38,6 @@ pub struct Rule {
     /// The connections that it is waived for.
     pub except: Vec<Exception>,
 }
-
-identifier!(
-    /// The id of a rule, by which reports name it.
-    RuleId,
-    "a rule id: 1 to 64 of a-z, A-Z, 0-9, '.', '_' and '-', such as pending-too-long",
-    |text| {
-        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-        (1..=64).contains(&text.len()) && text.bytes().all(allowed)
-    }
-);
 
 /// A control of a standard: `NIST 800-53 CM-8`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -23,8 +23,8 @@ impl Kind for Connection {
 
     const NOUN: (&'static str, &'static str) = ("connection", "connections");
 
-    fn region(scope: &Region) -> Region {
-        scope.clone()
+    fn region(scope: &Region) -> Option<Region> {
+        Some(scope.clone())
     }
 
     fn is_home(arn: &ConnectionArn, region: &Region) -> bool {

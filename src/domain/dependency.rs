@@ -142,9 +142,8 @@ impl Kind for Dependency {
 
     const NOUN: (&'static str, &'static str) = ("dependency", "dependencies");
 
-    #[expect(clippy::expect_used, reason = "a scope was parsed with its region")]
-    fn region(scope: &SourceScope) -> Region {
-        scope.region().parse().expect("a region")
+    fn region(scope: &SourceScope) -> Option<Region> {
+        scope.region().parse().ok()
     }
 
     fn is_home(_: &DependencyId, _: &SourceScope) -> bool {

@@ -23,6 +23,11 @@ impl Digest {
     pub fn of(content: &impl Serialize) -> Self {
         Self(Sha256::digest(canonical_json(content).as_bytes()).into())
     }
+
+    /// The digest of these bytes.
+    pub fn of_bytes(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
 }
 
 /// Makes the digest of lines, each ended by a line feed.

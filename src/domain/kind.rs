@@ -32,8 +32,8 @@ pub trait Kind: Debug + Clone + Copy + Default + PartialEq + Eq + Send + Sync + 
     /// What one resource and several are called, in problems.
     const NOUN: (&'static str, &'static str);
 
-    /// Returns the region of a scope.
-    fn region(scope: &Self::Scope) -> Region;
+    /// Returns the region of a scope, if it has one.
+    fn region(scope: &Self::Scope) -> Option<Region>;
 
     /// Returns true if the resource lives in this scope. Its listing decides
     /// where several that ended at the same time disagree.

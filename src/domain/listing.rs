@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attributes::ProviderType;
 use super::kind::Kind;
-use super::{Connection, Timestamp};
+use super::{Connection, EvaluationBasis, Timestamp};
 
 /// The greatest age, from its start, at which an observation may still be
 /// recorded.
@@ -100,6 +100,7 @@ impl<K: Kind> Listing<K> {
 pub struct AccountListing<K: Kind = Connection> {
     filter: Filter,
     listings: Vec<Listing<K>>,
+    evaluation: Option<EvaluationBasis>,
 }
 
 /// The observation of one resource.
@@ -148,7 +149,25 @@ impl<K: Kind> AccountListing<K> {
     /// Merges one run's listings, which were all made with `filter`.
     pub fn new(filter: Filter, mut listings: Vec<Listing<K>>) -> Self {
         listings.sort_by(|a, b| a.scope.cmp(&b.scope));
-        Self { filter, listings }
+        Self {
+            filter,
+            listings,
+            evaluation: None,
+        }
+    }
+
+    /// Returns it with what it is based on, as an evaluation of rules.
+    #[must_use]
+    pub fn based_on(self, evaluation: EvaluationBasis) -> Self {
+        Self {
+            evaluation: Some(evaluation),
+            ..self
+        }
+    }
+
+    /// Returns what it is based on, if it is an evaluation of rules.
+    pub fn evaluation(&self) -> Option<&EvaluationBasis> {
+        self.evaluation.as_ref()
     }
 
     /// Returns the listings, by scope.

@@ -22,6 +22,7 @@ pub mod diff;
 pub mod digest;
 pub mod duration;
 pub mod event_summary;
+pub mod finding;
 pub mod ids;
 pub mod kind;
 pub mod listing;
@@ -53,6 +54,10 @@ pub use dependency_type::DependencyType;
 pub use digest::Digest;
 pub use duration::Duration;
 pub use event_summary::EventSummary;
+pub use finding::{
+    EvaluationBasis, EvaluationScope, Finding, FindingAttributes, FindingId, FindingSummary,
+    RuleFileVersion, RuleId,
+};
 pub use ids::{AccountId, Identifier, Region, RunId};
 pub use kind::Kind;
 pub use listing::{Filter, Listing, ListingEnd};

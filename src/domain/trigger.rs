@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::RunId;
 use super::api_call::{ApiCall, called};
 
 /// The event that started a run.
@@ -37,6 +38,11 @@ pub enum Trigger {
         /// The calls, in the order in which they were delivered.
         calls: Vec<ApiCall>,
     },
+    /// A recorded run of connections or dependencies: rules are evaluated after it.
+    Run {
+        /// That run.
+        run_id: RunId,
+    },
     /// A direct request, or the command line.
     Request,
 }
@@ -51,6 +57,7 @@ impl Trigger {
                 [only] => &only.event_name,
                 _ => "API calls",
             },
+            Self::Run { .. } => "run",
             Self::Request => "request",
         }
     }
@@ -66,6 +73,7 @@ impl Trigger {
                 [only] => Some(&only.event_id),
                 _ => None,
             },
+            Self::Run { run_id } => Some(run_id.as_str()),
             Self::Request => None,
         }
     }
@@ -74,7 +82,7 @@ impl Trigger {
     pub fn calls(&self) -> &[ApiCall] {
         match self {
             Self::ApiCalls { calls } => calls,
-            Self::Schedule { .. } | Self::ApiCall { .. } | Self::Request => &[],
+            Self::Schedule { .. } | Self::ApiCall { .. } | Self::Run { .. } | Self::Request => &[],
         }
     }
 
@@ -98,7 +106,7 @@ impl Trigger {
                     more => format!("{first} (and {more} more)"),
                 })
             }
-            Self::Schedule { .. } | Self::Request => None,
+            Self::Schedule { .. } | Self::Run { .. } | Self::Request => None,
         }
     }
 
@@ -117,7 +125,7 @@ impl Trigger {
                     first.and_then(|call| call.source_ip.as_deref()),
                 )
             }
-            Self::Schedule { .. } | Self::Request => (None, None),
+            Self::Schedule { .. } | Self::Run { .. } | Self::Request => (None, None),
         }
     }
 }

@@ -10,7 +10,8 @@ use crate::domain::listing::{AccountListing, MAX_OBSERVATION_AGE, NOT_ENABLED};
 use crate::domain::run::{ListingReport, SnapshotsRecord, count_by_status};
 use crate::domain::text::{cut, json_safe};
 use crate::domain::{
-    ChangeKind, Identifier, Kind, Outcome, Region, RunRecord, SchemaVersion, Snapshot, Timestamp,
+    ChangeKind, EvaluationBasis, Identifier, Kind, Outcome, Region, RunRecord, SchemaVersion,
+    Snapshot, Timestamp,
 };
 use crate::table::TableError;
 
@@ -25,6 +26,7 @@ const MAX_PROBLEM_BYTES: usize = 1000;
 pub(crate) struct RunDraft<K: Kind> {
     outcome: Outcome,
     listings: Vec<ListingReport<K>>,
+    evaluation: Option<EvaluationBasis>,
     problems: Vec<String>,
     changes: BTreeMap<ChangeKind, u64>,
     held_back: u64,
@@ -46,6 +48,7 @@ impl<K: Kind> RunDraft<K> {
         Self {
             outcome: Outcome::Failed,
             listings,
+            evaluation: account_listing.evaluation().cloned(),
             problems,
             changes: BTreeMap::new(),
             held_back: 0,
@@ -129,6 +132,7 @@ impl<K: Kind> RunDraft<K> {
         Self {
             outcome,
             listings,
+            evaluation: account_listing.evaluation().cloned(),
             problems,
             changes: report.changes,
             held_back: held_back as u64,
@@ -169,6 +173,7 @@ impl<K: Kind> RunDraft<K> {
             unconfirmed: self.unconfirmed,
             retired_regions: spec.retired_regions.clone(),
             code_version: CODE_VERSION.into(),
+            evaluation: self.evaluation,
             snapshots: self.after.and_then(|after| after.recorded),
             account_sequence: None,
             previous_digest: None,
@@ -266,9 +271,10 @@ impl Unconfirmed {
             let lacking: Vec<&K::Scope> = snapshot.listed_in.iter().filter(lacking).collect();
             // A region that did not answer to the end is a problem of its own.
             let is_asked = lacking.iter().any(|scope| account_listing.was_asked(scope));
+            // What has no region can't be added or retired.
             let is_retired = lacking
                 .iter()
-                .all(|scope| retired.contains(&K::region(scope)));
+                .all(|scope| K::region(scope).is_none_or(|region| retired.contains(&region)));
             if !is_asked && !is_retired {
                 by_regions.entry(lacking).or_default().push(snapshot);
             }

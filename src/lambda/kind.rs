@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::aws::endpoints::{self, ServiceEndpoint};
+#[cfg(feature = "compliance")]
+use crate::domain::Finding;
 use crate::domain::{Connection, ConnectionStatus, Dependency, Region};
 use crate::listing::dependencies;
 use crate::table::StoredKind;
@@ -84,5 +86,25 @@ impl HandledKind for Dependency {
             dependencies: Some(total),
             ..Resources::default()
         }
+    }
+}
+
+#[cfg(feature = "compliance")]
+impl HandledKind for Finding {
+    const IS_FILTERED: bool = false;
+    const ENDPOINTS: &'static [ServiceEndpoint] = &endpoints::OF_FINDINGS;
+
+    /// Which rules there are is in the rule file.
+    fn scopes(_: &[Region]) -> Vec<Self::Scope> {
+        Vec::new()
+    }
+
+    fn present_metrics(by_severity: &BTreeMap<String, u64>) -> Vec<(&'static str, u64)> {
+        vec![("OpenFindings", by_severity.values().sum())]
+    }
+
+    /// The metric has their number.
+    fn resources(_: u64) -> Resources {
+        Resources::default()
     }
 }

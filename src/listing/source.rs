@@ -11,7 +11,7 @@ use crate::domain::{AccountId, Attributes, Clock, Filter, Kind, Region, RunId};
 /// What lists the resources of one kind.
 pub trait Lists<K: Kind>: Send + Sync {
     /// Lists an account for a run. Whatever fails is part of the result.
-    fn list(&self, request: &ListingRequest<'_>) -> impl Future<Output = AccountListing<K>> + Send;
+    fn list(&self, request: &ListingRequest<'_>) -> impl Future<Output = AccountListing<K>>;
 }
 
 /// The listing that a run asks for.

@@ -55,6 +55,15 @@ pub const DEPENDENCIES: Keys = Keys {
     accounts: "DEPENDENCY_ACCOUNTS",
 };
 
+/// The names of the items of findings.
+pub const FINDINGS: Keys = Keys {
+    account: "FINDINGS#",
+    resource: "FINDING#",
+    runs: "FINDING_RUNS#",
+    time: "FINDING_CHANGES#",
+    accounts: "FINDING_ACCOUNTS",
+};
+
 impl Keys {
     /// Returns the partition of an account's record and its snapshots: the only
     /// partitions that the function's role may update.

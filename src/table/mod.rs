@@ -20,6 +20,7 @@ mod connection;
 mod dependency;
 pub mod error;
 pub mod fast_path;
+mod finding;
 mod item;
 pub mod keys;
 pub mod kind;

@@ -25,7 +25,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde::Serialize;
 use tokio::task::JoinHandle;
 
-use crate::domain::{AccountId, Connection, Dependency, Timestamp};
+use crate::domain::{self, AccountId, Connection, Dependency, Timestamp};
 use crate::table::codec::Item;
 use crate::table::{StoredKind, Table, TableError, keys};
 pub use findings::{AccountVerified, Finding, MAX_CLOCK_SKEW};
@@ -39,6 +39,9 @@ pub struct Verification {
     /// Each account whose dependencies were checked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub dependencies: Vec<AccountVerified>,
+    /// Each account whose recorded findings of rules were checked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub evaluations: Vec<AccountVerified>,
     /// The findings, by record. Empty if the record is intact.
     pub findings: Vec<Finding>,
 }
@@ -58,6 +61,7 @@ pub async fn verify(
     let mut records = AllRecords {
         connections: Records::new(),
         dependencies: Records::new(),
+        evaluations: Records::new(),
     };
     let mut read = 0;
     // Pages are decoded while the next ones are read.
@@ -80,23 +84,28 @@ pub async fn verify(
     let (accounts, mut findings) = records.connections.verified(only, now);
     let (dependencies, of_dependencies) = records.dependencies.verified(only, now);
     findings.extend(of_dependencies);
+    let (evaluations, of_evaluations) = records.evaluations.verified(only, now);
+    findings.extend(of_evaluations);
     Ok(Verification {
         accounts,
         dependencies,
+        evaluations,
         findings,
     })
 }
 
-/// A decoded item of either kind.
+/// A decoded item of any kind.
 enum AnyEntry {
     Connection(Entry<Connection>),
     Dependency(Entry<Dependency>),
+    Finding(Entry<domain::Finding>),
 }
 
-/// The records of both kinds.
+/// The records of all kinds.
 struct AllRecords {
     connections: Records<Connection>,
     dependencies: Records<Dependency>,
+    evaluations: Records<domain::Finding>,
 }
 
 fn entries(page: Vec<Item>) -> Vec<AnyEntry> {
@@ -104,7 +113,10 @@ fn entries(page: Vec<Item>) -> Vec<AnyEntry> {
         Some(AttributeValue::S(pk)) if Dependency::KEYS.partition_of(pk).is_some() => {
             AnyEntry::Dependency(Entry::of(item))
         }
-        // What belongs to neither is a finding.
+        Some(AttributeValue::S(pk)) if domain::Finding::KEYS.partition_of(pk).is_some() => {
+            AnyEntry::Finding(Entry::of(item))
+        }
+        // What belongs to none is a finding.
         _ => AnyEntry::Connection(Entry::of(item)),
     };
     page.into_iter().map(of_item).collect()
@@ -139,6 +151,7 @@ impl AllRecords {
             Ok(entries) => entries.into_iter().for_each(|entry| match entry {
                 AnyEntry::Connection(entry) => self.connections.add(entry),
                 AnyEntry::Dependency(entry) => self.dependencies.add(entry),
+                AnyEntry::Finding(entry) => self.evaluations.add(entry),
             }),
             // The panic continues as it would have without the other thread.
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),

@@ -1,7 +1,6 @@
 //! Arguments that several commands share, and the parsers of their values.
 
 pub(crate) mod rules;
-pub(crate) mod rules_file;
 pub(crate) mod time;
 
 use std::path::PathBuf;

@@ -1,11 +1,11 @@
 //! Rules as options, each with the default severity and controls of its kind.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::Path;
 
 use clap::Args as ClapArgs;
 
-use super::rules_file;
 use crate::cli::error::CliError;
 use crate::cli::suggestions::Asked;
 use crate::compliance::kind::Defaults;
@@ -13,6 +13,7 @@ use crate::compliance::kinds::{
     Error, KindFlags, NoCompleteRun, NotSeen, Pending, Requirement, UnknownValue,
 };
 use crate::compliance::rule::{Rule, RuleId, Scope};
+use crate::compliance::rule_file;
 use crate::domain::Duration;
 use crate::domain::ProviderType;
 
@@ -28,7 +29,8 @@ impl RuleFlags {
     /// Returns the rules of the file and the options, or the default rules.
     pub(crate) fn with_file(&self, file: Option<&Path>) -> Result<Vec<Rule>, CliError> {
         let mut rules = match file {
-            Some(path) => rules_file::read(path)?,
+            Some(path) => rule_file::of_text(&path.display().to_string(), &read_file(path)?)
+                .map_err(CliError::Usage)?,
             None => Vec::new(),
         };
         let ids: BTreeSet<String> = rules.iter().map(|rule| rule.id.to_string()).collect();
@@ -65,6 +67,12 @@ impl RuleFlags {
             .map(|(id, requirement)| rule(id, requirement))
             .collect()
     }
+}
+
+/// Reads the text of a rule file.
+pub(crate) fn read_file(path: &Path) -> Result<String, CliError> {
+    fs::read_to_string(path)
+        .map_err(|error| CliError::Usage(format!("--rules {}: {error}", path.display())))
 }
 
 /// The default rules: what fails silently, and whether runs still happen. The

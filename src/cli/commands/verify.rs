@@ -167,17 +167,19 @@ fn missing_heads(found: &Verification, heads: Vec<(AccountId, Digest)>) -> Vec<F
     missing.collect()
 }
 
-/// Returns the digests of an account's runs, those of its dependencies too.
+/// Returns the digests of an account's runs, those of its dependencies and findings
+/// too.
 fn digests_of<'a>(found: &'a Verification, account: &'a AccountVerified) -> HashSet<&'a Digest> {
-    let of_dependencies = found.dependencies.iter();
-    let of_dependencies = of_dependencies.filter(|other| other.account == account.account);
-    let both = std::iter::once(account).chain(of_dependencies);
-    both.flat_map(|account| &account.digests).collect()
+    let others = found.dependencies.iter().chain(&found.evaluations);
+    let others = others.filter(|other| other.account == account.account);
+    let all = std::iter::once(account).chain(others);
+    all.flat_map(|account| &account.digests).collect()
 }
 
 fn has_head(found: &Verification, head: Digest) -> bool {
     let accounts = found.accounts.iter().chain(&found.dependencies);
-    accounts.into_iter().any(|a| a.digests.contains(&head))
+    let mut accounts = accounts.chain(&found.evaluations);
+    accounts.any(|a| a.digests.contains(&head))
 }
 
 /// Describes the result in lines of text.
@@ -186,7 +188,9 @@ fn describe(found: &Verification) -> String {
     let connections = found.accounts.iter().map(|account| (account, "connection"));
     let dependencies = found.dependencies.iter();
     let dependencies = dependencies.map(|account| (account, "dependency"));
-    for (account, noun) in connections.chain(dependencies) {
+    let evaluations = found.evaluations.iter();
+    let evaluations = evaluations.map(|account| (account, "finding"));
+    for (account, noun) in connections.chain(dependencies).chain(evaluations) {
         let number = |n: u64, what: &str| count(usize::try_from(n).unwrap_or(usize::MAX), what);
         text.push_str(&format!(
             "account {}: {}, {}, {} checked\n",

@@ -22,6 +22,7 @@ use crate::domain::{AccountId, ConnectionArn, Timestamp};
 pub struct Dangling;
 
 /// The options of this kind.
+#[cfg(feature = "cli")]
 #[derive(Debug, Default, clap::Args)]
 #[group(skip)]
 pub(crate) struct Flags {
@@ -31,12 +32,14 @@ pub(crate) struct Flags {
 }
 
 impl FromInput for Dangling {
+    #[cfg(feature = "cli")]
     type Flags = Flags;
 
     fn from_file(_: &mut Parameters) -> Result<Self, RuleFileError> {
         Ok(Self)
     }
 
+    #[cfg(feature = "cli")]
     fn from_flags(flags: &Flags) -> Vec<(&'static str, Self)> {
         let given = flags.no_dangling.then_some(("no-dangling", Self));
         given.into_iter().collect()

@@ -21,6 +21,7 @@ pub struct Endpoint {
 }
 
 /// The options of this kind.
+#[cfg(feature = "cli")]
 #[derive(Debug, Default, clap::Args)]
 #[group(skip)]
 pub(crate) struct Flags {
@@ -30,6 +31,7 @@ pub(crate) struct Flags {
 }
 
 impl FromInput for Endpoint {
+    #[cfg(feature = "cli")]
     type Flags = Flags;
 
     fn from_file(parameters: &mut Parameters) -> Result<Self, RuleFileError> {
@@ -39,6 +41,7 @@ impl FromInput for Endpoint {
         })
     }
 
+    #[cfg(feature = "cli")]
     fn from_flags(flags: &Flags) -> Vec<(&'static str, Self)> {
         allow_list("allow-endpoint", &flags.allow_endpoint, |allowed| Self {
             allowed,

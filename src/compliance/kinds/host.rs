@@ -21,6 +21,7 @@ pub struct Host {
 }
 
 /// The options of this kind.
+#[cfg(feature = "cli")]
 #[derive(Debug, Default, clap::Args)]
 #[group(skip)]
 pub(crate) struct Flags {
@@ -30,6 +31,7 @@ pub(crate) struct Flags {
 }
 
 impl FromInput for Host {
+    #[cfg(feature = "cli")]
     type Flags = Flags;
 
     fn from_file(parameters: &mut Parameters) -> Result<Self, RuleFileError> {
@@ -38,6 +40,7 @@ impl FromInput for Host {
         })
     }
 
+    #[cfg(feature = "cli")]
     fn from_flags(flags: &Flags) -> Vec<(&'static str, Self)> {
         allow_list("allow-host", &flags.allow_host, |allowed| Self { allowed })
     }

@@ -25,6 +25,7 @@ pub struct HostStatus {
 }
 
 /// The options of this kind.
+#[cfg(feature = "cli")]
 #[derive(Debug, Default, clap::Args)]
 #[group(skip)]
 pub(crate) struct Flags {
@@ -34,6 +35,7 @@ pub(crate) struct Flags {
 }
 
 impl FromInput for HostStatus {
+    #[cfg(feature = "cli")]
     type Flags = Flags;
 
     fn from_file(parameters: &mut Parameters) -> Result<Self, RuleFileError> {
@@ -43,6 +45,7 @@ impl FromInput for HostStatus {
         })
     }
 
+    #[cfg(feature = "cli")]
     fn from_flags(flags: &Flags) -> Vec<(&'static str, Self)> {
         allow_list("allow-host-status", &flags.allow_host_status, |allowed| {
             Self { allowed }

@@ -24,6 +24,7 @@ pub struct HostVpc {
 }
 
 /// The options of this kind.
+#[cfg(feature = "cli")]
 #[derive(Debug, Default, clap::Args)]
 #[group(skip)]
 pub(crate) struct Flags {
@@ -33,6 +34,7 @@ pub(crate) struct Flags {
 }
 
 impl FromInput for HostVpc {
+    #[cfg(feature = "cli")]
     type Flags = Flags;
 
     fn from_file(parameters: &mut Parameters) -> Result<Self, RuleFileError> {
@@ -42,6 +44,7 @@ impl FromInput for HostVpc {
         })
     }
 
+    #[cfg(feature = "cli")]
     fn from_flags(flags: &Flags) -> Vec<(&'static str, Self)> {
         allow_list("allow-host-vpc", &flags.allow_host_vpc, |allowed| Self {
             allowed,

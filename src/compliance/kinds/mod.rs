@@ -114,6 +114,7 @@ macro_rules! kinds {
         }
 
         /// The options of all kinds.
+        #[cfg(feature = "cli")]
         #[derive(Debug, Default, clap::Args)]
         #[group(skip)]
         pub(crate) struct KindFlags {
@@ -123,6 +124,7 @@ macro_rules! kinds {
             )+
         }
 
+        #[cfg(feature = "cli")]
         impl KindFlags {
             /// Returns the requirements that were given, each with the id of
             /// its rule: the name of the option.

@@ -20,6 +20,7 @@ pub struct Name {
 }
 
 /// The options of this kind.
+#[cfg(feature = "cli")]
 #[derive(Debug, Default, clap::Args)]
 #[group(skip)]
 pub(crate) struct Flags {
@@ -29,6 +30,7 @@ pub(crate) struct Flags {
 }
 
 impl FromInput for Name {
+    #[cfg(feature = "cli")]
     type Flags = Flags;
 
     fn from_file(parameters: &mut Parameters) -> Result<Self, RuleFileError> {
@@ -37,6 +39,7 @@ impl FromInput for Name {
         })
     }
 
+    #[cfg(feature = "cli")]
     fn from_flags(flags: &Flags) -> Vec<(&'static str, Self)> {
         let given = flags.name_pattern.clone().into_iter();
         given

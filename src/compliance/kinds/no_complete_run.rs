@@ -19,6 +19,7 @@ pub struct NoCompleteRun {
 }
 
 /// The options of this kind.
+#[cfg(feature = "cli")]
 #[derive(Debug, Default, clap::Args)]
 #[group(skip)]
 pub(crate) struct Flags {
@@ -28,6 +29,7 @@ pub(crate) struct Flags {
 }
 
 impl FromInput for NoCompleteRun {
+    #[cfg(feature = "cli")]
     type Flags = Flags;
 
     fn from_file(parameters: &mut Parameters) -> Result<Self, RuleFileError> {
@@ -36,6 +38,7 @@ impl FromInput for NoCompleteRun {
         })
     }
 
+    #[cfg(feature = "cli")]
     fn from_flags(flags: &Flags) -> Vec<(&'static str, Self)> {
         let given = flags.max_run_age.into_iter();
         given

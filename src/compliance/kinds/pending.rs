@@ -22,6 +22,7 @@ pub struct Pending {
 }
 
 /// The options of this kind.
+#[cfg(feature = "cli")]
 #[derive(Debug, Default, clap::Args)]
 #[group(skip)]
 pub(crate) struct Flags {
@@ -31,6 +32,7 @@ pub(crate) struct Flags {
 }
 
 impl FromInput for Pending {
+    #[cfg(feature = "cli")]
     type Flags = Flags;
 
     fn from_file(parameters: &mut Parameters) -> Result<Self, RuleFileError> {
@@ -39,6 +41,7 @@ impl FromInput for Pending {
         })
     }
 
+    #[cfg(feature = "cli")]
     fn from_flags(flags: &Flags) -> Vec<(&'static str, Self)> {
         let given = flags.pending_longer_than.into_iter();
         given

@@ -21,6 +21,7 @@ pub struct Repository {
 }
 
 /// The options of this kind.
+#[cfg(feature = "cli")]
 #[derive(Debug, Default, clap::Args)]
 #[group(skip)]
 pub(crate) struct Flags {
@@ -30,6 +31,7 @@ pub(crate) struct Flags {
 }
 
 impl FromInput for Repository {
+    #[cfg(feature = "cli")]
     type Flags = Flags;
 
     fn from_file(parameters: &mut Parameters) -> Result<Self, RuleFileError> {
@@ -38,6 +40,7 @@ impl FromInput for Repository {
         })
     }
 
+    #[cfg(feature = "cli")]
     fn from_flags(flags: &Flags) -> Vec<(&'static str, Self)> {
         let allowed = flags.allow_repository.clone();
         let given = (!allowed.is_empty()).then_some(("allow-repository", Self { allowed }));

@@ -26,6 +26,7 @@ pub struct RequiredTags {
 }
 
 /// The options of this kind.
+#[cfg(feature = "cli")]
 #[derive(Debug, Default, clap::Args)]
 #[group(skip)]
 pub(crate) struct Flags {
@@ -35,6 +36,7 @@ pub(crate) struct Flags {
 }
 
 impl FromInput for RequiredTags {
+    #[cfg(feature = "cli")]
     type Flags = Flags;
 
     fn from_file(parameters: &mut Parameters) -> Result<Self, RuleFileError> {
@@ -43,6 +45,7 @@ impl FromInput for RequiredTags {
         })
     }
 
+    #[cfg(feature = "cli")]
     fn from_flags(flags: &Flags) -> Vec<(&'static str, Self)> {
         allow_list("require-tags", &flags.require_tags, |required| Self {
             required,

@@ -17,6 +17,7 @@ use crate::domain::AccountId;
 pub struct Shared;
 
 /// The options of this kind.
+#[cfg(feature = "cli")]
 #[derive(Debug, Default, clap::Args)]
 #[group(skip)]
 pub(crate) struct Flags {
@@ -26,12 +27,14 @@ pub(crate) struct Flags {
 }
 
 impl FromInput for Shared {
+    #[cfg(feature = "cli")]
     type Flags = Flags;
 
     fn from_file(_: &mut Parameters) -> Result<Self, RuleFileError> {
         Ok(Self)
     }
 
+    #[cfg(feature = "cli")]
     fn from_flags(flags: &Flags) -> Vec<(&'static str, Self)> {
         let given = flags.no_shared.then_some(("no-shared", Self));
         given.into_iter().collect()

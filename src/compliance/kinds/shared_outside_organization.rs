@@ -23,6 +23,7 @@ use crate::domain::{DependencyType, Timestamp};
 pub struct SharedOutsideOrganization;
 
 /// The options of this kind.
+#[cfg(feature = "cli")]
 #[derive(Debug, Default, clap::Args)]
 #[group(skip)]
 pub(crate) struct Flags {
@@ -32,12 +33,14 @@ pub(crate) struct Flags {
 }
 
 impl FromInput for SharedOutsideOrganization {
+    #[cfg(feature = "cli")]
     type Flags = Flags;
 
     fn from_file(_: &mut Parameters) -> Result<Self, RuleFileError> {
         Ok(Self)
     }
 
+    #[cfg(feature = "cli")]
     fn from_flags(flags: &Flags) -> Vec<(&'static str, Self)> {
         let given = flags.no_shared_outside_organization;
         let given = given.then_some(("no-shared-outside-organization", Self));

@@ -24,6 +24,7 @@ pub struct StatusChanges {
 }
 
 /// The options of this kind.
+#[cfg(feature = "cli")]
 #[derive(Debug, Default, clap::Args)]
 #[group(skip)]
 pub(crate) struct Flags {
@@ -41,6 +42,7 @@ fn parse_rate(text: &str) -> Result<(u32, Duration), String> {
 }
 
 impl FromInput for StatusChanges {
+    #[cfg(feature = "cli")]
     type Flags = Flags;
 
     fn from_file(parameters: &mut Parameters) -> Result<Self, RuleFileError> {
@@ -50,6 +52,7 @@ impl FromInput for StatusChanges {
         })
     }
 
+    #[cfg(feature = "cli")]
     fn from_flags(flags: &Flags) -> Vec<(&'static str, Self)> {
         let given = flags.max_status_changes.into_iter();
         given

@@ -18,6 +18,7 @@ use crate::domain::{ConnectionStatus, ProviderType};
 pub struct UnknownValue;
 
 /// The options of this kind.
+#[cfg(feature = "cli")]
 #[derive(Debug, Default, clap::Args)]
 #[group(skip)]
 pub(crate) struct Flags {
@@ -27,12 +28,14 @@ pub(crate) struct Flags {
 }
 
 impl FromInput for UnknownValue {
+    #[cfg(feature = "cli")]
     type Flags = Flags;
 
     fn from_file(_: &mut Parameters) -> Result<Self, RuleFileError> {
         Ok(Self)
     }
 
+    #[cfg(feature = "cli")]
     fn from_flags(flags: &Flags) -> Vec<(&'static str, Self)> {
         let given = flags
             .no_unknown_values

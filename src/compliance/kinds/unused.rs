@@ -25,6 +25,7 @@ pub struct Unused {
 }
 
 /// The options of this kind.
+#[cfg(feature = "cli")]
 #[derive(Debug, Default, clap::Args)]
 #[group(skip)]
 pub(crate) struct Flags {
@@ -34,6 +35,7 @@ pub(crate) struct Flags {
 }
 
 impl FromInput for Unused {
+    #[cfg(feature = "cli")]
     type Flags = Flags;
 
     fn from_file(parameters: &mut Parameters) -> Result<Self, RuleFileError> {
@@ -42,6 +44,7 @@ impl FromInput for Unused {
         })
     }
 
+    #[cfg(feature = "cli")]
     fn from_flags(flags: &Flags) -> Vec<(&'static str, Self)> {
         let given = flags.unused_longer_than.into_iter();
         given

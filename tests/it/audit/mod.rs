@@ -4,6 +4,7 @@ mod as_of;
 mod changes;
 mod compliance_rules;
 mod dependency_rules;
+mod findings;
 mod ocsf_events;
 mod property_rules;
 mod query_cost;

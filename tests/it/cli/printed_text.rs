@@ -187,8 +187,8 @@ async fn help_lists_every_command_once_by_group() {
         .map(|(heading, names)| format!("{heading}: {}", names.join(", ")))
         .collect();
     let expected = [
-        "Inventory: demo, scan",
-        "Audit: list, show, history, changes, diff, uses, impact, hosts, shares, runs, check, report, sql",
+        "Inventory: demo, scan, evaluate",
+        "Audit: list, show, history, changes, diff, uses, impact, hosts, shares, runs, check, findings, report, sql",
         "Evidence: verify, export",
         "Tools: cost, completions, man",
     ];

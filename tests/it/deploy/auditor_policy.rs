@@ -71,7 +71,7 @@ const EVERY_TABLE: &str = "select * from (select count(*) from connections), \
      (select count(*) from sources), (select count(*) from findings)";
 
 /// Commands that write, or do not use the table.
-const NOT_READING: [&str; 5] = ["demo", "scan", "cost", "completions", "man"];
+const NOT_READING: [&str; 6] = ["demo", "scan", "evaluate", "cost", "completions", "man"];
 
 /// Returns the commands that only read.
 fn reading(groups: Vec<(String, Vec<String>)>) -> BTreeSet<String> {
@@ -94,6 +94,11 @@ async fn policy_grants_exactly_what_reading_commands_use() {
     let scan = ["scan", "--dependencies", "--table", name];
     scanning.fine(&scan).await;
     let listed_at = SystemClock.now().to_string();
+    let rules = "[[rule]]\nid = \"it\"\nkind = \"error\"\nseverity = \"high\"\n";
+    std::fs::write(scanning.folder().join("rules.toml"), rules).expect("written");
+    let evaluate = ["evaluate", "--rules", "rules.toml", "--table", name];
+    scanning.fine(&evaluate).await;
+    let evaluated_at = SystemClock.now().to_string();
     let head = env.runs().await[0].digest().to_string();
     let wire: Arc<Mutex<Vec<Seen>>> = Arc::default();
     let table = {
@@ -114,7 +119,7 @@ async fn policy_grants_exactly_what_reading_commands_use() {
     let october = ["--since", "2026-10-01", "--until", "2026-11-01"];
     let changes = [&["changes"], october.as_slice()].concat();
     let changes_of_one = [changes.as_slice(), &["--account", ACCOUNT]].concat();
-    let commands: [&[&str]; 36] = [
+    let commands: [&[&str]; 38] = [
         &["list"],
         &["list", "--include-deleted"],
         &["list", "--status", "PENDING"],
@@ -160,6 +165,8 @@ async fn policy_grants_exactly_what_reading_commands_use() {
         &["uses", "payments-api", "--as-of", &listed_at],
         &["impact"],
         &["hosts"],
+        &["findings"],
+        &["findings", "--as-of", &evaluated_at],
         &["shares"],
         &["sql", EVERY_TABLE],
         &["verify"],

@@ -355,6 +355,7 @@ fn run_record() -> impl Strategy<Value = RunRecord> {
             unconfirmed: unsettled / 2,
             retired_regions: Vec::new(),
             code_version,
+            evaluation: None,
             snapshots: snapshots.map(|(count, digest)| SnapshotsRecord { count, digest }),
             account_sequence,
             previous_digest,

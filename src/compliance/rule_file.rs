@@ -3,33 +3,25 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::fs;
-use std::path::Path;
 
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::cli::error::CliError;
-use crate::compliance::kinds::Requirement;
-use crate::compliance::parameters::{
+use super::kinds::Requirement;
+use super::parameters::{
     Parameters, RuleFileError, Texts, parse_provider, parsed, parsed_set, require_entry,
     require_text,
 };
-use crate::compliance::rule::{Control, Exception, Rule, Scope};
+use super::rule::{Control, Exception, Rule, Scope};
 use crate::domain::ConnectionArn;
 use crate::domain::arn::Arn;
 use crate::domain::text::{cut, one_line};
 
-/// Reads the rules of a file.
-pub(crate) fn read(path: &Path) -> Result<Vec<Rule>, CliError> {
-    let shown = path.display();
-    let text = fs::read_to_string(path)
-        .map_err(|error| CliError::Usage(format!("--rules {shown}: {error}")))?;
-    of_text(&shown.to_string(), &text).map_err(CliError::Usage)
-}
-
 /// Parses rules. Errors name `shown` as the file.
-pub(crate) fn of_text(shown: &str, text: &str) -> Result<Vec<Rule>, String> {
+///
+/// # Errors
+/// What is wrong, in a line with the name of the file and the number of the line.
+pub fn of_text(shown: &str, text: &str) -> Result<Vec<Rule>, String> {
     rules(text).map_err(|error| {
         let message = match error.at {
             Some(at) => format!("{shown}:{}: {}", line_of(text, at), error.problem),
