@@ -287,7 +287,8 @@ impl<S: Lists<K>, C: Clock + Clone + 'static, K: HandledKind> Handler<S, C, K> {
         }
     }
 
-    async fn run(
+    /// Makes the run that a request asks for, of one account.
+    pub(super) async fn run(
         &self,
         request: &Request,
         account: AccountId,
@@ -338,7 +339,7 @@ fn refuse_filter<K: HandledKind>(filter: &Filter) -> Result<(), InvalidEvent> {
     })
 }
 
-fn has_failed<K: Kind>(run: &Summary<K>) -> bool {
+pub(super) fn has_failed<K: Kind>(run: &Summary<K>) -> bool {
     run.outcome == Outcome::Failed
 }
 

@@ -4,13 +4,17 @@
 //! runs one inventory for each account that the event is about, [`response`]
 //! is what it returns. [`function`] connects them with Lambda, for the [`kind`]
 //! of resource that a binary inventories. [`config`] reads the settings from the
-//! environment; [`logging`] and [`metrics`] write what operators see.
+//! environment; [`logging`] and [`metrics`] write what operators see. `evaluation` is
+//! the function of findings, which a batch of the table's stream invokes
+//! (`stream_batch`).
 //!
 //! Called by `main.rs` and `bin/dependencies.rs`, and by `ccinv scan` and
 //! `ccinv demo`, which handle one event of their own. Imports `inventory`,
 //! `listing`, `table`, `aws` and `domain`.
 
 pub mod config;
+#[cfg(feature = "compliance")]
+pub mod evaluation;
 pub mod event;
 pub mod function;
 pub mod handler;
@@ -19,3 +23,5 @@ pub mod logging;
 pub mod metrics;
 pub mod response;
 pub mod sqs_batch;
+#[cfg(feature = "compliance")]
+pub mod stream_batch;

@@ -23,6 +23,8 @@ use super::{free_port, tools, until};
 const BUILT: &str = env!("CARGO_BIN_EXE_codeconnections-inventory");
 /// The path of the program of the function of dependencies.
 pub const DEPENDENCIES: &str = env!("CARGO_BIN_EXE_codeconnections-dependencies");
+/// The path of the program of the function of findings.
+pub const COMPLIANCE: &str = env!("CARGO_BIN_EXE_codeconnections-compliance");
 const INVOKE: &str = "2015-03-31/functions/function/invocations";
 
 /// Returns the path of the function's program.

@@ -1,5 +1,6 @@
 //! Tests the Lambda function: events, settings, responses, metrics.
 
+mod evaluation;
 mod events;
 mod function;
 mod metrics;
