@@ -2,12 +2,13 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::support::ccinv::Ccinv;
 use crate::support::moto::Moto;
 use crate::support::proxy::{Act, Proxy, Reply};
+use crate::support::python::{fine, python};
 use crate::support::raw_items::{found, get, put};
 use crate::support::test_env::{self, ACCOUNT, REGION, TestEnv, account, options, quick, region};
 use codeconnections_inventory::audit::findings::{EvaluationsBasis, FindingFilter, FindingRow};
@@ -25,6 +26,7 @@ use codeconnections_inventory::local::ManualClock;
 use codeconnections_inventory::table::Table;
 use codeconnections_inventory::table::codec;
 use serde_json::{Value, json};
+use tempfile::NamedTempFile;
 
 const IN_ERROR: &str = "[[rule]]\nid = \"in-error\"\nkind = \"error\"\nseverity = \"high\"\n";
 
@@ -570,4 +572,49 @@ async fn findings_that_security_hub_does_not_take_are_sent_three_times() {
         problem.contains("2 of 5 findings not imported"),
         "{problem}"
     );
+}
+
+#[tokio::test]
+async fn imported_findings_have_the_members_of_the_service_model() {
+    let sent: Arc<Mutex<Vec<u8>>> = Arc::default();
+    let proxy = {
+        let sent = Arc::clone(&sent);
+        Proxy::start("http://127.0.0.1:9", move |seen| {
+            *sent.lock().expect("no panic") = seen.body.to_vec();
+            let body = json!({"FailedCount": 0, "SuccessCount": 2, "FailedFindings": []});
+            Act::Reply(Reply::new(200, "application/json", body.to_string()))
+        })
+        .await
+    };
+    let mut fixture = Fixture::new().await;
+    fixture.hub = Some(hub(&proxy.endpoint));
+    let arn = fixture.env.create("payments");
+    fixture.env.set_status(&arn, "ERROR");
+    fixture.list().await;
+    fixture.env.clock.advance(test_env::HOUR * 2);
+    let rules = format!(
+        "{IN_ERROR}controls = [\"NIST 800-53 CM-8\"]\nremediation = \"approve it\"\n\
+         [[rule]]\nid = \"runs\"\nkind = \"no-complete-run\"\nseverity = \"critical\"\n\
+         longer_than = \"1h\"\n"
+    );
+    let summary = fixture.evaluate(&rules).await;
+    assert_eq!(summary.outcome, Outcome::Complete, "{summary:?}");
+    let file = NamedTempFile::new().expect("a file");
+    let body = sent.lock().expect("no panic").clone();
+    std::fs::write(&file, &body).expect("written");
+    let path = file.path().to_str().expect("a path");
+    let printed = python("import_findings.py", &[path]).await;
+    assert_eq!(
+        fine(printed).trim(),
+        "2",
+        "of a connection and of the account"
+    );
+    let body: Value = serde_json::from_slice(&body).expect("JSON");
+    let ids: Vec<&str> = body["Findings"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|it| it["Resources"][0]["Id"].as_str())
+        .collect();
+    assert_eq!(ids, [arn.as_str(), "AWS::::Account:123456789012"]);
 }
