@@ -31,6 +31,7 @@ EXAMPLES = {
     "EventBusArn": f"arn:aws:events:{HERE}:event-bus/default",
     "KeyArn": f"arn:aws:kms:{HERE}:key/name",
     "LakeDatabase": "name",
+    "RulesParameter": "/name",
     "MemberRoleName": "name",
     "AWS::Partition": "aws",
     "AWS::Region": "eu-west-1",

@@ -137,6 +137,7 @@ fn function_has_only_the_permissions_of_its_role() {
     let roles = [
         ("Function", "FunctionRole"),
         ("DependenciesFunction", "DependenciesRole"),
+        ("ComplianceFunction", "ComplianceRole"),
     ];
     assert_eq!(resources_of("AWS::Serverless::Function").len(), roles.len());
     for (name, role) in roles {
@@ -159,6 +160,7 @@ fn function_has_only_the_permissions_of_its_role() {
         let role = match policy {
             "FunctionTablePolicy" => "FunctionRole",
             "DependenciesTablePolicy" => "DependenciesRole",
+            "ComplianceTablePolicy" => "ComplianceRole",
             _ => "StateMachineRole",
         };
         assert_eq!(*roles, json!([{"Ref": role}]), "{policy}");

@@ -228,6 +228,11 @@ fn only_the_functions_roles_may_write_and_management_is_not_denied() {
     assert_eq!(writers(&document), json!([own, other]));
     let alone = policy(&[("DependenciesSchedule", "off")]).expect("a policy");
     assert_eq!(writers(&alone), json!([own]));
+    let with_rules = policy(&[("RulesParameter", "/rules")]).expect("a policy");
+    assert_eq!(
+        writers(&with_rules),
+        json!([own, other, arn("ComplianceRole")])
+    );
     // Every permission that writes an item. Transactions need those of their parts.
     let denied: BTreeSet<String> = list(&statement["Action"]).iter().map(text).collect();
     let writes = [

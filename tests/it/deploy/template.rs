@@ -92,6 +92,17 @@ fn optional_resources_are_deployed_only_when_enabled() {
     let mut expected = topic.to_vec();
     expected.insert(3, "TopicByEmail");
     assert_eq!(with_email, expected, "an email address creates the topic");
+    assert_eq!(
+        more(&[("RulesParameter", "/rules")]).0,
+        [
+            "ComplianceErrors",
+            "ComplianceFunction",
+            "ComplianceLog",
+            "ComplianceRole",
+            "ComplianceStream",
+            "ComplianceTablePolicy",
+        ]
+    );
     let mut expected = topic.to_vec();
     expected.extend([
         "ChatTopic",

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::support::moto::Moto;
 use crate::support::proxy::{Act, Proxy, Reply};
+use crate::support::python::{fine, python};
 use crate::support::raw_items::get;
 use crate::support::runtime_emulator::{COMPLIANCE, Emulator, Environment};
 use crate::support::test_env::{ACCOUNT, REGION, TestEnv, account, quick, region};
@@ -20,6 +21,7 @@ use codeconnections_inventory::lambda::stream_batch::StreamBatch;
 use codeconnections_inventory::table::Table;
 use codeconnections_inventory::table::codec::Item;
 use serde_json::{Value, json};
+use tempfile::NamedTempFile;
 
 const RULES: &str = "[[rule]]\nid = \"in-error\"\nkind = \"error\"\nseverity = \"high\"\n";
 const PARAMETER: &str = "/codeconnections-inventory/rules";
@@ -117,29 +119,40 @@ async fn function_evaluates_after_a_run_and_publishes_what_opened() {
     let change = record(&env, key, "CHANGE#0000000001").await;
     let event = json!({"Records": [change]});
     assert_eq!(function.invoke(&event).await.answer(), json!({"runs": []}));
-    {
-        let sent = sent.lock().expect("no panic");
-        let entry = &sent[0]["Entries"][0];
-        assert_eq!(entry["EventBusName"], "inventory");
-        assert_eq!(entry["Source"], "codeconnections-inventory");
-        assert_eq!(entry["DetailType"], "CodeConnections Finding Changed");
-        let detail = entry["Detail"].as_str().expect("a text");
-        let detail: Value = serde_json::from_str(detail).expect("JSON");
-        assert_eq!(
-            (&detail["state"], &detail["rule"], &detail["subject"]),
-            (&json!("OPENED"), &json!("in-error"), &json!(arn))
-        );
-        let summary = detail["summary"].as_str().expect("a text");
-        assert!(
-            summary.starts_with("payments violates in-error (high): in ERROR since"),
-            "{summary}"
-        );
-    }
+    let entry = sent.lock().expect("no panic")[0]["Entries"][0].clone();
+    assert_eq!(entry["EventBusName"], "inventory");
+    assert_eq!(entry["Source"], "codeconnections-inventory");
+    assert_eq!(entry["DetailType"], "CodeConnections Finding Changed");
+    let detail = entry["Detail"].as_str().expect("a text");
+    let detail: Value = serde_json::from_str(detail).expect("JSON");
+    assert_published(&detail).await;
+    assert_eq!(
+        (&detail["state"], &detail["rule"], &detail["subject"]),
+        (&json!("OPENED"), &json!("in-error"), &json!(arn))
+    );
+    let summary = detail["summary"].as_str().expect("a text");
+    assert!(
+        summary.starts_with("payments violates in-error (high): in ERROR since"),
+        "{summary}"
+    );
     let (error_type, _) = function.invoke(&event).await.error();
     assert_eq!(error_type, "Unpublished", "the stream delivers it again");
     // The function's clock is not the test's.
     let verified = verify(&env.table, None, SystemClock.now(), |_| {}).await;
     assert_eq!(verified.expect("read").findings, []);
+}
+
+/// Asserts that the detail of an event is as published.
+async fn assert_published(detail: &Value) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("events/out");
+    let sample = std::fs::read_to_string(folder.join("finding-changed.json"));
+    let mut event: Value = serde_json::from_str(&sample.expect("read")).expect("JSON");
+    event["detail"] = detail.clone();
+    let file = NamedTempFile::new().expect("a file");
+    std::fs::write(&file, event.to_string()).expect("written");
+    let schema = folder.join("finding-changed.schema.json");
+    let paths = [schema.as_path(), file.path()].map(|path| path.to_str().expect("a path"));
+    fine(python("against_schema.py", &paths).await);
 }
 
 #[test]
