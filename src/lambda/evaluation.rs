@@ -290,7 +290,7 @@ impl Function {
                 table: table.of_kind(),
                 clock: SystemClock,
                 options: RunOptions {
-                    // Findings close by the dozen when somebody solves their cause.
+                    // Findings close by the dozen when their cause is solved.
                     guard: TombstoneGuard::Off,
                     concurrency: settings.max_concurrency,
                     retry_policy: RetryPolicy::default(),

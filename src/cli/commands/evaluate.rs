@@ -75,7 +75,7 @@ pub(crate) async fn run(args: EvaluateArgs) -> Result<Exit, CliError> {
             table: store.table().of_kind(),
             clock: SystemClock,
             options: RunOptions {
-                // Findings close by the dozen when somebody solves their cause.
+                // Findings close by the dozen when their cause is solved.
                 guard: TombstoneGuard::Off,
                 concurrency: CONCURRENCY,
                 retry_policy: RetryPolicy::default(),
