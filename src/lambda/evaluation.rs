@@ -15,6 +15,7 @@ use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::{Value, json};
 
 use super::config::Settings;
+use super::event::Request;
 use super::handler::{AllowedAccounts, Handler, HandlerError, has_failed};
 use super::kind::HandledKind;
 use super::logging;
@@ -25,7 +26,7 @@ use crate::aws::json_client::{JsonClient, Operation, Service};
 use crate::aws::setting::{InvalidSetting, InvalidSettings};
 use crate::aws::{Deadline, Meter, RetryPolicy, clients};
 use crate::domain::arn::Arn;
-use crate::domain::{AccountId, Clock, Finding, Region, SystemClock, TombstoneGuard};
+use crate::domain::{AccountId, Clock, Finding, Region, SystemClock, TombstoneGuard, Trigger};
 use crate::findings::{Evaluator, RuleSource, SecurityHub};
 use crate::inventory::{Inventory, RunOptions};
 use crate::listing::Limits;
@@ -214,7 +215,7 @@ impl Function {
         let deadline = Deadline::after(remaining);
         let mut runs = Vec::with_capacity(batch.runs.len());
         for (account, run_id) in batch.runs {
-            let request = StreamBatch::request(run_id);
+            let request = Request::of(Trigger::Run { run_id });
             let meter = std::sync::Arc::default();
             runs.push(handler.run(&request, account, deadline, meter).await);
         }

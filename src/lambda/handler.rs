@@ -147,12 +147,8 @@ impl<C: Clock + Clone + 'static> Handler<CodeConnections, C> {
         meter: Arc<Meter>,
     ) -> Summary<Dependency> {
         let request = Request {
-            account: None,
-            regions: None,
-            extra_regions: Vec::new(),
-            filter: Filter::default(),
             accept_deletions,
-            trigger: Trigger::Request,
+            ..Request::of(Trigger::Request)
         };
         let deadline = Deadline::after(remaining);
         let handler = self.of_dependencies();

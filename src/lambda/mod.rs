@@ -8,9 +8,9 @@
 //! the function of findings, which a batch of the table's stream invokes
 //! (`stream_batch`).
 //!
-//! Called by `main.rs` and `bin/dependencies.rs`, and by `ccinv scan` and
-//! `ccinv demo`, which handle one event of their own. Imports `inventory`,
-//! `listing`, `table`, `aws` and `domain`.
+//! Called by `main.rs` and the functions in `bin`, and by `ccinv scan`, `evaluate` and
+//! `demo`, which handle one event of their own. Imports `inventory`, `listing`, `table`,
+//! `aws` and `domain`; `evaluation` alone also `findings` and `audit`.
 
 pub mod config;
 #[cfg(feature = "compliance")]

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::event::{InvalidEvent, Request};
-use crate::domain::{AccountId, ChangeKind, Filter, Finding, RunId, Trigger};
+use super::event::InvalidEvent;
+use crate::domain::{AccountId, ChangeKind, Finding, RunId};
 use crate::table::keys::{CONNECTIONS, DEPENDENCIES, Partition};
 use crate::table::{StoredKind, keys::Keys};
 
@@ -65,18 +65,6 @@ impl StreamBatch {
             }
         }
         Ok(Some(batch))
-    }
-
-    /// Returns the request for an evaluation after a run.
-    pub(super) fn request(run_id: RunId) -> Request {
-        Request {
-            account: None,
-            regions: None,
-            extra_regions: Vec::new(),
-            filter: Filter::default(),
-            accept_deletions: false,
-            trigger: Trigger::Run { run_id },
-        }
     }
 }
 

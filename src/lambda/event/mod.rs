@@ -49,6 +49,18 @@ const MAX_REGIONS: usize = 64;
 const SCHEDULE_SOURCES: [&str; 2] = ["aws.events", "aws.scheduler"];
 
 impl Request {
+    /// Returns the request for a run as it is configured.
+    pub(super) fn of(trigger: Trigger) -> Self {
+        Self {
+            account: None,
+            regions: None,
+            extra_regions: Vec::new(),
+            filter: Filter::default(),
+            accept_deletions: false,
+            trigger,
+        }
+    }
+
     /// Reads an event.
     ///
     /// # Errors
@@ -113,11 +125,8 @@ fn api_call(event: &Value) -> Result<Request, InvalidEvent> {
     let (account, call) = read_call(event)?;
     Ok(Request {
         account: Some(account),
-        regions: None,
         extra_regions: vec![call.region.clone()],
-        filter: Filter::default(),
-        accept_deletions: false,
-        trigger: Trigger::ApiCalls { calls: vec![call] },
+        ..Request::of(Trigger::ApiCalls { calls: vec![call] })
     })
 }
 
@@ -139,17 +148,10 @@ fn scheduled(event: &Value) -> Result<Request, InvalidEvent> {
     } = read(event)?;
     account.required("account")?;
     let first = resources.get(0).unwrap_or(&Value::Null);
-    Ok(Request {
-        account: None,
-        regions: None,
-        extra_regions: Vec::new(),
-        filter: Filter::default(),
-        accept_deletions: false,
-        trigger: Trigger::Schedule {
-            event_id: Some(id.required("id")?.into()),
-            source_arn: optional_text(first, "resources[0]", &[])?,
-        },
-    })
+    Ok(Request::of(Trigger::Schedule {
+        event_id: Some(id.required("id")?.into()),
+        source_arn: optional_text(first, "resources[0]", &[])?,
+    }))
 }
 
 /// A direct request, or an input that an EventBridge Scheduler schedule sends.
@@ -223,10 +225,9 @@ fn direct(event: &Value) -> Result<Request, InvalidEvent> {
     Ok(Request {
         account: direct.account.0,
         regions,
-        extra_regions: Vec::new(),
         filter,
         accept_deletions: direct.accept_deletions.0,
-        trigger,
+        ..Request::of(trigger)
     })
 }
 
