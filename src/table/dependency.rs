@@ -8,7 +8,7 @@ use super::error::CorruptItem;
 use super::fast_path::value::Attributes;
 use super::item::Item;
 use super::keys::{self, Keys};
-use super::kind::{AccountRow, StoredKind};
+use super::kind::StoredKind;
 use crate::domain::listing::Window;
 use crate::domain::{AccountId, Change, Dependency, SchemaVersion, Seal, Snapshot, SourceScope};
 
@@ -55,14 +55,5 @@ impl StoredKind for Dependency {
     /// Changes of dependencies are no events yet.
     fn event_summary(_: &Change<Self>) -> Option<Value> {
         None
-    }
-}
-
-impl From<Attributes> for AccountRow<Dependency> {
-    fn from(Attributes(item): Attributes) -> Self {
-        match item.get(keys::SK) {
-            Some(AttributeValue::S(sk)) if sk == keys::ACCOUNT_SK => Self::Record(item),
-            _ => Self::Snapshot(Dependency::read_snapshot(&item)),
-        }
     }
 }

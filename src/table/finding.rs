@@ -8,7 +8,7 @@ use super::error::CorruptItem;
 use super::fast_path::value::Attributes;
 use super::item::Item;
 use super::keys::{self, Keys};
-use super::kind::{AccountRow, StoredKind};
+use super::kind::StoredKind;
 use crate::domain::listing::Window;
 use crate::domain::{
     AccountId, Change, EvaluationScope, Finding, FindingSummary, SchemaVersion, Seal, Snapshot,
@@ -56,14 +56,5 @@ impl StoredKind for Finding {
 
     fn event_summary(change: &Change<Self>) -> Option<Value> {
         serde_json::to_value(FindingSummary::of(change)).ok()
-    }
-}
-
-impl From<Attributes> for AccountRow<Finding> {
-    fn from(Attributes(item): Attributes) -> Self {
-        match item.get(keys::SK) {
-            Some(AttributeValue::S(sk)) if sk == keys::ACCOUNT_SK => Self::Record(item),
-            _ => Self::Snapshot(Finding::read_snapshot(&item)),
-        }
     }
 }

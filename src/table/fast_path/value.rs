@@ -10,6 +10,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
 use crate::table::codec::Item;
+use crate::table::keys;
+use crate::table::kind::{AccountRow, StoredKind};
 
 /// A value of one of the types that this software writes.
 #[derive(Debug)]
@@ -136,5 +138,15 @@ impl<'de> Deserialize<'de> for Attributes {
 impl From<Item> for Attributes {
     fn from(item: Item) -> Self {
         Self(item)
+    }
+}
+
+/// Of a kind whose snapshots have no path of their own.
+impl<K: StoredKind<Row = Attributes>> From<Attributes> for AccountRow<K> {
+    fn from(Attributes(item): Attributes) -> Self {
+        match item.get(keys::SK) {
+            Some(AttributeValue::S(sk)) if sk == keys::ACCOUNT_SK => Self::Record(item),
+            _ => Self::Snapshot(K::read_snapshot(&item)),
+        }
     }
 }
