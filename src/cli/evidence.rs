@@ -9,6 +9,21 @@ use crate::audit::{Audit, Basis, NotObserved, RunBasis, final_before};
 use crate::domain::{AccountId, Clock, SystemClock, Timestamp};
 use crate::output::text::{count, format_duration, format_time};
 
+/// Refuses an answer whose evidence some accounts lack, and says what that means.
+pub(crate) fn require_of_all<'a>(
+    lacking: impl Iterator<Item = &'a AccountId>,
+    problem: &str,
+) -> Result<(), CliError> {
+    let lacking: Vec<&str> = lacking.map(AccountId::as_str).collect();
+    match lacking.as_slice() {
+        [] => Ok(()),
+        accounts => Err(CliError::NoEvidence(format!(
+            "account {}: {problem}",
+            accounts.join(", ")
+        ))),
+    }
+}
+
 /// Describes what an answer is based on: a line for each account, and for each
 /// region that was not observed.
 pub(crate) fn lines(bases: &[Basis]) -> Vec<String> {

@@ -4,6 +4,7 @@
 use crate::audit::Audit;
 use crate::audit::dependencies::{DependencyBasis, DependencyRow};
 use crate::cli::error::CliError;
+use crate::cli::evidence;
 use crate::cli::render::Row;
 use crate::cli::render::csv::field;
 use crate::cli::render::text_table::{Cell, Cut, TextTable};
@@ -182,17 +183,9 @@ pub(crate) async fn require_runs(
 
 /// Refuses accounts of which a source was never listed completely.
 pub(crate) fn require_sources(bases: &[DependencyBasis]) -> Result<(), CliError> {
-    let lacking: Vec<&str> = bases
-        .iter()
-        .filter(|basis| !basis.is_evidence())
-        .map(|basis| basis.account.as_str())
-        .collect();
-    if lacking.is_empty() {
-        return Ok(());
-    }
-    Err(CliError::NoEvidence(format!(
-        "account {}: not every source of dependencies was ever listed completely: the answer may \
-         lack some",
-        lacking.join(", ")
-    )))
+    let lacking = bases.iter().filter(|basis| !basis.is_evidence());
+    evidence::require_of_all(
+        lacking.map(|basis| &basis.account),
+        "not every source of dependencies was ever listed completely: the answer may lack some",
+    )
 }

@@ -210,16 +210,9 @@ async fn require_evaluations(
 
 /// Refuses accounts whose rules were never evaluated, or not completely.
 fn require_rules(bases: &[EvaluationsBasis]) -> Result<(), CliError> {
-    let lacking: Vec<&str> = bases
-        .iter()
-        .filter(|basis| !basis.is_evidence())
-        .map(|basis| basis.account.as_str())
-        .collect();
-    if lacking.is_empty() {
-        return Ok(());
-    }
-    Err(CliError::NoEvidence(format!(
-        "account {}: not every rule was ever evaluated completely: the answer may lack findings",
-        lacking.join(", ")
-    )))
+    let lacking = bases.iter().filter(|basis| !basis.is_evidence());
+    evidence::require_of_all(
+        lacking.map(|basis| &basis.account),
+        "not every rule was ever evaluated completely: the answer may lack findings",
+    )
 }
