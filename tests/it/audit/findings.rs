@@ -48,6 +48,22 @@ impl Fixture {
         }
     }
 
+    /// Returns a record in which a connection is in ERROR, and its ARN.
+    async fn in_error() -> (Self, String) {
+        let fixture = Self::new().await;
+        let arn = fixture.env.create("payments");
+        fixture.env.set_status(&arn, "ERROR");
+        fixture.list().await;
+        (fixture, arn)
+    }
+
+    /// Returns the same with a hub, which has imported nothing.
+    async fn in_error_with(hub: SecurityHub) -> (Self, String) {
+        let (fixture, arn) = Self::in_error().await;
+        let hub = Some(hub);
+        (Self { hub, ..fixture }, arn)
+    }
+
     fn findings(&self) -> Table<Finding> {
         self.env.table.of_kind()
     }
@@ -215,10 +231,7 @@ async fn evaluation_records_rule_file_and_the_run_it_is_based_on() {
 
 #[tokio::test]
 async fn rule_with_insufficient_data_closes_no_finding() {
-    let fixture = Fixture::new().await;
-    let arn = fixture.env.create("payments");
-    fixture.env.set_status(&arn, "ERROR");
-    fixture.list().await;
+    let (fixture, arn) = Fixture::in_error().await;
     fixture.evaluate(IN_ERROR).await;
 
     // The connection is seen to be fine, but another region is not observed.
@@ -246,10 +259,7 @@ async fn rule_with_insufficient_data_closes_no_finding() {
 
 #[tokio::test]
 async fn removed_rule_closes_its_findings_and_the_run_names_it() {
-    let fixture = Fixture::new().await;
-    let arn = fixture.env.create("payments");
-    fixture.env.set_status(&arn, "ERROR");
-    fixture.list().await;
+    let (fixture, _) = Fixture::in_error().await;
     fixture.evaluate(IN_ERROR).await;
     let elsewhere = format!("{IN_ERROR}[rule.scope]\naccounts = [\"999999999999\"]\n");
     let other = "[[rule]]\nid = \"other\"\nkind = \"shared\"\nseverity = \"low\"\n";
@@ -274,10 +284,7 @@ async fn removed_rule_closes_its_findings_and_the_run_names_it() {
 
 #[tokio::test]
 async fn invalid_rule_file_fails_the_evaluation_and_closes_nothing() {
-    let fixture = Fixture::new().await;
-    let arn = fixture.env.create("payments");
-    fixture.env.set_status(&arn, "ERROR");
-    fixture.list().await;
+    let (fixture, arn) = Fixture::in_error().await;
     fixture.evaluate(IN_ERROR).await;
     fixture.env.set_status(&arn, "AVAILABLE");
     fixture.list().await;
@@ -310,10 +317,7 @@ async fn text_of_a_finding_has_no_time_of_the_evaluation() {
 
 #[tokio::test]
 async fn altered_severity_is_recorded_and_keeps_the_finding_open() {
-    let fixture = Fixture::new().await;
-    let arn = fixture.env.create("payments");
-    fixture.env.set_status(&arn, "ERROR");
-    fixture.list().await;
+    let (fixture, _) = Fixture::in_error().await;
     fixture.evaluate(IN_ERROR).await;
     let low = IN_ERROR.replace("high", "low");
     let summary = fixture.evaluate(&low).await;
@@ -327,10 +331,7 @@ async fn altered_severity_is_recorded_and_keeps_the_finding_open() {
 
 #[tokio::test]
 async fn verification_finds_an_edited_finding() {
-    let fixture = Fixture::new().await;
-    let arn = fixture.env.create("payments");
-    fixture.env.set_status(&arn, "ERROR");
-    fixture.list().await;
+    let (fixture, arn) = Fixture::in_error().await;
     fixture.evaluate(IN_ERROR).await;
     fixture.is_verified().await;
     for (pk, sk) in [
@@ -460,11 +461,7 @@ fn row(status: &str, state: &str, severity: &str) -> (String, String, String) {
 #[tokio::test]
 async fn security_hub_has_one_finding_that_opens_changes_closes_and_opens_again() {
     let (_moto, proxy) = security_hub().await;
-    let mut fixture = Fixture::new().await;
-    fixture.hub = Some(hub(&proxy.endpoint));
-    let arn = fixture.env.create("payments");
-    fixture.env.set_status(&arn, "ERROR");
-    fixture.list().await;
+    let (fixture, arn) = Fixture::in_error_with(hub(&proxy.endpoint)).await;
     let first = fixture.evaluate(IN_ERROR).await;
     assert_eq!(first.outcome, Outcome::Complete, "{:?}", first.problems);
     let open = [row("FAILED", "ACTIVE", "HIGH")];
@@ -492,11 +489,7 @@ async fn failed_import_is_a_problem_and_made_up_for_by_the_next_evaluation() {
         Act::Reply(Reply::new(403, "application/json", denied.clone()))
     })
     .await;
-    let mut fixture = Fixture::new().await;
-    fixture.hub = Some(hub(&denying.endpoint));
-    let arn = fixture.env.create("payments");
-    fixture.env.set_status(&arn, "ERROR");
-    fixture.list().await;
+    let (mut fixture, _) = Fixture::in_error_with(hub(&denying.endpoint)).await;
     let failed = fixture.evaluate(IN_ERROR).await;
     assert_eq!(failed.outcome, Outcome::Partial);
     let [problem] = failed.problems.as_slice() else {
@@ -525,11 +518,7 @@ async fn failed_import_is_a_problem_and_made_up_for_by_the_next_evaluation() {
 #[tokio::test]
 async fn unchanged_findings_are_imported_once_a_day() {
     let (_moto, proxy) = security_hub().await;
-    let mut fixture = Fixture::new().await;
-    fixture.hub = Some(hub(&proxy.endpoint));
-    let arn = fixture.env.create("payments");
-    fixture.env.set_status(&arn, "ERROR");
-    fixture.list().await;
+    let (fixture, _) = Fixture::in_error_with(hub(&proxy.endpoint)).await;
     fixture.evaluate(IN_ERROR).await;
     fixture.evaluate(IN_ERROR).await;
     assert_eq!(proxy.count(), 1, "nothing new on the same day");
@@ -586,11 +575,7 @@ async fn imported_findings_have_the_members_of_the_service_model() {
         })
         .await
     };
-    let mut fixture = Fixture::new().await;
-    fixture.hub = Some(hub(&proxy.endpoint));
-    let arn = fixture.env.create("payments");
-    fixture.env.set_status(&arn, "ERROR");
-    fixture.list().await;
+    let (fixture, arn) = Fixture::in_error_with(hub(&proxy.endpoint)).await;
     fixture.env.clock.advance(test_env::HOUR * 2);
     let rules = format!(
         "{IN_ERROR}controls = [\"NIST 800-53 CM-8\"]\nremediation = \"approve it\"\n\
