@@ -137,8 +137,14 @@ fn slack_channel_gets_notifications_and_can_run_nothing() {
 
 #[test]
 fn alarms_notify_each_topic_that_exists() {
+    let every_alarm = [
+        ORGANIZATION,
+        ("AlterationEvents", "on"),
+        ("Lake", "on"),
+        ("RulesParameter", "/rules"),
+    ];
     let topics = |parameters: &[(&str, &str)]| {
-        let template = deployed(parameters);
+        let template = deployed(&[&every_alarm, parameters].concat());
         let alarms = properties_of(&template, "AWS::CloudWatch::Alarm");
         let actions: BTreeSet<String> = alarms
             .values()
