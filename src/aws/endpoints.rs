@@ -36,8 +36,15 @@ pub const OF_FINDINGS: [ServiceEndpoint; 4] = [
     ("SSM", "AWS_ENDPOINT_URL_SSM"),
 ];
 
+/// The services that checkpoints are made with.
+pub const OF_CHECKPOINTS: [ServiceEndpoint; 3] = [
+    ("DynamoDB", "AWS_ENDPOINT_URL_DYNAMODB"),
+    ("KMS", "AWS_ENDPOINT_URL_KMS"),
+    ("S3", "AWS_ENDPOINT_URL_S3"),
+];
+
 /// All services. The last two issue credentials at sign-in.
-pub const ALL: [ServiceEndpoint; 15] = [
+pub const ALL: [ServiceEndpoint; 17] = [
     ("CodeBuild", "AWS_ENDPOINT_URL_CODEBUILD"),
     ("CodeConnections", "AWS_ENDPOINT_URL_CODECONNECTIONS"),
     ("CodeGuru Reviewer", "AWS_ENDPOINT_URL_CODEGURU_REVIEWER"),
@@ -45,6 +52,7 @@ pub const ALL: [ServiceEndpoint; 15] = [
     ("DataZone", "AWS_ENDPOINT_URL_DATAZONE"),
     ("DynamoDB", "AWS_ENDPOINT_URL_DYNAMODB"),
     ("Inspector2", "AWS_ENDPOINT_URL_INSPECTOR2"),
+    ("KMS", "AWS_ENDPOINT_URL_KMS"),
     ("Omics", "AWS_ENDPOINT_URL_OMICS"),
     ("Proton", "AWS_ENDPOINT_URL_PROTON"),
     ("RAM", "AWS_ENDPOINT_URL_RAM"),
@@ -52,6 +60,7 @@ pub const ALL: [ServiceEndpoint; 15] = [
         "Resource Groups Tagging API",
         "AWS_ENDPOINT_URL_RESOURCE_GROUPS_TAGGING_API",
     ),
+    ("S3", "AWS_ENDPOINT_URL_S3"),
     ("Service Catalog", "AWS_ENDPOINT_URL_SERVICE_CATALOG"),
     ("STS", "AWS_ENDPOINT_URL_STS"),
     ("SSO", "AWS_ENDPOINT_URL_SSO"),

@@ -18,6 +18,9 @@ pub mod response_limit;
 pub(crate) mod response_reader;
 pub(crate) mod retry;
 pub mod retry_policy;
+#[cfg(feature = "compliance")]
+pub mod s3;
+mod service_call;
 pub mod setting;
 pub mod shared_config;
 mod unexpected_response;

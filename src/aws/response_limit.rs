@@ -22,6 +22,8 @@ use futures_util::stream;
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 
+#[cfg(feature = "compliance")]
+use super::unexpected_response::OBJECT_ACCEPT;
 use super::unexpected_response::{Due, UnexpectedResponse};
 
 type BoxError = Box<dyn Error + Send + Sync>;
@@ -38,6 +40,10 @@ const MAX_RESPONSE_BYTES: usize = 256 * 1024;
 /// half.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Query.Pagination.html>
 const MAX_ITEMS_RESPONSE_BYTES: usize = 4 * 1024 * 1024;
+
+/// The longest object: what checkpoints state of 100,000 accounts.
+#[cfg(feature = "compliance")]
+const MAX_OBJECT_BYTES: usize = 64 * 1024 * 1024;
 
 /// The header `accept` of requests to REST services.
 pub(super) const REST_ACCEPT: &str = "application/json";
@@ -77,9 +83,11 @@ impl HttpConnector for BoundedConnector {
         let target = request.headers().get("x-amz-target");
         let operation = target.and_then(|target| target.rsplit('.').next());
         // Of REST requests only the path says what they ask.
-        let is_rest = target.is_none() && request.headers().get("accept") == Some(REST_ACCEPT);
+        let accept = request.headers().get("accept");
         let most = match operation {
-            None if is_rest => MAX_ITEMS_RESPONSE_BYTES,
+            None if accept == Some(REST_ACCEPT) => MAX_ITEMS_RESPONSE_BYTES,
+            #[cfg(feature = "compliance")]
+            None if accept == Some(OBJECT_ACCEPT) => MAX_OBJECT_BYTES,
             Some(
                 "Query"
                 | "Scan"

@@ -19,6 +19,10 @@ pub struct UnexpectedResponse {
     due: &'static str,
 }
 
+/// The header `accept` of requests for objects, whose format nothing says.
+#[cfg(feature = "compliance")]
+pub(super) const OBJECT_ACCEPT: &str = "application/octet-stream";
+
 /// The expected format of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Due {
@@ -33,6 +37,11 @@ impl Due {
     /// name none, such as those for credentials.
     pub(super) fn to(request: &HttpRequest) -> Option<Self> {
         let headers = request.headers();
+        #[cfg(feature = "compliance")]
+        if headers.get("accept") == Some(OBJECT_ACCEPT) {
+            // What is put or got can have any format.
+            return None;
+        }
         match headers.get("content-type").or(headers.get("accept"))? {
             "application/cbor" => Some(Self::Cbor),
             "application/x-www-form-urlencoded" => Some(Self::Xml),

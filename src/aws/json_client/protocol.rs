@@ -1,35 +1,17 @@
 //! awsJson and restJson1: an operation's request, and the output or the error in
 //! the response.
 
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse, OrchestratorError};
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::error::ErrorMetadata;
-use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use serde_json::{Map, Value};
 
 use super::service::{Operation, Protocol};
 use crate::aws::response_limit::REST_ACCEPT;
-
-/// An error that a service answered with.
-#[derive(Debug)]
-pub(super) struct ServiceFailure(ErrorMetadata);
-
-impl fmt::Display for ServiceFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
-    }
-}
-
-impl std::error::Error for ServiceFailure {}
-
-impl ProvideErrorMetadata for ServiceFailure {
-    fn meta(&self) -> &ErrorMetadata {
-        &self.0
-    }
-}
+use crate::aws::service_call::ServiceFailure;
 
 /// Returns the request for an operation.
 pub(super) fn request(operation: Operation, input: Value) -> Result<HttpRequest, BoxError> {
@@ -124,7 +106,7 @@ fn simple(value: &Value) -> Option<String> {
 
 /// Encodes every byte that is not unreserved.
 /// <https://www.rfc-editor.org/rfc/rfc3986#section-2.3>
-fn percent_encoded(text: &str) -> String {
+pub(in crate::aws) fn percent_encoded(text: &str) -> String {
     let mut encoded = String::new();
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
@@ -171,6 +153,7 @@ pub(super) fn parse(response: &HttpResponse) -> Result<Value, OrchestratorError<
 mod tests {
     use super::super::service::Service;
     use super::*;
+    use aws_smithy_types::error::metadata::ProvideErrorMetadata;
     use serde_json::json;
 
     const SERVICE: Service = Service::new("Example", "example");

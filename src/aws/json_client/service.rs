@@ -6,8 +6,8 @@ use crate::domain::partition::{dns_suffix, dual_stack_suffix};
 /// A service, as its endpoint and its signatures name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Service {
-    pub(super) id: &'static str,
-    pub(super) name: &'static str,
+    id: &'static str,
+    name: &'static str,
     host_prefix: &'static str,
     is_dual_stack: bool,
 }
@@ -43,9 +43,19 @@ impl Service {
         }
     }
 
+    /// Returns the name by which the SDK looks up its endpoint.
+    pub(in crate::aws) const fn id(self) -> &'static str {
+        self.id
+    }
+
+    /// Returns its name in signatures.
+    pub(in crate::aws) const fn name(self) -> &'static str {
+        self.name
+    }
+
     /// Returns the endpoint of AWS in a region.
     /// <https://docs.aws.amazon.com/general/latest/gr/rande.html>
-    pub(super) fn endpoint(self, region: &Region, is_fips: bool) -> String {
+    pub(in crate::aws) fn endpoint(self, region: &Region, is_fips: bool) -> String {
         let Self {
             name, host_prefix, ..
         } = self;
