@@ -13,6 +13,7 @@
 //! | [`inventory`] | one run of one account |
 //! | [`lambda`] | one event in, one response out |
 //! | [`audit`] | questions about the record, and its verification |
+//! | `checkpoint` | signed statements of what the table held |
 //! | `compliance` | rules and their evaluation |
 //! | `findings` | evaluations of rules, recorded as runs |
 //! | `sql` | the record as tables in SQLite |
@@ -23,6 +24,8 @@
 
 pub mod audit;
 pub mod aws;
+#[cfg(feature = "compliance")]
+pub mod checkpoint;
 #[cfg(feature = "cli")]
 pub mod cli;
 #[cfg(feature = "compliance")]

@@ -9,6 +9,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use super::aws::GlobalArgs;
 use super::commands::changes::{ChangesArgs, HistoryArgs};
 use super::commands::check::CheckArgs;
+use super::commands::checkpoint::CheckpointArgs;
 use super::commands::cost::CostArgs;
 use super::commands::demo::DemoArgs;
 use super::commands::diff::DiffArgs;
@@ -89,7 +90,8 @@ pub(crate) enum AuditCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum EvidenceCommand {
-    Verify(VerifyArgs),
+    Verify(Box<VerifyArgs>),
+    Checkpoint(Box<CheckpointArgs>),
     Export(ExportArgs),
 }
 

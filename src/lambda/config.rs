@@ -117,13 +117,13 @@ impl Settings {
 }
 
 /// Reads variables and collects what is wrong with them.
-struct Reader<L> {
+pub(super) struct Reader<L> {
     lookup: L,
     faults: Vec<InvalidSetting>,
 }
 
 impl<L: Fn(&str) -> Option<String>> Reader<L> {
-    fn new(lookup: L) -> Self {
+    pub(super) fn new(lookup: L) -> Self {
         Self {
             lookup,
             faults: Vec::new(),
@@ -131,7 +131,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
     }
 
     /// Returns a variable's value, trimmed. An empty one is as good as none.
-    fn text(&self, variable: &str) -> Option<String> {
+    pub(super) fn text(&self, variable: &str) -> Option<String> {
         let value = (self.lookup)(variable)?;
         let value = value.trim();
         (!value.is_empty()).then(|| value.to_owned())
@@ -143,7 +143,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
     }
 
     /// Reads a variable; `None` if it is not set, or wrong.
-    fn optional<T>(
+    pub(super) fn optional<T>(
         &mut self,
         variable: &'static str,
         parse: impl FnOnce(&str) -> Result<T, String>,
@@ -155,7 +155,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
     }
 
     /// Reads a variable that has to be set. `hint` says what to set it to.
-    fn required<T>(
+    pub(super) fn required<T>(
         &mut self,
         variable: &'static str,
         hint: &str,
@@ -165,6 +165,11 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
             self.fault(variable, format!("not set; {hint}"));
         }
         self.optional(variable, parse)
+    }
+
+    /// Returns what is wrong with the variables that were read.
+    pub(super) fn into_faults(self) -> Vec<InvalidSetting> {
+        self.faults
     }
 
     /// Reads the regions: the configured ones, or the function's own.
@@ -257,7 +262,7 @@ fn parse_accounts(text: &str) -> Result<AccountsSetting, String> {
 }
 
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_concepts.html#Namespace>
-fn check_namespace(text: &str) -> Result<Box<str>, String> {
+pub(super) fn check_namespace(text: &str) -> Result<Box<str>, String> {
     let fits = text.len() <= 255
         && !text.starts_with("AWS/")
         && text

@@ -38,35 +38,40 @@ impl Metrics {
         if run.already_recorded {
             return None;
         }
-        let values = values(run, &K::scopes(regions), now);
-        let metrics: Vec<Value> = values
-            .iter()
-            .map(|(name, unit, _)| json!({"Name": name, "Unit": unit}))
-            .collect();
-        let mut line = json!({
-            "_aws": {
+        let mut line = self.envelope(now, &values(run, &K::scopes(regions), now));
+        line.insert("run_id".to_owned(), json!(run.run_id));
+        line.insert("account".to_owned(), json!(run.account));
+        line.insert("outcome".to_owned(), json!(run.outcome));
+        Some(Value::Object(line).to_string())
+    }
+
+    /// Returns a line with these metrics: name, unit and value of each.
+    pub(super) fn envelope(
+        &self,
+        now: Timestamp,
+        values: &[(&str, &str, u64)],
+    ) -> Map<String, Value> {
+        let metrics = values.iter();
+        let metrics = metrics.map(|(name, unit, _)| json!({"Name": name, "Unit": unit}));
+        let mut line = Map::new();
+        line.insert(
+            "_aws".to_owned(),
+            json!({
                 "Timestamp": now.millis(),
                 "CloudWatchMetrics": [{
                     "Namespace": self.namespace,
                     "Dimensions": [["Function"]],
-                    "Metrics": metrics,
+                    "Metrics": metrics.collect::<Vec<_>>(),
                 }],
-            },
-            "Function": self.function,
-            "level": "INFO",
-            "timestamp": now,
-            "message": "metrics",
-            "run_id": run.run_id,
-            "account": run.account,
-            "outcome": run.outcome,
-        });
-        if let Some(line) = line.as_object_mut() {
-            let values = values
-                .into_iter()
-                .map(|(name, _, value)| (name.to_owned(), value.into()));
-            line.extend(values.collect::<Map<String, Value>>());
-        }
-        Some(line.to_string())
+            }),
+        );
+        line.insert("Function".to_owned(), json!(self.function));
+        line.insert("level".to_owned(), json!("INFO"));
+        line.insert("timestamp".to_owned(), json!(now));
+        line.insert("message".to_owned(), json!("metrics"));
+        let values = values.iter();
+        line.extend(values.map(|(name, _, value)| ((*name).to_owned(), json!(value))));
+        line
     }
 }
 

@@ -12,6 +12,8 @@
 //! `demo`, which handle one event of their own. Imports `inventory`, `listing`, `table`,
 //! `aws` and `domain`; `evaluation` alone also `findings` and `audit`.
 
+#[cfg(feature = "compliance")]
+pub mod checkpointing;
 pub mod config;
 #[cfg(feature = "compliance")]
 pub mod evaluation;

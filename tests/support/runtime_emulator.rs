@@ -25,6 +25,8 @@ const BUILT: &str = env!("CARGO_BIN_EXE_codeconnections-inventory");
 pub const DEPENDENCIES: &str = env!("CARGO_BIN_EXE_codeconnections-dependencies");
 /// The path of the program of the function of findings.
 pub const COMPLIANCE: &str = env!("CARGO_BIN_EXE_codeconnections-compliance");
+/// The path of the program of the function of checkpoints.
+pub const CHECKPOINT: &str = env!("CARGO_BIN_EXE_codeconnections-checkpoint");
 const INVOKE: &str = "2015-03-31/functions/function/invocations";
 
 /// Returns the path of the function's program.

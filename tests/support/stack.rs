@@ -311,7 +311,8 @@ fn fit(template: &mut Value, bucket: &str, service: &str, services: &str) {
     // No test deploys it, because streams of ministack lack PartiQL writes. But the
     // emulator reads the location of its code.
     let code_of_none = json!({"Bucket": bucket, "Key": code("Function")});
-    resources["ComplianceFunction"]["Properties"]["CodeUri"] = code_of_none;
+    resources["ComplianceFunction"]["Properties"]["CodeUri"] = code_of_none.clone();
+    resources["CheckpointFunction"]["Properties"]["CodeUri"] = code_of_none;
     // State machines of ministack can't call Organizations. A function replaces the resource
     // of that step.
     let resource_arn = "arn:${AWS::Partition}:states:::aws-sdk:organizations:listAccounts";

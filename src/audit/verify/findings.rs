@@ -26,9 +26,9 @@ pub struct AccountVerified {
     pub runs: u64,
     /// The digest of the last run. It covers the whole history.
     pub head: Option<Digest>,
-    /// The digests of all runs. Each was the head once.
+    /// The number and digest of each run, by number. Each was the head once.
     #[serde(skip)]
-    pub digests: Vec<Digest>,
+    pub digests: Vec<(u64, Digest)>,
 }
 
 /// A problem with a record.

@@ -231,13 +231,14 @@ impl<K: Kind> Account<K> {
             .clone()
             .map(|resource| resource.links.len() as u64);
         let snapshots = resources.filter(|resource| resource.snapshot.is_some());
+        let numbered = self.runs.iter().map(|run| (run.this.sequence, run.digest));
         AccountVerified {
             account,
             changes: changes.sum(),
             connections: snapshots.count() as u64,
             runs: self.runs.len() as u64,
             head: self.runs.last().map(|run| run.digest),
-            digests: self.runs.iter().map(|run| run.digest).collect(),
+            digests: numbered.collect(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Arguments that several commands share, and the parsers of their values.
 
+pub(crate) mod checkpoints;
 pub(crate) mod rules;
 pub(crate) mod time;
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod changes;
 pub(crate) mod check;
+pub(crate) mod checkpoint;
 pub(crate) mod cost;
 mod cost_table;
 pub(crate) mod demo;

@@ -1,12 +1,17 @@
 //! `verify`: the integrity of the recorded history.
 
+use crate::checkpoint::verify::CheckpointsVerified;
+use crate::checkpoint::{self, PublicKey};
 use crate::cli::args::StoreArgs;
+use crate::cli::args::checkpoints::{Location, parse_location, public_key};
 use clap::Args as ClapArgs;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::Serialize;
 
 use crate::audit::verify::{AccountVerified, Finding, Verification, verify};
 use crate::cli::error::{CliError, Exit};
@@ -25,15 +30,18 @@ use crate::table::keys;
 Reads every record once, recomputes all digests and chains, and names each record \
 that was edited, removed or inserted. The head of an account is the digest of its \
 last run; every run logs it. Pass a logged digest as --head to verify that the table \
-was not replaced, and not truncated before that run.
+was not replaced, and not truncated before that run. With --checkpoints it also \
+verifies that the table contains what each signed checkpoint states, and says from \
+which time on none covers it.
 
 Examples:
   ccinv verify
   ccinv verify --table codeconnections-inventory --account 123456789012
   ccinv verify --head 5f0c…        a digest that a run logged
   ccinv verify --heads heads.txt   digests of many accounts
+  ccinv verify --checkpoints s3://evidence/inventory --public-key key.pub
 
-Exit codes: 0 verified, 3 findings, 4 nothing is recorded.")]
+Exit codes: 0 verified, 3 findings, 4 nothing is recorded, or there is no checkpoint.")]
 pub(crate) struct VerifyArgs {
     #[command(flatten)]
     pub(crate) store: StoreArgs,
@@ -49,6 +57,15 @@ pub(crate) struct VerifyArgs {
     /// several lines.
     #[arg(long, value_name = "FILE", conflicts_with = "account")]
     pub(crate) heads: Option<PathBuf>,
+    /// Verify against the checkpoints in this directory or bucket: DIR or s3://BUCKET/PREFIX
+    #[arg(long, value_name = "PLACE", value_parser = parse_location, requires = "public_key")]
+    pub(crate) checkpoints: Option<Location>,
+    /// Verify signatures of checkpoints with this key, or one of these: a PEM or DER file
+    ///
+    /// Of a key of AWS KMS: aws kms get-public-key --key-id KEY --query PublicKey
+    /// --output text | base64 -d
+    #[arg(long, value_name = "FILE", requires = "checkpoints")]
+    pub(crate) public_key: Vec<PathBuf>,
     /// Print the result as JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -58,6 +75,14 @@ pub(crate) async fn run(args: VerifyArgs) -> Result<Exit, CliError> {
     let heads = match &args.heads {
         Some(path) => read_heads(path)?,
         None => Vec::new(),
+    };
+    let keys = args.public_key.iter();
+    let keys: Result<Vec<PublicKey>, _> =
+        keys.map(|path| public_key("--public-key", path)).collect();
+    let keys = keys?;
+    let checkpoints = match &args.checkpoints {
+        Some(place) => Some(place.open("--checkpoints", &args.store.aws).await?),
+        None => None,
     };
     let store = Store::open(&args.store).await?;
     let now = SystemClock.now();
@@ -81,11 +106,23 @@ pub(crate) async fn run(args: VerifyArgs) -> Result<Exit, CliError> {
     }
     let missing = missing_heads(&found, heads);
     found.findings.extend(missing);
+    let compared = match &checkpoints {
+        None => None,
+        Some(place) => {
+            let only = args.account.as_ref();
+            let comparing = checkpoint::verify::verify(place, &keys, &found, only);
+            let compared = progress::shown(comparing, || "verifying checkpoints".to_owned());
+            Some(compared.await.map_err(CliError::failure)?)
+        }
+    };
     let stray = args.head.filter(|head| !has_head(&found, *head));
     if args.json {
-        print_json(&found)?;
+        print_json(&Verified {
+            records: &found,
+            checkpoints: compared.as_ref(),
+        })?;
     } else {
-        print(&describe(&found))?;
+        print(&describe(&found, compared.as_ref()))?;
     }
     if let Some(head) = stray {
         return Err(CliError::Findings(format!(
@@ -93,11 +130,26 @@ pub(crate) async fn run(args: VerifyArgs) -> Result<Exit, CliError> {
              run"
         )));
     }
-    if found.findings.is_empty() {
-        Ok(Exit::Success)
-    } else {
-        Ok(Exit::Findings)
+    let has_findings = |compared: &CheckpointsVerified| !compared.findings.is_empty();
+    if !found.findings.is_empty() || compared.as_ref().is_some_and(has_findings) {
+        return Ok(Exit::Findings);
     }
+    match (&compared, &checkpoints) {
+        (Some(compared), Some(place)) if compared.checkpoints == 0 => {
+            let place = place.locate("");
+            Err(CliError::NoEvidence(format!("no checkpoint is in {place}")))
+        }
+        _ => Ok(Exit::Success),
+    }
+}
+
+/// The result as JSON.
+#[derive(Serialize)]
+struct Verified<'a> {
+    #[serde(flatten)]
+    records: &'a Verification,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checkpoints: Option<&'a CheckpointsVerified>,
 }
 
 /// Reads a file of heads, one per line: an account and the digest of one of its
@@ -173,17 +225,18 @@ fn digests_of<'a>(found: &'a Verification, account: &'a AccountVerified) -> Hash
     let others = found.dependencies.iter().chain(&found.evaluations);
     let others = others.filter(|other| other.account == account.account);
     let all = std::iter::once(account).chain(others);
-    all.flat_map(|account| &account.digests).collect()
+    let digests = all.flat_map(|account| &account.digests);
+    digests.map(|(_, digest)| digest).collect()
 }
 
 fn has_head(found: &Verification, head: Digest) -> bool {
     let accounts = found.accounts.iter().chain(&found.dependencies);
     let mut accounts = accounts.chain(&found.evaluations);
-    accounts.any(|a| a.digests.contains(&head))
+    accounts.any(|account| account.digests.iter().any(|(_, digest)| *digest == head))
 }
 
 /// Describes the result in lines of text.
-fn describe(found: &Verification) -> String {
+fn describe(found: &Verification, compared: Option<&CheckpointsVerified>) -> String {
     let mut text = String::new();
     let connections = found.accounts.iter().map(|account| (account, "connection"));
     let dependencies = found.dependencies.iter();
@@ -209,9 +262,39 @@ fn describe(found: &Verification) -> String {
         text.push_str(&printable(&line));
         text.push('\n');
     }
-    text.push_str(&match found.findings.len() {
+    let of_checkpoints = compared.map_or(0, |compared| compared.findings.len());
+    if let Some(compared) = compared {
+        text.push_str(&describe_checkpoints(compared));
+    }
+    text.push_str(&match found.findings.len() + of_checkpoints {
         0 => "OK: all digests and chains verified, no record missing\n".to_owned(),
         n => format!("FAILED: {}\n", count(n, "finding")),
     });
+    text
+}
+
+/// Describes what checkpoints show in lines of text.
+fn describe_checkpoints(compared: &CheckpointsVerified) -> String {
+    let number = |n: u64, what: &str| count(usize::try_from(n).unwrap_or(usize::MAX), what);
+    let mut text = number(compared.checkpoints, "checkpoint");
+    if let (Some(first), Some(last)) = (compared.first, compared.last) {
+        let (first, last) = (first.made_at.to_the_second(), last.made_at.to_the_second());
+        text.push_str(&format!(": {first} to {last}"));
+    }
+    text.push('\n');
+    if compared.uncovered_runs > 0 {
+        let runs = number(compared.uncovered_runs, "run");
+        text.push_str(&format!("  no checkpoint covers {runs} since then\n"));
+    }
+    for finding in &compared.findings {
+        let chain = finding.chain.as_ref();
+        let chain = chain.map(|chain| format!(" ({chain})")).unwrap_or_default();
+        let line = format!(
+            "checkpoint {}{chain}: {}",
+            finding.checkpoint, finding.problem
+        );
+        text.push_str(&printable(&line));
+        text.push('\n');
+    }
     text
 }

@@ -2,6 +2,7 @@
 
 mod as_of;
 mod changes;
+mod checkpoints;
 mod compliance_rules;
 mod dependency_rules;
 mod findings;

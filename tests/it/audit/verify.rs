@@ -491,6 +491,6 @@ async fn concurrent_runs_leave_no_findings() {
     futures_util::future::join_all(runs).await;
     let found = fixture.verify().await;
     assert_eq!(found.findings, []);
-    let digests: &[Digest] = &found.accounts[0].digests;
+    let digests = &found.accounts[0].digests;
     assert_eq!(digests.len(), 7);
 }

@@ -119,7 +119,15 @@ async fn policy_grants_exactly_what_reading_commands_use() {
     let october = ["--since", "2026-10-01", "--until", "2026-11-01"];
     let changes = [&["changes"], october.as_slice()].concat();
     let changes_of_one = [changes.as_slice(), &["--account", ACCOUNT]].concat();
-    let commands: [&[&str]; 38] = [
+    let folder = ccinv.folder();
+    std::fs::create_dir(folder.join("kept")).expect("a folder");
+    let key = ["genpkey", "-algorithm", "ed25519", "-out", "key.pem"];
+    let made = std::process::Command::new("openssl")
+        .args(key)
+        .current_dir(folder)
+        .status();
+    assert!(made.expect("openssl is installed").success());
+    let commands: [&[&str]; 39] = [
         &["list"],
         &["list", "--include-deleted"],
         &["list", "--status", "PENDING"],
@@ -172,6 +180,7 @@ async fn policy_grants_exactly_what_reading_commands_use() {
         &["verify"],
         &["verify", "--account", ACCOUNT],
         &["verify", "--head", &head],
+        &["checkpoint", "--to", "kept", "--key", "key.pem"],
     ];
     let name = env.table.name().as_str();
     for command in commands {

@@ -138,6 +138,7 @@ fn function_has_only_the_permissions_of_its_role() {
         ("Function", "FunctionRole"),
         ("DependenciesFunction", "DependenciesRole"),
         ("ComplianceFunction", "ComplianceRole"),
+        ("CheckpointFunction", "CheckpointRole"),
     ];
     assert_eq!(resources_of("AWS::Serverless::Function").len(), roles.len());
     for (name, role) in roles {
@@ -161,6 +162,7 @@ fn function_has_only_the_permissions_of_its_role() {
             "FunctionTablePolicy" => "FunctionRole",
             "DependenciesTablePolicy" => "DependenciesRole",
             "ComplianceTablePolicy" => "ComplianceRole",
+            "CheckpointRolePolicy" => "CheckpointRole",
             _ => "StateMachineRole",
         };
         assert_eq!(*roles, json!([{"Ref": role}]), "{policy}");

@@ -1,5 +1,6 @@
 //! Tests the Lambda function: events, settings, responses, metrics.
 
+mod checkpoints;
 mod evaluation;
 mod events;
 mod function;
