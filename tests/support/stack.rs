@@ -28,13 +28,19 @@ use super::template::{TEMPLATE, list, text};
 use super::test_env::REGION;
 
 /// The functions of the template, each with its test build.
-const FUNCTIONS: [(&str, &str); 2] = [
+const FUNCTIONS: [(&str, &str); 3] = [
     ("Function", env!("CARGO_BIN_EXE_codeconnections-inventory")),
     (
         "DependenciesFunction",
         env!("CARGO_BIN_EXE_codeconnections-dependencies"),
     ),
+    (
+        CHECKPOINTS,
+        env!("CARGO_BIN_EXE_codeconnections-checkpoint"),
+    ),
 ];
+/// The function that only stacks with `Checkpoints=on` have.
+const CHECKPOINTS: &str = "CheckpointFunction";
 
 /// A deployed stack in its own account.
 pub struct Stack {
@@ -89,7 +95,8 @@ impl Stack {
     /// Deploys the template, adapted by [`fit`] and then by `overlay`.
     pub async fn deploy(&mut self, parameters: &[(&str, &str)], overlay: impl FnOnce(&mut Value)) {
         let mut template = TEMPLATE.clone();
-        self.upload_functions().await;
+        let has_checkpoints = parameters.contains(&("Checkpoints", "on"));
+        self.upload_functions(has_checkpoints).await;
         let services = &self.services.endpoint;
         fit(
             &mut template,
@@ -115,14 +122,17 @@ impl Stack {
         format!("code-{}", self.account())
     }
 
-    async fn upload_functions(&self) {
+    async fn upload_functions(&self, has_checkpoints: bool) {
         let bucket = self.bucket();
         let place = json!({"LocationConstraint": REGION});
         let bucket_made = json!({"Bucket": bucket, "CreateBucketConfiguration": place});
         self.aws.call("s3", "create_bucket", bucket_made).await;
         let programs = tokio::task::spawn_blocking(|| PROGRAMS.clone());
         let programs = programs.await.expect("programs");
-        for ((name, _), program) in FUNCTIONS.iter().zip(programs) {
+        let functions = FUNCTIONS.iter().zip(programs);
+        for ((name, _), program) in
+            functions.filter(|((name, _), _)| has_checkpoints || *name != CHECKPOINTS)
+        {
             let put = json!({"Bucket": bucket, "Key": code(name), "Program": program});
             self.aws.call("s3", "put_program", put).await;
         }
@@ -311,8 +321,7 @@ fn fit(template: &mut Value, bucket: &str, service: &str, services: &str) {
     // No test deploys it, because streams of ministack lack PartiQL writes. But the
     // emulator reads the location of its code.
     let code_of_none = json!({"Bucket": bucket, "Key": code("Function")});
-    resources["ComplianceFunction"]["Properties"]["CodeUri"] = code_of_none.clone();
-    resources["CheckpointFunction"]["Properties"]["CodeUri"] = code_of_none;
+    resources["ComplianceFunction"]["Properties"]["CodeUri"] = code_of_none;
     // State machines of ministack can't call Organizations. A function replaces the resource
     // of that step.
     let resource_arn = "arn:${AWS::Partition}:states:::aws-sdk:organizations:listAccounts";
@@ -344,7 +353,7 @@ fn fit(template: &mut Value, bucket: &str, service: &str, services: &str) {
 }
 
 /// The functions' test builds, without their symbols.
-static PROGRAMS: LazyLock<[PathBuf; 2]> = LazyLock::new(|| {
+static PROGRAMS: LazyLock<[PathBuf; 3]> = LazyLock::new(|| {
     FUNCTIONS.map(|(name, built)| {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let unfinished = folder.join(format!("{name}.{}", std::process::id()));

@@ -1,6 +1,7 @@
 //! The CloudFormation templates: resources, permissions, regions.
 
 mod auditor_policy;
+mod checkpoints;
 mod compliance_function;
 mod dependencies_function;
 mod function_role;

@@ -22,10 +22,13 @@
 //!   errors have no name, so the retry of a throttled listing is not tested.
 //! - It retries a step immediately, as configured here, and without jitter.
 //! - It creates roles and policies, but does not enforce them.
+//! - It deploys no Object Lock, and enforces no policy of a bucket. moto has Object Lock
+//!   (`lambda::checkpoints`); the template's is looked at in `deploy::checkpoints`.
 //! - It creates alarms and the dashboard, but evaluates no metrics. It refuses alarms on
 //!   expressions, so they are left out.
 
 mod calls;
+mod checkpoints;
 mod lake;
 mod notifications;
 mod organization;
