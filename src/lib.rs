@@ -13,6 +13,7 @@
 //! | [`inventory`] | one run of one account |
 //! | [`lambda`] | one event in, one response out |
 //! | [`audit`] | questions about the record, and its verification |
+//! | `bundle` | the evidence of a period, in one archive |
 //! | `checkpoint` | signed statements of what the table held |
 //! | `compliance` | rules and their evaluation |
 //! | `findings` | evaluations of rules, recorded as runs |
@@ -24,6 +25,8 @@
 
 pub mod audit;
 pub mod aws;
+#[cfg(feature = "cli")]
+pub mod bundle;
 #[cfg(feature = "compliance")]
 pub mod checkpoint;
 #[cfg(feature = "cli")]

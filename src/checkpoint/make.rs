@@ -140,7 +140,7 @@ fn unreadable(store: &Store, stored: &StoredCheckpoint, problem: String) -> Chec
 
 /// Reads the states that a checkpoint refers to, and compares them with its digest
 /// and root.
-pub(super) async fn read_states(
+pub async fn read_states(
     store: &Store,
     statement: &Statement<Checkpoint>,
 ) -> Result<Vec<ChainState>, CheckpointError> {

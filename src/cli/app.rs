@@ -92,7 +92,7 @@ pub(crate) enum AuditCommand {
 pub(crate) enum EvidenceCommand {
     Verify(Box<VerifyArgs>),
     Checkpoint(Box<CheckpointArgs>),
-    Export(ExportArgs),
+    Export(Box<ExportArgs>),
 }
 
 #[derive(Debug, Subcommand)]

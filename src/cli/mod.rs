@@ -107,7 +107,7 @@ async fn run(args: Args) -> Result<Exit, CliError> {
         Command::Evidence(command) => match command {
             EvidenceCommand::Verify(args) => verify::run(*args).await,
             EvidenceCommand::Checkpoint(args) => checkpoint::run(*args).await,
-            EvidenceCommand::Export(args) => export::run(args).await,
+            EvidenceCommand::Export(args) => export::run(*args).await,
         },
         Command::Tools(command) => match command {
             ToolsCommand::Cost(args) => cost::run(args),

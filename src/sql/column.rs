@@ -74,6 +74,19 @@ impl<R> Column<R> {
             meaning: self.meaning,
         }
     }
+
+    /// Returns its value in a row as JSON.
+    pub fn json(&self, row: &R) -> serde_json::Value {
+        match ((self.value)(row), self.column_type) {
+            (Value::Integer(flag), ColumnType::Boolean) => (flag != 0).into(),
+            (Value::Integer(number), _) => number.into(),
+            (Value::Text(text), ColumnType::Json) => {
+                serde_json::from_str(&text).unwrap_or(serde_json::Value::Null)
+            }
+            (Value::Text(text), _) => text.into(),
+            (Value::Null | Value::Real(_) | Value::Blob(_), _) => serde_json::Value::Null,
+        }
+    }
 }
 
 /// Returns a column.

@@ -22,6 +22,7 @@ pub mod doc_page;
 pub mod dynamodb_local;
 pub mod fakes;
 pub mod faults;
+pub mod keys;
 pub mod ministack;
 pub mod moto;
 pub mod pipes;

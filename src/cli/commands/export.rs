@@ -4,6 +4,7 @@ use clap::{Args as ClapArgs, ValueEnum};
 use serde::Serialize;
 
 use super::changes::{change_fields, change_header};
+use super::export_bundle::{BundleArgs, bundle};
 use super::export_format::ExportFormat;
 use super::export_relations::relations;
 use super::tags::{TagColumn, TaggedRow};
@@ -21,7 +22,7 @@ use crate::domain::{AccountId, Change, Digest, Region, RunRecord, Snapshot, Time
 use crate::output::ocsf::{ConnectionRecord, inventory_event};
 use crate::table::read::audit::RowPages;
 
-/// Export all records as JSON Lines, CSV, OCSF or a graph
+/// Export records as JSON Lines, CSV, OCSF, graph or evidence bundle
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Streams the records in order: connections by account and ARN, changes by account \
@@ -29,14 +30,22 @@ and time, runs by account and number. With --format ocsf, each connection is a \
 Cloud Resources Inventory Info event (class 5023) of the Open Cybersecurity Schema \
 Framework. Relations need a run of `ccinv scan --dependencies`.
 
+A bundle is one archive with the evidence of a period: its records, what signed \
+checkpoints state of them, the connections at both ends, changes, findings and the \
+report, and a manifest with the SHA-256 of each file. `ccinv verify --bundle` checks it \
+without a network; its README says how others do. The same evidence gives the same \
+bytes, except for signatures by P-256 keys.
+
 Examples:
   ccinv export > connections.jsonl
   ccinv export --format ocsf --tags > inventory.ocsf.jsonl
   ccinv export changes --format csv > changes.csv
   ccinv export runs --table codeconnections-inventory --account 123456789012
   ccinv export relations --format dot > relations.dot
+  ccinv export bundle --since 2026-10-01 --until 2026-11-01 --out october.tar
 
-Exit codes: 0 success, 4 nothing is recorded, or of relations not all sources.")]
+Exit codes: 0 success, 4 nothing is recorded, of relations not all sources, or no \
+complete run covers the bundle.")]
 pub(crate) struct ExportArgs {
     /// Records to export
     #[arg(value_name = "WHAT", default_value = "connections", value_enum)]
@@ -55,6 +64,8 @@ pub(crate) struct ExportArgs {
     /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "jsonl", value_enum)]
     format: ExportFormat,
+    #[command(flatten)]
+    bundle: BundleArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -67,6 +78,8 @@ enum What {
     Runs,
     /// What uses each connection, its host and its account
     Relations,
+    /// The evidence of a period, in one archive
+    Bundle,
 }
 
 pub(crate) async fn run(args: ExportArgs) -> Result<Exit, CliError> {
@@ -84,6 +97,15 @@ pub(crate) async fn run(args: ExportArgs) -> Result<Exit, CliError> {
     }
     if args.what != What::Connections && args.tags {
         return Err(CliError::Usage("--tags: only for connections".to_owned()));
+    }
+    if args.what == What::Bundle {
+        return Box::pin(bundle(&args.bundle, &args.store, args.account.as_ref())).await;
+    }
+    if args.bundle.any() {
+        return Err(CliError::Usage(
+            "--since, --until, --checkpoints, --key, --rules and --out: only for a bundle"
+                .to_owned(),
+        ));
     }
     if let Some(at) = args.as_of {
         evidence::require_past("--as-of", at)?;
@@ -107,6 +129,7 @@ pub(crate) async fn run(args: ExportArgs) -> Result<Exit, CliError> {
         },
         (What::Changes, format) => changes(&audit, &accounts, format).await,
         (What::Runs, format) => runs(&audit, &accounts, format).await,
+        (What::Bundle, _) => Ok(()),
     };
     exported.map(|()| Exit::Success)
 }

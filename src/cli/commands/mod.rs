@@ -11,6 +11,7 @@ pub(crate) mod dependency_table;
 pub(crate) mod diff;
 pub(crate) mod evaluate;
 pub(crate) mod export;
+mod export_bundle;
 mod export_format;
 mod export_relations;
 pub(crate) mod findings;

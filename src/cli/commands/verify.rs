@@ -1,5 +1,7 @@
 //! `verify`: the integrity of the recorded history.
 
+use crate::bundle::verify::BundleVerified;
+use crate::bundle::{self, archive};
 use crate::checkpoint::verify::CheckpointsVerified;
 use crate::checkpoint::{self, PublicKey};
 use crate::cli::args::StoreArgs;
@@ -21,7 +23,7 @@ use crate::cli::{progress, suggestions};
 use crate::domain::ids::ParseError;
 use crate::domain::{AccountId, Clock, Digest, SystemClock};
 use crate::output::escape::printable;
-use crate::output::text::count;
+use crate::output::text::{count, format_time};
 use crate::table::keys;
 
 /// Verify the integrity of the recorded history
@@ -40,6 +42,7 @@ Examples:
   ccinv verify --head 5f0c…        a digest that a run logged
   ccinv verify --heads heads.txt   digests of many accounts
   ccinv verify --checkpoints s3://evidence/inventory --public-key key.pub
+  ccinv verify --bundle october.tar --public-key key.pub
 
 Exit codes: 0 verified, 3 findings, 4 nothing is recorded, or there is no checkpoint.")]
 pub(crate) struct VerifyArgs {
@@ -57,14 +60,17 @@ pub(crate) struct VerifyArgs {
     /// several lines.
     #[arg(long, value_name = "FILE", conflicts_with = "account")]
     pub(crate) heads: Option<PathBuf>,
+    /// Verify this evidence bundle alone, without a network
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["table", "account", "head", "heads", "checkpoints"])]
+    pub(crate) bundle: Option<PathBuf>,
     /// Verify against the checkpoints in this directory or bucket: DIR or s3://BUCKET/PREFIX
     #[arg(long, value_name = "PLACE", value_parser = parse_location, requires = "public_key")]
     pub(crate) checkpoints: Option<Location>,
-    /// Verify signatures of checkpoints with this key, or one of these: a PEM or DER file
+    /// Verify signatures of checkpoints and bundles with this key, or one of these: a PEM or DER file
     ///
     /// Of a key of AWS KMS: aws kms get-public-key --key-id KEY --query PublicKey
     /// --output text | base64 -d
-    #[arg(long, value_name = "FILE", requires = "checkpoints")]
+    #[arg(long, value_name = "FILE")]
     pub(crate) public_key: Vec<PathBuf>,
     /// Print the result as JSON
     #[arg(long)]
@@ -72,14 +78,21 @@ pub(crate) struct VerifyArgs {
 }
 
 pub(crate) async fn run(args: VerifyArgs) -> Result<Exit, CliError> {
-    let heads = match &args.heads {
-        Some(path) => read_heads(path)?,
-        None => Vec::new(),
-    };
     let keys = args.public_key.iter();
     let keys: Result<Vec<PublicKey>, _> =
         keys.map(|path| public_key("--public-key", path)).collect();
     let keys = keys?;
+    if let Some(bundle) = &args.bundle {
+        return verify_bundle(bundle, &keys, args.json);
+    }
+    if args.checkpoints.is_none() && !keys.is_empty() {
+        let problem = "--public-key: needs --checkpoints or --bundle".to_owned();
+        return Err(CliError::Usage(problem));
+    }
+    let heads = match &args.heads {
+        Some(path) => read_heads(path)?,
+        None => Vec::new(),
+    };
     let checkpoints = match &args.checkpoints {
         Some(place) => Some(place.open("--checkpoints", &args.store.aws).await?),
         None => None,
@@ -296,5 +309,54 @@ fn describe_checkpoints(compared: &CheckpointsVerified) -> String {
         text.push_str(&printable(&line));
         text.push('\n');
     }
+    text
+}
+
+/// Verifies a bundle.
+fn verify_bundle(path: &Path, keys: &[PublicKey], as_json: bool) -> Result<Exit, CliError> {
+    let unreadable =
+        |error: io::Error| CliError::Usage(format!("--bundle {}: {error}", path.display()));
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let files = archive::read(io::BufReader::new(file)).map_err(unreadable)?;
+    let found = bundle::verify::verify(&files, keys);
+    if as_json {
+        print_json(&found)?;
+    } else {
+        print(&describe_bundle(&found))?;
+    }
+    Ok(match found.findings.is_empty() {
+        true => Exit::Success,
+        false => Exit::Findings,
+    })
+}
+
+/// Describes the result in lines of text.
+fn describe_bundle(found: &BundleVerified) -> String {
+    let number = |n: u64, what: &str| count(usize::try_from(n).unwrap_or(usize::MAX), what);
+    let mut text = String::new();
+    if let Some(bundle) = &found.bundle {
+        let (since, until) = (format_time(bundle.since), format_time(bundle.until));
+        let accounts = count(bundle.accounts.len(), "account");
+        text.push_str(&format!("{accounts} from {since} to {until}\n"));
+    }
+    text.push_str(&format!(
+        "{}, {}, {}, {} checked\n",
+        number(found.files, "file"),
+        number(found.runs, "run"),
+        number(found.changes, "change"),
+        number(found.checkpoints, "checkpoint"),
+    ));
+    for finding in &found.findings {
+        text.push_str(&printable(&format!(
+            "{}: {}",
+            finding.file, finding.problem
+        )));
+        text.push('\n');
+    }
+    text.push_str(&match (found.findings.len(), found.signed) {
+        (0, true) => "OK: signed, all digests and chains verified\n".to_owned(),
+        (0, false) => "OK: all digests and chains verified; no signature was checked\n".to_owned(),
+        (n, _) => format!("FAILED: {}\n", count(n, "finding")),
+    });
     text
 }

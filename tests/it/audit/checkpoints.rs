@@ -4,9 +4,9 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
 
 use crate::support::ccinv::{Ccinv, PROGRAM};
+use crate::support::keys::make_key;
 use crate::support::raw_items::put;
 use crate::support::test_env::{self, REGION, TestEnv};
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -166,19 +166,8 @@ fn is_of(item: &Item, account: &str) -> bool {
     matches!(&item["pk"], AttributeValue::S(pk) if pk.contains(account))
 }
 
-/// Makes a pair of keys: NAME.pem and NAME.pub.
 fn key(ccinv: &Ccinv, name: &str, algorithm: &[&str]) {
-    let openssl = |arguments: &[&str]| {
-        let made = Command::new("openssl")
-            .args(arguments)
-            .current_dir(ccinv.folder())
-            .output();
-        let made = made.expect("openssl is installed");
-        assert!(made.status.success(), "{made:?}");
-    };
-    let (private, public) = (format!("{name}.pem"), format!("{name}.pub"));
-    openssl(&[&["genpkey", "-out", &private], algorithm].concat());
-    openssl(&["pkey", "-in", &private, "-pubout", "-out", &public]);
+    make_key(ccinv.folder(), name, algorithm);
 }
 
 /// Replaces the times in parentheses, which differ from run to run.

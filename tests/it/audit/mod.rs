@@ -1,6 +1,7 @@
 //! Queries of the recorded history, and its verification.
 
 mod as_of;
+mod bundle;
 mod changes;
 mod checkpoints;
 mod compliance_rules;

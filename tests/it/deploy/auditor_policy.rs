@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use crate::support::ccinv::Ccinv;
+use crate::support::keys::make_key;
 use crate::support::moto::without_dependencies;
 use crate::support::proxy::{Act, Proxy, Seen};
 use crate::support::template::{TEMPLATE, deployed, list, one_or_more, resources_of, text};
@@ -121,12 +122,7 @@ async fn policy_grants_exactly_what_reading_commands_use() {
     let changes_of_one = [changes.as_slice(), &["--account", ACCOUNT]].concat();
     let folder = ccinv.folder();
     std::fs::create_dir(folder.join("kept")).expect("a folder");
-    let key = ["genpkey", "-algorithm", "ed25519", "-out", "key.pem"];
-    let made = std::process::Command::new("openssl")
-        .args(key)
-        .current_dir(folder)
-        .status();
-    assert!(made.expect("openssl is installed").success());
+    make_key(folder, "key", &["-algorithm", "ed25519"]);
     let commands: [&[&str]; 39] = [
         &["list"],
         &["list", "--include-deleted"],

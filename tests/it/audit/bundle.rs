@@ -1,0 +1,360 @@
+//! Evidence bundles: what is in them, and what their verification finds.
+
+#![allow(clippy::expect_used, missing_docs, reason = "a test")]
+
+use std::fs;
+
+use crate::support::ccinv::{Ccinv, Done};
+use crate::support::keys::make_key;
+use crate::support::python::{fine, python_text};
+use crate::support::test_env::{self, ACCOUNT, TestEnv};
+use codeconnections_inventory::bundle::archive::{self, Files};
+use codeconnections_inventory::checkpoint::{Signer, Store, make, signer::LocalKey};
+use codeconnections_inventory::domain::Clock;
+use serde_json::{Value, json};
+
+const PERIOD: [&str; 4] = [
+    "--since",
+    "2026-10-01T11:30:00Z",
+    "--until",
+    "2026-10-01T15:30:00Z",
+];
+
+/// A record of eight hourly runs from 10:00 on, with changes at 10:00, 12:00, 14:00 and
+/// 16:00, and checkpoints at 12:00, 15:00 and 17:00.
+struct Fixture {
+    env: TestEnv,
+    ccinv: Ccinv,
+}
+
+impl Fixture {
+    async fn new() -> Self {
+        let env = TestEnv::new().await;
+        let arn = env.create("payments");
+        let ccinv = Ccinv::at(&env);
+        make_key(ccinv.folder(), "key", &["-algorithm", "ed25519"]);
+        let p256 = ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"];
+        make_key(ccinv.folder(), "checkpoints", &p256);
+        fs::create_dir(ccinv.folder().join("kept")).expect("a folder");
+        let fixture = Self { env, ccinv };
+        for hour in 10..18 {
+            match hour {
+                12 => fixture.env.set_status(&arn, "AVAILABLE"),
+                14 => fixture.env.set_status(&arn, "ERROR"),
+                16 => fixture.env.delete(&arn),
+                _ => {}
+            }
+            fixture.env.run().await;
+            if [12, 15, 17].contains(&hour) {
+                fixture.checkpoint().await;
+            }
+        }
+        fixture
+    }
+
+    async fn checkpoint(&self) {
+        let pem = fs::read(self.ccinv.folder().join("checkpoints.pem")).expect("a key");
+        let signer = Signer::Local(LocalKey::from_pem(&pem).expect("a key"));
+        let store = Store::Directory(self.ccinv.folder().join("kept"));
+        let made = make::make(&self.env.table, &store, &signer, self.env.clock.now()).await;
+        made.expect("made");
+    }
+
+    async fn export(&self, name: &str, options: &[&str]) -> Done {
+        let table = self.env.table.name().as_str();
+        let export = ["export", "bundle", "--table", table, "--out", name];
+        self.ccinv.run(&[&export[..], options].concat()).await
+    }
+
+    /// Exports a signed bundle of the period with its checkpoints.
+    async fn export_all(&self, name: &str) {
+        let options = ["--key", "key.pem", "--checkpoints", "kept"];
+        let done = self.export(name, &[&PERIOD[..], &options].concat()).await;
+        assert_eq!(done.code, 0, "{done:?}");
+    }
+
+    fn files(&self, name: &str) -> Files {
+        let file = fs::File::open(self.ccinv.folder().join(name)).expect("a file");
+        archive::read(file).expect("an archive")
+    }
+
+    fn write(&self, name: &str, files: &Files) {
+        let file = fs::File::create(self.ccinv.folder().join(name)).expect("a file");
+        archive::write(files, file).expect("written");
+    }
+
+    /// Verifies a bundle with both keys. Returns the findings.
+    async fn found(&self, name: &str) -> Vec<String> {
+        let keys = ["--public-key", "key.pub", "--public-key", "checkpoints.pub"];
+        self.found_with(name, &keys).await
+    }
+
+    async fn found_with(&self, name: &str, keys: &[&str]) -> Vec<String> {
+        let verify = ["verify", "--json", "--bundle", name];
+        let done = self.ccinv.run(&[&verify[..], keys].concat()).await;
+        let found: Value = serde_json::from_str(&done.stdout).unwrap_or_default();
+        let found = found["findings"]
+            .as_array()
+            .unwrap_or_else(|| panic!("{done:?}"));
+        assert_eq!(done.code, if found.is_empty() { 0 } else { 3 });
+        let line = |finding: &Value| {
+            let text = |name: &str| finding[name].as_str().expect("a text").to_owned();
+            format!("{}: {}", text("file"), text("problem"))
+        };
+        found.iter().map(line).collect()
+    }
+}
+
+fn lines<'a>(files: &'a Files, name: &str) -> Vec<&'a str> {
+    let text = std::str::from_utf8(&files[name]).expect("text");
+    text.lines().collect()
+}
+
+#[tokio::test]
+async fn bundle_has_the_evidence_of_its_period_and_is_the_same_each_time() {
+    let fixture = Fixture::new().await;
+    fixture.export_all("first.tar").await;
+    fixture.export_all("second.tar").await;
+    let bytes = |name| fs::read(fixture.ccinv.folder().join(name)).expect("a file");
+    assert!(bytes("first.tar") == bytes("second.tar"));
+    let files = fixture.files("first.tar");
+    let names: Vec<&str> = files.keys().map(String::as_str).collect();
+    assert_eq!(
+        names,
+        [
+            "README.md",
+            "answers/basis.jsonl",
+            "answers/changes.csv",
+            "answers/changes.jsonl",
+            "answers/connections-since.csv",
+            "answers/connections-since.jsonl",
+            "answers/connections-until.csv",
+            "answers/connections-until.jsonl",
+            "answers/findings.csv",
+            "answers/findings.jsonl",
+            "checkpoints/0000000001.json",
+            "checkpoints/0000000002.json",
+            "checkpoints/proofs.jsonl",
+            "manifest.dsse.json",
+            "manifest.json",
+            "records/changes-connections.jsonl",
+            "records/runs-connections.jsonl",
+            "report.html",
+        ]
+    );
+    // One run before the period, and those in it; changes from the first one on.
+    assert_eq!(lines(&files, "records/runs-connections.jsonl").len(), 5);
+    assert_eq!(lines(&files, "records/changes-connections.jsonl").len(), 3);
+    assert_eq!(lines(&files, "answers/changes.jsonl").len(), 2);
+    let status = |name: &str| {
+        let row: Value = serde_json::from_str(lines(&files, name)[0]).expect("JSON");
+        row["connection_status"].clone()
+    };
+    assert_eq!(status("answers/connections-since.jsonl"), "PENDING");
+    assert_eq!(status("answers/connections-until.jsonl"), "ERROR");
+    let finding: Value =
+        serde_json::from_str(lines(&files, "answers/findings.jsonl")[0]).expect("JSON");
+    assert_eq!(
+        (&finding["rule_id"], &finding["result"]),
+        (&json!("in-error"), &json!("FAIL"))
+    );
+    assert_eq!(fixture.found("first.tar").await, [""; 0]);
+}
+
+/// Nothing of this software, but what `docs/evidence.md` shows.
+#[tokio::test]
+async fn python_and_openssl_verify_a_bundle() {
+    let fixture = Fixture::new().await;
+    fixture.export_all("bundle.tar").await;
+    let page = include_str!("../../../docs/evidence.md");
+    let script = page.split("```python\n").nth(1).expect("a block");
+    let script = script.split("```").next().expect("its end");
+    let path = |name: &str| fixture.ccinv.folder().join(name).display().to_string();
+    let keys = [path("key.pub"), path("checkpoints.pub")];
+    let check = async |name: &str| python_text(script, &[&path(name), &keys[0], &keys[1]]).await;
+    let printed = fine(check("bundle.tar").await);
+    assert_eq!(printed, "OK: 16 files, 8 records, 2 proofs\n");
+    let files = fixture.files("bundle.tar");
+    for name in files.keys().filter(|name| *name != "manifest.json") {
+        let mut altered = files.clone();
+        altered.get_mut(name).expect("it is there").push(b' ');
+        fixture.write("altered.tar", &altered);
+        // Blanks around JSON are no part of what is signed.
+        if name != "manifest.dsse.json" {
+            assert!(check("altered.tar").await.is_err(), "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn altered_bundle_is_found_by_file() {
+    let fixture = Fixture::new().await;
+    fixture.export_all("bundle.tar").await;
+    let files = fixture.files("bundle.tar");
+    for name in files.keys().filter(|name| !name.starts_with("manifest")) {
+        let mut altered = files.clone();
+        altered.get_mut(name).expect("it is there").push(b'\n');
+        fixture.write("altered.tar", &altered);
+        let expected = format!("{name}: was altered: its SHA-256 is not the manifest's");
+        assert!(
+            fixture.found("altered.tar").await.contains(&expected),
+            "{name}"
+        );
+        altered.remove(name);
+        fixture.write("altered.tar", &altered);
+        let expected = format!("{name}: is missing");
+        assert!(
+            fixture.found("altered.tar").await.contains(&expected),
+            "{name}"
+        );
+    }
+    let mut altered = files.clone();
+    altered.insert("answers/more.csv".to_owned(), Vec::new());
+    fixture.write("altered.tar", &altered);
+    let added = "answers/more.csv: was added: the manifest does not name it";
+    assert_eq!(fixture.found("altered.tar").await, [added]);
+    // With a manifest of its own it is another bundle, which that key did not sign.
+    let mut other = fixture.files("bundle.tar");
+    fixture.env.run().await;
+    let later = [
+        "--since",
+        "2026-10-01T12:30:00Z",
+        "--until",
+        "2026-10-01T15:30:00Z",
+    ];
+    assert_eq!(fixture.export("later.tar", &later).await.code, 0);
+    for (name, content) in fixture.files("later.tar") {
+        other.insert(name, content);
+    }
+    other.retain(|name, _| !name.starts_with("checkpoints/"));
+    fixture.write("altered.tar", &other);
+    let another = "manifest.dsse.json: signs another manifest";
+    assert_eq!(fixture.found("altered.tar").await, [another]);
+    other.remove("manifest.dsse.json");
+    fixture.write("altered.tar", &other);
+    let unsigned = "manifest.dsse.json: is missing: the manifest is not signed";
+    assert_eq!(fixture.found("altered.tar").await, [unsigned]);
+    assert_eq!(fixture.found_with("altered.tar", &[]).await, [""; 0]);
+    let stranger = ["--public-key", "checkpoints.pub"];
+    let not_signed = "manifest.dsse.json: is not signed by a given key";
+    assert_eq!(
+        fixture.found_with("bundle.tar", &stranger).await,
+        [not_signed]
+    );
+}
+
+/// The table was rewritten after its checkpoints, and a bundle signed by its writer.
+#[tokio::test]
+async fn rewritten_record_contradicts_the_checkpoints_in_the_bundle() {
+    let rewritten = Fixture::new().await;
+    let other = Fixture::new().await;
+    // The checkpoints of another history of the same account.
+    for folder in ["kept/checkpoints", "kept/chains"] {
+        let (from, to) = (
+            other.ccinv.folder().join(folder),
+            rewritten.ccinv.folder().join(folder),
+        );
+        fs::remove_dir_all(&to).expect("removed");
+        fs::rename(from, to).expect("moved");
+    }
+    let public = other.ccinv.folder().join("checkpoints.pub");
+    fs::copy(public, rewritten.ccinv.folder().join("checkpoints.pub")).expect("copied");
+    rewritten.export_all("bundle.tar").await;
+    let found = rewritten.found("bundle.tar").await;
+    assert_eq!(
+        found,
+        [
+            "checkpoints/proofs.jsonl: account 123456789012, connections: run 3 is not the one that \
+             checkpoint 1 states",
+            "checkpoints/proofs.jsonl: account 123456789012, connections: run 6 is not the one that \
+             checkpoint 2 states",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn bundle_of_one_account_shows_nothing_of_others() {
+    const OTHER: &str = "210987654321";
+    let fixture = Fixture::new().await;
+    let mut handler = fixture.env.handler();
+    handler.accounts = codeconnections_inventory::lambda::handler::AllowedAccounts::Listed(vec![
+        OTHER.parse().expect("an account"),
+    ]);
+    fixture.env.clock.advance(test_env::HOUR);
+    test_env::run(&handler, &json!({})).await;
+    fixture.env.run().await;
+    fixture.checkpoint().await;
+    let period = [
+        "--since",
+        "2026-10-01T17:30:00Z",
+        "--until",
+        "2026-10-01T19:30:00Z",
+    ];
+    let options = ["--account", ACCOUNT, "--checkpoints", "kept"];
+    let done = fixture
+        .export("bundle.tar", &[&period[..], &options].concat())
+        .await;
+    assert_eq!(done.code, 0, "{done:?}");
+    let files = fixture.files("bundle.tar");
+    let proofs = lines(&files, "checkpoints/proofs.jsonl");
+    let proof: Value = serde_json::from_str(proofs[0]).expect("JSON");
+    assert_eq!(
+        (proofs.len(), proof["path"].as_array().map(Vec::len)),
+        (1, Some(1))
+    );
+    for (name, content) in &files {
+        let text = String::from_utf8_lossy(content);
+        assert!(!text.contains(OTHER), "{name}");
+    }
+    let keys = ["--public-key", "checkpoints.pub"];
+    let found = fixture.found_with("bundle.tar", &keys).await;
+    assert_eq!(
+        found,
+        ["manifest.dsse.json: is missing: the manifest is not signed"]
+    );
+}
+
+#[tokio::test]
+async fn wrong_usage_of_bundles_is_one_line() {
+    let fixture = Fixture::new().await;
+    let period = |since, until| ["--since", since, "--until", until];
+    for (options, complaint) in [
+        (
+            period("2026-10-02", "2026-10-01"),
+            "--since 2026-10-02T00:00:00Z is not before --until 2026-10-01T00:00:00Z",
+        ),
+        (
+            period("2026-10-01", "1m"),
+            "changes before it may still be recorded; take ",
+        ),
+    ] {
+        let done = fixture.export("bundle.tar", &options).await;
+        assert_eq!(done.code, 2);
+        assert!(done.complaint().contains(complaint), "{done:?}");
+    }
+    let table = fixture.env.table.name().as_str();
+    let done = fixture
+        .ccinv
+        .run(&["export", "--table", table, "--out", "bundle.tar"])
+        .await;
+    assert_eq!(done.code, 2);
+    assert!(done.complaint().ends_with("only for a bundle"), "{done:?}");
+    let done = fixture
+        .ccinv
+        .run(&["export", "bundle", "--table", table])
+        .await;
+    assert_eq!(done.code, 2, "{done:?}");
+    let nothing = period("2026-09-01", "2026-09-02");
+    let done = fixture.export("bundle.tar", &nothing).await;
+    assert_eq!(done.code, 4, "{done:?}");
+    fs::write(fixture.ccinv.folder().join("text.tar"), "text").expect("written");
+    for name in ["text.tar", "missing.tar"] {
+        let done = fixture.ccinv.run(&["verify", "--bundle", name]).await;
+        assert_eq!(done.code, 2, "{done:?}");
+        assert!(
+            done.complaint().starts_with(&format!("--bundle {name}: ")),
+            "{done:?}"
+        );
+    }
+    assert!(!fixture.ccinv.folder().join("bundle.tar").exists());
+}
