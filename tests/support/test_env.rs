@@ -356,12 +356,19 @@ async fn table(endpoint: Option<String>) -> (Table, String, Option<EmbeddedTable
         let endpoint = embedded.endpoint().to_owned();
         return (embedded.table().clone(), endpoint, Some(embedded));
     };
-    let number = TABLES.fetch_add(1, Ordering::Relaxed);
-    let name = format!("test-{}-{number}", std::process::id());
-    let name = name.parse().expect("a table name");
+    let name = unique_table_name().parse().expect("a table name");
     let client = Client::new(&local_config(&endpoint));
     schema::create(&client, &name).await.expect("a table");
     (Table::new(client, name), endpoint, None)
+}
+
+/// Returns the name of a new table. It begins with the path of the test, which is the name
+/// of its thread, with dots: `.ci/second-table` counts the tables of each module.
+fn unique_table_name() -> String {
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or("unnamed").replace("::", ".");
+    let number = TABLES.fetch_add(1, Ordering::Relaxed);
+    format!("{test}-{}-{number}", std::process::id())
 }
 
 /// Returns an environment variable that configures the tests.

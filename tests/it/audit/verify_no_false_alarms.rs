@@ -221,8 +221,15 @@ fn unedited_tables_have_no_findings() {
             .expect("a runtime");
         runtime.block_on(make(&next, wanted))
     };
+    // Tables are named after the thread that makes them.
+    let test = std::thread::current().name().map(str::to_owned);
     let runs: u64 = std::thread::scope(|scope| {
-        let workers = [(); WORKERS].map(|()| scope.spawn(worker));
+        let workers = [(); WORKERS].map(|()| {
+            std::thread::Builder::new()
+                .name(test.clone().unwrap_or_default())
+                .spawn_scoped(scope, worker)
+                .expect("a thread")
+        });
         workers
             .into_iter()
             .map(|worker| worker.join().expect("whole"))
