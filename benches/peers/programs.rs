@@ -50,7 +50,13 @@ fn built(name: &'static str, binary: &str) -> Result<Program> {
     cargo(
         &Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"),
         target,
-        &["--no-default-features", "--bin", binary],
+        // As SAM builds it: Cargo.toml, [package.metadata.lambda.build].
+        &[
+            "--no-default-features",
+            "--features=compliance",
+            "--bin",
+            binary,
+        ],
     )?;
     Ok(rust(name, target.join("release").join(binary)))
 }
