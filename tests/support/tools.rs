@@ -227,15 +227,23 @@ pub fn dynamodb_local() -> DynamoDbLocal {
 /// # Panics
 /// If it can't be installed.
 pub fn chromium() -> PathBuf {
-    let package = "chromium";
+    PathBuf::from(program("chromium", "--version"))
+}
+
+/// Makes sure that a program is on the `PATH`, or installs Debian's package of its name.
+/// `version` is the argument with which it only prints its version.
+///
+/// # Panics
+/// If it can't be installed.
+pub fn program<'a>(name: &'a str, version: &str) -> &'a str {
     let tried = locked("apt", |lock| {
-        let there = || run(&mut command(package, ["--version"]), lock);
-        there().or_else(|_| apt_install(package, lock).and_then(|()| there()))
+        let there = || run(&mut command(name, [version]), lock);
+        there().or_else(|_| apt_install(name, lock).and_then(|()| there()))
     });
     if let Err(error) = tried {
-        panic!("pages are tested in Chromium, as `chromium` on the PATH: {error}");
+        panic!("tests need `{name}` on the PATH: {error}");
     }
-    PathBuf::from(package)
+    name
 }
 
 /// Returns the path of the axe script, which runs in a page.

@@ -9,6 +9,7 @@ use crate::support::ccinv::{Ccinv, PROGRAM};
 use crate::support::keys::make_key;
 use crate::support::raw_items::put;
 use crate::support::test_env::{self, REGION, TestEnv};
+use crate::support::tools;
 use aws_sdk_dynamodb::types::AttributeValue;
 use codeconnections_inventory::checkpoint::{Signer, Store, make, signer::LocalKey};
 use codeconnections_inventory::domain::Timestamp;
@@ -432,6 +433,8 @@ async fn commands_of_the_page_make_and_verify_a_checkpoint() {
     let other_key = other_key
         .and_then(|text| text.split('`').next())
         .expect("a command");
+    let jq = tokio::task::spawn_blocking(|| tools::program("jq", "--version"));
+    jq.await.expect("jq");
     let fixture = Fixture::new().await;
     for (algorithm, verification) in [
         ("ed25519", None),
