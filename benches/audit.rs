@@ -248,6 +248,7 @@ impl Record {
                     .insert(transition.snapshot.arn.clone(), transition.snapshot);
             }
             let run = RunRecord {
+                agreement: None,
                 format: SchemaVersion::CURRENT,
                 account: self.account.clone(),
                 sequence: round as u64 + 1,

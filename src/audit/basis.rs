@@ -9,7 +9,7 @@ use super::concurrently::each_account;
 use super::runs::{Runs, is_long_after};
 use super::{Audit, AuditError};
 use crate::domain::ListingGroup;
-use crate::domain::{AccountId, Digest, Outcome, Region, RunId, RunRecord, Timestamp};
+use crate::domain::{AccountId, Agreement, Digest, Outcome, Region, RunId, RunRecord, Timestamp};
 
 /// The basis of answers about an account at a time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -54,6 +54,9 @@ pub struct RunBasis {
     pub outcome: Outcome,
     /// The regions that it listed.
     pub regions: Vec<Region>,
+    /// Whether those that list the same connections agreed, if there were several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agreement: Option<Agreement>,
     /// How long before the time in question it started, in milliseconds.
     pub age_ms: u64,
     /// Its digest, which was the head of the account's chain then.
@@ -123,6 +126,7 @@ impl RunBasis {
             finished_at: run.finished_at,
             outcome: run.outcome,
             regions: run.listings.iter().map(|l| l.region.clone()).collect(),
+            agreement: run.agreement.clone(),
             age_ms: at.millis_since(run.started_at),
             digest: run.digest(),
         }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::error::CliError;
 use super::suggestions;
 use crate::audit::{Audit, Basis, NotObserved, RunBasis, final_before};
-use crate::domain::{AccountId, Clock, SystemClock, Timestamp};
+use crate::domain::{AccountId, Agreement, Clock, SystemClock, Timestamp};
 use crate::output::text::{count, format_duration, format_time};
 
 /// Refuses an answer whose evidence some accounts lack, and says what that means.
@@ -39,6 +39,9 @@ pub(crate) fn lines(bases: &[Basis]) -> Vec<String> {
                 "  not confirmed: {connections} recorded as present, not listed by the last run"
             ));
         }
+        let run = basis.last_complete_run.as_ref();
+        let agreement = run.and_then(|run| run.agreement.as_ref());
+        lines.extend(agreement.and_then(disagreement).map(|it| format!("  {it}")));
         lines.extend(basis.impossible_times.iter().map(|run| {
             format!(
                 "  impossible time: run {} ({}) ended at {} by its own clock, after runs \
@@ -66,14 +69,33 @@ fn based_on(basis: &Basis) -> String {
 }
 
 fn run(run: &RunBasis) -> String {
+    let regions = count(run.regions.len(), "region");
+    let agreement = run.agreement.as_ref().filter(|it| it.is_unanimous());
+    let regions = match agreement.map(|agreement| agreement.regions.len()) {
+        Some(number) if number == run.regions.len() => format!("confirmed by {regions}"),
+        Some(number) => format!("{regions}, confirmed by {number}"),
+        None => regions,
+    };
     format!(
-        "run {} ({}, {}) of {}, {} before",
+        "run {} ({}, {regions}) of {}, {} before",
         run.sequence,
         run.outcome,
-        count(run.regions.len(), "region"),
         format_time(run.started_at),
         format_duration(run.age_ms)
     )
+}
+
+/// Describes what a region lacked that another one listed.
+pub(crate) fn disagreement(agreement: &Agreement) -> Option<String> {
+    let lacked = agreement.lacked.iter();
+    let lacked = lacked.map(|(region, arns)| format!("{region} lacked {}", arns.join(", ")));
+    let lacked: Vec<String> = lacked.collect();
+    let more = match agreement.unnamed {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let regions = "regions that list the same connections disagree";
+    (!lacked.is_empty()).then(|| format!("{regions}: {}{more}", lacked.join("; ")))
 }
 
 /// Describes a region that was not observed, and why.

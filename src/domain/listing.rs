@@ -202,7 +202,7 @@ impl<K: Kind> AccountListing<K> {
             .collect()
     }
 
-    fn evidence_of_absence(&self) -> impl Iterator<Item = &Listing<K>> {
+    pub(super) fn evidence_of_absence(&self) -> impl Iterator<Item = &Listing<K>> {
         let unfiltered = self.filter.is_empty();
         self.listings
             .iter()

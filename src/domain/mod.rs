@@ -7,6 +7,7 @@
 //! imports nothing of the rest.
 
 pub mod account;
+pub mod agreement;
 pub mod api_call;
 pub mod arn;
 pub mod attributes;
@@ -40,6 +41,7 @@ pub mod trigger;
 pub mod unknown_members;
 
 pub use account::AccountRecord;
+pub use agreement::Agreement;
 pub use api_call::ApiCall;
 pub use arn::ConnectionArn;
 pub use attributes::{Attributes, ConnectionStatus, ProviderType};

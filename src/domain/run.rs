@@ -12,8 +12,8 @@ use super::ids::ParseError;
 use super::kind::Kind;
 use super::listing::{Filter, Window};
 use super::{
-    AccountId, ChangeKind, Connection, Digest, EvaluationBasis, Listing, ListingEnd, Region, RunId,
-    SchemaVersion, Snapshot, Timestamp, Trigger,
+    AccountId, Agreement, ChangeKind, Connection, Digest, EvaluationBasis, Listing, ListingEnd,
+    Region, RunId, SchemaVersion, Snapshot, Timestamp, Trigger,
 };
 
 /// The outcome of a run.
@@ -170,6 +170,9 @@ pub struct RunRecord<K: Kind = Connection> {
     pub retired_regions: Vec<Region>,
     /// The version of this software.
     pub code_version: Box<str>,
+    /// Whether regions that list the same connections agreed, if it asked several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agreement: Option<Agreement>,
     /// What it was based on, if it is an evaluation of rules.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evaluation: Option<EvaluationBasis>,

@@ -10,8 +10,8 @@ use crate::domain::listing::{AccountListing, MAX_OBSERVATION_AGE, NOT_ENABLED};
 use crate::domain::run::{ListingReport, SnapshotsRecord, count_by_status};
 use crate::domain::text::{cut, json_safe};
 use crate::domain::{
-    ChangeKind, EvaluationBasis, Identifier, Kind, Outcome, Region, RunRecord, SchemaVersion,
-    Snapshot, Timestamp,
+    Agreement, ChangeKind, EvaluationBasis, Identifier, Kind, Outcome, Region, RunRecord,
+    SchemaVersion, Snapshot, Timestamp,
 };
 use crate::table::TableError;
 
@@ -26,6 +26,7 @@ const MAX_PROBLEM_BYTES: usize = 1000;
 pub(crate) struct RunDraft<K: Kind> {
     outcome: Outcome,
     listings: Vec<ListingReport<K>>,
+    agreement: Option<Agreement>,
     evaluation: Option<EvaluationBasis>,
     problems: Vec<String>,
     changes: BTreeMap<ChangeKind, u64>,
@@ -48,6 +49,7 @@ impl<K: Kind> RunDraft<K> {
         Self {
             outcome: Outcome::Failed,
             listings,
+            agreement: Agreement::of(account_listing),
             evaluation: account_listing.evaluation().cloned(),
             problems,
             changes: BTreeMap::new(),
@@ -132,6 +134,7 @@ impl<K: Kind> RunDraft<K> {
         Self {
             outcome,
             listings,
+            agreement: Agreement::of(account_listing),
             evaluation: account_listing.evaluation().cloned(),
             problems,
             changes: report.changes,
@@ -173,6 +176,7 @@ impl<K: Kind> RunDraft<K> {
             unconfirmed: self.unconfirmed,
             retired_regions: spec.retired_regions.clone(),
             code_version: CODE_VERSION.into(),
+            agreement: self.agreement,
             evaluation: self.evaluation,
             snapshots: self.after.and_then(|after| after.recorded),
             account_sequence: None,

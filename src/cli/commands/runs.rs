@@ -136,6 +136,7 @@ pub(crate) fn run_table(runs: &[RunRecord]) -> TextTable {
         let calls = run.trigger.calls_in_words();
         let mut notes: Vec<String> = calls.iter().map(|calls| format!("after {calls}")).collect();
         notes.extend(run.problems.iter().map(|p| format!("missing: {p}")));
+        notes.extend(run.agreement.as_ref().and_then(evidence::disagreement));
         table.add(cells, notes);
     }
     table

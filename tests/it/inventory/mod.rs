@@ -8,6 +8,7 @@ mod indeterminate_writes;
 mod later_members;
 mod listing;
 mod random_histories;
+mod region_agreement;
 mod stale_observations;
 mod unconfirmed_deletions;
 mod writing;

@@ -24,9 +24,9 @@ use codeconnections_inventory::domain::plan::Touch;
 use codeconnections_inventory::domain::run::{ListingError, ListingReport, SnapshotsRecord};
 use codeconnections_inventory::domain::text::json_safe;
 use codeconnections_inventory::domain::{
-    AccountId, AccountRecord, ApiCall, Attributes, Cause, Change, ChangeKind, Clock, ConnectionArn,
-    DependencyType, Digest, Outcome, Presence, Region, RunId, RunRecord, SchemaVersion, Snapshot,
-    Timestamp, Trigger, UnknownMembers,
+    AccountId, AccountRecord, Agreement, ApiCall, Attributes, Cause, Change, ChangeKind, Clock,
+    ConnectionArn, DependencyType, Digest, Outcome, Presence, Region, RunId, RunRecord,
+    SchemaVersion, Snapshot, Timestamp, Trigger, UnknownMembers,
 };
 use codeconnections_inventory::local::ManualClock;
 use codeconnections_inventory::table::{CorruptItem, TableError, WriteResult, keys};
@@ -332,7 +332,13 @@ fn run_record() -> impl Strategy<Value = RunRecord> {
         let (tombstones_held_back, left, code_version, snapshots, last) = rest;
         let (unwritten, unsettled) = left;
         let (account_sequence, previous_digest) = last;
+        let agreement = unsettled.is_multiple_of(2).then(|| Agreement {
+            regions: vec![test_env::region("eu-west-1")],
+            lacked: BTreeMap::from([(test_env::region("eu-west-1"), vec![code_version.clone()])]),
+            unnamed: unsettled,
+        });
         RunRecord {
+            agreement,
             format: SchemaVersion::CURRENT,
             account: account(),
             sequence,
