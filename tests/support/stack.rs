@@ -81,7 +81,11 @@ impl Stack {
         });
         let service = EmulatorService::start(codeconnections.clone(), 0).await;
         let service = service.expect("a port");
-        let none = |seen: &Seen| consumers::none(seen).unwrap_or(Act::Pass);
+        // Of tags only the CodeConnections emulator knows.
+        let none = |seen: &Seen| match consumers::operation(seen) {
+            "GetResources" => consumers::refusal(400, "AccessDeniedException"),
+            _ => consumers::none(seen).unwrap_or(Act::Pass),
+        };
         Self {
             ministack,
             aws,
@@ -194,16 +198,50 @@ impl Stack {
         text(&found.await["StackResourceDetail"]["PhysicalResourceId"])
     }
 
-    /// Returns the deployed rule of a schedule.
-    pub async fn schedule(&self, rule: &str) -> Value {
+    /// Returns the deployed rule of this name in the template.
+    pub async fn rule(&self, rule: &str) -> Value {
         let rule = json!({"Name": self.resource(rule).await});
         self.aws.call("events", "describe_rule", rule).await
+    }
+
+    /// Returns true if a deployed rule matches an event.
+    pub async fn matches(&self, rule: &Value, event: &Value) -> bool {
+        let request = json!({"EventPattern": rule["EventPattern"], "Event": event.to_string()});
+        let answer = self.aws.call("events", "test_event_pattern", request);
+        answer.await["Result"].as_bool().expect("yes or no")
+    }
+
+    /// Returns the name of the queue to which a deployed rule sends complete events.
+    pub async fn target_queue(&self, rule: &Value) -> String {
+        let request = json!({"Rule": rule["Name"]});
+        let targets = self.aws.call("events", "list_targets_by_rule", request);
+        let targets = targets.await;
+        let [target] = list(&targets["Targets"]) else {
+            panic!("one target: {targets}");
+        };
+        for changed in ["Input", "InputPath", "InputTransformer"] {
+            assert_eq!(target.get(changed), None, "{target}");
+        }
+        let arn = text(&target["Arn"]);
+        let (_, name) = arn.rsplit_once(':').expect("an ARN");
+        name.to_owned()
+    }
+
+    /// Delivers an event of AWS as a deployed rule does that matches it: the emulator
+    /// refuses events of sources that begin with `aws.`.
+    pub async fn deliver(&self, rule: &str, event: &Value) {
+        let rule = self.rule(rule).await;
+        assert!(self.matches(&rule, event).await, "{event}");
+        let queue = json!({"QueueName": self.target_queue(&rule).await});
+        let queue = self.aws.call("sqs", "get_queue_url", queue).await;
+        let message = json!({"QueueUrl": queue["QueueUrl"], "MessageBody": event.to_string()});
+        self.aws.call("sqs", "send_message", message).await;
     }
 
     /// Makes a schedule fire soon. The emulator checks for due rules every ten seconds, and
     /// fires this one, which AWS would refuse, each time.
     pub async fn hurry(&self, rule: &str) {
-        let rule = self.schedule(rule).await;
+        let rule = self.rule(rule).await;
         let often = json!({"Name": rule["Name"], "ScheduleExpression": "rate(0 minutes)"});
         self.aws.call("events", "put_rule", often).await;
     }

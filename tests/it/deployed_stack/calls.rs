@@ -59,16 +59,8 @@ pub async fn emptied(aws: &Aws, queue: &str) {
 #[tokio::test]
 async fn rule_matches_only_calls_that_change_connections() {
     let stack = Stack::deployed().await;
-    let rule = json!({"Name": stack.resource("ConnectionEvents").await});
-    let rule = stack.aws.call("events", "describe_rule", rule).await;
-    let matches = async |event: &Value| {
-        let request = json!({"EventPattern": rule["EventPattern"], "Event": event.to_string()});
-        let answer = stack
-            .aws
-            .call("events", "test_event_pattern", request)
-            .await;
-        answer["Result"].as_bool().expect("yes or no")
-    };
+    let rule = stack.rule("ConnectionEvents").await;
+    let matches = async |event: &Value| stack.matches(&rule, event).await;
 
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("events");
     let mut matched = BTreeSet::new();
@@ -183,23 +175,9 @@ async fn rule_matches_only_calls_that_change_connections() {
         assert!(!matches(&event).await, "{name} of {source}, {kind}");
     }
 
-    // The rule sends complete events to the queue.
-    let request = json!({"Rule": rule["Name"]});
-    let targets = stack
-        .aws
-        .call("events", "list_targets_by_rule", request)
-        .await;
-    let [target] = targets["Targets"].as_array().expect("targets").as_slice() else {
-        panic!("one target: {targets}");
-    };
-    let queue = json!({
-        "QueueUrl": stack.resource("EventQueue").await, "AttributeNames": ["QueueArn"],
-    });
-    let queue = stack.aws.call("sqs", "get_queue_attributes", queue).await;
-    assert_eq!(target["Arn"], queue["Attributes"]["QueueArn"]);
-    for changed in ["Input", "InputPath", "InputTransformer"] {
-        assert_eq!(target.get(changed), None, "{target}");
-    }
+    let queue = stack.resource("EventQueue").await;
+    let target = stack.target_queue(&rule).await;
+    assert!(queue.ends_with(&format!("/{target}")), "{target}: {queue}");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@
 //!
 //! - It refuses events of sources that begin with `aws.`. The tests check which events
 //!   the rule for API calls matches, and send its deliveries to its queue themselves
-//!   (`calls.rs`).
+//!   (`calls.rs`, `dependency_calls.rs`).
 //! - It invokes a function with at most 10 messages of a queue and without a batching
 //!   window. On AWS a batch has up to 100 messages of `EventBatchWindow`; a test invokes
 //!   the function with such a batch.
@@ -29,6 +29,7 @@
 
 mod calls;
 mod checkpoints;
+mod dependency_calls;
 mod lake;
 mod notifications;
 mod organization;

@@ -10,7 +10,7 @@ use crate::support::test_env::REGION;
 async fn schedule_runs_the_function_and_records_the_run() {
     let stack = Stack::deployed().await;
     let arn = stack.connect("payments-api");
-    let rule = stack.schedule("Schedule").await;
+    let rule = stack.rule("Schedule").await;
     assert_eq!(rule["ScheduleExpression"], "rate(1 hour)");
     assert_eq!(rule["State"], "ENABLED");
     assert!(stack.runs().await.is_empty());
@@ -37,7 +37,7 @@ async fn schedule_runs_the_function_and_records_the_run() {
 #[tokio::test]
 async fn schedule_of_dependencies_runs_their_function_and_records_the_run() {
     let stack = Stack::deployed().await;
-    let rule = stack.schedule("DependenciesRule").await;
+    let rule = stack.rule("DependenciesRule").await;
     assert_eq!(rule["ScheduleExpression"], "rate(1 day)");
 
     stack.hurry("DependenciesRule").await;
