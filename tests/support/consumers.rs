@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::ccinv::Ccinv;
 use super::proxy::{Act, Seen};
-use super::test_env::TestEnv;
+use super::test_env::{ACCOUNT, REGION, TestEnv};
 
 /// The variables that set the endpoints of all services with dependencies but CodeConnections.
 pub const ENDPOINTS: [&str; 10] = [
@@ -103,5 +103,31 @@ impl Consumers {
             Some(entry) => Act::Answer(200, entry["output"].to_string()),
             None => none(seen).unwrap_or_else(|| refusal(404, "ResourceNotFoundException")),
         }
+    }
+
+    /// Answers a request of any source, so that every operation is called. CodeConnections
+    /// is the emulator's.
+    pub fn answer_for_every_source(&self, seen: &Seen) -> Act {
+        let arn = |service: &str| format!("arn:aws:{service}:{REGION}:{ACCOUNT}:one");
+        let answer = match operation(seen) {
+            "ListPipelines" => json!({"pipelines": [{"name": "one"}]}),
+            "GetPipeline" => json!({
+                "pipeline": {"name": "one", "stages": []},
+                "metadata": {"pipelineArn": arn("codepipeline")},
+            }),
+            "ListProjects" => json!({"projects": ["one"]}),
+            "BatchGetProjects" => {
+                json!({"projects": [{"name": "one", "arn": arn("codebuild")}]})
+            }
+            "listresources" => {
+                let shared =
+                    format!("arn:aws:codeconnections:{REGION}:{ACCOUNT}:connection/shared");
+                json!({"resources": [{"arn": shared, "resourceShareArn": arn("ram")}]})
+            }
+            "listprincipals" => json!({"principals": []}),
+            _ if seen.service() == "codeconnections" => return Act::Pass,
+            _ => return self.answer(seen),
+        };
+        Act::Answer(200, answer.to_string())
     }
 }

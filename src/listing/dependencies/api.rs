@@ -71,6 +71,17 @@ impl Problem {
         )
     }
 
+    /// Returns this problem, or another one that says more: a service that is not
+    /// enabled must not hide a denial, which is no evidence for that.
+    fn or_worse(self, other: Self) -> Self {
+        if self.is_not_enabled() { other } else { self }
+    }
+
+    /// Returns true if the service says that it is not enabled.
+    pub(super) fn is_not_enabled(&self) -> bool {
+        *self.code == *NOT_ENABLED
+    }
+
     /// Returns the problem of an entry that can't be recorded.
     fn of_entry(operation: Operation, malformed: &ParseError) -> Self {
         let operation = operation.name();
@@ -203,14 +214,19 @@ where
     F: Future<Output = Result<Vec<T>, Problem>>,
 {
     let mut all = stream::iter(listed).map(read).buffer_unordered(CONCURRENCY);
-    let mut problem = None;
+    let mut read = Ok(());
     while let Some(one) = all.next().await {
-        match one {
-            Ok(one) => found.extend(one),
-            Err(unreadable) => problem = problem.or(Some(unreadable)),
-        }
+        read = both(read, one.map(|one| found.extend(one)));
     }
-    problem.map_or(Ok(()), Err)
+    read
+}
+
+/// Joins two parts, of which each is listed even if the other can't be.
+pub(super) fn both(one: Result<(), Problem>, other: Result<(), Problem>) -> Result<(), Problem> {
+    match (one, other) {
+        (Err(one), Err(other)) => Err(one.or_worse(other)),
+        (one, other) => one.and(other),
+    }
 }
 
 /// Adds the entries of a listing that can be recorded. The problem is that of the

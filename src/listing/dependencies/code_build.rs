@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use super::Found;
-use super::api::{Api, Pages, Problem, add, list as items, member, required_list, text};
+use super::api::{Api, Pages, Problem, add, both, list as items, member, required_list, text};
 use crate::aws::json_client::{Operation, Service};
 use crate::domain::DependencyType;
 use crate::domain::ids::ParseError;
@@ -36,7 +36,7 @@ pub(super) async fn list(api: &Api<'_>, found: &mut Vec<Found>) -> Result<(), Pr
     // Either is listed even if the other can't be.
     let projects = list_projects(api, found).await;
     let credentials = list_credentials(api, found).await;
-    projects.and(credentials)
+    both(projects, credentials)
 }
 
 async fn list_projects(api: &Api<'_>, found: &mut Vec<Found>) -> Result<(), Problem> {

@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use super::Found;
-use super::api::{Api, Pages, Problem, add, member, read_each, text};
+use super::api::{Api, Pages, Problem, add, both, member, read_each, text};
 use crate::aws::json_client::{Operation, Service};
 use crate::domain::DependencyType;
 use crate::domain::ids::ParseError;
@@ -91,7 +91,7 @@ pub(super) async fn list(api: &Api<'_>, found: &mut Vec<Found>) -> Result<(), Pr
         Ok(found)
     });
     let of_versions = of_versions.await;
-    of_workflows.and(recorded).and(of_lists).and(of_versions)
+    both(both(of_workflows.and(recorded), of_lists), of_versions)
 }
 
 /// Returns a workflow or a version; none if it was deleted meanwhile.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde_json::{Value, json};
 
 use super::Found;
-use super::api::{Api, Pages, Problem, add, member, text};
+use super::api::{Api, Pages, Problem, add, both, member, text};
 use crate::aws::json_client::Service;
 use crate::domain::DependencyType;
 use crate::domain::arn::Arn;
@@ -40,7 +40,7 @@ pub(super) async fn list(api: &Api<'_>, found: &mut Vec<Found>) -> Result<(), Pr
     // Either is listed even if the other can't be.
     let own = list_shares(api, "SELF", DependencyType::Share, found).await;
     let received = list_shares(api, "OTHER-ACCOUNTS", DependencyType::ShareReceived, found).await;
-    own.and(received)
+    both(own, received)
 }
 
 /// Lists shares of an owner. A principal of our shares may use the connection. A

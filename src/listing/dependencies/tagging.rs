@@ -51,7 +51,12 @@ pub(super) async fn list(api: &Api<'_>, found: &mut Vec<Found>) -> Result<(), Pr
     found.clear();
     list_one_by_one(api, found).await.map_err(|problem| {
         let reason = format!("{}; {}", refused.reason, problem.reason);
-        Problem::new(&problem.code, &reason)
+        let worse = if problem.is_not_enabled() {
+            refused
+        } else {
+            problem
+        };
+        Problem::new(&worse.code, &reason)
     })
 }
 

@@ -5,7 +5,6 @@
 #![cfg(unix)]
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::support::ccinv::Done;
 use crate::support::consumers::{Consumers, ccinv_at, operation, refusal};
@@ -16,14 +15,14 @@ use codeconnections_inventory::local::codeconnections::{Operation, Scope};
 use serde_json::{Value, json};
 
 /// An account with a connection and a host that something in every service uses.
-struct Account {
-    env: TestEnv,
+pub(super) struct Account {
+    pub(super) env: TestEnv,
     services: Proxy,
     connection: String,
-    host: String,
+    pub(super) host: String,
 }
 
-const NAMES: [&str; 10] = [
+pub(super) const NAMES: [&str; 10] = [
     "CATALOG_PRODUCT synced",
     "DATAZONE_CONNECTION notebooks",
     "DATAZONE_CONNECTION queries",
@@ -42,7 +41,9 @@ impl Account {
     }
 
     /// Answers as `policy` does, and otherwise as the services do.
-    async fn with(policy: impl Fn(&Seen) -> Option<Act> + Send + Sync + 'static) -> Self {
+    pub(super) async fn with(
+        policy: impl Fn(&Seen) -> Option<Act> + Send + Sync + 'static,
+    ) -> Self {
         Self::altered(|_| (), policy).await
     }
 
@@ -89,7 +90,7 @@ impl Account {
         }
     }
 
-    async fn run(&self, arguments: &[&str]) -> Done {
+    pub(super) async fn run(&self, arguments: &[&str]) -> Done {
         let table = self.env.table.name().as_str();
         let arguments = [arguments, &["--table", table]].concat();
         ccinv_at(&self.env, &self.services.endpoint)
@@ -97,24 +98,24 @@ impl Account {
             .await
     }
 
-    async fn scan(&self) -> Done {
+    pub(super) async fn scan(&self) -> Done {
         self.run(&["scan", "--dependencies"]).await
     }
 
-    async fn ask(&self, arguments: &[&str]) -> (i32, Value) {
+    pub(super) async fn ask(&self, arguments: &[&str]) -> (i32, Value) {
         let done = self.run(&[arguments, &["--json"]].concat()).await;
         let answer = serde_json::from_str(&done.stdout);
         (done.code, answer.unwrap_or_else(|_| panic!("{done:?}")))
     }
 
     /// Returns the exit code of `uses`, and what uses the connection by type and name.
-    async fn users(&self) -> (i32, Vec<String>) {
+    pub(super) async fn users(&self) -> (i32, Vec<String>) {
         let (code, answer) = self.ask(&["uses", "payments"]).await;
         (code, named(&answer["dependencies"]))
     }
 }
 
-fn named(dependencies: &Value) -> Vec<String> {
+pub(super) fn named(dependencies: &Value) -> Vec<String> {
     let dependencies = dependencies.as_array().expect("a list").iter();
     let mut names: Vec<String> = dependencies
         .map(|row| format!("{} {}", row["dependency_type"], row["name"]).replace('"', ""))
@@ -259,81 +260,6 @@ async fn unreadable_entry_hides_no_other() {
     let sources = answer["rests_on"][0]["sources"].as_array().expect("a list");
     let proton = sources.iter().find(|s| s["source"] == "proton");
     assert_eq!(proton.expect("a source")["code"], "UnreadableEntry");
-}
-
-/// Denies the integrations of an account whose Inspector has this status.
-fn inspector(seen: &Seen, status: &str) -> Option<Act> {
-    match operation(seen) {
-        "ListCodeSecurityIntegrations" => Some(refusal(403, "AccessDeniedException")),
-        "BatchGetAccountStatus" => {
-            let state =
-                json!({"status": status, "errorCode": "ALREADY_ENABLED", "errorMessage": "-"});
-            let account = json!({"accountId": ACCOUNT, "state": state, "resourceState": {}});
-            Some(Act::Answer(200, json!({"accounts": [account]}).to_string()))
-        }
-        _ => None,
-    }
-}
-
-#[tokio::test]
-async fn service_that_is_not_enabled_leaves_no_run_partial_and_is_named() {
-    let account = Account::with(|seen| inspector(seen, "DISABLED")).await;
-    let done = account.scan().await;
-    assert_eq!(done.code, 0, "{done:?}");
-    assert!(
-        done.stdout.contains("NotEnabled") || done.stdout.contains("does not scan"),
-        "{done:?}"
-    );
-    assert_eq!(
-        account.users().await,
-        (0, NAMES.map(str::to_owned).to_vec())
-    );
-    let done = account.run(&["uses", "payments"]).await;
-    let note = "not enabled, so not observed: inspector in eu-west-1";
-    assert!(done.stdout.contains(note), "{done:?}");
-    let (_, answer) = account.ask(&["uses", "payments"]).await;
-    let basis = &answer["rests_on"][0];
-    assert_eq!(basis["last_run"]["outcome"], "COMPLETE");
-    let sources = basis["sources"].as_array().expect("a list");
-    let inspector = sources.iter().find(|s| s["source"] == "inspector");
-    let inspector = inspector.expect("a source");
-    assert_eq!(
-        (&inspector["code"], &inspector["complete_at"]),
-        (&json!("NotEnabled"), &json!(null))
-    );
-}
-
-#[tokio::test]
-async fn denied_call_of_an_enabled_service_is_a_denial() {
-    let account = Account::with(|seen| inspector(seen, "ENABLED")).await;
-    let done = account.scan().await;
-    assert_eq!(done.code, 4, "{done:?}");
-    assert!(!done.stdout.contains("does not scan"), "{done:?}");
-    assert_eq!(account.users().await.0, 4);
-}
-
-#[tokio::test]
-async fn service_that_was_disabled_deletes_nothing_and_leaves_the_run_partial() {
-    static IS_DISABLED: AtomicBool = AtomicBool::new(false);
-    let account = Account::with(|seen| {
-        let is_disabled = IS_DISABLED.load(Ordering::SeqCst);
-        is_disabled.then(|| inspector(seen, "DISABLED")).flatten()
-    })
-    .await;
-    assert_eq!(account.scan().await.code, 0);
-    IS_DISABLED.store(true, Ordering::SeqCst);
-    let done = account.scan().await;
-    assert_eq!(done.code, 4, "{done:?}");
-    assert!(done.stdout.contains("not confirmed"), "{done:?}");
-    let (_, answer) = account.ask(&["uses", &account.host]).await;
-    assert_eq!(
-        named(&answer["dependencies"]),
-        ["CODE_SECURITY_INTEGRATION gitlab"]
-    );
-    let sources = answer["rests_on"][0]["sources"].as_array().expect("a list");
-    let inspector = sources.iter().find(|s| s["source"] == "inspector");
-    let complete_at = &inspector.expect("a source")["complete_at"];
-    assert!(complete_at.is_string(), "the first run listed it: {answer}");
 }
 
 #[tokio::test]

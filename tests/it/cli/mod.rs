@@ -14,6 +14,7 @@ mod report_layout;
 mod report_picture;
 mod scan_database_file;
 mod scan_failures;
+mod services_not_enabled;
 mod sql;
 mod sql_prompt;
 pub(crate) mod sql_questions;
