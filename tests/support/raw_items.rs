@@ -1,6 +1,6 @@
 //! Items as stored in DynamoDB, and verification of the whole table.
 
-use codeconnections_inventory::audit::verify::{Finding, Verification, verify};
+use codeconnections_inventory::audit::verify::{Alteration, Verification, verify};
 use codeconnections_inventory::domain::Clock;
 use codeconnections_inventory::table::codec;
 use codeconnections_inventory::table::codec::Item;
@@ -54,12 +54,12 @@ pub async fn verified(env: &TestEnv) -> Verification {
 }
 
 /// Returns the findings of verification.
-pub async fn found(env: &TestEnv) -> Vec<Finding> {
+pub async fn found(env: &TestEnv) -> Vec<Alteration> {
     verified(env).await.findings
 }
 
 /// Returns the findings, each with its key and problem in one line.
 pub async fn findings(env: &TestEnv) -> Vec<String> {
-    let line = |f: &Finding| format!("{} {}: {}", f.pk, f.sk, f.problem);
+    let line = |f: &Alteration| format!("{} {}: {}", f.pk, f.sk, f.problem);
     found(env).await.iter().map(line).collect()
 }

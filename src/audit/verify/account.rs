@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::findings::{Findings, account_key, run_key};
+use super::alterations::{Alterations, account_key, run_key};
 use super::records::{Account, RunLink};
 use crate::domain::account::EVENTS_REMEMBERED;
 use crate::domain::listing::Window;
@@ -15,9 +15,9 @@ use crate::domain::{AccountId, AccountRecord, Kind, SchemaVersion, Timestamp};
 use crate::table::StoredKind;
 
 impl<K: StoredKind> Account<K> {
-    pub(super) fn verify_record(&self, id: &AccountId, findings: &mut Findings) {
+    pub(super) fn verify_record(&self, id: &AccountId, alterations: &mut Alterations) {
         let key = account_key::<K>(id);
-        if findings.names(&key) {
+        if alterations.names(&key) {
             return;
         }
         // The newest version of the record that a run read.
@@ -31,25 +31,25 @@ impl<K: StoredKind> Account<K> {
                 let reader = run.this.sequence;
                 let problem =
                     format!("was removed: run {reader} read it when it named run {sequence}");
-                findings.add(key, problem);
+                alterations.add(key, problem);
             }
             return;
         };
         let Some(last) = self.runs.last() else {
-            return findings.add(run_key::<K>(id, 1), "all runs were removed");
+            return alterations.add(run_key::<K>(id, 1), "all runs were removed");
         };
         if last.this.sequence < record.sequence {
-            return report_removed_run(id, last, record, findings);
+            return report_removed_run(id, last, record, alterations);
         }
         if let Some((sequence, run)) = read.filter(|(sequence, _)| *sequence > record.sequence) {
             let problem = format!(
                 "was rolled back: it names run {}, and run {} read it when it named run {sequence}",
                 record.sequence, run.this.sequence
             );
-            return findings.add(key, problem);
+            return alterations.add(key, problem);
         }
         // An edited or missing run is no evidence against the record.
-        if findings.names_any_of(&K::KEYS.runs_pk(id)) {
+        if alterations.names_any_of(&K::KEYS.runs_pk(id)) {
             return;
         }
         let Some(run) = self.run(record.sequence) else {
@@ -57,11 +57,11 @@ impl<K: StoredKind> Account<K> {
         };
         if run.digest != record.head && run.this.sequence == last.this.sequence {
             let named = run_key::<K>(id, record.sequence);
-            return findings.add(named, "is not the one that the account's record refers to");
+            return alterations.add(named, "is not the one that the account's record refers to");
         }
         if let Some(field) = Claims::new(self, record, run).first_false() {
             let problem = format!("was edited: its {field} is not what the runs say");
-            findings.add(key, problem);
+            alterations.add(key, problem);
         }
     }
 }
@@ -71,13 +71,13 @@ fn report_removed_run<K: StoredKind>(
     id: &AccountId,
     last: &RunLink<K>,
     record: &AccountRecord<K>,
-    findings: &mut Findings,
+    alterations: &mut Alterations,
 ) {
     let next = run_key::<K>(id, last.this.sequence + 1);
-    if !findings.names(&next) {
+    if !alterations.names(&next) {
         let named = record.sequence;
         let problem = format!("was removed: the account's record names run {named}");
-        findings.add(next, problem);
+        alterations.add(next, problem);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Checks chains: each run and each change refers to the one before it, and
 //! each snapshot is what its last change left.
 
-use super::findings::{Findings, MAX_CLOCK_SKEW, change_key, run_key, snapshot_key};
+use super::alterations::{Alterations, MAX_CLOCK_SKEW, change_key, run_key, snapshot_key};
 use super::records::Account;
 use super::resource::{LastChange, Link, Resource, SnapshotState};
 use crate::domain::{AccountId, ChangeKind, Digest, Kind, Presence, Timestamp};
@@ -20,25 +20,25 @@ struct Numbered {
 fn verify_chain(
     chain: impl Iterator<Item = Numbered>,
     key: impl Fn(u64) -> Key,
-    findings: &mut Findings,
+    alterations: &mut Alterations,
 ) {
     let mut expected = 1;
     // What the next record must refer to; `None` if that is unknown.
     let mut before = Some(None);
     for link in chain {
         let number = link.number;
-        let edited = findings.names(&key(number));
+        let edited = alterations.names(&key(number));
         if number > expected {
-            let reported = (expected..number).all(|missing| findings.names(&key(missing)));
+            let reported = (expected..number).all(|missing| alterations.names(&key(missing)));
             if !reported {
                 let problem = format!(
                     "records {expected} to {} before it were removed",
                     number - 1
                 );
-                findings.add(key(number), problem);
+                alterations.add(key(number), problem);
             }
         } else if !edited && before.is_some_and(|before| before != link.previous_digest) {
-            findings.add(key(number), "does not refer to the record before it");
+            alterations.add(key(number), "does not refer to the record before it");
         }
         before = (!edited).then_some(Some(link.digest));
         expected = number + 1;
@@ -47,18 +47,18 @@ fn verify_chain(
 
 impl<K: StoredKind> Account<K> {
     /// Runs all checks of an account, which is sorted.
-    pub(super) fn verify(&self, id: &AccountId, now: Timestamp, findings: &mut Findings) {
+    pub(super) fn verify(&self, id: &AccountId, now: Timestamp, alterations: &mut Alterations) {
         let runs = self.runs.iter().map(|run| Numbered {
             number: run.this.sequence,
             digest: run.digest,
             previous_digest: run.previous_digest,
         });
-        verify_chain(runs, |number| run_key::<K>(id, number), findings);
+        verify_chain(runs, |number| run_key::<K>(id, number), alterations);
         for (arn, resource) in self.sorted() {
-            verify_resource::<K>(id, arn, resource, now, findings);
+            verify_resource::<K>(id, arn, resource, now, alterations);
         }
-        self.verify_record(id, findings);
-        self.verify_runs(id, findings);
+        self.verify_record(id, alterations);
+        self.verify_runs(id, alterations);
     }
 
     /// Returns every resource with a snapshot or a change, sorted.
@@ -74,25 +74,29 @@ fn verify_resource<K: StoredKind>(
     arn: &K::Id,
     resource: &Resource<K>,
     now: Timestamp,
-    findings: &mut Findings,
+    alterations: &mut Alterations,
 ) {
     let key = snapshot_key::<K>(id, arn);
     if resource.links.is_empty() {
-        return findings.add(key, "its changes were removed");
+        return alterations.add(key, "its changes were removed");
     }
     let links = resource.links.iter().enumerate().map(|(i, link)| Numbered {
         number: u64::from(link.version),
         digest: link.digest,
         previous_digest: resource.previous_digest(i),
     });
-    verify_chain(links, |version| change_key::<K>(id, arn, version), findings);
+    verify_chain(
+        links,
+        |version| change_key::<K>(id, arn, version),
+        alterations,
+    );
     let Some(snapshot) = &resource.snapshot else {
-        if !findings.names(&key) {
-            findings.add(key, "was removed: it has changes");
+        if !alterations.names(&key) {
+            alterations.add(key, "was removed: it has changes");
         }
         return;
     };
-    if findings.names(&key) {
+    if alterations.names(&key) {
         return;
     }
     let last = resource
@@ -102,21 +106,21 @@ fn verify_resource<K: StoredKind>(
     let version = u64::from(snapshot.version);
     if version > last {
         let next = change_key::<K>(id, arn, last + 1);
-        if !findings.names(&next) {
+        if !alterations.names(&next) {
             let problem = format!("was removed: the snapshot names change {version}");
-            findings.add(next, problem);
+            alterations.add(next, problem);
         }
     } else if version < last {
         let problem = "was inserted, or the snapshot was rolled back";
-        findings.add(change_key::<K>(id, arn, last), problem);
+        alterations.add(change_key::<K>(id, arn, last), problem);
     } else {
-        let is_edited = |version: u32| findings.names(&change_key::<K>(id, arn, version.into()));
+        let is_edited = |version: u32| alterations.names(&change_key::<K>(id, arn, version.into()));
         let left = Left::new(resource, snapshot);
         if let Some(field) = left.and_then(|left| left.first_difference(is_edited)) {
             let problem = format!("was edited: its {field} is not what its last change left");
-            findings.add(key, problem);
+            alterations.add(key, problem);
         } else if let Some(problem) = impossible(snapshot, now) {
-            findings.add(key, problem);
+            alterations.add(key, problem);
         }
     }
 }

@@ -12,8 +12,8 @@
 //! end of an account. Only a head noted elsewhere shows that.
 
 mod account;
+mod alterations;
 mod chains;
-mod findings;
 mod records;
 mod replay;
 mod resource;
@@ -25,10 +25,10 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde::Serialize;
 use tokio::task::JoinHandle;
 
-use crate::domain::{self, AccountId, Connection, Dependency, Timestamp};
+use crate::domain::{AccountId, Connection, Dependency, Finding, Timestamp};
 use crate::table::codec::Item;
 use crate::table::{StoredKind, Table, TableError, keys};
-pub use findings::{AccountVerified, Finding, MAX_CLOCK_SKEW};
+pub use alterations::{AccountVerified, Alteration, MAX_CLOCK_SKEW};
 use records::{Entry, Records};
 
 /// The result of a verification.
@@ -42,8 +42,8 @@ pub struct Verification {
     /// Each account whose recorded findings of rules were checked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub evaluations: Vec<AccountVerified>,
-    /// The findings, by record. Empty if the record is intact.
-    pub findings: Vec<Finding>,
+    /// The alterations, by record. Empty if the record is intact.
+    pub findings: Vec<Alteration>,
 }
 
 /// Verifies a table at `now`, or only one account in it.
@@ -81,16 +81,16 @@ pub async fn verify(
     for page in at_work {
         records.add_all(page).await;
     }
-    let (accounts, mut findings) = records.connections.verified(only, now);
+    let (accounts, mut alterations) = records.connections.verified(only, now);
     let (dependencies, of_dependencies) = records.dependencies.verified(only, now);
-    findings.extend(of_dependencies);
+    alterations.extend(of_dependencies);
     let (evaluations, of_evaluations) = records.evaluations.verified(only, now);
-    findings.extend(of_evaluations);
+    alterations.extend(of_evaluations);
     Ok(Verification {
         accounts,
         dependencies,
         evaluations,
-        findings,
+        findings: alterations,
     })
 }
 
@@ -98,14 +98,14 @@ pub async fn verify(
 enum AnyEntry {
     Connection(Entry<Connection>),
     Dependency(Entry<Dependency>),
-    Finding(Entry<domain::Finding>),
+    Finding(Entry<Finding>),
 }
 
 /// The records of all kinds.
 struct AllRecords {
     connections: Records<Connection>,
     dependencies: Records<Dependency>,
-    evaluations: Records<domain::Finding>,
+    evaluations: Records<Finding>,
 }
 
 fn entries(page: Vec<Item>) -> Vec<AnyEntry> {
@@ -113,35 +113,35 @@ fn entries(page: Vec<Item>) -> Vec<AnyEntry> {
         Some(AttributeValue::S(pk)) if Dependency::KEYS.partition_of(pk).is_some() => {
             AnyEntry::Dependency(Entry::of(item))
         }
-        Some(AttributeValue::S(pk)) if domain::Finding::KEYS.partition_of(pk).is_some() => {
+        Some(AttributeValue::S(pk)) if Finding::KEYS.partition_of(pk).is_some() => {
             AnyEntry::Finding(Entry::of(item))
         }
-        // What belongs to none is a finding.
+        // What belongs to none is an alteration.
         _ => AnyEntry::Connection(Entry::of(item)),
     };
     page.into_iter().map(of_item).collect()
 }
 
 impl<K: StoredKind> Records<K> {
-    /// Returns the accounts that were checked, and the findings.
+    /// Returns the accounts that were checked, and the alterations.
     fn verified(
         self,
         only: Option<&AccountId>,
         now: Timestamp,
-    ) -> (Vec<AccountVerified>, Vec<Finding>) {
+    ) -> (Vec<AccountVerified>, Vec<Alteration>) {
         let Self {
             accounts,
-            mut findings,
+            mut alterations,
         } = self;
         let mut verified = Vec::new();
         for (id, mut account) in accounts {
             if only.is_none_or(|only| *only == id) {
                 account.sort();
-                account.verify(&id, now, &mut findings);
+                account.verify(&id, now, &mut alterations);
                 verified.push(account.verified(id));
             }
         }
-        (verified, findings.into_sorted(only))
+        (verified, alterations.into_sorted(only))
     }
 }
 

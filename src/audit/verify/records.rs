@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::findings::{AccountVerified, Findings};
+use super::alterations::{AccountVerified, Alterations};
 use super::resource::{Resource, SnapshotState, StatusId};
 use crate::domain::account::RunReference;
 use crate::domain::listing::Window;
@@ -18,10 +18,10 @@ use crate::table::codec::{Item, snapshot};
 use crate::table::keys::Partition;
 use crate::table::{StoredKind, codec, keys};
 
-/// The records by account, and the findings about single items.
+/// The records by account, and the alterations about single items.
 pub(super) struct Records<K: Kind> {
     pub(super) accounts: BTreeMap<AccountId, Account<K>>,
-    pub(super) findings: Findings,
+    pub(super) alterations: Alterations,
 }
 
 /// The records of one account.
@@ -152,14 +152,14 @@ impl<K: StoredKind> Records<K> {
     pub(super) fn new() -> Self {
         Self {
             accounts: BTreeMap::new(),
-            findings: Findings::default(),
+            alterations: Alterations::default(),
         }
     }
 
     /// Adds an item.
     pub(super) fn add(&mut self, entry: Entry<K>) {
         if let Some(problem) = entry.problem {
-            self.findings.add(entry.key, problem);
+            self.alterations.add(entry.key, problem);
         }
         let Some((account, record)) = entry.record else {
             return;

@@ -11,7 +11,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::findings::{Findings, change_key, run_key};
+use super::alterations::{Alterations, change_key, run_key};
 use super::records::{Account, RunLink};
 use super::resource::StatusId;
 use super::rows::{Row, Step};
@@ -30,8 +30,8 @@ const MAX_CONCURRENT_RUNS: usize = 64;
 type Place = (usize, usize);
 
 impl<K: StoredKind> Account<K> {
-    pub(super) fn verify_runs(&self, id: &AccountId, findings: &mut Findings) {
-        let is_edited = |run: &RunLink<K>| findings.names(&run_key::<K>(id, run.this.sequence));
+    pub(super) fn verify_runs(&self, id: &AccountId, alterations: &mut Alterations) {
+        let is_edited = |run: &RunLink<K>| alterations.names(&run_key::<K>(id, run.this.sequence));
         let known: Vec<bool> = self
             .runs
             .iter()
@@ -40,10 +40,10 @@ impl<K: StoredKind> Account<K> {
         let rows: Option<Vec<Row<'_, K>>> = self
             .sorted()
             .into_iter()
-            .map(|(arn, resource)| resource.row(id, arn, findings))
+            .map(|(arn, resource)| resource.row(id, arn, alterations))
             .collect();
         let Some(rows) = rows else {
-            // A change is missing whose digest is unknown. That is a finding
+            // A change is missing whose digest is unknown. That is an alteration
             // already.
             return;
         };
@@ -56,7 +56,7 @@ impl<K: StoredKind> Account<K> {
             by_run: HashMap::new(),
             unassigned: Vec::new(),
             known,
-            is_intact: !findings.names_any_of(&K::KEYS.account_pk(id))
+            is_intact: !alterations.names_any_of(&K::KEYS.account_pk(id))
                 && rows
                     .iter()
                     .all(|row| row.steps.iter().all(|s| s.link.is_some())),
@@ -66,15 +66,15 @@ impl<K: StoredKind> Account<K> {
         };
         replay.index();
         // An edited or missing run is no evidence against the changes.
-        if !findings.names_any_of(&K::KEYS.runs_pk(id)) {
-            self.verify_absences(id, findings);
+        if !alterations.names_any_of(&K::KEYS.runs_pk(id)) {
+            self.verify_absences(id, alterations);
         }
-        replay.run(findings);
+        replay.run(alterations);
     }
 
     /// Checks that a listing of a run lacked a connection when its change says
     /// so.
-    fn verify_absences(&self, id: &AccountId, findings: &mut Findings) {
+    fn verify_absences(&self, id: &AccountId, alterations: &mut Alterations) {
         let covered = self.runs.iter().flat_map(|run| &run.covered);
         let covered: HashSet<Timestamp> = covered.map(|(_, window)| window.began_at).collect();
         for (arn, resource) in &self.resources {
@@ -82,12 +82,12 @@ impl<K: StoredKind> Account<K> {
             for link in &resource.links {
                 let key = change_key::<K>(id, arn, link.version.into());
                 let last_absent_at = resource.absent_at(link.version);
-                let last_absent_at = last_absent_at.filter(|_| !findings.names(&key));
+                let last_absent_at = last_absent_at.filter(|_| !alterations.names(&key));
                 if last_absent_at
                     .is_some_and(|at| !covered.contains(&at) && deleted_at != last_absent_at)
                 {
                     let problem = "was edited: no listing of a run began at its previously_seen_at";
-                    findings.add(key, problem);
+                    alterations.add(key, problem);
                 }
                 deleted_at = Some(link.observed_at);
             }
@@ -111,7 +111,7 @@ struct Replay<'a, K: StoredKind> {
     unassigned: Vec<Place>,
     /// For each run, whether it knew all its changes.
     known: Vec<bool>,
-    /// True if no snapshot and no change has a finding.
+    /// True if no snapshot and no change is altered.
     is_intact: bool,
     /// The snapshots of the last run that fitted, if no change was covered since.
     fitted: Option<&'a SnapshotsRecord>,
@@ -140,7 +140,7 @@ impl<'a, K: StoredKind> Replay<'a, K> {
         }
     }
 
-    fn run(&mut self, findings: &mut Findings) {
+    fn run(&mut self, alterations: &mut Alterations) {
         let overlapping = self.overlapping();
         for (i, run) in self.account.runs.iter().enumerate() {
             let places = self
@@ -157,16 +157,16 @@ impl<'a, K: StoredKind> Replay<'a, K> {
                 }
             }
             let key = run_key::<K>(self.id, run.this.sequence);
-            if findings.names(&key) {
+            if alterations.names(&key) {
                 continue;
             }
             if let Some(problem) = self.tally_problem(i, run) {
-                findings.add(key, problem);
+                alterations.add(key, problem);
             } else if let Some(snapshots) = &run.snapshots {
-                self.compare(run, snapshots, &overlapping[i], findings);
+                self.compare(run, snapshots, &overlapping[i], alterations);
             }
         }
-        self.report_failing(findings);
+        self.report_failing(alterations);
     }
 
     /// Returns for each run those that were recorded after it and had not read
@@ -199,7 +199,7 @@ impl<'a, K: StoredKind> Replay<'a, K> {
             let tally = run.changes.get(&kind).copied().unwrap_or(0);
             let found = recorded.and_then(|of_run| of_run.get(&kind)).copied();
             let found = found.unwrap_or(0);
-            // An edited or removed change is a finding already. A run that did
+            // An edited or removed change is an alteration already. A run that did
             // not know all its changes may have made more.
             let is_less = found < tally && self.is_intact;
             let is_more = found > tally && self.known[i];
@@ -219,7 +219,7 @@ impl<'a, K: StoredKind> Replay<'a, K> {
         run: &RunLink<K>,
         snapshots: &'a SnapshotsRecord,
         overlapping: &HashSet<&RunId>,
-        findings: &mut Findings,
+        alterations: &mut Alterations,
     ) {
         let open = self.possible(run, overlapping);
         if open.is_empty() && self.fitted == Some(snapshots) {
@@ -235,11 +235,11 @@ impl<'a, K: StoredKind> Replay<'a, K> {
             Search::Fits(choice) => {
                 self.cover(choice, &open);
                 self.fitted = Some(snapshots);
-                self.report_late(run, findings);
+                self.report_late(run, alterations);
                 if self.is_intact && self.counts() != run.connections {
                     let problem = "its connections are not those that the changes leave by then: \
                                    changes were removed or inserted";
-                    findings.add(run_key::<K>(self.id, run.this.sequence), problem);
+                    alterations.add(run_key::<K>(self.id, run.this.sequence), problem);
                 }
             }
             Search::Fails => {
@@ -253,7 +253,7 @@ impl<'a, K: StoredKind> Replay<'a, K> {
                      runs that it may not cover",
                     open.len()
                 );
-                findings.add(run_key::<K>(self.id, run.this.sequence), problem);
+                alterations.add(run_key::<K>(self.id, run.this.sequence), problem);
             }
         }
     }
@@ -340,7 +340,7 @@ impl<'a, K: StoredKind> Replay<'a, K> {
     }
 
     /// Reports changes of no recorded run that this run should have covered.
-    fn report_late(&mut self, run: &RunLink<K>, findings: &mut Findings) {
+    fn report_late(&mut self, run: &RunLink<K>, alterations: &mut Alterations) {
         let (id, rows, covered) = (self.id, &self.rows, &self.covered);
         for (row, step) in &self.unassigned {
             let Some(link) = rows[*row].steps[*step].link else {
@@ -349,13 +349,13 @@ impl<'a, K: StoredKind> Replay<'a, K> {
             let after = run.this.started_at.millis_since(link.observed_at);
             let is_late = u128::from(after) > WRITTEN_WITHIN.as_millis();
             let key = change_key::<K>(id, rows[*row].arn, link.version.into());
-            if covered[*row] == *step && is_late && !findings.names(&key) {
+            if covered[*row] == *step && is_late && !alterations.names(&key) {
                 let problem = format!(
                     "names {} and run {} as its observation, but run {}, which began at {}, did \
                      not read it: it was inserted later, or a clock was wrong",
                     link.observed_at, link.run_id, run.this.sequence, run.this.started_at
                 );
-                findings.add(key, problem);
+                alterations.add(key, problem);
             }
         }
     }
@@ -375,7 +375,7 @@ impl<'a, K: StoredKind> Replay<'a, K> {
         count_by_word(words)
     }
 
-    fn report_failing(&self, findings: &mut Findings) {
+    fn report_failing(&self, alterations: &mut Alterations) {
         let Some((first, last, runs)) = self.failing else {
             return;
         };
@@ -392,6 +392,6 @@ impl<'a, K: StoredKind> Replay<'a, K> {
              connection or a change was removed, inserted or rolled back{more}",
             snapshots.map_or(0, |snapshots| snapshots.count)
         );
-        findings.add(run_key::<K>(self.id, first), problem);
+        alterations.add(run_key::<K>(self.id, first), problem);
     }
 }

@@ -1,7 +1,7 @@
 //! The changes of each connection as the runs stood for them, including those
 //! that were edited or removed and are known only by their digest.
 
-use super::findings::{Findings, change_key, snapshot_key};
+use super::alterations::{Alterations, change_key, snapshot_key};
 use super::resource::{Link, Resource};
 use crate::domain::{AccountId, Digest, Kind};
 use crate::table::StoredKind;
@@ -30,14 +30,14 @@ impl<K: StoredKind> Resource<K> {
         &'a self,
         id: &AccountId,
         arn: &'a K::Id,
-        findings: &Findings,
+        alterations: &Alterations,
     ) -> Option<Row<'a, K>> {
         let links = &self.links;
-        let may_be_missing = findings.names(&snapshot_key::<K>(id, arn));
+        let may_be_missing = alterations.names(&snapshot_key::<K>(id, arn));
         let snapshot = self.snapshot.as_ref().filter(|_| !may_be_missing);
         let snapshot = snapshot.map(|snapshot| (snapshot.version, snapshot.digest));
         let is_edited =
-            |link: &Link| findings.names(&change_key::<K>(id, arn, link.version.into()));
+            |link: &Link| alterations.names(&change_key::<K>(id, arn, link.version.into()));
         let mut steps: Vec<Step<'_>> = Vec::with_capacity(links.len());
         let mut next = 1;
         for (i, link) in links.iter().enumerate() {

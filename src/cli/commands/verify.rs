@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 
-use crate::audit::verify::{AccountVerified, Finding, Verification, verify};
+use crate::audit::verify::{AccountVerified, Alteration, Verification, verify};
 use crate::cli::error::{CliError, Exit};
 use crate::cli::render::{print, print_json};
 use crate::cli::store::Store;
@@ -206,7 +206,7 @@ fn head_of(line: &str) -> Result<(AccountId, Digest), String> {
 
 /// Returns a finding for each account without records, and for each digest that
 /// no run of its account has.
-fn missing_heads(found: &Verification, heads: Vec<(AccountId, Digest)>) -> Vec<Finding> {
+fn missing_heads(found: &Verification, heads: Vec<(AccountId, Digest)>) -> Vec<Alteration> {
     let recorded: HashMap<&AccountId, HashSet<&Digest>> = found
         .accounts
         .iter()
@@ -223,7 +223,7 @@ fn missing_heads(found: &Verification, heads: Vec<(AccountId, Digest)>) -> Vec<F
                 format!("account {account} has no records; one of its runs had the digest {head}")
             }
         };
-        Some(Finding {
+        Some(Alteration {
             pk: keys::account_pk(&account),
             sk: keys::ACCOUNT_SK.to_owned(),
             problem,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::support::proxy::{Act, Proxy};
 use crate::support::test_env::{self, TestEnv, account};
 use aws_sdk_dynamodb::types::AttributeValue;
-use codeconnections_inventory::audit::verify::{Finding, Verification, verify};
+use codeconnections_inventory::audit::verify::{Alteration, Verification, verify};
 use codeconnections_inventory::domain::listing::Window;
 use codeconnections_inventory::domain::{
     AccountRecord, Change, Clock, Digest, Outcome, RunRecord, SchemaVersion, Timestamp,
@@ -49,7 +49,7 @@ impl Fixture {
     /// Returns the findings, each with its key and problem in one line.
     async fn findings(&self) -> Vec<String> {
         let found = self.verify().await;
-        let line = |f: &Finding| format!("{} {}: {}", f.pk, f.sk, f.problem);
+        let line = |f: &Alteration| format!("{} {}: {}", f.pk, f.sk, f.problem);
         found.findings.iter().map(line).collect()
     }
 

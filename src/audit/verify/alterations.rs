@@ -1,4 +1,4 @@
-//! The findings of a verification, by record.
+//! What a verification found, by record.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -31,9 +31,9 @@ pub struct AccountVerified {
     pub digests: Vec<(u64, Digest)>,
 }
 
-/// A problem with a record.
+/// An alteration of a record, as its problem shows it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Finding {
+pub struct Alteration {
     /// Its partition key.
     pub pk: String,
     /// Its sort key.
@@ -42,37 +42,37 @@ pub struct Finding {
     pub problem: String,
 }
 
-/// The findings so far.
+/// The alterations so far.
 #[derive(Default)]
-pub(super) struct Findings {
-    found: Vec<Finding>,
-    /// The keys of records with a finding.
+pub(super) struct Alterations {
+    found: Vec<Alteration>,
+    /// The keys of records with an alteration.
     named: HashSet<(String, String)>,
 }
 
-impl Findings {
+impl Alterations {
     pub(super) fn add(&mut self, (pk, sk): (String, String), problem: impl Into<String>) {
         self.named.insert((pk.clone(), sk.clone()));
         let problem = problem.into();
-        self.found.push(Finding { pk, sk, problem });
+        self.found.push(Alteration { pk, sk, problem });
     }
 
-    /// Returns true if this record has a finding. It is no evidence about other
+    /// Returns true if this record has an alteration. It is no evidence about other
     /// records then.
     pub(super) fn names(&self, key: &(String, String)) -> bool {
         self.named.contains(key)
     }
 
-    /// Returns true if a record of this partition has a finding.
+    /// Returns true if a record of this partition has an alteration.
     pub(super) fn names_any_of(&self, pk: &str) -> bool {
-        self.found.iter().any(|finding| finding.pk == pk)
+        self.found.iter().any(|it| it.pk == pk)
     }
 
-    /// Returns the findings by key, or only those of one account.
-    pub(super) fn into_sorted(mut self, only: Option<&AccountId>) -> Vec<Finding> {
+    /// Returns the alterations by key, or only those of one account.
+    pub(super) fn into_sorted(mut self, only: Option<&AccountId>) -> Vec<Alteration> {
         if let Some(only) = only {
             let is_of_account = |pk: &str| pk.split('#').nth(1) == Some(only.as_str());
-            self.found.retain(|finding| is_of_account(&finding.pk));
+            self.found.retain(|it| is_of_account(&it.pk));
         }
         self.found.sort();
         self.found.dedup();
