@@ -245,7 +245,7 @@ fn listing(checked: &CheckedRule, result: &AccountResult, at: Timestamp) -> List
                 let attributes = FindingAttributes {
                     severity: rule.severity.as_str().into(),
                     title: rule.title.as_str().into(),
-                    message: without_time(&finding.message, at).into(),
+                    message: finding.message.as_str().into(),
                     subject_name: finding.subject.name().map(Into::into),
                     controls: controls.collect(),
                     remediation: rule.remediation.as_deref().map(Into::into),
@@ -291,9 +291,3 @@ const MAX_REASON_BYTES: usize = 500;
 
 /// The code of a rule that could not be evaluated, at least in part.
 pub const INSUFFICIENT_DATA: &str = "InsufficientData";
-
-/// Returns a message without the time of the evaluation: it would differ each time,
-/// and each time be a change.
-fn without_time(message: &str, at: Timestamp) -> String {
-    message.replace(&at.to_string(), "the evaluation")
-}

@@ -71,7 +71,7 @@ impl AccountKind for NoCompleteRun {
         let mut keys: Vec<RecordKey> = evidence.last_run_key().into_iter().collect();
         let Some(run) = &basis.last_complete_run else {
             return Evaluation::NonCompliant(Violation {
-                message: format!("no complete run finished by {at}"),
+                message: "no complete run has finished".to_owned(),
                 since: None,
                 evidence: keys,
             });
@@ -84,7 +84,7 @@ impl AccountKind for NoCompleteRun {
         keys.dedup();
         Evaluation::NonCompliant(Violation {
             message: format!(
-                "the last complete run, {}, started at {}, longer than {longer_than} before {at}",
+                "the last complete run, {}, started at {}, longer than {longer_than} ago",
                 run.sequence, run.started_at
             ),
             since: Some(run.started_at),

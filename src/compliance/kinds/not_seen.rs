@@ -89,7 +89,7 @@ impl ConnectionKind for NotSeen {
         let (longer_than, at) = (self.longer_than, evidence.moment.at());
         match (evidence.moment, row.last_seen_at) {
             (Moment::Now(_), Some(seen)) if longer_than.is_over(seen, at) => {
-                let message = format!("last seen at {seen}, longer than {longer_than} before {at}");
+                let message = format!("last seen at {seen}, longer than {longer_than} ago");
                 Evaluation::violation_since(seen, message)
             }
             (Moment::Now(_), Some(_)) => Evaluation::Compliant,
@@ -120,9 +120,7 @@ impl NotSeen {
                 "no run since {limit} listed its regions completely; run {run} may have observed it"
             )),
             None => Evaluation::NonCompliant(Violation {
-                message: format!(
-                    "no run since {limit} observed it, longer than {longer_than} before {at}"
-                ),
+                message: format!("no run in the last {longer_than} observed it"),
                 since: None,
                 evidence: Vec::new(),
             }),

@@ -523,7 +523,7 @@ async fn account_rules_fail_by_account_and_unrecorded_account_never_passes() {
     fixture
         .rule(&rule, &[])
         .await
-        .is("FAIL", "no complete run finished by");
+        .is("FAIL", "no complete run has finished");
     // A rule about none of the requested accounts has insufficient data.
     let (code, result) = fixture
         .check(&["--rules", "rules.toml", "--account", ACCOUNT])
@@ -591,10 +591,7 @@ async fn stale_or_missing_complete_run_fails() {
             .await
     };
     let never = age("10:30:00").await;
-    never.is(
-        "FAIL",
-        "no complete run finished by 2026-10-01T10:30:00.000Z",
-    );
+    never.is("FAIL", "no complete run has finished");
     assert_eq!(never.findings[0]["evidence"], json!([run_key(1)]));
     fixture.env.allow(REGION);
     fixture.env.run().await; // 11:00
