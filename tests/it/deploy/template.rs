@@ -101,6 +101,7 @@ fn optional_resources_are_deployed_only_when_enabled() {
             "ComplianceRole",
             "ComplianceStream",
             "ComplianceTablePolicy",
+            "NoEvaluation",
         ]
     );
     let mut expected = topic.to_vec();
@@ -396,6 +397,35 @@ fn each_alarm_watches_the_metric_it_is_named_after() {
     for (name, alarm) in properties_of(&deployed(&[]), "AWS::CloudWatch::Alarm") {
         assert_eq!(alarm["AlarmActions"], json!([]), "{name} has no action");
     }
+}
+
+#[test]
+fn alarm_of_missing_evaluations_counts_those_that_are_not_complete_too() {
+    let parameters = [
+        ("RulesParameter", "/rules"),
+        ("HoursWithoutCompleteRun", "5"),
+    ];
+    let template = deployed(&parameters);
+    let alarms = properties_of(&template, "AWS::CloudWatch::Alarm");
+    let missing = alarms["NoEvaluation"];
+    assert_eq!(
+        missing["Statistic"], "SampleCount",
+        "not the sum: one may be PARTIAL"
+    );
+    let of_runs = alarms["NoCompleteRun"];
+    for same in [
+        "ComparisonOperator",
+        "EvaluationPeriods",
+        "MetricName",
+        "Namespace",
+        "Period",
+        "Threshold",
+        "TreatMissingData",
+    ] {
+        assert_eq!(missing[same], of_runs[same], "{same}");
+    }
+    let function = json!([{"Name": "Function", "Value": {"Ref": "ComplianceFunction"}}]);
+    assert_eq!(missing["Dimensions"], function);
 }
 
 #[test]
