@@ -3,19 +3,23 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::Serialize;
 
 use super::concurrently::each_account;
 use super::{Audit, AuditError};
 use crate::domain::{
-    AccountId, Change, ChangeKind, EvaluationBasis, EvaluationScope, Finding, FindingAttributes,
-    FindingId, Outcome, Presence, RuleId, RunRecord, Snapshot, Timestamp,
+    AccountId, Change, ChangeKind, Closing, EvaluationBasis, EvaluationScope, Finding,
+    FindingAttributes, FindingId, Outcome, Presence, RuleId, RunRecord, Snapshot, Timestamp,
 };
 use crate::table::Table;
 use crate::table::read::audit::LAST_RUN;
 
 /// The most evaluations that are read to find the last complete one of each rule.
 const MAX_RUNS_READ: usize = 100;
+
+/// Changes of closed findings that are read at the same time.
+const CLOSED_AT_ONCE: usize = 16;
 
 /// Selects recorded findings. A missing field does not restrict.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -55,10 +59,15 @@ pub struct FindingRow {
     pub opened_at: Timestamp,
     /// The start of the evaluation that closed it.
     pub closed_at: Option<Timestamp>,
+    /// Why it closed; `None` of an open one, and where it is not recorded.
+    pub closed_because: Option<Closing>,
     /// How long it is open, or was until it was closed, in milliseconds.
     pub open_ms: u64,
     /// Its id: unique in the account.
     pub id: FindingId,
+    /// Its last version.
+    #[serde(skip)]
+    version: u32,
 }
 
 /// What an answer about the findings of an account is based on.
@@ -117,10 +126,12 @@ impl EvaluationsBasis {
 }
 
 /// When a finding was opened and closed.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Open {
     since: Timestamp,
     closed_at: Option<Timestamp>,
+    closing: Option<Closing>,
+    version: u32,
 }
 
 impl FindingRow {
@@ -131,7 +142,12 @@ impl FindingRow {
         open: Open,
         at: Timestamp,
     ) -> Self {
-        let Open { since, closed_at } = open;
+        let Open {
+            since,
+            closed_at,
+            closing,
+            version,
+        } = open;
         Self {
             account: account.clone(),
             state: if closed_at.is_some() {
@@ -149,8 +165,10 @@ impl FindingRow {
             remediation: attributes.remediation,
             opened_at: since,
             closed_at,
+            closed_because: closing,
             open_ms: closed_at.unwrap_or(at).millis_since(since),
             id,
+            version,
         }
     }
 
@@ -197,7 +215,7 @@ impl Audit {
         };
         let read = async |account: &AccountId| {
             let rows = match as_of {
-                None => recorded(&table, account, now).await?,
+                None => recorded(&table, account, now, filter).await?,
                 Some(at) => at_time(&table, account, at).await?,
             };
             Ok((rows, basis(&table, account, as_of, filter).await?))
@@ -225,8 +243,9 @@ async fn recorded(
     table: &Table<Finding>,
     account: &AccountId,
     now: Timestamp,
+    filter: &FindingFilter,
 ) -> Result<Vec<FindingRow>, AuditError> {
-    let mut rows = Vec::new();
+    let mut rows: Vec<FindingRow> = Vec::new();
     let each = |snapshot: Snapshot<Finding>| {
         let open = Open {
             since: snapshot.status_since,
@@ -234,12 +253,26 @@ async fn recorded(
                 Presence::Present => None,
                 Presence::Deleted { seen_gone } => Some(seen_gone.began_at),
             },
+            closing: None,
+            version: snapshot.version,
         };
         let (id, attributes) = (snapshot.arn, snapshot.attributes);
-        rows.push(FindingRow::new(account, id, attributes, open, now));
+        let row = FindingRow::new(account, id, attributes, open, now);
+        if filter.admits(&row) {
+            rows.push(row);
+        }
         true
     };
     table.snapshots(account).each(each).await?;
+    // Only their last changes say why.
+    let closed = rows.iter_mut().filter(|row| row.closed_at.is_some());
+    let read = stream::iter(closed).map(Ok::<_, AuditError>);
+    read.try_for_each_concurrent(CLOSED_AT_ONCE, async |row| {
+        let change = table.read_change(account, &row.id, row.version).await?;
+        row.closed_because = change.and_then(|change| change.closed);
+        Ok(())
+    })
+    .await?;
     Ok(rows)
 }
 
@@ -255,18 +288,26 @@ async fn at_time(
             return true;
         }
         let is_closed = change.kind == ChangeKind::Deleted;
+        let (version, closing) = (change.version, change.closed);
         let Some(attributes) = change.after.or(change.before) else {
             return true;
         };
         let open = match rows.get(&change.arn) {
             Some((_, open)) if is_closed => Open {
                 closed_at: Some(change.observed_at),
+                closing,
+                version,
                 ..*open
             },
-            Some((_, open)) if !change.kind.starts_presence() => *open,
+            Some((_, open)) if !change.kind.starts_presence() => Open {
+                version,
+                ..open.clone()
+            },
             _ => Open {
                 since: change.observed_at,
                 closed_at: None,
+                closing: None,
+                version,
             },
         };
         rows.insert(change.arn, (attributes, open));

@@ -175,6 +175,7 @@ mod tests {
             event_id: None,
             cause: None,
             consumers: ConsumerCounts::default(),
+            closed: None,
             previous_digest: None,
         }
     }

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::kind::Kind;
 use super::{
-    AccountId, Cause, ChangeKind, Connection, ConsumerCounts, Digest, RunId, SchemaVersion,
-    Timestamp,
+    AccountId, Cause, ChangeKind, Closing, Connection, ConsumerCounts, Digest, RunId,
+    SchemaVersion, Timestamp,
 };
 
 /// One recorded change. It is written once and never altered.
@@ -59,6 +59,10 @@ pub struct Change<K: Kind = Connection> {
     /// that nothing uses the connection.
     #[serde(default, skip_serializing_if = "ConsumerCounts::is_empty")]
     pub consumers: ConsumerCounts,
+    /// Why a finding closed. `None` in other changes, and if it was recorded before
+    /// this was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed: Option<Closing>,
     /// The digest of the resource's change before this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous_digest: Option<Digest>,

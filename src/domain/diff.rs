@@ -5,7 +5,7 @@ use super::kind::{Changed, Kind};
 use super::listing::{Observation, Window};
 use super::snapshot::{Presence, Snapshot};
 use super::{
-    AccountId, ApiCall, Cause, Change, ChangeKind, Connection, ConsumerCounts, RunId,
+    AccountId, ApiCall, Cause, Change, ChangeKind, Closing, Connection, ConsumerCounts, RunId,
     SchemaVersion, Timestamp,
 };
 
@@ -113,9 +113,9 @@ impl DiffContext<'_> {
             (Some(known), Observation::Absent { .. }) if known.is_deleted() => {
                 Decision::Nothing(SkipReason::StillDeleted)
             }
-            (Some(known), Observation::Absent { window }) => {
+            (Some(known), Observation::Absent { window, closing }) => {
                 if known.rests_on().precedes(*window) {
-                    self.deleted(known, *window)
+                    self.deleted(known, *window, *closing)
                 } else {
                     Decision::Nothing(SkipReason::NotNewer)
                 }
@@ -208,8 +208,13 @@ impl DiffContext<'_> {
         Decision::Change(Box::new(Transition { change, snapshot }))
     }
 
-    fn deleted<K: Kind>(&self, known: &Snapshot<K>, window: Window) -> Decision<K> {
-        let change = self.change(
+    fn deleted<K: Kind>(
+        &self,
+        known: &Snapshot<K>,
+        window: Window,
+        closing: Option<&Closing>,
+    ) -> Decision<K> {
+        let mut change = self.change(
             ChangeKind::Deleted,
             &known.arn,
             Some(known),
@@ -217,6 +222,7 @@ impl DiffContext<'_> {
             window,
             Some(known.last_seen.began_at),
         );
+        change.closed = closing.cloned();
         let snapshot = Snapshot {
             presence: Presence::Deleted { seen_gone: window },
             version: change.version,
@@ -259,6 +265,7 @@ impl DiffContext<'_> {
             run_id: self.run_id.clone(),
             event_id: self.event_id.map(Into::into),
             consumers: ConsumerCounts::default(),
+            closed: None,
             previous_digest: known.map(|known| known.digest),
         }
     }

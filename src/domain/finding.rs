@@ -15,7 +15,7 @@ use super::arn::Arn;
 use super::ids::{ParseError, identifier, is_account};
 use super::kind::{Changed, Fit, Kind};
 use super::text::cut;
-use super::{AccountId, ApiCall, Change, ChangeKind, Digest, Region};
+use super::{AccountId, ApiCall, Change, ChangeKind, Closing, Digest, Region};
 
 /// Findings, each identified by its rule and its subject.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -253,6 +253,10 @@ pub struct FindingSummary {
     pub severity: String,
     /// The title of the rule.
     pub title: String,
+    /// Why it closed: `RESOLVED`, `WAIVED` or `RULE_REMOVED`. Not stored where it is
+    /// unknown, as in what earlier versions recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closed_because: Option<&'static str>,
     /// All of this in a sentence.
     pub summary: String,
 }
@@ -275,9 +279,10 @@ impl FindingSummary {
         let (rule, subject) = (change.arn.rule(), change.arn.subject());
         let name = attributes.and_then(|it| it.subject_name.as_deref());
         let name = name.unwrap_or(subject);
-        let why = match (&change.after, of(|it| &it.message)) {
-            (Some(_), message) => format!(": {message}"),
-            (None, _) => String::new(),
+        let why = match (&change.after, &change.closed) {
+            (Some(after), _) => format!(": {}", after.message),
+            (None, Some(closing)) => format!(": {}", closing.in_words()),
+            (None, None) => String::new(),
         };
         let severity = of(|it| &it.severity);
         let until = change.observed_until.to_the_second();
@@ -291,6 +296,7 @@ impl FindingSummary {
             subject: subject.to_owned(),
             severity,
             title: of(|it| &it.title),
+            closed_because: change.closed.as_ref().map(Closing::as_str),
             summary: super::text::json_safe(&sentence),
         }
     }

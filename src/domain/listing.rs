@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attributes::ProviderType;
 use super::kind::Kind;
-use super::{Connection, EvaluationBasis, Timestamp};
+use super::{Closing, Connection, EvaluationBasis, Timestamp};
 
 /// The greatest age, from its start, at which an observation may still be
 /// recorded.
@@ -101,6 +101,7 @@ pub struct AccountListing<K: Kind = Connection> {
     filter: Filter,
     listings: Vec<Listing<K>>,
     evaluation: Option<EvaluationBasis>,
+    closings: HashMap<K::Id, Closing>,
 }
 
 /// The observation of one resource.
@@ -121,6 +122,8 @@ pub enum Observation<'a, K: Kind = Connection> {
         /// From the beginning of the first of those listings to the end of
         /// the last.
         window: Window,
+        /// Why it closes, if it is a finding.
+        closing: Option<&'a Closing>,
     },
     /// It was not listed, which proves nothing: the listings that would show it
     /// were filtered, not requested, or incomplete.
@@ -153,7 +156,14 @@ impl<K: Kind> AccountListing<K> {
             filter,
             listings,
             evaluation: None,
+            closings: HashMap::new(),
         }
+    }
+
+    /// Returns it with why what it lacks closes, if it is an evaluation of rules.
+    #[must_use]
+    pub fn closing(self, closings: HashMap<K::Id, Closing>) -> Self {
+        Self { closings, ..self }
     }
 
     /// Returns it with what it is based on, as an evaluation of rules.
@@ -241,7 +251,10 @@ impl<K: Kind> AccountListing<K> {
             };
         }
         match self.absence_window(id, listed_in) {
-            Some(window) => Observation::Absent { window },
+            Some(window) => Observation::Absent {
+                window,
+                closing: self.closings.get(id),
+            },
             None => Observation::NotObserved,
         }
     }

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use futures_util::stream::{self, StreamExt};
 use tokio::time::timeout_at;
 
 use super::rule_source::RuleSource;
@@ -16,11 +17,14 @@ use crate::domain::listing::AccountListing;
 use crate::domain::run::ListingReport;
 use crate::domain::text::cut;
 use crate::domain::{
-    AccountId, EvaluationBasis, EvaluationScope, Filter, Finding, FindingAttributes, FindingId,
-    Listing, ListingEnd, RuleId, Snapshot, Timestamp,
+    AccountId, Closing, EvaluationBasis, EvaluationScope, Filter, Finding, FindingAttributes,
+    FindingId, Listing, ListingEnd, RuleId, Snapshot, Timestamp,
 };
 use crate::listing::{ListingRequest, Lists};
 use crate::table::Table;
+
+/// Changes of closed findings that are read at the same time.
+const CLOSINGS_AT_ONCE: usize = 16;
 
 /// Evaluates rules.
 #[derive(Debug, Clone)]
@@ -57,6 +61,8 @@ impl Failed {
 struct Evaluated {
     basis: EvaluationBasis,
     listings: Vec<Listing<Finding>>,
+    /// Why findings that were open close.
+    closings: HashMap<FindingId, Closing>,
     /// The recorded findings before, closed ones too.
     previous: Vec<Snapshot<Finding>>,
 }
@@ -80,15 +86,19 @@ impl Lists<Finding> for Evaluator {
             Ok(Evaluated {
                 basis,
                 mut listings,
+                closings,
                 previous,
             }) => {
                 for listing in &mut listings {
                     listing.ended_at = ended_at;
                 }
-                let imported = self.import(request, &previous, &listings, began_at).await;
+                let imported = self.import(request, &previous, &listings, &closings, began_at);
+                let imported = imported.await;
                 listings.extend(imported);
                 listings.push(of_file(ListingEnd::Complete, 1));
-                AccountListing::new(Filter::default(), listings).based_on(basis)
+                AccountListing::new(Filter::default(), listings)
+                    .based_on(basis)
+                    .closing(closings)
             }
             Err(Failed { code, reason }) => {
                 let reason = reason.into();
@@ -120,16 +130,30 @@ impl Evaluator {
             .map_err(|error| Failed::of("Unreadable", "evaluate rules", &error))?;
         let mut listings = Vec::with_capacity(report.rules.len());
         let mut applied = BTreeSet::new();
+        let mut waivers = HashMap::new();
         for checked in &report.rules {
             let mut results = checked.accounts.iter();
             if let Some(result) = results.find(|result| result.account == *account) {
                 applied.insert(checked.rule.id.as_str());
                 listings.push(listing(checked, result, at));
+                waivers.extend(waived(&checked.rule.id, result));
             }
         }
         let open = previous.iter().filter(|snapshot| !snapshot.is_deleted());
+        let open: Vec<&FindingId> = open.map(|snapshot| &snapshot.arn).collect();
+        // What was found again does not close.
+        let closings = open.iter().map(|id| {
+            let closing = match waivers.get(*id) {
+                Some(reason) => Closing::waived(reason),
+                None if applied.contains(id.rule()) => Closing::Resolved,
+                None => Closing::RuleRemoved,
+            };
+            ((*id).clone(), closing)
+        });
+        let closings = closings.collect();
         let removed: BTreeSet<&str> = open
-            .map(|snapshot| snapshot.arn.rule())
+            .iter()
+            .map(|id| id.rule())
             .filter(|rule| !applied.contains(rule))
             .collect();
         let removed: Vec<RuleId> = removed
@@ -148,6 +172,7 @@ impl Evaluator {
         Ok(Evaluated {
             basis: basis(&report, account, file.identity(), removed),
             listings,
+            closings,
             previous,
         })
     }
@@ -163,18 +188,25 @@ impl Evaluator {
         request: &ListingRequest<'_>,
         previous: &[Snapshot<Finding>],
         listings: &[Listing<Finding>],
+        closings: &HashMap<FindingId, Closing>,
         at: Timestamp,
     ) -> Option<Listing<Finding>> {
         let hub = self.security_hub.as_ref()?;
         let began_at = request.clock.now();
-        let evaluated = security_hub::Evaluated {
+        let mut evaluated = security_hub::Evaluated {
             account: request.account,
             previous,
             listings,
+            closings: closings.clone(),
             at,
             everything: self.imports_everything(request.account, at).await,
         };
-        let importing = hub.import(&evaluated, request.meter);
+        let importing = async {
+            let before = evaluated.closed_before();
+            let before = self.recorded_closings(request.account, before).await;
+            evaluated.closings.extend(before);
+            hub.import(&evaluated, request.meter).await
+        };
         let end = match timeout_at(request.deadline.listing, importing).await {
             Ok(Ok(())) => ListingEnd::Complete,
             Ok(Err(NotImported { code, reason })) => ListingEnd::Incomplete {
@@ -194,6 +226,23 @@ impl Evaluator {
             end,
             resources: HashMap::new(),
         })
+    }
+
+    /// Returns why findings closed in an earlier evaluation. One whose change can't be
+    /// read is left out.
+    async fn recorded_closings(
+        &self,
+        account: &AccountId,
+        closed: Vec<(FindingId, u32)>,
+    ) -> Vec<(FindingId, Closing)> {
+        let table = self.findings_table();
+        let read = stream::iter(closed).map(async |(id, version)| {
+            let change = table.read_change(account, &id, version).await;
+            let closing = change.ok().flatten().and_then(|change| change.closed)?;
+            Some((id, closing))
+        });
+        let read = read.buffer_unordered(CLOSINGS_AT_ONCE);
+        read.filter_map(std::future::ready).collect().await
     }
 
     /// Returns true unless the last evaluation was of the same day (UTC) and
@@ -267,6 +316,15 @@ fn listing(checked: &CheckedRule, result: &AccountResult, at: Timestamp) -> List
         end,
         resources,
     }
+}
+
+/// Returns what the rule file waives, with its reasons.
+fn waived(rule: &RuleId, result: &AccountResult) -> impl Iterator<Item = (FindingId, Box<str>)> {
+    result.waived.iter().filter_map(move |waived| {
+        // Of an id that is too long there is no finding.
+        let id = FindingId::of(rule, &result.account, waived.subject.id()).ok()?;
+        Some((id, waived.reason.clone()))
+    })
 }
 
 fn insufficient(result: &AccountResult) -> ListingEnd {

@@ -17,8 +17,8 @@ use crate::domain::arn::Arn;
 use crate::domain::partition::partition;
 use crate::domain::text::cut;
 use crate::domain::{
-    AccountId, Digest, Finding, FindingAttributes, FindingId, Listing, Presence, Region, Snapshot,
-    Timestamp,
+    AccountId, Closing, Digest, Finding, FindingAttributes, FindingId, Listing, Presence, Region,
+    Snapshot, Timestamp,
 };
 
 const BATCH_IMPORT: Operation = Service::new("SecurityHub", "securityhub").rest_json(
@@ -70,6 +70,8 @@ pub struct Evaluated<'a> {
     pub previous: &'a [Snapshot<Finding>],
     /// The results of the rules.
     pub listings: &'a [Listing<Finding>],
+    /// Why findings close, or closed lately, as far as it is known.
+    pub closings: HashMap<FindingId, Closing>,
     /// The time of the evaluation.
     pub at: Timestamp,
     /// Imports open findings that did not change, and those that closed lately.
@@ -81,10 +83,50 @@ struct Import<'a> {
     id: &'a FindingId,
     attributes: &'a FindingAttributes,
     first_seen_at: Timestamp,
-    is_open: bool,
+    state: State<'a>,
+}
+
+/// Whether a finding is open, and else why it closed.
+#[derive(Debug, Clone, Copy)]
+enum State<'a> {
+    Open,
+    Closed(Option<&'a Closing>),
+}
+
+impl State<'_> {
+    /// Returns the compliance status and the record state.
+    ///
+    /// What is waived still fails, and is hidden. It is not `SUPPRESSED`: that is the
+    /// status of the account's own workflow, which this operation can't alter, and
+    /// Security Hub updates no suppressed finding, not even when its waiver ends.
+    /// <https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_WorkflowUpdate.html>
+    fn statuses(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Open => ("FAILED", "ACTIVE"),
+            Self::Closed(Some(Closing::Waived { .. })) => ("FAILED", "ARCHIVED"),
+            Self::Closed(Some(Closing::RuleRemoved)) => ("NOT_AVAILABLE", "ARCHIVED"),
+            Self::Closed(Some(Closing::Resolved) | None) => ("PASSED", "ARCHIVED"),
+        }
+    }
 }
 
 impl Evaluated<'_> {
+    /// Returns the findings that closed in an earlier evaluation and are imported
+    /// again, each with its last version.
+    pub fn closed_before(&self) -> Vec<(FindingId, u32)> {
+        let closed = self.previous.iter().filter(|it| self.closed_lately(it));
+        closed.map(|it| (it.arn.clone(), it.version)).collect()
+    }
+
+    fn closed_lately(&self, snapshot: &Snapshot<Finding>) -> bool {
+        match snapshot.presence {
+            Presence::Present => false,
+            Presence::Deleted { seen_gone } => {
+                self.everything && self.at.millis_since(seen_gone.began_at) <= CLOSED_FOR
+            }
+        }
+    }
+
     /// Returns the findings to import.
     fn imports(&self) -> Vec<Import<'_>> {
         let known: HashMap<&FindingId, &Snapshot<Finding>> =
@@ -100,7 +142,7 @@ impl Evaluated<'_> {
                         id,
                         attributes,
                         first_seen_at: before.map_or(self.at, |it| it.first_seen_at),
-                        is_open: true,
+                        state: State::Open,
                     });
                 }
             }
@@ -117,19 +159,15 @@ impl Evaluated<'_> {
             .filter(|listing| listing.is_complete())
             .map(|listing| listing.scope.as_str())
             .collect();
-        let closed = self.previous.iter().filter(|it| match it.presence {
-            Presence::Present => !found.contains(&it.arn) && complete.contains(it.arn.rule()),
-            Presence::Deleted { seen_gone } => {
-                self.everything
-                    && !found.contains(&it.arn)
-                    && self.at.millis_since(seen_gone.began_at) <= CLOSED_FOR
-            }
+        let closed = self.previous.iter().filter(|it| {
+            let closes = !it.is_deleted() && complete.contains(it.arn.rule());
+            (closes || self.closed_lately(it)) && !found.contains(&it.arn)
         });
         imports.extend(closed.map(|it| Import {
             id: &it.arn,
             attributes: &it.attributes,
             first_seen_at: it.first_seen_at,
-            is_open: false,
+            state: State::Closed(self.closings.get(&it.arn)),
         }));
         imports.sort_by_key(|it| it.id);
         imports
@@ -212,17 +250,14 @@ impl SecurityHub {
             id,
             attributes,
             first_seen_at,
-            is_open,
+            state,
         } = import;
         let (own, account) = (&self.account, evaluated.account);
         let partition = partition(self.region.as_str());
         let region = &self.region;
         let rule = id.rule();
         let subject = Digest::of_bytes(id.subject().as_bytes());
-        let (status, state) = match is_open {
-            true => ("FAILED", "ACTIVE"),
-            false => ("PASSED", "ARCHIVED"),
-        };
+        let (status, record_state) = state.statuses();
         let mut finding = json!({
             "SchemaVersion": "2018-10-08",
             "Id": format!("{GENERATOR}/{account}/{rule}/{subject}"),
@@ -242,15 +277,23 @@ impl SecurityHub {
             "Description": cut(&attributes.message, 1024),
             "Resources": [resource(id, partition)],
             "Compliance": {"Status": status},
-            "RecordState": state,
+            "RecordState": record_state,
             "ProductFields": {
                 format!("{GENERATOR}/account"): account,
                 format!("{GENERATOR}/rule"): rule,
                 format!("{GENERATOR}/subject"): cut(id.subject(), 1024),
             },
         });
-        if is_open == &true {
-            finding["LastObservedAt"] = json!(evaluated.at);
+        match state {
+            State::Open => finding["LastObservedAt"] = json!(evaluated.at),
+            State::Closed(None) => {}
+            State::Closed(Some(closing)) => {
+                let fields = &mut finding["ProductFields"];
+                fields[format!("{GENERATOR}/closed-because")] = json!(closing.as_str());
+                if let Some(reason) = closing.waiver() {
+                    fields[format!("{GENERATOR}/waiver")] = json!(reason);
+                }
+            }
         }
         if !attributes.controls.is_empty() {
             finding["Compliance"]["RelatedRequirements"] = json!(attributes.controls);

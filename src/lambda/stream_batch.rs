@@ -89,6 +89,8 @@ fn detail(image: &Value) -> Option<Value> {
         "severity": notice("severity"),
         "title": notice("title"),
         "state": notice("state"),
+        "closedBecause": notice("closed_because"),
+        "waiver": image["closed"]["M"]["reason"]["S"].as_str().unwrap_or_default(),
         "summary": notice("summary"),
         "observedAt": text("observed_at"),
         "observedUntil": text("observed_until"),

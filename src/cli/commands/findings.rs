@@ -12,7 +12,7 @@ use crate::cli::render::text_table::{Cell, Cut, TextTable};
 use crate::cli::render::{FormatArgs, Row, RowAnswer};
 use crate::cli::store::Store;
 use crate::cli::suggestions;
-use crate::domain::{AccountId, Clock, RuleId, SystemClock, Timestamp};
+use crate::domain::{AccountId, Clock, Closing, RuleId, SystemClock, Timestamp};
 use crate::output::text::{count, format_duration, format_time};
 
 /// List recorded findings of compliance rules
@@ -94,10 +94,13 @@ impl Row for FindingRow {
             "closed_at",
             "open_ms",
             "id",
+            "closed_because",
+            "waiver",
         ]
     }
 
     fn csv(&self) -> Vec<String> {
+        let closing = self.closed_because.as_ref();
         vec![
             self.account.to_string(),
             self.state.to_owned(),
@@ -113,6 +116,8 @@ impl Row for FindingRow {
             field(self.closed_at),
             self.open_ms.to_string(),
             self.id.to_string(),
+            field(closing.map(Closing::as_str)),
+            field(closing.and_then(Closing::waiver)),
         ]
     }
 }
@@ -139,9 +144,11 @@ fn finding_table(rows: &[FindingRow], has_closed: bool) -> TextTable {
             format_duration(row.open_ms).into(),
             row.account.to_string().into(),
         ];
-        let closed = row
-            .closed_at
-            .map(|at| format!("closed {}", format_time(at)));
+        let closed = row.closed_at.map(|at| {
+            let because = row.closed_because.as_ref().map(Closing::in_words);
+            let because = because.map_or_else(String::new, |why| format!(": {why}"));
+            format!("closed {}{because}", format_time(at))
+        });
         let lines = [Some(row.message.to_string()), closed];
         let cells: Vec<Cell> = state.into_iter().chain(cells).collect();
         table.add(cells, lines.into_iter().flatten().collect());

@@ -22,19 +22,21 @@ use codeconnections_inventory::inventory::summary::Summary;
 use codeconnections_inventory::inventory::{Inventory, RunOptions};
 use codeconnections_inventory::lambda::handler::{AllowedAccounts, Handler, HandlerError};
 use codeconnections_inventory::lambda::response::Response;
+use codeconnections_inventory::listing::Lists;
 use codeconnections_inventory::local::ManualClock;
 use codeconnections_inventory::table::Table;
 use codeconnections_inventory::table::codec;
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
-const IN_ERROR: &str = "[[rule]]\nid = \"in-error\"\nkind = \"error\"\nseverity = \"high\"\n";
+pub(super) const IN_ERROR: &str =
+    "[[rule]]\nid = \"in-error\"\nkind = \"error\"\nseverity = \"high\"\n";
 
 /// Two regions: the connections of one are observed even if the other is denied.
 const OTHER_REGION: &str = "eu-south-1";
 
-struct Fixture {
-    env: TestEnv,
+pub(super) struct Fixture {
+    pub(super) env: TestEnv,
     both: Value,
     hub: Option<SecurityHub>,
 }
@@ -49,7 +51,7 @@ impl Fixture {
     }
 
     /// Returns a record in which a connection is in ERROR, and its ARN.
-    async fn in_error() -> (Self, String) {
+    pub(super) async fn in_error() -> (Self, String) {
         let fixture = Self::new().await;
         let arn = fixture.env.create("payments");
         fixture.env.set_status(&arn, "ERROR");
@@ -58,17 +60,17 @@ impl Fixture {
     }
 
     /// Returns the same with a hub, which has imported nothing.
-    async fn in_error_with(hub: SecurityHub) -> (Self, String) {
+    pub(super) async fn in_error_with(hub: SecurityHub) -> (Self, String) {
         let (fixture, arn) = Self::in_error().await;
         let hub = Some(hub);
         (Self { hub, ..fixture }, arn)
     }
 
-    fn findings(&self) -> Table<Finding> {
+    pub(super) fn findings(&self) -> Table<Finding> {
         self.env.table.of_kind()
     }
 
-    fn evaluator(&self, rules: &str) -> Handler<Evaluator, Arc<ManualClock>, Finding> {
+    pub(super) fn evaluator(&self, rules: &str) -> Handler<Evaluator, Arc<ManualClock>, Finding> {
         Handler {
             inventory: Inventory {
                 source: Evaluator {
@@ -95,15 +97,22 @@ impl Fixture {
     }
 
     /// Lists connections an hour later.
-    async fn list(&self) -> Summary {
+    pub(super) async fn list(&self) -> Summary {
         self.env.clock.advance(test_env::HOUR);
         test_env::run(&self.env.handler(), &self.both).await
     }
 
     /// Evaluates rules a minute later.
-    async fn evaluate(&self, rules: &str) -> Summary<Finding> {
+    pub(super) async fn evaluate(&self, rules: &str) -> Summary<Finding> {
+        self.evaluate_with(self.evaluator(rules)).await
+    }
+
+    pub(super) async fn evaluate_with<S: Lists<Finding>>(
+        &self,
+        evaluator: Handler<S, Arc<ManualClock>, Finding>,
+    ) -> Summary<Finding> {
         self.env.clock.advance(Duration::from_secs(60));
-        let (evaluator, event) = (self.evaluator(rules), json!({}));
+        let event = json!({});
         let response = match evaluator.handle(&event, test_env::HOUR).await {
             Ok(response) | Err(HandlerError::RunFailed(response)) => response,
             Err(error) => panic!("{error}"),
@@ -116,7 +125,11 @@ impl Fixture {
         *summary
     }
 
-    async fn ask(&self, filter: &FindingFilter, as_of: Option<Timestamp>) -> Vec<FindingRow> {
+    pub(super) async fn ask(
+        &self,
+        filter: &FindingFilter,
+        as_of: Option<Timestamp>,
+    ) -> Vec<FindingRow> {
         self.answer(filter, as_of).await.0
     }
 
@@ -147,13 +160,13 @@ impl Fixture {
         runs.expect("read")
     }
 
-    async fn changes(&self) -> Vec<Change<Finding>> {
+    pub(super) async fn changes(&self) -> Vec<Change<Finding>> {
         let now = self.env.clock.now();
         let changes = self.findings().changes_by(&account(), now).collect().await;
         changes.expect("read")
     }
 
-    async fn is_verified(&self) {
+    pub(super) async fn is_verified(&self) {
         assert_eq!(found(&self.env).await, []);
     }
 }
@@ -415,13 +428,13 @@ async fn commands_record_and_list_findings() {
 // --------------------------------------------------------- AWS Security Hub
 
 /// Returns moto's Security Hub and a way to it. It labels its answers as HTML.
-async fn security_hub() -> (Moto, Proxy) {
+pub(super) async fn security_hub() -> (Moto, Proxy) {
     let moto = Moto::start().await;
     let proxy = Proxy::start(&moto.endpoint, |_| Act::PassForJson).await;
     (moto, proxy)
 }
 
-fn hub(endpoint: &str) -> SecurityHub {
+pub(super) fn hub(endpoint: &str) -> SecurityHub {
     SecurityHub {
         config: quick(endpoint),
         region: region(REGION),
@@ -429,8 +442,8 @@ fn hub(endpoint: &str) -> SecurityHub {
     }
 }
 
-/// Returns status, record state and severity of each finding in Security Hub.
-async fn imported(endpoint: &str) -> Vec<(String, String, String)> {
+/// Returns the findings in Security Hub.
+pub(super) async fn in_hub(endpoint: &str) -> Vec<Value> {
     let service = Service::new("SecurityHub", "securityhub");
     let get = service.rest_json("GetFindings", "POST", "/findings", &[]);
     let (config, meter) = (quick(endpoint), Meter::default());
@@ -441,8 +454,13 @@ async fn imported(endpoint: &str) -> Vec<(String, String, String)> {
     let input = json!({"MaxResults": 100});
     let answer = client.call(get, &region(REGION), &input).await;
     let answer = answer.expect("findings");
-    let findings = answer["Findings"].as_array().expect("a list").iter();
+    answer["Findings"].as_array().expect("a list").clone()
+}
+
+/// Returns status, record state and severity of each finding in Security Hub.
+async fn imported(endpoint: &str) -> Vec<(String, String, String)> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let findings = in_hub(endpoint).await.into_iter();
     findings
         .map(|it| {
             (

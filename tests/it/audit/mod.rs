@@ -4,6 +4,7 @@ mod as_of;
 mod bundle;
 mod changes;
 mod checkpoints;
+mod closed_findings;
 mod compliance_rules;
 mod dependency_rules;
 mod findings;

@@ -25,7 +25,7 @@ use codeconnections_inventory::domain::run::{ListingError, ListingReport, Snapsh
 use codeconnections_inventory::domain::text::json_safe;
 use codeconnections_inventory::domain::{
     AccountId, AccountRecord, Agreement, ApiCall, Attributes, Cause, Change, ChangeKind, Clock,
-    ConnectionArn, DependencyType, Digest, Outcome, Presence, Region, RunId, RunRecord,
+    Closing, ConnectionArn, DependencyType, Digest, Outcome, Presence, Region, RunId, RunRecord,
     SchemaVersion, Snapshot, Timestamp, Trigger, UnknownMembers,
 };
 use codeconnections_inventory::local::ManualClock;
@@ -164,6 +164,14 @@ fn attributes() -> BoxedStrategy<Attributes> {
         .boxed()
 }
 
+fn closing() -> impl Strategy<Value = Closing> {
+    prop_oneof![
+        Just(Closing::Resolved),
+        Just(Closing::RuleRemoved),
+        text().prop_map(|reason| Closing::Waived { reason }),
+    ]
+}
+
 fn presence() -> impl Strategy<Value = Presence> {
     prop_oneof![
         Just(Presence::Present),
@@ -193,6 +201,7 @@ fn transition() -> impl Strategy<Value = Transition> {
             prop::option::of(digest()),
             prop::option::of(cause()),
             prop::collection::vec(prop::sample::select(DependencyType::ALL.to_vec()), 0..4),
+            prop::option::of(closing()),
         ),
     );
     (arn(), snapshot, change).prop_map(|(arn, snapshot, change)| {
@@ -226,6 +235,7 @@ fn transition() -> impl Strategy<Value = Transition> {
                 event_id: last.0,
                 cause: last.2,
                 consumers: last.3.into_iter().collect(),
+                closed: last.4,
                 previous_digest: last.1,
             },
         }

@@ -67,7 +67,10 @@ async fn random_writes(env: &TestEnv, rng: &mut fastrand::Rng, counts: &mut Coun
             ..Attributes::default()
         };
         let observation = match rng.u8(..12) {
-            0 => Observation::Absent { window },
+            0 => Observation::Absent {
+                window,
+                closing: None,
+            },
             _ => Observation::Present {
                 attributes: &attributes,
                 window,
