@@ -158,7 +158,10 @@ impl Audit {
                 })
                 .collect(),
         };
-        let dependencies = self.dependency_evidence(rules, moment).await?.map(Arc::new);
+        let dependencies = self
+            .dependency_evidence(rules, account, moment)
+            .await?
+            .map(Arc::new);
         let accounts: Vec<AccountId> = accounts.into_iter().collect();
         let read = async |account: &AccountId| {
             self.results(rules, account, moment, dependencies.as_ref())

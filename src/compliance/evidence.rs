@@ -122,7 +122,7 @@ pub enum GapKind {
     Source(SourceScope),
 }
 
-/// The dependencies of all accounts.
+/// The dependencies of all accounts, or of those that may concern one account.
 #[derive(Debug, Clone, Default)]
 pub struct DependencyEvidence {
     /// The dependencies of each account.

@@ -1,8 +1,8 @@
-//! Gathers what the rules about dependencies need: the dependencies of all
-//! accounts, because a connection can be used from another one. Read once for all
-//! rules, and only if a rule needs it.
+//! Gathers what the rules about dependencies need. A connection can be used from
+//! another account, so they may need those of all accounts. Read once for all rules,
+//! and only what a rule needs.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::dependencies::is_host;
 use super::evidence::{
@@ -15,8 +15,8 @@ use crate::audit::concurrently::each_account;
 use crate::audit::dependencies::{DependencyBasis, DependencyFilter, DependencyRow, SourceBasis};
 use crate::audit::properties::Properties;
 use crate::audit::used::by_normalized_arn;
-use crate::audit::{Audit, AuditError, Basis, ConnectionFilter, ConnectionRow};
-use crate::domain::arn::normalized;
+use crate::audit::{Audit, AuditError, ConnectionFilter, ConnectionRow};
+use crate::domain::arn::{Arn, normalized};
 use crate::domain::dependency_type::{RAM, TAGGING, lists_properties};
 use crate::domain::{AccountId, Dependency, RunRecord, SourceScope, Timestamp};
 use crate::table::Table;
@@ -89,8 +89,9 @@ fn problem_of(source: &SourceBasis) -> Option<&str> {
 /// Joins what several rules need; `None` if none needs dependencies.
 fn joined(needs: impl Iterator<Item = DependencyNeeds>) -> Option<DependencyNeeds> {
     needs.reduce(|a, b| DependencyNeeds {
-        connections: a.connections || b.connections,
-        changes_since: match (a.changes_since, b.changes_since) {
+        used: a.used || b.used,
+        properties: a.properties || b.properties,
+        consumers_since: match (a.consumers_since, b.consumers_since) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         },
@@ -98,7 +99,8 @@ fn joined(needs: impl Iterator<Item = DependencyNeeds>) -> Option<DependencyNeed
 }
 
 impl Audit {
-    /// Returns the dependencies that the rules need; `None` if they need none.
+    /// Returns the dependencies that the rules need; `None` if they need none. For
+    /// `only` one account it has those of others that may concern its results.
     ///
     /// # Errors
     /// [`AuditError`] if the table can't be read. Single unreadable items are
@@ -106,15 +108,97 @@ impl Audit {
     pub(crate) async fn dependency_evidence(
         &self,
         rules: &[Rule],
+        only: Option<&AccountId>,
         moment: Moment,
     ) -> Result<Option<DependencyEvidence>, AuditError> {
-        let at = moment.at();
-        let kinds = rules.iter().map(|rule| rule.requirement.kind());
-        let Some(needs) = joined(kinds.filter_map(|kind| kind.dependency_needs(at))) else {
+        let is_meant = |rule: &&Rule| only.is_none_or(|only| rule.scope.has_account(only));
+        let kinds = rules.iter().filter(is_meant);
+        let kinds = kinds.map(|rule| rule.requirement.kind());
+        let Some(needs) = joined(kinds.filter_map(|kind| kind.dependency_needs(moment.at())))
+        else {
             return Ok(None);
         };
         let mut evidence = DependencyEvidence::default();
-        let accounts = self.accounts(None).await?;
+        let all: BTreeSet<AccountId> = self.accounts(None).await?.into_iter().collect();
+        let Some(only) = only else {
+            self.add_accounts(&all, needs, moment, &mut evidence)
+                .await?;
+            return Ok(Some(evidence));
+        };
+        if !all.contains(only) {
+            return Ok(Some(evidence));
+        }
+        let own = BTreeSet::from([only.clone()]);
+        self.add_accounts(&own, needs, moment, &mut evidence)
+            .await?;
+        self.add_concerned(only, &all, needs, moment, &mut evidence)
+            .await?;
+        Ok(Some(evidence))
+    }
+
+    /// Adds what is needed of those of `all` accounts that may concern the results of
+    /// `only` one, which was read.
+    async fn add_concerned(
+        &self,
+        only: &AccountId,
+        all: &BTreeSet<AccountId>,
+        needs: DependencyNeeds,
+        moment: Moment,
+        evidence: &mut DependencyEvidence,
+    ) -> Result<(), AuditError> {
+        let mut connections = Vec::new();
+        if needs.properties || needs.consumers_since.is_some() {
+            match self.read_connections_of(only, moment).await {
+                Ok(rows) => connections = rows,
+                // Those that can be read are evaluated nevertheless.
+                Err(error) => {
+                    unreadable(only, error)?;
+                    return self.add_accounts(all, needs, moment, evidence).await;
+                }
+            }
+        }
+        let mut present = connections.iter().filter(|row| row.deleted_at.is_none());
+        if needs.consumers_since.is_some() && present.any(|row| !evidence.is_used(row)) {
+            return self.add_accounts(all, needs, moment, evidence).await;
+        }
+        let needs = DependencyNeeds {
+            consumers_since: None,
+            ..needs
+        };
+        let owners = connections.iter().filter(|_| needs.properties);
+        let owners = owners.map(|row| row.connection_arn.account().to_owned());
+        let used = evidence.used.iter().filter(|_| needs.used);
+        let used: Vec<String> = used.cloned().collect();
+        let of_used = used.iter().filter_map(|arn| Arn::parse(arn));
+        let named: BTreeSet<AccountId> = owners
+            .chain(of_used.map(|arn| arn.account.to_owned()))
+            .filter_map(|account| account.parse().ok())
+            .collect();
+        self.add_accounts(&(&named & all), needs, moment, evidence)
+            .await?;
+        let is_present = |arn: &String| {
+            let connection = evidence.connections.get(arn);
+            let is_present = |row: &ConnectionRow| row.deleted_at.is_none();
+            connection.is_some_and(is_present) || evidence.hosts.contains(arn)
+        };
+        if used.iter().all(is_present) {
+            return Ok(());
+        }
+        // An account with which it is shared may have it.
+        self.add_accounts(all, needs, moment, evidence).await
+    }
+
+    /// Adds what is needed of accounts that were not read yet.
+    async fn add_accounts(
+        &self,
+        accounts: &BTreeSet<AccountId>,
+        needs: DependencyNeeds,
+        moment: Moment,
+        evidence: &mut DependencyEvidence,
+    ) -> Result<(), AuditError> {
+        let accounts = accounts.iter();
+        let accounts = accounts.filter(|account| !evidence.accounts.contains_key(*account));
+        let accounts: Vec<AccountId> = accounts.cloned().collect();
         let read = async |account: &AccountId| {
             let mut of_account = AccountDependencies::default();
             let read = self.read_dependencies(account, needs, moment, &mut of_account);
@@ -140,10 +224,10 @@ impl Audit {
         evidence.properties = Properties::new(properties, bases);
         let hosts = rows.filter(|row| is_host(row));
         evidence.hosts = hosts.map(|row| normalized(&row.arn)).collect();
-        if needs.connections {
-            self.read_all_connections(moment, &mut evidence).await?;
+        if needs.used {
+            self.add_connections(&accounts, moment, evidence).await?;
         }
-        Ok(Some(evidence))
+        Ok(())
     }
 
     async fn read_dependencies(
@@ -167,7 +251,7 @@ impl Audit {
         for basis in answer.rests_on {
             of_account.add_basis(account, basis, at);
         }
-        let Some(since) = needs.changes_since else {
+        let Some(since) = needs.consumers_since else {
             return Ok(());
         };
         let table: Table<Dependency> = self.table().of_kind();
@@ -197,19 +281,24 @@ impl Audit {
         Ok(())
     }
 
-    async fn read_all_connections(
+    async fn add_connections(
         &self,
+        accounts: &[AccountId],
         moment: Moment,
         evidence: &mut DependencyEvidence,
     ) -> Result<(), AuditError> {
-        let mut all = Vec::new();
-        let accounts: Vec<AccountId> = evidence.accounts.keys().cloned().collect();
-        let read = async |account: &AccountId| match self.read_connections_of(account, moment).await
-        {
-            Ok((basis, rows)) => Ok(Some((account.clone(), basis, rows))),
-            Err(error) => unreadable(account, error).map(|_| None),
+        let mut all: Vec<ConnectionRow> = evidence.connections.drain().map(|(_, it)| it).collect();
+        let read = async |account: &AccountId| {
+            let read = async {
+                let rows = self.read_connections_of(account, moment).await?;
+                Ok((self.basis(account, moment.at()).await?, rows))
+            };
+            match read.await {
+                Ok((basis, rows)) => Ok(Some((account.clone(), basis, rows))),
+                Err(error) => unreadable(account, error).map(|_| None),
+            }
         };
-        each_account(self.reading(&accounts), read, |read| {
+        each_account(self.reading(accounts), read, |read| {
             if let Some((account, basis, rows)) = read {
                 evidence.inventories.insert(account, basis);
                 all.extend(rows);
@@ -217,6 +306,8 @@ impl Audit {
             true
         })
         .await?;
+        // The same one of several, whatever was read first.
+        all.sort_by(|a, b| a.account.cmp(&b.account));
         evidence.connections = by_normalized_arn(all);
         Ok(())
     }
@@ -225,16 +316,15 @@ impl Audit {
         &self,
         account: &AccountId,
         moment: Moment,
-    ) -> Result<(Basis, Vec<ConnectionRow>), AuditError> {
+    ) -> Result<Vec<ConnectionRow>, AuditError> {
         let filter = ConnectionFilter {
             account: Some(account.clone()),
             include_deleted: true,
             ..ConnectionFilter::default()
         };
-        let rows = match moment {
-            Moment::Now(_) => self.connections(&filter).await?,
-            Moment::AsOf(at) => self.connections_as_of(&filter, at).await?,
-        };
-        Ok((self.basis(account, moment.at()).await?, rows))
+        match moment {
+            Moment::Now(_) => self.connections(&filter).await,
+            Moment::AsOf(at) => self.connections_as_of(&filter, at).await,
+        }
     }
 }

@@ -136,10 +136,14 @@ pub(crate) struct Needs {
 /// What a kind needs of the record of dependencies, besides the dependencies.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct DependencyNeeds {
-    /// The connections of all accounts.
-    pub(crate) connections: bool,
-    /// The changes from here on, and when the record begins.
-    pub(crate) changes_since: Option<Timestamp>,
+    /// The connections and hosts that the account's consumers name, of any account.
+    pub(crate) used: bool,
+    /// The tags and shares of the account's connections. Those of a connection that
+    /// is shared with it are of its owner.
+    pub(crate) properties: bool,
+    /// The consumers of the account's connections, of any account, with their changes
+    /// from here on and when the record begins.
+    pub(crate) consumers_since: Option<Timestamp>,
 }
 
 /// What a rule from the command line has besides its requirement.

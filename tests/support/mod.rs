@@ -30,6 +30,7 @@ pub mod proxy;
 pub mod python;
 pub mod raw_http_server;
 pub mod raw_items;
+pub mod recorded_accounts;
 pub mod running;
 pub mod runtime_emulator;
 pub mod scripted_listing;

@@ -64,7 +64,7 @@ impl Kind for Dangling {
 
     fn dependency_needs(&self, _: Timestamp) -> Option<DependencyNeeds> {
         Some(DependencyNeeds {
-            connections: true,
+            used: true,
             ..DependencyNeeds::default()
         })
     }

@@ -60,7 +60,7 @@ impl Kind for Repository {
     fn dependency_needs(&self, _: Timestamp) -> Option<DependencyNeeds> {
         // The scope may name the providers of connections.
         Some(DependencyNeeds {
-            connections: true,
+            used: true,
             ..DependencyNeeds::default()
         })
     }

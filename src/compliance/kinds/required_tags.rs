@@ -67,7 +67,10 @@ impl Kind for RequiredTags {
     }
 
     fn dependency_needs(&self, _: Timestamp) -> Option<DependencyNeeds> {
-        Some(DependencyNeeds::default())
+        Some(DependencyNeeds {
+            properties: true,
+            ..DependencyNeeds::default()
+        })
     }
 }
 

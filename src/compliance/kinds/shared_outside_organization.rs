@@ -65,7 +65,10 @@ impl Kind for SharedOutsideOrganization {
     }
 
     fn dependency_needs(&self, _: Timestamp) -> Option<DependencyNeeds> {
-        Some(DependencyNeeds::default())
+        Some(DependencyNeeds {
+            properties: true,
+            ..DependencyNeeds::default()
+        })
     }
 }
 

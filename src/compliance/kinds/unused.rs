@@ -71,7 +71,7 @@ impl Kind for Unused {
 
     fn dependency_needs(&self, at: Timestamp) -> Option<DependencyNeeds> {
         Some(DependencyNeeds {
-            changes_since: Some(self.longer_than.before(at)),
+            consumers_since: Some(self.longer_than.before(at)),
             ..DependencyNeeds::default()
         })
     }

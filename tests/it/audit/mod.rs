@@ -12,6 +12,7 @@ mod ocsf_events;
 mod property_rules;
 mod query_cost;
 mod rule_sources;
+mod rules_of_one_account;
 mod throttled_reads;
 mod verify;
 mod verify_edits;
