@@ -9,11 +9,13 @@ use super::tables::connections::CONNECTIONS;
 use super::tables::dependencies::{AccountSource, CONSUMERS, HOSTS, SHARES, SOURCES, TAGS, Tag};
 use super::tables::findings::{FINDINGS, FindingRow};
 use super::tables::meta::{META, Meta};
+use super::tables::recorded_findings::RECORDED_FINDINGS;
 use super::tables::runs::{LISTINGS, RUNS, RunListing};
 use crate::audit::concurrently::{each_account, each_row};
 use crate::audit::dependencies::{
     DependencyAnswer, DependencyBasis, DependencyFilter, DependencyRow,
 };
+use crate::audit::findings::{EvaluationsBasis, FindingFilter};
 use crate::audit::{Audit, AuditError, Basis, ConnectionFilter};
 use crate::compliance::evidence::Moment;
 use crate::compliance::rule::Rule;
@@ -43,6 +45,8 @@ pub struct Loaded {
     pub rests_on: Vec<Basis>,
     /// The runs of dependencies, for each account, if a table comes from them.
     pub dependencies_rest_on: Vec<DependencyBasis>,
+    /// The evaluations, for each account, if recorded findings were loaded.
+    pub evaluations_rest_on: Vec<EvaluationsBasis>,
     /// The number of findings that say that something could not be evaluated.
     pub not_evaluated: usize,
 }
@@ -69,6 +73,10 @@ impl Loaded {
         }
         if tables.contains(&Table::Findings) {
             this.not_evaluated = self.not_evaluated;
+        }
+        if tables.contains(&Table::RecordedFindings) {
+            this.evaluations_rest_on
+                .clone_from(&self.evaluations_rest_on);
         }
         if has(Table::is_of_dependencies) {
             this.dependencies_rest_on
@@ -108,6 +116,9 @@ impl Selection {
         }
         if self.has_one(Table::is_of_dependencies) {
             loaded.dependencies_rest_on = self.dependencies(audit, database).await?;
+        }
+        if self.has(Table::RecordedFindings) {
+            loaded.evaluations_rest_on = self.recorded_findings(audit, database).await?;
         }
         if self.has(Table::Meta) {
             database.write(Table::Meta, META, self.meta(&loaded.of(&self.tables)))?;
@@ -205,6 +216,21 @@ impl Selection {
         Ok(not_evaluated)
     }
 
+    async fn recorded_findings(
+        &self,
+        audit: &Audit,
+        database: &Database,
+    ) -> Result<Vec<EvaluationsBasis>, LoadError> {
+        let filter = FindingFilter {
+            account: self.account.clone(),
+            rule: None,
+            include_closed: true,
+        };
+        let answer = audit.findings(&filter, self.as_of, self.now).await?;
+        database.write(Table::RecordedFindings, RECORDED_FINDINGS, answer.findings)?;
+        Ok(answer.rests_on)
+    }
+
     /// Loads the tables of dependencies, some accounts at a time: not all of them are in
     /// memory at once.
     async fn dependencies(
@@ -285,6 +311,10 @@ impl Selection {
             Meta {
                 name: "dependencies_rest_on",
                 value: serde_json::to_string(&loaded.dependencies_rest_on).ok(),
+            },
+            Meta {
+                name: "evaluations_rest_on",
+                value: serde_json::to_string(&loaded.evaluations_rest_on).ok(),
             },
         ]
     }

@@ -8,6 +8,7 @@ use super::tables::connections::CONNECTIONS;
 use super::tables::dependencies::{CONSUMERS, HOSTS, SHARES, SOURCES, TAGS};
 use super::tables::findings::FINDINGS;
 use super::tables::meta::META;
+use super::tables::recorded_findings::RECORDED_FINDINGS;
 use super::tables::runs::{LISTINGS, RUNS};
 use crate::domain::DependencyType;
 use crate::domain::dependency_type::{RAM, TAGGING, lists_properties};
@@ -68,6 +69,8 @@ tables! {
     Sources = "sources", SOURCES;
     /// Findings of the default rules of `check`, and what could not be evaluated.
     Findings = "findings", FINDINGS;
+    /// Findings that `evaluate` recorded, closed ones too, of the rules of its file.
+    RecordedFindings = "recorded_findings", RECORDED_FINDINGS;
     /// The version of the schema, and what the database is based on.
     Meta = "meta", META;
 }

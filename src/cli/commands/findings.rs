@@ -59,7 +59,8 @@ pub(crate) async fn run(args: FindingsArgs) -> Result<Exit, CliError> {
     };
     let answer = audit.findings(&filter, args.as_of, SystemClock.now()).await;
     let answer = answer.map_err(CliError::failure)?;
-    require_evaluations(&audit, &answer.rests_on, &args).await?;
+    let account = args.account.as_ref();
+    require_evaluations(&audit, &answer.rests_on, account, args.as_of).await?;
     let open = answer.findings.iter().filter(|it| it.closed_at.is_none());
     let open = open.count();
     let mut notes = vec![match (args.all, answer.findings.len() - open) {
@@ -157,7 +158,7 @@ fn finding_table(rows: &[FindingRow], has_closed: bool) -> TextTable {
 }
 
 /// Describes what an answer is based on.
-fn basis_notes(bases: &[EvaluationsBasis]) -> Vec<String> {
+pub(super) fn basis_notes(bases: &[EvaluationsBasis]) -> Vec<String> {
     let mut notes = Vec::new();
     for basis in bases {
         let account = &basis.account;
@@ -194,17 +195,17 @@ fn evaluation(run: &EvaluationRun) -> String {
 
 /// Refuses to answer without an evaluation: an empty answer would read as "there are
 /// no findings".
-async fn require_evaluations(
+pub(super) async fn require_evaluations(
     audit: &Audit,
     bases: &[EvaluationsBasis],
-    args: &FindingsArgs,
+    account: Option<&AccountId>,
+    as_of: Option<Timestamp>,
 ) -> Result<(), CliError> {
     if bases.iter().any(|basis| basis.last_evaluation.is_some()) {
         return Ok(());
     }
-    let account = args.account.as_ref();
     let whose = account.map_or(String::new(), |account| format!(" of account {account}"));
-    let when = match args.as_of {
+    let when = match as_of {
         Some(at) => format!("had ended by {}", format_time(at)),
         None => "is recorded here".to_owned(),
     };
@@ -216,7 +217,7 @@ async fn require_evaluations(
 }
 
 /// Refuses accounts whose rules were never evaluated, or not completely.
-fn require_rules(bases: &[EvaluationsBasis]) -> Result<(), CliError> {
+pub(super) fn require_rules(bases: &[EvaluationsBasis]) -> Result<(), CliError> {
     let lacking = bases.iter().filter(|basis| !basis.is_evidence());
     evidence::require_of_all(
         lacking.map(|basis| &basis.account),

@@ -22,7 +22,7 @@ const MAX_STATEMENT_BYTES: u64 = 1_000_000;
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Tables: connections, changes, runs, listings, hosts, tags, consumers, shares, sources, \
-findings, meta. `ccinv sql --schema` lists their columns. Only the tables that the \
+findings, recorded_findings, meta. `ccinv sql --schema` lists their columns. Only the tables that the \
 statement names are read, and nothing is written. Times are RFC 3339 in UTC, as text.
 
 Examples:

@@ -10,7 +10,7 @@ use rusqlite::types::Value;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::dependency_table;
+use super::{dependency_table, findings};
 use crate::audit::Audit;
 use crate::cli::args::rules::RuleFlags;
 use crate::cli::args::{StoreArgs, parse_when};
@@ -181,6 +181,10 @@ async fn require_runs(
     if tables.iter().any(|table| table.is_of_dependencies()) {
         dependency_table::require_runs(audit, &loaded.dependencies_rest_on, account).await?;
     }
+    if tables.contains(&Table::RecordedFindings) {
+        let bases = &loaded.evaluations_rest_on;
+        findings::require_evaluations(audit, bases, account, selection.as_of).await?;
+    }
     Ok(())
 }
 
@@ -192,6 +196,7 @@ pub(super) fn notes(selection: &Selection, loaded: &Loaded) -> Vec<String> {
         true => dependency_table::notes(bases),
         false => dependency_table::basis_notes(bases),
     });
+    notes.extend(findings::basis_notes(&loaded.evaluations_rest_on));
     if loaded.not_evaluated > 0 {
         notes.push(format!(
             "findings: {} could not be evaluated (INSUFFICIENT_DATA)",
@@ -211,6 +216,7 @@ fn require_evidence(selection: &Selection, loaded: &Loaded) -> Result<(), CliErr
     if let Some(since) = selection.since.filter(|_| has(Table::Changes)) {
         evidence::require_complete_run_since(&loaded.rests_on, since)?;
     }
+    findings::require_rules(&loaded.evaluations_rest_on)?;
     let mut dependencies = selection.tables.iter().filter(|it| it.is_of_dependencies());
     match dependencies.any(|table| *table != Table::Sources) {
         true => dependency_table::require_sources(&loaded.dependencies_rest_on),
@@ -231,7 +237,8 @@ fn print_answer(
         .with("since", &selection.since)
         .with("as_of", &selection.as_of)
         .with("rests_on", &loaded.rests_on)
-        .with("dependencies_rest_on", &loaded.dependencies_rest_on);
+        .with("dependencies_rest_on", &loaded.dependencies_rest_on)
+        .with("evaluations_rest_on", &loaded.evaluations_rest_on);
     let columns = &statement.columns;
     let notes = notes(selection, loaded);
     match format.writer_with(columns, document) {

@@ -17,13 +17,13 @@ pub const META: &[Column<Meta>] = &[
     column(
         "name",
         Text,
-        "schema_version, code_version, account, since, as_of, rests_on or dependencies_rest_on",
+        "schema_version, code_version, account, since, as_of, rests_on, dependencies_rest_on or evaluations_rest_on",
         |row| text(row.name),
     ),
     column(
         "value",
         Text,
-        "The value; of rests_on and dependencies_rest_on, JSON as in other commands",
+        "The value; of rests_on and the like, JSON as in other commands",
         |row| optional(row.value.as_deref()),
     ),
 ];

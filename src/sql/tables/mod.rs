@@ -5,4 +5,5 @@ pub mod connections;
 pub mod dependencies;
 pub mod findings;
 pub mod meta;
+pub mod recorded_findings;
 pub mod runs;

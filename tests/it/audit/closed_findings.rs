@@ -154,6 +154,35 @@ async fn command_prints_why_a_finding_closed() {
 }
 
 #[tokio::test]
+async fn sql_has_recorded_findings_and_what_they_are_based_on() {
+    let (fixture, arn) = Fixture::in_error().await;
+    let ccinv = Ccinv::at(&fixture.env);
+    let table = fixture.env.table.name().as_str();
+    let ask = async |statement: &str| {
+        ccinv
+            .run(&["sql", statement, "--json", "--table", table])
+            .await
+    };
+    let closed = "select rule_id, state, subject, closed_because, waiver, opened_at < closed_at \
+                  as is_later from recorded_findings";
+    let never = ask(closed).await;
+    assert_eq!(never.code, 4, "{never:?}");
+    assert!(never.complaint().contains("no evaluation"), "{never:?}");
+    assert_eq!(ask("select count(*) as n from connections").await.code, 0);
+
+    fixture.evaluate(IN_ERROR).await;
+    fixture.evaluate(&waiving("moves in May")).await;
+    let answer = ask(closed).await;
+    assert_eq!(answer.code, 0, "{answer:?}");
+    let answer: Value = serde_json::from_str(&answer.stdout).expect("JSON");
+    let expected = json!([{"rule_id": "in-error", "state": "CLOSED", "subject": arn,
+        "closed_because": "WAIVED", "waiver": "moves in May", "is_later": 1}]);
+    assert_eq!(answer["rows"], expected);
+    let last = &answer["evaluations_rest_on"][0]["last_evaluation"];
+    assert_eq!(last["sequence"], 2, "{answer}");
+}
+
+#[tokio::test]
 async fn security_hub_archives_what_is_waived_or_lost_its_rule_without_passing_it() {
     let (_moto, proxy) = security_hub().await;
     let (fixture, _) = Fixture::in_error_with(hub(&proxy.endpoint)).await;
