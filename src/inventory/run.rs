@@ -19,7 +19,9 @@ use crate::domain::diff::DiffContext;
 use crate::domain::listing::AccountListing;
 use crate::domain::plan::PreviousSnapshots;
 use crate::domain::text::json_safe;
-use crate::domain::{Clock, Connection, Kind, Outcome, RunRecord, Timestamp, plan};
+use crate::domain::{
+    AccountRecord, Clock, Connection, Kind, Outcome, RunRecord, Timestamp, Trigger, plan,
+};
 use crate::listing::{Limits, ListingRequest, Lists};
 use crate::table::{PreviousState, StoredKind, Table};
 
@@ -99,11 +101,17 @@ impl<S: Lists<K>, C: Clock + Clone + 'static, K: StoredKind> Inventory<S, C, K> 
         let finished_at = self.clock.now().max(started_at);
         let draft = draft.into_run(spec, started_at, finished_at);
         let table = table.until(deadline.end);
-        let recorded = record_run(&table, draft.clone(), record.clone()).await;
         let summary = |run: &RunRecord<K>, recorded| {
             let (requests, capacity) = (meter.requests(), meter.capacity());
             Summary::new(run, record.as_ref(), recorded, requests, capacity)
         };
+        if let Some(failed) = failed_alike(&draft, record.as_ref(), &table).await {
+            return Summary {
+                already_recorded: true,
+                ..summary(&failed, true)
+            };
+        }
+        let recorded = record_run(&table, draft.clone(), record.clone()).await;
         match recorded {
             Ok(run) => summary(&run, true),
             Err(error) => {
@@ -227,6 +235,35 @@ impl<S: Lists<K>, C: Clock + Clone + 'static, K: StoredKind> Inventory<S, C, K> 
             }
         }
     }
+}
+
+/// The most evaluations that are read to find one that failed alike.
+const MAX_FAILED_READ: usize = 16;
+
+/// Returns the recorded evaluation that failed after the same run and for the same
+/// reasons, if there is one. The table's stream delivers a run again until its
+/// evaluation succeeds: equal failures would fill the record.
+async fn failed_alike<K: StoredKind>(
+    draft: &RunRecord<K>,
+    record: Option<&AccountRecord<K>>,
+    table: &RetryingTable<'_, K>,
+) -> Option<RunRecord<K>> {
+    fn codes<K: Kind>(run: &RunRecord<K>) -> impl Iterator<Item = (&K::Scope, Option<&str>)> {
+        let listings = run.listings.iter();
+        listings.map(|listing| {
+            let error = listing.error.as_ref();
+            (&listing.region, error.map(|error| &*error.code))
+        })
+    }
+    let has_failed = |run: &RunRecord<K>| run.outcome == Outcome::Failed;
+    if !matches!(draft.trigger, Trigger::Run { .. }) || !has_failed(draft) {
+        return None;
+    }
+    let last = record?.sequence;
+    // Recording once more does no harm if they can't be read.
+    let before = table.read_runs_back_from(last, MAX_FAILED_READ).await;
+    let mut before = before.ok()?.into_iter().take_while(has_failed);
+    before.find(|run| run.trigger == draft.trigger && codes(run).eq(codes(draft)))
 }
 
 /// Returns the run that handled this event before, if one did. A second

@@ -3,27 +3,34 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
+use std::collections::HashMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::support::moto::Moto;
 use crate::support::proxy::{Act, Proxy, Reply};
 use crate::support::python::{fine, python};
 use crate::support::raw_items::get;
+use crate::support::recorded_accounts;
 use crate::support::runtime_emulator::{COMPLIANCE, Emulator, Environment};
 use crate::support::test_env::{ACCOUNT, REGION, TestEnv, account, quick, region};
 use aws_sdk_dynamodb::types::AttributeValue;
 use codeconnections_inventory::audit::verify::verify;
 use codeconnections_inventory::aws::Meter;
 use codeconnections_inventory::aws::json_client::{JsonClient, Service};
-use codeconnections_inventory::domain::{Clock, Digest, Finding, RunRecord, SystemClock, Trigger};
+use codeconnections_inventory::domain::{
+    AccountId, Attributes, Clock, Connection, Digest, Finding, Outcome, RunRecord, SystemClock,
+    Trigger,
+};
 use codeconnections_inventory::lambda::stream_batch::StreamBatch;
 use codeconnections_inventory::table::Table;
 use codeconnections_inventory::table::codec::Item;
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
-const RULES: &str = "[[rule]]\nid = \"in-error\"\nkind = \"error\"\nseverity = \"high\"\n";
+pub(super) const RULES: &str =
+    "[[rule]]\nid = \"in-error\"\nkind = \"error\"\nseverity = \"high\"\n";
 const PARAMETER: &str = "/codeconnections-inventory/rules";
 
 /// Returns the record of the table's stream about a new item.
@@ -49,82 +56,156 @@ fn inserted(item: &Item) -> Value {
     })
 }
 
-async fn record(env: &TestEnv, pk: String, sk: &str) -> Value {
-    inserted(&get(env, &(pk, sk.to_owned())).await)
+/// The function of findings, and what it calls.
+pub(super) struct Function {
+    pub(super) env: TestEnv,
+    moto: Moto,
+    _hub: Proxy,
+    _bus: Proxy,
+    /// The requests that the bus received.
+    sent: Arc<Mutex<Vec<Value>>>,
+    /// Whether the bus refuses entries.
+    is_refusing: Arc<AtomicBool>,
+    pub(super) emulator: Emulator,
+}
+
+impl Function {
+    /// Starts it. The parameter of its rules does not exist.
+    pub(super) async fn of(env: TestEnv) -> Self {
+        let moto = Moto::start().await;
+        // It labels answers of Security Hub as HTML.
+        let hub = Proxy::start(&moto.endpoint, |_| Act::PassForJson).await;
+        let sent: Arc<Mutex<Vec<Value>>> = Arc::default();
+        let is_refusing: Arc<AtomicBool> = Arc::default();
+        let bus = {
+            let (sent, is_refusing) = (Arc::clone(&sent), Arc::clone(&is_refusing));
+            Proxy::start("http://127.0.0.1:9", move |seen| {
+                let body: Value = serde_json::from_slice(&seen.body).expect("JSON");
+                sent.lock().expect("no panic").push(body);
+                let failed = usize::from(is_refusing.load(Ordering::SeqCst));
+                let answer = json!({"FailedEntryCount": failed, "Entries": []}).to_string();
+                Act::Reply(Reply::new(200, "application/x-amz-json-1.1", answer))
+            })
+            .await
+        };
+        let environment = Environment::of(&env)
+            .with("RULES_PARAMETER", PARAMETER)
+            .with("SECURITY_HUB", "on")
+            .with("EVENT_BUS_NAME", "inventory")
+            .with("AWS_ENDPOINT_URL_SSM", &moto.endpoint)
+            .with("AWS_ENDPOINT_URL_SECURITYHUB", &hub.endpoint)
+            .with("AWS_ENDPOINT_URL_EVENTBRIDGE", &bus.endpoint);
+        let emulator = Emulator::start_function(environment, Some(Path::new(COMPLIANCE))).await;
+        Self {
+            env,
+            moto,
+            _hub: hub,
+            _bus: bus,
+            sent,
+            is_refusing,
+            emulator,
+        }
+    }
+
+    pub(super) async fn put_rules(&self, rules: &str) {
+        let (config, meter) = (quick(&self.moto.endpoint), Meter::default());
+        let put = Service::new("SSM", "ssm").aws_json("AmazonSSM", "1.1", "PutParameter");
+        let client = JsonClient {
+            config: &config,
+            meter: &meter,
+        };
+        let parameter =
+            json!({"Name": PARAMETER, "Value": rules, "Type": "String", "Overwrite": true});
+        let stored = client.call(put, &region(REGION), &parameter).await;
+        stored.expect("stored");
+    }
+
+    /// Returns the batch of a stream with the item of this key.
+    async fn batch_of(&self, pk: String, sk: &str) -> Value {
+        let item = get(&self.env, &(pk, sk.to_owned())).await;
+        json!({"Records": [inserted(&item)]})
+    }
+
+    /// Returns the batch with a run of connections.
+    async fn run(&self, number: u64) -> Value {
+        let sk = format!("RUN#{number:012}");
+        self.batch_of(format!("RUNS#{ACCOUNT}"), &sk).await
+    }
+
+    /// Returns the batch with a change of the finding about a connection.
+    async fn change(&self, arn: &str, number: u32) -> Value {
+        let pk = format!("FINDING#{ACCOUNT}#in-error#{arn}");
+        self.batch_of(pk, &format!("CHANGE#{number:010}")).await
+    }
+
+    /// Returns the recorded evaluations, oldest first.
+    pub(super) async fn evaluations(&self) -> Vec<RunRecord<Finding>> {
+        self.evaluations_of(&account()).await
+    }
+
+    async fn evaluations_of(&self, account: &AccountId) -> Vec<RunRecord<Finding>> {
+        let findings: Table<Finding> = self.env.table.of_kind();
+        let runs = findings.runs(account).collect().await;
+        let mut runs = runs.expect("read");
+        runs.sort_by_key(|run| run.sequence);
+        runs
+    }
+
+    /// Returns the entries that the bus received.
+    pub(super) fn published(&self) -> Vec<Value> {
+        let sent = self.sent.lock().expect("no panic");
+        let entries = sent.iter().map(|request| request["Entries"].clone());
+        entries
+            .flat_map(|entries| entries.as_array().expect("a list").clone())
+            .collect()
+    }
+
+    pub(super) async fn assert_verified(&self) {
+        // The function's clock is not the test's.
+        let verified = verify(&self.env.table, None, SystemClock.now(), |_| {}).await;
+        assert_eq!(verified.expect("read").findings, []);
+    }
+}
+
+/// Returns the detail of an entry on the bus.
+pub(super) fn detail(entry: &Value) -> Value {
+    let detail = entry["Detail"].as_str().expect("a text");
+    serde_json::from_str(detail).expect("JSON")
 }
 
 #[tokio::test]
 async fn function_evaluates_after_a_run_and_publishes_what_opened() {
-    let env = TestEnv::new().await;
-    let moto = Moto::start().await;
-    // It labels answers of Security Hub as HTML.
-    let moto_for_json = Proxy::start(&moto.endpoint, |_| Act::PassForJson).await;
+    let function = Function::of(TestEnv::new().await).await;
+    let env = &function.env;
     let arn = env.create("payments");
     env.set_status(&arn, "ERROR");
     env.run().await;
-    let (config, meter) = (quick(&moto.endpoint), Meter::default());
-    let put = Service::new("SSM", "ssm").aws_json("AmazonSSM", "1.1", "PutParameter");
-    let client = JsonClient {
-        config: &config,
-        meter: &meter,
-    };
-    let parameter = json!({"Name": PARAMETER, "Value": RULES, "Type": "String"});
-    let stored = client.call(put, &region(REGION), &parameter).await;
-    stored.expect("stored");
-    let sent: Arc<Mutex<Vec<Value>>> = Arc::default();
-    let bus = {
-        let sent = Arc::clone(&sent);
-        Proxy::start("http://127.0.0.1:9", move |seen| {
-            let body: Value = serde_json::from_slice(&seen.body).expect("JSON");
-            let mut sent = sent.lock().expect("no panic");
-            sent.push(body);
-            // The second request is refused in part.
-            let failed = usize::from(sent.len() == 2);
-            let answer = json!({"FailedEntryCount": failed, "Entries": []}).to_string();
-            Act::Reply(Reply::new(200, "application/x-amz-json-1.1", answer))
-        })
-        .await
-    };
-    let environment = Environment::of(&env)
-        .with("RULES_PARAMETER", PARAMETER)
-        .with("SECURITY_HUB", "on")
-        .with("EVENT_BUS_NAME", "inventory")
-        .with("AWS_ENDPOINT_URL_SSM", &moto.endpoint)
-        .with("AWS_ENDPOINT_URL_SECURITYHUB", &moto_for_json.endpoint)
-        .with("AWS_ENDPOINT_URL_EVENTBRIDGE", &bus.endpoint);
-    let function = Emulator::start_function(environment, Some(Path::new(COMPLIANCE))).await;
+    function.put_rules(RULES).await;
 
-    let run = record(&env, format!("RUNS#{ACCOUNT}"), "RUN#000000000001").await;
-    let event = json!({"Records": [run]});
-    let answer = function.invoke(&event).await.answer();
+    let event = function.run(1).await;
+    let answer = function.emulator.invoke(&event).await.answer();
     let evaluated = &answer["runs"][0];
     assert_eq!(evaluated["outcome"], "COMPLETE", "{answer}");
     assert_eq!(evaluated["changes"], json!({"FIRST_SEEN": 1}), "{answer}");
-    let again = function.invoke(&event).await.answer();
+    let again = function.emulator.invoke(&event).await.answer();
     assert_eq!(again["runs"][0]["already_recorded"], true, "{again}");
-    let findings: Table<Finding> = env.table.of_kind();
-    let recorded = findings.runs(&account()).collect().await.expect("read");
+    let recorded = function.evaluations().await;
     let [recorded]: [RunRecord<Finding>; 1] = recorded.try_into().expect("one evaluation");
     assert!(matches!(recorded.trigger, Trigger::Run { .. }));
     let rules = recorded.evaluation.expect("a basis").rules;
     assert!(rules.source.ends_with(PARAMETER), "{rules:?}");
     assert_eq!(rules.version.as_deref(), Some("1"));
     assert_eq!(rules.sha256, Digest::of_bytes(RULES.as_bytes()));
-    assert!(
-        sent.lock().expect("no panic").is_empty(),
-        "a run is no event"
-    );
+    assert_eq!(function.published(), [] as [Value; 0], "a run is no event");
 
-    let key = format!("FINDING#{ACCOUNT}#in-error#{arn}");
-    let change = record(&env, key, "CHANGE#0000000001").await;
-    let event = json!({"Records": [change]});
-    assert_eq!(function.invoke(&event).await.answer(), json!({"runs": []}));
-    let entry = sent.lock().expect("no panic")[0]["Entries"][0].clone();
+    let event = function.change(&arn, 1).await;
+    let answer = function.emulator.invoke(&event).await.answer();
+    assert_eq!(answer, json!({"runs": []}));
+    let [entry]: [Value; 1] = function.published().try_into().expect("one event");
     assert_eq!(entry["EventBusName"], "inventory");
     assert_eq!(entry["Source"], "codeconnections-inventory");
     assert_eq!(entry["DetailType"], "CodeConnections Finding Changed");
-    let detail = entry["Detail"].as_str().expect("a text");
-    let detail: Value = serde_json::from_str(detail).expect("JSON");
+    let detail = detail(&entry);
     assert_published(&detail).await;
     assert_eq!(
         (&detail["state"], &detail["rule"], &detail["subject"]),
@@ -135,11 +216,131 @@ async fn function_evaluates_after_a_run_and_publishes_what_opened() {
         summary.starts_with("payments violates in-error (high): in ERROR since"),
         "{summary}"
     );
-    let (error_type, _) = function.invoke(&event).await.error();
+    function.is_refusing.store(true, Ordering::SeqCst);
+    let (error_type, _) = function.emulator.invoke(&event).await.error();
     assert_eq!(error_type, "Unpublished", "the stream delivers it again");
-    // The function's clock is not the test's.
-    let verified = verify(&env.table, None, SystemClock.now(), |_| {}).await;
-    assert_eq!(verified.expect("read").findings, []);
+    function.assert_verified().await;
+}
+
+#[tokio::test]
+async fn event_of_a_waived_finding_says_why_it_closed() {
+    let function = Function::of(TestEnv::new().await).await;
+    let arn = function.env.create("payments");
+    function.env.set_status(&arn, "ERROR");
+    let waiver = "except = [{ connection = \"payments\", reason = \"moves in \\\"May\\\"\" }]\n";
+    for (number, rules) in [(1, RULES.to_owned()), (2, format!("{RULES}{waiver}"))] {
+        function.env.run().await;
+        function.put_rules(&rules).await;
+        let event = function.run(number).await;
+        let answer = function.emulator.invoke(&event).await.answer();
+        assert_eq!(answer["runs"][0]["outcome"], "COMPLETE", "{answer}");
+    }
+    let event = function.change(&arn, 2).await;
+    function.emulator.invoke(&event).await.answer();
+    let [entry]: [Value; 1] = function.published().try_into().expect("one event");
+    let detail = detail(&entry);
+    assert_published(&detail).await;
+    assert_eq!(
+        (
+            &detail["state"],
+            &detail["closedBecause"],
+            &detail["waiver"]
+        ),
+        (
+            &json!("CLOSED"),
+            &json!("WAIVED"),
+            &json!("moves in \"May\"")
+        )
+    );
+    let summary = detail["summary"].as_str().expect("a text");
+    assert!(
+        summary.contains("in-error (high): waived: moves in"),
+        "{summary}"
+    );
+    function.assert_verified().await;
+}
+
+#[tokio::test]
+async fn failed_evaluation_is_recorded_once_for_each_run_and_reason() {
+    let function = Function::of(TestEnv::new().await).await;
+    let arn = function.env.create("payments");
+    function.env.set_status(&arn, "ERROR");
+    function.env.run().await;
+    let first = function.run(1).await;
+    // The stream delivers a batch again until it is handled.
+    let fail = async |event: &Value| {
+        for _ in 0..3 {
+            let (error_type, _) = function.emulator.invoke(event).await.error();
+            assert_eq!(error_type, "RunFailed");
+        }
+        let evaluations = function.evaluations().await;
+        let codes = evaluations.iter().map(|run| {
+            assert_eq!(run.outcome, Outcome::Failed);
+            let error = run.listings[0].error.as_ref().expect("a reason");
+            error.code.to_string()
+        });
+        codes.collect::<Vec<_>>()
+    };
+    assert_eq!(fail(&first).await, ["ParameterNotFound"]);
+    function.put_rules("[[rule]]\n").await;
+    let codes = ["ParameterNotFound", "InvalidRuleFile"];
+    assert_eq!(fail(&first).await, codes, "another reason");
+    function.env.run().await;
+    let second = function.run(2).await;
+    let codes = ["ParameterNotFound", "InvalidRuleFile", "InvalidRuleFile"];
+    assert_eq!(fail(&second).await, codes, "another run");
+    assert_eq!(fail(&first).await, codes, "the first one again");
+
+    function.put_rules(RULES).await;
+    let answer = function.emulator.invoke(&second).await.answer();
+    assert_eq!(answer["runs"][0]["outcome"], "COMPLETE", "{answer}");
+    assert_eq!(answer["runs"][0]["already_recorded"], false, "{answer}");
+    assert_eq!(function.evaluations().await.len(), 4);
+    function.assert_verified().await;
+}
+
+#[tokio::test]
+async fn batch_evaluates_the_accounts_of_its_runs_and_no_other() {
+    let function = Function::of(TestEnv::new().await).await;
+    function.put_rules(RULES).await;
+    let accounts = ["111111111111", "222222222222", "333333333333"];
+    let accounts = accounts.map(|id| id.parse::<AccountId>().expect("an account"));
+    let mut records = Vec::new();
+    for account in &accounts {
+        let arn = format!(
+            "arn:aws:codeconnections:{REGION}:{account}:connection/1a2b3c4d-1a2b-4c3d-8e4f-1a2b3c4d5e6f"
+        );
+        let attributes = Attributes {
+            connection_status: Some("ERROR".into()),
+            ..Attributes::default()
+        };
+        let listed = HashMap::from([(arn.parse().expect("an ARN"), attributes)]);
+        recorded_accounts::run::<Connection>(
+            &function.env,
+            account,
+            vec![(region(REGION), Some(listed))],
+        )
+        .await;
+        let batch = function
+            .batch_of(format!("RUNS#{account}"), "RUN#000000000001")
+            .await;
+        records.push(batch["Records"][0].clone());
+    }
+    for (batch, evaluated) in [(&records[..2], [1, 1, 0]), (&records[2..], [1, 1, 1])] {
+        let event = json!({"Records": batch});
+        let answer = function.emulator.invoke(&event).await.answer();
+        let runs = answer["runs"].as_array().expect("a list");
+        assert_eq!(runs.len(), batch.len(), "{answer}");
+        for run in runs {
+            assert_eq!(run["outcome"], "COMPLETE", "{answer}");
+            assert_eq!(run["changes"], json!({"FIRST_SEEN": 1}), "{answer}");
+        }
+        for (account, number) in accounts.iter().zip(evaluated) {
+            let evaluations = function.evaluations_of(account).await;
+            assert_eq!(evaluations.len(), number, "{account}");
+        }
+    }
+    function.assert_verified().await;
 }
 
 /// Asserts that the detail of an event is as published.
