@@ -21,8 +21,7 @@ static PATH: LazyLock<Regex> = LazyLock::new(|| Regex::new("<([^<>]*)>").expect(
 
 /// A pipe of the template.
 pub struct Pipe {
-    /// Event patterns, of which one must match.
-    pub filters: Vec<String>,
+    pub filter: Filter,
     pub input_template: String,
     pub source: String,
     pub detail_type: String,
@@ -36,33 +35,16 @@ impl Pipe {
         let target = &pipe["Properties"]["TargetParameters"];
         let bus = &target["EventBridgeEventBusParameters"];
         Self {
-            filters: list(filters).iter().map(|f| text(&f["Pattern"])).collect(),
+            filter: Filter::of(filters),
             input_template: text(&target["InputTemplate"]),
             source: text(&bus["Source"]),
             detail_type: text(&bus["DetailType"]),
         }
     }
 
-    /// Returns true if a filter matches a record. Filters are event patterns, so the record
-    /// is tested as the detail of an event.
+    /// Returns true if the pipe's filter matches a record.
     pub async fn matches(&self, events: &Aws, record: &Value) -> bool {
-        let event = json!({
-            "id": "1", "source": "a stream", "detail-type": "a record", "account": "1",
-            "time": "2026-10-08T16:21:07Z", "region": "eu-west-1", "resources": [],
-            "detail": record,
-        });
-        for filter in &self.filters {
-            let filter: Value = serde_json::from_str(filter).expect("JSON");
-            let request = json!({
-                "EventPattern": json!({"detail": filter}).to_string(),
-                "Event": event.to_string(),
-            });
-            let answer = events.call("events", "test_event_pattern", request).await;
-            if answer["Result"] == true {
-                return true;
-            }
-        }
-        false
+        self.filter.matches(events, record).await
     }
 
     /// Returns the detail of the event that a record becomes.
@@ -75,6 +57,39 @@ impl Pipe {
             }
         });
         serde_json::from_str(&made).unwrap_or_else(|error| panic!("{error}: {made}"))
+    }
+}
+
+/// A filter of pipes and event source mappings: event patterns, of which one must match.
+pub struct Filter(Vec<String>);
+
+impl Filter {
+    /// Returns the filter of the template's `Filters`.
+    pub fn of(filters: &Value) -> Self {
+        let filters = list(filters).iter();
+        Self(filters.map(|filter| text(&filter["Pattern"])).collect())
+    }
+
+    /// Returns true if a pattern matches a record. They are event patterns, so the record
+    /// is tested as the detail of an event.
+    pub async fn matches(&self, events: &Aws, record: &Value) -> bool {
+        let event = json!({
+            "id": "1", "source": "a stream", "detail-type": "a record", "account": "1",
+            "time": "2026-10-08T16:21:07Z", "region": "eu-west-1", "resources": [],
+            "detail": record,
+        });
+        for filter in &self.0 {
+            let filter: Value = serde_json::from_str(filter).expect("JSON");
+            let request = json!({
+                "EventPattern": json!({"detail": filter}).to_string(),
+                "Event": event.to_string(),
+            });
+            let answer = events.call("events", "test_event_pattern", request).await;
+            if answer["Result"] == true {
+                return true;
+            }
+        }
+        false
     }
 }
 

@@ -15,8 +15,8 @@ use crate::support::eventually;
 use crate::support::pipes::Pipe;
 use crate::support::python::{fine, python};
 use crate::support::stack::Stack;
-use crate::support::stream_records::records_of;
-use crate::support::template::{list, resource, text};
+use crate::support::stream_records::{enable, records_of};
+use crate::support::template::{list, text};
 use crate::support::test_env::REGION;
 
 /// Creates a queue that receives the raw messages of a topic.
@@ -82,10 +82,7 @@ impl Streaming {
         let made = schema::create(table.client(), table.name()).await;
         made.expect("a table");
         let aws = Aws::new(&local.endpoint, REGION, stack.account()).await;
-        let stream = resource("AWS::DynamoDB::Table")["Properties"]["StreamSpecification"].clone();
-        let stream = json!({"StreamEnabled": true, "StreamViewType": stream["StreamViewType"]});
-        let wanted = json!({"TableName": table.name().as_str(), "StreamSpecification": stream});
-        aws.call("dynamodb", "update_table", wanted).await;
+        enable(&aws, table.name().as_str()).await;
         Self {
             stack,
             _local: local,

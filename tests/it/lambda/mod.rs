@@ -2,6 +2,7 @@
 
 mod checkpoints;
 mod evaluation;
+mod evaluation_stream;
 mod events;
 mod function;
 mod metrics;
