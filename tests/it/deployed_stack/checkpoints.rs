@@ -16,7 +16,7 @@ async fn schedule_makes_checkpoints_that_the_public_key_verifies() {
     stack.connect("payments-api");
     assert_eq!(stack.invoke(&json!({})).await["outcome"], "COMPLETE");
     let bucket = stack.output("CheckpointBucketName");
-    let rule = stack.schedule("CheckpointRule").await;
+    let rule = stack.rule("CheckpointRule").await;
     assert_eq!(rule["ScheduleExpression"], "rate(1 day)");
     stack.hurry("CheckpointRule").await;
     let listed = json!({"Bucket": bucket, "Prefix": "checkpoints/"});
