@@ -111,7 +111,7 @@ impl Settings {
                 memory: memory.and_then(|mb| mb.parse().ok()),
                 metrics,
             }),
-            _ => Err(InvalidSettings(reader.faults)),
+            _ => Err(InvalidSettings(reader.into_faults())),
         }
     }
 }

@@ -118,7 +118,7 @@ async fn commands_describe_the_tables() {
     let text = prompt.dialog(&[], &keys).await;
     for shown in [
         "Reads the tables again",
-        "consumers    What uses connections and hosts",
+        "consumers          What uses connections and hosts",
         "runs   tombstones_held_back  integer",
         "ccinv: no such table: nowhere",
         "ccinv: unknown command .shema; did you mean .schema?",
