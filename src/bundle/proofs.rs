@@ -1,15 +1,13 @@
 //! What checkpoints of a period state of the accounts in a bundle, without what they
 //! state of others.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::archive::Files;
-use crate::checkpoint::chain_state::ChainState;
-use crate::checkpoint::envelope::Envelope;
+use crate::checkpoint::chain_state::{ChainKind, ChainState};
 use crate::checkpoint::make::read_states;
-use crate::checkpoint::statement::{Checkpoint, Statement};
 use crate::checkpoint::{CheckpointError, Store, merkle};
 use crate::domain::digest::canonical_json;
 use crate::domain::{AccountId, Digest, Timestamp};
@@ -31,8 +29,16 @@ pub struct Proof {
     pub path: Vec<Digest>,
 }
 
+/// What was added.
+#[derive(Debug, Default)]
+pub struct Added {
+    /// The number of checkpoints.
+    pub checkpoints: u64,
+    /// The last run that they state, by kind and account.
+    pub runs: BTreeMap<ChainKind, BTreeMap<AccountId, u64>>,
+}
+
 /// Adds the checkpoints that were made in a period, and the proofs of these accounts.
-/// Returns the number of checkpoints.
 ///
 /// # Errors
 /// [`CheckpointError`] if they can't be read.
@@ -42,32 +48,25 @@ pub async fn add(
     accounts: &[AccountId],
     since: Timestamp,
     until: Timestamp,
-) -> Result<u64, CheckpointError> {
+) -> Result<Added, CheckpointError> {
     let accounts: BTreeSet<&AccountId> = accounts.iter().collect();
     let mut proofs = String::new();
-    let mut number = 0;
+    let mut added = Added::default();
     for stored in store.checkpoints(0).await? {
-        let unreadable = |problem| CheckpointError::Unreadable {
-            object: store.locate(&stored.name),
-            problem,
-        };
-        let bytes = store.read(&stored).await?;
-        let payload = Envelope::read(&bytes).and_then(|envelope| envelope.payload());
-        let statement = payload.and_then(|payload| Statement::<Checkpoint>::read(&payload));
-        let statement = statement.map_err(unreadable)?;
+        let (statement, _) = store.read_statement(&stored).await?;
         let made_at = statement.predicate.made_at;
         if made_at <= since || made_at > until {
             continue;
         }
-        let lines: Vec<String> = {
-            let states = read_states(store, &statement).await?;
-            states.iter().map(ChainState::line).collect()
-        };
+        let states = read_states(store, &statement).await?;
+        let lines: Vec<String> = states.iter().map(ChainState::line).collect();
         let leaves = lines.iter().map(|line| merkle::leaf(line.as_bytes()));
         let leaves: Vec<Digest> = leaves.collect();
         for (index, line) in lines.iter().enumerate() {
-            let state: Option<ChainState> = serde_json::from_str(line).ok();
-            if state.is_some_and(|state| accounts.contains(&state.id.account)) {
+            let id = &states[index].id;
+            if accounts.contains(&id.account) {
+                let runs = added.runs.entry(id.kind).or_default();
+                runs.insert(id.account.clone(), states[index].runs);
                 let proof = Proof {
                     checkpoint: stored.number,
                     leaf: line.clone(),
@@ -78,11 +77,11 @@ pub async fn add(
                 proofs.push('\n');
             }
         }
-        files.insert(stored.name.clone(), bytes);
-        number += 1;
+        files.insert(stored.name.clone(), store.read(&stored).await?);
+        added.checkpoints += 1;
     }
-    if number > 0 {
+    if added.checkpoints > 0 {
         files.insert(PROOFS.to_owned(), proofs.into_bytes());
     }
-    Ok(number)
+    Ok(added)
 }

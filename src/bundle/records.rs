@@ -17,37 +17,43 @@ pub struct Records {
     pub changes: String,
 }
 
-/// Reads the records of accounts.
+/// Reads the records of accounts. Of an account in `stated` the runs up to this number are
+/// read, although they ended later: a checkpoint of the period states them.
 ///
 /// # Errors
 /// [`TableError`] if the table can't be read.
 pub async fn read<K: StoredKind>(
     table: &Table,
     accounts: &[AccountId],
-    since: Timestamp,
-    until: Timestamp,
+    (since, until): (Timestamp, Timestamp),
+    stated: &BTreeMap<AccountId, u64>,
 ) -> Result<Records, TableError> {
     let table = table.of_kind::<K>();
     let mut records = Records::default();
     for account in accounts {
-        let mut before = None;
+        let stated = stated.get(account).copied().unwrap_or(0);
+        // By number: the time of a run is that of its clock.
+        let mut taken: Vec<String> = Vec::new();
+        let mut in_period = 0;
+        let mut has_begun = false;
         let mut runs = table.runs(account);
         while let Some(page) = runs.next().await? {
             for run in page {
-                if run.finished_at > until {
-                    continue;
+                let is_in_period = since < run.finished_at && run.finished_at <= until;
+                if !has_begun && !is_in_period {
+                    // The last one before the period says what was known.
+                    taken.clear();
                 }
-                let line = canonical_json(&run) + "\n";
-                if run.finished_at <= since {
-                    before = Some(line);
-                } else {
-                    records.runs.extend(before.take());
-                    records.runs.push_str(&line);
+                has_begun |= is_in_period;
+                taken.push(canonical_json(&run) + "\n");
+                if is_in_period || run.sequence <= stated || !has_begun && run.finished_at <= since
+                {
+                    in_period = taken.len();
                 }
             }
         }
-        // Without a run in the period the last one before it still says what was known.
-        records.runs.extend(before);
+        taken.truncate(in_period);
+        records.runs.extend(taken);
         // By connection and version: as each refers to the one before.
         let mut lines = BTreeMap::new();
         let mut changes = table.changes_by(account, until);

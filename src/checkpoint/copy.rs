@@ -1,35 +1,45 @@
 //! Copies checkpoints to another place, such as a bucket of another account.
 
-use super::envelope::Envelope;
 use super::error::CheckpointError;
-use super::statement::{Checkpoint, Statement};
-use super::store::Store;
+use super::store::{Store, checkpoint_name};
+use crate::aws::s3::Put;
 
-/// Copies the checkpoints that `to` lacks since its last one, with the states that they
+/// Copies the checkpoints after the last one that `to` has, with the states that they
 /// refer to. Returns their number.
 ///
 /// # Errors
-/// [`CheckpointError`] if they can't be read or put. The next call continues.
+/// [`CheckpointError`] if they can't be read or put: the next call continues.
+/// [`CheckpointError::Occupied`] if `to` has others than `from`.
 pub async fn copy_missing(from: &Store, to: &Store) -> Result<u64, CheckpointError> {
-    let last = to.checkpoints(0).await?.pop();
-    let last = last.map_or(0, |checkpoint| checkpoint.number);
+    let occupied = |number| CheckpointError::Occupied {
+        object: to.locate(&checkpoint_name(number)),
+    };
+    let there = to.checkpoints(0).await?.pop();
+    let last = there.as_ref().map_or(0, |checkpoint| checkpoint.number);
+    if let Some(there) = &there {
+        let own = from.checkpoints(last - 1).await?;
+        let own = own.first().filter(|own| own.number == last);
+        let is_same = match own {
+            Some(own) => from.read(own).await? == to.read(there).await?,
+            None => false,
+        };
+        if !is_same {
+            return Err(occupied(last));
+        }
+    }
     let mut copied = 0;
     for stored in from.checkpoints(last).await? {
-        let unreadable = |problem| CheckpointError::Unreadable {
-            object: from.locate(&stored.name),
-            problem,
-        };
         let bytes = from.read(&stored).await?;
-        let payload = Envelope::read(&bytes).and_then(|envelope| envelope.payload());
-        let statement = payload.and_then(|payload| Statement::<Checkpoint>::read(&payload));
-        let statement = statement.map_err(unreadable)?;
+        let (statement, _) = from.read_statement(&stored).await?;
         // The states first, so that no checkpoint refers to what is not there.
         for subject in &statement.subject {
             let states = from.read_chains(subject.digest.sha256).await?;
             to.put_chains(&states).await?;
         }
-        to.put_checkpoint(stored.number, &bytes).await?;
-        copied += 1;
+        match to.put_checkpoint(stored.number, &bytes).await? {
+            Put::Done => copied += 1,
+            Put::Exists => return Err(occupied(stored.number)),
+        }
     }
     Ok(copied)
 }

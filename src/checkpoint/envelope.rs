@@ -1,8 +1,8 @@
 //! The envelope of a signed statement: DSSE, which cosign and in-toto's tools read,
 //! and which `openssl` verifies once its text is put together.
 //!
-//! C2SP's signed notes were not taken: they are for logs of which each state extends
-//! the one before, their tools expect Ed25519, and a statement in JSON can name
+//! It was preferred to C2SP's signed notes, which are for logs of which each state
+//! extends the one before, and whose tools expect Ed25519. A statement in JSON can name
 //! files by their digests: so one format serves checkpoints and evidence bundles.
 //! <https://github.com/secure-systems-lab/dsse/blob/master/envelope.md>
 

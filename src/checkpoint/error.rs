@@ -9,7 +9,7 @@ use crate::table::TableError;
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
     /// There is no run, and no checkpoint before.
-    #[error("nothing is recorded here, so there is nothing to state")]
+    #[error("no run is recorded here, so there is nothing to state; run `ccinv scan` first")]
     NothingRecorded,
     /// The table could not be read.
     #[error(transparent)]
@@ -56,10 +56,31 @@ pub enum CheckpointError {
         /// What is wrong.
         problem: String,
     },
+    /// There is something else where a checkpoint is to be.
+    #[error("{object}: holds another checkpoint; use another place, or remove it")]
+    Occupied {
+        /// Where.
+        object: String,
+    },
     /// Another checkpoint with this number was made at the same time.
-    #[error("checkpoint {number} was made by another at the same time")]
+    #[error("checkpoint {number} was made at the same time by another command; run it again")]
     Superseded {
         /// Its number.
         number: u64,
     },
+}
+
+impl CheckpointError {
+    /// Returns true if what is stored is missing or wrong, and not how it was read.
+    pub fn is_content(&self) -> bool {
+        match self {
+            Self::Unreadable { .. } => true,
+            Self::S3 { source, .. } => matches!(&*source.code, "NoSuchKey" | "NoSuchVersion"),
+            Self::File { source, .. } => matches!(
+                source.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::IsADirectory
+            ),
+            _ => false,
+        }
+    }
 }

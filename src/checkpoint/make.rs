@@ -5,7 +5,7 @@
 //!
 //! The file of states is written first, then the signed checkpoint: a crash in
 //! between leaves a file that no checkpoint refers to. The number is the name, and
-//! can be taken once, so two that are made at the same time can't fork the row.
+//! can be taken once, so two that are made at the same time can't fork the chain.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +18,7 @@ use super::error::CheckpointError;
 use super::merkle;
 use super::signer::Signer;
 use super::statement::{Checkpoint, Statement, Subject};
-use super::store::{Store, StoredCheckpoint, chains_name};
+use super::store::{Store, chains_name};
 use crate::aws::s3::Put;
 use crate::domain::{AccountId, Connection, Dependency, Digest, Finding, Timestamp};
 use crate::table::{StoredKind, Table, TableError};
@@ -51,8 +51,10 @@ pub async fn make(
     chains.extend(self::chains::<Connection>(table, ChainKind::Connections, &previous).await?);
     chains.extend(self::chains::<Dependency>(table, ChainKind::Dependencies, &previous).await?);
     chains.extend(self::chains::<Finding>(table, ChainKind::Findings, &previous).await?);
-    let problems = chains.iter_mut().filter_map(|chain| chain.problem.take());
-    let problems = bounded(problems.collect());
+    let of_chains = chains.iter_mut().filter_map(|chain| chain.problem.take());
+    let mut problems = previous.problems;
+    problems.extend(of_chains);
+    let problems = bounded(problems);
     let states = chains.into_iter().filter_map(|chain| chain.state);
     let mut states: Vec<ChainState> = states.collect();
     if states.is_empty() && previous.number == 0 {
@@ -97,7 +99,7 @@ fn bounded(mut problems: Vec<String>) -> Vec<String> {
     let more = problems.len().saturating_sub(MAX_NAMED);
     if more > 0 {
         problems.truncate(MAX_NAMED);
-        problems.push(format!("{more} more chains have problems"));
+        problems.push(format!("{more} more problems"));
     }
     problems
 }
@@ -110,31 +112,35 @@ struct Previous {
     /// The digest of its statement.
     statement: Option<Digest>,
     states: BTreeMap<ChainId, ChainState>,
+    /// What could not be read.
+    problems: Vec<String>,
 }
 
 impl Previous {
+    /// Reads the last checkpoint. One that can't be read is a problem of the next one,
+    /// which then compares with the last one that can.
     async fn read(store: &Store) -> Result<Self, CheckpointError> {
-        let Some(stored) = store.checkpoints(0).await?.pop() else {
-            return Ok(Self::default());
-        };
-        let bytes = store.read(&stored).await?;
-        let unreadable = |problem| unreadable(store, &stored, problem);
-        let payload = Envelope::read(&bytes).and_then(|envelope| envelope.payload());
-        let payload = payload.map_err(unreadable)?;
-        let statement: Statement<Checkpoint> = Statement::read(&payload).map_err(unreadable)?;
-        let states = read_states(store, &statement).await?;
-        Ok(Self {
-            number: stored.number,
-            statement: Some(Digest::of_bytes(payload.as_bytes())),
-            states: states.into_iter().map(|it| (it.id.clone(), it)).collect(),
-        })
-    }
-}
-
-fn unreadable(store: &Store, stored: &StoredCheckpoint, problem: String) -> CheckpointError {
-    CheckpointError::Unreadable {
-        object: store.locate(&stored.name),
-        problem,
+        let mut previous = Self::default();
+        let stored = store.checkpoints(0).await?;
+        for stored in stored.iter().rev() {
+            previous.number = previous.number.max(stored.number);
+            let read = async {
+                let (statement, digest) = store.read_statement(stored).await?;
+                let states = read_states(store, &statement).await?;
+                Ok::<_, CheckpointError>((digest, states))
+            };
+            match read.await {
+                Ok((digest, states)) => {
+                    let is_last = stored.number == previous.number;
+                    previous.statement = is_last.then_some(digest);
+                    previous.states = states.into_iter().map(|it| (it.id.clone(), it)).collect();
+                    break;
+                }
+                Err(error) if error.is_content() => previous.problems.push(error.to_string()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(previous)
     }
 }
 
@@ -234,7 +240,7 @@ struct Links {
 
 impl Links {
     /// Reads the runs of a chain: all, or those since a state, whose last run must be
-    /// as it was. Ends with the first problem.
+    /// as it was. Keeps the first problem and goes on: what is there is stated.
     async fn since<K: StoredKind>(
         table: &Table<K>,
         id: &ChainId,
@@ -242,46 +248,55 @@ impl Links {
     ) -> Result<Self, TableError> {
         let mut links = Self::default();
         let mut expected = before;
-        let first = before.map_or(1, |before| before.runs);
-        let read = table.runs_from(&id.account, first, |run| {
-            let digest = run.digest();
-            let problem = match expected.take() {
-                Some(stated) if (run.sequence, digest) == (stated.runs, stated.head) => {
-                    links.changes = stated.changes;
-                    None
-                }
-                Some(stated) => Some(format!(
-                    "run {} is not the one that the checkpoint before states",
-                    stated.runs
-                )),
-                None if (run.sequence, run.previous_digest) == (links.runs + 1, links.head) => {
-                    links.changes += run.changes.values().sum::<u64>();
-                    None
-                }
-                None => Some(format!(
-                    "run {} does not follow the one before",
-                    run.sequence
-                )),
-            };
-            links.problem = problem;
-            if links.problem.is_none() {
+        let mut first = before.map_or(1, |before| before.runs);
+        loop {
+            let read = table.runs_from(&id.account, first, |run| {
+                let digest = run.digest();
+                let problem = match expected.take() {
+                    Some(stated) if (run.sequence, digest) == (stated.runs, stated.head) => {
+                        links.changes = stated.changes;
+                        None
+                    }
+                    Some(stated) => Some(format!(
+                        "run {} is not the one that the checkpoint before states",
+                        stated.runs
+                    )),
+                    None => {
+                        links.changes += run.changes.values().sum::<u64>();
+                        let follows =
+                            (run.sequence, run.previous_digest) == (links.runs + 1, links.head);
+                        let number = run.sequence;
+                        (!follows).then(|| format!("run {number} does not follow the one before"))
+                    }
+                };
+                links.note(problem);
                 links.runs = run.sequence;
                 links.head = Some(digest);
+                true
+            });
+            match read.await {
+                Ok(()) => break,
+                Err(TableError::CorruptItem(corrupt)) => {
+                    links.note(Some(corrupt.to_string()));
+                    expected = None;
+                    // The run after the unreadable one.
+                    first = first.max(links.runs + 1) + 1;
+                }
+                Err(error) => return Err(error),
             }
-            links.problem.is_none()
-        });
-        match read.await {
-            Ok(()) => {}
-            Err(TableError::CorruptItem(corrupt)) => links.problem = Some(corrupt.to_string()),
-            Err(error) => return Err(error),
         }
-        if let (None, Some(stated)) = (&links.problem, expected) {
-            let problem = format!(
+        if let Some(stated) = expected {
+            links.note(Some(format!(
                 "run {}, which the checkpoint before states, is not there",
                 stated.runs
-            );
-            links.problem = Some(problem);
+            )));
         }
         Ok(links)
+    }
+
+    fn note(&mut self, problem: Option<String>) {
+        if self.problem.is_none() {
+            self.problem = problem;
+        }
     }
 }

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 #[cfg(feature = "cli")]
 use std::path::PathBuf;
 
+use super::envelope::Envelope;
 use super::error::CheckpointError;
+use super::statement::{Checkpoint, Statement};
 use crate::aws::s3::{Bucket, ObjectVersion, Put};
 use crate::domain::{Digest, Timestamp};
 
@@ -62,7 +64,8 @@ pub fn chains_name(digest: Digest) -> String {
 fn number_in(name: &str) -> Option<u64> {
     let digits = name.strip_prefix(CHECKPOINTS)?.strip_suffix(".json")?;
     let number = digits.parse().ok()?;
-    (checkpoint_name(number) == name).then_some(number)
+    // More digits would not sort as the numbers do.
+    (digits.len() == 10 && checkpoint_name(number) == name).then_some(number)
 }
 
 impl Store {
@@ -114,12 +117,47 @@ impl Store {
         self.get(&stored.name, stored.version.as_deref()).await
     }
 
-    /// Returns the chains' states with this digest. The caller compares it.
+    /// Returns the statement of a checkpoint and its digest. The signature is not looked
+    /// at.
+    ///
+    /// # Errors
+    /// [`CheckpointError`] if it can't be read.
+    pub async fn read_statement(
+        &self,
+        stored: &StoredCheckpoint,
+    ) -> Result<(Statement<Checkpoint>, Digest), CheckpointError> {
+        let bytes = self.read(stored).await?;
+        let payload = Envelope::read(&bytes).and_then(|envelope| envelope.payload());
+        let statement = payload.and_then(|payload| {
+            let digest = Digest::of_bytes(payload.as_bytes());
+            Ok((Statement::read(&payload)?, digest))
+        });
+        statement.map_err(|problem| CheckpointError::Unreadable {
+            object: self.locate(&stored.name),
+            problem,
+        })
+    }
+
+    /// Returns the chains' states with this digest, in a bucket the version that was
+    /// received first. The caller compares the digest.
     ///
     /// # Errors
     /// [`CheckpointError`] if they can't be read.
     pub async fn read_chains(&self, digest: Digest) -> Result<Vec<u8>, CheckpointError> {
-        self.get(&chains_name(digest), None).await
+        let name = chains_name(digest);
+        let version = match self {
+            Self::Bucket { bucket, prefix } => {
+                let key = format!("{prefix}{name}");
+                let versions = bucket.versions(&key, "").await;
+                let versions =
+                    versions.map_err(|source| self.failed("ListObjectVersions", &name, source))?;
+                let mut oldest_first = versions.into_iter().rev();
+                oldest_first.find(|it| !it.is_delete_marker).map(|it| it.id)
+            }
+            #[cfg(feature = "cli")]
+            Self::Directory(_) => None,
+        };
+        self.get(&name, version.as_deref()).await
     }
 
     /// Puts a checkpoint, unless there is one with its number.

@@ -66,18 +66,19 @@ pub struct CheckpointFinding {
     pub problem: String,
 }
 
-/// Verifies all checkpoints of a store, each signed by one of these keys, and the verified
-/// records of a table, or of one account in it, against them.
+/// Verifies the checkpoints of a store, each signed by one of these keys, and the verified
+/// records of a table, or of one account in it, against them. They were listed before the
+/// table was read: a later one states runs that were recorded since.
 ///
 /// # Errors
 /// [`CheckpointError`] if they can't be read. What is wrong with one is a finding.
 pub async fn verify(
     store: &Store,
+    stored: Vec<StoredCheckpoint>,
     keys: &[PublicKey],
     table: &Verification,
     only: Option<&AccountId>,
 ) -> Result<CheckpointsVerified, CheckpointError> {
-    let stored = store.checkpoints(0).await?;
     let mut verifier = Verifier::new(table, only);
     let mut read = stream::iter(stored)
         .map(async |stored| {
@@ -110,7 +111,14 @@ impl Read {
             states: Vec::new(),
             problems: Vec::new(),
         };
-        let bytes = store.read(stored).await?;
+        let bytes = match store.read(stored).await {
+            Ok(bytes) => bytes,
+            Err(error) if error.is_content() => {
+                read.problems.push(error.to_string());
+                return Ok(read);
+            }
+            Err(error) => return Err(error),
+        };
         let envelope = Envelope::read(&bytes);
         match &envelope {
             Ok(envelope) if keys.iter().any(|key| envelope.is_signed_by(key)) => {}
@@ -134,7 +142,8 @@ impl Read {
             Ok((statement, digest)) => {
                 match read_states(store, &statement).await {
                     Ok(states) => read.states = states,
-                    Err(error) => read.problems.push(error.to_string()),
+                    Err(error) if error.is_content() => read.problems.push(error.to_string()),
+                    Err(error) => return Err(error),
                 }
                 read.statement = Some((statement, digest));
             }
@@ -216,9 +225,12 @@ impl<'a> Verifier<'a> {
 
     fn add(&mut self, stored: &StoredCheckpoint, read: Read) {
         let number = stored.number;
-        while self.due < number {
-            self.report(self.due, "is not there");
-            self.due += 1;
+        if self.due < number {
+            let missing = match number - self.due {
+                1 => "is not there".to_owned(),
+                _ => format!("is not there, nor are those up to {}", number - 1),
+            };
+            self.report(self.due, missing);
             // What follows can't refer to it.
             self.before = self.before.map(|(time, _)| (time, None));
         }
@@ -246,17 +258,19 @@ impl<'a> Verifier<'a> {
             );
         }
         self.compare_with_the_one_before(&stated, time);
+        // A copy may be made long after.
         if let Some(received_at) = stored.received_at {
-            let apart =
-                stated.made_at.millis_since(received_at) + received_at.millis_since(stated.made_at);
-            if u128::from(apart) > MAX_CLOCK_SKEW.as_millis() {
+            let early = stated.made_at.millis_since(received_at);
+            if u128::from(early) > MAX_CLOCK_SKEW.as_millis() {
                 let made_at = stated.made_at;
                 let problem =
                     format!("says it was made at {made_at}; S3 received it at {received_at}");
                 self.report(number, problem);
             }
         }
-        for problem in &stated.problems {
+        let only = self.only;
+        let concerns = |problem: &&String| only.is_none_or(|only| problem.contains(only.as_str()));
+        for problem in stated.problems.iter().filter(concerns) {
             self.report(number, format!("states a problem: {problem}"));
         }
         self.found.first.get_or_insert(time);
@@ -376,8 +390,8 @@ impl Disagreement {
         };
         let since = match agreed {
             // The runs up to there are as they were stated later.
-            Some((_, runs)) if runs < run => format!("runs {} to {run} were altered", runs + 1),
-            Some(_) | None => format!("runs up to {run} were altered"),
+            Some((_, runs)) if runs < run => format!("runs from {} on were altered", runs + 1),
+            Some(_) | None => "its runs were altered".to_owned(),
         };
         let at = |time: CheckpointTime| format!("checkpoint {} ({})", time.number, time.made_at);
         let when = match then_agrees {

@@ -30,8 +30,8 @@ Examples:
   ccinv checkpoint --to s3://evidence/inventory --key alias/checkpoints \\
       --table codeconnections-inventory
 
-Exit codes: 0 made, 3 made, and what the one before states is not in the table any \
-more, 4 nothing is recorded.")]
+Exit codes: 0 made; 3 made, and the table lacks what the one before states; 4 nothing \
+is recorded.")]
 pub(crate) struct CheckpointArgs {
     #[command(flatten)]
     store: StoreArgs,

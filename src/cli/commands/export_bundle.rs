@@ -9,7 +9,9 @@ use serde_json::{Map, Value as Json};
 use crate::audit::{Audit, ChangeFilter, ConnectionFilter};
 use crate::bundle::archive::{self, Files};
 use crate::bundle::manifest::{self, Bundle, MANIFEST, SIGNED_MANIFEST};
-use crate::bundle::{proofs, records};
+use crate::bundle::proofs::{self, Added};
+use crate::bundle::records;
+use crate::checkpoint::chain_state::ChainKind;
 use crate::checkpoint::envelope::Envelope;
 use crate::cli::args::checkpoints::{Location, SigningKey, parse_location, parse_signing_key};
 use crate::cli::args::rules::RuleFlags;
@@ -126,19 +128,29 @@ pub(crate) async fn bundle(
     let basis = bases.iter().map(|basis| canonical_json(basis) + "\n");
     let basis = basis.collect::<String>().into_bytes();
     files.insert("answers/basis.jsonl".to_owned(), basis);
+    let mut added = Added::default();
+    if let Some(checkpoints) = &checkpoints {
+        let adding = proofs::add(&mut files, checkpoints, &accounts, since, until).await;
+        added = adding.map_err(CliError::failure)?;
+    }
     let table = store.table();
+    let period = (since, until);
+    let mut stated = |kind| added.runs.remove(&kind).unwrap_or_default();
+    let connections = stated(ChainKind::Connections);
+    let dependencies = stated(ChainKind::Dependencies);
+    let findings = stated(ChainKind::Findings);
     for (kind, records) in [
         (
-            "connections",
-            records::read::<Connection>(table, &accounts, since, until).await,
+            ChainKind::Connections,
+            records::read::<Connection>(table, &accounts, period, &connections).await,
         ),
         (
-            "dependencies",
-            records::read::<Dependency>(table, &accounts, since, until).await,
+            ChainKind::Dependencies,
+            records::read::<Dependency>(table, &accounts, period, &dependencies).await,
         ),
         (
-            "findings",
-            records::read::<Finding>(table, &accounts, since, until).await,
+            ChainKind::Findings,
+            records::read::<Finding>(table, &accounts, period, &findings).await,
         ),
     ] {
         let records = records.map_err(CliError::failure)?;
@@ -147,11 +159,6 @@ pub(crate) async fn bundle(
                 files.insert(format!("records/{name}-{kind}.jsonl"), lines.into_bytes());
             }
         }
-    }
-    let mut number = 0;
-    if let Some(checkpoints) = &checkpoints {
-        let added = proofs::add(&mut files, checkpoints, &accounts, since, until).await;
-        number = added.map_err(CliError::failure)?;
     }
     files.insert("README.md".to_owned(), README.as_bytes().to_vec());
     let bundle = Bundle {
@@ -169,7 +176,7 @@ pub(crate) async fn bundle(
     }
     files.insert(MANIFEST.to_owned(), manifest.into_bytes());
     write(out, &files)?;
-    let number = usize::try_from(number).unwrap_or(usize::MAX);
+    let number = usize::try_from(added.checkpoints).unwrap_or(usize::MAX);
     say(&format!(
         "{} written: {}, {}, {}, {}",
         out.display(),

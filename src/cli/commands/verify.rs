@@ -42,7 +42,7 @@ Examples:
   ccinv verify --head 5f0c…        a digest that a run logged
   ccinv verify --heads heads.txt   digests of many accounts
   ccinv verify --checkpoints s3://evidence/inventory --public-key key.pub
-  ccinv verify --bundle october.tar --public-key key.pub
+  ccinv verify --bundle october.tar --manifest-key key.pub
 
 Exit codes: 0 verified, 3 findings, 4 nothing is recorded, or there is no checkpoint.")]
 pub(crate) struct VerifyArgs {
@@ -66,7 +66,10 @@ pub(crate) struct VerifyArgs {
     /// Verify against the checkpoints in this directory or bucket: DIR or s3://BUCKET/PREFIX
     #[arg(long, value_name = "PLACE", value_parser = parse_location, requires = "public_key")]
     pub(crate) checkpoints: Option<Location>,
-    /// Verify signatures of checkpoints and bundles with this key, or one of these: a PEM or DER file
+    /// Verify the signature of the bundle's manifest with this key: a PEM or DER file
+    #[arg(long, value_name = "FILE", requires = "bundle")]
+    pub(crate) manifest_key: Option<PathBuf>,
+    /// Verify signatures of checkpoints with this key, or one of these: a PEM or DER file
     ///
     /// Of a key of AWS KMS: aws kms get-public-key --key-id KEY --query PublicKey
     /// --output text | base64 -d
@@ -83,7 +86,11 @@ pub(crate) async fn run(args: VerifyArgs) -> Result<Exit, CliError> {
         keys.map(|path| public_key("--public-key", path)).collect();
     let keys = keys?;
     if let Some(bundle) = &args.bundle {
-        return verify_bundle(bundle, &keys, args.json);
+        let key = args.manifest_key.as_deref();
+        let key = key
+            .map(|path| public_key("--manifest-key", path))
+            .transpose()?;
+        return verify_bundle(bundle, key.as_ref(), &keys, args.json);
     }
     if args.checkpoints.is_none() && !keys.is_empty() {
         let problem = "--public-key: needs --checkpoints or --bundle".to_owned();
@@ -94,7 +101,12 @@ pub(crate) async fn run(args: VerifyArgs) -> Result<Exit, CliError> {
         None => Vec::new(),
     };
     let checkpoints = match &args.checkpoints {
-        Some(place) => Some(place.open("--checkpoints", &args.store.aws).await?),
+        Some(place) => {
+            let place = place.open("--checkpoints", &args.store.aws).await?;
+            // Before the table is read: a later one states runs that were recorded since.
+            let listed = place.checkpoints(0).await.map_err(CliError::failure)?;
+            Some((place, listed))
+        }
         None => None,
     };
     let store = Store::open(&args.store).await?;
@@ -119,11 +131,12 @@ pub(crate) async fn run(args: VerifyArgs) -> Result<Exit, CliError> {
     }
     let missing = missing_heads(&found, heads);
     found.findings.extend(missing);
-    let compared = match &checkpoints {
+    let place = checkpoints.as_ref().map(|(place, _)| place.locate(""));
+    let compared = match checkpoints {
         None => None,
-        Some(place) => {
+        Some((place, listed)) => {
             let only = args.account.as_ref();
-            let comparing = checkpoint::verify::verify(place, &keys, &found, only);
+            let comparing = checkpoint::verify::verify(&place, listed, &keys, &found, only);
             let compared = progress::shown(comparing, || "verifying checkpoints".to_owned());
             Some(compared.await.map_err(CliError::failure)?)
         }
@@ -147,9 +160,8 @@ pub(crate) async fn run(args: VerifyArgs) -> Result<Exit, CliError> {
     if !found.findings.is_empty() || compared.as_ref().is_some_and(has_findings) {
         return Ok(Exit::Findings);
     }
-    match (&compared, &checkpoints) {
+    match (&compared, place) {
         (Some(compared), Some(place)) if compared.checkpoints == 0 => {
-            let place = place.locate("");
             Err(CliError::NoEvidence(format!("no checkpoint is in {place}")))
         }
         _ => Ok(Exit::Success),
@@ -313,12 +325,17 @@ fn describe_checkpoints(compared: &CheckpointsVerified) -> String {
 }
 
 /// Verifies a bundle.
-fn verify_bundle(path: &Path, keys: &[PublicKey], as_json: bool) -> Result<Exit, CliError> {
+fn verify_bundle(
+    path: &Path,
+    manifest_key: Option<&PublicKey>,
+    keys: &[PublicKey],
+    as_json: bool,
+) -> Result<Exit, CliError> {
     let unreadable =
         |error: io::Error| CliError::Usage(format!("--bundle {}: {error}", path.display()));
     let file = std::fs::File::open(path).map_err(unreadable)?;
     let files = archive::read(io::BufReader::new(file)).map_err(unreadable)?;
-    let found = bundle::verify::verify(&files, keys);
+    let found = bundle::verify::verify(&files, manifest_key, keys);
     if as_json {
         print_json(&found)?;
     } else {
@@ -355,7 +372,10 @@ fn describe_bundle(found: &BundleVerified) -> String {
     }
     text.push_str(&match (found.findings.len(), found.signed) {
         (0, true) => "OK: signed, all digests and chains verified\n".to_owned(),
-        (0, false) => "OK: all digests and chains verified; no signature was checked\n".to_owned(),
+        (0, false) => {
+            "OK: all digests and chains verified; the manifest's signature was not checked\n"
+                .to_owned()
+        }
         (n, _) => format!("FAILED: {}\n", count(n, "finding")),
     });
     text

@@ -9,6 +9,7 @@ use crate::support::keys::make_key;
 use crate::support::python::{fine, python_text};
 use crate::support::test_env::{self, ACCOUNT, TestEnv};
 use codeconnections_inventory::bundle::archive::{self, Files};
+use codeconnections_inventory::bundle::manifest;
 use codeconnections_inventory::checkpoint::{Signer, Store, make, signer::LocalKey};
 use codeconnections_inventory::domain::Clock;
 use serde_json::{Value, json};
@@ -85,7 +86,12 @@ impl Fixture {
 
     /// Verifies a bundle with both keys. Returns the findings.
     async fn found(&self, name: &str) -> Vec<String> {
-        let keys = ["--public-key", "key.pub", "--public-key", "checkpoints.pub"];
+        let keys = [
+            "--manifest-key",
+            "key.pub",
+            "--public-key",
+            "checkpoints.pub",
+        ];
         self.found_with(name, &keys).await
     }
 
@@ -235,8 +241,8 @@ async fn altered_bundle_is_found_by_file() {
     let unsigned = "manifest.dsse.json: is missing: the manifest is not signed";
     assert_eq!(fixture.found("altered.tar").await, [unsigned]);
     assert_eq!(fixture.found_with("altered.tar", &[]).await, [""; 0]);
-    let stranger = ["--public-key", "checkpoints.pub"];
-    let not_signed = "manifest.dsse.json: is not signed by a given key";
+    let stranger = ["--manifest-key", "checkpoints.pub"];
+    let not_signed = "manifest.dsse.json: is not signed by that key";
     assert_eq!(
         fixture.found_with("bundle.tar", &stranger).await,
         [not_signed]
@@ -307,11 +313,50 @@ async fn bundle_of_one_account_shows_nothing_of_others() {
         assert!(!text.contains(OTHER), "{name}");
     }
     let keys = ["--public-key", "checkpoints.pub"];
-    let found = fixture.found_with("bundle.tar", &keys).await;
-    assert_eq!(
-        found,
-        ["manifest.dsse.json: is missing: the manifest is not signed"]
-    );
+    assert_eq!(fixture.found_with("bundle.tar", &keys).await, [""; 0]);
+}
+
+/// Who makes a bundle can also leave records out, and name what is left in its manifest.
+#[tokio::test]
+async fn records_that_were_left_out_contradict_the_others() {
+    const RUNS: &str = "records/runs-connections.jsonl";
+    const CHANGES: &str = "records/changes-connections.jsonl";
+    const PROOFS: &str = "checkpoints/proofs.jsonl";
+    let fixture = Fixture::new().await;
+    fixture.export_all("bundle.tar").await;
+    let files = fixture.files("bundle.tar");
+    let without = |name: &str, left_out: usize| {
+        let mut altered = files.clone();
+        let lines = lines(&files, name).into_iter().enumerate();
+        let lines = lines.filter(|(number, _)| *number != left_out);
+        let text: String = lines.map(|(_, line)| format!("{line}\n")).collect();
+        altered.insert(name.to_owned(), text.into_bytes());
+        let manifest: Value = serde_json::from_slice(&files["manifest.json"]).expect("JSON");
+        let bundle = serde_json::from_value(manifest["predicate"].clone()).expect("a bundle");
+        altered.retain(|name, _| !name.starts_with("manifest"));
+        let manifest = manifest::of(&altered, bundle).to_text();
+        altered.insert("manifest.json".to_owned(), manifest.into_bytes());
+        altered
+    };
+    let account = "account 123456789012";
+    for (name, left_out, problem) in [
+        (RUNS, 2, format!("{RUNS}: {account}: run 5 does not follow")),
+        (
+            CHANGES,
+            2,
+            format!("{CHANGES}: {account}: not the changes that run 6 digests"),
+        ),
+        (
+            PROOFS,
+            0,
+            format!("{PROOFS}: checkpoint 1: no proof of {account}, connections"),
+        ),
+    ] {
+        fixture.write("altered.tar", &without(name, left_out));
+        let keys = ["--public-key", "checkpoints.pub"];
+        let found = fixture.found_with("altered.tar", &keys).await;
+        assert!(found.contains(&problem), "{found:?}");
+    }
 }
 
 #[tokio::test]

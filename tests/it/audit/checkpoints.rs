@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use crate::support::ccinv::{Ccinv, PROGRAM};
 use crate::support::keys::make_key;
-use crate::support::raw_items::put;
+use crate::support::raw_items::{get, put};
 use crate::support::test_env::{self, REGION, TestEnv};
 use crate::support::tools;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -224,7 +224,7 @@ async fn history_that_was_rewritten_is_found_between_two_checkpoints() {
         0,
         "without checkpoints it is not found"
     );
-    let altered = "2 123456789012 5 run 5 is not the one that checkpoint 2 states: runs 4 to 5 \
+    let altered = "2 123456789012 5 run 5 is not the one that checkpoint 2 states: runs from 4 on \
                    were altered after checkpoint 3";
     assert_eq!(fixture.found().await, [altered]);
     let (code, made) = fixture.checkpoint().await;
@@ -259,7 +259,7 @@ async fn older_table_that_was_restored_is_found() {
         0,
         "without checkpoints it is not found"
     );
-    let missing = "2 123456789012 5 run 5, which checkpoint 2 states, is missing: runs 4 to 5 \
+    let missing = "2 123456789012 5 run 5, which checkpoint 2 states, is missing: runs from 4 on \
                    were altered after checkpoint 2";
     assert_eq!(fixture.found().await, [missing]);
     let (code, made) = fixture.checkpoint().await;
@@ -289,11 +289,11 @@ async fn account_that_was_replaced_or_removed_is_named_alone() {
         0,
         "without checkpoints it is not found"
     );
-    let replaced = "1 210987654321 2 run 2 is not the one that checkpoint 1 states: runs up to 2 \
+    let replaced = "1 210987654321 2 run 2 is not the one that checkpoint 1 states: its runs \
                     were altered after checkpoint 1";
     assert_eq!(fixture.found().await, [replaced]);
     fixture.replace(OTHER_ACCOUNT, Vec::new()).await;
-    let removed = "1 210987654321 2 run 2, which checkpoint 1 states, is missing: runs up to 2 \
+    let removed = "1 210987654321 2 run 2, which checkpoint 1 states, is missing: its runs \
                    were altered after checkpoint 1";
     assert_eq!(fixture.found().await, [removed]);
     // Only what was asked for is compared.
@@ -357,6 +357,59 @@ async fn altered_checkpoints_are_found() {
     assert!(
         found[0].ends_with("was altered: its SHA-256 is not the one in its name"),
         "{found:?}"
+    );
+}
+
+/// An object that can't be deleted for a year must not stop checkpoints.
+#[tokio::test]
+async fn unreadable_checkpoint_is_a_problem_of_the_next_one() {
+    let fixture = Fixture::checked().await;
+    fs::write(fixture.envelope(7), "{}").expect("written");
+    fs::write(fixture.file("checkpoints/99999999999.json"), "{}").expect("written");
+    fixture.runs(1).await;
+    let (code, made) = fixture.checkpoint().await;
+    assert_eq!((code, &made["number"]), (3, &json!(8)), "{made}");
+    let problem = made["problems"][0].as_str().expect("a problem");
+    assert!(problem.contains("checkpoints/0000000007.json: "), "{made}");
+    let found = fixture.found().await;
+    assert_eq!(found[0], "2 - null is not there, nor are those up to 6");
+    assert!(
+        found[1].starts_with("7 - null can't be read: "),
+        "{found:?}"
+    );
+    assert_eq!(found.len(), 3, "and what the last one states: {found:?}");
+    assert_eq!(
+        fixture.checkpoint().await.0,
+        0,
+        "it refers to the one before"
+    );
+}
+
+/// What follows an unreadable run is stated, too.
+#[tokio::test]
+async fn corrupt_run_does_not_end_the_coverage_of_its_account() {
+    let fixture = Fixture::checked().await;
+    fixture.runs(3).await;
+    let key = (
+        format!("RUNS#{}", test_env::ACCOUNT),
+        "RUN#000000000005".to_owned(),
+    );
+    let mut item = get(&fixture.env, &key).await;
+    item.insert(
+        "outcome".to_owned(),
+        AttributeValue::S("SPLENDID".to_owned()),
+    );
+    put(&fixture.env, item).await;
+    let (code, made) = fixture.checkpoint().await;
+    assert_eq!(code, 3);
+    let problem = made["problems"][0].as_str().expect("a problem");
+    assert!(problem.contains("RUN#000000000005"), "{made}");
+    let states = fs::read_dir(fixture.file("chains")).expect("a folder");
+    let states = states.map(|state| fs::read_to_string(state.expect("a file").path()));
+    let states: Vec<String> = states.map(|state| state.expect("text")).collect();
+    assert!(
+        states.iter().any(|state| state.contains("\"runs\":6")),
+        "{states:?}"
     );
 }
 
@@ -523,7 +576,7 @@ async fn wrong_usage_is_one_line() {
     assert_eq!(nothing.code, 4, "{nothing:?}");
     assert_eq!(
         nothing.complaint(),
-        "nothing is recorded here, so there is nothing to state"
+        "no run is recorded here, so there is nothing to state; run `ccinv scan` first"
     );
     let none = ccinv.run(&of("kept", "key.pub")).await;
     assert_eq!(none.code, 4, "{none:?}");

@@ -39,6 +39,11 @@ fn only_the_role_of_the_function_signs() {
         panic!("one statement, not {signing:#?}");
     };
     assert_eq!(signing["Principal"], json!({"AWS": role()}));
+    // CloudFormation makes the alias as the deployer.
+    for needed in ["kms:CreateAlias", "kms:PutKeyPolicy", "kms:DescribeKey"] {
+        let all: BTreeSet<String> = statements.iter().flat_map(actions).collect();
+        assert!(all.contains(needed), "{needed}");
+    }
     // A grant would let another principal sign.
     let all: BTreeSet<String> = statements.iter().flat_map(actions).collect();
     assert!(!all.contains("kms:CreateGrant"));
@@ -51,13 +56,19 @@ fn stored_checkpoints_can_not_be_deleted_and_only_the_function_adds() {
     let retention = &bucket["ObjectLockConfiguration"]["Rule"]["DefaultRetention"];
     let days = json!({"Ref": "CheckpointRetentionInDays"});
     assert_eq!(*retention, json!({"Mode": "COMPLIANCE", "Days": days}));
-    for resource in ["CheckpointBucket", "CheckpointKey"] {
-        assert_eq!(TEMPLATE["Resources"][resource]["DeletionPolicy"], "Retain");
+    for resource in [
+        "CheckpointBucket",
+        "CheckpointBucketPolicy",
+        "CheckpointKey",
+    ] {
+        // A deployment that failed leaves none.
+        let kept = &TEMPLATE["Resources"][resource]["DeletionPolicy"];
+        assert_eq!(*kept, "RetainExceptOnCreate");
     }
     let policy = properties("CheckpointBucketPolicy");
     let denied = list(&policy["PolicyDocument"]["Statement"]).iter();
     let adding: Vec<&Value> = denied
-        .filter(|statement| statement["Action"] == "s3:PutObject")
+        .filter(|statement| actions(statement).contains("s3:PutObject"))
         .collect();
     assert_eq!(adding.len(), 1);
     assert_eq!(adding[0]["Effect"], "Deny");

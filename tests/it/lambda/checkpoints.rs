@@ -11,7 +11,7 @@ use crate::support::ccinv::Ccinv;
 use crate::support::moto::Moto;
 use crate::support::proxy::{Act, Proxy, Reply, Seen};
 use crate::support::runtime_emulator::{CHECKPOINT, Emulator, Environment, Invoked};
-use crate::support::test_env::{self, ACCOUNT, REGION, TestEnv, quick, region};
+use crate::support::test_env::{ACCOUNT, REGION, TestEnv, quick, region};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use codeconnections_inventory::aws::s3::Bucket;
@@ -303,11 +303,11 @@ async fn checkpoint_by_a_wrong_clock_is_found() {
         region: region(REGION),
         key: fixture.key.as_str().into(),
     };
-    let then: Timestamp = test_env::START.parse().expect("a time");
+    let then: Timestamp = "2126-10-01T09:00:00Z".parse().expect("a time");
     let made = make::make(&fixture.env.table, &store, &signer, then).await;
     made.expect("made");
     let problems = fixture.problems(BUCKET).await;
-    let expected = "says it was made at 2026-10-01T09:00:00.000Z; S3 received it at ";
+    let expected = "says it was made at 2126-10-01T09:00:00.000Z; S3 received it at ";
     assert_eq!(problems.len(), 1);
     assert!(problems[0].starts_with(expected), "{problems:?}");
 }
