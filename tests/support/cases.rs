@@ -1,7 +1,5 @@
 //! The number of random cases of a test.
 
-use super::test_env::environment;
-
 /// Returns `usual` multiplied by the environment variable `TEST_CASES`, at least
 /// one: the number of cases that a test with random input tries.
 ///
@@ -21,4 +19,10 @@ pub fn cases(usual: u32) -> u32 {
     );
     // `as` keeps what is too large at the largest number.
     ((f64::from(usual) * factor).round() as u32).max(1)
+}
+
+/// Returns an environment variable that configures the tests.
+#[allow(clippy::disallowed_methods, reason = "configures the tests")]
+pub fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }

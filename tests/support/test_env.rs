@@ -30,6 +30,8 @@ use codeconnections_inventory::local::{EmbeddedTable, EmulatorService, ManualClo
 use codeconnections_inventory::table::{Table, schema};
 use serde_json::{Value, json};
 
+pub use super::cases::environment;
+
 pub const ACCOUNT: &str = "123456789012";
 pub const REGION: &str = "eu-west-1";
 pub const START: &str = "2026-10-01T09:00:00Z";
@@ -369,10 +371,4 @@ fn unique_table_name() -> String {
     let test = thread.name().unwrap_or("unnamed").replace("::", ".");
     let number = TABLES.fetch_add(1, Ordering::Relaxed);
     format!("{test}-{}-{number}", std::process::id())
-}
-
-/// Returns an environment variable that configures the tests.
-#[allow(clippy::disallowed_methods, reason = "configures the tests")]
-pub fn environment(name: &str) -> Option<String> {
-    std::env::var(name).ok()
 }
