@@ -235,8 +235,9 @@ impl Record {
                 event_id: None,
                 calls: &[],
             };
-            let transitions =
-                plan::plan(&comparison, &previous, &observation, TombstoneGuard::Off).changes;
+            let plan = plan::plan(&previous, &observation, TombstoneGuard::Off);
+            let planned = plan.changes.iter();
+            let transitions: Vec<_> = planned.map(|each| comparison.transition(each)).collect();
             assert_eq!(transitions.len(), connections, "all change");
             let changes = transitions.iter().map(|t| codec::change_item(&t.change));
             write(client, changes).await?;

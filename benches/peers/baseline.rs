@@ -66,6 +66,12 @@ impl Baseline {
         }
         measured.about("instructions of a first run, none changed", counted.first);
         measured.about("instructions of a later run, none changed", counted.later);
+        let empty = World::new(CONNECTIONS).await?;
+        let first_seen = instructions::of_first_seen(function, &empty, counted.start).await?;
+        measured.about("instructions of a first run, all first seen", first_seen);
+        let changed = World::new(CONNECTIONS).await?;
+        let changed = instructions::of_changed(function, &changed).await?;
+        measured.about("instructions of a later run, all changed", changed);
         let tls = certificate();
         let world = World::with_tls(CONNECTIONS, Some(&tls)).await?;
         let counted = instructions::count(function, &world).await?;

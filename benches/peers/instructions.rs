@@ -64,6 +64,26 @@ pub async fn count(program: &Program, world: &World) -> Result<Instructions> {
     })
 }
 
+/// Counts the instructions of a program's first run over a world of which nothing is on
+/// record, without those of its start.
+pub async fn of_first_seen(program: &Program, world: &World, start: u64) -> Result<u64> {
+    Ok(counted(program, world, 1).await?.saturating_sub(start))
+}
+
+/// Counts the instructions of a program's later run over connections of which all have
+/// changed, to a status that breaks no consumer.
+pub async fn of_changed(program: &Program, world: &World) -> Result<u64> {
+    world.change(100);
+    let mut recording = Function::start(program, world).await?;
+    world.next_round();
+    recording.invoke(&json!({})).await?;
+    drop(recording);
+    // Every other round breaks consumers, which are looked up.
+    let two = counted(program, world, 2).await?;
+    let three = counted(program, world, 3).await?;
+    Ok(three.saturating_sub(two))
+}
+
 /// Counts the instructions of a process with this number of invocations.
 pub async fn counted(program: &Program, world: &World, invocations: u32) -> Result<u64> {
     let output = Path::new(env!("CARGO_TARGET_TMPDIR")).join("callgrind.out");
@@ -79,6 +99,7 @@ pub async fn counted(program: &Program, world: &World, invocations: u32) -> Resu
     };
     let mut function = Function::start(&valgrind, world).await?;
     for _ in 0..invocations {
+        world.next_round();
         function.invoke(&json!({})).await?;
     }
     function.end()?;

@@ -9,6 +9,7 @@
 //!     cargo bench --bench peers -- --write               # and into README.md
 //!     cargo bench --bench peers -- --builds before,after # two builds of the function
 //!     cargo bench --bench peers -- --concurrency 1,2,4,8,16
+//!     cargo bench --bench peers -- --away                # all with added latency
 //!     cargo bench --bench peers -- --tls                 # also the cost of TLS connections
 //!     cargo bench --bench peers -- --baseline            # the functions alone, against baseline.json
 //!
@@ -84,6 +85,8 @@ struct Options {
     /// Durations are also measured with 1/`share` of a CPU. On Lambda 1,769 MB have one
     /// CPU.
     share: u64,
+    /// Whether the rows are measured with added latency.
+    away: bool,
     /// Whether to measure runs over TLS too.
     tls: bool,
     /// The number of unchanged connections for counting instructions.
@@ -96,7 +99,8 @@ struct Options {
 
 const USAGE: &str = "\
 cargo bench --bench peers -- [--connections N,N] [--changed PERCENT,PERCENT] [--only NAME]
-    [--starts N] [--waited CONNECTIONS] [--share PARTS] [--tls] [--instructions CONNECTIONS]
+    [--starts N] [--waited CONNECTIONS] [--share PARTS] [--away] [--tls]
+    [--instructions CONNECTIONS]
     [--builds PROGRAM,PROGRAM | --concurrency N,N | --write]
 cargo bench --bench peers -- --baseline [--write]";
 
@@ -108,6 +112,7 @@ fn options() -> Option<Options> {
         starts: 15,
         waited: 10_000,
         share: 8,
+        away: false,
         tls: false,
         instructions: 250,
         write: false,
@@ -129,6 +134,7 @@ fn options() -> Option<Options> {
                 options.beside = Beside::Builds(builds);
             }
             "--concurrency" => options.beside = Beside::Concurrency(numbers(&words.next()?)?),
+            "--away" => options.away = true,
             "--tls" => options.tls = true,
             "--write" => options.write = true,
             "--baseline" => options.baseline = true,
@@ -139,7 +145,7 @@ fn options() -> Option<Options> {
         return None;
     }
     // README has all results, and the baseline is of this build of the function.
-    let is_all = options.changed == CHANGED && options.only.is_empty();
+    let is_all = options.changed == CHANGED && options.only.is_empty() && !options.away;
     let writes_or_compares = options.write || options.baseline;
     (!writes_or_compares || (options.beside == Beside::Peers && is_all)).then_some(options)
 }
@@ -237,6 +243,9 @@ async fn rows(programs: &Programs, connections: usize, options: &Options) -> Res
     let wanted = |program: &&Program| program.name.contains(&options.only);
     for program in programs.contestants.iter().filter(wanted) {
         let mut contestant = Contestant::new(program, connections).await?;
+        if options.away {
+            contestant.world.be_away(AWAY.0, AWAY.1);
+        }
         let first = contestant.invoke().await?;
         rows.push(contestant.row("first run", &[first])?.printed());
         contestants.push(contestant);

@@ -274,8 +274,8 @@ fn snapshots(options: &Options, number: usize) -> Vec<Item> {
         calls: &[],
     };
     let previous: PreviousSnapshots = PreviousSnapshots::default();
-    let plan = plan::plan(&comparison, &previous, &observation, TombstoneGuard::Off);
-    let transitions = plan.changes.iter();
+    let plan = plan::plan(&previous, &observation, TombstoneGuard::Off);
+    let transitions = plan.changes.iter().map(|each| comparison.transition(each));
     transitions
         .map(|t| snapshot::snapshot_item(&account, &t.snapshot, SchemaVersion::CURRENT))
         .collect()

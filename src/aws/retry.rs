@@ -194,8 +194,8 @@ impl<E: AttemptError> Attempts<'_, E> {
     }
 
     /// Returns the error of the last attempt, if one failed.
-    pub(crate) fn into_last_error(self) -> Option<E> {
-        self.earlier
+    pub(crate) fn last_error(&self) -> Option<&E> {
+        self.earlier.as_ref()
     }
 
     fn interrupted(self, timed_out: impl FnOnce() -> E) -> GivenUp<E> {

@@ -22,9 +22,10 @@ pub struct DiffContext<'a> {
     pub calls: &'a [ApiCall],
 }
 
-/// The decision about one resource.
+/// The decision about one resource. A change is a [`Transition`], or a
+/// [`PlannedChange`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Decision<K: Kind = Connection> {
+pub enum Decision<K: Kind = Connection, C = Box<Transition<K>>> {
     /// Nothing to write.
     Nothing(SkipReason),
     /// It is unchanged: only the time and the scopes of its listing are new.
@@ -35,7 +36,18 @@ pub enum Decision<K: Kind = Connection> {
         listed_in: Option<Vec<K::Scope>>,
     },
     /// A change to record.
-    Change(Box<Transition<K>>),
+    Change(C),
+}
+
+impl<K: Kind, C> Decision<K, C> {
+    /// Returns the decision with another form of its change.
+    pub fn map_change<D>(self, form: impl FnOnce(C) -> D) -> Decision<K, D> {
+        match self {
+            Self::Nothing(reason) => Decision::Nothing(reason),
+            Self::Touch { window, listed_in } => Decision::Touch { window, listed_in },
+            Self::Change(change) => Decision::Change(form(change)),
+        }
+    }
 }
 
 /// The reason why there is nothing to write.
@@ -70,166 +82,214 @@ impl<K: Kind> Transition<K> {
     }
 }
 
+/// A change to record, without copies of what it was compared with. A plan may have
+/// one for each resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedChange<'a, K: Kind = Connection> {
+    /// The resource.
+    pub id: &'a K::Id,
+    /// The window of the listings that show the change.
+    window: Window,
+    leads_to: LeadsTo<'a, K>,
+}
+
+/// The presence that a change leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum LeadsTo<'a, K: Kind> {
+    Present {
+        kind: ChangeKind,
+        known: Option<&'a Snapshot<K>>,
+        attributes: &'a K::Attributes,
+        listed_in: Vec<K::Scope>,
+        previously_seen_at: Option<Timestamp>,
+    },
+    Deleted {
+        known: &'a Snapshot<K>,
+        closing: Option<&'a Closing>,
+    },
+}
+
+impl<K: Kind> PlannedChange<'_, K> {
+    /// Returns the kind of the change.
+    pub fn kind(&self) -> ChangeKind {
+        match self.leads_to {
+            LeadsTo::Present { kind, .. } => kind,
+            LeadsTo::Deleted { .. } => ChangeKind::Deleted,
+        }
+    }
+}
+
+/// Compares the recorded state of a resource with the new observation.
+///
+/// `last_absent_at` is the last time at which a complete listing, finished by
+/// then, lacked a resource that is not recorded or a tombstone.
+pub fn compare<'a, K: Kind>(
+    id: &'a K::Id,
+    previous: Option<&'a Snapshot<K>>,
+    observation_of: &Observation<'a, K>,
+    last_absent_at: Option<Timestamp>,
+) -> Decision<K, PlannedChange<'a, K>> {
+    match (previous, observation_of) {
+        (_, Observation::NotObserved) | (None, Observation::Absent { .. }) => {
+            Decision::Nothing(SkipReason::NotObserved)
+        }
+        (
+            known,
+            Observation::Present {
+                attributes,
+                window,
+                listed_in,
+            },
+        ) => {
+            let (kind, previously_seen_at) = match known {
+                None => (ChangeKind::FirstSeen, last_absent_at),
+                Some(known) => {
+                    let compared =
+                        compare_present(known, attributes, *window, listed_in, last_absent_at);
+                    match compared {
+                        Decision::Change((kind, at)) => (kind, Some(at)),
+                        Decision::Nothing(reason) => return Decision::Nothing(reason),
+                        Decision::Touch { window, listed_in } => {
+                            return Decision::Touch { window, listed_in };
+                        }
+                    }
+                }
+            };
+            Decision::Change(PlannedChange {
+                id,
+                window: *window,
+                leads_to: LeadsTo::Present {
+                    kind,
+                    known,
+                    attributes,
+                    listed_in: listed_in.clone(),
+                    previously_seen_at,
+                },
+            })
+        }
+        (Some(known), Observation::Absent { .. }) if known.is_deleted() => {
+            Decision::Nothing(SkipReason::StillDeleted)
+        }
+        (Some(known), Observation::Absent { window, closing }) => {
+            if known.rests_on().precedes(*window) {
+                Decision::Change(PlannedChange {
+                    id,
+                    window: *window,
+                    leads_to: LeadsTo::Deleted {
+                        known,
+                        closing: *closing,
+                    },
+                })
+            } else {
+                Decision::Nothing(SkipReason::NotNewer)
+            }
+        }
+    }
+}
+
+/// Compares the recorded state of a resource with what a listing shows of it. A
+/// change is its kind, and when the state before was last seen.
+fn compare_present<K: Kind>(
+    known: &Snapshot<K>,
+    attributes: &K::Attributes,
+    window: Window,
+    listed_in: &[K::Scope],
+    last_absent_at: Option<Timestamp>,
+) -> Decision<K, (ChangeKind, Timestamp)> {
+    let kind = match known.presence {
+        Presence::Deleted { .. } => ChangeKind::Reappeared,
+        Presence::Present if known.attributes == *attributes => {
+            return if window.began_at > known.last_seen.began_at {
+                Decision::Touch {
+                    window: Window {
+                        began_at: window.began_at,
+                        ended_at: window.ended_at.max(known.last_seen.ended_at),
+                    },
+                    listed_in: (known.listed_in != listed_in).then(|| listed_in.to_vec()),
+                }
+            } else {
+                Decision::Nothing(SkipReason::NotNewer)
+            };
+        }
+        Presence::Present if K::has_same_status(&known.attributes, attributes) => {
+            ChangeKind::AttributesChanged
+        }
+        Presence::Present => ChangeKind::StatusChanged,
+    };
+    if !known.rests_on().precedes(window) {
+        return Decision::Nothing(SkipReason::NotNewer);
+    }
+    let previously_seen_at = match known.presence {
+        Presence::Present => known.last_seen.began_at,
+        Presence::Deleted { seen_gone } => {
+            last_absent_at.map_or(seen_gone.began_at, |at| at.max(seen_gone.began_at))
+        }
+    };
+    Decision::Change((kind, previously_seen_at))
+}
+
 impl DiffContext<'_> {
-    /// Compares the recorded state of a resource with the new observation.
-    ///
-    /// `last_absent_at` is the last time at which a complete listing, finished
-    /// by then, lacked a resource that is not recorded or a tombstone.
+    /// Compares as [`compare`] does, and returns a change as this run records it.
     pub fn decide<K: Kind>(
         &self,
-        arn: &K::Id,
+        id: &K::Id,
         previous: Option<&Snapshot<K>>,
         observation_of: &Observation<'_, K>,
         last_absent_at: Option<Timestamp>,
     ) -> Decision<K> {
-        match (previous, observation_of) {
-            (_, Observation::NotObserved) | (None, Observation::Absent { .. }) => {
-                Decision::Nothing(SkipReason::NotObserved)
-            }
-            (
-                None,
-                Observation::Present {
-                    attributes,
-                    window,
-                    listed_in,
-                },
-            ) => self.seen(
-                ChangeKind::FirstSeen,
-                arn,
-                None,
+        compare(id, previous, observation_of, last_absent_at)
+            .map_change(|planned| Box::new(self.transition(&planned)))
+    }
+
+    /// Returns a change as this run records it, with the resulting snapshot.
+    pub fn transition<K: Kind>(&self, planned: &PlannedChange<'_, K>) -> Transition<K> {
+        let PlannedChange {
+            id,
+            window,
+            leads_to,
+        } = planned;
+        let id: &K::Id = id;
+        match leads_to {
+            LeadsTo::Present {
+                kind,
+                known,
                 attributes,
-                *window,
                 listed_in,
-                last_absent_at,
-            ),
-            (
-                Some(known),
-                Observation::Present {
-                    attributes,
-                    window,
-                    listed_in,
-                },
-            ) => self.compare(known, attributes, *window, listed_in, last_absent_at),
-            (Some(known), Observation::Absent { .. }) if known.is_deleted() => {
-                Decision::Nothing(SkipReason::StillDeleted)
-            }
-            (Some(known), Observation::Absent { window, closing }) => {
-                if known.rests_on().precedes(*window) {
-                    self.deleted(known, *window, *closing)
-                } else {
-                    Decision::Nothing(SkipReason::NotNewer)
-                }
-            }
-        }
-    }
-
-    fn compare<K: Kind>(
-        &self,
-        known: &Snapshot<K>,
-        attributes: &K::Attributes,
-        window: Window,
-        listed_in: &[K::Scope],
-        last_absent_at: Option<Timestamp>,
-    ) -> Decision<K> {
-        let kind = match known.presence {
-            Presence::Deleted { .. } => ChangeKind::Reappeared,
-            Presence::Present if known.attributes == *attributes => {
-                return if window.began_at > known.last_seen.began_at {
-                    Decision::Touch {
-                        window: Window {
-                            began_at: window.began_at,
-                            ended_at: window.ended_at.max(known.last_seen.ended_at),
-                        },
-                        listed_in: (known.listed_in != listed_in).then(|| listed_in.to_vec()),
-                    }
-                } else {
-                    Decision::Nothing(SkipReason::NotNewer)
+                previously_seen_at,
+            } => {
+                let status_since = match known {
+                    Some(known) if !kind.starts_status() => known.status_since,
+                    _ => window.began_at,
                 };
+                let after = Some((*attributes).clone());
+                let change = self.change(*kind, id, *known, after, *window, *previously_seen_at);
+                let snapshot = Snapshot {
+                    arn: id.clone(),
+                    attributes: (*attributes).clone(),
+                    presence: Presence::Present,
+                    first_seen_at: known.map_or(window.began_at, |known| known.first_seen_at),
+                    last_seen: *window,
+                    status_since,
+                    version: change.version,
+                    listed_in: listed_in.clone(),
+                    digest: change.digest(),
+                };
+                Transition { change, snapshot }
             }
-            Presence::Present if K::has_same_status(&known.attributes, attributes) => {
-                ChangeKind::AttributesChanged
+            LeadsTo::Deleted { known, closing } => {
+                let kind = ChangeKind::Deleted;
+                let last_seen_at = Some(known.last_seen.began_at);
+                let mut change = self.change(kind, id, Some(known), None, *window, last_seen_at);
+                change.closed = closing.cloned();
+                let snapshot = Snapshot {
+                    presence: Presence::Deleted { seen_gone: *window },
+                    version: change.version,
+                    digest: change.digest(),
+                    ..(*known).clone()
+                };
+                Transition { change, snapshot }
             }
-            Presence::Present => ChangeKind::StatusChanged,
-        };
-        if !known.rests_on().precedes(window) {
-            return Decision::Nothing(SkipReason::NotNewer);
         }
-        let previously_seen_at = match known.presence {
-            Presence::Present => known.last_seen.began_at,
-            Presence::Deleted { seen_gone } => {
-                last_absent_at.map_or(seen_gone.began_at, |at| at.max(seen_gone.began_at))
-            }
-        };
-        self.seen(
-            kind,
-            &known.arn,
-            Some(known),
-            attributes,
-            window,
-            listed_in,
-            Some(previously_seen_at),
-        )
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "private; one call site a kind")]
-    fn seen<K: Kind>(
-        &self,
-        kind: ChangeKind,
-        arn: &K::Id,
-        known: Option<&Snapshot<K>>,
-        attributes: &K::Attributes,
-        window: Window,
-        listed_in: &[K::Scope],
-        previously_seen_at: Option<Timestamp>,
-    ) -> Decision<K> {
-        let status_since = match known {
-            Some(known) if !kind.starts_status() => known.status_since,
-            _ => window.began_at,
-        };
-        let change = self.change(
-            kind,
-            arn,
-            known,
-            Some(attributes.clone()),
-            window,
-            previously_seen_at,
-        );
-        let snapshot = Snapshot {
-            arn: arn.clone(),
-            attributes: attributes.clone(),
-            presence: Presence::Present,
-            first_seen_at: known.map_or(window.began_at, |known| known.first_seen_at),
-            last_seen: window,
-            status_since,
-            version: change.version,
-            listed_in: listed_in.to_vec(),
-            digest: change.digest(),
-        };
-        Decision::Change(Box::new(Transition { change, snapshot }))
-    }
-
-    fn deleted<K: Kind>(
-        &self,
-        known: &Snapshot<K>,
-        window: Window,
-        closing: Option<&Closing>,
-    ) -> Decision<K> {
-        let mut change = self.change(
-            ChangeKind::Deleted,
-            &known.arn,
-            Some(known),
-            None,
-            window,
-            Some(known.last_seen.began_at),
-        );
-        change.closed = closing.cloned();
-        let snapshot = Snapshot {
-            presence: Presence::Deleted { seen_gone: window },
-            version: change.version,
-            digest: change.digest(),
-            ..known.clone()
-        };
-        Decision::Change(Box::new(Transition { change, snapshot }))
     }
 
     fn change<K: Kind>(

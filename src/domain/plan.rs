@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::diff::{Decision, DiffContext, SkipReason, Transition};
+use super::diff::{Decision, DiffContext, PlannedChange, SkipReason, compare};
 use super::kind::Kind;
 use super::listing::{AccountListing, Observation, Window};
 use super::{ChangeKind, Connection, Snapshot, Timestamp, TombstoneGuard};
@@ -57,7 +57,7 @@ pub struct Plan<'a, K: Kind = Connection> {
     /// Unchanged resources, by id.
     pub touches: Vec<Touch<'a, K>>,
     /// Changes to record, by id.
-    pub changes: Vec<Transition<K>>,
+    pub changes: Vec<PlannedChange<'a, K>>,
     /// Resources that are not tombstoned because they are too many.
     pub held_back: Vec<&'a K::Id>,
     /// Resources of which a newer observation is recorded already.
@@ -94,9 +94,8 @@ pub struct Touch<'a, K: Kind = Connection> {
 ///
 /// `guard` is `Off` for a run whose deletions were accepted.
 pub fn plan<'a, K: Kind>(
-    comparison: &DiffContext<'_>,
     known: &'a PreviousSnapshots<K>,
-    account_listing: &AccountListing<K>,
+    account_listing: &'a AccountListing<K>,
     guard: TombstoneGuard,
 ) -> Plan<'a, K> {
     let mut plan = Plan::default();
@@ -109,7 +108,7 @@ pub fn plan<'a, K: Kind>(
         .iter()
         .map(|(arn, snapshot)| (arn, Some(snapshot)));
     for (arn, snapshot) in old.chain(new) {
-        match decide(comparison, known, account_listing, arn, snapshot) {
+        match compare_one(known, account_listing, arn, snapshot) {
             Decision::Nothing(SkipReason::StillDeleted) => {}
             Decision::Nothing(SkipReason::NotObserved) => {
                 let is_there = |snapshot: &&Snapshot<K>| !snapshot.is_deleted();
@@ -125,21 +124,16 @@ pub fn plan<'a, K: Kind>(
                     });
                 }
             }
-            Decision::Change(transition) => plan.changes.push(*transition),
+            Decision::Change(change) => plan.changes.push(change),
         }
     }
-    let deletes = |transition: &Transition<K>| transition.change.kind == ChangeKind::Deleted;
-    let deletions = plan
-        .changes
-        .iter()
-        .filter(|transition| deletes(transition))
-        .count();
+    let deletes = |change: &PlannedChange<'_, K>| change.kind() == ChangeKind::Deleted;
+    let deletions = plan.changes.iter().filter(|change| deletes(change)).count();
     if guard.holds_back(deletions, known.present().count()) {
         plan.held_back = plan
             .changes
-            .extract_if(.., |transition| deletes(transition))
-            .filter_map(|transition| known.snapshots.get_key_value(&transition.change.arn))
-            .map(|(arn, _)| arn)
+            .extract_if(.., |change| deletes(change))
+            .map(|change| change.id)
             .collect();
         plan.held_back.sort_unstable();
     }
@@ -150,8 +144,7 @@ pub fn plan<'a, K: Kind>(
     plan.unconfirmed.sort_unstable_by(|a, b| a.arn.cmp(&b.arn));
     plan.touches
         .sort_unstable_by(|a, b| a.snapshot.arn.cmp(&b.snapshot.arn));
-    plan.changes
-        .sort_unstable_by(|a, b| a.change.arn.cmp(&b.change.arn));
+    plan.changes.sort_unstable_by(|a, b| a.id.cmp(b.id));
     plan
 }
 
@@ -163,6 +156,16 @@ pub fn decide<K: Kind>(
     arn: &K::Id,
     snapshot: Option<&Snapshot<K>>,
 ) -> Decision<K> {
+    compare_one(known, account_listing, arn, snapshot)
+        .map_change(|planned| Box::new(comparison.transition(&planned)))
+}
+
+fn compare_one<'a, K: Kind>(
+    known: &PreviousSnapshots<K>,
+    account_listing: &'a AccountListing<K>,
+    arn: &'a K::Id,
+    snapshot: Option<&'a Snapshot<K>>,
+) -> Decision<K, PlannedChange<'a, K>> {
     let listed_in = snapshot.map_or(&[][..], |snapshot| &snapshot.listed_in);
     let observation_of = account_listing.observation_of(arn, listed_in);
     let last_absent_at = match &observation_of {
@@ -171,5 +174,5 @@ pub fn decide<K: Kind>(
         } => known.last_absent_at(listed_in, *window),
         Observation::Absent { .. } | Observation::NotObserved => None,
     };
-    comparison.decide(arn, snapshot, &observation_of, last_absent_at)
+    compare(arn, snapshot, &observation_of, last_absent_at)
 }

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::digest::LinesDigest;
-use super::ids::ParseError;
+use super::ids::{Identifier, ParseError};
 use super::kind::Kind;
 use super::listing::{Filter, Window};
 use super::{
@@ -254,11 +254,20 @@ pub struct SnapshotsRecord {
 impl SnapshotsRecord {
     /// Returns the record of these snapshots.
     pub fn of<K: Kind>(snapshots: &HashMap<K::Id, Snapshot<K>>) -> Self {
-        let mut lines: Vec<_> = snapshots.values().map(|s| (&s.arn, s)).collect();
-        lines.sort_unstable_by_key(|(arn, _)| *arn);
+        let lines = snapshots.values().map(|s| (&s.arn, s.version, s.digest));
+        Self::of_lines(lines)
+    }
+
+    /// Returns the record of snapshots in any order, of which it takes the ids, versions
+    /// and digests of their last changes.
+    pub fn of_lines<'a, I: Identifier>(
+        snapshots: impl Iterator<Item = (&'a I, u32, Digest)>,
+    ) -> Self {
+        let mut lines: Vec<_> = snapshots.collect();
+        lines.sort_unstable_by_key(|(id, ..)| *id);
         let mut record = Self::builder();
-        for (arn, snapshot) in lines {
-            record.add(arn, snapshot.version, snapshot.digest);
+        for (id, version, digest) in lines {
+            record.add(id, version, digest);
         }
         record.build()
     }

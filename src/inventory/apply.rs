@@ -6,7 +6,7 @@ use super::write_outcome::{WriteOutcome, WriteReport};
 use super::writer::{FailedWrite, Writer};
 use crate::domain::diff::Decision;
 use crate::domain::plan::{Plan, Touch};
-use crate::table::write::BATCH;
+use crate::table::write::{BATCH, CHANGES};
 use crate::table::{StoredKind, WriteResult};
 
 impl<K: StoredKind> Writer<'_, K> {
@@ -14,11 +14,11 @@ impl<K: StoredKind> Writer<'_, K> {
     pub async fn apply(self, plan: Plan<'_, K>) -> WriteReport<K> {
         self.meter.begin_to_write();
         let mut report = WriteReport::of(plan.changes.len());
-        let mut changes = stream::iter(plan.changes)
-            .map(|transition| self.write_change(transition))
+        let mut changes = stream::iter(plan.changes.chunks(CHANGES))
+            .map(|batch| self.write_changes(batch))
             .buffer_unordered(self.concurrency);
-        while let Some(outcome) = changes.next().await {
-            report.add(outcome);
+        while let Some(batch) = changes.next().await {
+            batch.into_iter().for_each(|outcome| report.add(outcome));
         }
         let mut touches = stream::iter(plan.touches.chunks(BATCH))
             .map(|batch| self.write_touches(batch))
@@ -39,7 +39,7 @@ impl<K: StoredKind> Writer<'_, K> {
         let mut attempts = self.retries().attempts();
         while !pending.is_empty() {
             if self.is_over() {
-                let blocked_by = self.blocked_by(attempts);
+                let blocked_by = self.blocked_by(&attempts);
                 let unwritten = |_| WriteOutcome::Unwritten(blocked_by.clone());
                 outcomes.extend(pending.drain(..).map(unwritten));
                 break;

@@ -10,11 +10,11 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::aws::error::chain;
 use crate::domain::Identifier;
-use crate::domain::diff::{Decision, DiffContext};
+use crate::domain::diff::{DiffContext, Transition};
 use crate::table::{StoredKind, Table};
 
 /// The most lookups of a run. Each takes two queries, and a change without one only
-/// one transaction.
+/// its part of a transaction.
 const MAX_LOOKUPS: u32 = 100;
 
 /// The longest that a lookup may take. The change is sent after it.
@@ -41,11 +41,8 @@ impl ConsumerLookups {
         table: &Table<K>,
         comparison: &DiffContext<'_>,
         until: Instant,
-        decision: &mut Decision<K>,
+        transition: &mut Transition<K>,
     ) {
-        let Decision::Change(transition) = decision else {
-            return;
-        };
         let change = &transition.change;
         if !K::breaks_consumers(change.before.as_ref(), change.after.as_ref()) || !self.may_begin()
         {

@@ -1,8 +1,8 @@
 //! One run of one account: list, read, compare, write, record.
 //!
-//! [`Inventory::run`] makes a run. `apply` applies its plan, [`writer`] writes
-//! one connection, `consumers` looks up what a change breaks, and [`write_outcome`] is
-//! the result; [`previous_run`] checks
+//! [`Inventory::run`] makes a run. `apply` applies its plan, `change_batch` writes
+//! changes together and [`writer`] one connection, `consumers` looks up what a change
+//! breaks, and [`write_outcome`] is the result; [`previous_run`] checks
 //! the run that it builds on; [`retrying_table`] reads and writes with retries;
 //! [`recorder`] appends the run to the account's chain; [`summary`] is the
 //! response.
@@ -10,6 +10,7 @@
 //! Called by `lambda`. Imports `listing`, `table`, `aws` and `domain`.
 
 mod apply;
+mod change_batch;
 mod consumers;
 pub mod previous_run;
 pub mod recorder;

@@ -148,7 +148,7 @@ impl<S: Lists<K>, C: Clock + Clone + 'static, K: StoredKind> Inventory<S, C, K> 
         } else {
             self.options.guard
         };
-        let plan = plan::plan(&comparison, &known, account_listing, guard);
+        let plan = plan::plan(&known, account_listing, guard);
         let held_back = plan.held_back.len();
         let unconfirmed =
             Unconfirmed::of(&plan.unconfirmed, account_listing, &spec.retired_regions);
@@ -180,16 +180,18 @@ impl<S: Lists<K>, C: Clock + Clone + 'static, K: StoredKind> Inventory<S, C, K> 
             let is_readable = state.corrupt.is_empty();
             let recorded = (!wrote).then_some(state.recorded);
             Some(SnapshotsAfter::of(
-                known.snapshots,
+                &known.snapshots,
+                account_listing,
                 recorded,
                 is_readable,
-                &mut report,
+                &report,
             ))
         } else {
             drop(known);
             // Leaves time to record the run.
             let until = deadline.writing + (deadline.end - deadline.writing) / 2;
-            self.read_again(&table.until(until), &mut report, &mut problems)
+            let table = table.until(until);
+            self.read_again(&table, account_listing, &mut report, &mut problems)
                 .await
         };
         RunDraft::new(
@@ -208,9 +210,10 @@ impl<S: Lists<K>, C: Clock + Clone + 'static, K: StoredKind> Inventory<S, C, K> 
     async fn read_again(
         &self,
         table: &RetryingTable<'_, K>,
+        account_listing: &AccountListing<K>,
         report: &mut WriteReport<K>,
         problems: &mut Vec<String>,
-    ) -> Option<SnapshotsAfter<K>> {
+    ) -> Option<SnapshotsAfter> {
         let indeterminate: HashSet<K::Id> = report
             .indeterminate
             .iter()
@@ -221,10 +224,12 @@ impl<S: Lists<K>, C: Clock + Clone + 'static, K: StoredKind> Inventory<S, C, K> 
                 report.resolve_indeterminate(&state.snapshots);
                 // It can't stand for what may still change by its own doing.
                 let is_certain = report.indeterminate.is_empty() && state.corrupt.is_empty();
-                Some(SnapshotsAfter {
-                    snapshots: state.snapshots,
-                    recorded: is_certain.then_some(state.recorded),
-                })
+                let recorded = is_certain.then_some(state.recorded);
+                Some(SnapshotsAfter::read(
+                    &state.snapshots,
+                    account_listing,
+                    recorded,
+                ))
             }
             Err(error) => {
                 problems.push(format!(

@@ -7,10 +7,10 @@ use super::run_spec::{CODE_VERSION, RunSpec};
 use super::write_outcome::WriteReport;
 use crate::aws::error::chain;
 use crate::domain::listing::{AccountListing, MAX_OBSERVATION_AGE, NOT_ENABLED};
-use crate::domain::run::{ListingReport, SnapshotsRecord, count_by_status};
+use crate::domain::run::{ListingReport, SnapshotsRecord, count_by_status, count_by_word};
 use crate::domain::text::{cut, json_safe};
 use crate::domain::{
-    Agreement, ChangeKind, EvaluationBasis, Identifier, Kind, Outcome, Region, RunRecord,
+    Agreement, ChangeKind, Digest, EvaluationBasis, Identifier, Kind, Outcome, Region, RunRecord,
     SchemaVersion, Snapshot, Timestamp,
 };
 use crate::table::TableError;
@@ -37,7 +37,7 @@ pub(crate) struct RunDraft<K: Kind> {
     /// Connections recorded as present that it could not confirm.
     unconfirmed: u64,
     /// The state after the run; `None` if it can't be read.
-    after: Option<SnapshotsAfter<K>>,
+    after: Option<SnapshotsAfter>,
 }
 
 impl<K: Kind> RunDraft<K> {
@@ -68,7 +68,7 @@ impl<K: Kind> RunDraft<K> {
         clock_skew: Option<ClockSkew>,
         altered: Vec<String>,
         report: WriteReport<K>,
-        after: Option<SnapshotsAfter<K>>,
+        after: Option<SnapshotsAfter>,
     ) -> Self {
         let (listings, mut problems) = listing_reports(account_listing);
         problems.extend(unconfirmed.problems);
@@ -126,11 +126,10 @@ impl<K: Kind> RunDraft<K> {
         } else {
             Outcome::Partial
         };
-        let is_there = |arn: &&K::Id| {
-            let snapshot = after.as_ref().and_then(|after| after.snapshots.get(*arn));
-            snapshot.is_some_and(|snapshot| !snapshot.is_deleted())
+        let unsettled = match &after {
+            Some(after) => after.unsettled,
+            None => account_listing.ids().count() as u64,
         };
-        let unsettled = account_listing.ids().filter(|arn| !is_there(arn)).count() as u64;
         Self {
             outcome,
             listings,
@@ -154,8 +153,8 @@ impl<K: Kind> RunDraft<K> {
         started_at: Timestamp,
         finished_at: Timestamp,
     ) -> RunRecord<K> {
-        let connections = self.after.as_ref().map(|after| &after.snapshots);
-        let connections = connections.map(|snapshots| count_by_status(snapshots.values()));
+        let after = self.after.map(|after| (after.connections, after.recorded));
+        let (connections, snapshots) = after.unwrap_or_default();
         RunRecord {
             format: SchemaVersion::CURRENT,
             account: spec.account.clone(),
@@ -168,7 +167,7 @@ impl<K: Kind> RunDraft<K> {
             trigger: spec.trigger.clone(),
             filter: spec.filter.clone(),
             listings: self.listings,
-            connections: connections.unwrap_or_default(),
+            connections,
             changes: self.changes,
             tombstones_held_back: self.held_back,
             unwritten: self.unwritten,
@@ -178,7 +177,7 @@ impl<K: Kind> RunDraft<K> {
             code_version: CODE_VERSION.into(),
             agreement: self.agreement,
             evaluation: self.evaluation,
-            snapshots: self.after.and_then(|after| after.recorded),
+            snapshots,
             account_sequence: None,
             previous_digest: None,
         }
@@ -221,38 +220,82 @@ pub(crate) fn until<K: Kind>(snapshot: &&Snapshot<K>) -> Timestamp {
 }
 
 /// The state after a run.
-pub(crate) struct SnapshotsAfter<K: Kind> {
-    /// The present connections, and the tombstones that it met or wrote.
-    pub(crate) snapshots: HashMap<K::Id, Snapshot<K>>,
+pub(crate) struct SnapshotsAfter {
+    /// The number of present connections by status.
+    connections: BTreeMap<String, u64>,
+    /// Connections that were observed, and are not recorded as present.
+    unsettled: u64,
     /// The number and digest of all snapshots. `None` if changes may still
     /// arrive, or if a snapshot can't be read.
-    pub(crate) recorded: Option<SnapshotsRecord>,
+    recorded: Option<SnapshotsRecord>,
 }
 
-impl<K: Kind> SnapshotsAfter<K> {
+/// A snapshot after a run: its version and digest, and its status unless it is a
+/// tombstone.
+type After<'a> = (u32, Digest, Option<&'a str>);
+
+impl SnapshotsAfter {
     /// Returns the state before, without tombstones, with the applied writes.
     /// `recorded` is its digest if nothing was written.
-    pub(crate) fn of(
-        known: HashMap<K::Id, Snapshot<K>>,
+    pub(crate) fn of<K: Kind>(
+        known: &HashMap<K::Id, Snapshot<K>>,
+        account_listing: &AccountListing<K>,
         recorded: Option<SnapshotsRecord>,
         is_readable: bool,
-        report: &mut WriteReport<K>,
+        report: &WriteReport<K>,
     ) -> Self {
-        let mut snapshots = known;
-        let is_new = |snapshot: &&Snapshot<K>| !snapshots.contains_key(&snapshot.arn);
-        snapshots.reserve(report.recorded.iter().filter(is_new).count());
-        let written = std::mem::take(&mut report.recorded);
-        let met = std::mem::take(&mut report.refreshed);
-        for snapshot in written.into_iter().chain(met) {
-            snapshots.insert(snapshot.arn.clone(), snapshot);
-        }
-        let recorded =
-            is_readable.then(|| recorded.unwrap_or_else(|| SnapshotsRecord::of(&snapshots)));
+        let written = report.recorded.iter().map(|each| {
+            let after = (each.version, each.digest, each.status.as_deref());
+            (&each.arn, after)
+        });
+        // What was met is newer than what was written before.
+        let met = report.refreshed.iter().map(|met| (&met.arn, after(met)));
+        let written: HashMap<&K::Id, After<'_>> = written.chain(met).collect();
+        let is_kept = |(arn, _): &(&K::Id, &Snapshot<K>)| !written.contains_key(arn);
+        let kept = known.iter().filter(is_kept);
+        let lines = || {
+            let kept = kept.clone().map(|(arn, snapshot)| (arn, after(snapshot)));
+            kept.chain(written.iter().map(|(arn, after)| (*arn, *after)))
+        };
+        let recorded = is_readable.then(|| {
+            recorded.unwrap_or_else(|| {
+                SnapshotsRecord::of_lines(
+                    lines().map(|(arn, (version, digest, _))| (arn, version, digest)),
+                )
+            })
+        });
+        let is_there = |arn: &K::Id| match written.get(arn) {
+            Some((_, _, status)) => status.is_some(),
+            None => known.get(arn).is_some_and(|known| !known.is_deleted()),
+        };
         Self {
-            snapshots,
+            connections: count_by_word(
+                lines().filter_map(|(_, (_, _, status))| Some((status?, 1))),
+            ),
+            unsettled: account_listing.ids().filter(|arn| !is_there(arn)).count() as u64,
             recorded,
         }
     }
+
+    /// Returns the state as it was read.
+    pub(crate) fn read<K: Kind>(
+        snapshots: &HashMap<K::Id, Snapshot<K>>,
+        account_listing: &AccountListing<K>,
+        recorded: Option<SnapshotsRecord>,
+    ) -> Self {
+        let is_there = |arn: &&K::Id| snapshots.get(*arn).is_some_and(|s| !s.is_deleted());
+        Self {
+            connections: count_by_status(snapshots.values()),
+            unsettled: account_listing.ids().filter(|arn| !is_there(arn)).count() as u64,
+            recorded,
+        }
+    }
+}
+
+fn after<K: Kind>(snapshot: &Snapshot<K>) -> After<'_> {
+    let is_there = !snapshot.is_deleted();
+    let status = is_there.then(|| K::status_word(&snapshot.attributes));
+    (snapshot.version, snapshot.digest, status)
 }
 
 /// Connections that no listing has, and whose absence none proves.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::aws::{CallError, CallErrorKind};
 use crate::domain::diff::{Decision, Transition};
-use crate::domain::{ChangeKind, Connection, Kind, Snapshot};
+use crate::domain::{ChangeKind, Connection, Digest, Kind, Snapshot};
 use crate::table::TableError;
 
 /// The outcome of applying a write plan.
@@ -12,8 +12,8 @@ use crate::table::TableError;
 pub struct WriteReport<K: Kind = Connection> {
     /// The number of recorded changes of each kind.
     pub changes: BTreeMap<ChangeKind, u64>,
-    /// The snapshots that result from them.
-    pub recorded: Vec<Snapshot<K>>,
+    /// What results from them.
+    pub recorded: Vec<RecordedSnapshot<K>>,
     /// Snapshots that another run had written meanwhile, as read again.
     pub refreshed: Vec<Snapshot<K>>,
     /// Writes that were not made: the table did not accept them in time.
@@ -29,6 +29,31 @@ pub struct WriteReport<K: Kind = Connection> {
     pub problems: Vec<String>,
     /// The error that stopped all writing.
     pub stopped: Option<TableError>,
+}
+
+/// A snapshot that a run has written, as far as its record needs it.
+#[derive(Debug)]
+pub struct RecordedSnapshot<K: Kind = Connection> {
+    /// The connection.
+    pub arn: K::Id,
+    /// The number of changes recorded of it.
+    pub version: u32,
+    /// The digest of the last one.
+    pub digest: Digest,
+    /// Its status; `None` for a tombstone.
+    pub status: Option<Box<str>>,
+}
+
+impl<K: Kind> From<Snapshot<K>> for RecordedSnapshot<K> {
+    fn from(snapshot: Snapshot<K>) -> Self {
+        let is_there = !snapshot.is_deleted();
+        Self {
+            status: is_there.then(|| K::status_word(&snapshot.attributes).into()),
+            arn: snapshot.arn,
+            version: snapshot.version,
+            digest: snapshot.digest,
+        }
+    }
 }
 
 /// The outcome of one connection's write.
@@ -122,7 +147,7 @@ impl<K: Kind> WriteReport<K> {
     /// Counts a recorded change and keeps its snapshot.
     fn count(&mut self, recorded: Transition<K>) {
         *self.changes.entry(recorded.change.kind).or_default() += 1;
-        self.recorded.push(recorded.snapshot);
+        self.recorded.push(recorded.snapshot.into());
     }
 
     /// Keeps the first error that blocked writes. Any error says more than a

@@ -19,7 +19,7 @@ use crate::domain::diff::{Decision, DiffContext, Transition};
 use crate::domain::listing::AccountListing;
 use crate::domain::plan::{PreviousSnapshots, Touch};
 use crate::domain::{Clock, Kind, Snapshot, plan};
-use crate::table::{StaleObservation, StoredKind, Table, TableError, WriteResult};
+use crate::table::{RecordResult, StaleObservation, StoredKind, Table, TableError, WriteResult};
 
 /// Writes one run's plan.
 #[derive(Debug)]
@@ -52,32 +52,60 @@ pub struct Writer<'a, K: Kind> {
 /// the next run has to write it.
 const MAX_COMPARISONS: u32 = 20;
 
-impl<'a, K: StoredKind> Writer<'a, K> {
-    pub(super) async fn write_change(&self, transition: Transition<K>) -> WriteOutcome<K> {
-        let arn = transition.change.arn.clone();
-        let known = self.known.snapshots.get(&arn).cloned();
-        self.write_decision(&arn, known, Decision::Change(Box::new(transition)))
-            .await
-    }
+/// A decision that is to be carried out, and what is known of it so far.
+pub(super) struct Undertaking<K: Kind> {
+    pub(super) decision: Decision<K>,
+    /// The snapshot of the comparison.
+    pub(super) known: Option<Snapshot<K>>,
+    /// It was sent, in vain, and may still be carried out.
+    pub(super) is_indeterminate: bool,
+    /// Its condition failed already.
+    pub(super) has_conflict: bool,
+}
 
+impl<'a, K: StoredKind> Writer<'a, K> {
     /// Carries out `decision`. If another run has written the connection
     /// meanwhile, compares again and carries out the new decision.
     pub(super) async fn write_decision(
         &self,
         arn: &K::Id,
-        mut known: Option<Snapshot<K>>,
+        known: Option<Snapshot<K>>,
         mut decision: Decision<K>,
     ) -> WriteOutcome<K> {
+        self.name_consumers(&mut decision).await;
+        let undertaking = Undertaking {
+            decision,
+            known,
+            is_indeterminate: false,
+            has_conflict: false,
+        };
+        self.undertake(arn, undertaking).await
+    }
+
+    /// Does the same for a decision that names its consumers.
+    pub(super) async fn undertake(
+        &self,
+        arn: &K::Id,
+        undertaking: Undertaking<K>,
+    ) -> WriteOutcome<K> {
+        let Undertaking {
+            mut decision,
+            mut known,
+            mut is_indeterminate,
+            mut has_conflict,
+        } = undertaking;
         let mut attempts = self.retries().attempts();
         let mut comparisons = 0;
-        let mut is_indeterminate = false;
-        self.name_consumers(&mut decision).await;
         loop {
-            if self.is_over() {
-                let blocked_by = self.blocked_by(attempts);
+            if !has_conflict && self.is_over() {
+                let blocked_by = self.blocked_by(&attempts);
                 return WriteOutcome::unwritten(decision, is_indeterminate, blocked_by);
             }
-            let call_error = match self.carry_out(&decision, known.as_ref()).await {
+            let result = match std::mem::take(&mut has_conflict) {
+                true => Ok(WriteResult::Conflict),
+                false => self.carry_out(&decision, known.as_ref()).await,
+            };
+            let call_error = match result {
                 Err(StaleObservation { was_sent }) => {
                     return self
                         .resolve_stale(arn, &decision, was_sent || is_indeterminate)
@@ -139,28 +167,45 @@ impl<'a, K: StoredKind> Writer<'a, K> {
                 continue;
             };
             let call_error = given_up.error.call_error;
-            return match self.outcome_of(arn, call_error.clone()) {
-                WriteOutcome::Unwritten(call_error) => {
-                    WriteOutcome::unwritten(decision, is_indeterminate, call_error)
-                }
-                WriteOutcome::Problem(_) if is_indeterminate => {
-                    WriteOutcome::unwritten(decision, is_indeterminate, Some(call_error))
-                }
-                outcome => outcome,
-            };
+            return self.outcome_of_failed(arn, decision, is_indeterminate, call_error);
+        }
+    }
+
+    /// Returns what becomes of a decision whose write failed for good.
+    pub(super) fn outcome_of_failed(
+        &self,
+        arn: &K::Id,
+        decision: Decision<K>,
+        is_indeterminate: bool,
+        call_error: CallError,
+    ) -> WriteOutcome<K> {
+        match self.outcome_of(arn, call_error.clone()) {
+            WriteOutcome::Unwritten(call_error) => {
+                WriteOutcome::unwritten(decision, is_indeterminate, call_error)
+            }
+            WriteOutcome::Problem(_) if is_indeterminate => {
+                WriteOutcome::unwritten(decision, is_indeterminate, Some(call_error))
+            }
+            outcome => outcome,
         }
     }
 
     async fn name_consumers(&self, decision: &mut Decision<K>) {
+        if let Decision::Change(transition) = decision {
+            self.name_consumers_of(transition).await;
+        }
+    }
+
+    pub(super) async fn name_consumers_of(&self, transition: &mut Transition<K>) {
         let lookups = &self.lookups;
         lookups
-            .name_consumers(self.table, &self.comparison, self.until, decision)
+            .name_consumers(self.table, &self.comparison, self.until, transition)
             .await;
     }
 
     /// Resolves a change that is too old to be sent: it is not recorded, unless
     /// an earlier attempt recorded it and the answer was lost.
-    async fn resolve_stale(
+    pub(super) async fn resolve_stale(
         &self,
         arn: &K::Id,
         decision: &Decision<K>,
@@ -221,10 +266,7 @@ impl<'a, K: StoredKind> Writer<'a, K> {
     ) -> Result<WriteResult, StaleObservation> {
         Ok(match (decision, known) {
             (Decision::Change(transition), known) => {
-                let account = self.comparison.account;
-                let write = self.table.record(account, known, transition, &self.clock);
-                let result = self.retries().bounded(write).await;
-                result.unwrap_or_else(|| Ok(WriteResult::Failed(timed_out())))?
+                self.send_changes(&[(known, transition)]).await?.into()
             }
             (Decision::Touch { window, listed_in }, Some(snapshot)) => {
                 let touch = [Touch {
@@ -238,6 +280,17 @@ impl<'a, K: StoredKind> Writer<'a, K> {
             }
             (Decision::Touch { .. } | Decision::Nothing(_), _) => WriteResult::Written,
         })
+    }
+
+    /// Sends changes in one transaction.
+    pub(super) async fn send_changes(
+        &self,
+        changes: &[(Option<&Snapshot<K>>, &Transition<K>)],
+    ) -> Result<RecordResult, StaleObservation> {
+        let account = self.comparison.account;
+        let write = self.table.record(account, changes, &self.clock);
+        let result = self.retries().bounded(write).await;
+        result.unwrap_or_else(|| Ok(RecordResult::Failed(timed_out())))
     }
 
     /// Sends touches in one request, with one result for each.
@@ -284,8 +337,8 @@ impl<'a, K: StoredKind> Writer<'a, K> {
 
     /// Returns why a write is not made any more: the error of its last attempt,
     /// or that the run ends early.
-    pub(super) fn blocked_by(&self, attempts: Attempts<'_, FailedWrite>) -> Option<CallError> {
-        let last = attempts.into_last_error().map(|last| last.call_error);
+    pub(super) fn blocked_by(&self, attempts: &Attempts<'_, FailedWrite>) -> Option<CallError> {
+        let last = attempts.last_error().map(|last| last.call_error.clone());
         last.or_else(|| self.meter.writing_is_interrupted().then(interrupted))
     }
 

@@ -35,5 +35,5 @@ pub use kind::StoredKind;
 pub use name::TableName;
 pub use read::account::AccountState;
 pub use read::previous_state::{PreviousState, SnapshotLine};
-pub use write::result::WriteResult;
+pub use write::result::{RecordResult, WriteResult};
 pub use write::send_guard::StaleObservation;

@@ -18,6 +18,7 @@ use aws_smithy_types::body::SdkBody;
 use axum::body::Bytes;
 use axum::http::Response;
 use fastrand::Rng;
+use serde_json::Value;
 use tokio::sync::{Notify, oneshot};
 
 use super::schedule::{Kill, Line, Run};
@@ -71,8 +72,8 @@ enum Fate {
     Html,
     /// Some statements of a batch are refused.
     InPart(u64),
-    /// The transaction conflicts with another one.
-    Conflict,
+    /// Some statements of the transaction, by their bits, conflict with another one.
+    Conflict(u64),
 }
 
 impl Network {
@@ -196,9 +197,10 @@ impl Inner {
         }
         tokio::time::sleep(back).await;
         let (answer, page) = match (fate, answer) {
-            (Fate::Passed | Fate::Refused(..) | Fate::InPart(_) | Fate::Conflict, Some(answer)) => {
-                answer
-            }
+            (
+                Fate::Passed | Fate::Refused(..) | Fate::InPart(_) | Fate::Conflict(_),
+                Some(answer),
+            ) => answer,
             (Fate::Garbled, Some((answer, _))) => {
                 (answer.map(|body| body.slice(..body.len() / 2)), None)
             }
@@ -220,7 +222,7 @@ impl Inner {
         let answer = match fate {
             Fate::Refused(status, code) if of_listing => of_service(seen, status, code),
             Fate::Refused(status, code) => of_table(status, &table_error(code)),
-            Fate::Conflict => of_table(400, &cancelled(&["None", "TransactionConflict"])),
+            Fate::Conflict(which) => of_table(400, &cancelled(&conflicts(&seen.body, which))),
             Fate::InPart(refused) => self.stage.ask_table_in_part(&seen.body, refused),
             _ if of_listing => {
                 let signature = seen.headers.get("authorization");
@@ -269,7 +271,7 @@ impl Inner {
             14 => Fate::Html,
             15 => Fate::Refused(400, "ExpiredTokenException"),
             _ if operation == "BatchExecuteStatement" => Fate::InPart(dice.u64(..)),
-            _ if operation == "ExecuteTransaction" => Fate::Conflict,
+            _ if operation == "ExecuteTransaction" => Fate::Conflict(dice.u64(..)),
             _ => Fate::Refused(503, "ServiceUnavailable"),
         }
     }
@@ -286,6 +288,17 @@ impl Inner {
             .unwrap_or_else(PoisonError::into_inner)
             .push(line);
     }
+}
+
+/// Returns the reasons of a transaction of which some statements conflict.
+fn conflicts(body: &[u8], which: u64) -> Vec<&'static str> {
+    let body: Value = serde_json::from_slice(body).expect("JSON");
+    let statements = body["TransactStatements"].as_array().expect("statements");
+    let reason = |place: usize| match which >> (place % 64) & 1 {
+        0 => "None",
+        _ => "TransactionConflict",
+    };
+    (0..statements.len()).map(reason).collect()
 }
 
 fn seen(number: u32, request: HttpRequest) -> Seen {

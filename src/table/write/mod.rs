@@ -21,13 +21,18 @@ use crate::aws::{CallError, CallErrorKind};
 use crate::domain::diff::Transition;
 use crate::domain::plan::Touch;
 use crate::domain::{AccountId, AccountRecord, Clock, RunRecord, Snapshot};
-use result::{WriteResult, of_call_error, of_statement, of_transaction, written};
+use result::{RecordResult, WriteResult, of_call_error, of_statement, of_transaction, written};
 use send_guard::{AttemptTracker, StaleObservation};
 use statements::Statement;
 
 /// The most statements in one request.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchExecuteStatement.html>
 pub const BATCH: usize = 25;
+
+/// The most changes in one transaction, which may have 100 statements. With 25, the
+/// next attempt of a refused one and its request stay small.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_ExecuteTransaction.html>
+pub const CHANGES: usize = 25;
 
 impl<K: StoredKind> Table<K> {
     /// Writes that connections were seen, at most [`BATCH`] in one request.
@@ -78,33 +83,42 @@ impl<K: StoredKind> Table<K> {
         }
     }
 
-    /// Records a change together with the resulting snapshot, or neither.
+    /// Records changes, at most [`CHANGES`], together with the resulting snapshots:
+    /// all, or none. Each comes with the snapshot of its comparison.
     ///
     /// # Errors
-    /// [`StaleObservation`] if the observation is too old by `clock` when it is
-    /// to be sent.
+    /// [`StaleObservation`] if one of the observations is too old by `clock` when
+    /// they are to be sent.
     pub async fn record(
         &self,
         account: &AccountId,
-        known: Option<&Snapshot<K>>,
-        transition: &Transition<K>,
+        changes: &[(Option<&Snapshot<K>>, &Transition<K>)],
         clock: &Arc<dyn Clock>,
-    ) -> Result<WriteResult, StaleObservation> {
-        let mut request = self.client().execute_transaction();
-        for Statement { text, parameters } in
-            statements::transition(self.name(), account, known, transition)
-        {
-            let statement = ParameterizedStatement::builder()
-                .statement(text)
-                .set_parameters(Some(parameters))
-                .build();
-            match statement {
-                Ok(statement) => request = request.transact_statements(statement),
-                Err(error) => return Ok(WriteResult::Failed(CallError::local(&error))),
+    ) -> Result<RecordResult, StaleObservation> {
+        let mut statements = Vec::with_capacity(changes.len() * statements::OF_TRANSITION);
+        for (known, transition) in changes {
+            for Statement { text, parameters } in
+                statements::transition(self.name(), account, *known, transition)
+            {
+                let statement = ParameterizedStatement::builder()
+                    .statement(text)
+                    .set_parameters(Some(parameters))
+                    .build();
+                match statement {
+                    Ok(statement) => statements.push(statement),
+                    Err(error) => return Ok(RecordResult::Failed(CallError::local(&error))),
+                }
             }
         }
-        let attempts = AttemptTracker::new(clock, transition.change.observed_at);
-        let answer = request
+        let observed = changes.iter().map(|(_, each)| each.change.observed_at);
+        let Some(observed_at) = observed.min() else {
+            return Ok(RecordResult::Written);
+        };
+        let attempts = AttemptTracker::new(clock, observed_at);
+        let answer = self
+            .client()
+            .execute_transaction()
+            .set_transact_statements(Some(statements))
             .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
             .customize()
             .interceptor(self.meter().counts(Use::Write))
@@ -118,24 +132,30 @@ impl<K: StoredKind> Table<K> {
         {
             return Err(stale);
         }
-        let mut write = match answer {
+        let mut result = match answer {
             Ok(answer) => {
                 let capacity = answer.consumed_capacity.as_deref();
                 self.meter().count_write_units(capacity.unwrap_or_default());
-                written(answer.responses.is_some() || capacity.is_some())
+                written(answer.responses.is_some() || capacity.is_some()).into()
             }
             Err(error) => match error.as_service_error() {
                 Some(ExecuteTransactionError::TransactionCanceledException(cancelled)) => {
-                    of_transaction(cancelled.cancellation_reasons(), cancelled.message())
+                    of_transaction(
+                        cancelled.cancellation_reasons(),
+                        cancelled.message(),
+                        changes.len(),
+                        statements::OF_TRANSITION,
+                    )
                 }
-                _ => of_call_error(self.call_error(&error)),
+                _ if changes.len() == 1 => of_call_error(self.call_error(&error)).into(),
+                _ => RecordResult::Failed(self.call_error(&error)),
             },
         };
-        if let WriteResult::Failed(call_error) = &mut write {
+        if let RecordResult::Failed(call_error) = &mut result {
             // The last try alone does not say it.
             call_error.is_indeterminate = attempts.is_indeterminate();
         }
-        Ok(write)
+        Ok(result)
     }
 
     /// Records a run. [`WriteResult::Conflict`] if its number is taken.

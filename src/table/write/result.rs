@@ -17,6 +17,40 @@ pub enum WriteResult {
     Failed(CallError),
 }
 
+/// The result of a transaction of changes: all of them are written, or none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecordResult {
+    /// They are written.
+    Written,
+    /// None is written: conditions failed. For each change, in order, whether one of
+    /// its own did.
+    Conflicts(Vec<bool>),
+    /// None is written, or it is not known.
+    Failed(CallError),
+}
+
+impl From<WriteResult> for RecordResult {
+    /// Returns the result of a transaction of one change.
+    fn from(result: WriteResult) -> Self {
+        match result {
+            WriteResult::Written => Self::Written,
+            WriteResult::Conflict => Self::Conflicts(vec![true]),
+            WriteResult::Failed(call_error) => Self::Failed(call_error),
+        }
+    }
+}
+
+impl From<RecordResult> for WriteResult {
+    /// Returns the result of the only change of a transaction.
+    fn from(result: RecordResult) -> Self {
+        match result {
+            RecordResult::Written => Self::Written,
+            RecordResult::Conflicts(_) => Self::Conflict,
+            RecordResult::Failed(call_error) => Self::Failed(call_error),
+        }
+    }
+}
+
 /// Returns the result of a successful response. An empty response (an empty
 /// body reads as one) proves nothing: the write is made again, and finds itself
 /// if it was made.
@@ -33,28 +67,46 @@ pub(crate) fn of_statement(error: &BatchStatementError) -> WriteResult {
     of_code(code, error.message())
 }
 
-/// Returns the result of a cancelled transaction. Some emulators give their
-/// reasons only in the message.
-pub(crate) fn of_transaction(reasons: &[CancellationReason], message: Option<&str>) -> WriteResult {
-    let more_telling_error = reasons
-        .iter()
-        .map(|reason| (reason.code().unwrap_or("None"), reason.message()))
-        .filter(|(code, _)| *code != "None");
-    let mut failure = None;
-    for (code, message) in more_telling_error {
-        match of_code(code, message) {
-            // A condition that fails decides, whatever else went wrong.
-            WriteResult::Conflict => return WriteResult::Conflict,
-            other => failure = failure.or(Some(other)),
+/// Returns the result of a cancelled transaction of `changes` changes, each of
+/// `statements` statements.
+///
+/// DynamoDB gives a reason for each statement, in order. Some emulators give theirs
+/// only in the message: then it is not known which change was in the way, and fewer
+/// of them have to be sent.
+pub(crate) fn of_transaction(
+    reasons: &[CancellationReason],
+    message: Option<&str>,
+    changes: usize,
+    statements: usize,
+) -> RecordResult {
+    let result_of = |reason: &CancellationReason| match reason.code().unwrap_or("None") {
+        "None" => None,
+        code => Some(of_code(code, reason.message())),
+    };
+    let results: Vec<_> = reasons.iter().map(result_of).collect();
+    // A condition that fails decides, whatever else went wrong.
+    let conflicts =
+        |results: &[Option<WriteResult>]| results.contains(&Some(WriteResult::Conflict));
+    if conflicts(&results) {
+        if changes == 1 {
+            return RecordResult::Conflicts(vec![true]);
+        }
+        if results.len() == changes * statements {
+            return RecordResult::Conflicts(results.chunks(statements).map(conflicts).collect());
         }
     }
-    failure.unwrap_or_else(|| {
-        WriteResult::Failed(CallError::new(
+    let failures = results.into_iter().flatten();
+    let mut failures = failures.filter_map(|result| match result {
+        WriteResult::Failed(call_error) => Some(call_error),
+        WriteResult::Written | WriteResult::Conflict => None,
+    });
+    RecordResult::Failed(failures.next().unwrap_or_else(|| {
+        CallError::new(
             CallErrorKind::Service,
             "TransactionCanceledException",
             message.unwrap_or("cancelled without a reason"),
-        ))
-    })
+        )
+    }))
 }
 
 fn of_code(code: &str, message: Option<&str>) -> WriteResult {
@@ -95,6 +147,17 @@ mod tests {
             .build()
     }
 
+    fn of_one(reasons: &[CancellationReason]) -> RecordResult {
+        of_transaction(reasons, None, 1, 2)
+    }
+
+    fn passes(result: impl Into<RecordResult>) -> bool {
+        match result.into() {
+            RecordResult::Failed(call_error) => call_error.kind.is_retryable(),
+            other => panic!("a fault, not {other:?}"),
+        }
+    }
+
     #[test]
     fn a_condition_that_did_not_hold_is_a_conflict_by_all_its_names() {
         for code in [
@@ -106,13 +169,13 @@ mod tests {
             assert_eq!(of_code(code, None), WriteResult::Conflict, "{code}");
             let reasons = [reason("None", ""), reason(code, "x")];
             assert_eq!(
-                of_transaction(&reasons, None),
-                WriteResult::Conflict,
+                of_one(&reasons),
+                RecordResult::Conflicts(vec![true]),
                 "{code}"
             );
         }
         let local = reason("ValidationError", "Duplicate primary key exists in table");
-        assert_eq!(of_transaction(&[local], None), WriteResult::Conflict);
+        assert_eq!(of_one(&[local]), RecordResult::Conflicts(vec![true]));
     }
 
     #[test]
@@ -121,24 +184,33 @@ mod tests {
             reason("ThrottlingError", "slow down"),
             reason("ConditionalCheckFailed", "x"),
         ];
-        assert_eq!(of_transaction(&reasons, None), WriteResult::Conflict);
+        assert_eq!(of_one(&reasons), RecordResult::Conflicts(vec![true]));
+    }
+
+    #[test]
+    fn conflicts_are_those_of_the_changes_whose_statements_they_are() {
+        let codes = [
+            ["None", "None"],
+            ["ConditionalCheckFailed", "None"],
+            ["ThrottlingError", "None"],
+            ["None", "DuplicateItem"],
+        ];
+        let reasons = codes.as_flattened().iter().map(|code| reason(code, "x"));
+        let mut reasons: Vec<_> = reasons.collect();
+        assert_eq!(
+            of_transaction(&reasons, None, 4, 2),
+            RecordResult::Conflicts(vec![false, true, false, true])
+        );
+        // Whose they are is not known.
+        reasons.pop();
+        assert!(passes(of_transaction(&reasons, None, 4, 2)));
     }
 
     #[test]
     fn other_reasons_say_whether_they_pass() {
-        let passes = |write: WriteResult| match write {
-            WriteResult::Failed(call_error) => call_error.kind.is_retryable(),
-            other => panic!("a fault, not {other:?}"),
-        };
-        assert!(passes(of_transaction(
-            &[reason("TransactionConflict", "x")],
-            None
-        )));
-        assert!(passes(of_transaction(
-            &[reason("ThrottlingError", "x")],
-            None
-        )));
-        assert!(passes(of_transaction(&[], Some("no reasons"))));
+        assert!(passes(of_one(&[reason("TransactionConflict", "x")])));
+        assert!(passes(of_one(&[reason("ThrottlingError", "x")])));
+        assert!(passes(of_transaction(&[], Some("no reasons"), 1, 2)));
         assert!(passes(of_code("ProvisionedThroughputExceeded", None)));
         assert!(!passes(of_code(
             "ValidationError",

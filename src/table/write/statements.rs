@@ -64,6 +64,9 @@ pub fn touch<K: StoredKind>(
         .statement
 }
 
+/// The statements of a change.
+pub const OF_TRANSITION: usize = 2;
+
 /// Returns the two statements of a change and the snapshot that results from
 /// it: both hold, or neither.
 ///
@@ -76,7 +79,7 @@ pub fn transition<K: StoredKind>(
     account: &AccountId,
     known: Option<&Snapshot<K>>,
     transition: &Transition<K>,
-) -> [Statement; 2] {
+) -> [Statement; OF_TRANSITION] {
     let sk = K::KEYS.snapshot_sk(transition.snapshot.arn.as_str());
     let snapshot = match known {
         None => {
@@ -100,7 +103,10 @@ pub fn transition<K: StoredKind>(
     };
     [
         snapshot,
-        insert(table, codec::change_item(&transition.change)),
+        insert(
+            table,
+            codec::change_item_with(&transition.change, transition.snapshot.digest),
+        ),
     ]
 }
 
@@ -144,14 +150,13 @@ pub fn account<K: StoredKind>(
 
 fn insert(table: &TableName, item: Item) -> Statement {
     let mut attributes: Vec<_> = item.into_iter().collect();
-    attributes.sort_by(|(a, _), (b, _)| a.cmp(b));
-    let mut text = format!("INSERT INTO \"{table}\" VALUE {{");
+    attributes.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    let mut text = String::with_capacity(USUAL_TEXT_BYTES);
+    text.extend(["INSERT INTO \"", table.as_str(), "\" VALUE {"]);
     let mut parameters = Vec::with_capacity(attributes.len());
     for (i, (name, value)) in attributes.into_iter().enumerate() {
-        if i > 0 {
-            text.push_str(", ");
-        }
-        text.push_str(&format!("'{name}': ?"));
+        let comma = if i > 0 { ", " } else { "" };
+        text.extend([comma, "'", &name, "': ?"]);
         parameters.push(value);
     }
     text.push('}');

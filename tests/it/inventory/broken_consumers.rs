@@ -16,7 +16,7 @@ use codeconnections_inventory::domain::{
     EventSummary, Outcome, SourceScope, UnknownMembers,
 };
 use codeconnections_inventory::inventory::Summary;
-use codeconnections_inventory::table::WriteResult;
+use codeconnections_inventory::table::RecordResult;
 use serde_json::json;
 
 /// Puts a dependency that names a connection on record.
@@ -49,8 +49,9 @@ async fn depend(env: &TestEnv, dependency_type: DependencyType, name: &str, uses
     };
     let clock: Arc<dyn Clock> = env.clock.clone();
     let table = env.table.of_kind::<Dependency>();
-    let written = table.record(&account(), None, &transition, &clock).await;
-    assert!(matches!(written, Ok(WriteResult::Written)), "{written:?}");
+    let changes = [(None, &*transition)];
+    let written = table.record(&account(), &changes, &clock).await;
+    assert_eq!(written, Ok(RecordResult::Written));
 }
 
 /// Runs with this policy in front of the table.

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use crate::support::cases::cases;
 use crate::support::test_env::{account, region};
 use codeconnections_inventory::domain::TombstoneGuard;
-use codeconnections_inventory::domain::diff::{DiffContext, Transition};
+use codeconnections_inventory::domain::diff::{DiffContext, PlannedChange, Transition};
 use codeconnections_inventory::domain::listing::AccountListing;
 use codeconnections_inventory::domain::plan::{Plan, PreviousSnapshots, plan};
 use codeconnections_inventory::domain::{
@@ -117,9 +117,14 @@ fn observation(case: &ListingsCase) -> AccountListing {
 
 fn compare<'a>(
     previous: &'a PreviousSnapshots,
-    observation: &AccountListing,
+    observation: &'a AccountListing,
     guard: TombstoneGuard,
 ) -> Plan<'a> {
+    plan(previous, observation, guard)
+}
+
+/// Returns the changes of a plan as a run records them.
+fn transitions(plan: &Plan<'_>) -> Vec<Transition> {
     let (account, run_id) = (account(), run_id());
     let comparison = DiffContext {
         account: &account,
@@ -127,7 +132,10 @@ fn compare<'a>(
         event_id: None,
         calls: &[],
     };
-    plan(&comparison, previous, observation, guard)
+    let changes = plan.changes.iter();
+    changes
+        .map(|planned| comparison.transition(planned))
+        .collect()
 }
 
 /// Returns the state after the plan is written.
@@ -141,7 +149,7 @@ fn written(previous: &PreviousSnapshots, observation: &AccountListing) -> Previo
             snapshot.listed_in.clone_from(regions);
         }
     }
-    for Transition { snapshot, .. } in plan.changes {
+    for Transition { snapshot, .. } in transitions(&plan) {
         snapshots.insert(snapshot.arn.clone(), snapshot);
     }
     let mut coverage = previous.coverage.clone();
@@ -193,8 +201,11 @@ proptest! {
         case in case(),
     ) {
         let previous = after(&before);
-        let plan = compare(&previous, &observation(&case), TombstoneGuard::Off);
-        for transition in &plan.changes {
+        let seen = observation(&case);
+        let plan = compare(&previous, &seen, TombstoneGuard::Off);
+        for (transition, planned) in transitions(&plan).iter().zip(&plan.changes) {
+            prop_assert_eq!(&transition.change.arn, planned.id);
+            prop_assert_eq!(transition.change.kind, planned.kind());
             let old = previous.snapshots.get(&transition.change.arn);
             prop_assert_eq!(transition.change.version, old.map_or(1, |old| old.version + 1));
             prop_assert_eq!(transition.change.previous_digest, old.map(|old| old.digest));
@@ -209,7 +220,7 @@ proptest! {
                 prop_assert!(from <= transition.change.observed_at);
             }
         }
-        let arns: Vec<_> = plan.changes.iter().map(|transition| &transition.change.arn).collect();
+        let arns: Vec<_> = plan.changes.iter().map(|planned| planned.id).collect();
         prop_assert!(arns.is_sorted());
         for touch in &plan.touches {
             prop_assert!(touch.window.began_at > touch.snapshot.last_seen.began_at);
@@ -225,18 +236,18 @@ proptest! {
         let previous = after(&before);
         let seen = observation(&case);
         let plan = compare(&previous, &seen, TombstoneGuard::Off);
-        let deletions = plan.changes.iter().filter(|t| t.change.kind == ChangeKind::Deleted);
-        for transition in deletions {
+        let deletions = plan.changes.iter().filter(|c| c.kind() == ChangeKind::Deleted);
+        for deleted in deletions {
             prop_assert!(!case.filtered);
-            prop_assert!(seen.ids().all(|arn| *arn != transition.change.arn));
+            prop_assert!(seen.ids().all(|arn| arn != deleted.id));
             let lacks = |region: &Region| {
                 let listing = seen.listings().iter().find(|l| l.scope == *region);
                 listing.is_some_and(Listing::is_complete)
             };
-            let mut listed_in = previous.snapshots[&transition.change.arn].listed_in.iter();
+            let mut listed_in = previous.snapshots[deleted.id].listed_in.iter();
             let is_global = |region: &str| !region.starts_with("eu-south");
             let mut complete = seen.listings().iter().filter(|l| l.is_complete());
-            let one = is_global(transition.change.arn.region())
+            let one = is_global(deleted.id.region())
                 && complete.any(|l| is_global(l.scope.as_str()));
             prop_assert!(listed_in.all(lacks) || one);
         }
@@ -250,8 +261,9 @@ proptest! {
         let previous = after(&before);
         let mut reversed = case.clone();
         reversed.listings.reverse();
-        let one = compare(&previous, &observation(&case), TombstoneGuard::Off);
-        let other = compare(&previous, &observation(&reversed), TombstoneGuard::Off);
+        let (in_order, reversed) = (observation(&case), observation(&reversed));
+        let one = compare(&previous, &in_order, TombstoneGuard::Off);
+        let other = compare(&previous, &reversed, TombstoneGuard::Off);
         prop_assert_eq!(one.changes, other.changes);
         prop_assert_eq!(one.touches, other.touches);
     }
@@ -289,11 +301,7 @@ fn tombstone_guard_holds_back_all_deletions_and_keeps_other_changes() {
     assert_eq!(plan.held_back.len(), 18);
     assert!(plan.held_back.is_sorted());
     // Changes are sorted by ARN, and the new connection's region sorts first.
-    let kinds: Vec<_> = plan
-        .changes
-        .iter()
-        .map(|transition| transition.change.kind)
-        .collect();
+    let kinds: Vec<_> = plan.changes.iter().map(PlannedChange::kind).collect();
     assert_eq!(kinds, [ChangeKind::FirstSeen, ChangeKind::StatusChanged]);
     assert_eq!(plan.touches.len(), 1);
 }
@@ -314,12 +322,9 @@ fn overlapping_listing_is_no_evidence_of_earlier_absence() {
     // when this one was deleted again.
     for (ended, since) in [(10, Some(0)), (11, None), (30, None)] {
         let previous = after(&[observe(0, ended, Vec::new())]);
-        let plan = compare(
-            &previous,
-            &observation(&observe(10, 1, vec![(1, 1)])),
-            TombstoneGuard::Off,
-        );
-        let change = &plan.changes[0].change;
+        let seen = observation(&observe(10, 1, vec![(1, 1)]));
+        let plan = compare(&previous, &seen, TombstoneGuard::Off);
+        let change = &transitions(&plan)[0].change;
         assert_eq!(change.kind, ChangeKind::FirstSeen);
         let since = since.map(Timestamp::from_millis);
         assert_eq!(change.previously_seen_at, since, "ended at {ended}");

@@ -1,6 +1,7 @@
 //! Tests what a run lists, compares and writes.
 
 mod broken_consumers;
+mod change_batches;
 mod change_causes;
 mod clock_skew;
 mod comparison;

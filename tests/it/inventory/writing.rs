@@ -566,9 +566,12 @@ async fn conflicting_transaction_is_retried() {
 async fn run_out_of_time_is_partial_and_the_next_run_writes_the_rest() {
     let env = TestEnv::new().await;
     let arns: Vec<String> = (0..80).map(|n| env.create(&format!("c{n}"))).collect();
-    // Twenty writes pass; then the table throttles all changes.
-    let proxy = Proxy::start(&env.table_endpoint, |seen| {
-        if seen.operation == "ExecuteTransaction" && seen.number > 20 {
+    // Two transactions pass; then the table throttles all changes.
+    let transactions = AtomicUsize::new(0);
+    let proxy = Proxy::start(&env.table_endpoint, move |seen| {
+        if seen.operation == "ExecuteTransaction"
+            && transactions.fetch_add(1, Ordering::SeqCst) >= 2
+        {
             Act::fault(400, "ThrottlingException")
         } else {
             Act::Pass

@@ -542,7 +542,7 @@ async fn run_after_a_lambda_timeout_completes_the_record() {
     // process.
     let trap = Trap {
         operation: "ExecuteTransaction",
-        after: 1,
+        after: 0,
         act: Act::PassThenHang,
     };
     let freeze = crate::support::runtime_emulator::Function::freeze;
@@ -560,11 +560,7 @@ async fn run_after_a_lambda_timeout_completes_the_record() {
     // The second event is delivered again, and then the third.
     let answer = emulator.invoke(&tick("second")).await.answer();
     assert_eq!(answer["outcome"], "COMPLETE");
-    assert_eq!(
-        answer["changes"],
-        json!({"STATUS_CHANGED": 1}),
-        "two had been recorded"
-    );
+    assert_eq!(answer["changes"], json!({}), "they had been recorded");
     trapped
         .assert_each_change_recorded_once("after the timeout")
         .await;

@@ -376,16 +376,13 @@ async fn longest_lambda_run_ends_before_its_observations_are_stale() {
 /// Returns about the write units of a request: a transaction takes two for each
 /// item, plus the index entries of a snapshot and a change.
 fn units(operation: &str, body: &[u8]) -> f64 {
+    let statement = b"\"Statement\":";
+    let statements = body.windows(statement.len());
+    let statements = statements.filter(|part| part == statement).count();
+    let statements = f64::from(u32::try_from(statements).expect("few"));
     match operation {
-        "ExecuteTransaction" => 8.0,
-        "ExecuteStatement" => 1.0,
-        "BatchExecuteStatement" => {
-            let statement = b"\"Statement\":";
-            let statements = body
-                .windows(statement.len())
-                .filter(|part| part == statement);
-            f64::from(u32::try_from(statements.count()).expect("few"))
-        }
+        "ExecuteTransaction" => 4.0 * statements,
+        "ExecuteStatement" | "BatchExecuteStatement" => statements,
         _ => 0.0,
     }
 }

@@ -421,11 +421,9 @@ async fn record(
     transition: &Transition,
 ) -> WriteResult {
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Timestamp::from_millis(i64::MIN)));
-    let written = env
-        .table
-        .record(account, previous, transition, &clock)
-        .await;
-    written.expect("in time")
+    let changes = [(previous, transition)];
+    let written = env.table.record(account, &changes, &clock).await;
+    written.expect("in time").into()
 }
 
 /// Runs `case` on many values, over one table.

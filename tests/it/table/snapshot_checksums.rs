@@ -88,12 +88,10 @@ async fn random_writes(env: &TestEnv, rng: &mut fastrand::Rng, counts: &mut Coun
         let written = match comparison.decide(&arn, previous, &observation, None) {
             Decision::Nothing(_) => continue,
             Decision::Change(transition) => {
-                let written = env
-                    .table
-                    .record(&account, previous, &transition, &clock)
-                    .await;
+                let changes = [(previous, &*transition)];
+                let written = env.table.record(&account, &changes, &clock).await;
                 counts.changed += 1;
-                written.expect("in time")
+                written.expect("in time").into()
             }
             Decision::Touch { window, listed_in } => {
                 let snapshot = previous.expect("a snapshot");
