@@ -262,7 +262,7 @@ fn template_resources_match_the_estimate() {
             Some("OrganizationMode") => in_organizations += read,
             Some("HasDependencies") => of_dependencies += read,
             // Options that the estimate does not include.
-            Some("HasLake" | "HasCompliance" | "HasCheckpoints") => {}
+            Some("HasLake" | "HasCompliance" | "HasCheckpoints" | "HasWatch" | "WatchesItems") => {}
             Some(other) => panic!("an alarm with another condition: {other}"),
         }
     }

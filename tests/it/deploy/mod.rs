@@ -14,3 +14,4 @@ mod source_regions;
 mod state_machine;
 mod table_definition;
 mod template;
+mod watch;

@@ -56,6 +56,9 @@ fn wildcard_resources_are_commented_and_only_where_required() {
         "${LakeBucket.Arn}/results/*",
         "${Table.Arn}/export/*",
         "glue:${AWS::Region}:${AWS::AccountId}:table/${LakeDatabase}/*",
+        // Files of the trail.
+        "${WatchTrailBucket.Arn}/*",
+        "${WatchTrailBucket.Arn}/AWSLogs/${AWS::AccountId}/*",
         // The template explains each above its statement.
         "codeconnections:*:${AWS::AccountId}:*",
         "codestar-connections:*:${AWS::AccountId}:*",
@@ -82,7 +85,7 @@ fn walk(value: &Value, look: &mut impl FnMut(&Value)) {
 
 #[test]
 fn each_other_role_trusts_one_service_in_this_account() {
-    let template = deployed(&[("Mode", "organization"), ("Lake", "on")]);
+    let template = deployed(&[("Mode", "organization"), ("Lake", "on"), ("Watch", "on")]);
     let here = json!({"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}});
     for (role, service) in [
         ("ScheduleRole", "events"),
@@ -90,6 +93,7 @@ fn each_other_role_trusts_one_service_in_this_account() {
         ("LakeExportRole", "states"),
         ("StateMachineRole", "states"),
         ("PipeRole", "pipes"),
+        ("WatchRole", "events"),
     ] {
         let trust = &template["Resources"][role]["Properties"]["AssumeRolePolicyDocument"];
         let [statement] = list(&trust["Statement"]) else {

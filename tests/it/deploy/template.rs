@@ -143,6 +143,7 @@ fn alarms_notify_each_topic_that_exists() {
         ("AlterationEvents", "on"),
         ("Lake", "on"),
         ("RulesParameter", "/rules"),
+        ("Watch", "data-events"),
     ];
     let topics = |parameters: &[(&str, &str)]| {
         let template = deployed(&[&every_alarm, parameters].concat());

@@ -26,6 +26,8 @@
 //!   (`lambda::checkpoints`); the template's is looked at in `deploy::checkpoints`.
 //! - It creates alarms and the dashboard, but evaluates no metrics. It refuses alarms on
 //!   expressions, so they are left out.
+//! - It has no trails in a stack. The trail of `Watch=data-events` is looked at in
+//!   `deploy::watch`.
 
 mod calls;
 mod checkpoints;
@@ -35,3 +37,4 @@ mod notifications;
 mod organization;
 mod schedule;
 mod story;
+mod watch;
