@@ -481,11 +481,9 @@ async fn commands_of_the_page_make_and_verify_a_checkpoint() {
     let mut blocks = blocks.filter_map(|block| block.split("```").next());
     let verifying = blocks.find(|block| block.contains("jq ")).expect("a block");
     let other_key = page
-        .split("is `")
+        .split('`')
         .find(|text| text.starts_with("openssl dgst"));
-    let other_key = other_key
-        .and_then(|text| text.split('`').next())
-        .expect("a command");
+    let other_key = other_key.expect("a command");
     let jq = tokio::task::spawn_blocking(|| tools::program("jq", "--version"));
     jq.await.expect("jq");
     let fixture = Fixture::new().await;
