@@ -266,7 +266,9 @@ async fn rewritten_record_contradicts_the_checkpoints_in_the_bundle() {
     let public = other.ccinv.folder().join("checkpoints.pub");
     fs::copy(public, rewritten.ccinv.folder().join("checkpoints.pub")).expect("copied");
     rewritten.export_all("bundle.tar").await;
-    let found = rewritten.found("bundle.tar").await;
+    let mut found = rewritten.found("bundle.tar").await;
+    // Where tables have names of their own, so has that of the other history.
+    found.retain(|line| !line.contains("is of the table"));
     assert_eq!(
         found,
         [

@@ -570,7 +570,17 @@ async fn wrong_usage_is_one_line() {
     let nothing = Ccinv::at(&empty);
     key(&nothing, "key", &["-algorithm", "ed25519"]);
     fs::create_dir(nothing.folder().join("kept")).expect("a folder");
-    let nothing = nothing.run(&to("kept", "key.pem")).await;
+    let there = empty.table.name().as_str();
+    let to_kept = [
+        "checkpoint",
+        "--to",
+        "kept",
+        "--key",
+        "key.pem",
+        "--table",
+        there,
+    ];
+    let nothing = nothing.run(&to_kept).await;
     assert_eq!(nothing.code, 4, "{nothing:?}");
     assert_eq!(
         nothing.complaint(),
