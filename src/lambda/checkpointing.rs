@@ -12,9 +12,10 @@ use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::config::{Reader, check_namespace};
+use super::config::{Reader, check_namespace, parse_region};
 use super::logging::{self, parse_level};
 use super::metrics::Metrics;
+use super::start;
 use crate::aws::clients;
 use crate::aws::endpoints::OF_CHECKPOINTS;
 use crate::aws::error::chain;
@@ -22,7 +23,6 @@ use crate::aws::s3::Bucket;
 use crate::aws::setting::InvalidSettings;
 use crate::checkpoint::make::Made;
 use crate::checkpoint::{CheckpointError, Signer, Store, copy, make};
-use crate::domain::ids::ParseError;
 use crate::domain::{Clock, Region, SystemClock, Timestamp};
 use crate::table::{Table, TableName};
 
@@ -45,19 +45,15 @@ impl Settings {
     fn read(environment: impl Fn(&str) -> Option<String>) -> Result<Self, InvalidSettings> {
         let mut reader = Reader::new(environment);
         let text = |text: &str| Ok(Box::from(text));
-        let region = |text: &str| {
-            let region: Result<Region, ParseError> = text.parse();
-            region.map_err(|malformed| malformed.to_string())
-        };
         let table = "give the name of the inventory's table";
         let table = reader.required("TABLE_NAME", table, TableName::from_str);
-        let own_region = reader.required("AWS_REGION", "give the region", region);
+        let own_region = reader.required("AWS_REGION", "give the region", parse_region);
         let bucket = "give the bucket of the checkpoints";
         let bucket = reader.required("CHECKPOINT_BUCKET", bucket, text);
         let key = "give the key that signs";
         let key = reader.required("CHECKPOINT_KEY", key, text);
         let copy = reader.optional("CHECKPOINT_COPY_BUCKET", text);
-        let copy_region = reader.optional("CHECKPOINT_COPY_REGION", region);
+        let copy_region = reader.optional("CHECKPOINT_COPY_REGION", parse_region);
         reader.optional("LOG_LEVEL", |level| parse_level(Some(level)));
         let namespace = reader.optional("METRICS_NAMESPACE", check_namespace);
         let function = reader.text("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default();
@@ -85,28 +81,13 @@ pub async fn run(environment: impl Fn(&str) -> Option<String>) -> ExitCode {
     logging::init_from(&environment);
     let settings = Settings::read(environment);
     let config = clients::load_in_lambda(&OF_CHECKPOINTS).await;
-    let (settings, config) = match (settings, config) {
-        (Ok(settings), Ok(config)) => (settings, config),
-        (settings, config) => {
-            let faults = [settings.err(), config.err()].into_iter().flatten();
-            let faults = InvalidSettings(faults.flat_map(|faults| faults.0).collect());
-            tracing::error!(error = %faults, "the function can't start");
-            return ExitCode::FAILURE;
-        }
+    let Some((settings, config)) = start::ready(settings, config) else {
+        return ExitCode::FAILURE;
     };
     let function = Function { settings, config };
-    let handle = service_fn(|event: LambdaEvent<Value>| async {
-        // Whatever it says, a checkpoint is due.
-        drop(event);
-        function.handle().await
-    });
-    match lambda_runtime::run(handle).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!(error = %error, "the runtime ended");
-            ExitCode::FAILURE
-        }
-    }
+    // Each event means that a checkpoint is due.
+    let handle = service_fn(|_: LambdaEvent<Value>| function.handle());
+    start::ended(lambda_runtime::run(handle).await)
 }
 
 struct Function {

@@ -116,6 +116,12 @@ impl Settings {
     }
 }
 
+/// Reads a region.
+#[cfg(feature = "compliance")]
+pub(super) fn parse_region(text: &str) -> Result<Region, String> {
+    text.parse().map_err(|error: ParseError| error.to_string())
+}
+
 /// Reads variables and collects what is wrong with them.
 pub(super) struct Reader<L> {
     lookup: L,

@@ -14,16 +14,17 @@ use aws_sdk_dynamodb::Client;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::{Value, json};
 
-use super::config::Settings;
+use super::config::{Reader, Settings, parse_region};
 use super::event::Request;
 use super::handler::{AllowedAccounts, Handler, HandlerError, has_failed};
 use super::kind::HandledKind;
 use super::logging;
 use super::response::Response;
+use super::start;
 use super::stream_batch::StreamBatch;
 use crate::audit::Audit;
 use crate::aws::json_client::{JsonClient, Operation, Service};
-use crate::aws::setting::{InvalidSetting, InvalidSettings};
+use crate::aws::setting::InvalidSettings;
 use crate::aws::{Deadline, Meter, RetryPolicy, clients};
 use crate::domain::arn::Arn;
 use crate::domain::{AccountId, Clock, Finding, Region, SystemClock, TombstoneGuard, Trigger};
@@ -60,34 +61,24 @@ struct OwnSettings {
 
 impl OwnSettings {
     fn read(environment: impl Fn(&str) -> Option<String>) -> Result<Self, InvalidSettings> {
-        let text = |variable: &str| {
-            let value = environment(variable)?;
-            let value = value.trim();
-            (!value.is_empty()).then(|| value.to_owned())
-        };
-        let mut faults = Vec::new();
-        let mut fault = |variable: &'static str, problem: String| {
-            faults.push(InvalidSetting { variable, problem });
-        };
-        let rules = text("RULES_PARAMETER");
-        if rules.is_none() {
-            let problem = "not set; name the parameter that holds the rule file".to_owned();
-            fault("RULES_PARAMETER", problem);
-        }
-        let region = text("AWS_REGION").unwrap_or_default().parse::<Region>();
-        if let Err(malformed) = &region {
-            fault("AWS_REGION", malformed.to_string());
-        }
-        let hub = text("SECURITY_HUB").unwrap_or_else(|| "off".to_owned());
-        if !matches!(hub.as_str(), "on" | "off") {
-            fault("SECURITY_HUB", format!("{hub:?} is neither on nor off"));
-        }
+        let mut reader = Reader::new(environment);
+        let text = |text: &str| Ok(Box::from(text));
+        let rules = "name the parameter that holds the rule file";
+        let rules = reader.required("RULES_PARAMETER", rules, text);
+        let region = reader.required("AWS_REGION", "give the region", parse_region);
+        let security_hub = reader.optional("SECURITY_HUB", |text| match text {
+            "on" => Ok(true),
+            "off" => Ok(false),
+            other => Err(format!("{other:?} is neither on nor off")),
+        });
+        let event_bus = reader.optional("EVENT_BUS_NAME", text);
+        let faults = reader.into_faults();
         match (rules, region) {
-            (Some(rules), Ok(region)) if faults.is_empty() => Ok(Self {
-                rules: rules.into(),
+            (Some(rules), Some(region)) if faults.is_empty() => Ok(Self {
+                rules,
                 region,
-                security_hub: hub == "on",
-                event_bus: text("EVENT_BUS_NAME").map(Into::into),
+                security_hub: security_hub.unwrap_or(false),
+                event_bus,
             }),
             _ => Err(InvalidSettings(faults)),
         }
@@ -101,28 +92,24 @@ pub async fn run(environment: impl Fn(&str) -> Option<String>) -> ExitCode {
     let own = OwnSettings::read(&environment);
     let settings = Settings::read(environment);
     let config = clients::load_in_lambda(Finding::ENDPOINTS).await;
-    let (settings, own, config) = match (settings, own, config) {
-        (Ok(settings), Ok(own), Ok(config)) => (settings, own, config),
-        (settings, own, config) => {
-            let faults = [settings.err(), own.err(), config.err()];
-            let faults = faults.into_iter().flatten().flat_map(|faults| faults.0);
-            let faults = InvalidSettings(faults.collect());
-            tracing::error!(error = %faults, "the function can't start");
-            return ExitCode::FAILURE;
+    let settings = match (settings, own) {
+        (Ok(settings), Ok(own)) => Ok((settings, own)),
+        (settings, own) => {
+            let faults = [settings.err(), own.err()].into_iter().flatten();
+            Err(InvalidSettings(
+                faults.flat_map(|faults| faults.0).collect(),
+            ))
         }
+    };
+    let Some(((settings, own), config)) = start::ready(settings, config) else {
+        return ExitCode::FAILURE;
     };
     let function = Function {
         settings,
         own,
         config,
     };
-    match lambda_runtime::run(service_fn(|event| function.handle(event))).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!(error = %error, "the runtime ended");
-            ExitCode::FAILURE
-        }
-    }
+    start::ended(lambda_runtime::run(service_fn(|event| function.handle(event))).await)
 }
 
 struct Function {

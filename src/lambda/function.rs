@@ -16,7 +16,7 @@ use super::handler::{AllowedAccounts, Handler, HandlerError};
 use super::kind::HandledKind;
 use super::logging;
 use super::response::Response;
-use crate::aws::setting::InvalidSettings;
+use super::start;
 use crate::aws::{RetryPolicy, clients};
 use crate::domain::arn::Arn;
 use crate::domain::{AccountId, Clock, SystemClock};
@@ -31,17 +31,10 @@ where
     CodeConnections: Lists<K>,
 {
     logging::init_from(&environment);
-    let (settings, config) = match (
-        Settings::read(environment),
-        clients::load_in_lambda(K::ENDPOINTS).await,
-    ) {
-        (Ok(settings), Ok(config)) => (settings, config),
-        (settings, config) => {
-            let faults = [settings.err(), config.err()].into_iter().flatten();
-            let faults = InvalidSettings(faults.flat_map(|faults| faults.0).collect());
-            tracing::error!(error = %faults, "the function can't start");
-            return ExitCode::FAILURE;
-        }
+    let settings = Settings::read(environment);
+    let config = clients::load_in_lambda(K::ENDPOINTS).await;
+    let Some((settings, config)) = start::ready(settings, config) else {
+        return ExitCode::FAILURE;
     };
     let table = Table::new(Client::new(&config), settings.table_name.clone());
     let function = Function {
@@ -50,13 +43,7 @@ where
         table: table.of_kind(),
         handler: OnceCell::new(),
     };
-    match lambda_runtime::run(service_fn(|event| function.handle(event))).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!(error = %error, "the runtime ended");
-            ExitCode::FAILURE
-        }
-    }
+    start::ended(lambda_runtime::run(service_fn(|event| function.handle(event))).await)
 }
 
 /// Returns the value of a variable of the environment.

@@ -25,5 +25,6 @@ pub mod logging;
 pub mod metrics;
 pub mod response;
 pub mod sqs_batch;
+mod start;
 #[cfg(feature = "compliance")]
 pub mod stream_batch;
