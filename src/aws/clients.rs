@@ -47,7 +47,7 @@ pub async fn load(
     if let Some(region) = region {
         loader = loader.region(Region::new(region.to_owned()));
     }
-    checked(loader, &endpoints::ALL).await
+    checked(loader, &endpoints::all()).await
 }
 
 /// The same in Lambda, which has the credentials of the function's role in the

@@ -43,8 +43,8 @@ pub const OF_CHECKPOINTS: [ServiceEndpoint; 3] = [
     ("S3", "AWS_ENDPOINT_URL_S3"),
 ];
 
-/// All services. The last two issue credentials at sign-in.
-pub const ALL: [ServiceEndpoint; 17] = [
+/// The services that list dependencies and record them.
+pub const OF_DEPENDENCIES: [ServiceEndpoint; 13] = [
     ("CodeBuild", "AWS_ENDPOINT_URL_CODEBUILD"),
     ("CodeConnections", "AWS_ENDPOINT_URL_CODECONNECTIONS"),
     ("CodeGuru Reviewer", "AWS_ENDPOINT_URL_CODEGURU_REVIEWER"),
@@ -52,7 +52,6 @@ pub const ALL: [ServiceEndpoint; 17] = [
     ("DataZone", "AWS_ENDPOINT_URL_DATAZONE"),
     ("DynamoDB", "AWS_ENDPOINT_URL_DYNAMODB"),
     ("Inspector2", "AWS_ENDPOINT_URL_INSPECTOR2"),
-    ("KMS", "AWS_ENDPOINT_URL_KMS"),
     ("Omics", "AWS_ENDPOINT_URL_OMICS"),
     ("Proton", "AWS_ENDPOINT_URL_PROTON"),
     ("RAM", "AWS_ENDPOINT_URL_RAM"),
@@ -60,12 +59,23 @@ pub const ALL: [ServiceEndpoint; 17] = [
         "Resource Groups Tagging API",
         "AWS_ENDPOINT_URL_RESOURCE_GROUPS_TAGGING_API",
     ),
-    ("S3", "AWS_ENDPOINT_URL_S3"),
     ("Service Catalog", "AWS_ENDPOINT_URL_SERVICE_CATALOG"),
     ("STS", "AWS_ENDPOINT_URL_STS"),
+];
+
+/// The services that only the command line calls. The last two issue credentials at
+/// sign-in.
+const OF_COMMAND_LINE: [ServiceEndpoint; 4] = [
+    ("KMS", "AWS_ENDPOINT_URL_KMS"),
+    ("S3", "AWS_ENDPOINT_URL_S3"),
     ("SSO", "AWS_ENDPOINT_URL_SSO"),
     ("SSO OIDC", "AWS_ENDPOINT_URL_SSO_OIDC"),
 ];
+
+/// Returns all services that the command line calls.
+pub fn all() -> Vec<ServiceEndpoint> {
+    [&OF_DEPENDENCIES[..], &OF_COMMAND_LINE].concat()
+}
 
 /// Returns the endpoints of `services` in `config` that are refused, each with the
 /// reason. They come from the environment or from a profile.

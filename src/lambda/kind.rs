@@ -71,7 +71,7 @@ impl HandledKind for Connection {
 
 impl HandledKind for Dependency {
     const IS_FILTERED: bool = false;
-    const ENDPOINTS: &'static [ServiceEndpoint] = &endpoints::ALL;
+    const ENDPOINTS: &'static [ServiceEndpoint] = &endpoints::OF_DEPENDENCIES;
 
     fn scopes(regions: &[Region]) -> Vec<Self::Scope> {
         dependencies::scopes(regions)
