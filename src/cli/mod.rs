@@ -15,6 +15,7 @@ mod error;
 mod evidence;
 #[doc(hidden)]
 pub mod fuzzing;
+mod out_file;
 mod progress;
 mod render;
 mod run_progress;

@@ -1,6 +1,6 @@
 //! `export bundle`: the evidence of a period in one archive.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 use serde::Serialize;
@@ -18,6 +18,7 @@ use crate::cli::args::rules::RuleFlags;
 use crate::cli::args::{StoreArgs, parse_when};
 use crate::cli::error::{CliError, Exit, say};
 use crate::cli::evidence;
+use crate::cli::out_file::OutFile;
 use crate::cli::render::Row;
 use crate::cli::render::csv::inert;
 use crate::cli::store::Store;
@@ -89,6 +90,7 @@ pub(crate) async fn bundle(
             format_time(final_before)
         )));
     }
+    let out = OutFile::new(out)?;
     let rules = RuleFlags::default().with_file(args.rules.as_deref())?;
     let signer = match &args.key {
         Some(key) => Some(key.open("--key", &store_args.aws).await?),
@@ -175,11 +177,11 @@ pub(crate) async fn bundle(
         files.insert(SIGNED_MANIFEST.to_owned(), signed.into_bytes());
     }
     files.insert(MANIFEST.to_owned(), manifest.into_bytes());
-    write(out, &files)?;
+    out.write(|file| archive::write(&files, file))?;
     let number = usize::try_from(added.checkpoints).unwrap_or(usize::MAX);
     say(&format!(
         "{} written: {}, {}, {}, {}",
-        out.display(),
+        out.path().display(),
         count(files.len(), "file"),
         count(report.runs.len(), "run"),
         count(report.changes.len(), "change"),
@@ -266,22 +268,4 @@ impl Row for FindingLine {
         };
         members.map(field).collect()
     }
-}
-
-/// Writes the archive. A file is replaced at once, or keeps its content.
-fn write(path: &Path, files: &Files) -> Result<(), CliError> {
-    let written = || {
-        let folder = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        archive::write(files, std::io::BufWriter::new(&mut file))?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        Ok(())
-    };
-    written().map_err(|error: std::io::Error| {
-        CliError::Usage(format!("--out {}: can't write: {error}", path.display()))
-    })
 }

@@ -1,6 +1,5 @@
 //! `report`: a report of a period, as one HTML page.
 
-use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args as ClapArgs;
@@ -9,6 +8,8 @@ use crate::cli::args::rules::RuleFlags;
 use crate::cli::args::{StoreArgs, parse_every, parse_when};
 use crate::cli::error::{CliError, Exit, say};
 use crate::cli::evidence;
+use crate::cli::out_file::OutFile;
+use crate::cli::render::print_with;
 use crate::cli::store::Store;
 use crate::domain::{AccountId, Clock, SystemClock, Timestamp};
 use crate::output::text::{count, format_time};
@@ -99,10 +100,10 @@ pub(crate) async fn run(args: ReportArgs) -> Result<Exit, CliError> {
         )));
     }
     out.write(&report)?;
-    if let Out::File(path) = &out {
+    if let Out::File(file) = &out {
         say(&format!(
             "{} written: {}, {}, {}",
-            path.display(),
+            file.path().display(),
             count(report.connections.len(), "connection"),
             count(report.changes.len(), "change"),
             count(report.runs.len(), "run")
@@ -129,68 +130,23 @@ fn not_covered(report: &Report) -> String {
 /// The destination of the page.
 enum Out {
     Stdout,
-    File(PathBuf),
+    File(OutFile),
 }
 
 impl Out {
     /// Checks the destination.
     fn new(path: &Path) -> Result<Self, CliError> {
-        if path.as_os_str() == "-" {
-            return Ok(Self::Stdout);
+        match path.as_os_str() == "-" {
+            true => Ok(Self::Stdout),
+            false => OutFile::new(path).map(Self::File),
         }
-        let wrong = |problem: &str| CliError::Usage(format!("--out {}: {problem}", path.display()));
-        if path.file_name().is_none() {
-            return Err(wrong("not a file name"));
-        }
-        match path.metadata() {
-            Ok(there) if !there.is_file() => return Err(wrong("not a regular file")),
-            // Of a link, the file it points to is replaced.
-            Ok(_) => {
-                let file = path.canonicalize().map_err(|e| wrong(&e.to_string()))?;
-                return Ok(Self::File(file));
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(wrong(&error.to_string())),
-        }
-        if !directory_of(path).is_dir() {
-            return Err(wrong("its directory does not exist"));
-        }
-        Ok(Self::File(path.to_owned()))
     }
 
-    /// Writes the page. A file is replaced at once, or keeps its content.
+    /// Writes the page.
     fn write(&self, report: &Report) -> Result<(), CliError> {
         match self {
-            Self::Stdout => {
-                let written = crate::cli::render::print_with(|out| page::write_page(report, out));
-                written.map(|_| ())
-            }
-            Self::File(path) => replace(path, report).map_err(|error| {
-                CliError::Usage(format!("--out {}: can't write: {error}", path.display()))
-            }),
+            Self::Stdout => print_with(|out| page::write_page(report, out)).map(|_| ()),
+            Self::File(file) => file.write(|out| page::write_page(report, out)),
         }
     }
-}
-
-fn directory_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
-}
-
-fn replace(path: &Path, report: &Report) -> io::Result<()> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".ccinv-report-").suffix(".tmp");
-    // As of any new file, less the umask.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(directory_of(path))?;
-    let mut page = BufWriter::new(&mut file);
-    page::write_page(report, &mut page)?;
-    page.flush()?;
-    drop(page);
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
 }
