@@ -24,7 +24,7 @@ const MAX_RECORD_DELAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// The number of runs read after one with a distant time, to decide whether its
 /// clock was wrong.
-const LOOK_AHEAD: u64 = 4;
+pub(crate) const LOOK_AHEAD: u64 = 4;
 
 /// The runs that are read with the last one, in one request. Most questions are
 /// about now, and these answer them: of so many in a row, not all have a wrong
@@ -33,7 +33,7 @@ const NEWEST: usize = 5;
 
 /// Returns true if `time` is later than `at` by more than the order of numbers
 /// and times may differ.
-pub(super) fn is_long_after(time: Timestamp, at: Timestamp) -> bool {
+pub(crate) fn is_long_after(time: Timestamp, at: Timestamp) -> bool {
     time.millis() > at.millis().saturating_add(DISORDER_MS)
 }
 

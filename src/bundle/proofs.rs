@@ -53,7 +53,8 @@ pub async fn add(
     let mut proofs = String::new();
     let mut added = Added::default();
     for stored in store.checkpoints(0).await? {
-        let (statement, _) = store.read_statement(&stored).await?;
+        let content = store.read(&stored).await?;
+        let (statement, _) = store.statement_in(&stored, &content)?;
         let made_at = statement.predicate.made_at;
         if made_at <= since || made_at > until {
             continue;
@@ -61,23 +62,23 @@ pub async fn add(
         let states = read_states(store, &statement).await?;
         let lines: Vec<String> = states.iter().map(ChainState::line).collect();
         let leaves = lines.iter().map(|line| merkle::leaf(line.as_bytes()));
-        let leaves: Vec<Digest> = leaves.collect();
-        for (index, line) in lines.iter().enumerate() {
-            let id = &states[index].id;
-            if accounts.contains(&id.account) {
-                let runs = added.runs.entry(id.kind).or_default();
-                runs.insert(id.account.clone(), states[index].runs);
+        let paths = merkle::inclusion_proofs(&leaves.collect::<Vec<_>>());
+        let leaves = states.iter().zip(lines).zip(paths);
+        for (index, ((state, leaf), path)) in leaves.enumerate() {
+            if accounts.contains(&state.id.account) {
+                let runs = added.runs.entry(state.id.kind).or_default();
+                runs.insert(state.id.account.clone(), state.runs);
                 let proof = Proof {
                     checkpoint: stored.number,
-                    leaf: line.clone(),
+                    leaf,
                     index,
-                    path: merkle::inclusion_proof(&leaves, index),
+                    path,
                 };
                 proofs.push_str(&canonical_json(&proof));
                 proofs.push('\n');
             }
         }
-        files.insert(stored.name.clone(), store.read(&stored).await?);
+        files.insert(stored.name, content);
         added.checkpoints += 1;
     }
     if added.checkpoints > 0 {

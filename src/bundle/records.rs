@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::audit::runs::{LOOK_AHEAD, is_long_after};
 use crate::domain::digest::canonical_json;
-use crate::domain::{AccountId, Timestamp};
+use crate::domain::{AccountId, RunRecord, Timestamp};
 use crate::table::{StoredKind, Table, TableError};
 
 /// The lines of one kind of record.
@@ -36,22 +37,27 @@ pub async fn read<K: StoredKind>(
         let mut taken: Vec<String> = Vec::new();
         let mut in_period = 0;
         let mut has_begun = false;
-        let mut runs = table.runs(account);
-        while let Some(page) = runs.next().await? {
-            for run in page {
-                let is_in_period = since < run.finished_at && run.finished_at <= until;
-                if !has_begun && !is_in_period {
-                    // The last one before the period says what was known.
-                    taken.clear();
-                }
-                has_begun |= is_in_period;
-                taken.push(canonical_json(&run) + "\n");
-                if is_in_period || run.sequence <= stated || !has_begun && run.finished_at <= since
-                {
-                    in_period = taken.len();
-                }
+        // A single later run may have a wrong clock.
+        let mut beyond_in_a_row = 0;
+        let each = |run: RunRecord<K>| {
+            let is_in_period = since < run.finished_at && run.finished_at <= until;
+            if !has_begun && !is_in_period {
+                // The last one before the period says what was known.
+                taken.clear();
             }
-        }
+            has_begun |= is_in_period;
+            let is_before = !has_begun && run.finished_at <= since;
+            taken.push(canonical_json(&run) + "\n");
+            if is_in_period || is_before || run.sequence <= stated {
+                in_period = taken.len();
+            }
+            match is_long_after(run.started_at, until) {
+                true => beyond_in_a_row += 1,
+                false => beyond_in_a_row = 0,
+            }
+            beyond_in_a_row <= LOOK_AHEAD || run.sequence < stated
+        };
+        table.runs_from(account, 1, each).await?;
         taken.truncate(in_period);
         records.runs.extend(taken);
         // By connection and version: as each refers to the one before.

@@ -131,7 +131,7 @@ impl Verifier<'_> {
         let is_same = |envelope: &Envelope| envelope.payload().is_ok_and(|payload| payload == text);
         match Envelope::read(signed) {
             Err(problem) => self.report(SIGNED_MANIFEST, problem),
-            Ok(envelope) if !envelope.is_signed_by(key) => {
+            Ok(envelope) if !envelope.is_signed_by(std::slice::from_ref(key)) => {
                 self.report(SIGNED_MANIFEST, "is not signed by that key");
             }
             Ok(envelope) if !is_same(&envelope) => {
@@ -139,10 +139,6 @@ impl Verifier<'_> {
             }
             Ok(_) => self.found.signed = true,
         }
-    }
-
-    fn is_signed(&self, envelope: &Envelope) -> bool {
-        self.keys.iter().any(|key| envelope.is_signed_by(key))
     }
 
     /// Returns the lines of a file with their digests and what they hold.
@@ -173,7 +169,8 @@ impl Verifier<'_> {
             let follows = match &before {
                 None => !self.runs.contains_key(&chain),
                 Some((_, before, head)) => {
-                    before + 1 == sequence && run["previous_digest"] == head.to_string()
+                    sequence.checked_sub(1) == Some(*before)
+                        && run["previous_digest"] == head.to_string()
                 }
             };
             if !follows {
@@ -204,7 +201,8 @@ impl Verifier<'_> {
             let follows = match &before {
                 None => version == 1 && of_resource.is_empty(),
                 Some((_, before, digest)) => {
-                    before + 1 == version && change["previous_digest"] == digest.to_string()
+                    version.checked_sub(1) == Some(*before)
+                        && change["previous_digest"] == digest.to_string()
                 }
             };
             of_resource.push(ChangeLink {
@@ -247,17 +245,16 @@ impl Verifier<'_> {
                     continue;
                 }
             };
-            if !self.keys.is_empty() && !self.is_signed(&envelope) {
+            if !self.keys.is_empty() && !envelope.is_signed_by(self.keys) {
                 self.report(name, "is not signed by a given key");
                 continue;
             }
-            let payload = envelope.payload();
-            match payload.and_then(|payload| Statement::<Checkpoint>::read(&payload)) {
-                Ok(statement) if checkpoint_name(statement.predicate.number) != *name => {
+            match envelope.statement::<Checkpoint>() {
+                Ok((statement, _)) if checkpoint_name(statement.predicate.number) != *name => {
                     let number = statement.predicate.number;
                     self.report(name, format!("states that it is number {number}"));
                 }
-                Ok(statement) => {
+                Ok((statement, _)) => {
                     statements.insert(statement.predicate.number, statement.predicate);
                     self.found.checkpoints += 1;
                 }
@@ -274,7 +271,7 @@ impl Verifier<'_> {
         }
         for (number, stated) in statements {
             let name = checkpoint_name(number);
-            let bundle = self.found.bundle.clone();
+            let bundle = self.found.bundle.as_ref();
             if bundle.is_some_and(|bundle| bundle.table != stated.table) {
                 self.report(&name, format!("is of the table {}", stated.table));
             }

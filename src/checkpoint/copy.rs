@@ -30,7 +30,7 @@ pub async fn copy_missing(from: &Store, to: &Store) -> Result<u64, CheckpointErr
     let mut copied = 0;
     for stored in from.checkpoints(last).await? {
         let bytes = from.read(&stored).await?;
-        let (statement, _) = from.read_statement(&stored).await?;
+        let (statement, _) = from.statement_in(&stored, &bytes)?;
         // The states first, so that no checkpoint refers to what is not there.
         for subject in &statement.subject {
             let states = from.read_chains(subject.digest.sha256).await?;

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::error::CheckpointError;
 use super::signer::{PublicKey, Signer};
-use super::statement::PAYLOAD_TYPE;
+use super::statement::{PAYLOAD_TYPE, Predicate, Statement};
+use crate::domain::Digest;
 use crate::domain::digest::canonical_json;
 
 /// A statement with its signature.
@@ -68,7 +69,17 @@ impl Envelope {
         Ok(envelope)
     }
 
-    /// Returns the statement.
+    /// Returns the statement in it, and the digest of its text.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn statement<P: Predicate>(&self) -> Result<(Statement<P>, Digest), String> {
+        let payload = self.payload()?;
+        let digest = Digest::of_bytes(payload.as_bytes());
+        Ok((Statement::read(&payload)?, digest))
+    }
+
+    /// Returns the text of the statement.
     ///
     /// # Errors
     /// What is wrong.
@@ -78,8 +89,8 @@ impl Envelope {
         String::from_utf8(payload).map_err(|error| format!("payload: {error}"))
     }
 
-    /// Returns true if one of its signatures was made with this key.
-    pub fn is_signed_by(&self, key: &PublicKey) -> bool {
+    /// Returns true if one of its signatures was made with one of these keys.
+    pub fn is_signed_by(&self, keys: &[PublicKey]) -> bool {
         let Ok(payload) = STANDARD.decode(&self.payload) else {
             return false;
         };
@@ -87,7 +98,11 @@ impl Envelope {
         let mut signatures = self.signatures.iter();
         signatures.any(|signature| {
             let signature = STANDARD.decode(&signature.sig);
-            signature.is_ok_and(|signature| key.has_signed(&signed, &signature))
+            let signed_by = |signature: Vec<u8>| {
+                let mut keys = keys.iter();
+                keys.any(|key| key.has_signed(&signed, &signature))
+            };
+            signature.is_ok_and(signed_by)
         })
     }
 }

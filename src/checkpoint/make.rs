@@ -18,10 +18,11 @@ use super::error::CheckpointError;
 use super::merkle;
 use super::signer::Signer;
 use super::statement::{Checkpoint, Statement, Subject};
-use super::store::{Store, chains_name};
+use super::store::{Store, chains_name, checkpoint_name};
 use crate::aws::s3::Put;
 use crate::domain::{AccountId, Connection, Dependency, Digest, Finding, Timestamp};
-use crate::table::{StoredKind, Table, TableError};
+use crate::table::read::audit::LAST_RUN;
+use crate::table::{StoredKind, Table, TableError, keys};
 
 /// Chains that are read at the same time.
 const AT_ONCE: usize = 16;
@@ -61,10 +62,7 @@ pub async fn make(
         return Err(CheckpointError::NothingRecorded);
     }
     let lines = to_lines(&mut states);
-    let leaves: Vec<Digest> = lines
-        .lines()
-        .map(|it| merkle::leaf(it.as_bytes()))
-        .collect();
+    let leaves = merkle::leaves(&lines);
     let digest = store.put_chains(lines.as_bytes()).await?;
     let checkpoint = Checkpoint {
         number: previous.number + 1,
@@ -86,7 +84,7 @@ pub async fn make(
         .await?
     {
         Put::Done => Ok(Made {
-            stored: store.locate(&super::store::checkpoint_name(number)),
+            stored: store.locate(&checkpoint_name(number)),
             checkpoint,
         }),
         Put::Exists => Err(CheckpointError::Superseded { number }),
@@ -125,7 +123,8 @@ impl Previous {
         for stored in stored.iter().rev() {
             previous.number = previous.number.max(stored.number);
             let read = async {
-                let (statement, digest) = store.read_statement(stored).await?;
+                let content = store.read(stored).await?;
+                let (statement, digest) = store.statement_in(stored, &content)?;
                 let states = read_states(store, &statement).await?;
                 Ok::<_, CheckpointError>((digest, states))
             };
@@ -166,7 +165,7 @@ pub async fn read_states(
         return Err(wrong("was altered: its SHA-256 is not the one in its name"));
     }
     let text = String::from_utf8(bytes).map_err(|_| wrong("is no text"))?;
-    let leaves: Vec<Digest> = text.lines().map(|it| merkle::leaf(it.as_bytes())).collect();
+    let leaves = merkle::leaves(&text);
     let stated = &statement.predicate;
     if merkle::root(&leaves) != stated.root_hash || leaves.len() as u64 != stated.chains {
         return Err(wrong(
@@ -277,10 +276,14 @@ impl Links {
             match read.await {
                 Ok(()) => break,
                 Err(TableError::CorruptItem(corrupt)) => {
+                    let unreadable = keys::run_number(&corrupt.sk);
                     links.note(Some(corrupt.to_string()));
                     expected = None;
-                    // The run after the unreadable one.
-                    first = first.max(links.runs + 1) + 1;
+                    match unreadable {
+                        Some(number) if number < LAST_RUN => first = number + 1,
+                        // No run follows it.
+                        _ => break,
+                    }
                 }
                 Err(error) => return Err(error),
             }

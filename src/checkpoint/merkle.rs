@@ -16,6 +16,11 @@ pub fn root(leaves: &[Digest]) -> Digest {
     }
 }
 
+/// Returns the hashes of lines as leaves.
+pub fn leaves(lines: &str) -> Vec<Digest> {
+    lines.lines().map(|line| leaf(line.as_bytes())).collect()
+}
+
 /// Returns the hash of a leaf.
 pub fn leaf(content: &[u8]) -> Digest {
     let mut bytes = Vec::with_capacity(content.len() + 1);
@@ -24,21 +29,25 @@ pub fn leaf(content: &[u8]) -> Digest {
     Digest::of_bytes(&bytes)
 }
 
-/// Returns the hashes that lead from the leaf at `index` to the root, the lowest
-/// first. Empty for an index without a leaf.
-pub fn inclusion_proof(leaves: &[Digest], index: usize) -> Vec<Digest> {
-    if leaves.len() < 2 || index >= leaves.len() {
-        return Vec::new();
+/// Returns for each leaf the hashes beside the way to the root, the lowest first.
+pub fn inclusion_proofs(leaves: &[Digest]) -> Vec<Vec<Digest>> {
+    let mut proofs = vec![Vec::new(); leaves.len()];
+    add_siblings(leaves, &mut proofs);
+    proofs
+}
+
+/// Adds to the proofs of leaves what leads to their root, which it returns.
+fn add_siblings(leaves: &[Digest], proofs: &mut [Vec<Digest>]) -> Digest {
+    if leaves.len() < 2 {
+        return root(leaves);
     }
     let middle = split(leaves.len());
-    let (left, right) = leaves.split_at(middle);
-    let (mut proof, sibling) = if index < middle {
-        (inclusion_proof(left, index), root(right))
-    } else {
-        (inclusion_proof(right, index - middle), root(left))
-    };
-    proof.push(sibling);
-    proof
+    let (of_left, of_right) = proofs.split_at_mut(middle);
+    let left = add_siblings(&leaves[..middle], of_left);
+    let right = add_siblings(&leaves[middle..], of_right);
+    of_left.iter_mut().for_each(|proof| proof.push(right));
+    of_right.iter_mut().for_each(|proof| proof.push(left));
+    node(&left, &right)
 }
 
 /// Returns the root that a proof leads to from the leaf at `index` of `count`;
@@ -125,8 +134,7 @@ mod tests {
         for count in 1..=20_usize {
             let leaves: Vec<Digest> = (0..count).map(|n| leaf(&n.to_be_bytes())).collect();
             let root = root(&leaves);
-            for index in 0..count {
-                let proof = inclusion_proof(&leaves, index);
+            for (index, proof) in inclusion_proofs(&leaves).into_iter().enumerate() {
                 let of = |hash, index, proof: &[Digest]| root_of_proof(hash, index, count, proof);
                 assert_eq!(of(leaves[index], index, &proof), Some(root));
                 assert_ne!(of(leaf(b"other"), index, &proof), Some(root));

@@ -1,6 +1,7 @@
 //! What a checkpoint states, as an in-toto statement.
 //! <https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md>
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::digest::canonical_json;
@@ -67,7 +68,7 @@ pub struct Checkpoint {
 }
 
 /// A kind of statement.
-pub trait Predicate {
+pub trait Predicate: Serialize + DeserializeOwned {
     /// Its type, a URI.
     const TYPE: &'static str;
 }
@@ -76,7 +77,7 @@ impl Predicate for Checkpoint {
     const TYPE: &'static str = CHECKPOINT_TYPE;
 }
 
-impl<P: Predicate + Serialize + for<'de> Deserialize<'de>> Statement<P> {
+impl<P: Predicate> Statement<P> {
     /// Returns a statement about files.
     pub fn new(subject: Vec<Subject>, predicate: P) -> Self {
         Self {

@@ -117,21 +117,17 @@ impl Store {
         self.get(&stored.name, stored.version.as_deref()).await
     }
 
-    /// Returns the statement of a checkpoint and its digest. The signature is not looked
-    /// at.
+    /// Returns the statement in the content of a checkpoint, and its digest. Does not
+    /// look at the signature.
     ///
     /// # Errors
-    /// [`CheckpointError`] if it can't be read.
-    pub async fn read_statement(
+    /// [`CheckpointError::Unreadable`] if it is none.
+    pub fn statement_in(
         &self,
         stored: &StoredCheckpoint,
+        content: &[u8],
     ) -> Result<(Statement<Checkpoint>, Digest), CheckpointError> {
-        let bytes = self.read(stored).await?;
-        let payload = Envelope::read(&bytes).and_then(|envelope| envelope.payload());
-        let statement = payload.and_then(|payload| {
-            let digest = Digest::of_bytes(payload.as_bytes());
-            Ok((Statement::read(&payload)?, digest))
-        });
+        let statement = Envelope::read(content).and_then(|envelope| envelope.statement());
         statement.map_err(|problem| CheckpointError::Unreadable {
             object: self.locate(&stored.name),
             problem,

@@ -119,25 +119,17 @@ impl Read {
             }
             Err(error) => return Err(error),
         };
-        let envelope = Envelope::read(&bytes);
-        match &envelope {
-            Ok(envelope) if keys.iter().any(|key| envelope.is_signed_by(key)) => {}
-            // Anything could be in it.
-            Ok(_) => {
-                read.problems
-                    .push("is not signed by a given key".to_owned());
+        // Anything could be in one with another signature.
+        let signed = Envelope::read(&bytes).map(|it| it.is_signed_by(keys).then_some(it));
+        let statement = match signed {
+            Ok(Some(envelope)) => envelope.statement::<Checkpoint>(),
+            Ok(None) => {
+                let problem = "is not signed by a given key".to_owned();
+                read.problems.push(problem);
                 return Ok(read);
             }
-            Err(problem) => {
-                read.problems.push(format!("can't be read: {problem}"));
-                return Ok(read);
-            }
-        }
-        let payload = envelope.and_then(|envelope| envelope.payload());
-        let statement = payload.and_then(|payload| {
-            let digest = Digest::of_bytes(payload.as_bytes());
-            Ok((Statement::<Checkpoint>::read(&payload)?, digest))
-        });
+            Err(problem) => Err(problem),
+        };
         match statement {
             Ok((statement, digest)) => {
                 match read_states(store, &statement).await {

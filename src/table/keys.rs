@@ -176,6 +176,11 @@ pub fn run_sk(sequence: u64) -> String {
     format!("RUN#{sequence:012}")
 }
 
+/// Returns the number in a run's sort key, or in one that only begins as one.
+pub fn run_number(sk: &str) -> Option<u64> {
+    sk.strip_prefix("RUN#")?.get(..12)?.parse().ok()
+}
+
 /// Returns the partition of the index by status for connections in `status`.
 pub fn status_pk(status: Option<&ConnectionStatus>) -> String {
     format!("STATUS#{}", status.map_or("", ConnectionStatus::as_str))

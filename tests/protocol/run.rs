@@ -34,7 +34,7 @@ pub enum Task {
     },
     /// Record changes in one transaction.
     Record(Vec<Planned>),
-    /// Look what became of a change whose condition failed.
+    /// Reads what is there instead of a change whose condition failed.
     Resolve(Planned),
     Insert(Planned),
     Move(Planned),
@@ -193,8 +193,8 @@ impl Rules {
         }
     }
 
-    /// Looks what became of a change whose condition failed. Returns what there is to
-    /// do about it.
+    /// Compares a change whose condition failed with what is there. Returns the next
+    /// task, if there is one.
     fn resolve(&self, table: &Table, planned: Planned) -> Option<Task> {
         let Planned {
             connection, change, ..

@@ -123,6 +123,13 @@ async fn bundle_has_the_evidence_of_its_period_and_is_the_same_each_time() {
     fixture.export_all("second.tar").await;
     let bytes = |name| fs::read(fixture.ccinv.folder().join(name)).expect("a file");
     assert!(bytes("first.tar") == bytes("second.tar"));
+    // Others read it as any new file.
+    let mode = |name| {
+        let file = fixture.ccinv.folder().join(name);
+        file.metadata().expect("a file").permissions()
+    };
+    fs::write(fixture.ccinv.folder().join("plain"), "").expect("written");
+    assert_eq!(mode("first.tar"), mode("plain"));
     let files = fixture.files("first.tar");
     let names: Vec<&str> = files.keys().map(String::as_str).collect();
     assert_eq!(

@@ -390,15 +390,18 @@ async fn unreadable_checkpoint_is_a_problem_of_the_next_one() {
 async fn corrupt_run_does_not_end_the_coverage_of_its_account() {
     let fixture = Fixture::checked().await;
     fixture.runs(3).await;
-    let key = (
-        format!("RUNS#{}", test_env::ACCOUNT),
-        "RUN#000000000005".to_owned(),
-    );
-    let mut item = get(&fixture.env, &key).await;
+    let key = |sk: &str| (format!("RUNS#{}", test_env::ACCOUNT), sk.to_owned());
+    let mut item = get(&fixture.env, &key("RUN#000000000005")).await;
     item.insert(
         "outcome".to_owned(),
         AttributeValue::S("SPLENDID".to_owned()),
     );
+    // Neither a number beyond all runs nor one with more behind it is searched for ever.
+    for sk in ["RUN#000000000005#", "RUN#999999999999"] {
+        let mut far = item.clone();
+        far.insert("sk".to_owned(), AttributeValue::S(sk.to_owned()));
+        put(&fixture.env, far).await;
+    }
     put(&fixture.env, item).await;
     let (code, made) = fixture.checkpoint().await;
     assert_eq!(code, 3);
