@@ -1,6 +1,6 @@
 //! A token bucket, the documented throttling of AWS services.
 
-use std::time::Instant;
+use tokio::time::Instant;
 
 /// A bucket with a capacity of one second, filled at `rate` per second.
 pub struct Bucket {

@@ -35,6 +35,9 @@ impl Deadline {
     }
 }
 
+/// Less time than this is not enough for another attempt.
+const SHORTEST_ATTEMPT: Duration = Duration::from_millis(20);
+
 /// How often and after which waits a failed call is sent again.
 #[derive(Debug, Clone, Copy)]
 pub struct RetryPolicy {
@@ -59,12 +62,15 @@ impl Default for RetryPolicy {
 
 impl RetryPolicy {
     /// Returns the wait before the next attempt, or `None` if there should be
-    /// none: the error is not retryable, or `until` comes first.
+    /// none: the error is not retryable, or `until` is near.
     ///
     /// `failed` counts the failed attempts, at least 1. The longest wait doubles
     /// with each up to `max_backoff`, and each wait is a random part of it ("full
     /// jitter"), so that callers don't come back all at once.
     /// <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>
+    ///
+    /// No wait takes more than half of the time that is left: a long one must not
+    /// be the reason that a run gives up before its deadline.
     pub fn wait(&self, call_error: &CallError, failed: u32, until: Instant) -> Option<Duration> {
         if !call_error.kind.is_retryable() {
             return None;
@@ -75,8 +81,9 @@ impl RetryPolicy {
         let doubled = self
             .initial_backoff
             .saturating_mul(1 << failed.saturating_sub(1).min(16));
-        let wait = doubled.min(self.max_backoff).mul_f64(fastrand::f64());
-        (Instant::now() + wait < until).then_some(wait)
+        let left = until.saturating_duration_since(Instant::now());
+        let longest = doubled.min(self.max_backoff).min(left / 2);
+        (left > SHORTEST_ATTEMPT).then(|| longest.mul_f64(fastrand::f64()))
     }
 }
 
@@ -102,6 +109,19 @@ mod tests {
             retry_policy.wait(&call_error(CallErrorKind::Throttled), 1, past),
             None
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn long_waits_leave_time_for_another_attempt_before_the_deadline() {
+        let retry_policy = RetryPolicy::default();
+        let until = Instant::now() + Duration::from_secs(4);
+        let mut last_attempt = Instant::now();
+        while let Some(wait) = retry_policy.wait(&call_error(CallErrorKind::Throttled), 9, until) {
+            tokio::time::sleep(wait).await;
+            last_attempt = Instant::now();
+        }
+        assert!(last_attempt < until);
+        assert!(until - last_attempt <= SHORTEST_ATTEMPT + Duration::from_millis(1));
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::support::raw_http_server::{Hostile, Raw};
 use crate::support::raw_items::{get, put};
 use crate::support::scripted_service::{Reply, Script, arn, entry, last};
 use crate::support::test_env::{self, ACCOUNT, HOUR, REGION, changes};
+use crate::support::virtual_time::Time;
 use aws_sdk_dynamodb::types::AttributeValue;
 use bucket::Bucket;
 use codeconnections_inventory::aws::Deadline;
@@ -387,9 +388,13 @@ fn units(operation: &str, body: &[u8]) -> f64 {
     }
 }
 
-#[tokio::test]
-async fn table_of_50_write_units_a_second_is_filled_by_several_runs() {
-    const CONNECTIONS: usize = 60;
+#[test]
+fn table_of_50_write_units_a_second_is_filled_by_several_runs() {
+    Time::run(fill_table_of_50_write_units_a_second);
+}
+
+async fn fill_table_of_50_write_units_a_second(time: Time) {
+    const CONNECTIONS: usize = 800;
     let env = TestEnv::new().await;
     let arns: Vec<String> = (0..CONNECTIONS)
         .map(|n| env.create(&format!("c{n}")))
@@ -400,6 +405,7 @@ async fn table_of_50_write_units_a_second_is_filled_by_several_runs() {
         if cost == 0.0 || bucket.lock().expect("whole").take(cost) {
             Act::Pass
         } else {
+            time.advance(Duration::from_millis(100));
             Act::fault(400, "ProvisionedThroughputExceededException")
         }
     })
@@ -409,7 +415,7 @@ async fn table_of_50_write_units_a_second_is_filled_by_several_runs() {
     let mut partial = 0;
     loop {
         env.clock.advance(HOUR);
-        let summary = test_env::run_for(&handler, &json!({}), Duration::from_secs(4)).await;
+        let summary = test_env::run_for(&handler, &json!({}), Duration::from_secs(60)).await;
         assert!(
             summary.sequence.is_some(),
             "it is recorded: {:?}",
