@@ -334,12 +334,9 @@ async fn records_that_were_left_out_contradict_the_others() {
     let fixture = Fixture::new().await;
     fixture.export_all("bundle.tar").await;
     let files = fixture.files("bundle.tar");
-    let without = |name: &str, left_out: usize| {
+    let with = |name: &str, lines: Vec<String>| {
         let mut altered = files.clone();
-        let lines = lines(&files, name).into_iter().enumerate();
-        let lines = lines.filter(|(number, _)| *number != left_out);
-        let text: String = lines.map(|(_, line)| format!("{line}\n")).collect();
-        altered.insert(name.to_owned(), text.into_bytes());
+        altered.insert(name.to_owned(), (lines.join("\n") + "\n").into_bytes());
         let manifest: Value = serde_json::from_slice(&files["manifest.json"]).expect("JSON");
         let bundle = serde_json::from_value(manifest["predicate"].clone()).expect("a bundle");
         altered.retain(|name, _| !name.starts_with("manifest"));
@@ -347,25 +344,72 @@ async fn records_that_were_left_out_contradict_the_others() {
         altered.insert("manifest.json".to_owned(), manifest.into_bytes());
         altered
     };
+    let lines_of = |name: &str| -> Vec<String> {
+        let lines = lines(&files, name).into_iter();
+        lines.map(str::to_owned).collect()
+    };
+    let without = |name: &str, left_out: usize| {
+        let mut lines = lines_of(name);
+        lines.remove(left_out);
+        with(name, lines)
+    };
+    // The run of another account hides that the next one follows no other.
+    let mut interrupted = lines_of(RUNS);
+    interrupted[2] = interrupted[2].replace(ACCOUNT, "210987654321");
+    // The proof leads to the root from another state of the chain.
+    let mut restated = lines_of(PROOFS);
+    restated[0] = restated[0].replace(r#"\"changes\":2"#, r#"\"changes\":3"#);
+    assert_ne!(restated, lines_of(PROOFS));
     let account = "account 123456789012";
-    for (name, left_out, problem) in [
-        (RUNS, 2, format!("{RUNS}: {account}: run 5 does not follow")),
+    for (altered, problem) in [
         (
-            CHANGES,
-            2,
+            without(RUNS, 2),
+            format!("{RUNS}: {account}: run 5 does not follow"),
+        ),
+        (
+            with(RUNS, interrupted),
+            format!("{RUNS}: {account}: run 5 does not follow"),
+        ),
+        (
+            without(CHANGES, 2),
             format!("{CHANGES}: {account}: not the changes that run 6 digests"),
         ),
         (
-            PROOFS,
-            0,
+            without(PROOFS, 0),
             format!("{PROOFS}: checkpoint 1: no proof of {account}, connections"),
         ),
+        (
+            with(PROOFS, restated),
+            format!("{PROOFS}: does not lead to the root of checkpoint 1"),
+        ),
     ] {
-        fixture.write("altered.tar", &without(name, left_out));
+        fixture.write("altered.tar", &altered);
         let keys = ["--public-key", "checkpoints.pub"];
         let found = fixture.found_with("altered.tar", &keys).await;
-        assert!(found.contains(&problem), "{found:?}");
+        assert!(found.contains(&problem), "{problem}: {found:?}");
     }
+}
+
+/// A run whose clock was ahead ended after the period, and a checkpoint of the period
+/// states it.
+#[tokio::test]
+async fn bundle_has_the_runs_that_its_checkpoints_state() {
+    let fixture = Fixture::new().await;
+    let right = fixture.env.clock.now();
+    fixture.env.clock.advance(48 * test_env::HOUR);
+    fixture.env.run().await;
+    fixture.env.clock.set(right);
+    fixture.env.clock.advance(test_env::HOUR);
+    fixture.checkpoint().await;
+    let period = ["--since", "2026-10-01T15:30:00Z", "--until", "2026-10-02"];
+    let options = ["--key", "key.pem", "--checkpoints", "kept"];
+    let done = fixture
+        .export("bundle.tar", &[&period[..], &options].concat())
+        .await;
+    assert_eq!(done.code, 0, "{done:?}");
+    let files = fixture.files("bundle.tar");
+    assert!(files.contains_key("checkpoints/0000000004.json"));
+    assert_eq!(fixture.found("bundle.tar").await, [""; 0]);
 }
 
 #[tokio::test]

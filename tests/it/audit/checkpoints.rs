@@ -11,6 +11,7 @@ use crate::support::raw_items::{get, put};
 use crate::support::test_env::{self, REGION, TestEnv};
 use crate::support::tools;
 use aws_sdk_dynamodb::types::AttributeValue;
+use codeconnections_inventory::checkpoint::copy::copy_missing;
 use codeconnections_inventory::checkpoint::{Signer, Store, make, signer::LocalKey};
 use codeconnections_inventory::domain::Timestamp;
 use codeconnections_inventory::domain::TombstoneGuard;
@@ -361,6 +362,32 @@ async fn altered_checkpoints_are_found() {
 }
 
 /// An object that can't be deleted for a year must not stop checkpoints.
+#[tokio::test]
+async fn checkpoints_are_copied_beside_no_others() {
+    let fixture = Fixture::checked().await;
+    let other = Fixture::checked().await;
+    let [from, to] = [&fixture, &other].map(|it| Store::Directory(it.file("")));
+    let copy = async || copy_missing(&from, &to).await.map_err(|it| it.to_string());
+    let occupied = |number: u64| {
+        let file = other.envelope(number).display().to_string();
+        let problem = "holds another checkpoint; use another place, or remove it";
+        Err(format!("{file}: {problem}"))
+    };
+    assert_eq!(copy().await, occupied(1));
+    fixture.checkpoint().await;
+    assert_eq!(copy().await, occupied(1));
+    other.checkpoint().await;
+    other.checkpoint().await;
+    assert_eq!(copy().await, occupied(3), "it has more");
+    for folder in ["checkpoints", "chains"] {
+        fs::remove_dir_all(other.file(folder)).expect("removed");
+    }
+    assert_eq!(copy().await, Ok(2));
+    assert_eq!(copy().await, Ok(0));
+    let copied = fs::read(other.envelope(2)).expect("a file");
+    assert_eq!(copied, fs::read(fixture.envelope(2)).expect("a file"));
+}
+
 #[tokio::test]
 async fn unreadable_checkpoint_is_a_problem_of_the_next_one() {
     let fixture = Fixture::checked().await;
