@@ -29,9 +29,10 @@ pub const OF_CONNECTIONS: [ServiceEndpoint; 3] = [
 ];
 
 /// The services that rules are evaluated with, and findings reported to.
-pub const OF_FINDINGS: [ServiceEndpoint; 4] = [
+pub const OF_FINDINGS: [ServiceEndpoint; 5] = [
     ("DynamoDB", "AWS_ENDPOINT_URL_DYNAMODB"),
     ("EventBridge", "AWS_ENDPOINT_URL_EVENTBRIDGE"),
+    ("S3", "AWS_ENDPOINT_URL_S3"),
     ("SecurityHub", "AWS_ENDPOINT_URL_SECURITYHUB"),
     ("SSM", "AWS_ENDPOINT_URL_SSM"),
 ];

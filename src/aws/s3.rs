@@ -37,6 +37,15 @@ pub struct Bucket {
     pub name: Box<str>,
 }
 
+/// The content of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object {
+    /// Its bytes.
+    pub content: Vec<u8>,
+    /// The version's id, if the bucket has versions.
+    pub version: Option<Box<str>>,
+}
+
 /// One version of an object, or the mark of a deletion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectVersion {
@@ -116,14 +125,18 @@ impl Bucket {
     /// # Errors
     /// The [`CallError`] that the call ended in.
     /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html>
-    pub async fn get(&self, key: &str, version: Option<&str>) -> Result<Vec<u8>, CallError> {
+    pub async fn get(&self, key: &str, version: Option<&str>) -> Result<Object, CallError> {
         let mut target = self.path(key);
         if let Some(id) = version {
             target.push_str("?versionId=");
             target.push_str(&percent_encoded(id));
         }
         let get = Request::get(target);
-        Ok(self.call("GetObject", get).await?.body)
+        let answer = self.call("GetObject", get).await?;
+        Ok(Object {
+            content: answer.body,
+            version: answer.version,
+        })
     }
 
     /// Returns all versions of the objects whose keys begin with `prefix`, by key,
@@ -234,15 +247,18 @@ impl Request {
 struct Answer {
     body: Vec<u8>,
     has_etag: bool,
+    version: Option<Box<str>>,
 }
 
 /// Returns a response, or the error in it.
 fn parse(response: &HttpResponse) -> Result<Answer, OrchestratorError<ServiceFailure>> {
     let body = response.body().bytes().unwrap_or_default();
     if response.status().is_success() {
+        let headers = response.headers();
         return Ok(Answer {
             body: body.to_vec(),
-            has_etag: response.headers().contains_key("etag"),
+            has_etag: headers.contains_key("etag"),
+            version: headers.get("x-amz-version-id").map(Box::from),
         });
     }
     let [code, message] = error_in(body).unwrap_or_default();

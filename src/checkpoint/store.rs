@@ -188,7 +188,8 @@ impl Store {
         match self {
             Self::Bucket { bucket, prefix } => {
                 let got = bucket.get(&format!("{prefix}{name}"), version).await;
-                got.map_err(|source| self.failed("GetObject", name, source))
+                let got = got.map_err(|source| self.failed("GetObject", name, source))?;
+                Ok(got.content)
             }
             #[cfg(feature = "cli")]
             Self::Directory(path) => directory::read(&path.join(name)),

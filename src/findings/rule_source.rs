@@ -4,6 +4,7 @@ use aws_config::SdkConfig;
 use serde_json::{Value, json};
 
 use crate::aws::json_client::{JsonClient, Operation, Service};
+use crate::aws::s3::{Bucket, Object};
 use crate::aws::{CallError, Meter};
 use crate::domain::{Digest, Region, RuleFileVersion};
 
@@ -24,6 +25,13 @@ pub enum RuleSource {
         region: Region,
         /// Its name or ARN.
         name: Box<str>,
+    },
+    /// An object in Amazon S3, whose newest version is read for each evaluation.
+    Object {
+        /// The bucket.
+        bucket: Bucket,
+        /// The object's key.
+        key: Box<str>,
     },
 }
 
@@ -74,8 +82,16 @@ impl RuleSource {
                 let client = JsonClient { config, meter };
                 let input = json!({"Name": name, "WithDecryption": true});
                 let answer = client.call(GET_PARAMETER, region, &input).await;
-                let answer = answer.map_err(|error| UnreadableRules::of(name, &error))?;
+                let answer =
+                    answer.map_err(|error| UnreadableRules::of("GetParameter", name, &error))?;
                 parameter(name, &answer["Parameter"])
+            }
+            Self::Object { bucket, key } => {
+                let source = format!("s3://{}/{key}", bucket.name);
+                match bucket.get(key, None).await {
+                    Ok(object) => text_of(&source, object),
+                    Err(error) => Err(UnreadableRules::of("GetObject", &source, &error)),
+                }
             }
         }
     }
@@ -96,11 +112,23 @@ fn parameter(name: &str, parameter: &Value) -> Result<RuleText, UnreadableRules>
     })
 }
 
+fn text_of(source: &str, object: Object) -> Result<RuleText, UnreadableRules> {
+    let text = String::from_utf8(object.content).map_err(|error| UnreadableRules {
+        code: "UnreadableAnswer".into(),
+        reason: format!("GetObject of {source}: {error}"),
+    })?;
+    Ok(RuleText {
+        source: source.into(),
+        version: object.version,
+        text,
+    })
+}
+
 impl UnreadableRules {
-    fn of(name: &str, error: &CallError) -> Self {
+    fn of(operation: &str, source: &str, error: &CallError) -> Self {
         Self {
             code: error.code.clone(),
-            reason: format!("GetParameter of {name}: {error}"),
+            reason: format!("{operation} of {source}: {error}"),
         }
     }
 }

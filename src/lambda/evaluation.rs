@@ -24,6 +24,7 @@ use super::start;
 use super::stream_batch::StreamBatch;
 use crate::audit::Audit;
 use crate::aws::json_client::{JsonClient, Operation, Service};
+use crate::aws::s3::Bucket;
 use crate::aws::setting::InvalidSettings;
 use crate::aws::{Deadline, Meter, RetryPolicy, clients};
 use crate::domain::arn::Arn;
@@ -50,8 +51,7 @@ const THROTTLED_FOR: Duration = Duration::from_mins(1);
 
 /// The settings that only this function has.
 struct OwnSettings {
-    /// The name or ARN of the parameter with the rule file.
-    rules: Box<str>,
+    rules: RulesAt,
     /// The region of the function.
     region: Region,
     security_hub: bool,
@@ -59,12 +59,44 @@ struct OwnSettings {
     event_bus: Option<Box<str>>,
 }
 
+/// Where the rule file is.
+enum RulesAt {
+    /// The name or ARN of a parameter.
+    Parameter(Box<str>),
+    Object {
+        bucket: Box<str>,
+        key: Box<str>,
+    },
+}
+
+/// Parses `s3://BUCKET/KEY`.
+fn parse_object(text: &str) -> Result<RulesAt, String> {
+    let parts = text
+        .strip_prefix("s3://")
+        .and_then(|rest| rest.split_once('/'));
+    match parts {
+        Some((bucket, key)) if !bucket.is_empty() && !key.is_empty() => Ok(RulesAt::Object {
+            bucket: bucket.into(),
+            key: key.into(),
+        }),
+        _ => Err(format!("{text:?} is not s3://BUCKET/KEY")),
+    }
+}
+
 impl OwnSettings {
     fn read(environment: impl Fn(&str) -> Option<String>) -> Result<Self, InvalidSettings> {
         let mut reader = Reader::new(environment);
         let text = |text: &str| Ok(Box::from(text));
-        let rules = "name the parameter that holds the rule file";
-        let rules = reader.required("RULES_PARAMETER", rules, text);
+        let parameter = |name: &str| Ok(RulesAt::Parameter(name.into()));
+        let object = reader.optional("RULES_OBJECT", parse_object);
+        let rules = if object.is_some() {
+            let both = |_: &str| Err::<(), _>("RULES_OBJECT is set, too".to_owned());
+            reader.optional("RULES_PARAMETER", both);
+            object
+        } else {
+            let hint = "name the parameter that holds the rule file, or its object in RULES_OBJECT";
+            reader.required("RULES_PARAMETER", hint, parameter)
+        };
         let region = reader.required("AWS_REGION", "give the region", parse_region);
         let security_hub = reader.optional("SECURITY_HUB", |text| match text {
             "on" => Ok(true),
@@ -248,6 +280,26 @@ impl Function {
         Ok(())
     }
 
+    fn rules(&self) -> RuleSource {
+        let config = Box::new(self.config.clone());
+        let region = self.own.region.clone();
+        match &self.own.rules {
+            RulesAt::Parameter(name) => RuleSource::Parameter {
+                config,
+                region,
+                name: name.clone(),
+            },
+            RulesAt::Object { bucket, key } => RuleSource::Object {
+                bucket: Bucket {
+                    config,
+                    region,
+                    name: bucket.clone(),
+                },
+                key: key.clone(),
+            },
+        }
+    }
+
     fn handler(
         &self,
         function_arn: &str,
@@ -268,11 +320,7 @@ impl Function {
             inventory: Inventory {
                 source: Evaluator {
                     audit: Audit::new(table.clone().retries_throttled(THROTTLED_FOR)),
-                    rules: RuleSource::Parameter {
-                        config: Box::new(self.config.clone()),
-                        region: self.own.region.clone(),
-                        name: self.own.rules.clone(),
-                    },
+                    rules: self.rules(),
                     security_hub: self.own.security_hub.then_some(hub),
                 },
                 table: table.of_kind(),

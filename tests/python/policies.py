@@ -34,6 +34,7 @@ EXAMPLES = {
     "CheckpointCopyBucket": "name",
     "LakeDatabase": "name",
     "RulesParameter": "/name",
+    "RulesObject": "s3://rules/name",
     "MemberRoleName": "name",
     "AWS::Partition": "aws",
     "AWS::Region": "eu-west-1",

@@ -76,6 +76,19 @@ fn role_reads_the_table_and_writes_findings_only() {
         &json!({"StringEquals": {"kms:ViaService": through}}),
     );
     assert_eq!(added(("KeyArn", KEY)), BTreeSet::from([decrypt]));
+
+    let in_s3 = grants(&[("RulesObject", "s3://rule-files/inventory/rules.toml")]);
+    let object = sub("arn:${AWS::Partition}:s3:::s3://rule-files/inventory/rules.toml");
+    let object = json!({"Fn::Join": ["", {"Fn::Split": ["s3://", object]}]});
+    assert_eq!(
+        &in_s3 - &always,
+        BTreeSet::from([on("s3:GetObject", &object)])
+    );
+    let parameter = sub(&parameter.replace("${RulesParameter}", RULES.1));
+    assert_eq!(
+        &always - &in_s3,
+        BTreeSet::from([on("ssm:GetParameter", &parameter)])
+    );
 }
 
 #[test]

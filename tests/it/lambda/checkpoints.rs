@@ -181,10 +181,15 @@ async fn checkpoints_are_signed_by_kms_and_can_not_be_replaced() {
         (&json!(1), &json!(0))
     );
 
-    let object = json!({"Bucket": BUCKET, "Key": FIRST, "Body": "{}"});
-    fixture.aws.call("s3", "put_object", object).await;
-    let object = json!({"Bucket": COPIES, "Key": FIRST});
-    fixture.aws.call("s3", "delete_object", object).await;
+    let states = json!({"Bucket": BUCKET, "Prefix": "chains/"});
+    let states = fixture.aws.call("s3", "list_object_versions", states).await;
+    let states = states["Versions"][0]["Key"].clone();
+    for key in [json!(FIRST), states] {
+        let object = json!({"Bucket": BUCKET, "Key": key, "Body": "{}"});
+        fixture.aws.call("s3", "put_object", object).await;
+        let object = json!({"Bucket": COPIES, "Key": key});
+        fixture.aws.call("s3", "delete_object", object).await;
+    }
     for (bucket, done) in [(BUCKET, "was overwritten at "), (COPIES, "was deleted at ")] {
         let problems = fixture.problems(bucket).await;
         assert_eq!(problems.len(), 1, "the first version is used: {problems:?}");

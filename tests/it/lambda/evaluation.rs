@@ -8,12 +8,13 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use crate::support::aws::Aws;
 use crate::support::moto::Moto;
 use crate::support::proxy::{Act, Proxy, Reply};
 use crate::support::python::{fine, python};
 use crate::support::raw_items::get;
 use crate::support::recorded_accounts;
-use crate::support::runtime_emulator::{COMPLIANCE, Emulator, Environment};
+use crate::support::runtime_emulator::{COMPLIANCE, Emulator, Environment, Invoked};
 use crate::support::test_env::{ACCOUNT, REGION, TestEnv, account, quick, region};
 use aws_sdk_dynamodb::types::AttributeValue;
 use codeconnections_inventory::audit::verify::verify;
@@ -32,6 +33,8 @@ use tempfile::NamedTempFile;
 pub(super) const RULES: &str =
     "[[rule]]\nid = \"in-error\"\nkind = \"error\"\nseverity = \"high\"\n";
 const PARAMETER: &str = "/codeconnections-inventory/rules";
+const BUCKET: &str = "rule-files";
+const KEY: &str = "inventory/rules 1.toml";
 
 /// Returns the record of the table's stream about a new item.
 fn inserted(item: &Item) -> Value {
@@ -72,6 +75,10 @@ pub(super) struct Function {
 impl Function {
     /// Starts it. The parameter of its rules does not exist.
     pub(super) async fn of(env: TestEnv) -> Self {
+        Self::with_rules_at(env, ("RULES_PARAMETER", PARAMETER)).await
+    }
+
+    async fn with_rules_at(env: TestEnv, rules: (&'static str, &str)) -> Self {
         let moto = Moto::start().await;
         // It labels answers of Security Hub as HTML.
         let hub = Proxy::start(&moto.endpoint, |_| Act::PassForJson).await;
@@ -89,9 +96,10 @@ impl Function {
             .await
         };
         let environment = Environment::of(&env)
-            .with("RULES_PARAMETER", PARAMETER)
+            .with(rules.0, rules.1)
             .with("SECURITY_HUB", "on")
             .with("EVENT_BUS_NAME", "inventory")
+            .with("AWS_ENDPOINT_URL_S3", &moto.endpoint)
             .with("AWS_ENDPOINT_URL_SSM", &moto.endpoint)
             .with("AWS_ENDPOINT_URL_SECURITYHUB", &hub.endpoint)
             .with("AWS_ENDPOINT_URL_EVENTBRIDGE", &bus.endpoint);
@@ -220,6 +228,91 @@ async fn function_evaluates_after_a_run_and_publishes_what_opened() {
     let (error_type, _) = function.emulator.invoke(&event).await.error();
     assert_eq!(error_type, "Unpublished", "the stream delivers it again");
     function.assert_verified().await;
+}
+
+#[tokio::test]
+async fn rule_file_in_s3_is_read_and_its_version_recorded() {
+    let at = format!("s3://{BUCKET}/{KEY}");
+    let env = TestEnv::new().await;
+    let function = Function::with_rules_at(env, ("RULES_OBJECT", &at)).await;
+    let arn = function.env.create("payments");
+    function.env.set_status(&arn, "ERROR");
+    let aws = Aws::new(&function.moto.endpoint, REGION, ACCOUNT).await;
+    let call = async |operation: &str, more: Value| {
+        let mut input = json!({"Bucket": BUCKET});
+        let members = more.as_object().expect("an object").clone();
+        input.as_object_mut().expect("an object").extend(members);
+        aws.call("s3", operation, input).await
+    };
+    let here = json!({"CreateBucketConfiguration": {"LocationConstraint": REGION}});
+    call("create_bucket", here).await;
+    let enabled = json!({"VersioningConfiguration": {"Status": "Enabled"}});
+    call("put_bucket_versioning", enabled).await;
+
+    function.env.run().await;
+    let event = function.run(1).await;
+    let (error_type, message) = function.emulator.invoke(&event).await.error();
+    assert_eq!(error_type, "RunFailed");
+    assert!(
+        message.contains(&format!("GetObject of {at}: NoSuchKey")),
+        "{message}"
+    );
+    let mut expected = Vec::new();
+    for (number, rules) in [(1, RULES.to_owned()), (2, format!("{RULES}\n"))] {
+        let put = call("put_object", json!({"Key": KEY, "Body": rules})).await;
+        let version = put["VersionId"].as_str().expect("an id").to_owned();
+        expected.push((Some(version), Digest::of_bytes(rules.as_bytes())));
+        let event = function.run(number).await;
+        let answer = function.emulator.invoke(&event).await.answer();
+        assert_eq!(answer["runs"][0]["outcome"], "COMPLETE", "{answer}");
+        function.env.run().await;
+    }
+    let complete = function.evaluations().await.into_iter();
+    let rules = complete.filter_map(|run| Some(run.evaluation?.rules));
+    let recorded = rules.map(|rules| {
+        assert_eq!(&*rules.source, at);
+        (rules.version.map(String::from), rules.sha256)
+    });
+    assert_eq!(recorded.collect::<Vec<_>>(), expected);
+    function.assert_verified().await;
+}
+
+#[tokio::test]
+async fn settings_of_rules_that_are_wrong_are_named_at_once() {
+    for (parameter, object, problem) in [
+        (
+            "",
+            "",
+            "RULES_PARAMETER: not set; name the parameter that holds the rule file",
+        ),
+        (
+            "",
+            "rules.toml",
+            r#"RULES_OBJECT: "rules.toml" is not s3://BUCKET/KEY"#,
+        ),
+        (
+            "",
+            "s3://rules/",
+            r#"RULES_OBJECT: "s3://rules/" is not s3://BUCKET/KEY"#,
+        ),
+        (
+            PARAMETER,
+            "s3://rules/a",
+            "RULES_PARAMETER: RULES_OBJECT is set, too",
+        ),
+    ] {
+        let env = TestEnv::new().await;
+        let environment = Environment::of(&env)
+            .with("RULES_PARAMETER", parameter)
+            .with("RULES_OBJECT", object);
+        let function = Emulator::start_function(environment, Some(Path::new(COMPLIANCE))).await;
+        assert_eq!(function.invoke(&json!({})).await, Invoked::Crashed);
+        let log = function.end().join("\n");
+        assert!(
+            log.contains(&problem.replace('"', "\\\"")),
+            "{problem}: {log}"
+        );
+    }
 }
 
 #[tokio::test]
