@@ -35,9 +35,6 @@ impl Deadline {
     }
 }
 
-/// Less time than this is not enough for another attempt.
-const SHORTEST_ATTEMPT: Duration = Duration::from_millis(20);
-
 /// How often and after which waits a failed call is sent again.
 #[derive(Debug, Clone, Copy)]
 pub struct RetryPolicy {
@@ -70,7 +67,8 @@ impl RetryPolicy {
     /// <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>
     ///
     /// No wait takes more than half of the time that is left: a long one must not
-    /// be the reason that a run gives up before its deadline.
+    /// be the reason that a run gives up before its deadline. Less time than the
+    /// first wait is not enough for another attempt.
     pub fn wait(&self, call_error: &CallError, failed: u32, until: Instant) -> Option<Duration> {
         if !call_error.kind.is_retryable() {
             return None;
@@ -83,7 +81,7 @@ impl RetryPolicy {
             .saturating_mul(1 << failed.saturating_sub(1).min(16));
         let left = until.saturating_duration_since(Instant::now());
         let longest = doubled.min(self.max_backoff).min(left / 2);
-        (left > SHORTEST_ATTEMPT).then(|| longest.mul_f64(fastrand::f64()))
+        (left > self.initial_backoff).then(|| longest.mul_f64(fastrand::f64()))
     }
 }
 
@@ -121,7 +119,8 @@ mod tests {
             last_attempt = Instant::now();
         }
         assert!(last_attempt < until);
-        assert!(until - last_attempt <= SHORTEST_ATTEMPT + Duration::from_millis(1));
+        // Time advances by milliseconds.
+        assert!(until - last_attempt <= retry_policy.initial_backoff + Duration::from_millis(1));
     }
 
     #[test]
