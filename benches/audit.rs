@@ -132,10 +132,18 @@ async fn main() -> Result<()> {
         vec!["changes", "--since", &first, "--until", &end, "--json"],
         vec!["export", "changes"],
         vec!["verify"],
-        vec!["check", "--rules", "docs/rules.sample.toml"],
+        vec![
+            "check",
+            "--rules",
+            "docs/rules.sample.toml",
+            "--as-of",
+            &end,
+        ],
         vec![
             "sql",
             "select connection_status, count(*) from connections group by 1",
+            "--as-of",
+            &end,
         ],
         vec!["report", "--since", &middle, "--until", &end, "--out", page],
     ] {

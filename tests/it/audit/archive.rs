@@ -228,6 +228,15 @@ async fn altered_archive_is_found() {
     ] {
         assert!(found.contains(&format!("{name}: {problem}")), "{found}");
     }
+    let mut altered = lines.clone();
+    altered[3] = altered[3].replace("COMPLETE", "PARTIAL");
+    fixture.write(FIRST, &altered);
+    let next = fixture.archive("2026-10-02", &[]).await;
+    assert_eq!(next.code, 1, "{next:?}");
+    assert!(
+        next.complaint().contains("run 5 does not follow"),
+        "{next:?}"
+    );
     fixture.write(FIRST, &lines[..2]);
     let removed = "RUN#000000000005: records 3 to 4 before it were removed";
     assert!(
@@ -258,9 +267,10 @@ async fn altered_archive_is_found() {
 #[tokio::test]
 async fn run_that_differs_from_the_archive_is_not_deleted() {
     let fixture = Fixture::new().await;
-    assert_eq!(fixture.archive(BEFORE, &[]).await.code, 0);
+    assert_eq!(fixture.archive("2026-10-02", &[]).await.code, 0);
     let key = (format!("RUNS#{ACCOUNT}"), "RUN#000000000003".to_owned());
-    let mut item = get(&fixture.env, &key).await;
+    let recorded = get(&fixture.env, &key).await;
+    let mut item = recorded.clone();
     item.insert("digest".to_owned(), AttributeValue::S("0".repeat(64)));
     put(&fixture.env, item).await;
     let done = fixture.archive(BEFORE, &["--delete"]).await;
@@ -270,7 +280,10 @@ async fn run_that_differs_from_the_archive_is_not_deleted() {
             .contains("run 3 is not the one in the archive"),
         "{done:?}"
     );
-    get(&fixture.env, &key).await;
+    put(&fixture.env, recorded).await;
+    assert_eq!(fixture.archive(BEFORE, &["--delete"]).await.code, 0);
+    let later = "the archive has more than ended before";
+    assert_eq!(fixture.numbers().await, [5, 6, 7, 8], "{later}");
 }
 
 #[tokio::test]
