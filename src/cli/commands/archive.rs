@@ -34,8 +34,9 @@ the last run of each account stay. With --delete it deletes from the table what 
 archive has, run by run, as it is there; that needs dynamodb:DeleteItem, and a table \
 that allows it (TableWriters=iam).
 
-Answers about a time whose runs were deleted say that no run is on record for it \
-(exit code 4). Changes, and the state at later times, are not affected.
+Answers about a time whose runs were deleted say so and exit with 4: list --as-of, \
+diff, report and runs refuse it; changes and history print the changes, which stay. \
+The state at later times is not affected.
 
 Examples:
   ccinv archive --to old-runs/ --before 2026-01-01
