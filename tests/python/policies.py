@@ -70,6 +70,10 @@ def filled(value):
             return example(f"{name}.{attribute}")
         case {"Fn::Sub": text}:
             return re.sub(r"\$\{([\w:.]+)\}", lambda found: example(found[1]), text)
+        case {"Fn::Split": [between, text]}:
+            return filled(text).split(between)
+        case {"Fn::Join": [between, parts]}:
+            return between.join(filled(parts))
         case {"Fn::If": [_, first, _]}:
             return filled(first)
         case dict():

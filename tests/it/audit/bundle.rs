@@ -186,7 +186,7 @@ async fn python_and_openssl_verify_a_bundle() {
     let keys = [path("key.pub"), path("checkpoints.pub")];
     let check = async |name: &str| python_text(script, &[&path(name), &keys[0], &keys[1]]).await;
     let printed = fine(check("bundle.tar").await);
-    assert_eq!(printed, "OK: 16 files, 8 records, 2 proofs\n");
+    assert_eq!(printed, "OK: 16 files, 5 runs, 2 proofs\n");
     let files = fixture.files("bundle.tar");
     for name in files.keys().filter(|name| *name != "manifest.json") {
         let mut altered = files.clone();
