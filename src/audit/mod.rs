@@ -116,8 +116,8 @@ impl Audit {
         Ok(self.table.runs_of(account, limit).await?)
     }
 
-    /// Returns an account's runs in the table that started from `since` and before
-    /// `until`, oldest first.
+    /// Returns an account's runs that started from `since` and before `until`,
+    /// oldest first.
     ///
     /// # Errors
     /// [`AuditError`] if the table can't be read.
@@ -128,6 +128,6 @@ impl Audit {
         until: Timestamp,
     ) -> Result<Vec<RunRecord>, AuditError> {
         let mut runs = runs::Runs::of(&self.table, account);
-        runs.in_table_between(since, until).await
+        runs.begun_between(since, until).await
     }
 }

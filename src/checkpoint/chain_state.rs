@@ -20,9 +20,6 @@ pub enum ChainKind {
 }
 
 impl ChainKind {
-    /// All kinds.
-    pub const ALL: [Self; 3] = [Self::Connections, Self::Dependencies, Self::Findings];
-
     /// Returns the kind as it is stored.
     pub fn as_str(self) -> &'static str {
         match self {

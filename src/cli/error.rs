@@ -4,7 +4,6 @@ use std::error::Error;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use crate::audit::AuditError;
 use crate::aws::error::chain;
 use crate::output::escape::printable;
 
@@ -49,13 +48,9 @@ pub(crate) enum CliError {
 }
 
 impl CliError {
-    /// Wraps the cause of a failure, or of missing evidence.
+    /// Wraps the cause of a failure.
     pub(crate) fn failure(error: impl Error + Send + Sync + 'static) -> Self {
-        let cause: &(dyn Error + 'static) = &error;
-        match cause.downcast_ref() {
-            Some(AuditError::RunsNotInTable { .. }) => Self::NoEvidence(error.to_string()),
-            _ => Self::Failure(Box::new(error)),
-        }
+        Self::Failure(Box::new(error))
     }
 
     /// Returns the exit code.

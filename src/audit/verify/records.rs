@@ -148,16 +148,14 @@ fn snapshot<K: StoredKind>(item: Item) -> Read<K> {
     Ok((account, record, as_written(&item, &written)))
 }
 
-impl<K: Kind> Default for Records<K> {
-    fn default() -> Self {
+impl<K: StoredKind> Records<K> {
+    pub(super) fn new() -> Self {
         Self {
             accounts: BTreeMap::new(),
             alterations: Alterations::default(),
         }
     }
-}
 
-impl<K: StoredKind> Records<K> {
     /// Adds an item.
     pub(super) fn add(&mut self, entry: Entry<K>) {
         if let Some(problem) = entry.problem {
@@ -224,9 +222,6 @@ impl<K: Kind> Account<K> {
 
     pub(super) fn sort(&mut self) {
         self.runs.sort_by_key(|run| run.this.sequence);
-        // A run of an archive can be in the table still.
-        self.runs
-            .dedup_by_key(|run| (run.this.sequence, run.digest));
         self.resources.values_mut().for_each(Resource::sort);
     }
 

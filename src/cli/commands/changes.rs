@@ -3,7 +3,7 @@
 use clap::Args as ClapArgs;
 
 use crate::audit::attribute_columns::{AttributeColumn, FIRST_COLUMNS, LATER_COLUMNS};
-use crate::audit::{AuditError, ChangeFilter, ChangeWithRun, History};
+use crate::audit::{ChangeFilter, ChangeWithRun, History};
 use crate::cli::args::{
     StoreArgs, kind_help, parse_connection, parse_kind, parse_provider, parse_status, parse_when,
 };
@@ -104,26 +104,7 @@ pub(crate) async fn history(args: HistoryArgs) -> Result<Exit, CliError> {
     answer.print_with(args.format, |_, _| {
         print_histories(&histories, args.format.width())
     })?;
-    require_runs(&rows)?;
     Ok(Exit::Success)
-}
-
-/// Refuses to call an answer whole whose runs are not all in the table. Its rows are
-/// printed all the same: changes have digests of their own.
-pub(crate) fn require_runs<'a>(
-    changes: impl IntoIterator<Item = &'a ChangeWithRun>,
-) -> Result<(), CliError> {
-    match changes.into_iter().find_map(run_not_in_table) {
-        Some(missing) => Err(CliError::failure(missing)),
-        None => Ok(()),
-    }
-}
-
-fn run_not_in_table(change: &ChangeWithRun) -> Option<AuditError> {
-    Some(AuditError::RunsNotInTable {
-        account: change.change.account.clone(),
-        first: change.first_run_in_table?,
-    })
 }
 
 fn print_histories(histories: &[History], width: Option<usize>) -> Result<(), CliError> {
@@ -208,13 +189,10 @@ pub(crate) async fn changes(args: ChangesArgs) -> Result<Exit, CliError> {
                 args.format.width(),
             )?;
         }
-        covered?;
-        return require_runs(&changes).map(|()| Exit::Success);
+        return covered.map(|()| Exit::Success);
     };
     let mut number = 0;
-    let mut missing = None;
     let each = |change| {
-        missing = missing.take().or_else(|| run_not_in_table(&change));
         writer.write_row(&change);
         number += 1;
         writer.wants_more()
@@ -225,11 +203,7 @@ pub(crate) async fn changes(args: ChangesArgs) -> Result<Exit, CliError> {
         writer.finish()?;
         format.note(&notes(number));
     }
-    covered?;
-    match missing {
-        Some(missing) => Err(CliError::failure(missing)),
-        None => Ok(Exit::Success),
-    }
+    covered.map(|()| Exit::Success)
 }
 
 /// Returns a table of changes of several connections, with the cause of each
@@ -269,10 +243,9 @@ fn window(change: &Change) -> Cell {
 
 /// Returns the sequence number of the run that observed a change.
 pub(crate) fn run_number(recorded: &ChangeWithRun) -> String {
-    match (&recorded.run, recorded.first_run_in_table) {
-        (Some(run), _) => run.sequence.to_string(),
-        (None, Some(_)) => "not in table".to_owned(),
-        (None, None) => "not recorded".to_owned(),
+    match &recorded.run {
+        Some(run) => run.sequence.to_string(),
+        None => "not recorded".to_owned(),
     }
 }
 

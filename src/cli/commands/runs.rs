@@ -4,7 +4,6 @@ use clap::Args as ClapArgs;
 
 use crate::audit::concurrently::each_account;
 use crate::audit::gaps::usual_interval;
-use crate::audit::runs::Runs;
 use crate::audit::{Audit, Gap};
 use crate::cli::args::{StoreArgs, parse_every, parse_when};
 use crate::cli::error::{CliError, Exit};
@@ -86,17 +85,9 @@ async fn runs(audit: &Audit, accounts: &[AccountId], args: &RunsArgs) -> Result<
         if !in_span && args.outcome.is_none() {
             return audit.runs(account, limit).await;
         }
+        let since = args.since.unwrap_or(Timestamp::from_millis(i64::MIN));
         let until = args.until.unwrap_or(Timestamp::from_millis(i64::MAX));
-        let mut runs = match args.since {
-            Some(since) => {
-                let mut all = Runs::of(audit.table(), account);
-                all.begun_between(since, until).await?
-            }
-            None => {
-                let since = Timestamp::from_millis(i64::MIN);
-                audit.runs_between(account, since, until).await?
-            }
-        };
+        let mut runs = audit.runs_between(account, since, until).await?;
         runs.reverse();
         runs.retain(|run| args.outcome.is_none_or(|outcome| outcome == run.outcome));
         runs.truncate(limit);

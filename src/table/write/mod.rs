@@ -3,8 +3,6 @@
 //! Only the SDK retries here: the caller decides what a result means for the
 //! run.
 
-#[cfg(feature = "cli")]
-mod delete;
 pub mod result;
 pub mod send_guard;
 pub mod statements;

@@ -1,6 +1,5 @@
 //! Queries of the recorded history, and its verification.
 
-mod archive;
 mod as_of;
 mod bundle;
 mod changes;
