@@ -37,6 +37,12 @@ pub struct Bucket {
     pub name: Box<str>,
 }
 
+/// Returns the bucket and the key in `s3://BUCKET/KEY`. The key may be empty.
+pub fn split_uri(text: &str) -> Option<(&str, &str)> {
+    let rest = text.strip_prefix("s3://")?;
+    Some(rest.split_once('/').unwrap_or((rest, "")))
+}
+
 /// The content of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Object {

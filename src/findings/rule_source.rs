@@ -132,3 +132,20 @@ impl UnreadableRules {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn object_that_is_no_text_is_no_rule_file() {
+        let object = Object {
+            content: b"[[rule]]\nid = \"\xff\"\n".to_vec(),
+            version: None,
+        };
+        let error = text_of("s3://rules/a.toml", object).unwrap_err();
+        assert_eq!(&*error.code, "UnreadableAnswer");
+        let expected = "GetObject of s3://rules/a.toml: invalid utf-8";
+        assert!(error.reason.starts_with(expected), "{error:?}");
+    }
+}

@@ -24,7 +24,7 @@ use super::start;
 use super::stream_batch::StreamBatch;
 use crate::audit::Audit;
 use crate::aws::json_client::{JsonClient, Operation, Service};
-use crate::aws::s3::Bucket;
+use crate::aws::s3::{Bucket, split_uri};
 use crate::aws::setting::InvalidSettings;
 use crate::aws::{Deadline, Meter, RetryPolicy, clients};
 use crate::domain::arn::Arn;
@@ -71,10 +71,7 @@ enum RulesAt {
 
 /// Parses `s3://BUCKET/KEY`.
 fn parse_object(text: &str) -> Result<RulesAt, String> {
-    let parts = text
-        .strip_prefix("s3://")
-        .and_then(|rest| rest.split_once('/'));
-    match parts {
+    match split_uri(text) {
         Some((bucket, key)) if !bucket.is_empty() && !key.is_empty() => Ok(RulesAt::Object {
             bucket: bucket.into(),
             key: key.into(),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use aws_config::SdkConfig;
 
-use crate::aws::s3::Bucket;
+use crate::aws::s3::{Bucket, split_uri};
 use crate::checkpoint::signer::LocalKey;
 use crate::checkpoint::{PublicKey, Signer, Store};
 use crate::cli::aws::{self, AwsArgs};
@@ -20,7 +20,7 @@ pub(crate) enum Location {
 
 /// Parses `s3://BUCKET[/PREFIX]` or a directory.
 pub(crate) fn parse_location(text: &str) -> Result<Location, String> {
-    let Some(rest) = text.strip_prefix("s3://") else {
+    let Some((name, prefix)) = split_uri(text) else {
         if text.is_empty() || text.contains("://") {
             return Err(format!(
                 "{text:?} is neither a directory nor s3://BUCKET/PREFIX"
@@ -28,7 +28,6 @@ pub(crate) fn parse_location(text: &str) -> Result<Location, String> {
         }
         return Ok(Location::Directory(text.into()));
     };
-    let (name, prefix) = rest.split_once('/').unwrap_or((rest, ""));
     // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
     let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '.' || c == '-';
     if !(3..=63).contains(&name.len()) || !name.chars().all(is_name) {
