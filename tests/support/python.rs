@@ -11,19 +11,10 @@ use super::tools;
 pub async fn python(script: &str, arguments: &[&str]) -> Result<String, String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python");
     let script = folder.join(script);
-    let script = script.to_str().expect("a path");
-    interpreted(&[&[script], arguments].concat()).await
-}
-
-/// Runs a script that is given as text, in an empty folder.
-pub async fn python_text(script: &str, arguments: &[&str]) -> Result<String, String> {
-    interpreted(&[&["-c", script], arguments].concat()).await
-}
-
-async fn interpreted(arguments: &[&str]) -> Result<String, String> {
     let interpreter = tokio::task::spawn_blocking(tools::python);
     let home = TempDir::new().expect("a folder");
     let output = tokio::process::Command::new(interpreter.await.expect("python"))
+        .arg(script)
         .args(arguments)
         .current_dir(home.path())
         // No profile, proxy or certificates of the user.

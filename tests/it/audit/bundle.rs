@@ -6,8 +6,8 @@ use std::fs;
 
 use crate::support::ccinv::{Ccinv, Done};
 use crate::support::keys::make_key;
-use crate::support::python::{fine, python_text};
 use crate::support::test_env::{self, ACCOUNT, TestEnv};
+use crate::support::tools;
 use codeconnections_inventory::bundle::archive::{self, Files};
 use codeconnections_inventory::bundle::manifest;
 use codeconnections_inventory::checkpoint::{Signer, Store, make, signer::LocalKey};
@@ -176,26 +176,43 @@ async fn bundle_has_the_evidence_of_its_period_and_is_the_same_each_time() {
 
 /// Nothing of this software, but what `docs/evidence.md` shows.
 #[tokio::test]
-async fn python_and_openssl_verify_a_bundle() {
+async fn openssl_and_others_verify_a_bundle() {
     let fixture = Fixture::new().await;
     fixture.export_all("bundle.tar").await;
     let page = include_str!("../../../docs/evidence.md");
-    let script = page.split("```python\n").nth(1).expect("a block");
-    let script = script.split("```").next().expect("its end");
-    let path = |name: &str| fixture.ccinv.folder().join(name).display().to_string();
-    let keys = [path("key.pub"), path("checkpoints.pub")];
-    let check = async |name: &str| python_text(script, &[&path(name), &keys[0], &keys[1]]).await;
-    let printed = fine(check("bundle.tar").await);
-    assert_eq!(printed, "OK: 16 files, 5 runs, 2 proofs\n");
+    for (name, language) in [("check.sh", "```bash\n"), ("check.py", "```python\n")] {
+        let program = page.split(language).nth(1).expect("a block");
+        let program = program.split("```").next().expect("its end");
+        fs::write(fixture.ccinv.folder().join(name), program).expect("written");
+    }
+    let program = tokio::task::spawn_blocking(|| tools::program("jq", "--version"));
+    program.await.expect("jq");
+    let path = |name: &str| fixture.ccinv.folder().join(name);
+    let check = async |name: &str| {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let done = tokio::process::Command::new("bash")
+            .args(["check.sh", name, "key.pub", "checkpoints.pub"].map(path))
+            .current_dir(folder.path())
+            .output();
+        let done = done.await.expect("it starts");
+        let printed = String::from_utf8(done.stdout).expect("text");
+        (done.status.success(), printed)
+    };
+    let (is_fine, printed) = check("bundle.tar").await;
+    assert!(is_fine && printed == "OK: 5 runs, 2 proofs\n", "{printed}");
     let files = fixture.files("bundle.tar");
-    for name in files.keys().filter(|name| *name != "manifest.json") {
-        let mut altered = files.clone();
-        altered.get_mut(name).expect("it is there").push(b' ');
+    let mut more = files.clone();
+    more.insert("answers/more.csv".to_owned(), Vec::new());
+    let mut altered = vec![more];
+    // Blanks around JSON are no part of what is signed.
+    for name in files.keys().filter(|name| *name != "manifest.dsse.json") {
+        let mut one = files.clone();
+        one.get_mut(name).expect("it is there").push(b' ');
+        altered.push(one);
+    }
+    for altered in altered {
         fixture.write("altered.tar", &altered);
-        // Blanks around JSON are no part of what is signed.
-        if name != "manifest.dsse.json" {
-            assert!(check("altered.tar").await.is_err(), "{name}");
-        }
+        assert!(!check("altered.tar").await.0, "{:?}", altered.keys());
     }
 }
 
