@@ -23,6 +23,8 @@
 //!
 //! Imports between folders run one way; `.ci/layout` checks them.
 
+#[cfg(feature = "cli")]
+pub mod archive;
 pub mod audit;
 pub mod aws;
 #[cfg(feature = "cli")]

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::concurrently::{Page, Pages, each_account, each_row};
 use super::connections::{ConnectionFilter, Replay};
-use super::runs::Runs;
+use super::runs::{RunById, Runs};
 use super::{Audit, AuditError};
 use crate::domain::{
     AccountId, Attributes, Change, ChangeKind, ConnectionArn, ConnectionStatus, Digest, Outcome,
@@ -40,8 +40,12 @@ pub struct ChangeWithRun {
     pub change: Change,
     /// Its digest, which the next change refers to.
     pub digest: Digest,
-    /// The run; `None` if it crashed before it was recorded.
+    /// The run; `None` if it crashed before it was recorded, or is not in the table.
     pub run: Option<ChangeRun>,
+    /// The number of the first run in the table, if the change's run would be before
+    /// it: it was archived, or removed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_run_in_table: Option<u64>,
 }
 
 /// The run that observed a change.
@@ -123,16 +127,28 @@ impl ChangeFilter {
 }
 
 impl ChangeWithRun {
-    fn new(change: Change, run: Option<&RunRecord>) -> Self {
+    fn new(change: Change, run: RunById<'_>) -> Self {
+        let (run, first_run_in_table) = match run {
+            RunById::Recorded(run) => (Some(ChangeRun::new(run)), None),
+            RunById::NotRecorded => (None, None),
+            RunById::NotInTable(first) => (None, Some(first)),
+        };
         Self {
             digest: change.digest(),
             change,
-            run: run.map(|run| ChangeRun {
-                sequence: run.sequence,
-                started_at: run.started_at,
-                outcome: run.outcome,
-                trigger: run.trigger.clone(),
-            }),
+            run,
+            first_run_in_table,
+        }
+    }
+}
+
+impl ChangeRun {
+    fn new(run: &RunRecord) -> Self {
+        Self {
+            sequence: run.sequence,
+            started_at: run.started_at,
+            outcome: run.outcome,
+            trigger: run.trigger.clone(),
         }
     }
 }

@@ -54,7 +54,7 @@ impl Audit {
                 continue;
             };
             let since = since.max(snapshot.first_seen_at);
-            let runs = self.runs_between(account, since, now).await?;
+            let runs = self.runs_between(account, since, now).await?.all()?;
             let every = usual_interval(&runs).unwrap_or(DEFAULT_INTERVAL_MS);
             let observed = observed_at(arn, &snapshot.listed_in, &runs);
             let changes: Vec<Change> = history.changes.iter().map(|t| t.change.clone()).collect();

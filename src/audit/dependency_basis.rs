@@ -10,10 +10,7 @@ use crate::domain::{
     AccountId, Dependency, DependencyType, Outcome, RunRecord, SourceScope, Timestamp,
 };
 use crate::table::Table;
-use crate::table::read::audit::LAST_RUN;
-
-/// The most runs that are read to find the last complete listing of each source.
-const MAX_RUNS_READ: usize = 100;
+use crate::table::read::audit::{LAST_RUN, MAX_RUNS_READ};
 
 /// What an answer about the dependencies of an account is based on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -115,7 +112,9 @@ pub(super) async fn basis(
         sources: Vec::new(),
     };
     let mut read = 0;
+    let mut first = 0;
     let each = |run: RunRecord<Dependency>| {
+        first = run.sequence;
         if as_of.is_some_and(|at| run.finished_at > at) {
             return true;
         }
@@ -155,6 +154,11 @@ pub(super) async fn basis(
         read < MAX_RUNS_READ && basis.sources.iter().any(|s| s.complete_at.is_none())
     };
     table.runs_back_from(account, LAST_RUN, each).await?;
+    let is_unknown = as_of.is_some() && basis.sources.iter().any(|it| it.complete_at.is_none());
+    if first > 1 && read < MAX_RUNS_READ && (basis.last_run.is_none() || is_unknown) {
+        let account = account.clone();
+        return Err(AuditError::RunsNotInTable { account, first });
+    }
     // What only earlier runs listed may have changed since. A scope that was listed
     // later may not have been in the inventory yet.
     if basis.last_run.is_some()

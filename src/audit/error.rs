@@ -20,4 +20,15 @@ pub enum AuditError {
         /// The run's number.
         sequence: u64,
     },
+    /// The question is about a time before the first run in the table.
+    #[error(
+        "the first run of account {account} in the table is run {first}: nothing here shows what \
+         earlier runs observed; they were archived, or removed (`ccinv verify --archive` tells)"
+    )]
+    RunsNotInTable {
+        /// The account.
+        account: AccountId,
+        /// The number of the first run in the table.
+        first: u64,
+    },
 }

@@ -13,10 +13,7 @@ use crate::domain::{
     FindingAttributes, FindingId, Outcome, Presence, RuleId, RunRecord, Snapshot, Timestamp,
 };
 use crate::table::Table;
-use crate::table::read::audit::LAST_RUN;
-
-/// The most evaluations that are read to find the last complete one of each rule.
-const MAX_RUNS_READ: usize = 100;
+use crate::table::read::audit::{LAST_RUN, MAX_RUNS_READ};
 
 /// Changes of closed findings that are read at the same time.
 const CLOSED_AT_ONCE: usize = 16;
@@ -336,7 +333,9 @@ async fn basis(
         _ => true,
     };
     let mut read = 0;
+    let mut first = 0;
     let each = |run: RunRecord<Finding>| {
+        first = run.sequence;
         if as_of.is_some_and(|at| run.finished_at > at) {
             return true;
         }
@@ -373,5 +372,11 @@ async fn basis(
         read < MAX_RUNS_READ && basis.insufficient.iter().any(|it| it.complete_at.is_none())
     };
     table.runs_back_from(account, LAST_RUN, each).await?;
+    let is_unknown =
+        as_of.is_some() && basis.insufficient.iter().any(|it| it.complete_at.is_none());
+    if first > 1 && read < MAX_RUNS_READ && (basis.last_evaluation.is_none() || is_unknown) {
+        let account = account.clone();
+        return Err(AuditError::RunsNotInTable { account, first });
+    }
     Ok(basis)
 }

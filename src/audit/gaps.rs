@@ -47,7 +47,7 @@ impl Audit {
         let mut runs = Runs::of(self.table(), account);
         // A run shortly before the range covers its start.
         let from = Timestamp::from_millis(since.millis().saturating_sub(longest(every_ms)));
-        let runs = runs.begun_between(from, until).await?;
+        let runs = runs.in_table_between(from, until).await?.covering(since)?;
         Ok(gaps(account, &runs, since, until, every_ms))
     }
 }

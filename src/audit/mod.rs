@@ -40,6 +40,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use concurrently::Reading;
+use runs::RunsInTable;
 
 use crate::domain::listing::MAX_OBSERVATION_AGE;
 use crate::domain::{AccountId, RunRecord, Timestamp};
@@ -116,8 +117,8 @@ impl Audit {
         Ok(self.table.runs_of(account, limit).await?)
     }
 
-    /// Returns an account's runs that started from `since` and before `until`,
-    /// oldest first.
+    /// Returns an account's runs in the table that started from `since` and before
+    /// `until`, oldest first.
     ///
     /// # Errors
     /// [`AuditError`] if the table can't be read.
@@ -126,8 +127,8 @@ impl Audit {
         account: &AccountId,
         since: Timestamp,
         until: Timestamp,
-    ) -> Result<Vec<RunRecord>, AuditError> {
+    ) -> Result<RunsInTable, AuditError> {
         let mut runs = runs::Runs::of(&self.table, account);
-        runs.begun_between(since, until).await
+        runs.in_table_between(since, until).await
     }
 }

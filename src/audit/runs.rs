@@ -37,6 +37,64 @@ pub(crate) fn is_long_after(time: Timestamp, at: Timestamp) -> bool {
     time.millis() > at.millis().saturating_add(DISORDER_MS)
 }
 
+/// Where a run with some id is.
+#[derive(Debug, Clone, Copy)]
+enum Found {
+    /// It has this number.
+    Numbered(u64),
+    /// It was not recorded.
+    Nowhere,
+    /// It would be before this run, the first one in the table.
+    Before(u64),
+}
+
+/// The result of a lookup of a run by its id.
+#[derive(Debug, PartialEq, Eq)]
+pub enum RunById<'r> {
+    /// The run.
+    Recorded(&'r RunRecord),
+    /// It crashed before it was recorded.
+    NotRecorded,
+    /// It would be before the first run in the table, which has this number. It was
+    /// archived, or removed.
+    NotInTable(u64),
+}
+
+/// The runs of a period that are in the table.
+#[derive(Debug, Default)]
+pub struct RunsInTable {
+    /// The runs, by number.
+    pub runs: Vec<RunRecord>,
+    /// Why there may be others: [`AuditError::RunsNotInTable`].
+    pub missing: Option<AuditError>,
+}
+
+impl RunsInTable {
+    /// Returns the runs if none are missing.
+    ///
+    /// # Errors
+    /// [`AuditError::RunsNotInTable`].
+    pub fn all(self) -> Result<Vec<RunRecord>, AuditError> {
+        match self.missing {
+            Some(missing) => Err(missing),
+            None => Ok(self.runs),
+        }
+    }
+
+    /// Returns the runs if one of them is evidence of the time before `since`: what else
+    /// is missing does not matter after it.
+    ///
+    /// # Errors
+    /// [`AuditError::RunsNotInTable`].
+    pub fn covering(self, since: Timestamp) -> Result<Vec<RunRecord>, AuditError> {
+        let covers = |run: &RunRecord| run.is_evidence() && run.started_at <= since;
+        match self.runs.iter().any(covers) {
+            true => Ok(self.runs),
+            false => self.all(),
+        }
+    }
+}
+
 /// Finds runs of one account.
 #[derive(Debug)]
 pub struct Runs<'a> {
@@ -44,8 +102,10 @@ pub struct Runs<'a> {
     account: &'a AccountId,
     read: BTreeMap<u64, RunRecord>,
     last: Option<u64>,
+    /// The number of the first run in the table: earlier ones may be in an archive.
+    first: Option<u64>,
     /// Results of lookups by id: many changes have the same run.
-    by_id: HashMap<RunId, Option<u64>>,
+    by_id: HashMap<RunId, Found>,
 }
 
 impl<'a> Runs<'a> {
@@ -56,6 +116,7 @@ impl<'a> Runs<'a> {
             account,
             read: BTreeMap::new(),
             last: None,
+            first: None,
             by_id: HashMap::new(),
         }
     }
@@ -81,23 +142,51 @@ impl<'a> Runs<'a> {
         Ok(last)
     }
 
+    /// Returns the number of the first run in the table. There is one.
+    async fn first(&mut self) -> Result<u64, AuditError> {
+        if let Some(first) = self.first {
+            return Ok(first);
+        }
+        let mut first = 1;
+        let each = |run: RunRecord| {
+            first = run.sequence;
+            false
+        };
+        self.table.runs_from(self.account, 1, each).await?;
+        self.first = Some(first);
+        Ok(first)
+    }
+
     /// Returns the run with this number, which must exist: numbers have no gaps.
     ///
     /// # Errors
     /// [`AuditError`] if it can't be read, or is missing.
     pub async fn get(&mut self, sequence: u64) -> Result<&RunRecord, AuditError> {
-        use std::collections::btree_map::Entry;
-        match self.read.entry(sequence) {
-            Entry::Occupied(read) => Ok(read.into_mut()),
-            Entry::Vacant(unread) => {
-                let run = self.table.read_run(self.account, sequence).await?;
-                let run = run.ok_or_else(|| AuditError::RunMissing {
-                    account: self.account.clone(),
-                    sequence,
-                })?;
-                Ok(unread.insert(run))
+        let missing = AuditError::RunMissing {
+            account: self.account.clone(),
+            sequence,
+        };
+        self.in_table(sequence).await?.ok_or(missing)
+    }
+
+    /// Returns the run with this number; `None` if it is before the first one in the
+    /// table.
+    async fn in_table(&mut self, sequence: u64) -> Result<Option<&RunRecord>, AuditError> {
+        if !self.read.contains_key(&sequence) {
+            match self.table.read_run(self.account, sequence).await? {
+                Some(run) => {
+                    self.read.insert(sequence, run);
+                }
+                None if sequence < self.first().await? => return Ok(None),
+                None => {
+                    return Err(AuditError::RunMissing {
+                        account: self.account.clone(),
+                        sequence,
+                    });
+                }
             }
         }
+        Ok(self.read.get(&sequence))
     }
 
     /// Returns the highest number of a run that had finished by `at`, if any.
@@ -146,11 +235,11 @@ impl<'a> Runs<'a> {
         Ok(before * 2 > last - sequence)
     }
 
-    /// Returns the run with this id, if it was recorded.
+    /// Looks up the run with this id.
     ///
     /// # Errors
     /// [`AuditError`] if runs can't be read.
-    pub async fn by_id(&mut self, id: &RunId) -> Result<Option<&RunRecord>, AuditError> {
+    pub async fn by_id(&mut self, id: &RunId) -> Result<RunById<'_>, AuditError> {
         let found = match self.by_id.get(id) {
             Some(found) => *found,
             None => {
@@ -159,22 +248,33 @@ impl<'a> Runs<'a> {
                 found
             }
         };
-        Ok(found.and_then(|sequence| self.read.get(&sequence)))
+        Ok(match found {
+            Found::Numbered(sequence) => {
+                let run = self.read.get(&sequence);
+                run.map_or(RunById::NotRecorded, RunById::Recorded)
+            }
+            Found::Nowhere => RunById::NotRecorded,
+            Found::Before(first) => RunById::NotInTable(first),
+        })
     }
 
-    /// Returns the number of the run with this id, and reads the run.
-    async fn find(&mut self, id: &RunId) -> Result<Option<u64>, AuditError> {
+    /// Finds the run with this id, and reads it.
+    async fn find(&mut self, id: &RunId) -> Result<Found, AuditError> {
         let last = self.last().await?;
         if let Some(read) = self.read.values().find(|run| run.run_id == *id) {
-            return Ok(Some(read.sequence));
+            return Ok(Found::Numbered(read.sequence));
         }
         // Runs that had finished when it started are other runs.
-        let first = self.ended_before_about(0, id.began()).await?.unwrap_or(1);
+        let (first, mut otherwise) = match self.ended_before_about(0, id.began()).await {
+            Ok(ended) => (ended.unwrap_or(1), Found::Nowhere),
+            Err(AuditError::RunsNotInTable { first, .. }) => (first, Found::Before(first)),
+            Err(error) => return Err(error),
+        };
         let mut beyond_in_a_row = 0;
         for next in first..=last {
             let run = self.get(next).await?;
             if run.run_id == *id {
-                return Ok(Some(next));
+                return Ok(Found::Numbered(next));
             }
             let beyond = id.began().millis().saturating_add(MAX_RECORD_DELAY_MS);
             if run.started_at.millis() <= beyond {
@@ -187,18 +287,24 @@ impl<'a> Runs<'a> {
         }
         // Unless a clock was wrong.
         for before in (first.saturating_sub(MAX_CONCURRENT_RUNS).max(1)..first).rev() {
-            if self.get(before).await?.run_id == *id {
-                return Ok(Some(before));
+            match self.in_table(before).await? {
+                Some(run) if run.run_id == *id => return Ok(Found::Numbered(before)),
+                Some(_) => {}
+                None => {
+                    otherwise = Found::Before(self.first().await?);
+                    break;
+                }
             }
         }
-        Ok(None)
+        Ok(otherwise)
     }
 
     /// Passes the runs from number `last` on down to `each`, until it returns
     /// false.
     ///
     /// # Errors
-    /// [`AuditError`] if runs can't be read.
+    /// [`AuditError`] if runs can't be read, or it did not return false and earlier ones
+    /// are not in the table.
     pub async fn back_from(
         &self,
         last: u64,
@@ -214,16 +320,31 @@ impl<'a> Runs<'a> {
         if next == 0 {
             return Ok(());
         }
-        let unread = self
-            .table
-            .runs_back_from(self.account, next, |run| each(&run));
-        Ok(unread.await?)
+        let mut wants_earlier = true;
+        let mut first = next + 1;
+        let unread = self.table.runs_back_from(self.account, next, |run| {
+            first = run.sequence;
+            wants_earlier = each(&run);
+            wants_earlier
+        });
+        unread.await?;
+        match wants_earlier && first > 1 {
+            true => Err(self.not_in_table(first)),
+            false => Ok(()),
+        }
+    }
+
+    fn not_in_table(&self, first: u64) -> AuditError {
+        AuditError::RunsNotInTable {
+            account: self.account.clone(),
+            first,
+        }
     }
 
     /// Returns the runs that started from `since` and before `until`, by number.
     ///
     /// # Errors
-    /// [`AuditError`] if runs can't be read.
+    /// [`AuditError`] if runs can't be read, or some of that time are not in the table.
     pub async fn begun_between(
         &mut self,
         since: Timestamp,
@@ -232,7 +353,38 @@ impl<'a> Runs<'a> {
         if self.last().await? == 0 {
             return Ok(Vec::new());
         }
-        let ended = self.ended_before_about(0, since).await?.unwrap_or(1);
+        let ended = self.ended_before_about(0, since).await?;
+        self.begun_from(ended.unwrap_or(1), since, until).await
+    }
+
+    /// As [`Self::begun_between`], of the runs that are in the table.
+    ///
+    /// # Errors
+    /// [`AuditError`] if runs can't be read.
+    pub async fn in_table_between(
+        &mut self,
+        since: Timestamp,
+        until: Timestamp,
+    ) -> Result<RunsInTable, AuditError> {
+        if self.last().await? == 0 {
+            return Ok(RunsInTable::default());
+        }
+        let (ended, missing) = match self.ended_before_about(0, since).await {
+            Err(missing @ AuditError::RunsNotInTable { first, .. }) => (Some(first), Some(missing)),
+            ended => (ended?, None),
+        };
+        let runs = self.begun_from(ended.unwrap_or(1), since, until).await?;
+        Ok(RunsInTable { runs, missing })
+    }
+
+    /// Returns the runs that started from `since` and before `until`, of which `ended`
+    /// may be the first.
+    async fn begun_from(
+        &self,
+        ended: u64,
+        since: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<RunRecord>, AuditError> {
         let first = ended.saturating_sub(MAX_CONCURRENT_RUNS).max(1);
         let mut found = Vec::new();
         // A single later run may have a wrong clock.
@@ -255,6 +407,9 @@ impl<'a> Runs<'a> {
     /// Returns by binary search a run from `from` on that had finished by `at`. The
     /// last such run is at most a few numbers away, unless a run that was read had
     /// a wrong clock. `from` had finished, or is 0.
+    ///
+    /// # Errors
+    /// [`AuditError::RunsNotInTable`] if that is before the first run in the table.
     async fn ended_before_about(
         &mut self,
         from: u64,
@@ -268,12 +423,15 @@ impl<'a> Runs<'a> {
         let (mut ended, mut not_ended) = (from, last + 1);
         while ended + 1 < not_ended {
             let middle = ended + (not_ended - ended) / 2;
-            if self.get(middle).await?.finished_at <= at {
-                ended = middle;
-            } else {
-                not_ended = middle;
+            match self.in_table(middle).await? {
+                Some(run) if run.finished_at <= at => ended = middle,
+                Some(_) => not_ended = middle,
+                None => ended = self.first().await? - 1,
             }
         }
-        Ok((ended > 0).then_some(ended))
+        match self.first {
+            Some(first) if ended < first && ended > 0 => Err(self.not_in_table(first)),
+            _ => Ok((ended > 0).then_some(ended)),
+        }
     }
 }

@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::audit::AuditError;
 use crate::audit::runs::{LOOK_AHEAD, is_long_after};
 use crate::domain::digest::canonical_json;
 use crate::domain::{AccountId, RunRecord, Timestamp};
-use crate::table::{StoredKind, Table, TableError};
+use crate::table::{StoredKind, Table};
 
 /// The lines of one kind of record.
 #[derive(Debug, Default)]
@@ -22,13 +23,13 @@ pub struct Records {
 /// read, although they ended later: a checkpoint of the period states them.
 ///
 /// # Errors
-/// [`TableError`] if the table can't be read.
+/// [`AuditError`] if the table can't be read, or runs of the period are not in it.
 pub async fn read<K: StoredKind>(
     table: &Table,
     accounts: &[AccountId],
     (since, until): (Timestamp, Timestamp),
     stated: &BTreeMap<AccountId, u64>,
-) -> Result<Records, TableError> {
+) -> Result<Records, AuditError> {
     let table = table.of_kind::<K>();
     let mut records = Records::default();
     for account in accounts {
@@ -39,7 +40,11 @@ pub async fn read<K: StoredKind>(
         let mut has_begun = false;
         // A single later run may have a wrong clock.
         let mut beyond_in_a_row = 0;
+        let mut first_in_table = None;
+        let mut lacks_earlier = false;
         let each = |run: RunRecord<K>| {
+            let first = *first_in_table.get_or_insert(run.sequence);
+            lacks_earlier |= run.sequence == first && first > 1 && since < run.finished_at;
             let is_in_period = since < run.finished_at && run.finished_at <= until;
             if !has_begun && !is_in_period {
                 // The last one before the period says what was known.
@@ -58,6 +63,10 @@ pub async fn read<K: StoredKind>(
             beyond_in_a_row <= LOOK_AHEAD || run.sequence < stated
         };
         table.runs_from(account, 1, each).await?;
+        if let Some(first) = first_in_table.filter(|_| lacks_earlier) {
+            let account = account.clone();
+            return Err(AuditError::RunsNotInTable { account, first });
+        }
         taken.truncate(in_period);
         records.runs.extend(taken);
         // By connection and version: as each refers to the one before.

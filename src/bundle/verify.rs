@@ -62,11 +62,7 @@ pub fn verify(
         runs: BTreeMap::new(),
     };
     verifier.manifest();
-    for kind in [
-        ChainKind::Connections,
-        ChainKind::Dependencies,
-        ChainKind::Findings,
-    ] {
+    for kind in ChainKind::ALL {
         verifier.runs(kind);
         verifier.changes(kind);
     }

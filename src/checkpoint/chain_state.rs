@@ -20,6 +20,9 @@ pub enum ChainKind {
 }
 
 impl ChainKind {
+    /// All kinds.
+    pub const ALL: [Self; 3] = [Self::Connections, Self::Dependencies, Self::Findings];
+
     /// Returns the kind as it is stored.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -60,7 +63,8 @@ pub struct ChainState {
     pub id: ChainId,
     /// The number of runs.
     pub runs: u64,
-    /// The number of changes that these runs say they recorded.
+    /// The number of changes that these runs say they recorded: those in the table when the
+    /// chain was first stated, and all since.
     pub changes: u64,
     /// The digest of the last of these runs.
     pub head: Digest,

@@ -40,12 +40,28 @@ pub(super) fn put_new(path: &Path, content: &[u8]) -> Result<Put, CheckpointErro
         file.write_all(content)?;
         file.as_file().sync_all()?;
         match file.persist_noclobber(path) {
-            Ok(_) => Ok(Put::Done),
+            Ok(_) => sync(folder).map(|()| Put::Done),
             Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(Put::Exists),
             Err(error) => Err(error.error),
         }
     };
     written().map_err(|error| failed(path, error))
+}
+
+/// Waits until the names in a directory, and its own, would survive a loss of power.
+pub(super) fn settle(path: &Path) -> Result<(), CheckpointError> {
+    sync(path).map_err(|error| failed(path, error))
+}
+
+fn sync(folder: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    for folder in [Some(folder), folder.parent()].into_iter().flatten() {
+        // The parent of a relative path is empty.
+        let is_here = folder.as_os_str().is_empty();
+        let folder = if is_here { Path::new(".") } else { folder };
+        fs::File::open(folder)?.sync_all()?;
+    }
+    Ok(())
 }
 
 fn failed(path: &Path, source: io::Error) -> CheckpointError {

@@ -262,8 +262,11 @@ impl Links {
                     )),
                     None => {
                         links.changes += run.changes.values().sum::<u64>();
-                        let follows =
-                            (run.sequence, run.previous_digest) == (links.runs + 1, links.head);
+                        // The runs before the first one in the table may be in an archive:
+                        // `verify` finds them there, or names them.
+                        let is_first = links.head.is_none() && run.sequence > 1;
+                        let follows = is_first
+                            || (run.sequence, run.previous_digest) == (links.runs + 1, links.head);
                         let number = run.sequence;
                         (!follows).then(|| format!("run {number} does not follow the one before"))
                     }

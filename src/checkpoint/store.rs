@@ -140,20 +140,65 @@ impl Store {
     /// # Errors
     /// [`CheckpointError`] if they can't be read.
     pub async fn read_chains(&self, digest: Digest) -> Result<Vec<u8>, CheckpointError> {
-        let name = chains_name(digest);
+        self.first_version(&chains_name(digest)).await
+    }
+
+    /// Returns what has this name, in a bucket the version that was received first.
+    ///
+    /// # Errors
+    /// [`CheckpointError`] if it can't be read.
+    pub async fn first_version(&self, name: &str) -> Result<Vec<u8>, CheckpointError> {
         let version = match self {
             Self::Bucket { bucket, prefix } => {
                 let key = format!("{prefix}{name}");
                 let versions = bucket.versions(&key, "").await;
                 let versions =
-                    versions.map_err(|source| self.failed("ListObjectVersions", &name, source))?;
-                let mut oldest_first = versions.into_iter().rev();
-                oldest_first.find(|it| !it.is_delete_marker).map(|it| it.id)
+                    versions.map_err(|source| self.failed("ListObjectVersions", name, source))?;
+                let of_key = versions.into_iter().rev().filter(|it| it.key == key);
+                let mut oldest_first = of_key.filter(|it| !it.is_delete_marker);
+                oldest_first.next().map(|it| it.id)
             }
             #[cfg(feature = "cli")]
             Self::Directory(_) => None,
         };
-        self.get(&name, version.as_deref()).await
+        self.get(name, version.as_deref()).await
+    }
+
+    /// Returns the names of what is in a folder, which ends in `/`: those of deleted
+    /// objects, too, of which a bucket has versions.
+    ///
+    /// # Errors
+    /// [`CheckpointError`] if they can't be listed.
+    #[cfg(feature = "cli")]
+    pub async fn names(&self, folder: &str) -> Result<Vec<String>, CheckpointError> {
+        match self {
+            Self::Bucket { bucket, prefix } => {
+                let versions = bucket.versions(&format!("{prefix}{folder}"), "").await;
+                let versions =
+                    versions.map_err(|source| self.failed("ListObjectVersions", folder, source))?;
+                let kept = versions.into_iter().filter(|it| !it.is_delete_marker);
+                let names = kept.filter_map(|it| Some(it.key.strip_prefix(prefix)?.to_owned()));
+                let mut names: Vec<String> = names.collect();
+                names.dedup();
+                Ok(names)
+            }
+            Self::Directory(path) => {
+                let names = directory::names(&path.join(folder))?.into_iter();
+                Ok(names.map(|name| format!("{folder}{name}")).collect())
+            }
+        }
+    }
+
+    /// Waits until the names in a folder of a directory would survive a loss of power.
+    ///
+    /// # Errors
+    /// [`CheckpointError`] if that fails.
+    #[cfg(feature = "cli")]
+    pub fn settle(&self, folder: &str) -> Result<(), CheckpointError> {
+        match self {
+            Self::Bucket { .. } => Ok(()),
+            Self::Directory(path) => directory::settle(&path.join(folder)),
+        }
     }
 
     /// Puts a checkpoint, unless there is one with its number.
@@ -194,6 +239,19 @@ impl Store {
             #[cfg(feature = "cli")]
             Self::Directory(path) => directory::read(&path.join(name)),
         }
+    }
+
+    /// Puts lines of JSON, unless there is something with this name. Returns whether
+    /// they are there now.
+    ///
+    /// # Errors
+    /// [`CheckpointError`] if they can't be put.
+    #[cfg(feature = "cli")]
+    pub async fn put_lines(&self, name: &str, lines: &[u8]) -> Result<bool, CheckpointError> {
+        Ok(match self.put(name, lines, JSON_LINES).await? {
+            Put::Done => true,
+            Put::Exists => self.first_version(name).await? == lines,
+        })
     }
 
     async fn put(

@@ -7,6 +7,7 @@ use clap::builder::Styles;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::aws::GlobalArgs;
+use super::commands::archive::ArchiveArgs;
 use super::commands::changes::{ChangesArgs, HistoryArgs};
 use super::commands::check::CheckArgs;
 use super::commands::checkpoint::CheckpointArgs;
@@ -92,6 +93,7 @@ pub(crate) enum AuditCommand {
 pub(crate) enum EvidenceCommand {
     Verify(Box<VerifyArgs>),
     Checkpoint(Box<CheckpointArgs>),
+    Archive(Box<ArchiveArgs>),
     Export(Box<ExportArgs>),
 }
 

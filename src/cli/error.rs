@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use crate::audit::AuditError;
 use crate::aws::error::chain;
 use crate::output::escape::printable;
 
@@ -48,9 +49,13 @@ pub(crate) enum CliError {
 }
 
 impl CliError {
-    /// Wraps the cause of a failure.
+    /// Wraps the cause of a failure, or of missing evidence.
     pub(crate) fn failure(error: impl Error + Send + Sync + 'static) -> Self {
-        Self::Failure(Box::new(error))
+        let cause: &(dyn Error + 'static) = &error;
+        match cause.downcast_ref() {
+            Some(AuditError::RunsNotInTable { .. }) => Self::NoEvidence(error.to_string()),
+            _ => Self::Failure(Box::new(error)),
+        }
     }
 
     /// Returns the exit code.

@@ -118,6 +118,17 @@ pub(crate) fn not_final_note(until: Timestamp) -> Option<String> {
     })
 }
 
+/// Returns a note if earlier runs of so many accounts are not in the table.
+pub(crate) fn earlier_runs_note(accounts: usize) -> Option<String> {
+    (accounts > 0).then(|| {
+        format!(
+            "earlier runs of {} are not in the table: archived, or removed (`ccinv verify \
+             --archive` tells)",
+            count(accounts, "account")
+        )
+    })
+}
+
 /// Refuses a time in the future.
 pub(crate) fn require_past(option: &str, at: Timestamp) -> Result<(), CliError> {
     let now = SystemClock.now();

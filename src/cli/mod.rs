@@ -30,8 +30,8 @@ use crate::domain::text::one_line;
 use crate::lambda::logging::{self, parse_level};
 use app::{Args, AuditCommand, Command, EvidenceCommand, InventoryCommand, ToolsCommand};
 use commands::{
-    changes, check, checkpoint, cost, demo, diff, evaluate, export, findings, hosts, impact, list,
-    report, runs, scan, shares, shell, show, sql, uses, verify,
+    archive, changes, check, checkpoint, cost, demo, diff, evaluate, export, findings, hosts,
+    impact, list, report, runs, scan, shares, shell, show, sql, uses, verify,
 };
 use error::{CliError, Exit, environment, say};
 
@@ -108,6 +108,7 @@ async fn run(args: Args) -> Result<Exit, CliError> {
         Command::Evidence(command) => match command {
             EvidenceCommand::Verify(args) => verify::run(*args).await,
             EvidenceCommand::Checkpoint(args) => checkpoint::run(*args).await,
+            EvidenceCommand::Archive(args) => archive::run(*args).await,
             EvidenceCommand::Export(args) => export::run(*args).await,
         },
         Command::Tools(command) => match command {

@@ -306,6 +306,9 @@ pub(super) fn unreadable(
             let keys = vec![RecordKey::run(account, sequence)];
             Ok((format!("run {sequence} is missing from its chain"), keys))
         }
+        ref missing @ AuditError::RunsNotInTable { first, .. } => {
+            Ok((missing.to_string(), vec![RecordKey::run(account, first)]))
+        }
         failed @ AuditError::Table(TableError::Call { .. }) => Err(failed),
     }
 }

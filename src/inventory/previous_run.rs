@@ -28,43 +28,74 @@ const MAX_LINES_HASHED: usize = 1 << 18;
 /// Changes read at the same time.
 const CONCURRENCY: usize = 8;
 
-/// Compares `state` with the run that left it, and returns what was altered.
-///
-/// Reads that fail are returned too: then it is not known.
+/// The result of a comparison.
+#[derive(Debug)]
+pub struct Checked {
+    /// What was altered, or could not be read: then it is not known.
+    pub problems: Vec<String>,
+    /// The account's last run.
+    pub head: Head,
+}
+
+/// What is known of an account's last run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Head {
+    /// It could not be read.
+    Unknown,
+    /// The account has no run.
+    None,
+    /// The account's record names it.
+    Named,
+    /// The account's record is missing or unreadable, or names a run that is not there.
+    /// The number after that one may be free, because those runs are in an archive.
+    Unnamed,
+}
+
+/// Compares `state` with the run that left it.
 pub async fn check<K: StoredKind>(
     state: &PreviousState<K>,
     table: &RetryingTable<'_, K>,
-) -> Vec<String> {
-    match compare(state, table).await {
-        Ok(problems) => problems,
-        Err(error) => vec![format!(
+) -> Checked {
+    let mut head = Head::Unknown;
+    let problems = compare(state, table, &mut head).await;
+    let problems = problems.unwrap_or_else(|error| {
+        vec![format!(
             "what the last run left could not be compared with what is there: {}",
             chain(&error)
-        )],
-    }
+        )]
+    });
+    Checked { problems, head }
 }
 
 async fn compare<K: StoredKind>(
     state: &PreviousState<K>,
     table: &RetryingTable<'_, K>,
+    known: &mut Head,
 ) -> Result<Vec<String>, TableError> {
     let (head, mut problems) = match &state.record {
         Some(record) => {
             let Some(head) = table.read_run(record.sequence).await? else {
+                *known = Head::Unnamed;
                 return Ok(vec![format!(
                     "run {} was removed: the account's record names it as the last one",
                     record.sequence
                 )]);
             };
+            *known = Head::Named;
             let problem = departs(record, &head);
             (head, problem.into_iter().collect())
         }
         // An unreadable record is reported by its key.
-        None if !state.corrupt.is_empty() => return Ok(Vec::new()),
+        None if !state.corrupt.is_empty() => {
+            *known = Head::Unnamed;
+            return Ok(Vec::new());
+        }
         None => {
             let Some(last) = table.read_last_run().await? else {
+                *known = Head::None;
                 return Ok(Vec::new());
             };
+            *known = Head::Unnamed;
             let read_it = |read: u64| {
                 format!(
                     "the account's record was removed: run {} read it when it named run {read}",

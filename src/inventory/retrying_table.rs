@@ -143,6 +143,16 @@ impl<K: StoredKind> RetryingTable<'_, K> {
             .await
     }
 
+    /// Inserts the record of the first run, and the account's record.
+    pub(super) async fn insert_first_run(
+        &self,
+        run: &RunRecord<K>,
+        record: &AccountRecord<K>,
+    ) -> Result<Inserted, TableError> {
+        self.write("record run", || self.table.record_first_run(run, record))
+            .await
+    }
+
     /// Writes the account's record, if it is still `previous`.
     pub(super) async fn write_account(
         &self,

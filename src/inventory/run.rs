@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 
 use super::consumers::ConsumerLookups;
-use super::previous_run;
-use super::recorder::record_run;
+use super::previous_run::{self, Head};
+use super::recorder::{Before, record_run};
 use super::retrying_table::RetryingTable;
 use super::run_draft::{ClockSkew, RunDraft, SnapshotsAfter, Unconfirmed, until};
 use super::run_spec::RunSpec;
@@ -77,13 +77,17 @@ impl<S: Lists<K>, C: Clock + Clone + 'static, K: StoredKind> Inventory<S, C, K> 
         };
         let read = async {
             let state = table.read_previous(&HashSet::new()).await?;
-            let altered = previous_run::check(&state, &table).await;
-            Ok((state, altered))
+            let checked = previous_run::check(&state, &table).await;
+            Ok((state, checked))
         };
         let (account_listing, read) = tokio::join!(self.source.list(&request), read);
-        let (draft, record) = match read {
-            Err(error) => (RunDraft::unread(&account_listing, &error), None),
-            Ok((state, altered)) => {
+        let (draft, record, head) = match read {
+            Err(error) => (
+                RunDraft::unread(&account_listing, &error),
+                None,
+                Head::Unknown,
+            ),
+            Ok((state, checked)) => {
                 if let Some(done) = already_recorded(spec, &state, &table).await {
                     let (known, requests) = (state.record.as_ref(), meter.requests());
                     return Summary {
@@ -92,10 +96,11 @@ impl<S: Lists<K>, C: Clock + Clone + 'static, K: StoredKind> Inventory<S, C, K> 
                     };
                 }
                 let record = state.record.clone();
+                let altered = checked.problems;
                 let draft = self
                     .compare_and_write(spec, state, altered, &account_listing, table, deadline)
                     .await;
-                (draft, record)
+                (draft, record, checked.head)
             }
         };
         let finished_at = self.clock.now().max(started_at);
@@ -111,7 +116,8 @@ impl<S: Lists<K>, C: Clock + Clone + 'static, K: StoredKind> Inventory<S, C, K> 
                 ..summary(&failed, true)
             };
         }
-        let recorded = record_run(&table, draft.clone(), record.clone()).await;
+        let before = Before::new(record.as_ref(), head);
+        let recorded = record_run(&table, draft.clone(), before).await;
         match recorded {
             Ok(run) => summary(&run, true),
             Err(error) => {

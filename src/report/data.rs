@@ -228,7 +228,8 @@ impl AccountPart {
         let every = Every::of(request.every_ms, &runs);
         // A run shortly before the period covers its start.
         let earlier = Timestamp::from_millis(since.millis().saturating_sub(every.longest()));
-        let observing = found.begun_between(earlier, until).await?;
+        let observing = found.in_table_between(earlier, until).await?;
+        let observing = observing.covering(since)?;
         let basis = audit.basis_from(&mut found, until).await?;
         let histories = Histories::read(audit, account, until).await?;
         let period = (since, until);

@@ -16,10 +16,11 @@ use crate::audit::dependencies::{
     DependencyAnswer, DependencyBasis, DependencyFilter, DependencyRow,
 };
 use crate::audit::findings::{EvaluationsBasis, FindingFilter};
+use crate::audit::runs::RunsInTable;
 use crate::audit::{Audit, AuditError, Basis, ConnectionFilter};
 use crate::compliance::evidence::Moment;
 use crate::compliance::rule::Rule;
-use crate::domain::{AccountId, Change, RunRecord, Timestamp};
+use crate::domain::{AccountId, Change, Timestamp};
 
 /// What of the record is loaded.
 #[derive(Debug, Clone)]
@@ -47,6 +48,8 @@ pub struct Loaded {
     pub dependencies_rest_on: Vec<DependencyBasis>,
     /// The evaluations, for each account, if recorded findings were loaded.
     pub evaluations_rest_on: Vec<EvaluationsBasis>,
+    /// The number of accounts of which earlier runs than those loaded are not in the table.
+    pub without_earlier_runs: usize,
     /// The number of findings that say that something could not be evaluated.
     pub not_evaluated: usize,
 }
@@ -70,6 +73,9 @@ impl Loaded {
         let mut this = Self::default();
         if has(Table::is_of_connections) {
             this.rests_on.clone_from(&self.rests_on);
+        }
+        if tables.contains(&Table::Runs) || tables.contains(&Table::Listings) {
+            this.without_earlier_runs = self.without_earlier_runs;
         }
         if tables.contains(&Table::Findings) {
             this.not_evaluated = self.not_evaluated;
@@ -111,7 +117,7 @@ impl Selection {
             loaded.rests_on = audit.bases(self.account.as_ref(), at).await?;
             self.connections(audit, database).await?;
             self.changes(audit, database).await?;
-            self.runs(audit, database).await?;
+            loaded.without_earlier_runs = self.runs(audit, database).await?;
             loaded.not_evaluated = self.findings(audit, database).await?;
         }
         if self.has_one(Table::is_of_dependencies) {
@@ -180,17 +186,20 @@ impl Selection {
         Ok(writer.finish()?)
     }
 
-    async fn runs(&self, audit: &Audit, database: &Database) -> Result<(), LoadError> {
+    /// Returns of how many accounts earlier runs are not in the table.
+    async fn runs(&self, audit: &Audit, database: &Database) -> Result<usize, LoadError> {
         if !self.has(Table::Runs) && !self.has(Table::Listings) {
-            return Ok(());
+            return Ok(0);
         }
         let (since, until, last) = self.known();
         let accounts = audit.accounts(self.account.as_ref()).await?;
         let mut of_runs = database.writer(Table::Runs, RUNS)?;
         let mut of_listings = database.writer(Table::Listings, LISTINGS)?;
         let read = async |account: &AccountId| audit.runs_between(account, since, until).await;
-        let each = |runs: Vec<RunRecord>| {
-            let mut known = runs.iter().filter(|run| run.finished_at <= last);
+        let mut without_earlier_runs = 0;
+        let each = |found: RunsInTable| {
+            without_earlier_runs += usize::from(found.missing.is_some());
+            let mut known = found.runs.iter().filter(|run| run.finished_at <= last);
             known.all(|run| {
                 (!self.has(Table::Runs) || of_runs.add(run))
                     && (!self.has(Table::Listings)
@@ -199,7 +208,8 @@ impl Selection {
         };
         each_account(audit.reading(&accounts), read, each).await?;
         of_runs.finish()?;
-        Ok(of_listings.finish()?)
+        of_listings.finish()?;
+        Ok(without_earlier_runs)
     }
 
     /// Returns how many could not be evaluated.

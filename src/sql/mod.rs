@@ -16,6 +16,6 @@ pub mod statement;
 pub mod tables;
 
 pub use database::Database;
-pub use load::{Loaded, Selection};
+pub use load::{LoadError, Loaded, Selection};
 pub use schema::{SCHEMA_VERSION, Table};
 pub use statement::{Statement, StatementError};

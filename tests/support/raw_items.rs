@@ -10,6 +10,22 @@ use super::test_env::TestEnv;
 /// Partition key and sort key.
 pub type Key = (String, String);
 
+/// Returns all items of the table.
+pub async fn items_of(env: &TestEnv) -> Vec<Item> {
+    let scan = env.table.client().scan();
+    let scan = scan.table_name(env.table.name().as_str()).send().await;
+    scan.expect("read").items.expect("items")
+}
+
+pub fn text(item: &Item, name: &str) -> String {
+    let value = item.get(name).expect("an attribute");
+    value.as_s().expect("a text").clone()
+}
+
+pub fn key(item: &Item) -> Key {
+    (text(item, "pk"), text(item, "sk"))
+}
+
 pub async fn get(env: &TestEnv, (pk, sk): &Key) -> Item {
     let got = env
         .table

@@ -54,11 +54,37 @@ impl<K: StoredKind> Account<K> {
             previous_digest: run.previous_digest,
         });
         verify_chain(runs, |number| run_key::<K>(id, number), alterations);
+        self.verify_archived(id, alterations);
         for (arn, resource) in self.sorted() {
             verify_resource::<K>(id, arn, resource, now, alterations);
         }
         self.verify_record(id, alterations);
         self.verify_runs(id, alterations);
+    }
+
+    /// Reports what the table lacks and only an archive has. Runs are deleted from the
+    /// first one on, and never the last one: the others are there.
+    fn verify_archived(&self, id: &AccountId, alterations: &mut Alterations) {
+        let numbers = |is_in_table: bool| {
+            let runs = self
+                .runs
+                .iter()
+                .filter(move |it| it.is_in_table == is_in_table);
+            runs.map(|run| run.this.sequence)
+        };
+        let Some(first) = numbers(true).next() else {
+            if let Some(last) = numbers(false).next_back() {
+                let problem = format!("was removed: the archive has run {last} and those before");
+                alterations.add(run_key::<K>(id, last + 1), problem);
+            }
+            return;
+        };
+        for number in numbers(false).filter(|number| *number > first) {
+            let key = run_key::<K>(id, number);
+            if !alterations.names(&key) {
+                alterations.add(key, "was removed: only the archive has it");
+            }
+        }
     }
 
     /// Returns every resource with a snapshot or a change, sorted.

@@ -29,7 +29,7 @@ use crate::domain::{AccountId, Connection, Dependency, Finding, Timestamp};
 use crate::table::codec::Item;
 use crate::table::{StoredKind, Table, TableError, keys};
 pub use alterations::{AccountVerified, Alteration, MAX_CLOCK_SKEW};
-use records::{Entry, Records};
+use records::{Entry, Records, Source};
 
 /// The result of a verification.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -56,42 +56,80 @@ pub async fn verify(
     table: &Table,
     only: Option<&AccountId>,
     now: Timestamp,
-    mut progress: impl FnMut(u64),
+    progress: impl FnMut(u64),
 ) -> Result<Verification, TableError> {
-    let mut records = AllRecords {
-        connections: Records::new(),
-        dependencies: Records::new(),
-        evaluations: Records::new(),
-    };
-    let mut read = 0;
-    // Pages are decoded while the next ones are read.
-    let at_once = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut at_work = VecDeque::with_capacity(at_once);
-    let mut pages = table.pages();
-    while let Some(page) = pages.next().await? {
-        read += page.len() as u64;
-        at_work.push_back(tokio::task::spawn_blocking(|| entries(page)));
-        if at_work.len() > at_once
-            && let Some(page) = at_work.pop_front()
-        {
-            records.add_all(page).await;
+    let mut verifier = Verifier::default();
+    verifier.read(table, progress).await?;
+    Ok(verifier.verification(only, now).await)
+}
+
+/// A verification under way: items are added in any order.
+#[derive(Default)]
+pub struct Verifier {
+    records: AllRecords,
+    read: u64,
+    /// Pages are decoded while the next ones are read.
+    at_work: VecDeque<JoinHandle<Vec<AnyEntry>>>,
+}
+
+impl Verifier {
+    /// Adds all items of a table. Calls `progress` after each page, with the number of
+    /// items read so far.
+    ///
+    /// # Errors
+    /// [`TableError`] if the table can't be read.
+    pub async fn read(
+        &mut self,
+        table: &Table,
+        mut progress: impl FnMut(u64),
+    ) -> Result<(), TableError> {
+        let mut pages = table.pages();
+        while let Some(page) = pages.next().await? {
+            self.add(page, Source::Table).await;
+            progress(self.read);
         }
-        progress(read);
+        Ok(())
     }
-    for page in at_work {
-        records.add_all(page).await;
+
+    /// Adds runs of an archive. One that is in the table, too, counts once.
+    pub async fn add_archived(&mut self, runs: Vec<Item>) {
+        self.add(runs, Source::Archive).await;
     }
-    let (accounts, mut alterations) = records.connections.verified(only, now);
-    let (dependencies, of_dependencies) = records.dependencies.verified(only, now);
-    alterations.extend(of_dependencies);
-    let (evaluations, of_evaluations) = records.evaluations.verified(only, now);
-    alterations.extend(of_evaluations);
-    Ok(Verification {
-        accounts,
-        dependencies,
-        evaluations,
-        findings: alterations,
-    })
+
+    async fn add(&mut self, page: Vec<Item>, source: Source) {
+        let at_once = std::thread::available_parallelism().map_or(1, usize::from);
+        self.read += page.len() as u64;
+        self.at_work
+            .push_back(tokio::task::spawn_blocking(move || entries(page, source)));
+        if self.at_work.len() > at_once
+            && let Some(page) = self.at_work.pop_front()
+        {
+            self.records.add_all(page).await;
+        }
+    }
+
+    /// Returns the number of items so far.
+    pub fn read_items(&self) -> u64 {
+        self.read
+    }
+
+    /// Verifies what was added at `now`, or only one account in it.
+    pub async fn verification(mut self, only: Option<&AccountId>, now: Timestamp) -> Verification {
+        for page in self.at_work {
+            self.records.add_all(page).await;
+        }
+        let (accounts, mut alterations) = self.records.connections.verified(only, now);
+        let (dependencies, of_dependencies) = self.records.dependencies.verified(only, now);
+        alterations.extend(of_dependencies);
+        let (evaluations, of_evaluations) = self.records.evaluations.verified(only, now);
+        alterations.extend(of_evaluations);
+        Verification {
+            accounts,
+            dependencies,
+            evaluations,
+            findings: alterations,
+        }
+    }
 }
 
 /// A decoded item of any kind.
@@ -102,22 +140,23 @@ enum AnyEntry {
 }
 
 /// The records of all kinds.
+#[derive(Default)]
 struct AllRecords {
     connections: Records<Connection>,
     dependencies: Records<Dependency>,
     evaluations: Records<Finding>,
 }
 
-fn entries(page: Vec<Item>) -> Vec<AnyEntry> {
+fn entries(page: Vec<Item>, source: Source) -> Vec<AnyEntry> {
     let of_item = |item: Item| match item.get(keys::PK) {
         Some(AttributeValue::S(pk)) if Dependency::KEYS.partition_of(pk).is_some() => {
-            AnyEntry::Dependency(Entry::of(item))
+            AnyEntry::Dependency(Entry::of(item, source))
         }
         Some(AttributeValue::S(pk)) if Finding::KEYS.partition_of(pk).is_some() => {
-            AnyEntry::Finding(Entry::of(item))
+            AnyEntry::Finding(Entry::of(item, source))
         }
         // What belongs to none is an alteration.
-        _ => AnyEntry::Connection(Entry::of(item)),
+        _ => AnyEntry::Connection(Entry::of(item, source)),
     };
     page.into_iter().map(of_item).collect()
 }

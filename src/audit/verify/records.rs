@@ -37,6 +37,8 @@ pub(super) struct Account<K: Kind> {
 
 /// The part of a run that the checks need.
 pub(super) struct RunLink<K: Kind> {
+    /// Whether it is in the table, not only in an archive.
+    pub(super) is_in_table: bool,
     pub(super) format: SchemaVersion,
     pub(super) this: RunReference,
     pub(super) event_id: Option<Box<str>>,
@@ -51,6 +53,15 @@ pub(super) struct RunLink<K: Kind> {
     pub(super) account_sequence: Option<u64>,
     pub(super) digest: Digest,
     pub(super) previous_digest: Option<Digest>,
+}
+
+/// Where an item was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// The table.
+    Table,
+    /// An archive of old runs.
+    Archive,
 }
 
 /// A decoded item, checked without the others.
@@ -70,11 +81,11 @@ enum Record<K: Kind> {
 
 impl<K: StoredKind> Entry<K> {
     /// Decodes an item and encodes it again: the expensive part.
-    pub(super) fn of(item: Item) -> Self {
+    pub(super) fn of(item: Item, source: Source) -> Self {
         let key = (text(&item, keys::PK), text(&item, keys::SK));
         let (pk, sk) = (&key.0, &key.1);
         let read = match K::KEYS.partition_of(pk) {
-            Some(Partition::Runs) => run(&item),
+            Some(Partition::Runs) => run(&item, source),
             Some(Partition::Changes) => change(&item),
             Some(Partition::Account) if sk == keys::ACCOUNT_SK => account(&item),
             Some(Partition::Account) => snapshot(item),
@@ -99,11 +110,12 @@ impl<K: StoredKind> Entry<K> {
 /// An item without a record that belongs under its key is only a problem.
 type Read<K> = Result<(AccountId, Record<K>, Result<(), String>), String>;
 
-fn run<K: StoredKind>(item: &Item) -> Read<K> {
+fn run<K: StoredKind>(item: &Item, source: Source) -> Read<K> {
     let run: RunRecord<K> = codec::read_record(item).map_err(edited)?;
     let written = codec::run_item(&run);
     same_key(item, &written)?;
     let link = RunLink {
+        is_in_table: source == Source::Table,
         digest: run.digest(),
         this: RunReference::from(&run),
         event_id: run.trigger.event_id().map(Into::into),
@@ -148,14 +160,16 @@ fn snapshot<K: StoredKind>(item: Item) -> Read<K> {
     Ok((account, record, as_written(&item, &written)))
 }
 
-impl<K: StoredKind> Records<K> {
-    pub(super) fn new() -> Self {
+impl<K: Kind> Default for Records<K> {
+    fn default() -> Self {
         Self {
             accounts: BTreeMap::new(),
             alterations: Alterations::default(),
         }
     }
+}
 
+impl<K: StoredKind> Records<K> {
     /// Adds an item.
     pub(super) fn add(&mut self, entry: Entry<K>) {
         if let Some(problem) = entry.problem {
@@ -221,7 +235,11 @@ impl<K: Kind> Account<K> {
     }
 
     pub(super) fn sort(&mut self) {
-        self.runs.sort_by_key(|run| run.this.sequence);
+        // A run of an archive can be in the table still, which counts.
+        let by_number = |run: &RunLink<K>| (run.this.sequence, run.digest, !run.is_in_table);
+        self.runs.sort_by_cached_key(by_number);
+        self.runs
+            .dedup_by_key(|run| (run.this.sequence, run.digest));
         self.resources.values_mut().for_each(Resource::sort);
     }
 

@@ -1,9 +1,11 @@
 //! `history` and `changes`: recorded changes, with the runs that observed them.
 
+use std::collections::BTreeSet;
+
 use clap::Args as ClapArgs;
 
 use crate::audit::attribute_columns::{AttributeColumn, FIRST_COLUMNS, LATER_COLUMNS};
-use crate::audit::{ChangeFilter, ChangeWithRun, History};
+use crate::audit::{AuditError, ChangeFilter, ChangeWithRun, History};
 use crate::cli::args::{
     StoreArgs, kind_help, parse_connection, parse_kind, parse_provider, parse_status, parse_when,
 };
@@ -12,7 +14,7 @@ use crate::cli::render::csv::field;
 use crate::cli::render::row_writer::Document;
 use crate::cli::render::text_table::{Cell, Cut, TextTable};
 use crate::cli::render::{
-    FormatArgs, Row, RowAnswer, print, print_rows, print_table, print_wrapped,
+    FormatArgs, Row, RowAnswer, print, print_notes, print_rows, print_table, print_wrapped,
 };
 use crate::cli::store::Store;
 use crate::cli::suggestions::Asked;
@@ -96,15 +98,39 @@ pub(crate) async fn history(args: HistoryArgs) -> Result<Exit, CliError> {
         );
     }
     let rows: Vec<ChangeWithRun> = histories.iter().flat_map(|h| h.changes.clone()).collect();
+    let without_earlier_runs: BTreeSet<&AccountId> = rows
+        .iter()
+        .filter(|row| row.first_run_in_table.is_some())
+        .map(|row| &row.change.account)
+        .collect();
     let answer = RowAnswer {
         rows: &rows,
         document: &histories,
-        notes: Vec::new(),
+        notes: evidence::earlier_runs_note(without_earlier_runs.len())
+            .into_iter()
+            .collect(),
     };
-    answer.print_with(args.format, |_, _| {
-        print_histories(&histories, args.format.width())
+    answer.print_with(args.format, |_, notes| {
+        print_histories(&histories, args.format.width())?;
+        print_notes(notes, args.format.width())
     })?;
     Ok(Exit::Success)
+}
+
+/// Refuses to call an answer whole whose runs are not all in the table. Its rows are
+/// printed all the same: changes have digests of their own.
+fn require_runs<'a>(changes: impl IntoIterator<Item = &'a ChangeWithRun>) -> Result<(), CliError> {
+    match changes.into_iter().find_map(run_not_in_table) {
+        Some(missing) => Err(CliError::failure(missing)),
+        None => Ok(()),
+    }
+}
+
+fn run_not_in_table(change: &ChangeWithRun) -> Option<AuditError> {
+    Some(AuditError::RunsNotInTable {
+        account: change.change.account.clone(),
+        first: change.first_run_in_table?,
+    })
 }
 
 fn print_histories(histories: &[History], width: Option<usize>) -> Result<(), CliError> {
@@ -153,8 +179,17 @@ pub(crate) async fn changes(args: ChangesArgs) -> Result<Exit, CliError> {
         .refuse_unknown(&audit)
         .await?;
     let at = args.until.min(SystemClock.now());
-    let rests_on = audit.bases(args.account.as_ref(), at).await;
-    let rests_on = rests_on.map_err(CliError::failure)?;
+    let (rests_on, covered) = match audit.bases(args.account.as_ref(), at).await {
+        Ok(rests_on) => {
+            let covered = evidence::require_complete_run_since(&rests_on, args.since);
+            (rests_on, covered)
+        }
+        // The changes are there.
+        Err(missing @ AuditError::RunsNotInTable { .. }) => {
+            (Vec::new(), Err(CliError::failure(missing)))
+        }
+        Err(error) => return Err(CliError::failure(error)),
+    };
     let filter = ChangeFilter {
         since: args.since,
         until: args.until,
@@ -174,7 +209,6 @@ pub(crate) async fn changes(args: ChangesArgs) -> Result<Exit, CliError> {
         notes.extend(evidence::not_final_note(args.until));
         notes
     };
-    let covered = evidence::require_complete_run_since(&rests_on, args.since);
     let format = args.format.get();
     let document = Document::of_rows("changes")
         .with("since", &args.since)
@@ -189,10 +223,13 @@ pub(crate) async fn changes(args: ChangesArgs) -> Result<Exit, CliError> {
                 args.format.width(),
             )?;
         }
-        return covered.map(|()| Exit::Success);
+        covered?;
+        return require_runs(&changes).map(|()| Exit::Success);
     };
     let mut number = 0;
+    let mut missing = None;
     let each = |change| {
+        missing = missing.take().or_else(|| run_not_in_table(&change));
         writer.write_row(&change);
         number += 1;
         writer.wants_more()
@@ -203,7 +240,11 @@ pub(crate) async fn changes(args: ChangesArgs) -> Result<Exit, CliError> {
         writer.finish()?;
         format.note(&notes(number));
     }
-    covered.map(|()| Exit::Success)
+    covered?;
+    match missing {
+        Some(missing) => Err(CliError::failure(missing)),
+        None => Ok(Exit::Success),
+    }
 }
 
 /// Returns a table of changes of several connections, with the cause of each
@@ -243,9 +284,10 @@ fn window(change: &Change) -> Cell {
 
 /// Returns the sequence number of the run that observed a change.
 pub(crate) fn run_number(recorded: &ChangeWithRun) -> String {
-    match &recorded.run {
-        Some(run) => run.sequence.to_string(),
-        None => "not recorded".to_owned(),
+    match (&recorded.run, recorded.first_run_in_table) {
+        (Some(run), _) => run.sequence.to_string(),
+        (None, Some(_)) => "not in table".to_owned(),
+        (None, None) => "not recorded".to_owned(),
     }
 }
 

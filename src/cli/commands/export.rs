@@ -240,7 +240,13 @@ async fn changes(
 
 async fn runs(audit: &Audit, accounts: &[AccountId], format: ExportFormat) -> Result<(), CliError> {
     let mut writer = format.writer::<ExportedRun>();
+    let mut last = None;
+    let mut without_earlier_runs = 0;
     let each = |run: RunRecord| {
+        if last.as_ref() != Some(&run.account) {
+            without_earlier_runs += usize::from(run.sequence > 1);
+            last = Some(run.account.clone());
+        }
         let digest = run.digest();
         writer.write_row(&ExportedRun { run, digest });
         writer.wants_more()
@@ -252,7 +258,10 @@ async fn runs(audit: &Audit, accounts: &[AccountId], format: ExportFormat) -> Re
     )
     .await;
     read.map_err(CliError::failure)?;
-    writer.finish()
+    writer.finish()?;
+    let missing = evidence::earlier_runs_note(without_earlier_runs);
+    note(&missing.into_iter().collect::<Vec<_>>());
+    Ok(())
 }
 
 /// A snapshot with all that is recorded of it.

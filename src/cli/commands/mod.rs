@@ -1,5 +1,6 @@
 //! The commands, one file each: arguments, help, and code.
 
+pub(crate) mod archive;
 pub(crate) mod changes;
 pub(crate) mod check;
 pub(crate) mod checkpoint;

@@ -4,7 +4,8 @@ use clap::Args as ClapArgs;
 
 use crate::audit::concurrently::each_account;
 use crate::audit::gaps::usual_interval;
-use crate::audit::{Audit, Gap};
+use crate::audit::runs::RunsInTable;
+use crate::audit::{Audit, AuditError, Gap};
 use crate::cli::args::{StoreArgs, parse_every, parse_when};
 use crate::cli::error::{CliError, Exit};
 use crate::cli::evidence;
@@ -82,30 +83,54 @@ async fn runs(audit: &Audit, accounts: &[AccountId], args: &RunsArgs) -> Result<
     let limit = args.limit.and_then(|limit| usize::try_from(limit).ok());
     let limit = limit.unwrap_or(usual);
     let of_account = async |account: &AccountId| {
-        if !in_span && args.outcome.is_none() {
-            return audit.runs(account, limit).await;
-        }
-        let since = args.since.unwrap_or(Timestamp::from_millis(i64::MIN));
-        let until = args.until.unwrap_or(Timestamp::from_millis(i64::MAX));
-        let mut runs = audit.runs_between(account, since, until).await?;
+        let mut found = match in_span || args.outcome.is_some() {
+            true => {
+                let since = args.since.unwrap_or(Timestamp::from_millis(i64::MIN));
+                let until = args.until.unwrap_or(Timestamp::from_millis(i64::MAX));
+                audit.runs_between(account, since, until).await?
+            }
+            false => {
+                let mut runs = audit.runs(account, limit).await?;
+                runs.reverse();
+                let first = runs.first().map_or(0, |run| run.sequence);
+                let missing = (first > 1).then(|| AuditError::RunsNotInTable {
+                    account: account.clone(),
+                    first,
+                });
+                RunsInTable { runs, missing }
+            }
+        };
+        let runs = &mut found.runs;
         runs.reverse();
         runs.retain(|run| args.outcome.is_none_or(|outcome| outcome == run.outcome));
-        runs.truncate(limit);
-        Ok(runs)
+        if runs.len() >= limit {
+            runs.truncate(limit);
+            found.missing = None;
+        }
+        Ok(found)
     };
     let mut found = Vec::new();
-    let read = each_account(audit.reading(accounts), of_account, |runs| {
-        found.extend(runs);
+    let mut missing = Vec::new();
+    let read = each_account(audit.reading(accounts), of_account, |of_account| {
+        found.extend(of_account.runs);
+        missing.extend(of_account.missing);
         true
     });
     read.await.map_err(CliError::failure)?;
     let answer = RowAnswer {
         rows: &found,
         document: &found,
-        notes: Vec::new(),
+        notes: evidence::earlier_runs_note(missing.len())
+            .into_iter()
+            .collect(),
     };
     answer.print(args.format, run_table)?;
-    Ok(Exit::Success)
+    // What names no time is asked of the runs that are there.
+    let is_asked = args.since.is_some() || (args.until.is_some() && found.is_empty());
+    match missing.into_iter().find(|_| is_asked) {
+        Some(missing) => Err(CliError::failure(missing)),
+        None => Ok(Exit::Success),
+    }
 }
 
 /// Returns a table of runs, with their problems under them.
@@ -147,12 +172,13 @@ async fn gaps(audit: &Audit, accounts: &[AccountId], args: &RunsArgs) -> Result<
     let until = args.until.unwrap_or(now).min(now);
     let mut found = Vec::new();
     let mut notes = Vec::new();
+    let mut without_earlier_runs = 0;
     for account in accounts {
         let beginning = args.since.unwrap_or(Timestamp::from_millis(i64::MIN));
-        let runs = audit
-            .runs_between(account, beginning, until)
-            .await
-            .map_err(CliError::failure)?;
+        let between = audit.runs_between(account, beginning, until).await;
+        let RunsInTable { runs, missing } = between.map_err(CliError::failure)?;
+        without_earlier_runs += usize::from(missing.is_some());
+        let missing = missing.filter(|_| args.since.is_some());
         let complete = runs.iter().find(|run| run.is_evidence());
         let first = complete.map(|run| run.started_at);
         let Some(since) = args.since.or(first) else {
@@ -162,10 +188,13 @@ async fn gaps(audit: &Audit, accounts: &[AccountId], args: &RunsArgs) -> Result<
             )));
         };
         let Some(every) = args.every.or_else(|| usual_interval(&runs)) else {
-            return Err(CliError::Usage(format!(
-                "account {account}: too few complete runs to determine their usual interval; set \
-                 it, such as --every 1h"
-            )));
+            let too_few = || {
+                CliError::Usage(format!(
+                    "account {account}: too few complete runs to determine their usual interval; \
+                     set it, such as --every 1h"
+                ))
+            };
+            return Err(missing.map_or_else(too_few, CliError::failure));
         };
         let of_account = audit.gaps(account, since, until, every).await;
         let of_account = of_account.map_err(CliError::failure)?;
@@ -180,6 +209,7 @@ async fn gaps(audit: &Audit, accounts: &[AccountId], args: &RunsArgs) -> Result<
         ));
         found.extend(of_account);
     }
+    notes.extend(evidence::earlier_runs_note(without_earlier_runs));
     let answer = RowAnswer {
         rows: &found,
         document: &found,

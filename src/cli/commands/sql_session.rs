@@ -23,8 +23,8 @@ use crate::cli::store::Store;
 use crate::cli::{evidence, suggestions};
 use crate::domain::{AccountId, Clock, SystemClock, Timestamp};
 use crate::output::escape::printable;
-use crate::output::text::{count, or_dash};
-use crate::sql::{Database, Loaded, Selection, Statement, StatementError, Table};
+use crate::output::text::{count, format_time, or_dash};
+use crate::sql::{Database, LoadError, Loaded, Selection, Statement, StatementError, Table};
 
 /// Selects what is loaded, and how rows are printed.
 #[derive(Debug, ClapArgs)]
@@ -65,7 +65,10 @@ pub(super) async fn load(
     database: &Database,
 ) -> Result<Loaded, CliError> {
     let loaded = selection.load(audit, database).await;
-    loaded.map_err(CliError::failure)
+    loaded.map_err(|error| match error {
+        LoadError::Audit(error) => CliError::failure(error),
+        LoadError::Database(_) => CliError::failure(error),
+    })
 }
 
 /// The tables that were loaded.
@@ -197,6 +200,7 @@ pub(super) fn notes(selection: &Selection, loaded: &Loaded) -> Vec<String> {
         false => dependency_table::basis_notes(bases),
     });
     notes.extend(findings::basis_notes(&loaded.evaluations_rest_on));
+    notes.extend(evidence::earlier_runs_note(loaded.without_earlier_runs));
     if loaded.not_evaluated > 0 {
         notes.push(format!(
             "findings: {} could not be evaluated (INSUFFICIENT_DATA)",
@@ -215,6 +219,13 @@ fn require_evidence(selection: &Selection, loaded: &Loaded) -> Result<(), CliErr
     }
     if let Some(since) = selection.since.filter(|_| has(Table::Changes)) {
         evidence::require_complete_run_since(&loaded.rests_on, since)?;
+    }
+    if let (Some(since), Some(note)) = (
+        selection.since,
+        evidence::earlier_runs_note(loaded.without_earlier_runs),
+    ) {
+        let since = format_time(since);
+        return Err(CliError::NoEvidence(format!("--since {since}: {note}")));
     }
     findings::require_rules(&loaded.evaluations_rest_on)?;
     let mut dependencies = selection.tables.iter().filter(|it| it.is_of_dependencies());

@@ -15,7 +15,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 
-use crate::audit::verify::{AccountVerified, Alteration, Verification, verify};
+use crate::archive::Segment;
+use crate::audit::verify::{AccountVerified, Alteration, Verification, Verifier};
 use crate::cli::error::{CliError, Exit};
 use crate::cli::render::{print, print_json};
 use crate::cli::store::Store;
@@ -42,9 +43,11 @@ Examples:
   ccinv verify --head 5f0c…        a digest that a run logged
   ccinv verify --heads heads.txt   digests of many accounts
   ccinv verify --checkpoints s3://evidence/inventory --public-key key.pub
+  ccinv verify --archive s3://old-runs
   ccinv verify --bundle october.tar --manifest-key key.pub
 
-Exit codes: 0 verified, 3 findings, 4 nothing is recorded, or there is no checkpoint.")]
+Exit codes: 0 verified, 3 findings, 4 nothing is recorded, or there is no checkpoint or \
+archive.")]
 pub(crate) struct VerifyArgs {
     #[command(flatten)]
     pub(crate) store: StoreArgs,
@@ -61,8 +64,11 @@ pub(crate) struct VerifyArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "account")]
     pub(crate) heads: Option<PathBuf>,
     /// Verify this evidence bundle alone, without a network
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["table", "account", "head", "heads", "checkpoints"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["table", "account", "head", "heads", "checkpoints", "archive"])]
     pub(crate) bundle: Option<PathBuf>,
+    /// Verify with the runs in this archive, a directory or bucket: DIR or s3://BUCKET/PREFIX
+    #[arg(long, value_name = "PLACE", value_parser = parse_location)]
+    pub(crate) archive: Option<Location>,
     /// Verify against the checkpoints in this directory or bucket: DIR or s3://BUCKET/PREFIX
     #[arg(long, value_name = "PLACE", value_parser = parse_location, requires = "public_key")]
     pub(crate) checkpoints: Option<Location>,
@@ -109,16 +115,32 @@ pub(crate) async fn run(args: VerifyArgs) -> Result<Exit, CliError> {
         }
         None => None,
     };
+    let archive = match &args.archive {
+        Some(place) => Some(place.open("--archive", &args.store.aws).await?),
+        None => None,
+    };
     let store = Store::open(&args.store).await?;
     let now = SystemClock.now();
     let read = AtomicU64::new(0);
-    let verifying = verify(store.table(), args.account.as_ref(), now, |records| {
-        read.store(records, Ordering::Relaxed);
-    });
+    let verifying = async {
+        let only = args.account.as_ref();
+        let mut verifier = Verifier::default();
+        let progress = |records| read.store(records, Ordering::Relaxed);
+        let reading = verifier.read(store.table(), progress).await;
+        reading.map_err(CliError::failure)?;
+        // After the table: what is deleted meanwhile is in the archive.
+        let unreadable = match &archive {
+            Some(place) => add_archive(&mut verifier, place, only, &read).await?,
+            None => Vec::new(),
+        };
+        let mut found = verifier.verification(only, now).await;
+        found.findings.extend(unreadable);
+        Ok::<_, CliError>(found)
+    };
     let found = progress::shown(verifying, || {
         format!("verifying: {} records read", read.load(Ordering::Relaxed))
     });
-    let mut found = found.await.map_err(CliError::failure)?;
+    let mut found = found.await?;
     if heads.is_empty() && found.accounts.is_empty() && found.findings.is_empty() {
         let whose = match &args.account {
             Some(account) => format!(" of account {account}"),
@@ -166,6 +188,39 @@ pub(crate) async fn run(args: VerifyArgs) -> Result<Exit, CliError> {
         }
         _ => Ok(Exit::Success),
     }
+}
+
+/// Adds the runs of an archive. Returns what is wrong with its lines.
+async fn add_archive(
+    verifier: &mut Verifier,
+    place: &checkpoint::Store,
+    only: Option<&AccountId>,
+    read: &AtomicU64,
+) -> Result<Vec<Alteration>, CliError> {
+    let mut unreadable = Vec::new();
+    let segments = Segment::list(place).await.map_err(CliError::failure)?;
+    if segments.is_empty() {
+        let place = place.locate("");
+        return Err(CliError::NoEvidence(format!(
+            "no run is archived in {place}"
+        )));
+    }
+    for segment in segments {
+        if only.is_some_and(|only| segment.chain.account != *only) {
+            continue;
+        }
+        let content = segment.read(place).await.map_err(CliError::failure)?;
+        let name = place.locate(&segment.name());
+        let problems = content.problems.into_iter();
+        unreadable.extend(problems.map(|problem| Alteration {
+            pk: segment.partition(),
+            sk: keys::run_sk(segment.first),
+            problem: format!("{name}: {problem}"),
+        }));
+        verifier.add_archived(content.items).await;
+        read.store(verifier.read_items(), Ordering::Relaxed);
+    }
+    Ok(unreadable)
 }
 
 /// The result as JSON.

@@ -8,9 +8,10 @@ use crate::domain::{
     AccountId, AccountRecord, Change, Connection, Identifier, Kind, RunRecord, Snapshot,
 };
 use crate::table::client::Table;
+use crate::table::codec::{self, Item};
 use crate::table::error::{CorruptItem, TableError};
+use crate::table::keys;
 use crate::table::kind::{AccountRow, StoredKind};
-use crate::table::{codec, keys};
 
 /// The state of an account in the table.
 #[derive(Debug)]
@@ -136,9 +137,22 @@ impl<K: StoredKind> Table<K> {
         account: &AccountId,
         sequence: u64,
     ) -> Result<Option<RunRecord<K>>, TableError> {
+        let item = self.read_run_item(account, sequence).await?;
+        Ok(item.map(codec::read_record).transpose()?)
+    }
+
+    /// Reads the item of the run with this number.
+    ///
+    /// # Errors
+    /// [`TableError`] if the query fails.
+    pub async fn read_run_item(
+        &self,
+        account: &AccountId,
+        sequence: u64,
+    ) -> Result<Option<Item>, TableError> {
         let pk = K::KEYS.runs_pk(account);
         let query = Query::table(self, "read run", account, pk).with_sk(keys::run_sk(sequence));
-        Ok(query.first().await?.map(codec::read_record).transpose()?)
+        query.first().await
     }
 
     /// Reads the last run of an account's chain, even if the account's record

@@ -23,6 +23,9 @@ use crate::table::{codec, keys};
 /// The greatest number that a run's key can hold.
 pub const LAST_RUN: u64 = 999_999_999_999;
 
+/// The most runs that are read back to find the last complete listing of each scope.
+pub const MAX_RUNS_READ: usize = 100;
+
 /// A connection in the index by status: everything but what differs from run to
 /// run.
 #[derive(Debug, Clone, PartialEq, Eq)]

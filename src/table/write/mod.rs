@@ -3,12 +3,17 @@
 //! Only the SDK retries here: the caller decides what a result means for the
 //! run.
 
+#[cfg(feature = "cli")]
+pub mod delete;
 pub mod result;
 pub mod send_guard;
 pub mod statements;
 
 use std::sync::Arc;
 
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::http::HttpResponse;
+use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::execute_transaction::ExecuteTransactionError;
 use aws_sdk_dynamodb::types::{
     BatchStatementRequest, ParameterizedStatement, ReturnConsumedCapacity,
@@ -16,7 +21,7 @@ use aws_sdk_dynamodb::types::{
 
 use super::client::Table;
 use super::kind::StoredKind;
-use crate::aws::meter::Use;
+use crate::aws::meter::{Meter, Use};
 use crate::aws::{CallError, CallErrorKind};
 use crate::domain::diff::Transition;
 use crate::domain::plan::Touch;
@@ -95,36 +100,26 @@ impl<K: StoredKind> Table<K> {
         changes: &[(Option<&Snapshot<K>>, &Transition<K>)],
         clock: &Arc<dyn Clock>,
     ) -> Result<RecordResult, StaleObservation> {
-        let mut statements = Vec::with_capacity(changes.len() * statements::OF_TRANSITION);
-        for (known, transition) in changes {
-            for Statement { text, parameters } in
-                statements::transition(self.name(), account, *known, transition)
-            {
-                let statement = ParameterizedStatement::builder()
-                    .statement(text)
-                    .set_parameters(Some(parameters))
-                    .build();
-                match statement {
-                    Ok(statement) => statements.push(statement),
-                    Err(error) => return Ok(RecordResult::Failed(CallError::local(&error))),
-                }
-            }
-        }
+        let of_change = |(known, transition): &(Option<&Snapshot<K>>, &Transition<K>)| {
+            statements::transition(self.name(), account, *known, transition)
+        };
+        let statements = changes.iter().flat_map(of_change).collect();
+        let statements = match in_transaction(statements) {
+            Ok(statements) => statements,
+            Err(call_error) => return Ok(RecordResult::Failed(call_error)),
+        };
         let observed = changes.iter().map(|(_, each)| each.change.observed_at);
         let Some(observed_at) = observed.min() else {
             return Ok(RecordResult::Written);
         };
         let attempts = AttemptTracker::new(clock, observed_at);
-        let answer = self
-            .client()
-            .execute_transaction()
-            .set_transact_statements(Some(statements))
-            .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
-            .customize()
-            .interceptor(self.meter().counts(Use::Write))
-            .interceptor(attempts.clone())
-            .send()
-            .await;
+        let answer = transact(
+            self.client(),
+            self.meter(),
+            statements,
+            Some(attempts.clone()),
+        )
+        .await;
         if let Some(stale) = answer
             .as_ref()
             .err()
@@ -133,11 +128,7 @@ impl<K: StoredKind> Table<K> {
             return Err(stale);
         }
         let mut result = match answer {
-            Ok(answer) => {
-                let capacity = answer.consumed_capacity.as_deref();
-                self.meter().count_write_units(capacity.unwrap_or_default());
-                written(answer.responses.is_some() || capacity.is_some()).into()
-            }
+            Ok(result) => result.into(),
             Err(error) => match error.as_service_error() {
                 Some(ExecuteTransactionError::TransactionCanceledException(cancelled)) => {
                     of_transaction(
@@ -161,6 +152,20 @@ impl<K: StoredKind> Table<K> {
     /// Records a run. [`WriteResult::Conflict`] if its number is taken.
     pub async fn record_run(&self, run: &RunRecord<K>) -> WriteResult {
         self.execute(statements::run(self.name(), run)).await
+    }
+
+    /// Records the first run of an account together with `record`, the account's:
+    /// both, or none. [`WriteResult::Conflict`] if one of them is there.
+    pub async fn record_first_run(
+        &self,
+        run: &RunRecord<K>,
+        record: &AccountRecord<K>,
+    ) -> WriteResult {
+        let both = vec![
+            statements::run(self.name(), run),
+            statements::account(self.name(), None, record),
+        ];
+        insert_all(self.client(), self.meter(), both).await
     }
 
     /// Writes an account's record, derived from `known`.
@@ -192,4 +197,56 @@ impl<K: StoredKind> Table<K> {
             Err(error) => of_call_error(self.call_error(&error)),
         }
     }
+}
+
+/// Sends a transaction. Not of a table: the function links it once for all kinds.
+async fn transact(
+    client: &Client,
+    meter: &Meter,
+    statements: Vec<ParameterizedStatement>,
+    attempts: Option<AttemptTracker>,
+) -> Result<WriteResult, SdkError<ExecuteTransactionError, HttpResponse>> {
+    let request = client
+        .execute_transaction()
+        .set_transact_statements(Some(statements))
+        .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
+        .customize()
+        .interceptor(meter.counts(Use::Write));
+    let request = match attempts {
+        Some(attempts) => request.interceptor(attempts),
+        None => request,
+    };
+    let answer = request.send().await?;
+    let capacity = answer.consumed_capacity.as_deref();
+    meter.count_write_units(capacity.unwrap_or_default());
+    Ok(written(answer.responses.is_some() || capacity.is_some()))
+}
+
+/// Sends a transaction of inserts.
+async fn insert_all(client: &Client, meter: &Meter, statements: Vec<Statement>) -> WriteResult {
+    let number = statements.len();
+    let statements = match in_transaction(statements) {
+        Ok(statements) => statements,
+        Err(call_error) => return WriteResult::Failed(call_error),
+    };
+    match transact(client, meter, statements, None).await {
+        Ok(result) => result,
+        Err(error) => match error.as_service_error() {
+            Some(ExecuteTransactionError::TransactionCanceledException(cancelled)) => {
+                let reasons = cancelled.cancellation_reasons();
+                of_transaction(reasons, cancelled.message(), 1, number).into()
+            }
+            _ => of_call_error(CallError::from(&error)),
+        },
+    }
+}
+
+/// Returns the statements of a transaction.
+fn in_transaction(statements: Vec<Statement>) -> Result<Vec<ParameterizedStatement>, CallError> {
+    let statement = |Statement { text, parameters }| {
+        let statement = ParameterizedStatement::builder().statement(text);
+        let statement = statement.set_parameters(Some(parameters)).build();
+        statement.map_err(|error| CallError::local(&error))
+    };
+    statements.into_iter().map(statement).collect()
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use crate::support::ccinv::{Ccinv, PROGRAM};
 use crate::support::keys::make_key;
-use crate::support::raw_items::{get, put};
+use crate::support::raw_items::{get, items_of, put};
 use crate::support::test_env::{self, REGION, TestEnv};
 use crate::support::tools;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -116,20 +116,10 @@ impl Fixture {
         found.iter().map(line).collect()
     }
 
-    /// Returns all items of the table.
-    async fn items(&self) -> Vec<Item> {
-        let scan = self.env.table.client().scan().table_name(self.table());
-        scan.send().await.expect("read").items.expect("items")
-    }
-
     /// Removes the items of an account and puts others in their place.
     async fn replace(&self, account: &str, items: Vec<Item>) {
-        for item in self
-            .items()
-            .await
-            .into_iter()
-            .filter(|it| is_of(it, account))
-        {
+        let there = items_of(&self.env).await.into_iter();
+        for item in there.filter(|it| is_of(it, account)) {
             let removal = self.env.table.client().delete_item();
             let removal = removal.table_name(self.table());
             let keyed = removal
@@ -210,7 +200,7 @@ async fn table_that_has_what_was_stated_is_verified() {
 #[tokio::test]
 async fn history_that_was_rewritten_is_found_between_two_checkpoints() {
     let fixture = Fixture::checked().await;
-    let at_first = fixture.items().await;
+    let at_first = items_of(&fixture.env).await;
     fixture.env.set_status(&fixture.arn, "ERROR");
     fixture.runs(2).await;
     fixture.checkpoint().await;
@@ -251,7 +241,7 @@ async fn history_that_was_rewritten_is_found_between_two_checkpoints() {
 #[tokio::test]
 async fn older_table_that_was_restored_is_found() {
     let fixture = Fixture::checked().await;
-    let at_first = fixture.items().await;
+    let at_first = items_of(&fixture.env).await;
     fixture.runs(2).await;
     fixture.checkpoint().await;
     fixture.replace(test_env::ACCOUNT, at_first).await;
@@ -278,7 +268,7 @@ async fn older_table_that_was_restored_is_found() {
 async fn account_that_was_replaced_or_removed_is_named_alone() {
     let fixture = Fixture::new().await;
     fixture.run_other_account().await;
-    let other = fixture.items().await;
+    let other = items_of(&fixture.env).await;
     fixture.run_other_account().await;
     fixture.checkpoint().await;
     assert_eq!(fixture.found().await, [""; 0]);

@@ -1,5 +1,6 @@
 //! Queries of the recorded history, and its verification.
 
+mod archive;
 mod as_of;
 mod bundle;
 mod changes;

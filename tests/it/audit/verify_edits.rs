@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::support::raw_items::{Key, found, put, remove};
+use crate::support::raw_items::{Key, found, items_of, key, put, remove};
 use crate::support::scripted_listing::Stage;
 use crate::support::scripted_service::{arn, entry};
 use crate::support::test_env::{self, ACCOUNT, REGION, TestEnv};
@@ -56,21 +56,6 @@ async fn recorded() -> TestEnv {
     run(without_d.clone(), json!({"ProviderTypeFilter": "GitHub"})).await;
     run(without_d, event(3)).await;
     env
-}
-
-async fn items_of(env: &TestEnv) -> Vec<Item> {
-    let scan = env.table.client().scan();
-    let scan = scan.table_name(env.table.name().as_str()).send().await;
-    scan.expect("read").items.expect("items")
-}
-
-fn text(item: &Item, name: &str) -> String {
-    let value = item.get(name).expect("an attribute");
-    value.as_s().expect("a text").clone()
-}
-
-fn key(item: &Item) -> Key {
-    (text(item, "pk"), text(item, "sk"))
 }
 
 fn keyed(mut item: Item, (pk, sk): &Key) -> Item {

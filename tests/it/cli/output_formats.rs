@@ -8,7 +8,7 @@ use std::process::Stdio;
 
 use crate::support::ccinv::{Ccinv, Done};
 use crate::support::test_env::{ACCOUNT, HOUR, TestEnv, account, long_run};
-use codeconnections_inventory::audit::runs::Runs;
+use codeconnections_inventory::audit::runs::{RunById, Runs};
 use codeconnections_inventory::domain::{Clock, RunId, RunRecord, Timestamp};
 use codeconnections_inventory::table::{WriteResult, codec, keys};
 use serde_json::{Value, json};
@@ -359,19 +359,19 @@ async fn run_is_found_by_time_and_by_id_among_many() {
         .runs_between(&account, began[10], began[13])
         .await
         .expect("read");
-    let numbers: Vec<u64> = some.iter().map(|run| run.sequence).collect();
+    let numbers: Vec<u64> = some.runs.iter().map(|run| run.sequence).collect();
     assert_eq!(numbers, [11, 12, 13], "half-open");
     let whole = env.runs().await;
     for run in &whole {
         let mut runs = Runs::of(&env.table, &account);
         let found = runs.by_id(&run.run_id).await.expect("read");
-        assert_eq!(found, Some(run));
+        assert_eq!(found, RunById::Recorded(run));
     }
     let mut runs = Runs::of(&env.table, &account);
     let other = RunId::new(began[20], 7);
     assert_eq!(
         runs.by_id(&other).await.expect("read"),
-        None,
+        RunById::NotRecorded,
         "a run that crashed"
     );
 }
@@ -415,7 +415,10 @@ async fn overlapping_runs_are_found_in_any_order() {
     }
     for run in &runs {
         let mut found = Runs::of(&env.table, &account);
-        assert_eq!(found.by_id(&run.run_id).await.expect("read"), Some(run));
+        assert_eq!(
+            found.by_id(&run.run_id).await.expect("read"),
+            RunById::Recorded(run)
+        );
     }
 }
 

@@ -189,7 +189,7 @@ async fn help_lists_every_command_once_by_group() {
     let expected = [
         "Inventory: demo, scan, evaluate",
         "Audit: list, show, history, changes, diff, uses, impact, hosts, shares, runs, check, findings, report, sql",
-        "Evidence: verify, checkpoint, export",
+        "Evidence: verify, checkpoint, archive, export",
         "Tools: cost, completions, man",
     ];
     assert_eq!(lines, expected);

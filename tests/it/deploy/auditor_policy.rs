@@ -123,7 +123,7 @@ async fn policy_grants_exactly_what_reading_commands_use() {
     let folder = ccinv.folder();
     std::fs::create_dir(folder.join("kept")).expect("a folder");
     make_key(folder, "key", &["-algorithm", "ed25519"]);
-    let commands: [&[&str]; 39] = [
+    let commands: [&[&str]; 40] = [
         &["list"],
         &["list", "--include-deleted"],
         &["list", "--status", "PENDING"],
@@ -177,6 +177,8 @@ async fn policy_grants_exactly_what_reading_commands_use() {
         &["verify", "--account", ACCOUNT],
         &["verify", "--head", &head],
         &["checkpoint", "--to", "kept", "--key", "key.pem"],
+        // With --delete it writes.
+        &["archive", "--to", "kept", "--before", "2026-10-15"],
     ];
     let name = env.table.name().as_str();
     for command in commands {

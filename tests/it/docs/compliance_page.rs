@@ -52,6 +52,7 @@ async fn every_command_of_the_pages_runs() {
     }
     let (_services, ccinv) = without_dependencies(&env).await;
     let table = env.table.name().as_str();
+    std::fs::create_dir(ccinv.folder().join("old-runs")).expect("a folder");
     for command in commands {
         let (arguments, file) = match command.split_once(" > ") {
             Some((arguments, file)) => (arguments, Some(file)),

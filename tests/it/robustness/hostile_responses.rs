@@ -10,6 +10,7 @@
 use std::time::Duration;
 
 use crate::support::TestEnv;
+use crate::support::proxy::{Act, Proxy};
 use crate::support::raw_http_server::{Hostile, Raw};
 use crate::support::runtime_emulator::{Emulator, Environment};
 use crate::support::test_env::{self, ACCOUNT, REGION, TestHandler};
@@ -283,7 +284,22 @@ async fn unreadable_table_response_is_reported_and_nothing_is_recorded() {
 #[tokio::test]
 async fn deeply_nested_item_is_reported_and_ignored() {
     // The client reads 128 levels; each of these is two of them.
-    let summary = run_with_table(MINUTE, Raw::json(nested(60))).await;
+    let answer = nested(60);
+    let env = TestEnv::new().await;
+    env.create("kept");
+    let proxy = Proxy::start(&env.table_endpoint, move |seen| {
+        let of_account = String::from_utf8_lossy(&seen.body).contains("ACCOUNT#");
+        match seen.operation.as_str() {
+            "Query" if of_account => Act::Answer(200, answer.clone()),
+            "ExecuteTransaction" => Act::Answer(200, answer.clone()),
+            _ => Act::Pass,
+        }
+    })
+    .await;
+    let table = env.table_at(&proxy.endpoint);
+    let handler = env.handler_of(env.source_at(env.service.endpoint()), table);
+    let summary = test_env::run(&without_retries(handler), &json!({})).await;
+    assert_eq!(summary.sequence, Some(1));
     assert_eq!(summary.outcome, Outcome::Partial);
     // The write gets the same response.
     let [unwritten, item] = summary.problems.as_slice() else {
