@@ -36,12 +36,13 @@ those that ended before a time to a directory or bucket, as lines of JSON that \
 `ccinv verify --archive` reads as if they were in the table. Connections, changes, and \
 the runs that answers about now are based on stay.
 
-With --delete it deletes from the table the runs that the archive has, each only if it \
-is there as the archive has it. That needs dynamodb:DeleteItem, and a table that \
-allows it (TableWriters=iam). Alarms for altered records will trip.
+With --delete it deletes from the table the runs that the archive has, each only if \
+it is identical to its copy. That needs dynamodb:DeleteItem, and a table that allows it \
+(TableWriters=iam). Alarms for altered records and for writes of others will trip, and \
+no command puts runs back.
 
-Answers about a time whose runs were deleted exit with 4. Answers about later times \
-stay as they are.
+Answers about a time whose runs were deleted exit with 4, and rules over a longer \
+period have insufficient data. Other answers stay as they are.
 
 Examples:
   ccinv archive --to old-runs/ --before 2026-10-15

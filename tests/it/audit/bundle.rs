@@ -201,9 +201,15 @@ async fn openssl_and_others_verify_a_bundle() {
     let (is_fine, printed) = check("bundle.tar").await;
     assert!(is_fine && printed == "OK: 5 runs, 2 proofs\n", "{printed}");
     let files = fixture.files("bundle.tar");
-    let mut more = files.clone();
-    more.insert("answers/more.csv".to_owned(), Vec::new());
-    let mut altered = vec![more];
+    let with_one_more = |name: &str| {
+        let mut files = files.clone();
+        files.insert(name.to_owned(), Vec::new());
+        files
+    };
+    let mut altered = vec![
+        with_one_more("answers/more.csv"),
+        with_one_more("manifest.more"),
+    ];
     // Blanks around JSON are no part of what is signed.
     for name in files.keys().filter(|name| *name != "manifest.dsse.json") {
         let mut one = files.clone();
