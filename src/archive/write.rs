@@ -220,10 +220,12 @@ impl<'a, K: StoredKind> Archiver<'a, K> {
     }
 }
 
-/// Returns the first run of an account that stays whatever its age; 0 if all do. These
-/// stay: the last complete run and all after it, the runs that answers about now read for
-/// what these did not list, and the run that the account's record names and those after
-/// it, from which the next run takes its number.
+/// Returns the first run of an account that stays whatever its age: the first in the
+/// table if no run is complete, 0 if there is none.
+///
+/// These stay: the last complete run and all after it, the runs that answers about now
+/// read for what these did not list, and the run that the account's record names and
+/// those after it, from which the next run takes its number.
 async fn keep_from<K: StoredKind>(
     table: &Table<K>,
     account: &AccountId,
@@ -246,9 +248,5 @@ async fn keep_from<K: StoredKind>(
     table.runs_back_from(account, LAST_RUN, each).await?;
     let record = table.read_record(account).await?;
     let named = record.map_or(0, |record| record.sequence);
-    Ok(if found_complete {
-        keep_from.min(named)
-    } else {
-        0
-    })
+    Ok(keep_from.min(named))
 }
