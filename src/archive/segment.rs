@@ -81,30 +81,11 @@ impl Segment {
     }
 
     fn content<K: StoredKind>(&self, bytes: &[u8]) -> Content {
-        let mut content = Content::default();
-        let mut expected = self.first;
-        for (number, line) in (1..).zip(lines(bytes)) {
-            match self.run::<K>(line) {
-                Ok(run) => {
-                    if run.sequence != expected {
-                        let (line, sequence) = (number, run.sequence);
-                        let problem = format!("line {line}: is run {sequence}, not run {expected}");
-                        content.problems.push(problem);
-                    }
-                    expected = run.sequence + 1;
-                    content.items.push(run_item(&run));
-                }
-                Err(problem) => {
-                    content.problems.push(format!("line {number}: {problem}"));
-                    expected += 1;
-                }
-            }
+        let (runs, problems) = self.parse_lines::<K>(bytes);
+        Content {
+            items: runs.iter().map(run_item).collect(),
+            problems,
         }
-        if expected != self.last + 1 {
-            let problem = format!("ends before run {expected}, not after run {}", self.last);
-            content.problems.push(problem);
-        }
-        content
     }
 
     /// Returns the runs in its content.
@@ -112,12 +93,43 @@ impl Segment {
     /// # Errors
     /// What is wrong with it.
     pub(super) fn runs<K: StoredKind>(&self, bytes: &[u8]) -> Result<Vec<RunRecord<K>>, String> {
-        let content = self.content::<K>(bytes);
-        if let Some(problem) = content.problems.into_iter().next() {
-            return Err(problem);
+        let (runs, problems) = self.parse_lines(bytes);
+        match problems.into_iter().next() {
+            Some(problem) => Err(problem),
+            None => Ok(runs),
         }
-        let runs = lines(bytes).map(|line| self.run::<K>(line));
-        runs.collect()
+    }
+
+    /// Returns the runs in its lines, and what is wrong with the lines.
+    fn parse_lines<K: StoredKind>(&self, bytes: &[u8]) -> (Vec<RunRecord<K>>, Vec<String>) {
+        let (mut runs, mut problems) = (Vec::new(), Vec::new());
+        let mut expected = self.first;
+        let lines = bytes.split_inclusive(|byte| *byte == b'\n');
+        for (number, line) in (1..).zip(lines) {
+            match self.run::<K>(line.strip_suffix(b"\n").unwrap_or(line)) {
+                Ok(run) => {
+                    if run.sequence != expected {
+                        let sequence = run.sequence;
+                        problems.push(format!(
+                            "line {number}: is run {sequence}, not run {expected}"
+                        ));
+                    }
+                    expected = run.sequence + 1;
+                    runs.push(run);
+                }
+                Err(problem) => {
+                    problems.push(format!("line {number}: {problem}"));
+                    expected += 1;
+                }
+            }
+        }
+        if expected != self.last + 1 {
+            problems.push(format!(
+                "ends before run {expected}, not after run {}",
+                self.last
+            ));
+        }
+        (runs, problems)
     }
 
     /// Returns the run in a line.
@@ -142,11 +154,6 @@ impl Segment {
             ChainKind::Findings => Finding::KEYS.runs_pk(account),
         }
     }
-}
-
-fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let lines = bytes.split_inclusive(|byte| *byte == b'\n');
-    lines.map(|line| line.strip_suffix(b"\n").unwrap_or(line))
 }
 
 #[cfg(test)]
