@@ -3,6 +3,7 @@
 //! They are stored field by field as their JSON, so that the digest covers
 //! exactly what is stored. Snapshots have their own codec.
 
+pub(crate) mod fields;
 pub mod plain;
 pub mod snapshot;
 
@@ -117,21 +118,19 @@ pub fn read_account<K: StoredKind>(item: &Item) -> Result<AccountRecord<K>, Corr
 pub fn read_record<T: DeserializeOwned>(item: impl Borrow<Item>) -> Result<T, CorruptItem> {
     let item = item.borrow();
     format_of(item)?;
-    let mut map = Map::new();
+    // To note where a record is wrong costs more than to read it: audits, which read
+    // many, do so after a failure only. The function reads few, and links one way.
+    #[cfg(feature = "cli")]
+    if let Some(record) = fields::Fields::of(item).and_then(|fields| fields.record()) {
+        return Ok(record);
+    }
+    let mut fields = Map::new();
     for (name, value) in item {
         let value =
             to_json(value).ok_or_else(|| wrong(item, name, &"is of a type never written"))?;
-        map.insert(name.clone(), value);
+        fields.insert(name.clone(), value);
     }
-    let fields = Value::Object(map);
-    // To note where a record is wrong costs more than to read it: audits, which read
-    // many, do so after a failure only. The function reads few, and links one way.
-    if cfg!(feature = "cli")
-        && let Ok(record) = T::deserialize(&fields)
-    {
-        return Ok(record);
-    }
-    serde_path_to_error::deserialize(fields).map_err(|error| {
+    serde_path_to_error::deserialize(Value::Object(fields)).map_err(|error| {
         // An attribute that is missing has no path: the message names it.
         let attribute = match error.path().to_string() {
             path if path == "." => "(record)".to_owned(),

@@ -5,6 +5,7 @@
 //! plain implementation; a test compares both on random snapshots, and
 //! `tests/it/table/query_response_reader.rs` compares it with the SDK's reader.
 
+pub mod record;
 #[cfg(test)]
 mod reference;
 pub(crate) mod response;

@@ -50,7 +50,7 @@ impl From<Value<'_>> for AttributeValue {
 /// The names of those types.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_AttributeValue.html>
 #[derive(Deserialize)]
-enum Type {
+pub(super) enum Type {
     S,
     N,
     #[serde(rename = "SS")]
@@ -105,7 +105,7 @@ impl<'de> Deserialize<'de> for Value<'de> {
 
 /// A text, borrowed unless it has escapes.
 #[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
 /// A whole item.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ use crate::domain::{
 use crate::table::client::Table;
 use crate::table::codec::Item;
 use crate::table::error::{CorruptItem, TableError};
-use crate::table::fast_path::value::Attributes as ItemAttributes;
+use crate::table::fast_path::record::RecordRow;
 use crate::table::kind::{AccountRow, Row, StoredKind};
 use crate::table::schema::{BY_STATUS, BY_TIME};
 use crate::table::{codec, keys};
@@ -127,18 +127,18 @@ impl<K: StoredKind> Stored<K> for Snapshot<K> {
 }
 
 impl<K: StoredKind> Stored<K> for Change<K> {
-    type Row = ItemAttributes;
+    type Row = RecordRow<Self>;
 
-    fn read(row: ItemAttributes) -> Result<Self, CorruptItem> {
-        codec::read_record(row.0)
+    fn read(row: RecordRow<Self>) -> Result<Self, CorruptItem> {
+        row.read()
     }
 }
 
 impl<K: StoredKind> Stored<K> for RunRecord<K> {
-    type Row = ItemAttributes;
+    type Row = RecordRow<Self>;
 
-    fn read(row: ItemAttributes) -> Result<Self, CorruptItem> {
-        codec::read_record(row.0)
+    fn read(row: RecordRow<Self>) -> Result<Self, CorruptItem> {
+        row.read()
     }
 }
 
