@@ -127,6 +127,15 @@ impl ChangeFilter {
 }
 
 impl ChangeWithRun {
+    /// Looks up the run that observed a change.
+    ///
+    /// # Errors
+    /// [`AuditError`] if runs can't be read.
+    pub(crate) async fn of(change: Change, runs: &mut Runs<'_>) -> Result<Self, AuditError> {
+        let run = runs.by_id(&change.run_id).await?;
+        Ok(Self::new(change, run))
+    }
+
     fn new(change: Change, run: RunById<'_>) -> Self {
         let (run, first_run_in_table) = match run {
             RunById::Recorded(run) => (Some(ChangeRun::new(run)), None),
@@ -191,9 +200,7 @@ impl ChangesWithRuns<'_> {
         &mut self,
         change: Result<Change, AuditError>,
     ) -> Result<ChangeWithRun, AuditError> {
-        let change = change?;
-        let run = self.runs.by_id(&change.run_id).await?;
-        Ok(ChangeWithRun::new(change, run))
+        ChangeWithRun::of(change?, &mut self.runs).await
     }
 }
 
@@ -358,8 +365,7 @@ impl Audit {
         let mut runs = Runs::of(self.table(), account);
         let mut with_runs = Vec::with_capacity(changes.len());
         for change in changes {
-            let run = runs.by_id(&change.run_id).await?;
-            with_runs.push(ChangeWithRun::new(change, run));
+            with_runs.push(ChangeWithRun::of(change, &mut runs).await?);
         }
         Ok(with_runs)
     }

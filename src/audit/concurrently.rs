@@ -11,13 +11,9 @@ use crate::domain::AccountId;
 use crate::table::read::audit::{RowPages, Stored};
 use crate::table::{CorruptItem, StoredKind, TableError};
 
-/// The accounts of which a page is read at the same time. A request takes some
-/// milliseconds, most of them waiting.
-const MAX_CONCURRENT_PAGES: usize = 32;
-
-/// The accounts that are read as a whole at the same time: fewer, since each is in
-/// memory until its turn.
-const MAX_CONCURRENT_ACCOUNTS: usize = 16;
+/// The accounts that are read at the same time. A request takes some milliseconds, most
+/// of them waiting; and what was read is in memory until its turn.
+const MAX_CONCURRENT_ACCOUNTS: usize = 32;
 
 /// What is read of one account, a page at a time.
 pub(crate) trait Pages {
@@ -172,7 +168,7 @@ pub(crate) async fn each_row<'a, P: Pages>(
         }
     };
     let reads = stream::iter(reading.accounts).map(first_page);
-    let mut opened = pin!(reads.buffered(MAX_CONCURRENT_PAGES));
+    let mut opened = pin!(reads.buffered(MAX_CONCURRENT_ACCOUNTS));
     while let Some(account) = opened.next().await {
         let (mut page, mut pages) = account?;
         while let Some(rows) = page {

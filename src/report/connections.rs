@@ -22,22 +22,28 @@ pub struct ConnectionReport {
 pub(super) struct Histories {
     rows: Vec<ConnectionRow>,
     changes: HashMap<ConnectionArn, Vec<Change>>,
+    /// The changes observed in the period, by time.
+    pub(super) in_period: Vec<Change>,
     listed_in: HashMap<ConnectionArn, Vec<Region>>,
 }
 
 impl Histories {
-    /// Reads the connections of `account` at `until`.
+    /// Reads the connections of `account` at the end of the period.
     pub(super) async fn read(
         audit: &Audit,
         account: &AccountId,
-        until: Timestamp,
+        (since, until): (Timestamp, Timestamp),
     ) -> Result<Self, AuditError> {
         let mut replay = Replay::default();
+        let mut in_period = Vec::new();
         let mut changes: HashMap<ConnectionArn, Vec<Change>> = HashMap::new();
         audit
             .table()
             .changes_by(account, until)
             .each(|change| {
+                if (since..until).contains(&change.observed_at) {
+                    in_period.push(change.clone());
+                }
                 // Skip changes whose observation had not finished at `until`.
                 if change.observed_until <= until {
                     replay.apply(change.clone());
@@ -55,6 +61,7 @@ impl Histories {
         Ok(Self {
             rows: replay.into_rows().collect(),
             changes,
+            in_period,
             listed_in: snapshots.map(|s| (s.arn, s.listed_in)).collect(),
         })
     }

@@ -7,9 +7,7 @@ use crate::audit::concurrently::each_account;
 use crate::audit::dependencies::{DependencyAnswer, DependencyFilter};
 use crate::audit::gaps::{gaps, usual_interval};
 use crate::audit::runs::Runs;
-use crate::audit::{
-    Audit, AuditError, Basis, ChangeFilter, ChangeWithRun, ConnectionRow, Gap, final_before,
-};
+use crate::audit::{Audit, AuditError, Basis, ChangeWithRun, ConnectionRow, Gap, final_before};
 use crate::compliance::check::CheckReport;
 use crate::compliance::evidence::Moment;
 use crate::compliance::rule::Rule;
@@ -146,21 +144,12 @@ impl Report {
         let read = async |account: &AccountId| AccountPart::read(audit, account, request).await;
         each_account(audit.reading(&accounts), read, |part| {
             report.connections.extend(part.connections);
+            report.changes.extend(part.changes);
             report.accounts.push(part.account);
             report.runs.extend(part.runs);
             true
         })
         .await?;
-        report.changes = audit
-            .changes(&ChangeFilter {
-                since,
-                until,
-                kind: None,
-                status: None,
-                provider: None,
-                account: request.account.clone(),
-            })
-            .await?;
         if !rules.is_empty() {
             let account = request.account.as_ref();
             let check_report = audit.check(rules, account, Moment::AsOf(until)).await?;
@@ -213,6 +202,7 @@ impl Report {
 struct AccountPart {
     account: AccountReport,
     connections: Vec<ConnectionReport>,
+    changes: Vec<ChangeWithRun>,
     runs: Vec<RunRecord>,
 }
 
@@ -231,11 +221,17 @@ impl AccountPart {
         let observing = found.in_table_between(earlier, until).await?;
         let observing = observing.covering(since)?;
         let basis = audit.basis_from(&mut found, until).await?;
-        let histories = Histories::read(audit, account, until).await?;
         let period = (since, until);
+        let mut histories = Histories::read(audit, account, period).await?;
+        let in_period = std::mem::take(&mut histories.in_period);
+        let mut changes = Vec::with_capacity(in_period.len());
+        for change in in_period {
+            changes.push(ChangeWithRun::of(change, &mut found).await?);
+        }
         Ok(Self {
             connections: connection_reports(histories, &observing, period, every.millis()),
             account: AccountReport::new(basis, &runs, &observing, since, every),
+            changes,
             runs,
         })
     }
