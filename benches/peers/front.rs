@@ -109,7 +109,10 @@ impl Front {
 
     /// Starts a front that replays recorded responses, without a server. Requests
     /// that are `alike` get their responses in turn.
-    pub async fn with_answers(kept: &Kept, alike: Alike) -> Self {
+    pub async fn with_answers(
+        kept: &Kept,
+        alike: impl Fn(&Seen) -> Bytes + Send + Sync + 'static,
+    ) -> Self {
         let mut again: Again = HashMap::new();
         for (seen, response) in kept {
             let responses = again.entry(alike(seen)).or_default();
@@ -117,7 +120,7 @@ impl Front {
         }
         Self::before(Recorded {
             again: Mutex::new(again),
-            alike,
+            alike: Box::new(alike),
         })
         .await
     }
@@ -211,7 +214,7 @@ impl Server for Elsewhere {
 }
 
 /// Returns the key of a request. Requests with the same key get the same responses.
-pub type Alike = fn(&Seen) -> Bytes;
+type Alike = Box<dyn Fn(&Seen) -> Bytes + Send + Sync>;
 
 /// Returns the body without the order of its members, which differs between
 /// processes.
