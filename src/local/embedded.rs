@@ -9,8 +9,15 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{Credentials, Region, SharedCredentialsProvider};
+use aws_sdk_dynamodb::operation::query::QueryInput;
+use aws_sdk_dynamodb::operation::scan::ScanInput;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_async::time::SystemTimeSource;
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::Intercept;
+use aws_smithy_runtime_api::client::interceptors::context::BeforeSerializationInterceptorContextMut;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::config_bag::ConfigBag;
 use dynoxide::Database;
 use rusqlite::{Connection, OpenFlags};
 use tempfile::TempDir;
@@ -141,7 +148,8 @@ impl EmbeddedTable {
         let address = listener.local_addr().map_err(EmbeddedError::Serve)?;
         let endpoint = format!("http://{address}");
         let server = tokio::spawn(dynoxide::server::serve_on(listener, database));
-        let client = Client::new(&local_config(&endpoint));
+        let config = aws_sdk_dynamodb::config::Builder::from(&local_config(&endpoint));
+        let client = Client::from_conf(config.interceptor(PageLimit).build());
         Ok(Self {
             table: Table::new(client, table_name()),
             endpoint,
@@ -152,6 +160,37 @@ impl EmbeddedTable {
 
     async fn create(&self) -> Result<(), TableError> {
         schema::create(self.table.client(), &table_name()).await
+    }
+}
+
+/// Limits the items of a page that has no limit: without one, the embedded table reads
+/// the whole rest of a partition for each page.
+#[derive(Debug)]
+struct PageLimit;
+
+impl PageLimit {
+    /// About as many items as a page of 1 MB has.
+    const ITEMS: i32 = 1_000;
+}
+
+impl Intercept for PageLimit {
+    fn name(&self) -> &'static str {
+        "PageLimit"
+    }
+
+    fn modify_before_serialization(
+        &self,
+        context: &mut BeforeSerializationInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let input = context.input_mut();
+        if let Some(query) = input.downcast_mut::<QueryInput>() {
+            query.limit.get_or_insert(Self::ITEMS);
+        } else if let Some(scan) = input.downcast_mut::<ScanInput>() {
+            scan.limit.get_or_insert(Self::ITEMS);
+        }
+        Ok(())
     }
 }
 
