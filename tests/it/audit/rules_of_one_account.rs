@@ -278,21 +278,21 @@ async fn results_of_one_account_are_those_of_an_evaluation_of_all() {
                     expected,
                     "seed {seed}: {has:#?}"
                 );
-                // Each rule alone, which needs less.
-                for rule in &rules {
-                    let alone = std::slice::from_ref(rule);
-                    let one = audit
-                        .check(alone, Some(&account), moment)
-                        .await
-                        .expect("read");
-                    let expected = expected.iter().filter(|(id, _)| **id == *rule.id.as_str());
-                    let expected: Vec<_> = expected.cloned().collect();
-                    assert_eq!(
-                        results_of(&one, &account),
-                        expected,
-                        "seed {seed}: {has:#?}"
-                    );
-                }
+                // A rule alone, which needs less.
+                let rule = rng.choice(&rules).expect("rules");
+                let alone = std::slice::from_ref(rule);
+                let one = audit
+                    .check(alone, Some(&account), moment)
+                    .await
+                    .expect("read");
+                let expected = expected.iter().filter(|(id, _)| **id == *rule.id.as_str());
+                let expected: Vec<_> = expected.cloned().collect();
+                assert_eq!(
+                    results_of(&one, &account),
+                    expected,
+                    "{} alone, seed {seed}: {has:#?}",
+                    rule.id
+                );
             }
         }
     }
