@@ -989,7 +989,8 @@ fn documentation_page_names_only_tested_settings() {
     for name in &named {
         let tested = regex_lite::Regex::new(&format!("(\\b|n){name}\\b")).expect("a pattern");
         // Only a container has the first address; `security.rs` tests the proxies,
-        // `dependencies.rs`, `dependency_sources.rs` and `properties.rs` the endpoints.
+        // `archive.rs`, `checkpoints.rs`, `dependencies.rs`, `dependency_sources.rs` and
+        // `properties.rs` the endpoints.
         let tested_elsewhere = [
             "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
             "AWS_ENDPOINT_URL_CODEBUILD",
@@ -997,10 +998,12 @@ fn documentation_page_names_only_tested_settings() {
             "AWS_ENDPOINT_URL_CODEPIPELINE",
             "AWS_ENDPOINT_URL_DATAZONE",
             "AWS_ENDPOINT_URL_INSPECTOR2",
+            "AWS_ENDPOINT_URL_KMS",
             "AWS_ENDPOINT_URL_OMICS",
             "AWS_ENDPOINT_URL_PROTON",
             "AWS_ENDPOINT_URL_RAM",
             "AWS_ENDPOINT_URL_RESOURCE_GROUPS_TAGGING_API",
+            "AWS_ENDPOINT_URL_S3",
             "AWS_ENDPOINT_URL_SERVICE_CATALOG",
             "HTTP_PROXY",
             "NO_PROXY",
