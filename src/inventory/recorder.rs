@@ -81,7 +81,9 @@ pub async fn record_run<K: StoredKind>(
             // The first number may be free in an account whose runs are in an archive. Then
             // it has a record, which this would insert, too.
             let record = AccountRecord::with(None, &run);
-            table.insert_first_run(&run, &record).await?
+            let inserted = table.insert_first_run(&run, &record).await?;
+            previous = (inserted == Inserted::Yes).then_some(record);
+            inserted
         } else {
             table.insert_run(&run).await?
         };

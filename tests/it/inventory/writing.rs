@@ -3,8 +3,8 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::support::fakes::answers::cancelled;
@@ -830,4 +830,34 @@ async fn run_has_its_listings_and_account_record_has_its_last_runs() {
     let state = env.table.read_account(&account()).await.expect("read");
     let snapshots = codeconnections_inventory::domain::run::SnapshotsRecord::of(&state.snapshots);
     assert_eq!(runs[1].snapshots, Some(snapshots));
+}
+
+#[tokio::test]
+async fn first_run_that_can_read_nothing_is_recorded_with_its_account_by_one_request() {
+    let env = TestEnv::new().await;
+    env.create("api");
+    let sent: Arc<Mutex<Vec<String>>> = Arc::default();
+    let proxy = {
+        let sent = Arc::clone(&sent);
+        Proxy::start(&env.table_endpoint, move |seen| {
+            sent.lock().expect("no panic").push(seen.operation.clone());
+            match seen.operation.as_str() {
+                "Query" | "GetItem" => Act::fault(400, "AccessDeniedException"),
+                _ => Act::Pass,
+            }
+        })
+        .await
+    };
+    let source = env.source_at(env.service.endpoint());
+    let handler = env.handler_of(source, env.table_at(&proxy.endpoint));
+    let summary = test_env::run(&handler, &json!({})).await;
+    assert_eq!(
+        (summary.outcome, summary.sequence),
+        (Outcome::Failed, Some(1))
+    );
+    let record = env.table.read_record(&account()).await.expect("read");
+    assert_eq!(record.expect("a record").sequence, 1);
+    let sent = sent.lock().expect("no panic");
+    let writes: Vec<&String> = sent.iter().filter(|it| *it != "Query").collect();
+    assert_eq!(writes, ["ExecuteTransaction"]);
 }
