@@ -22,14 +22,14 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Returns the limits of a function with this memory, as `cargo bench
-    /// --bench limits` measures it, with a fifth to spare: 9 MiB at rest, and
-    /// 2,268 bytes for each of 10,000 connections that are recorded for the
-    /// first time. Unchanged ones take less.
+    /// Returns the limits of a function with this memory, with a quarter to spare: 9.8
+    /// MiB with few connections, and for each of 10,000 more 754 bytes in a first run,
+    /// 1,329 in an unchanged one (`cargo bench --bench limits`), and 1,880 if all have
+    /// changed (`--bench peers`).
     pub fn within(megabytes: u64) -> Self {
         /// Memory before anything is listed, in MiB.
         const BASE_MIB: u64 = 24;
-        /// Bytes of a connection that is recorded for the first time.
+        /// Bytes of a connection.
         const BYTES_PER_CONNECTION: u64 = 2560;
         Self {
             connections: (megabytes.saturating_sub(BASE_MIB) << 20) / BYTES_PER_CONNECTION,
