@@ -12,18 +12,25 @@ use crate::aws::Meter;
 use crate::aws::observer::{Observer, Retry};
 
 /// Ends the run early at the first Ctrl-C, and returns at the second.
-pub(crate) async fn interrupts(meter: &Meter, messages: &Messages) {
+///
+/// Listens from the call on, not from the first poll: a run that is polled before can
+/// have listed pages by then.
+pub(crate) fn interrupts(meter: &Meter, messages: &Messages) -> impl Future<Output = ()> {
     // One listener for both: a second Ctrl-C that comes before the next line
     // would be lost between two.
-    let Ok(mut listener) = ctrl_c() else {
-        // Without a signal handler, the run goes on to its end.
-        return std::future::pending().await;
-    };
-    listener.recv().await;
-    meter.interrupt();
-    messages
-        .say("ending early and recording what was observed; press Ctrl-C again to exit at once");
-    listener.recv().await;
+    let listener = ctrl_c();
+    async move {
+        let Ok(mut listener) = listener else {
+            // Without a signal handler, the run goes on to its end.
+            return std::future::pending().await;
+        };
+        listener.recv().await;
+        meter.interrupt();
+        messages.say(
+            "ending early and recording what was observed; press Ctrl-C again to exit at once",
+        );
+        listener.recv().await;
+    }
 }
 
 #[cfg(unix)]

@@ -175,9 +175,10 @@ pub(crate) async fn run(args: ScanArgs) -> Result<Exit, CliError> {
         };
         Ok((response, dependencies))
     };
+    let interrupted = interrupts(&meter, &messages);
     let recorded = tokio::select! {
         recorded = with_progress(runs, &meter, &messages) => recorded,
-        () = interrupts(&meter, &messages) => {
+        () = interrupted => {
             say("interrupted by Ctrl-C; the run is not recorded");
             return Ok(Exit::Interrupted);
         }
