@@ -29,6 +29,7 @@ pub(crate) enum Field<'a> {
 
 impl<'a> Fields<'a> {
     /// Returns the fields of an item; `None` if one is of a type that no record has.
+    #[cfg(feature = "cli")]
     pub(crate) fn of(item: &'a Item) -> Option<Self> {
         let field = |(name, value): (&'a String, &'a AttributeValue)| {
             Some((Cow::from(name), Field::of(value)?))
@@ -63,6 +64,7 @@ impl From<Fields<'_>> for Item {
     }
 }
 
+#[cfg(feature = "cli")]
 impl<'a> Field<'a> {
     fn of(value: &'a AttributeValue) -> Option<Self> {
         Some(match value {
