@@ -168,9 +168,9 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// Returns what two requests of the same command share: the body, with only the day of
-/// times that follow from the time of the question. Those of the record are whole seconds
-/// before or after `now` hours earlier, and stay.
+/// Returns what two requests of the same command share: the body without the time of day
+/// of those times that follow from the time of the question. The record's own times stay:
+/// they are at most two seconds after `now`, or after a whole number of hours before it.
 fn alike(seen: &Seen, now: Timestamp) -> Bytes {
     let mut text = String::from_utf8_lossy(&front::same_members(seen)).into_owned();
     let mut at = 0;
