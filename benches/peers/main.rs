@@ -9,7 +9,7 @@
 //!     cargo bench --bench peers -- --write               # and into README.md
 //!     cargo bench --bench peers -- --builds before,after # two builds of the function
 //!     cargo bench --bench peers -- --concurrency 1,2,4,8,16
-//!     cargo bench --bench peers -- --away                # all with added latency
+//!     cargo bench --bench peers -- --away                # changes with added latency, too
 //!     cargo bench --bench peers -- --tls                 # also the cost of TLS connections
 //!     cargo bench --bench peers -- --baseline            # the functions alone, against baseline.json
 //!
@@ -39,35 +39,33 @@ mod report;
 mod runtime;
 #[path = "../../tests/support/tools.rs"]
 mod tools;
+mod waited;
 mod world;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::time::Duration;
 
 use baseline::Baseline;
 use contestant::Contestant;
 use fakes::certificate::Certificate;
-use front::{Front, Kept};
 use function::{Function, Program};
 use group::Group;
 use programs::{Beside, IDIOMATIC, Programs};
-use report::{Figures, Report, Row, Start, Waited};
+use report::{Figures, Report, Row, Start};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
+use waited::{FEW, Recorded, floor, waited};
 use world::World;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// The added latency of a page and of an answer of the table.
-const AWAY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(5));
-
-/// With latency, sequential updates of more connections take minutes.
-const FEW: usize = 1_000;
 /// Sequential updates of more connections take many minutes.
 const MANY: usize = 10_000;
+
+/// A run over unchanged connections.
+const UNCHANGED: Recorded = Recorded::Changed(0);
 
 /// Percentages of changed connections.
 const CHANGED: [usize; 3] = [0, 1, 100];
@@ -85,7 +83,7 @@ struct Options {
     /// Durations are also measured with 1/`share` of a CPU. On Lambda 1,769 MB have one
     /// CPU.
     share: u64,
-    /// Whether the rows are measured with added latency.
+    /// Whether first runs and those over `changed` are measured with added latency, too.
     away: bool,
     /// Whether to measure runs over TLS too.
     tls: bool,
@@ -193,8 +191,15 @@ async fn measure(options: Options) -> Result<()> {
         report.rows.extend(rows);
     }
     if options.waited > 0 {
-        report.waited = waited(&programs, options.waited, None).await?;
-        report::print_waited(&report.waited);
+        waited(&programs, UNCHANGED, options.waited, "", None).await?;
+    }
+    if options.away {
+        let later = options.changed.iter().copied().map(Recorded::Changed);
+        for run in [Recorded::First].into_iter().chain(later) {
+            for connections in &options.connections {
+                waited(&programs, run, *connections, &options.only, None).await?;
+            }
+        }
     }
     if options.tls {
         over_tls(&programs, options.share).await?;
@@ -243,9 +248,6 @@ async fn rows(programs: &Programs, connections: usize, options: &Options) -> Res
     let wanted = |program: &&Program| program.name.contains(&options.only);
     for program in programs.contestants.iter().filter(wanted) {
         let mut contestant = Contestant::new(program, connections).await?;
-        if options.away {
-            contestant.world.be_away(AWAY.0, AWAY.1);
-        }
         let first = contestant.invoke().await?;
         rows.push(contestant.row("first run", &[first])?.printed());
         contestants.push(contestant);
@@ -305,22 +307,6 @@ fn most_runs(name: &str, connections: usize) -> usize {
     }
 }
 
-/// Starts the program that sends the recorded requests again, with the recorded answers.
-async fn floor(
-    programs: &Programs,
-    connections: usize,
-    [service, table]: [Kept; 2],
-    only_listing: bool,
-    group: Option<&Group>,
-) -> Result<Contestant> {
-    let fronts = [
-        Front::with_answers(&service, front::same_members).await,
-        Front::with_answers(&table, front::same_members).await,
-    ];
-    let program = programs.floor(&fronts, [&service, &table], only_listing)?;
-    Contestant::before(&program, connections, fronts, group).await
-}
-
 fn certificate() -> Certificate {
     Certificate::in_folder(Path::new(env!("CARGO_TARGET_TMPDIR")))
 }
@@ -369,59 +355,7 @@ async fn with_share(programs: &Programs, options: &Options) -> Result<()> {
     println!("\nwith one of {} parts of a processor:", options.share);
     report::print_starts(&starts(programs, options.starts.min(5), Some(&group)).await?);
     for connections in [250, options.waited] {
-        report::print_waited(&waited(programs, connections, Some(&group)).await?);
+        waited(programs, UNCHANGED, connections, "", Some(&group)).await?;
     }
     Ok(())
-}
-
-/// Measures runs over unchanged connections with added latency, and the listing alone. The
-/// answers are replayed from a previous run, because the speed of the embedded table says
-/// nothing about AWS.
-async fn waited(
-    programs: &Programs,
-    connections: usize,
-    group: Option<&Group>,
-) -> Result<Vec<Waited>> {
-    let mut contestants = Vec::new();
-    for program in &programs.contestants {
-        if program.name == IDIOMATIC && connections > FEW {
-            continue;
-        }
-        let mut recording = Contestant::new(program, connections).await?;
-        recording.invoke().await?;
-        let kept = recording.keep().await?;
-        let fronts = [
-            Front::with_answers(&kept[0], front::what_is_asked).await,
-            Front::with_answers(&kept[1], front::what_is_asked).await,
-        ];
-        contestants.push(Contestant::before(program, connections, fronts, group).await?);
-        if contestants.len() == 1 {
-            for only_listing in [false, true] {
-                let kept = kept.clone();
-                contestants.push(floor(programs, connections, kept, only_listing, group).await?);
-            }
-        }
-    }
-    let mut waited = Vec::new();
-    for contestant in &mut contestants {
-        contestant.world.be_away(AWAY.0, AWAY.1);
-        waited.push(Waited {
-            name: contestant.name,
-            connections,
-            first: contestant.invoke().await?.0.seconds,
-            ..Waited::default()
-        });
-    }
-    let mut took: Vec<Vec<_>> = contestants.iter().map(|_| Vec::new()).collect();
-    for _ in 0..5 {
-        for (contestant, took) in contestants.iter_mut().zip(&mut took) {
-            took.push(contestant.invoke().await?.0);
-        }
-    }
-    for ((waited, contestant), took) in waited.iter_mut().zip(&contestants).zip(took) {
-        waited.seconds = Figures::of(took.iter().map(|invocation| invocation.seconds));
-        waited.processor = Figures::of(took.iter().map(|invocation| invocation.processor));
-        waited.peak_bytes = contestant.peak_bytes()?;
-    }
-    Ok(waited)
 }

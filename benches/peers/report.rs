@@ -123,6 +123,7 @@ pub fn print_over_tls(name: &str, connections: usize, run: &str, share: &str, to
 pub struct Waited {
     pub name: &'static str,
     pub connections: usize,
+    pub what: String,
     /// The first run of the process, which opens its connections.
     pub first: f64,
     /// Later runs.
@@ -131,17 +132,18 @@ pub struct Waited {
     pub peak_bytes: u64,
 }
 
-pub fn print_waited(waited: &[Waited]) {
-    for waited in waited {
+impl Waited {
+    pub fn print(&self) {
         println!(
-            "{:>7} unchanged, 20 ms a page and 5 ms an answer of the table: {:<24} {} ms, {} ms CPU, \
+            "{:>7} {}, 20 ms a page and 5 ms an answer of the table: {:<24} {} ms, {} ms CPU, \
              the first {:.1} ms, {:.1} MiB",
-            waited.connections,
-            waited.name,
-            waited.seconds.milliseconds(),
-            waited.processor.milliseconds(),
-            waited.first * 1e3,
-            mebibytes(waited.peak_bytes),
+            self.connections,
+            self.what,
+            self.name,
+            self.seconds.milliseconds(),
+            self.processor.milliseconds(),
+            self.first * 1e3,
+            mebibytes(self.peak_bytes),
         );
     }
 }
@@ -151,7 +153,6 @@ pub struct Report {
     pub sizes: Vec<(&'static str, u64)>,
     pub starts: Vec<Start>,
     pub rows: Vec<Row>,
-    pub waited: Vec<Waited>,
     pub instructions: Vec<Instructions>,
 }
 
