@@ -2,9 +2,8 @@
 //!
 //! **Skip this unless you measure.** Hand-tuned: it saves a third of the
 //! instructions of an unchanged run, half of those of an audit of many changes, and
-//! changes no result. `reference` is the plain implementation of snapshots; a test
-//! compares both on random ones. That of records is
-//! [`read_record`](super::codec::read_record).
+//! changes no result. `reference` compares it with the plain implementations on random
+//! snapshots and changes.
 //! `tests/it/table/query_response_reader.rs` compares all with the SDK's reader.
 
 pub mod record;

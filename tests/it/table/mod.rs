@@ -3,5 +3,6 @@
 mod corrupt_items;
 mod dynamodb_local;
 mod earlier_formats;
+mod embedded_table;
 mod query_response_reader;
 mod snapshot_checksums;
