@@ -223,6 +223,11 @@ impl Attributes {
         ]
     }
 
+    /// Returns a text attribute.
+    pub fn get(&self, name: AttributeName) -> Option<&str> {
+        self.fields()[name as usize].1
+    }
+
     /// Builds attributes from the text that `text` returns for each name.
     ///
     /// # Errors
@@ -272,6 +277,7 @@ mod tests {
         for (position, (name, text)) in fields.into_iter().enumerate() {
             assert_eq!(name as usize, position);
             assert_eq!(text, Some(name.api_name()));
+            assert_eq!(attributes.get(name), text);
             assert_eq!(AttributeName::from_stored(name.as_str()), Some(name));
             assert_eq!(AttributeName::from_api(name.api_name()), Some(name));
         }

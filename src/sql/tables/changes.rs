@@ -2,6 +2,9 @@
 
 use rusqlite::types::Value;
 
+use crate::domain::attributes::AttributeName::{
+    self, ConnectionName, ConnectionStatus, HostArn, OwnerAccountId, ProviderEndpoint, ProviderType,
+};
 use crate::domain::{ApiCall, Attributes, Cause, Change};
 use crate::sql::column::ColumnType::{Integer, Json, Text, Time};
 use crate::sql::column::{Column, column, json, number, optional, text};
@@ -45,28 +48,28 @@ pub const CHANGES: &[Column<Change>] = &[
         |row| text(row.observed_until),
     ),
     column("before_connection_name", Text, "The name before", |row| {
-        name(row.before.as_ref())
+        text_of(row.before.as_ref(), ConnectionName)
     }),
     column(
         "before_connection_status",
         Text,
         "The status before",
-        |row| status(row.before.as_ref()),
+        |row| text_of(row.before.as_ref(), ConnectionStatus),
     ),
     column("before_provider_type", Text, "The provider before", |row| {
-        provider(row.before.as_ref())
+        text_of(row.before.as_ref(), ProviderType)
     }),
     column("before_owner_account_id", Text, "The owner before", |row| {
-        owner(row.before.as_ref())
+        text_of(row.before.as_ref(), OwnerAccountId)
     }),
     column("before_host_arn", Text, "The host before", |row| {
-        host(row.before.as_ref())
+        text_of(row.before.as_ref(), HostArn)
     }),
     column(
         "before_provider_endpoint",
         Text,
         "The provider's address before",
-        |row| endpoint(row.before.as_ref()),
+        |row| text_of(row.before.as_ref(), ProviderEndpoint),
     ),
     column(
         "before_unknown_members",
@@ -78,25 +81,25 @@ pub const CHANGES: &[Column<Change>] = &[
         "after_connection_name",
         Text,
         "The name after; NULL for a deletion",
-        |row| name(row.after.as_ref()),
+        |row| text_of(row.after.as_ref(), ConnectionName),
     ),
     column("after_connection_status", Text, "The status after", |row| {
-        status(row.after.as_ref())
+        text_of(row.after.as_ref(), ConnectionStatus)
     }),
     column("after_provider_type", Text, "The provider after", |row| {
-        provider(row.after.as_ref())
+        text_of(row.after.as_ref(), ProviderType)
     }),
     column("after_owner_account_id", Text, "The owner after", |row| {
-        owner(row.after.as_ref())
+        text_of(row.after.as_ref(), OwnerAccountId)
     }),
     column("after_host_arn", Text, "The host after", |row| {
-        host(row.after.as_ref())
+        text_of(row.after.as_ref(), HostArn)
     }),
     column(
         "after_provider_endpoint",
         Text,
         "The provider's address after",
-        |row| endpoint(row.after.as_ref()),
+        |row| text_of(row.after.as_ref(), ProviderEndpoint),
     ),
     column(
         "after_unknown_members",
@@ -161,30 +164,8 @@ fn call(change: &Change) -> Option<&ApiCall> {
     }
 }
 
-fn name(attributes: Option<&Attributes>) -> Value {
-    optional(attributes.and_then(|it| it.connection_name.as_deref()))
-}
-
-fn status(attributes: Option<&Attributes>) -> Value {
-    let status = attributes.and_then(|it| it.connection_status.as_ref());
-    optional(status.map(|status| status.as_str()))
-}
-
-fn provider(attributes: Option<&Attributes>) -> Value {
-    let provider = attributes.and_then(|it| it.provider_type.as_ref());
-    optional(provider.map(|provider| provider.as_str()))
-}
-
-fn owner(attributes: Option<&Attributes>) -> Value {
-    optional(attributes.and_then(|it| it.owner_account_id.as_deref()))
-}
-
-fn host(attributes: Option<&Attributes>) -> Value {
-    optional(attributes.and_then(|it| it.host_arn.as_deref()))
-}
-
-fn endpoint(attributes: Option<&Attributes>) -> Value {
-    optional(attributes.and_then(|it| it.provider_endpoint.as_deref()))
+fn text_of(attributes: Option<&Attributes>, name: AttributeName) -> Value {
+    optional(attributes.and_then(|it| it.get(name)))
 }
 
 fn unknown(attributes: Option<&Attributes>) -> Value {

@@ -2,6 +2,9 @@
 
 use crate::audit::ConnectionRow;
 use crate::domain::arn::normalized;
+use crate::domain::attributes::AttributeName::{
+    ConnectionName, ConnectionStatus, HostArn, OwnerAccountId, ProviderEndpoint, ProviderType,
+};
 use crate::sql::column::ColumnType::{Integer, Json, Text, Time};
 use crate::sql::column::{Column, column, number, optional, text};
 
@@ -23,35 +26,31 @@ pub const CONNECTIONS: &[Column<ConnectionRow>] = &[
         text(&row.region)
     }),
     column("connection_name", Text, "Its name", |row| {
-        optional(row.attributes.connection_name.as_deref())
+        optional(row.attributes.get(ConnectionName))
     }),
     column(
         "connection_status",
         Text,
         "PENDING, AVAILABLE, ERROR, or as AWS reports it",
-        |row| {
-            let status = row.attributes.connection_status.as_ref();
-            optional(status.map(|status| status.as_str()))
-        },
+        |row| optional(row.attributes.get(ConnectionStatus)),
     ),
     column("provider_type", Text, "GitHub, GitLab, …", |row| {
-        let provider = row.attributes.provider_type.as_ref();
-        optional(provider.map(|provider| provider.as_str()))
+        optional(row.attributes.get(ProviderType))
     }),
     column(
         "owner_account_id",
         Text,
         "The account that owns it",
-        |row| optional(row.attributes.owner_account_id.as_deref()),
+        |row| optional(row.attributes.get(OwnerAccountId)),
     ),
     column("host_arn", Text, "Its host", |row| {
-        optional(row.attributes.host_arn.as_deref())
+        optional(row.attributes.get(HostArn))
     }),
     column(
         "provider_endpoint",
         Text,
         "The provider's address, as AWS reports it",
-        |row| optional(row.attributes.provider_endpoint.as_deref()),
+        |row| optional(row.attributes.get(ProviderEndpoint)),
     ),
     column(
         "unknown_members",
