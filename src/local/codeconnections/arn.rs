@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::arn::Arn;
 pub use crate::domain::partition::partition;
 
 /// The name of the service that a request or an ARN uses.
@@ -51,43 +52,16 @@ pub(super) fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The fields of an ARN. The resource may contain colons.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Arn<'a> {
-    /// `aws`, `aws-cn`, `aws-us-gov`, ...
-    pub partition: &'a str,
-    /// The service prefix.
-    pub service: &'a str,
-    /// The region; empty for global services such as IAM.
-    pub region: &'a str,
-    /// The owning account.
-    pub account: &'a str,
-    /// Everything after the account.
-    pub resource: &'a str,
-}
-
-impl<'a> Arn<'a> {
-    /// Parses an ARN with an AWS partition, an account and a resource.
-    pub fn parse(text: &'a str) -> Option<Self> {
-        let mut fields = text.splitn(6, ':');
-        if fields.next() != Some("arn") {
-            return None;
-        }
-        let arn = Self {
-            partition: fields.next()?,
-            service: fields.next()?,
-            region: fields.next()?,
-            account: fields.next()?,
-            resource: fields.next()?,
-        };
-        let whole = is_partition(arn.partition)
-            && !arn.service.is_empty()
-            && is_account(arn.account)
-            && !arn.resource.is_empty()
-            // `.` in the model's patterns stands for anything but a line break.
-            && !text.contains(['\n', '\r']);
-        whole.then_some(arn)
-    }
+/// Parses an ARN with an AWS partition, a service, an account and a resource.
+pub(super) fn parse(text: &str) -> Option<Arn<'_>> {
+    let arn = Arn::parse(text)?;
+    let whole = is_partition(arn.partition)
+        && !arn.service.is_empty()
+        && is_account(arn.account)
+        && !arn.resource.is_empty()
+        // `.` in the model's patterns stands for anything but a line break.
+        && !text.contains(['\n', '\r']);
+    whole.then_some(arn)
 }
 
 /// `aws(-[\w]+)*`
@@ -111,7 +85,7 @@ mod tests {
             "111122223333",
             "host/a:b",
         );
-        let arn = Arn::parse(&text).expect("an ARN");
+        let arn = parse(&text).expect("an ARN");
         assert_eq!((arn.partition, arn.resource), ("aws-cn", "host/a:b"));
         for bad in [
             "arn:awsx:s:r:111122223333:x",
@@ -121,7 +95,7 @@ mod tests {
             "arn:aws:s:r:111122223333:x\ny",
             "nothing",
         ] {
-            assert_eq!(Arn::parse(bad), None, "{bad}");
+            assert_eq!(parse(bad), None, "{bad}");
         }
     }
 }

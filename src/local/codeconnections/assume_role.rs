@@ -2,11 +2,12 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::arn::Arn;
+use super::arn;
 use super::credential::{Caller, Credential, root_arn};
 use super::errors::{ErrorKind, ServiceError};
 use super::sessions::{Session, TemporaryCredentials};
 use super::state::ServiceState;
+use crate::domain::arn::Arn;
 
 /// The input of `AssumeRole`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,7 +119,7 @@ impl ServiceState {
 
 /// Parses the ARN of a role. Returns it with the name of the role, without path.
 fn read_role(text: &str) -> Option<(Arn<'_>, &str)> {
-    let arn = Arn::parse(text)?;
+    let arn = arn::parse(text)?;
     let (_, name) = arn.resource.strip_prefix("role")?.rsplit_once('/')?;
     let whole = arn.service == "iam" && arn.region.is_empty() && !name.is_empty();
     (whole && arn.resource.starts_with("role/")).then_some((arn, name))

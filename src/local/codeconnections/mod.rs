@@ -63,7 +63,7 @@ mod types;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub use arn::{Arn, Namespace, partition};
+pub use arn::{Namespace, partition};
 pub use credential::{Caller, Credential};
 pub use errors::{ErrorKind, ServiceError};
 pub use faults::{Fault, FaultHook, RequestInfo};

@@ -1,6 +1,7 @@
 //! The patterns of strings in the service model.
 
-use super::arn::Arn;
+use super::arn;
+use crate::domain::arn::Arn;
 
 /// The patterns of strings in the model. They are few and simple enough to match
 /// without a regular expression engine.
@@ -34,8 +35,8 @@ impl Pattern {
         match self {
             Self::Anything => true,
             Self::OneLine => !text.contains(['\n', '\r']),
-            Self::Arn => Arn::parse(text).is_some(),
-            Self::ConnectionArn => Arn::parse(text).is_some_and(|arn| {
+            Self::Arn => arn::parse(text).is_some(),
+            Self::ConnectionArn => arn::parse(text).is_some_and(|arn| {
                 let in_region = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
                 let in_id = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
                 is_of_service(&arn)
@@ -45,14 +46,14 @@ impl Pattern {
                         .strip_prefix("connection/")
                         .is_some_and(|id| !id.is_empty() && id.bytes().all(in_id))
             }),
-            Self::HostArn => Arn::parse(text).is_some_and(|arn| {
+            Self::HostArn => arn::parse(text).is_some_and(|arn| {
                 is_of_service(&arn)
                     && arn
                         .resource
                         .strip_prefix("host/")
                         .is_some_and(|name| !name.is_empty())
             }),
-            Self::KeyArn => Arn::parse(text).is_some_and(|arn| {
+            Self::KeyArn => arn::parse(text).is_some_and(|arn| {
                 let in_region = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
                 let in_id = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
                 let id = arn.resource.strip_prefix("key/").unwrap_or_default();
@@ -62,7 +63,7 @@ impl Pattern {
                     && !id.is_empty()
                     && id.bytes().all(in_id)
             }),
-            Self::RoleArn => Arn::parse(text).is_some_and(|arn| {
+            Self::RoleArn => arn::parse(text).is_some_and(|arn| {
                 let in_name = |b: u8| b.is_ascii_alphanumeric() || b"_+=,.@-/".contains(&b);
                 let name = arn.resource.strip_prefix("role/").unwrap_or_default();
                 arn.service == "iam"

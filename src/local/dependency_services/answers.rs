@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::operation::Operation;
 use super::{Home, Pipeline, Project, ResourceShare, ServicesState, SourceCredential};
-use crate::local::codeconnections::{Arn, ServiceState, Tags, tag_list};
+use crate::domain::arn::Arn;
+use crate::local::codeconnections::{ServiceState, Tags, tag_list};
 
 /// The error of a request: its code and message.
 pub(super) type Refused = (&'static str, String);
