@@ -194,7 +194,9 @@ async fn measure(options: Options) -> Result<()> {
         waited(&programs, UNCHANGED, options.waited, "", None).await?;
     }
     if options.away {
-        let later = options.changed.iter().copied().map(Recorded::Changed);
+        // Those of `waited` are unchanged.
+        let changed = options.changed.iter().filter(|percent| **percent > 0);
+        let later = changed.map(|percent| Recorded::Changed(*percent));
         for run in [Recorded::First].into_iter().chain(later) {
             for connections in &options.connections {
                 waited(&programs, run, *connections, &options.only, None).await?;
