@@ -194,7 +194,7 @@ async fn measure(options: Options) -> Result<()> {
         waited(&programs, UNCHANGED, options.waited, "", None).await?;
     }
     if options.away {
-        // Those of `waited` are unchanged.
+        // Unchanged connections were measured above.
         let changed = options.changed.iter().filter(|percent| **percent > 0);
         let later = changed.map(|percent| Recorded::Changed(*percent));
         for run in [Recorded::First].into_iter().chain(later) {

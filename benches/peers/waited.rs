@@ -1,6 +1,6 @@
-//! Runs with added latency. A program's run is recorded, and its answers are replayed, each
-//! so much later: the speed of the embedded table, which takes the same processors, says
-//! nothing about AWS.
+//! Runs with added latency. The answers to a program's run are recorded, and replayed with
+//! the latency: the embedded table shares the processors, and its speed says nothing about
+//! AWS.
 
 use std::time::Duration;
 
@@ -44,7 +44,8 @@ pub async fn waited(
         if let Recorded::Changed(percent) = run {
             recording.invoke().await?;
             recording.world.change(percent);
-            // They break, and the function looks up what uses them. Then they recover.
+            // In this run connections break, and the function looks up their consumers, which
+            // the peers don't. The recorded run is the next, in which they recover.
             if percent > 0 {
                 recording.invoke().await?;
             }

@@ -123,7 +123,7 @@ fn new_account() -> Result<()> {
     Ok(())
 }
 
-/// Asserts that runs take the snapshots with which a table is filled for what runs left.
+/// Asserts that runs do not report the snapshots of a filled table as an alteration.
 fn filled() -> Result<()> {
     let options = Options {
         accounts: 11,
@@ -194,7 +194,8 @@ fn simulate(options: &Options) -> Result<Vec<Column>> {
             seeded["seconds"].as_f64().ok_or("no seconds")?
         );
         server.send("fill")?;
-        // After a run that recorded an empty account, they would count as put in.
+        // The first run has to find the snapshots. If it recorded an empty account, the next
+        // run would report them as put in.
         let _: Measured = serde_json::from_value(server.child("run", options)?)?;
         server.send("busy")?;
     }

@@ -6,8 +6,8 @@ use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
 use codeconnections_inventory::local::EmbeddedTable;
 use codeconnections_inventory::table::codec;
 
-/// It reads the whole rest of the table for each page, so a record that is read in
-/// pages of 1 MB takes a time that grows with its square.
+/// Without a limit, the embedded table reads the whole rest of a table for each page:
+/// the time to read a record grows with the square of its size.
 #[tokio::test]
 async fn page_has_at_most_a_thousand_items() {
     let embedded = EmbeddedTable::in_memory().await.expect("a table");
