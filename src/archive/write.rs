@@ -12,8 +12,12 @@ use crate::table::read::audit::{LAST_RUN, MAX_RUNS_READ};
 use crate::table::write::delete::Deletion;
 use crate::table::{StoredKind, Table};
 
-/// The most runs in a segment: some megabytes.
+/// The most runs in a segment.
 const IN_SEGMENT: usize = 5_000;
+
+/// A segment ends with the run that reaches this size: several are read or written at the
+/// same time, each within the time of one request.
+const SEGMENT_BYTES: usize = 4 * 1024 * 1024;
 
 /// What was done with a chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -102,9 +106,14 @@ impl<'a, K: StoredKind> Archiver<'a, K> {
             let (before, keep_from) = (self.before, self.keep_from);
             // With the one after them, which has to refer to the last of them.
             let mut runs: Vec<RunRecord<K>> = Vec::new();
+            let mut lines: Vec<String> = Vec::new();
+            let mut bytes = 0;
             let each = |run: RunRecord<K>| {
                 let is_old = run.finished_at < before && run.sequence < keep_from;
-                let goes_on = is_old && runs.len() < IN_SEGMENT;
+                let goes_on = is_old && runs.len() < IN_SEGMENT && bytes < SEGMENT_BYTES;
+                let line = canonical_json(&run) + "\n";
+                bytes += line.len();
+                lines.push(line);
                 runs.push(run);
                 goes_on
             };
@@ -115,6 +124,7 @@ impl<'a, K: StoredKind> Archiver<'a, K> {
                 (number, head) = (run.sequence, Some(run.digest()));
             }
             let next = runs.pop();
+            lines.truncate(runs.len());
             let (Some(first), Some(last)) = (runs.first(), runs.last()) else {
                 return Ok(copied);
             };
@@ -124,12 +134,8 @@ impl<'a, K: StoredKind> Archiver<'a, K> {
                 first: first.sequence,
                 last: last.sequence,
             };
-            let mut lines = String::new();
-            for run in &runs {
-                lines.push_str(&canonical_json(run));
-                lines.push('\n');
-            }
             let name = segment.name();
+            let lines = lines.concat();
             if !self.place.put_lines(&name, lines.as_bytes()).await? {
                 let object = self.place.locate(&name);
                 return Err(ArchiveError::Occupied { object });

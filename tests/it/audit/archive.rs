@@ -23,9 +23,10 @@ use codeconnections_inventory::bundle::records;
 use codeconnections_inventory::checkpoint::Store;
 use codeconnections_inventory::checkpoint::chain_state::{ChainId, ChainKind};
 use codeconnections_inventory::domain::{
-    Clock, Connection, Dependency, Outcome, SystemClock, Timestamp,
+    Clock, Connection, Dependency, Outcome, RunRecord, SystemClock, Timestamp,
 };
 use codeconnections_inventory::local::ManualClock;
+use codeconnections_inventory::table::codec::run_item;
 use serde_json::{Value, json};
 
 /// The fourth of eight hourly runs ended before, and the fifth began after.
@@ -733,6 +734,39 @@ async fn run_that_differs_from_the_archive_is_not_deleted() {
     assert_eq!(fixture.archive(BEFORE, &["--delete"]).await.code, 0);
     let later = "the archive has more than ended before";
     assert_eq!(fixture.numbers().await, [5, 6, 7, 8], "{later}");
+}
+
+/// A bucket's answer has a limit, and each request its time.
+#[tokio::test]
+async fn file_ends_before_it_is_too_long_to_be_read() {
+    let env = TestEnv::new().await;
+    env.run().await;
+    let mut last = env.runs().await.pop().expect("a run");
+    for _ in 0..20 {
+        last = RunRecord {
+            sequence: last.sequence + 1,
+            previous_digest: Some(last.digest()),
+            problems: vec!["x".repeat(300_000)],
+            ..last
+        };
+        put(&env, run_item(&last)).await;
+    }
+    env.run().await;
+    env.run().await;
+    let fixture = Fixture::of(env);
+    let done = fixture.archive("2026-10-02", &[]).await;
+    assert_eq!(done.code, 0, "{done:?}");
+    let files = fs::read_dir(fixture.file("runs")).expect("a folder");
+    let names = files.map(|file| file.expect("a file").file_name().into_string());
+    let mut names: Vec<String> = names.map(|name| name.expect("text")).collect();
+    names.sort_unstable();
+    assert_eq!(
+        names,
+        [
+            "123456789012.connections.000000000001-000000000015.jsonl",
+            "123456789012.connections.000000000016-000000000022.jsonl",
+        ]
+    );
 }
 
 #[tokio::test]
