@@ -1,11 +1,13 @@
 //! Copies checkpoints to another place, such as a bucket of another account.
 
 use super::error::CheckpointError;
-use super::store::{Store, checkpoint_name};
+use super::store::{Store, StoredCheckpoint, checkpoint_name};
+use crate::aws::error::chain;
 use crate::aws::s3::Put;
 
 /// Copies the checkpoints after the last one that `to` has, with the states that they
-/// refer to. Returns their number.
+/// refer to. Returns their number. One that can't be read, or whose states can't, is
+/// copied as it is: `verify` names it there, too.
 ///
 /// # Errors
 /// [`CheckpointError`] if they can't be read or put: the next call continues.
@@ -30,11 +32,14 @@ pub async fn copy_missing(from: &Store, to: &Store) -> Result<u64, CheckpointErr
     let mut copied = 0;
     for stored in from.checkpoints(last).await? {
         let bytes = from.read(&stored).await?;
-        let (statement, _) = from.statement_in(&stored, &bytes)?;
         // The states first, so that no checkpoint refers to what is not there.
-        for subject in &statement.subject {
-            let states = from.read_chains(subject.digest.sha256).await?;
-            to.put_chains(&states).await?;
+        match copy_states(from, to, &stored, &bytes).await {
+            Ok(()) => {}
+            Err(error) if error.is_content() => {
+                let error = chain(&error);
+                tracing::warn!(checkpoint = stored.number, error, "copied as it is");
+            }
+            Err(error) => return Err(error),
         }
         match to.put_checkpoint(stored.number, &bytes).await? {
             Put::Done => copied += 1,
@@ -42,4 +47,19 @@ pub async fn copy_missing(from: &Store, to: &Store) -> Result<u64, CheckpointErr
         }
     }
     Ok(copied)
+}
+
+/// Copies the states that a checkpoint refers to.
+async fn copy_states(
+    from: &Store,
+    to: &Store,
+    stored: &StoredCheckpoint,
+    content: &[u8],
+) -> Result<(), CheckpointError> {
+    let (statement, _) = from.statement_in(stored, content)?;
+    for subject in &statement.subject {
+        let states = from.read_chains(subject.digest.sha256).await?;
+        to.put_chains(&states).await?;
+    }
+    Ok(())
 }

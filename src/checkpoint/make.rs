@@ -55,7 +55,7 @@ pub async fn make(
     let of_chains = chains.iter_mut().filter_map(|chain| chain.problem.take());
     let mut problems = previous.problems;
     problems.extend(of_chains);
-    let problems = bounded(problems);
+    let problems = Checkpoint::bounded(problems);
     let states = chains.into_iter().filter_map(|chain| chain.state);
     let mut states: Vec<ChainState> = states.collect();
     if states.is_empty() && previous.number == 0 {
@@ -89,17 +89,6 @@ pub async fn make(
         }),
         Put::Exists => Err(CheckpointError::Superseded { number }),
     }
-}
-
-/// Returns problems, the first ones by name: a checkpoint is to stay small.
-fn bounded(mut problems: Vec<String>) -> Vec<String> {
-    const MAX_NAMED: usize = 10;
-    let more = problems.len().saturating_sub(MAX_NAMED);
-    if more > 0 {
-        problems.truncate(MAX_NAMED);
-        problems.push(format!("{more} more problems"));
-    }
-    problems
 }
 
 /// The checkpoint before.
@@ -247,9 +236,9 @@ impl Links {
     ) -> Result<Self, TableError> {
         let mut links = Self::default();
         let mut expected = before;
-        let mut first = before.map_or(1, |before| before.runs);
+        let mut first = keys::run_sk(before.map_or(1, |before| before.runs));
         loop {
-            let read = table.runs_from(&id.account, first, |run| {
+            let read = table.runs_from_key(&id.account, first, |run| {
                 let digest = run.digest();
                 let problem = match expected.take() {
                     Some(stated) if (run.sequence, digest) == (stated.runs, stated.head) => {
@@ -279,13 +268,11 @@ impl Links {
             match read.await {
                 Ok(()) => break,
                 Err(TableError::CorruptItem(corrupt)) => {
-                    let unreadable = keys::run_number(&corrupt.sk);
                     links.note(Some(corrupt.to_string()));
                     expected = None;
-                    match unreadable {
-                        Some(number) if number < LAST_RUN => first = number + 1,
-                        // No run follows it.
-                        _ => break,
+                    first = keys::after_run_sk(&corrupt.sk);
+                    if first > keys::run_sk(LAST_RUN) {
+                        break;
                     }
                 }
                 Err(error) => return Err(error),

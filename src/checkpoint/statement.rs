@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::digest::canonical_json;
-use crate::domain::{Digest, Timestamp};
+use crate::domain::{AccountId, Digest, Timestamp};
 
 /// The media type of a statement.
 pub const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
@@ -67,6 +67,31 @@ pub struct Checkpoint {
     pub code_version: String,
 }
 
+/// Ends the line for the problems that are not named.
+const MORE_PROBLEMS: &str = " more problems";
+
+impl Checkpoint {
+    /// Returns problems as a checkpoint states them, the first ones by name: it is to
+    /// stay small.
+    pub fn bounded(mut problems: Vec<String>) -> Vec<String> {
+        const MAX_NAMED: usize = 10;
+        let more = problems.len().saturating_sub(MAX_NAMED);
+        if more > 0 {
+            problems.truncate(MAX_NAMED);
+            problems.push(format!("{more}{MORE_PROBLEMS}"));
+        }
+        problems
+    }
+
+    /// Returns the problems that concern an account, or may: some are not named.
+    pub fn problems_of(&self, account: &AccountId) -> impl Iterator<Item = &String> {
+        let concerns = |problem: &&String| {
+            problem.contains(account.as_str()) || problem.ends_with(MORE_PROBLEMS)
+        };
+        self.problems.iter().filter(concerns)
+    }
+}
+
 /// A kind of statement.
 pub trait Predicate: Serialize + DeserializeOwned {
     /// Its type, a URI.
@@ -119,5 +144,35 @@ impl Subject {
                 sha256: Digest::of_bytes(content),
             },
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn problems_that_are_not_named_may_concern_each_account() {
+        let account = |number: u64| format!("{number:012}").parse::<AccountId>().unwrap();
+        let problem = |number| format!("account {}, connections: wrong", account(number));
+        let of = |problems: u64, number| {
+            let problems = Checkpoint::bounded((1..=problems).map(problem).collect());
+            let checkpoint = Checkpoint {
+                number: 1,
+                made_at: Timestamp::from_millis(0),
+                table: String::new(),
+                chains: 1,
+                root_hash: Digest::of_bytes(&[]),
+                previous: None,
+                problems,
+                code_version: String::new(),
+            };
+            let found: Vec<String> = checkpoint.problems_of(&account(number)).cloned().collect();
+            found
+        };
+        assert_eq!(of(10, 10), [problem(10)]);
+        assert_eq!(of(10, 11), [""; 0]);
+        assert_eq!(of(12, 11), ["2 more problems"]);
     }
 }

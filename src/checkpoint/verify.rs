@@ -260,9 +260,11 @@ impl<'a> Verifier<'a> {
                 self.report(number, problem);
             }
         }
-        let only = self.only;
-        let concerns = |problem: &&String| only.is_none_or(|only| problem.contains(only.as_str()));
-        for problem in stated.problems.iter().filter(concerns) {
+        let problems: Vec<&String> = match self.only {
+            Some(only) => stated.problems_of(only).collect(),
+            None => stated.problems.iter().collect(),
+        };
+        for problem in problems {
             self.report(number, format!("states a problem: {problem}"));
         }
         self.found.first.get_or_insert(time);

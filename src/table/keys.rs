@@ -176,9 +176,15 @@ pub fn run_sk(sequence: u64) -> String {
     format!("RUN#{sequence:012}")
 }
 
-/// Returns the number in a run's sort key, or in one that only begins as one.
-pub fn run_number(sk: &str) -> Option<u64> {
-    sk.strip_prefix("RUN#")?.get(..12)?.parse().ok()
+/// Returns a key after this one, and before the key of each run that sorts after it. It
+/// is short enough for a condition, whatever this one is.
+pub fn after_run_sk(sk: &str) -> String {
+    let length = run_sk(0).len();
+    match sk.chars().count() > length {
+        // No run's key is longer, or has these characters at its beginning.
+        true => sk.chars().take(length).chain([char::MAX]).collect(),
+        false => sk.to_owned() + "\0",
+    }
 }
 
 /// Returns the partition of the index by status for connections in `status`.

@@ -141,7 +141,9 @@ pub(crate) async fn run(args: VerifyArgs) -> Result<Exit, CliError> {
         format!("verifying: {} records read", read.load(Ordering::Relaxed))
     });
     let mut found = found.await?;
-    if heads.is_empty() && found.accounts.is_empty() && found.findings.is_empty() {
+    let is_stated = checkpoints.as_ref().is_some_and(|(_, it)| !it.is_empty());
+    let is_required = is_stated || args.head.is_some() || !heads.is_empty();
+    if !is_required && found.accounts.is_empty() && found.findings.is_empty() {
         let whose = match &args.account {
             Some(account) => format!(" of account {account}"),
             None => String::new(),

@@ -342,8 +342,21 @@ impl<K: StoredKind> Table<K> {
         first: u64,
         each: impl FnMut(RunRecord<K>) -> bool,
     ) -> Result<(), TableError> {
+        self.runs_from_key(account, keys::run_sk(first), each).await
+    }
+
+    /// Does the same from a sort key on, which can be that of no run.
+    ///
+    /// # Errors
+    /// As [`Self::runs_from`].
+    pub async fn runs_from_key(
+        &self,
+        account: &AccountId,
+        first: String,
+        each: impl FnMut(RunRecord<K>) -> bool,
+    ) -> Result<(), TableError> {
         let query = Query::table(self, "read runs", account, K::KEYS.runs_pk(account))
-            .between(keys::run_sk(first), keys::run_sk(LAST_RUN));
+            .between(first, keys::run_sk(LAST_RUN));
         runs_until_enough(query, each).await
     }
 

@@ -289,11 +289,28 @@ async fn account_that_was_replaced_or_removed_is_named_alone() {
     assert_eq!(fixture.found().await, [removed]);
     // Only what was asked for is compared.
     let options = ["--checkpoints", "kept", "--public-key", "key.pub"];
-    let of_one = [&options[..], &["--account", test_env::ACCOUNT]].concat();
-    assert_eq!(fixture.verified(&of_one).await.0, 0);
+    let of = |account| [&options[..], &["--account", account]].concat();
+    assert_eq!(fixture.verified(&of(test_env::ACCOUNT)).await.0, 0);
+    let (code, verified) = fixture.verified(&of(OTHER_ACCOUNT)).await;
+    let found = verified["checkpoints"]["findings"].as_array();
+    assert_eq!((code, found.map(Vec::len)), (3, Some(1)), "{verified}");
     // It stays named although the table no longer lists it.
     let (code, made) = fixture.checkpoint().await;
     assert_eq!((code, &made["chains"]), (3, &json!(2)));
+}
+
+/// Nothing is left of which a record could be wrong.
+#[tokio::test]
+async fn emptied_table_contradicts_what_was_noted() {
+    let fixture = Fixture::checked().await;
+    let head = fixture.env.runs().await.pop().expect("a run").digest();
+    let head = head.to_string();
+    fixture.replace(test_env::ACCOUNT, Vec::new()).await;
+    assert_eq!(fixture.found().await.len(), 1);
+    let verify = ["verify", "--table", fixture.table()];
+    let with_head = [&verify[..], &["--head", &head]].concat();
+    assert_eq!(fixture.ccinv.run(&with_head).await.code, 3);
+    assert_eq!(fixture.ccinv.run(&verify).await.code, 4);
 }
 
 #[tokio::test]
@@ -374,8 +391,14 @@ async fn checkpoints_are_copied_beside_no_others() {
     }
     assert_eq!(copy().await, Ok(2));
     assert_eq!(copy().await, Ok(0));
-    let copied = fs::read(other.envelope(2)).expect("a file");
-    assert_eq!(copied, fs::read(fixture.envelope(2)).expect("a file"));
+    // Nor does one that can't be read stop the others.
+    fs::write(fixture.envelope(3), "{}").expect("written");
+    fixture.checkpoint().await;
+    assert_eq!(copy().await, Ok(2));
+    for number in 2..=4 {
+        let copied = fs::read(other.envelope(number)).expect("a file");
+        assert_eq!(copied, fs::read(fixture.envelope(number)).expect("a file"));
+    }
 }
 
 #[tokio::test]
@@ -406,7 +429,7 @@ async fn unreadable_checkpoint_is_a_problem_of_the_next_one() {
 #[tokio::test]
 async fn corrupt_run_does_not_end_the_coverage_of_its_account() {
     let fixture = Fixture::checked().await;
-    fixture.runs(3).await;
+    fixture.runs(9).await;
     let key = |sk: &str| (format!("RUNS#{}", test_env::ACCOUNT), sk.to_owned());
     let mut item = get(&fixture.env, &key("RUN#000000000005")).await;
     item.insert(
@@ -414,7 +437,14 @@ async fn corrupt_run_does_not_end_the_coverage_of_its_account() {
         AttributeValue::S("SPLENDID".to_owned()),
     );
     // Neither a number beyond all runs nor one with more behind it is searched for ever.
-    for sk in ["RUN#000000000005#", "RUN#999999999999"] {
+    // And runs follow what has no number, however long it is.
+    let long = format!("{:x<1024}", "RUN#00000000000");
+    for sk in [
+        "RUN#000000000005#",
+        "RUN#00000000000x",
+        &long,
+        "RUN#999999999999",
+    ] {
         let mut far = item.clone();
         far.insert("sk".to_owned(), AttributeValue::S(sk.to_owned()));
         put(&fixture.env, far).await;
@@ -428,7 +458,7 @@ async fn corrupt_run_does_not_end_the_coverage_of_its_account() {
     let states = states.map(|state| fs::read_to_string(state.expect("a file").path()));
     let states: Vec<String> = states.map(|state| state.expect("text")).collect();
     assert!(
-        states.iter().any(|state| state.contains("\"runs\":6")),
+        states.iter().any(|state| state.contains("\"runs\":12")),
         "{states:?}"
     );
 }
