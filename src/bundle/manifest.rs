@@ -19,7 +19,7 @@ pub struct Bundle {
     pub since: Timestamp,
     /// The end of its period.
     pub until: Timestamp,
-    /// The accounts in it.
+    /// The accounts with runs in it.
     pub accounts: Vec<AccountId>,
     /// The name of the table.
     pub table: String,

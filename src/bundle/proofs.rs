@@ -2,12 +2,15 @@
 //! state of others.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
 use super::archive::Files;
 use crate::checkpoint::chain_state::{ChainKind, ChainState};
 use crate::checkpoint::make::read_states;
+use crate::checkpoint::statement::{Checkpoint, Statement};
+use crate::checkpoint::store::StoredCheckpoint;
 use crate::checkpoint::{CheckpointError, Store, merkle};
 use crate::domain::digest::canonical_json;
 use crate::domain::{AccountId, Digest, Timestamp};
@@ -34,11 +37,28 @@ pub struct Proof {
 pub struct Added {
     /// The number of checkpoints.
     pub checkpoints: u64,
-    /// The last run that they state, by kind and account.
-    pub runs: BTreeMap<ChainKind, BTreeMap<AccountId, u64>>,
+    /// What can't be read of them.
+    pub problems: Vec<String>,
+    /// The first and the last run that they state, by kind and account.
+    pub runs: BTreeMap<ChainKind, BTreeMap<AccountId, RangeInclusive<u64>>>,
 }
 
-/// Adds the checkpoints that were made in a period, and the proofs of these accounts.
+/// A checkpoint as it is stored.
+struct Read {
+    stored: StoredCheckpoint,
+    content: Vec<u8>,
+    statement: Result<Statement<Checkpoint>, CheckpointError>,
+}
+
+impl Read {
+    fn made_at(&self) -> Option<Timestamp> {
+        let statement = self.statement.as_ref().ok();
+        statement.map(|statement| statement.predicate.made_at)
+    }
+}
+
+/// Adds the checkpoints that were made in a period, and the proofs of these accounts. One
+/// that can't be read is added as it is, if it stands between such checkpoints.
 ///
 /// # Errors
 /// [`CheckpointError`] if they can't be read.
@@ -52,14 +72,23 @@ pub async fn add(
     let accounts: BTreeSet<&AccountId> = accounts.iter().collect();
     let mut proofs = String::new();
     let mut added = Added::default();
-    for stored in store.checkpoints(0).await? {
-        let content = store.read(&stored).await?;
-        let (statement, _) = store.statement_in(&stored, &content)?;
-        let made_at = statement.predicate.made_at;
-        if made_at <= since || made_at > until {
-            continue;
-        }
-        let states = read_states(store, &statement).await?;
+    for Read {
+        stored,
+        content,
+        statement,
+    } in of_period(store, since, until).await?
+    {
+        let states = match statement {
+            Ok(statement) => read_states(store, &statement).await,
+            Err(error) => Err(error),
+        };
+        let states = match states {
+            Err(error) if error.is_content() => {
+                added.problems.push(error.to_string());
+                Vec::new()
+            }
+            states => states?,
+        };
         let lines: Vec<String> = states.iter().map(ChainState::line).collect();
         let leaves = lines.iter().map(|line| merkle::leaf(line.as_bytes()));
         let paths = merkle::inclusion_proofs(&leaves.collect::<Vec<_>>());
@@ -67,7 +96,9 @@ pub async fn add(
         for (index, ((state, leaf), path)) in leaves.enumerate() {
             if accounts.contains(&state.id.account) {
                 let runs = added.runs.entry(state.id.kind).or_default();
-                runs.insert(state.id.account.clone(), state.runs);
+                let run = state.runs;
+                let stated = runs.entry(state.id.account.clone()).or_insert(run..=run);
+                *stated = run.min(*stated.start())..=run.max(*stated.end());
                 let proof = Proof {
                     checkpoint: stored.number,
                     leaf,
@@ -85,4 +116,37 @@ pub async fn add(
         files.insert(PROOFS.to_owned(), proofs.into_bytes());
     }
     Ok(added)
+}
+
+/// Reads the checkpoints that were made in a period, or may have been.
+async fn of_period(
+    store: &Store,
+    since: Timestamp,
+    until: Timestamp,
+) -> Result<Vec<Read>, CheckpointError> {
+    let mut found: Vec<Read> = Vec::new();
+    for stored in store.checkpoints(0).await? {
+        let content = store.read(&stored).await?;
+        let statement = store.statement_in(&stored, &content);
+        found.push(Read {
+            statement: statement.map(|(statement, _)| statement),
+            content,
+            stored,
+        });
+    }
+    let mut times: Vec<Option<Timestamp>> = found.iter().map(Read::made_at).collect();
+    for i in 1..times.len() {
+        times[i] = times[i].or(times[i - 1]);
+    }
+    // The time of one that can't be read lies between those of its neighbours.
+    let mut next = None;
+    let mut may_be: Vec<bool> = Vec::new();
+    for (read, before) in found.iter().zip(times).rev() {
+        next = read.made_at().or(next);
+        let is_late = next.is_none_or(|next| next > since);
+        may_be.push(is_late && before.is_none_or(|before| before <= until));
+    }
+    let mut may_be = may_be.into_iter().rev();
+    found.retain(|_| may_be.next().unwrap_or_default());
+    Ok(found)
 }

@@ -3,19 +3,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
-use serde_json::Value;
+use serde::de::DeserializeOwned;
 
 use super::archive::Files;
 use super::manifest::{Bundle, MANIFEST, SIGNED_MANIFEST};
 use super::proofs::{PROOFS, Proof};
+use super::records::{changes_name, runs_name};
 use crate::audit::FINALITY_DELAY;
-use crate::checkpoint::chain_state::{ChainKind, ChainState};
+use crate::audit::verify::period::PeriodRecords;
+use crate::checkpoint::chain_state::{ChainId, ChainKind, ChainState};
 use crate::checkpoint::envelope::Envelope;
 use crate::checkpoint::statement::{Checkpoint, Statement};
-use crate::checkpoint::store::checkpoint_name;
+use crate::checkpoint::store::{CHECKPOINTS, checkpoint_name};
 use crate::checkpoint::{PublicKey, merkle};
-use crate::domain::run::SnapshotsRecord;
-use crate::domain::{Digest, Timestamp};
+use crate::domain::digest::canonical_json;
+use crate::domain::{
+    AccountId, Change, Connection, Dependency, Digest, Finding, RunRecord, Timestamp,
+};
+use crate::table::StoredKind;
+use crate::table::keys::Partition;
 
 /// The result of verifying a bundle.
 #[derive(Debug, Default, Serialize)]
@@ -33,8 +39,25 @@ pub struct BundleVerified {
     pub changes: u64,
     /// The number of checkpoints.
     pub checkpoints: u64,
+    /// The runs of each account and kind, and what checkpoints state of them.
+    pub chains: Vec<BundledChain>,
     /// What is wrong: a file and its problem. Empty if the bundle is intact.
     pub findings: Vec<BundleFinding>,
+}
+
+/// The runs of one account and kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BundledChain {
+    /// The account and the kind.
+    #[serde(flatten)]
+    pub id: ChainId,
+    /// The number of its first run.
+    pub first: u64,
+    /// The number of its last run.
+    pub last: u64,
+    /// The number of the last run that a checkpoint states which a given key signed. This
+    /// run and those before it were not rewritten since.
+    pub proven: Option<u64>,
 }
 
 /// A problem of a file.
@@ -58,16 +81,15 @@ pub fn verify(
         manifest_key,
         keys,
         found: BundleVerified::default(),
-        heads: BTreeMap::new(),
-        runs: BTreeMap::new(),
+        chains: BTreeMap::new(),
     };
     verifier.manifest();
-    for kind in ChainKind::ALL {
-        verifier.runs(kind);
-        verifier.changes(kind);
-    }
+    verifier.records::<Connection>(ChainKind::Connections);
+    verifier.records::<Dependency>(ChainKind::Dependencies);
+    verifier.records::<Finding>(ChainKind::Findings);
+    verifier.completeness();
     verifier.checkpoints();
-    verifier.found
+    verifier.verified()
 }
 
 struct Verifier<'a> {
@@ -75,10 +97,16 @@ struct Verifier<'a> {
     manifest_key: Option<&'a PublicKey>,
     keys: &'a [PublicKey],
     found: BundleVerified,
-    /// The digest of each run by account, kind and number.
-    heads: BTreeMap<(String, ChainKind, u64), Digest>,
-    /// The runs of each chain, by number.
-    runs: BTreeMap<(String, ChainKind), Vec<Value>>,
+    chains: BTreeMap<ChainId, Chain>,
+}
+
+/// The runs of a chain.
+#[derive(Default)]
+struct Chain {
+    /// The digest of each run, and the time at which it had finished, by its number.
+    runs: BTreeMap<u64, (Digest, Timestamp)>,
+    /// The last run that a checkpoint states.
+    proven: Option<u64>,
 }
 
 impl Verifier<'_> {
@@ -87,6 +115,19 @@ impl Verifier<'_> {
             file: file.to_owned(),
             problem: problem.into(),
         });
+    }
+
+    fn verified(mut self) -> BundleVerified {
+        let chains = self.chains.into_iter().filter_map(|(id, chain)| {
+            Some(BundledChain {
+                id,
+                first: *chain.runs.first_key_value()?.0,
+                last: *chain.runs.last_key_value()?.0,
+                proven: chain.proven,
+            })
+        });
+        self.found.chains = chains.collect();
+        self.found
     }
 
     /// Every file is in the manifest with its digest, and the manifest is signed.
@@ -137,8 +178,9 @@ impl Verifier<'_> {
         }
     }
 
-    /// Returns the lines of a file with their digests and what they hold.
-    fn lines(&mut self, file: &str) -> Vec<(Digest, Value)> {
+    /// Returns what the lines of a file hold, each with its digest. A line has to be as
+    /// this software writes it: what it says beyond that would not be checked.
+    fn lines<T: Serialize + DeserializeOwned>(&mut self, file: &str) -> Vec<(Digest, T)> {
         let Some(content) = self.files.get(file) else {
             return Vec::new();
         };
@@ -146,85 +188,79 @@ impl Verifier<'_> {
         for (number, line) in (1..).zip(content.split_inclusive(|byte| *byte == b'\n')) {
             let line = line.strip_suffix(b"\n").unwrap_or(line);
             match serde_json::from_slice(line) {
-                Ok(value) => lines.push((Digest::of_bytes(line), value)),
                 Err(error) => self.report(file, format!("line {number}: {error}")),
+                Ok(value) if canonical_json(&value).as_bytes() != line => {
+                    let problem = "is not written as this software writes it";
+                    self.report(file, format!("line {number}: {problem}"));
+                }
+                Ok(value) => lines.push((Digest::of_bytes(line), value)),
             }
         }
         lines
     }
 
-    /// Each run refers to the one before, and those of an account stand together.
-    fn runs(&mut self, kind: ChainKind) {
-        let file = format!("records/runs-{kind}.jsonl");
-        let mut last: Option<(String, u64, Digest)> = None;
-        for (digest, run) in self.lines(&file) {
-            let account = run["account"].as_str().unwrap_or_default().to_owned();
-            let sequence = run["sequence"].as_u64().unwrap_or(0);
-            let before = last.take().filter(|(same, _, _)| *same == account);
-            let chain = (account.clone(), kind);
-            let follows = match &before {
-                None => !self.runs.contains_key(&chain),
-                Some((_, before, head)) => {
-                    sequence.checked_sub(1) == Some(*before)
-                        && run["previous_digest"] == head.to_string()
-                }
-            };
-            if !follows {
-                let problem = format!("account {account}: run {sequence} does not follow");
-                self.report(&file, problem);
-            }
-            self.heads.insert((account.clone(), kind, sequence), digest);
-            self.runs.entry(chain).or_default().push(run);
+    /// Each run and each change refers to the one before, and each run states what the
+    /// changes left.
+    fn records<K: StoredKind>(&mut self, kind: ChainKind) {
+        let files = [runs_name(kind), changes_name(kind)];
+        let [runs, changes] = &files;
+        let mut records = PeriodRecords::<K>::default();
+        let mut accounts = BTreeSet::new();
+        for (digest, run) in self.lines::<RunRecord<K>>(runs) {
+            let account = run.account.clone();
+            accounts.insert((runs, account.clone()));
+            let chain = self.chains.entry(ChainId { account, kind }).or_default();
+            chain.runs.insert(run.sequence, (digest, run.finished_at));
             self.found.runs += 1;
-            last = Some((account, sequence, digest));
+            records.add_run(run, digest);
+        }
+        for (digest, change) in self.lines::<Change<K>>(changes) {
+            accounts.insert((changes, change.account.clone()));
+            self.found.changes += 1;
+            records.add_change(change, digest);
+        }
+        let bundle = self.found.bundle.as_ref();
+        let is_named = |account: &AccountId| bundle.is_none_or(|it| it.accounts.contains(account));
+        accounts.retain(|(_, account)| !is_named(account));
+        for (file, account) in accounts {
+            let problem = format!("is of account {account}, which the manifest does not name");
+            self.report(file, problem);
+        }
+        for altered in records.verified() {
+            let file = match K::KEYS.partition_of(&altered.pk) {
+                Some(Partition::Runs) => runs,
+                _ => changes,
+            };
+            self.report(
+                file,
+                format!("{} {}: {}", altered.pk, altered.sk, altered.problem),
+            );
         }
     }
 
-    /// Each change of a connection refers to the one before, from the first on, and
-    /// runs digest the last one of each connection.
-    fn changes(&mut self, kind: ChainKind) {
-        let file = format!("records/changes-{kind}.jsonl");
-        let mut last: Option<(String, u64, Digest)> = None;
-        let mut changes: BTreeMap<String, Changes> = BTreeMap::new();
-        for (digest, change) in self.lines(&file) {
-            let text = |name: &str| change[name].as_str().unwrap_or_default().to_owned();
-            let (account, arn) = (text("account"), text("arn"));
-            let of = format!("{account} {arn}");
-            let version = change["version"].as_u64().unwrap_or(0);
-            let before = last.take().filter(|(same, _, _)| *same == of);
-            let of_account = changes.entry(account).or_default();
-            let of_resource = of_account.entry(arn).or_default();
-            let follows = match &before {
-                None => version == 1 && of_resource.is_empty(),
-                Some((_, before, digest)) => {
-                    version.checked_sub(1) == Some(*before)
-                        && change["previous_digest"] == digest.to_string()
-                }
-            };
-            of_resource.push(ChangeLink {
-                observed_until: text("observed_until"),
-                run_id: text("run_id"),
-                version,
-                digest,
-            });
-            if !follows {
-                self.report(&file, format!("{of}: change {version} does not follow"));
+    /// The manifest's accounts have runs, and no run is missing at the beginning.
+    fn completeness(&mut self) {
+        let Some(bundle) = self.found.bundle.clone() else {
+            return;
+        };
+        for account in bundle.accounts {
+            if !self.chains.keys().any(|id| id.account == account) {
+                self.report("records/", format!("has no run of account {account}"));
             }
-            self.found.changes += 1;
-            last = Some((of, version, digest));
         }
-        let digested = self.runs.iter().filter(|((_, of), _)| *of == kind);
-        let digested = digested.filter_map(|((account, _), runs)| {
-            let none = Changes::new();
-            let changes = changes.get(account).unwrap_or(&none);
-            let run = last_that_digests(runs, changes)?;
-            let is_so = snapshots_digest(changes, run) == run["snapshots"]["digest"];
-            let number = &run["sequence"];
-            (!is_so)
-                .then(|| format!("account {account}: not the changes that run {number} digests"))
-        });
-        for problem in digested.collect::<Vec<_>>() {
-            self.report(&file, problem);
+        let begins = |chain: &Chain| {
+            let first = chain.runs.first_key_value();
+            first.is_none_or(|(number, (_, ended))| *number == 1 || *ended <= bundle.since)
+        };
+        let cut: Vec<ChainId> = self
+            .chains
+            .iter()
+            .filter(|(_, chain)| !begins(chain))
+            .map(|(id, _)| id.clone())
+            .collect();
+        for ChainId { account, kind } in cut {
+            let problem = format!("has no run of account {account} that ended before the period");
+            self.report(&runs_name(kind), problem);
         }
     }
 
@@ -257,11 +293,20 @@ impl Verifier<'_> {
                 Err(problem) => self.report(name, problem),
             }
         }
+        if statements.is_empty() && !self.keys.is_empty() {
+            self.report(
+                CHECKPOINTS,
+                "has no checkpoint: the records may have been rewritten",
+            );
+        }
         let mut proven = BTreeSet::new();
-        for (_, value) in self.lines(PROOFS) {
+        for (_, proof) in self.lines::<Proof>(PROOFS) {
+            let state = serde_json::from_str::<ChainState>(&proof.leaf);
             // A wrong one is not missing, too.
-            proven.extend(chain_of(&value));
-            if let Err(problem) = self.proof(value, &statements) {
+            let id = state.as_ref().ok().map(|state| state.id.clone());
+            proven.extend(id.map(|id| (proof.checkpoint, id)));
+            let state = state.map_err(|error| error.to_string());
+            if let Err(problem) = state.and_then(|state| self.prove(&proof, &state, &statements)) {
                 self.report(PROOFS, problem);
             }
         }
@@ -271,32 +316,38 @@ impl Verifier<'_> {
             if bundle.is_some_and(|bundle| bundle.table != stated.table) {
                 self.report(&name, format!("is of the table {}", stated.table));
             }
-            for (account, kind) in self.chains_before(stated.made_at) {
-                for problem in stated.problems.iter().filter(|it| it.contains(&account)) {
+            for id in self.chains_before(stated.made_at) {
+                for problem in stated.problems_of(&id.account) {
                     self.report(&name, format!("states a problem: {problem}"));
                 }
-                if !proven.contains(&(number, account.clone(), kind)) {
-                    let problem =
-                        format!("checkpoint {number}: no proof of account {account}, {kind}");
-                    self.report(PROOFS, problem);
+                if !proven.contains(&(number, id.clone())) {
+                    self.report(PROOFS, format!("checkpoint {number}: no proof of {id}"));
                 }
             }
         }
     }
 
-    /// Returns the chains of which a run had ended by then.
-    fn chains_before(&self, at: Timestamp) -> Vec<(String, ChainKind)> {
-        let had_run = |runs: &Vec<Value>| {
-            let first = runs.first();
-            let ended = first.and_then(|run| run["finished_at"].as_str()?.parse().ok());
-            ended.is_some_and(|ended: Timestamp| ended <= at)
+    /// Returns the chains of which a run had been recorded by then.
+    fn chains_before(&self, at: Timestamp) -> Vec<ChainId> {
+        let had_run = |chain: &Chain| {
+            let first = chain.runs.first_key_value();
+            first.is_some_and(|(number, (_, ended))| match number {
+                // A checkpoint may be made while the first run is being recorded.
+                1 => u128::from(at.millis_since(*ended)) > FINALITY_DELAY.as_millis(),
+                _ => *ended <= at,
+            })
         };
-        let chains = self.runs.iter().filter(|(_, runs)| had_run(runs));
-        chains.map(|(chain, _)| chain.clone()).collect()
+        let chains = self.chains.iter().filter(|(_, chain)| had_run(chain));
+        chains.map(|(id, _)| id.clone()).collect()
     }
 
-    fn proof(&self, value: Value, statements: &BTreeMap<u64, Checkpoint>) -> Result<(), String> {
-        let proof: Proof = serde_json::from_value(value).map_err(|error| error.to_string())?;
+    /// Checks that a proof leads from a run to the root of its checkpoint.
+    fn prove(
+        &mut self,
+        proof: &Proof,
+        state: &ChainState,
+        statements: &BTreeMap<u64, Checkpoint>,
+    ) -> Result<(), String> {
         let number = proof.checkpoint;
         let stated = statements.get(&number);
         let stated = stated.ok_or_else(|| format!("checkpoint {number} is missing"))?;
@@ -306,79 +357,18 @@ impl Verifier<'_> {
         if root != Some(stated.root_hash) {
             return Err(format!("does not lead to the root of checkpoint {number}"));
         }
-        let state: ChainState =
-            serde_json::from_str(&proof.leaf).map_err(|error| error.to_string())?;
-        let run = (state.id.account.to_string(), state.id.kind, state.runs);
-        match self.heads.get(&run) {
-            Some(digest) if *digest == state.head => Ok(()),
-            Some(_) => Err(format!(
-                "{}: run {} is not the one that checkpoint {number} states",
-                state.id, state.runs
-            )),
-            None => Err(format!(
-                "{}: run {}, which checkpoint {number} states, is missing",
-                state.id, state.runs
-            )),
+        let ChainState { id, runs, head, .. } = state;
+        let missing = || format!("{id}: run {runs}, which checkpoint {number} states, is missing");
+        let chain = self.chains.get_mut(id).ok_or_else(missing)?;
+        let (digest, _) = chain.runs.get(runs).ok_or_else(missing)?;
+        if digest != head {
+            return Err(format!(
+                "{id}: run {runs} is not the one that checkpoint {number} states"
+            ));
         }
-    }
-}
-
-/// Returns the checkpoint and the chain that a proof is about.
-fn chain_of(proof: &Value) -> Option<(u64, String, ChainKind)> {
-    let state: ChainState = serde_json::from_str(proof["leaf"].as_str()?).ok()?;
-    let number = proof["checkpoint"].as_u64()?;
-    Some((number, state.id.account.to_string(), state.id.kind))
-}
-
-/// The changes of each resource.
-type Changes = BTreeMap<String, Vec<ChangeLink>>;
-
-/// The part of a change that a run's digest needs.
-struct ChangeLink {
-    observed_until: String,
-    run_id: String,
-    version: u64,
-    digest: Digest,
-}
-
-/// Returns the last run with a digest of snapshots, if it is certain which changes it
-/// digests. They are not where another run that is not before it saw some at the time.
-fn last_that_digests<'a>(runs: &'a [Value], changes: &Changes) -> Option<&'a Value> {
-    let index = runs.iter().rposition(|run| run["snapshots"].is_object())?;
-    let run = &runs[index];
-    let by_then: BTreeSet<&str> = runs[..=index]
-        .iter()
-        .filter_map(|run| run["run_id"].as_str())
-        .collect();
-    let began: Timestamp = run["started_at"].as_str()?.parse().ok()?;
-    let is_uncertain = |change: &ChangeLink| {
-        let seen: Option<Timestamp> = change.observed_until.parse().ok();
-        let is_late = seen.is_none_or(|seen| seen > began || within(seen, began));
-        is_late && !by_then.contains(change.run_id.as_str())
-    };
-    let ended = run["finished_at"].as_str()?;
-    let mut links = changes.values().flatten();
-    let is_certain = !links.any(|it| it.observed_until.as_str() <= ended && is_uncertain(it));
-    is_certain.then_some(run)
-}
-
-/// Returns true if a change that was seen then may be written as late as `began`.
-fn within(seen: Timestamp, began: Timestamp) -> bool {
-    u128::from(began.millis_since(seen)) <= FINALITY_DELAY.as_millis()
-}
-
-/// Returns the digest of the snapshots that these changes had left when a run ended.
-fn snapshots_digest(changes: &Changes, run: &Value) -> String {
-    let ended = run["finished_at"].as_str().unwrap_or_default();
-    let mut snapshots = SnapshotsRecord::builder();
-    for (arn, changes) in changes {
-        let by_then = changes
-            .iter()
-            .filter(|it| it.observed_until.as_str() <= ended);
-        if let Some(last) = by_then.max_by_key(|it| it.version) {
-            let version = u32::try_from(last.version).unwrap_or(u32::MAX);
-            snapshots.add(arn, version, last.digest);
+        if !self.keys.is_empty() {
+            chain.proven = chain.proven.max(Some(*runs));
         }
+        Ok(())
     }
-    snapshots.build().digest.to_string()
 }

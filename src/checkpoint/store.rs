@@ -46,7 +46,8 @@ pub struct StoredCheckpoint {
     version: Option<String>,
 }
 
-const CHECKPOINTS: &str = "checkpoints/";
+/// The folder of the checkpoints.
+pub const CHECKPOINTS: &str = "checkpoints/";
 const CHAINS: &str = "chains/";
 const JSON: &str = "application/json";
 const JSON_LINES: &str = "application/jsonl";

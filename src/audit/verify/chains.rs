@@ -16,15 +16,17 @@ struct Numbered {
     previous_digest: Option<Digest>,
 }
 
-/// Checks a chain, sorted by number, for gaps and broken links.
+/// Checks a chain, sorted by number, for gaps and broken links. It begins with the
+/// record `first`.
 fn verify_chain(
+    first: u64,
     chain: impl Iterator<Item = Numbered>,
     key: impl Fn(u64) -> Key,
     alterations: &mut Alterations,
 ) {
-    let mut expected = 1;
+    let mut expected = first;
     // What the next record must refer to; `None` if that is unknown.
-    let mut before = Some(None);
+    let mut before = (first == 1).then_some(None);
     for link in chain {
         let number = link.number;
         let edited = alterations.names(&key(number));
@@ -48,18 +50,33 @@ fn verify_chain(
 impl<K: StoredKind> Account<K> {
     /// Runs all checks of an account, which is sorted.
     pub(super) fn verify(&self, id: &AccountId, now: Timestamp, alterations: &mut Alterations) {
-        let runs = self.runs.iter().map(|run| Numbered {
-            number: run.this.sequence,
-            digest: run.digest,
-            previous_digest: run.previous_digest,
-        });
-        verify_chain(runs, |number| run_key::<K>(id, number), alterations);
+        self.verify_run_chain(id, 1, alterations);
         self.verify_archived(id, alterations);
         for (arn, resource) in self.sorted() {
             verify_resource::<K>(id, arn, resource, now, alterations);
         }
         self.verify_record(id, alterations);
         self.verify_runs(id, alterations);
+    }
+
+    /// Checks the records of a period: its runs and the one before, and all changes by
+    /// then.
+    pub(super) fn verify_period(&self, id: &AccountId, alterations: &mut Alterations) {
+        let first = self.runs.first().map_or(1, |run| run.this.sequence);
+        self.verify_run_chain(id, first, alterations);
+        for (arn, resource) in self.sorted() {
+            verify_change_chain::<K>(id, arn, resource, alterations);
+        }
+        self.verify_runs_of_period(id, alterations);
+    }
+
+    fn verify_run_chain(&self, id: &AccountId, first: u64, alterations: &mut Alterations) {
+        let runs = self.runs.iter().map(|run| Numbered {
+            number: run.this.sequence,
+            digest: run.digest,
+            previous_digest: run.previous_digest,
+        });
+        verify_chain(first, runs, |number| run_key::<K>(id, number), alterations);
     }
 
     /// Reports what the table lacks and only an archive has. Runs are deleted from the
@@ -106,16 +123,7 @@ fn verify_resource<K: StoredKind>(
     if resource.links.is_empty() {
         return alterations.add(key, "its changes were removed");
     }
-    let links = resource.links.iter().enumerate().map(|(i, link)| Numbered {
-        number: u64::from(link.version),
-        digest: link.digest,
-        previous_digest: resource.previous_digest(i),
-    });
-    verify_chain(
-        links,
-        |version| change_key::<K>(id, arn, version),
-        alterations,
-    );
+    verify_change_chain::<K>(id, arn, resource, alterations);
     let Some(snapshot) = &resource.snapshot else {
         if !alterations.names(&key) {
             alterations.add(key, "was removed: it has changes");
@@ -149,6 +157,21 @@ fn verify_resource<K: StoredKind>(
             alterations.add(key, problem);
         }
     }
+}
+
+fn verify_change_chain<K: StoredKind>(
+    id: &AccountId,
+    arn: &K::Id,
+    resource: &Resource<K>,
+    alterations: &mut Alterations,
+) {
+    let links = resource.links.iter().enumerate().map(|(i, link)| Numbered {
+        number: u64::from(link.version),
+        digest: link.digest,
+        previous_digest: resource.previous_digest(i),
+    });
+    let key = |version| change_key::<K>(id, arn, version);
+    verify_chain(1, links, key, alterations);
 }
 
 /// A snapshot and the changes that must have left it.

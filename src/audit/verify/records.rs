@@ -12,7 +12,7 @@ use crate::domain::listing::Window;
 use crate::domain::run::SnapshotsRecord;
 use crate::domain::{
     AccountId, AccountRecord, Change, ChangeKind, Digest, Kind, Outcome, RunId, RunRecord,
-    SchemaVersion,
+    SchemaVersion, Timestamp,
 };
 use crate::table::codec::{Item, snapshot};
 use crate::table::keys::Partition;
@@ -41,6 +41,7 @@ pub(super) struct RunLink<K: Kind> {
     pub(super) is_in_table: bool,
     pub(super) format: SchemaVersion,
     pub(super) this: RunReference,
+    pub(super) finished_at: Timestamp,
     pub(super) event_id: Option<Box<str>>,
     /// The complete and unfiltered listings.
     pub(super) covered: Vec<(K::Scope, Window)>,
@@ -114,24 +115,10 @@ fn run<K: StoredKind>(item: &Item, source: Source) -> Read<K> {
     let run: RunRecord<K> = codec::read_record(item).map_err(edited)?;
     let written = codec::run_item(&run);
     same_key(item, &written)?;
-    let link = RunLink {
-        is_in_table: source == Source::Table,
-        digest: run.digest(),
-        this: RunReference::from(&run),
-        event_id: run.trigger.event_id().map(Into::into),
-        covered: run.covered().collect(),
-        wrote_all: run.wrote_all(),
-        knew_its_changes: run.knew_its_changes(),
-        connections: run.connections,
-        changes: run.changes,
-        unwritten: run.unwritten,
-        snapshots: run.snapshots,
-        account_sequence: run.account_sequence,
-        previous_digest: run.previous_digest,
-        format: run.format,
-    };
-    let record = Record::Run(Box::new(link));
-    Ok((run.account, record, as_written(item, &written)))
+    let account = run.account.clone();
+    let digest = run.digest();
+    let record = Record::Run(Box::new(RunLink::of(run, digest, source)));
+    Ok((account, record, as_written(item, &written)))
 }
 
 fn change<K: StoredKind>(item: &Item) -> Read<K> {
@@ -189,7 +176,7 @@ impl<K: StoredKind> Records<K> {
 }
 
 impl<K: Kind> Account<K> {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             record: None,
             resources: HashMap::new(),
@@ -203,7 +190,7 @@ impl<K: Kind> Account<K> {
         self.resources.entry(arn).or_insert_with(Resource::new)
     }
 
-    fn add(&mut self, change: Change<K>, digest: Digest) {
+    pub(super) fn add(&mut self, change: Change<K>, digest: Digest) {
         let status = change.after.as_ref().map(|after| self.status_id(after));
         let run_id = self.run_id(&change.run_id);
         let resource = self.resource(change.arn.clone());
@@ -270,6 +257,26 @@ impl<K: Kind> Account<K> {
 }
 
 impl<K: Kind> RunLink<K> {
+    pub(super) fn of(run: RunRecord<K>, digest: Digest, source: Source) -> Self {
+        Self {
+            is_in_table: source == Source::Table,
+            digest,
+            this: RunReference::from(&run),
+            finished_at: run.finished_at,
+            event_id: run.trigger.event_id().map(Into::into),
+            covered: run.covered().collect(),
+            wrote_all: run.wrote_all(),
+            knew_its_changes: run.knew_its_changes(),
+            connections: run.connections,
+            changes: run.changes,
+            unwritten: run.unwritten,
+            snapshots: run.snapshots,
+            account_sequence: run.account_sequence,
+            previous_digest: run.previous_digest,
+            format: run.format,
+        }
+    }
+
     pub(super) fn is_complete(&self) -> bool {
         self.this.outcome == Outcome::Complete
     }

@@ -31,45 +31,23 @@ type Place = (usize, usize);
 
 impl<K: StoredKind> Account<K> {
     pub(super) fn verify_runs(&self, id: &AccountId, alterations: &mut Alterations) {
-        let is_edited = |run: &RunLink<K>| alterations.names(&run_key::<K>(id, run.this.sequence));
-        let known: Vec<bool> = self
-            .runs
-            .iter()
-            .map(|run| run.knew_its_changes && !is_edited(run))
-            .collect();
-        let rows: Option<Vec<Row<'_, K>>> = self
-            .sorted()
-            .into_iter()
-            .map(|(arn, resource)| resource.row(id, arn, alterations))
-            .collect();
-        let Some(rows) = rows else {
-            // A change is missing whose digest is unknown. That is an alteration
-            // already.
+        let Some(mut replay) = Replay::new(self, id, alterations) else {
             return;
         };
-        let mut replay = Replay {
-            id,
-            account: self,
-            statuses: self.statuses(),
-            covered: vec![0; rows.len()],
-            recorded: HashMap::new(),
-            by_run: HashMap::new(),
-            unassigned: Vec::new(),
-            known,
-            is_intact: !alterations.names_any_of(&K::KEYS.account_pk(id))
-                && rows
-                    .iter()
-                    .all(|row| row.steps.iter().all(|s| s.link.is_some())),
-            rows,
-            fitted: None,
-            failing: None,
-        };
-        replay.index();
         // An edited or missing run is no evidence against the changes.
         if !alterations.names_any_of(&K::KEYS.runs_pk(id)) {
             self.verify_absences(id, alterations);
         }
         replay.run(alterations);
+    }
+
+    /// Does the same for the runs of a period. Listings of the runs before it, which
+    /// their changes refer to, are not known.
+    pub(super) fn verify_runs_of_period(&self, id: &AccountId, alterations: &mut Alterations) {
+        if let Some(mut replay) = Replay::new(self, id, alterations) {
+            replay.cover_earlier();
+            replay.run(alterations);
+        }
     }
 
     /// Checks that a listing of a run lacked a connection when its change says
@@ -120,6 +98,61 @@ struct Replay<'a, K: StoredKind> {
 }
 
 impl<'a, K: StoredKind> Replay<'a, K> {
+    /// Returns the replay of an account's runs; `None` if a change is missing whose
+    /// digest is unknown, which is an alteration already.
+    fn new(account: &'a Account<K>, id: &'a AccountId, alterations: &Alterations) -> Option<Self> {
+        let is_edited = |run: &RunLink<K>| alterations.names(&run_key::<K>(id, run.this.sequence));
+        let known: Vec<bool> = account
+            .runs
+            .iter()
+            .map(|run| run.knew_its_changes && !is_edited(run))
+            .collect();
+        let rows: Option<Vec<Row<'_, K>>> = account
+            .sorted()
+            .into_iter()
+            .map(|(arn, resource)| resource.row(id, arn, alterations))
+            .collect();
+        let rows = rows?;
+        let mut replay = Self {
+            id,
+            account,
+            statuses: account.statuses(),
+            covered: vec![0; rows.len()],
+            recorded: HashMap::new(),
+            by_run: HashMap::new(),
+            unassigned: Vec::new(),
+            known,
+            is_intact: !alterations.names_any_of(&K::KEYS.account_pk(id))
+                && rows
+                    .iter()
+                    .all(|row| row.steps.iter().all(|s| s.link.is_some())),
+            rows,
+            fitted: None,
+            failing: None,
+        };
+        replay.index();
+        Some(replay)
+    }
+
+    /// Covers the changes that runs before the first one made, and that it read.
+    fn cover_earlier(&mut self) {
+        let Some(first) = self.account.runs.first() else {
+            return;
+        };
+        let runs: HashSet<&RunId> = self.account.runs.iter().map(|it| &it.this.run_id).collect();
+        let was_read = |step: &&Step<'_>| {
+            step.link.is_some_and(|link| {
+                let before = first.this.started_at.millis_since(link.observed_until);
+                !runs.contains(&link.run_id) && u128::from(before) > WRITTEN_WITHIN.as_millis()
+            })
+        };
+        for (row, covered) in self.rows.iter().zip(&mut self.covered) {
+            *covered = row.steps.iter().take_while(was_read).count();
+        }
+        let covered = &self.covered;
+        self.unassigned.retain(|(row, step)| covered[*row] <= *step);
+    }
+
     fn index(&mut self) {
         let runs = self.account.runs.iter().zip(&self.known);
         let known: HashSet<&RunId> = runs
@@ -277,11 +310,13 @@ impl<'a, K: StoredKind> Replay<'a, K> {
         let is_possible = |step: &Step<'_>| match step.link {
             None => true,
             Some(link) if overlapping.contains(&link.run_id) => true,
-            // A change observed long after the run is not covered by it.
+            // A change observed after the run, and long after it began, is not covered by
+            // it.
             Some(link) => {
-                !self.by_run.contains_key(&link.run_id)
+                let is_late = link.observed_at > run.finished_at
                     && u128::from(link.observed_at.millis_since(began))
-                        <= WRITTEN_WITHIN.as_millis()
+                        > WRITTEN_WITHIN.as_millis();
+                !self.by_run.contains_key(&link.run_id) && !is_late
             }
         };
         let of_runs = overlapping.iter().filter_map(|id| self.by_run.get(*id));

@@ -1,5 +1,6 @@
 //! `export bundle`: the evidence of a period in one archive.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
@@ -10,7 +11,7 @@ use crate::audit::{Audit, ChangeFilter, ConnectionFilter};
 use crate::bundle::archive::{self, Files};
 use crate::bundle::manifest::{self, Bundle, MANIFEST, SIGNED_MANIFEST};
 use crate::bundle::proofs::{self, Added};
-use crate::bundle::records;
+use crate::bundle::records::{self, changes_name, runs_name};
 use crate::checkpoint::chain_state::ChainKind;
 use crate::checkpoint::envelope::Envelope;
 use crate::cli::args::checkpoints::{Location, SigningKey, parse_location, parse_signing_key};
@@ -134,6 +135,9 @@ pub(crate) async fn bundle(
     if let Some(checkpoints) = &checkpoints {
         let adding = proofs::add(&mut files, checkpoints, &accounts, since, until).await;
         added = adding.map_err(CliError::failure)?;
+        for problem in &added.problems {
+            say(&format!("--checkpoints: {problem}"));
+        }
     }
     let table = store.table();
     let period = (since, until);
@@ -141,6 +145,7 @@ pub(crate) async fn bundle(
     let connections = stated(ChainKind::Connections);
     let dependencies = stated(ChainKind::Dependencies);
     let findings = stated(ChainKind::Findings);
+    let mut with_runs = BTreeSet::new();
     for (kind, records) in [
         (
             ChainKind::Connections,
@@ -156,9 +161,12 @@ pub(crate) async fn bundle(
         ),
     ] {
         let records = records.map_err(CliError::failure)?;
-        for (name, lines) in [("runs", records.runs), ("changes", records.changes)] {
+        with_runs.extend(records.accounts);
+        let of_runs = (runs_name(kind), records.runs);
+        let of_changes = (changes_name(kind), records.changes);
+        for (name, lines) in [of_runs, of_changes] {
             if !lines.is_empty() {
-                files.insert(format!("records/{name}-{kind}.jsonl"), lines.into_bytes());
+                files.insert(name, lines.into_bytes());
             }
         }
     }
@@ -166,7 +174,7 @@ pub(crate) async fn bundle(
     let bundle = Bundle {
         since,
         until,
-        accounts,
+        accounts: with_runs.into_iter().collect(),
         table: table.name().to_string(),
         code_version: env!("CARGO_PKG_VERSION").to_owned(),
     };

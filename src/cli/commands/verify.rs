@@ -1,6 +1,6 @@
 //! `verify`: the integrity of the recorded history.
 
-use crate::bundle::verify::BundleVerified;
+use crate::bundle::verify::{BundleVerified, BundledChain};
 use crate::bundle::{self, archive};
 use crate::checkpoint::verify::CheckpointsVerified;
 use crate::checkpoint::{self, PublicKey};
@@ -396,7 +396,7 @@ fn verify_bundle(
     if as_json {
         print_json(&found)?;
     } else {
-        print(&describe_bundle(&found))?;
+        print(&describe_bundle(&found, !keys.is_empty()))?;
     }
     Ok(match found.findings.is_empty() {
         true => Exit::Success,
@@ -405,7 +405,7 @@ fn verify_bundle(
 }
 
 /// Describes the result in lines of text.
-fn describe_bundle(found: &BundleVerified) -> String {
+fn describe_bundle(found: &BundleVerified, with_keys: bool) -> String {
     let number = |n: u64, what: &str| count(usize::try_from(n).unwrap_or(usize::MAX), what);
     let mut text = String::new();
     if let Some(bundle) = &found.bundle {
@@ -420,6 +420,12 @@ fn describe_bundle(found: &BundleVerified) -> String {
         number(found.changes, "change"),
         number(found.checkpoints, "checkpoint"),
     ));
+    if with_keys {
+        let proven = |chain: &BundledChain| Some(chain.proven?.saturating_sub(chain.first) + 1);
+        let proven: u64 = found.chains.iter().filter_map(proven).sum();
+        let runs = number(found.runs, "run");
+        text.push_str(&format!("checkpoints prove {proven} of {runs}\n"));
+    }
     for finding in &found.findings {
         text.push_str(&printable(&format!(
             "{}: {}",

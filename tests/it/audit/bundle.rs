@@ -2,19 +2,27 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::ops::RangeInclusive;
 
 use crate::support::ccinv::{Ccinv, Done};
 use crate::support::keys::make_key;
-use crate::support::test_env::{self, ACCOUNT, TestEnv};
+use crate::support::test_env::{self, ACCOUNT, REGION, TestEnv};
 use crate::support::tools;
 use codeconnections_inventory::bundle::archive::{self, Files};
-use codeconnections_inventory::bundle::manifest;
+use codeconnections_inventory::bundle::manifest::{self, Bundle};
+use codeconnections_inventory::bundle::records;
+use codeconnections_inventory::bundle::verify::verify;
 use codeconnections_inventory::checkpoint::{Signer, Store, make, signer::LocalKey};
-use codeconnections_inventory::domain::Clock;
+use codeconnections_inventory::domain::digest::canonical_json;
+use codeconnections_inventory::domain::run::SnapshotsRecord;
+use codeconnections_inventory::domain::{
+    AccountId, Change, Clock, Connection, ConnectionArn, RunId, RunRecord, Timestamp,
+};
 use serde_json::{Value, json};
 
-const PERIOD: [&str; 4] = [
+pub(super) const PERIOD: [&str; 4] = [
     "--since",
     "2026-10-01T11:30:00Z",
     "--until",
@@ -23,13 +31,13 @@ const PERIOD: [&str; 4] = [
 
 /// A record of eight hourly runs from 10:00 on, with changes at 10:00, 12:00, 14:00 and
 /// 16:00, and checkpoints at 12:00, 15:00 and 17:00.
-struct Fixture {
-    env: TestEnv,
-    ccinv: Ccinv,
+pub(super) struct Fixture {
+    pub(super) env: TestEnv,
+    pub(super) ccinv: Ccinv,
 }
 
 impl Fixture {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let env = TestEnv::new().await;
         let arn = env.create("payments");
         let ccinv = Ccinv::at(&env);
@@ -53,7 +61,7 @@ impl Fixture {
         fixture
     }
 
-    async fn checkpoint(&self) {
+    pub(super) async fn checkpoint(&self) {
         let pem = fs::read(self.ccinv.folder().join("checkpoints.pem")).expect("a key");
         let signer = Signer::Local(LocalKey::from_pem(&pem).expect("a key"));
         let store = Store::Directory(self.ccinv.folder().join("kept"));
@@ -61,31 +69,31 @@ impl Fixture {
         made.expect("made");
     }
 
-    async fn export(&self, name: &str, options: &[&str]) -> Done {
+    pub(super) async fn export(&self, name: &str, options: &[&str]) -> Done {
         let table = self.env.table.name().as_str();
         let export = ["export", "bundle", "--table", table, "--out", name];
         self.ccinv.run(&[&export[..], options].concat()).await
     }
 
     /// Exports a signed bundle of the period with its checkpoints.
-    async fn export_all(&self, name: &str) {
+    pub(super) async fn export_all(&self, name: &str) {
         let options = ["--key", "key.pem", "--checkpoints", "kept"];
         let done = self.export(name, &[&PERIOD[..], &options].concat()).await;
         assert_eq!(done.code, 0, "{done:?}");
     }
 
-    fn files(&self, name: &str) -> Files {
+    pub(super) fn files(&self, name: &str) -> Files {
         let file = fs::File::open(self.ccinv.folder().join(name)).expect("a file");
         archive::read(file).expect("an archive")
     }
 
-    fn write(&self, name: &str, files: &Files) {
+    pub(super) fn write(&self, name: &str, files: &Files) {
         let file = fs::File::create(self.ccinv.folder().join(name)).expect("a file");
         archive::write(files, file).expect("written");
     }
 
     /// Verifies a bundle with both keys. Returns the findings.
-    async fn found(&self, name: &str) -> Vec<String> {
+    pub(super) async fn found(&self, name: &str) -> Vec<String> {
         let keys = [
             "--manifest-key",
             "key.pub",
@@ -95,7 +103,7 @@ impl Fixture {
         self.found_with(name, &keys).await
     }
 
-    async fn found_with(&self, name: &str, keys: &[&str]) -> Vec<String> {
+    pub(super) async fn found_with(&self, name: &str, keys: &[&str]) -> Vec<String> {
         let verify = ["verify", "--json", "--bundle", name];
         let done = self.ccinv.run(&[&verify[..], keys].concat()).await;
         let found: Value = serde_json::from_str(&done.stdout).unwrap_or_default();
@@ -111,7 +119,7 @@ impl Fixture {
     }
 }
 
-fn lines<'a>(files: &'a Files, name: &str) -> Vec<&'a str> {
+pub(super) fn lines<'a>(files: &'a Files, name: &str) -> Vec<&'a str> {
     let text = std::str::from_utf8(&files[name]).expect("text");
     text.lines().collect()
 }
@@ -265,48 +273,18 @@ async fn altered_bundle_is_found_by_file() {
     other.retain(|name, _| !name.starts_with("checkpoints/"));
     fixture.write("altered.tar", &other);
     let another = "manifest.dsse.json: signs another manifest";
-    assert_eq!(fixture.found("altered.tar").await, [another]);
+    let unproven = "checkpoints/: has no checkpoint: the records may have been rewritten";
+    assert_eq!(fixture.found("altered.tar").await, [another, unproven]);
     other.remove("manifest.dsse.json");
     fixture.write("altered.tar", &other);
     let unsigned = "manifest.dsse.json: is missing: the manifest is not signed";
-    assert_eq!(fixture.found("altered.tar").await, [unsigned]);
+    assert_eq!(fixture.found("altered.tar").await, [unsigned, unproven]);
     assert_eq!(fixture.found_with("altered.tar", &[]).await, [""; 0]);
     let stranger = ["--manifest-key", "checkpoints.pub"];
     let not_signed = "manifest.dsse.json: is not signed by that key";
     assert_eq!(
         fixture.found_with("bundle.tar", &stranger).await,
         [not_signed]
-    );
-}
-
-/// The table was rewritten after its checkpoints, and a bundle signed by its writer.
-#[tokio::test]
-async fn rewritten_record_contradicts_the_checkpoints_in_the_bundle() {
-    let rewritten = Fixture::new().await;
-    let other = Fixture::new().await;
-    // The checkpoints of another history of the same account.
-    for folder in ["kept/checkpoints", "kept/chains"] {
-        let (from, to) = (
-            other.ccinv.folder().join(folder),
-            rewritten.ccinv.folder().join(folder),
-        );
-        fs::remove_dir_all(&to).expect("removed");
-        fs::rename(from, to).expect("moved");
-    }
-    let public = other.ccinv.folder().join("checkpoints.pub");
-    fs::copy(public, rewritten.ccinv.folder().join("checkpoints.pub")).expect("copied");
-    rewritten.export_all("bundle.tar").await;
-    let mut found = rewritten.found("bundle.tar").await;
-    // Where tables have names of their own, so has that of the other history.
-    found.retain(|line| !line.contains("is of the table"));
-    assert_eq!(
-        found,
-        [
-            "checkpoints/proofs.jsonl: account 123456789012, connections: run 3 is not the one that \
-             checkpoint 1 states",
-            "checkpoints/proofs.jsonl: account 123456789012, connections: run 6 is not the one that \
-             checkpoint 2 states",
-        ]
     );
 }
 
@@ -348,76 +326,12 @@ async fn bundle_of_one_account_shows_nothing_of_others() {
     assert_eq!(fixture.found_with("bundle.tar", &keys).await, [""; 0]);
 }
 
-/// Who makes a bundle can also leave records out, and name what is left in its manifest.
-#[tokio::test]
-async fn records_that_were_left_out_contradict_the_others() {
-    const RUNS: &str = "records/runs-connections.jsonl";
-    const CHANGES: &str = "records/changes-connections.jsonl";
-    const PROOFS: &str = "checkpoints/proofs.jsonl";
-    let fixture = Fixture::new().await;
-    fixture.export_all("bundle.tar").await;
-    let files = fixture.files("bundle.tar");
-    let with = |name: &str, lines: Vec<String>| {
-        let mut altered = files.clone();
-        altered.insert(name.to_owned(), (lines.join("\n") + "\n").into_bytes());
-        let manifest: Value = serde_json::from_slice(&files["manifest.json"]).expect("JSON");
-        let bundle = serde_json::from_value(manifest["predicate"].clone()).expect("a bundle");
-        altered.retain(|name, _| !name.starts_with("manifest"));
-        let manifest = manifest::of(&altered, bundle).to_text();
-        altered.insert("manifest.json".to_owned(), manifest.into_bytes());
-        altered
-    };
-    let lines_of = |name: &str| -> Vec<String> {
-        let lines = lines(&files, name).into_iter();
-        lines.map(str::to_owned).collect()
-    };
-    let without = |name: &str, left_out: usize| {
-        let mut lines = lines_of(name);
-        lines.remove(left_out);
-        with(name, lines)
-    };
-    // The run of another account hides that the next one follows no other.
-    let mut interrupted = lines_of(RUNS);
-    interrupted[2] = interrupted[2].replace(ACCOUNT, "210987654321");
-    // The proof leads to the root from another state of the chain.
-    let mut restated = lines_of(PROOFS);
-    restated[0] = restated[0].replace(r#"\"changes\":2"#, r#"\"changes\":3"#);
-    assert_ne!(restated, lines_of(PROOFS));
-    let account = "account 123456789012";
-    for (altered, problem) in [
-        (
-            without(RUNS, 2),
-            format!("{RUNS}: {account}: run 5 does not follow"),
-        ),
-        (
-            with(RUNS, interrupted),
-            format!("{RUNS}: {account}: run 5 does not follow"),
-        ),
-        (
-            without(CHANGES, 2),
-            format!("{CHANGES}: {account}: not the changes that run 6 digests"),
-        ),
-        (
-            without(PROOFS, 0),
-            format!("{PROOFS}: checkpoint 1: no proof of {account}, connections"),
-        ),
-        (
-            with(PROOFS, restated),
-            format!("{PROOFS}: does not lead to the root of checkpoint 1"),
-        ),
-    ] {
-        fixture.write("altered.tar", &altered);
-        let keys = ["--public-key", "checkpoints.pub"];
-        let found = fixture.found_with("altered.tar", &keys).await;
-        assert!(found.contains(&problem), "{problem}: {found:?}");
-    }
-}
-
 /// A run whose clock was ahead ended after the period, and a checkpoint of the period
 /// states it.
 #[tokio::test]
 async fn bundle_has_the_runs_that_its_checkpoints_state() {
     let fixture = Fixture::new().await;
+    fixture.env.create("new");
     let right = fixture.env.clock.now();
     fixture.env.clock.advance(48 * test_env::HOUR);
     fixture.env.run().await;
@@ -433,6 +347,123 @@ async fn bundle_has_the_runs_that_its_checkpoints_state() {
     let files = fixture.files("bundle.tar");
     assert!(files.contains_key("checkpoints/0000000004.json"));
     assert_eq!(fixture.found("bundle.tar").await, [""; 0]);
+}
+
+#[tokio::test]
+async fn last_run_before_the_period_says_what_was_known() {
+    let fixture = Fixture::new().await;
+    let time = |time: &str| time.parse::<Timestamp>().expect("a time");
+    let period = |since, until| (time(since), time(until));
+    let quiet = period("2026-10-01T11:10:00Z", "2026-10-01T11:40:00Z");
+    let later = period("2026-10-01T12:30:00Z", "2026-10-01T13:30:00Z");
+    let runs = async |period, stated: Option<RangeInclusive<u64>>| {
+        let account: AccountId = ACCOUNT.parse().expect("an account");
+        let stated = stated.map(|stated| (account.clone(), stated));
+        let stated = stated.into_iter().collect();
+        let (table, accounts) = (&fixture.env.table, [account]);
+        let read = records::read::<Connection>(table, &accounts, period, &stated);
+        let read = read.await.expect("read");
+        let number = |line: &str| {
+            let run: RunRecord = serde_json::from_str(line).expect("a run");
+            run.sequence
+        };
+        read.runs.lines().map(number).collect::<Vec<_>>()
+    };
+    assert_eq!(runs(quiet, None).await, [2], "none ended in the period");
+    assert_eq!(runs(later, None).await, [3, 4]);
+    // One of its checkpoints was made before run 3 was recorded, which had ended then.
+    assert_eq!(runs(later, Some(2..=4)).await, [2, 3, 4]);
+}
+
+/// A run crashed right after the first one of a bundle. Its change is told from those of
+/// many runs before the bundle, which the first one had read.
+#[tokio::test]
+async fn first_run_had_read_what_was_observed_long_before() {
+    const CONNECTIONS: u64 = 2_000;
+    let fixture = Fixture::new().await;
+    let arn = fixture.env.create("template");
+    let template = fixture.env.run().await;
+    let first = fixture.env.runs().await.pop().expect("a run");
+    assert_eq!(first.run_id, template.run_id);
+    let change = fixture.env.changes(&arn).await.pop().expect("a change");
+    let before = |hours: i64| Timestamp::from_millis(first.started_at.millis() - hours * 3_600_000);
+    let change_at = |number: u64, version: u32, at: Timestamp| Change {
+        arn: arn_of(number),
+        version,
+        observed_at: at,
+        observed_until: at,
+        run_id: RunId::new(at, number.into()),
+        ..change.clone()
+    };
+    let mut changes: Vec<Change> = (0..CONNECTIONS)
+        .map(|number| change_at(number, 1, before(1 + number as i64)))
+        .collect();
+    let mut snapshots = SnapshotsRecord::builder();
+    for change in &changes {
+        snapshots.add(&change.arn, change.version, change.digest());
+    }
+    let first = RunRecord {
+        snapshots: Some(snapshots.build()),
+        connections: [("PENDING".to_owned(), CONNECTIONS)].into(),
+        changes: BTreeMap::new(),
+        ..first
+    };
+    let at = Timestamp::from_millis(first.started_at.millis() + 60_000);
+    let crashed = Change {
+        previous_digest: Some(changes[0].digest()),
+        ..change_at(0, 2, at)
+    };
+    changes.insert(1, crashed);
+    let changes = changes.iter().map(|change| canonical_json(change) + "\n");
+    let mut files = Files::from([
+        (
+            "records/changes-connections.jsonl".to_owned(),
+            changes.collect::<String>().into_bytes(),
+        ),
+        (
+            "records/runs-connections.jsonl".to_owned(),
+            (canonical_json(&first) + "\n").into_bytes(),
+        ),
+    ]);
+    let bundle = Bundle {
+        since: first.finished_at,
+        until: at,
+        accounts: vec![first.account],
+        table: String::new(),
+        code_version: String::new(),
+    };
+    let manifest = manifest::of(&files, bundle).to_text();
+    files.insert("manifest.json".to_owned(), manifest.into_bytes());
+    assert_eq!(verify(&files, None, &[]).findings, []);
+}
+
+fn arn_of(number: u64) -> ConnectionArn {
+    let arn = format!("arn:aws:codeconnections:{REGION}:{ACCOUNT}:connection/{number:036}");
+    arn.parse().expect("an ARN")
+}
+
+/// No checkpoint can be removed from a locked bucket, and what it holds can be wrong.
+#[tokio::test]
+async fn unreadable_checkpoint_of_the_period_is_in_the_bundle() {
+    let fixture = Fixture::new().await;
+    let place = |number: u64| format!("kept/checkpoints/{number:010}.json");
+    let [second, fourth] = [2, 4].map(|number| fixture.ccinv.folder().join(place(number)));
+    fs::write(&fourth, "{}").expect("written");
+    fixture.export_all("bundle.tar").await;
+    let files = fixture.files("bundle.tar");
+    assert!(
+        !files.contains_key("checkpoints/0000000004.json"),
+        "it was made later"
+    );
+    assert_eq!(fixture.found("bundle.tar").await, [""; 0]);
+    fs::write(&second, "{}").expect("written");
+    fixture.export_all("bundle.tar").await;
+    let found = fixture.found("bundle.tar").await;
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].starts_with("checkpoints/0000000002.json: "),
+        "{found:?}"
+    );
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ mod closed_findings;
 mod compliance_rules;
 mod dependency_rules;
 mod findings;
+mod forged_bundle;
 mod ocsf_events;
 mod property_rules;
 mod query_cost;

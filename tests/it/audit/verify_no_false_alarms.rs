@@ -1,10 +1,12 @@
 //! Verification has no findings in a hundred tables of random histories with faults,
-//! crashes, concurrent runs and late runs, nor right after a crash.
+//! crashes, concurrent runs and late runs, nor right after a crash, and none in bundles
+//! of their periods.
 //!
 //! `TEST_CASES=100 cargo test --test it verify_no_false_alarms` creates a hundred times as many.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -15,8 +17,13 @@ use crate::support::raw_items::verified;
 use crate::support::scripted_listing::Stage;
 use crate::support::scripted_service::{arn, entry};
 use crate::support::test_env::{self, ACCOUNT, Place, REGION, TestEnv, TestHandler};
-use codeconnections_inventory::domain::TombstoneGuard;
+use codeconnections_inventory::bundle::archive::Files;
+use codeconnections_inventory::bundle::manifest::{self, Bundle, MANIFEST};
+use codeconnections_inventory::bundle::records;
+use codeconnections_inventory::bundle::verify::{BundleFinding, verify};
+use codeconnections_inventory::checkpoint::chain_state::ChainKind;
 use codeconnections_inventory::domain::listing::MAX_OBSERVATION_AGE;
+use codeconnections_inventory::domain::{Connection, Timestamp, TombstoneGuard};
 use serde_json::{Value, json};
 
 const TABLES: u32 = 100;
@@ -184,6 +191,36 @@ impl History {
         };
         tokio::join!(older, other);
     }
+
+    /// Returns what is found in a bundle of a period between runs.
+    async fn verify_bundle(&mut self) -> Vec<BundleFinding> {
+        let start: Timestamp = test_env::START.parse().expect("a time");
+        let runs = self.env.runs().await;
+        let mut times: Vec<Timestamp> = runs.iter().map(|run| run.finished_at).collect();
+        let within = |_| start.millis() + self.rng.i64(..4 * 3_600_000);
+        times.extend([(); 2].map(within).map(Timestamp::from_millis));
+        self.rng.shuffle(&mut times);
+        let (since, until) = (times[0].min(times[1]), times[0].max(times[1]));
+        let (table, accounts) = (&self.env.table, [test_env::account()]);
+        let none = BTreeMap::new();
+        let read = records::read::<Connection>(table, &accounts, (since, until), &none).await;
+        let read = read.expect("read");
+        let kind = ChainKind::Connections;
+        let mut files = Files::from([
+            (records::runs_name(kind), read.runs.into_bytes()),
+            (records::changes_name(kind), read.changes.into_bytes()),
+        ]);
+        let bundle = Bundle {
+            since,
+            until,
+            accounts: read.accounts.into_iter().collect(),
+            table: table.name().to_string(),
+            code_version: String::new(),
+        };
+        let manifest = manifest::of(&files, bundle).to_text();
+        files.insert(MANIFEST.to_owned(), manifest.into_bytes());
+        verify(&files, None, &[]).findings
+    }
 }
 
 /// Creates and verifies tables in one DynamoDB until there are `wanted` of them.
@@ -202,6 +239,8 @@ async fn make(next: &AtomicU64, wanted: u64) -> u64 {
         }
         let found = verified(&history.env).await;
         assert_eq!(found.findings, [], "{seed}: {:#?}", history.steps);
+        let in_bundle = history.verify_bundle().await;
+        assert_eq!(in_bundle, [], "bundle of {seed}: {:#?}", history.steps);
         runs += found
             .accounts
             .iter()
