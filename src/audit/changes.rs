@@ -286,21 +286,21 @@ impl Audit {
         each_row(self.reading(&accounts), open, &mut each).await
     }
 
-    /// Returns the connections that `filter` selects at one of two times and that
-    /// differ, or changed in between, by account and ARN. A time includes what
-    /// had been observed by then.
+    /// Returns the connections of these accounts that `filter` selects at one of two
+    /// times and that differ, or changed in between, by account and ARN. A time
+    /// includes what had been observed by then.
     ///
     /// # Errors
     /// [`AuditError`] if the table can't be read.
     pub async fn diff(
         &self,
+        accounts: &[AccountId],
         filter: &ConnectionFilter,
         (first, second): (Timestamp, Timestamp),
     ) -> Result<Vec<Difference>, AuditError> {
-        let accounts = self.accounts(filter.account.as_ref()).await?;
         let mut differences = Vec::new();
         let read = async |account: &AccountId| self.diff_of(account, filter, (first, second)).await;
-        each_account(self.reading(&accounts), read, |found| {
+        each_account(self.reading(accounts), read, |found| {
             differences.extend(found);
             true
         })

@@ -1,5 +1,7 @@
 //! `diff`: differences between two times.
 
+use std::collections::BTreeSet;
+
 use clap::Args as ClapArgs;
 use serde::Serialize;
 
@@ -16,7 +18,7 @@ use crate::cli::evidence;
 use crate::cli::render::text_table::{Cut, TextTable};
 use crate::cli::render::{FormatArgs, Row, RowAnswer};
 use crate::cli::store::Store;
-use crate::domain::Timestamp;
+use crate::domain::{AccountId, Timestamp};
 use crate::output::text::{
     count, describe_change, describe_details, describe_differences, format_time, format_window,
     or_dash,
@@ -30,7 +32,8 @@ Examples:
   ccinv diff 7d
   ccinv diff 2026-10-01 now --provider GitHub --format csv
 
-Exit codes: 0 success, 4 no complete run covers one of the times.")]
+Exit codes: 0 success, 4 an account has no complete run by one of the times and is \
+not compared.")]
 pub(crate) struct DiffArgs {
     /// First time: a date, a time, or an age (30d, 12h, 45m)
     #[arg(value_name = "T1", value_parser = parse_when)]
@@ -51,6 +54,9 @@ struct Differences {
     from: Timestamp,
     to: Timestamp,
     rests_on: [Vec<Basis>; 2],
+    /// Accounts without a complete run by both times. All their connections would read
+    /// as added or removed.
+    not_compared: Vec<AccountId>,
     differences: Vec<Difference>,
 }
 
@@ -62,20 +68,28 @@ pub(crate) async fn run(args: DiffArgs) -> Result<Exit, CliError> {
     let account = args.filter.account.clone();
     let filter = args.filter.filter(false);
     let mut rests_on = [Vec::new(), Vec::new()];
+    let mut covered = Ok(());
     for (bases, at) in rests_on.iter_mut().zip([args.first, args.second]) {
         *bases = audit
             .bases(account.as_ref(), at)
             .await
             .map_err(CliError::failure)?;
         evidence::require_runs(&audit, bases, account.as_ref(), Some(at)).await?;
-        evidence::require_complete_run(bases)?;
+        covered = covered.and(evidence::require_complete_run(bases));
     }
     Asked::of(&filter).refuse_unknown(&audit).await?;
-    let found = audit.diff(&filter, (args.first, args.second)).await;
+    let (compared, not_compared) = by_evidence(&rests_on);
+    if compared.is_empty() {
+        return covered.map(|()| Exit::Success);
+    }
+    let found = audit
+        .diff(&compared, &filter, (args.first, args.second))
+        .await;
     let found = Differences {
         from: args.first,
         to: args.second,
         rests_on,
+        not_compared,
         differences: found.map_err(CliError::failure)?,
     };
     let mut notes = vec![format!(
@@ -92,6 +106,7 @@ pub(crate) async fn run(args: DiffArgs) -> Result<Exit, CliError> {
                 .map(|line| format!("  {line}")),
         );
     }
+    notes.extend(not_compared_note(&found.not_compared));
     notes.extend(evidence::not_final_note(args.second));
     let answer = RowAnswer {
         rows: &found.differences,
@@ -99,7 +114,31 @@ pub(crate) async fn run(args: DiffArgs) -> Result<Exit, CliError> {
         notes,
     };
     answer.print(args.format, difference_table)?;
-    Ok(Exit::Success)
+    covered.map(|()| Exit::Success)
+}
+
+/// Returns the accounts with a complete run by both times, and the others.
+fn by_evidence(rests_on: &[Vec<Basis>; 2]) -> (Vec<AccountId>, Vec<AccountId>) {
+    let [first, second] = rests_on.each_ref().map(|bases| {
+        let complete = bases.iter().filter(|basis| basis.is_evidence());
+        complete
+            .map(|basis| &basis.account)
+            .collect::<BTreeSet<_>>()
+    });
+    let all: BTreeSet<&AccountId> = rests_on.iter().flatten().map(|b| &b.account).collect();
+    all.into_iter()
+        .cloned()
+        .partition(|account| first.contains(account) && second.contains(account))
+}
+
+fn not_compared_note(accounts: &[AccountId]) -> Option<String> {
+    let names: Vec<&str> = accounts.iter().map(AccountId::as_str).collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "not compared, without a complete run by both times: account {}",
+            names.join(", ")
+        )
+    })
 }
 
 fn difference_table(found: &[Difference]) -> TextTable {

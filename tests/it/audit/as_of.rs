@@ -3,16 +3,19 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::support::cases::cases;
 use crate::support::ccinv::{Ccinv, Done};
+use crate::support::recorded_accounts;
 use crate::support::scripted_service::{Reply, Script, arn, entry};
-use crate::support::test_env::{HOUR, REGION, TestEnv, account, call_that_made, run};
+use crate::support::test_env::{HOUR, REGION, TestEnv, account, call_that_made, region, run};
 use codeconnections_inventory::audit::{ChangeFilter, ConnectionFilter, DifferenceKind};
-use codeconnections_inventory::domain::{ChangeKind, Clock, Outcome, Timestamp};
+use codeconnections_inventory::domain::{
+    AccountId, Attributes, ChangeKind, Clock, Connection, Outcome, Timestamp,
+};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use serde_json::{Value, json};
@@ -347,7 +350,7 @@ async fn diff_compares_both_ends_and_lists_changes_between() {
     let found = fixture
         .env
         .audit()
-        .diff(&ConnectionFilter::default(), (ten, noon))
+        .diff(&[account()], &ConnectionFilter::default(), (ten, noon))
         .await;
     let found = found.expect("read");
     let kinds: BTreeMap<&str, DifferenceKind> = found
@@ -393,6 +396,55 @@ async fn diff_compares_both_ends_and_lists_changes_between() {
     assert_eq!(early.code, 4, "{early:?}");
     let backwards = fixture.ask(&["diff", "2026-10-02", "2026-10-01"]).await;
     assert_eq!(backwards.code, 2, "{backwards:?}");
+}
+
+#[tokio::test]
+async fn diff_leaves_out_accounts_without_a_complete_run_by_both_times() {
+    let fixture = Fixture::new().await;
+    let breaks = fixture.env.create("breaks");
+    let [partial, joined] =
+        ["222222222222", "333333333333"].map(|id| id.parse::<AccountId>().expect("an account"));
+    fixture.run().await; // 10:00
+    let denied = vec![(region(REGION), None)];
+    let outcome = recorded_accounts::run::<Connection>(&fixture.env, &partial, denied).await;
+    assert_eq!(outcome, Outcome::Partial);
+    fixture.env.set_status(&breaks, "ERROR");
+    fixture.run().await; // 11:00
+    let theirs = arn(REGION, "theirs");
+    for account in [&partial, &joined] {
+        let listed = HashMap::from([(theirs.parse().expect("an ARN"), Attributes::default())]);
+        let listings = vec![(region(REGION), Some(listed))];
+        recorded_accounts::run::<Connection>(&fixture.env, account, listings).await;
+    }
+    let diff = ["diff", "2026-10-01T10:00:00Z", "2026-10-01T11:30:00Z"];
+    let (refused, note) = (
+        "no complete run of account 222222222222, 333333333333 had ended by 2026-10-01T10:00:00Z",
+        "not compared, without a complete run by both times: account 222222222222, 333333333333",
+    );
+    for format in ["table", "json", "jsonl", "csv"] {
+        let done = fixture
+            .ask(&[&diff[..], &["--format", format]].concat())
+            .await;
+        assert_eq!(done.code, 4, "{done:?}");
+        assert!(done.stdout.contains(&breaks), "{done:?}");
+        assert!(!done.stdout.contains(&theirs), "{done:?}");
+        assert!(done.stderr.contains(refused), "{done:?}");
+        if format == "json" {
+            let document: Value = serde_json::from_str(&done.stdout).expect("JSON");
+            assert_eq!(document["not_compared"], json!([partial, joined]));
+            continue;
+        }
+        assert!(
+            [done.stdout, done.stderr].concat().contains(note),
+            "{format}"
+        );
+    }
+    // Of an account that is not compared there is no answer, not an empty one.
+    let alone = ["--account", "222222222222"];
+    let alone = fixture.ask(&[&diff[..], &alone].concat()).await;
+    assert_eq!(alone.code, 4, "{alone:?}");
+    let refused = "no complete run of account 222222222222 had ended by";
+    assert!(alone.complaint().starts_with(refused), "{alone:?}");
 }
 
 /// One step of a random history.
