@@ -286,9 +286,10 @@ impl Audit {
         each_row(self.reading(&accounts), open, &mut each).await
     }
 
-    /// Returns the connections of these accounts that `filter` selects at one of two
-    /// times and that differ, or changed in between, by account and ARN. A time
-    /// includes what had been observed by then.
+    /// Returns the connections of these accounts that differ at the second of two
+    /// times, or changed in between, by account and ARN. A time includes what had
+    /// been observed by then. `filter` selects connections that match it at one of
+    /// the times or in between.
     ///
     /// # Errors
     /// [`AuditError`] if the table can't be read.
@@ -338,9 +339,13 @@ impl Audit {
                 row.filter(|row| row.deleted_at.is_none())
             };
             let (was, is) = (present(&before), present(&after));
-            // A connection that was present only in between is not filtered.
-            let rows = || [&was, &is].into_iter().flatten();
-            if rows().next().is_some() && !rows().any(|row| filter.admits(row)) {
+            let mut replay = Replay::default();
+            let in_between = changes.iter().filter_map(|change| {
+                replay.apply(change.clone());
+                replay.get(account, &arn)
+            });
+            let mut states = was.iter().cloned().chain(in_between);
+            if !states.any(|state| filter.admits(&state)) {
                 continue;
             }
             let (was, is) = (was.map(|row| row.attributes), is.map(|row| row.attributes));

@@ -27,6 +27,8 @@ use crate::output::text::{
 /// Compare the connections at two times
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
+A filter selects connections that match it at one of the times or in between.
+
 Examples:
   ccinv diff 2026-10-01 2026-11-01
   ccinv diff 7d

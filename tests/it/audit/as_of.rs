@@ -3,7 +3,7 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -396,6 +396,53 @@ async fn diff_compares_both_ends_and_lists_changes_between() {
     assert_eq!(early.code, 4, "{early:?}");
     let backwards = fixture.ask(&["diff", "2026-10-02", "2026-10-01"]).await;
     assert_eq!(backwards.code, 2, "{backwards:?}");
+}
+
+#[tokio::test]
+async fn diff_filters_by_every_state_from_the_first_time_to_the_second() {
+    let fixture = Fixture::new().await;
+    fixture.env.create("stays");
+    let flaps = fixture.env.create("flaps");
+    fixture.run().await; // 10:00
+    let passes = fixture.env.create_in(OPT_IN, "passes");
+    fixture.env.set_status(&passes, "ERROR");
+    fixture.env.set_status(&flaps, "AVAILABLE");
+    fixture.run().await; // 11:00
+    fixture.env.delete(&passes);
+    fixture.env.set_status(&flaps, "PENDING");
+    fixture.run().await; // 12:00
+    let both = [flaps.as_str(), passes.as_str()];
+    let [only_flaps, only_passes] = both.map(|arn| [arn]);
+    let cases: [(&[&str], &[&str]); 8] = [
+        (&[], &both),
+        (&["--in-region", OPT_IN], &only_passes),
+        (&["--in-region", REGION], &only_flaps),
+        (&["--status", "ERROR"], &only_passes),
+        (&["--status", "AVAILABLE"], &only_flaps),
+        (&["--status", "PENDING"], &only_flaps),
+        (&["--provider", "GitHub"], &both),
+        (&["--provider", "GitLab"], &[]),
+    ];
+    for (filter, expected) in cases {
+        let diff = [
+            "diff",
+            "2026-10-01T10:00:00Z",
+            "2026-10-01T12:00:00Z",
+            "--json",
+        ];
+        let done = fixture.ask(&[&diff[..], filter].concat()).await;
+        let document: Value = serde_json::from_str(&done.stdout).expect("JSON");
+        let differences = document["differences"].as_array().expect("a list");
+        let found: BTreeSet<&str> = differences
+            .iter()
+            .filter_map(|difference| difference["connection_arn"].as_str())
+            .collect();
+        assert_eq!(
+            found,
+            BTreeSet::from_iter(expected.iter().copied()),
+            "{filter:?}"
+        );
+    }
 }
 
 #[tokio::test]
