@@ -23,7 +23,10 @@ Examples:
   ccinv runs
   ccinv runs --since 7d --outcome PARTIAL
   ccinv runs --gaps --every 1h --since 2026-10-01
-  ccinv runs --limit 5 --json")]
+  ccinv runs --limit 5 --json
+
+Exit codes: 0 success, 4 no run is recorded, runs of the time range are not in the \
+table, or the gaps of an account are unknown.")]
 pub(crate) struct RunsArgs {
     #[command(flatten)]
     store: StoreArgs,
@@ -172,32 +175,32 @@ async fn gaps(audit: &Audit, accounts: &[AccountId], args: &RunsArgs) -> Result<
     let until = args.until.unwrap_or(now).min(now);
     let mut found = Vec::new();
     let mut notes = Vec::new();
+    let mut unknown = Unknown::default();
     let mut without_earlier_runs = 0;
     for account in accounts {
         let beginning = args.since.unwrap_or(Timestamp::from_millis(i64::MIN));
         let between = audit.runs_between(account, beginning, until).await;
         let RunsInTable { runs, missing } = between.map_err(CliError::failure)?;
         without_earlier_runs += usize::from(missing.is_some());
-        let missing = missing.filter(|_| args.since.is_some());
         let complete = runs.iter().find(|run| run.is_evidence());
-        let first = complete.map(|run| run.started_at);
-        let Some(since) = args.since.or(first) else {
-            return Err(CliError::NoEvidence(format!(
-                "account {account}: no complete run before {}; the whole period is a gap",
-                format_time(until)
-            )));
+        let Some(since) = args.since.or(complete.map(|run| run.started_at)) else {
+            unknown.without_complete_run.push(account.as_str());
+            continue;
         };
         let Some(every) = args.every.or_else(|| usual_interval(&runs)) else {
-            let too_few = || {
-                CliError::Usage(format!(
-                    "account {account}: too few complete runs to determine their usual interval; \
-                     set it, such as --every 1h"
-                ))
-            };
-            return Err(missing.map_or_else(too_few, CliError::failure));
+            match missing.filter(|_| args.since.is_some()) {
+                Some(missing) => unknown.not_in_table.push(missing),
+                None => unknown.without_interval.push(account.as_str()),
+            }
+            continue;
         };
-        let of_account = audit.gaps(account, since, until, every).await;
-        let of_account = of_account.map_err(CliError::failure)?;
+        let of_account = match audit.gaps(account, since, until, every).await {
+            Err(missing @ AuditError::RunsNotInTable { .. }) => {
+                unknown.not_in_table.push(missing);
+                continue;
+            }
+            of_account => of_account.map_err(CliError::failure)?,
+        };
         let lasted = of_account.iter().map(|gap| gap.lasted_ms).sum();
         notes.push(format!(
             "account {account}: {} of more than {} from {} to {}, {} in all",
@@ -209,6 +212,10 @@ async fn gaps(audit: &Audit, accounts: &[AccountId], args: &RunsArgs) -> Result<
         ));
         found.extend(of_account);
     }
+    if notes.is_empty() {
+        return unknown.refuse_all(until).map(|()| Exit::Success);
+    }
+    notes.extend(unknown.note());
     notes.extend(evidence::earlier_runs_note(without_earlier_runs));
     let answer = RowAnswer {
         rows: &found,
@@ -216,7 +223,58 @@ async fn gaps(audit: &Audit, accounts: &[AccountId], args: &RunsArgs) -> Result<
         notes,
     };
     answer.print(args.format, gap_table)?;
-    Ok(Exit::Success)
+    unknown.refuse(until).map(|()| Exit::Success)
+}
+
+/// The accounts whose gaps are unknown, by reason.
+#[derive(Default)]
+struct Unknown<'a> {
+    without_complete_run: Vec<&'a str>,
+    /// `--every` would help.
+    without_interval: Vec<&'a str>,
+    not_in_table: Vec<AuditError>,
+}
+
+impl Unknown<'_> {
+    fn note(&self) -> Option<String> {
+        let accounts =
+            self.without_complete_run.len() + self.without_interval.len() + self.not_in_table.len();
+        (accounts > 0).then(|| format!("the gaps of {} are unknown", count(accounts, "account")))
+    }
+
+    /// Refuses to call the answer complete, and names the accounts.
+    fn refuse(&self, until: Timestamp) -> Result<(), CliError> {
+        let mut problems = Vec::new();
+        if !self.without_complete_run.is_empty() {
+            problems.push(format!(
+                "account {}: no complete run before {}; the whole period is a gap",
+                self.without_complete_run.join(", "),
+                format_time(until)
+            ));
+        }
+        if !self.without_interval.is_empty() {
+            problems.push(format!(
+                "account {}: too few complete runs to determine their usual interval; set it, \
+                 such as --every 1h",
+                self.without_interval.join(", ")
+            ));
+        }
+        problems.extend(self.not_in_table.iter().map(ToString::to_string));
+        match problems.is_empty() {
+            true => Ok(()),
+            false => Err(CliError::NoEvidence(problems.join("; "))),
+        }
+    }
+
+    /// Refuses an answer without any account: it is wrong usage if `--every` would help.
+    fn refuse_all(&self, until: Timestamp) -> Result<(), CliError> {
+        match self.refuse(until) {
+            Err(CliError::NoEvidence(problem)) if !self.without_interval.is_empty() => {
+                Err(CliError::Usage(problem))
+            }
+            refused => refused,
+        }
+    }
 }
 
 fn gap_table(gaps: &[Gap]) -> TextTable {

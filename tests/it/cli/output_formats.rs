@@ -3,13 +3,16 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::process::Stdio;
 
 use crate::support::ccinv::{Ccinv, Done};
-use crate::support::test_env::{ACCOUNT, HOUR, TestEnv, account, long_run};
+use crate::support::recorded_accounts;
+use crate::support::test_env::{ACCOUNT, HOUR, REGION, TestEnv, account, long_run, region};
 use codeconnections_inventory::audit::runs::{RunById, Runs};
-use codeconnections_inventory::domain::{Clock, RunId, RunRecord, Timestamp};
+use codeconnections_inventory::domain::{
+    AccountId, Clock, Connection, RunId, RunRecord, Timestamp,
+};
 use codeconnections_inventory::table::{WriteResult, codec, keys};
 use serde_json::{Value, json};
 use tokio::process::Command;
@@ -334,6 +337,43 @@ async fn gaps_are_periods_without_complete_run_longer_than_interval() {
         never.complaint().contains("no complete run before"),
         "{never:?}"
     );
+}
+
+#[tokio::test]
+async fn accounts_whose_gaps_are_unknown_are_named_after_the_gaps_of_the_others() {
+    let fixture = Fixture::new().await;
+    let [partial, lone] =
+        ["222222222222", "333333333333"].map(|id| id.parse::<AccountId>().expect("an account"));
+    for (account, listed) in [(&partial, None), (&lone, Some(HashMap::new()))] {
+        let listings = vec![(region(REGION), listed)];
+        recorded_accounts::run::<Connection>(&fixture.env, account, listings).await;
+    }
+    let gaps = ["runs", "--gaps", "--until", "2026-10-01T14:30:00Z"];
+    let without = "account 222222222222: no complete run before 2026-10-01T14:30:00Z; \
+                   the whole period is a gap";
+    let too_few = "account 333333333333: too few complete runs to determine their usual interval";
+    for format in ["table", "json", "jsonl", "csv"] {
+        let format = [&gaps[..], &["--format", format]].concat();
+        let done = fixture.ask(&format).await;
+        assert_eq!(done.code, 4, "{done:?}");
+        assert!(done.stdout.contains(ACCOUNT), "{done:?}");
+        assert!(done.stderr.contains(without), "{done:?}");
+        assert!(done.stderr.contains(too_few), "{done:?}");
+        let hourly = fixture
+            .ask(&[&format[..], &["--every", "1h"]].concat())
+            .await;
+        assert_eq!(hourly.code, 4, "{hourly:?}");
+        assert!(hourly.stdout.contains(ACCOUNT), "{hourly:?}");
+        assert!(hourly.stderr.contains(without), "{hourly:?}");
+        assert!(!hourly.stderr.contains("too few"), "{hourly:?}");
+    }
+    let of_one = |id: &'static str| [&gaps[..], &["--account", id]].concat();
+    let lone = fixture.ask(&of_one("333333333333")).await;
+    assert_eq!(lone.code, 2, "{lone:?}");
+    assert!(lone.complaint().contains("--every 1h"), "{lone:?}");
+    let partial = fixture.ask(&of_one("222222222222")).await;
+    assert_eq!(partial.code, 4, "{partial:?}");
+    assert_eq!(partial.complaint(), without);
 }
 
 #[tokio::test]
