@@ -14,8 +14,9 @@ use codeconnections_inventory::output::ocsf::SCHEMA_VERSION;
 use serde_json::{Value, json};
 
 const SAMPLE: &str = include_str!("../../../docs/rules.sample.toml");
-/// Contains a terminal escape, a closing tag, and characters that XML forbids.
-const HOSTILE: &str = "</failure><x y=\"&\u{1b}[2J\u{0}\u{202e}]]>\n'";
+/// Contains a terminal escape, a closing tag, characters that XML forbids, and one that
+/// JSON escapes as two.
+const HOSTILE: &str = "</failure><x y=\"&\u{1b}[2J\u{0}\u{202e}\u{ffff}\u{1fffe}]]>\n'";
 
 struct Fixture {
     env: TestEnv,
