@@ -59,7 +59,7 @@ impl Asked {
     }
 
     fn region(mut self, region: Option<&Region>) -> Self {
-        let region = region.map(|region| ("--region".to_owned(), region.clone()));
+        let region = region.map(|region| ("--in-region".to_owned(), region.clone()));
         self.regions.extend(region);
         self
     }
