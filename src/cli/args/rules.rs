@@ -60,6 +60,16 @@ impl RuleFlags {
         Asked::of_rules(rules, &allowed)
     }
 
+    /// Refuses these options beside one that they contradict.
+    pub(crate) fn refuse_beside(&self, other: &str) -> Result<(), CliError> {
+        match self.kinds.requirements().first() {
+            None => Ok(()),
+            Some((id, _)) => Err(CliError::Usage(format!(
+                "the argument '{other}' cannot be used with '--{id}'"
+            ))),
+        }
+    }
+
     /// Returns the rules of the options.
     fn rules(&self) -> Result<Vec<Rule>, CliError> {
         let requirements = self.kinds.requirements().into_iter();

@@ -61,9 +61,9 @@ pub(crate) struct ExportArgs {
     /// Add the tags of connections, by the record of dependencies
     #[arg(long)]
     tags: bool,
-    /// Output format
-    #[arg(long, value_name = "FORMAT", default_value = "jsonl", value_enum)]
-    format: ExportFormat,
+    /// Output format [default: jsonl]
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    format: Option<ExportFormat>,
     #[command(flatten)]
     bundle: BundleArgs,
 }
@@ -83,13 +83,14 @@ enum What {
 }
 
 pub(crate) async fn run(args: ExportArgs) -> Result<Exit, CliError> {
-    if args.format == ExportFormat::Ocsf && args.what != What::Connections {
+    let format = args.format.unwrap_or(ExportFormat::Jsonl);
+    if format == ExportFormat::Ocsf && args.what != What::Connections {
         return Err(CliError::Usage(
             "--format ocsf: only for connections; export changes and runs as jsonl or csv"
                 .to_owned(),
         ));
     }
-    let is_graph = matches!(args.format, ExportFormat::Dot | ExportFormat::Mermaid);
+    let is_graph = matches!(format, ExportFormat::Dot | ExportFormat::Mermaid);
     if args.what != What::Relations && (is_graph || args.as_of.is_some()) {
         return Err(CliError::Usage(
             "--format dot, --format mermaid and --as-of: only for relations".to_owned(),
@@ -99,6 +100,11 @@ pub(crate) async fn run(args: ExportArgs) -> Result<Exit, CliError> {
         return Err(CliError::Usage("--tags: only for connections".to_owned()));
     }
     if args.what == What::Bundle {
+        if args.format.is_some() {
+            return Err(CliError::Usage(
+                "--format: not for a bundle, which is a tar archive".to_owned(),
+            ));
+        }
         return Box::pin(bundle(&args.bundle, &args.store, args.account.as_ref())).await;
     }
     if args.bundle.any() {
@@ -118,7 +124,7 @@ pub(crate) async fn run(args: ExportArgs) -> Result<Exit, CliError> {
         true => Some(TagColumn::read(&audit, args.account.as_ref(), None).await?),
         false => None,
     };
-    let exported = match (args.what, args.format) {
+    let exported = match (args.what, format) {
         (What::Relations, format) => {
             relations(&audit, args.account.as_ref(), args.as_of, format).await
         }

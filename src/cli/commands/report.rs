@@ -74,7 +74,10 @@ pub(crate) async fn run(args: ReportArgs) -> Result<Exit, CliError> {
     }
     evidence::require_past("--until", args.until)?;
     let rules = match args.no_rules {
-        true => Vec::new(),
+        true => {
+            args.flags.refuse_beside("--no-rules")?;
+            Vec::new()
+        }
         false => args.flags.with_file(args.rules.as_deref())?,
     };
     // Checked before reading, which may take a while.

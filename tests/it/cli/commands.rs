@@ -989,7 +989,10 @@ async fn held_back_deletions_are_recorded_when_accepted() {
 async fn usage_error_is_one_line_with_expected_value_and_writes_nothing() {
     let env = TestEnv::new().await;
     let ccinv = Ccinv::at(&env);
-    let cases: [(&[&str], &[&str]); 22] = [
+    let bundle = ["export", "bundle", "--out", "b.tar"];
+    let period = ["--since", "2026-10-01", "--until", "2026-10-02"];
+    let bundle_as_csv = [&bundle[..], &period, &["--format", "csv"]].concat();
+    let cases: [(&[&str], &[&str]); 24] = [
         (&["bogus"], &["bogus"]),
         (&["list", "--bogus"], &["--bogus"]),
         (&["list", "--statu", "PENDING"], &["--statu", "--status"]),
@@ -1045,6 +1048,11 @@ async fn usage_error_is_one_line_with_expected_value_and_writes_nothing() {
             &["--host-arn", "my-host", ":host/"],
         ),
         (&["demo", "--port", "8080"], &["--serve"]),
+        (
+            &["report", "--out", "r.html", "--no-rules", "--in-error"],
+            &["--no-rules", "--in-error"],
+        ),
+        (&bundle_as_csv, &["--format", "bundle"]),
     ];
     for (arguments, words) in cases {
         let done = ccinv.run(arguments).await;
