@@ -194,8 +194,7 @@ fn snapshots<'a>(
     }
 }
 
-/// Writes an event for each connection that is not deleted: the class has no
-/// state for deleted resources.
+/// Writes an event for each connection that is not deleted.
 async fn ocsf_events(
     audit: &Audit,
     accounts: &[AccountId],
@@ -203,8 +202,7 @@ async fn ocsf_events(
 ) -> Result<(), CliError> {
     let mut lines = JsonLines::default();
     let each = |(account, snapshot): (&AccountId, Snapshot)| {
-        if !snapshot.is_deleted() {
-            let record = ConnectionRecord::of_snapshot(account, &snapshot);
+        if let Some(record) = ConnectionRecord::of_snapshot(account, &snapshot) {
             let row = tags.map(|tags| tags.admit(ConnectionRow::of(account, snapshot.clone())));
             let tags = row.flatten().and_then(|row| row.tags);
             let event = inventory_event(&record);

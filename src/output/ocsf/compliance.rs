@@ -71,7 +71,7 @@ pub struct ComplianceEvent<'a> {
     time: Millis,
     timezone_offset: i16,
     message: &'a str,
-    metadata: Metadata<'a>,
+    metadata: Metadata,
     cloud: Cloud<'a>,
     finding_info: FindingInfo<'a>,
     compliance: Compliance<'a>,

@@ -1,5 +1,4 @@
-//! Cloud Resources Inventory Info (class 5023): one connection, now or at an
-//! earlier time.
+//! Cloud Resources Inventory Info (class 5023): one connection that is present.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +10,7 @@ use super::objects::{
     severity_id,
 };
 use crate::compliance::severity::Severity;
-use crate::domain::account::RunReference;
-use crate::domain::{
-    AccountId, Attributes, ConnectionArn, Digest, Region, RunId, RunRecord, Snapshot, Timestamp,
-};
+use crate::domain::{AccountId, Attributes, ConnectionArn, Digest, Region, Snapshot, Timestamp};
 
 /// An inventory that was collected, not read from a log.
 const COLLECTED: Classification = Classification {
@@ -37,8 +33,6 @@ pub struct ConnectionRecord<'a> {
     pub arn: &'a ConnectionArn,
     /// Its attributes when it was last seen.
     pub attributes: &'a Attributes,
-    /// When a listing showed its deletion; `None` if it is present.
-    pub deleted_at: Option<Timestamp>,
     /// When it was first seen.
     pub first_seen_at: Timestamp,
     /// Since when it has its status.
@@ -53,60 +47,24 @@ pub struct ConnectionRecord<'a> {
     pub digest: Option<Digest>,
     /// When this was observed.
     pub collected_at: Timestamp,
-    /// The run that observed it, if it is known.
-    pub run: Option<CollectingRun<'a>>,
 }
 
 impl<'a> ConnectionRecord<'a> {
-    /// Returns the record of a snapshot, deleted or not, at its newest observation
-    /// and without the run.
-    pub fn of_snapshot(account: &'a AccountId, snapshot: &'a Snapshot) -> Self {
-        let collected_at = snapshot.rests_on().began_at;
-        Self {
+    /// Returns the record of a snapshot at its newest observation; `None` if it is
+    /// deleted, for which the class has no state.
+    pub fn of_snapshot(account: &'a AccountId, snapshot: &'a Snapshot) -> Option<Self> {
+        (!snapshot.is_deleted()).then(|| Self {
             account,
             arn: &snapshot.arn,
             attributes: &snapshot.attributes,
-            deleted_at: snapshot.is_deleted().then_some(collected_at),
             first_seen_at: snapshot.first_seen_at,
             status_since: snapshot.status_since,
             last_seen_at: Some(snapshot.last_seen.began_at),
             version: snapshot.version,
             listed_in: Some(&snapshot.listed_in),
             digest: Some(snapshot.digest),
-            collected_at,
-            run: None,
-        }
-    }
-}
-
-/// The run that an inventory event is based on.
-#[derive(Debug, Clone, Copy)]
-pub struct CollectingRun<'a> {
-    /// Its id.
-    pub run_id: &'a RunId,
-    /// Its number in the account's chain.
-    pub sequence: u64,
-    /// When it had written everything, if that is known.
-    pub finished_at: Option<Timestamp>,
-}
-
-impl<'a> From<&'a RunRecord> for CollectingRun<'a> {
-    fn from(run: &'a RunRecord) -> Self {
-        Self {
-            run_id: &run.run_id,
-            sequence: run.sequence,
-            finished_at: Some(run.finished_at),
-        }
-    }
-}
-
-impl<'a> From<&'a RunReference> for CollectingRun<'a> {
-    fn from(run: &'a RunReference) -> Self {
-        Self {
-            run_id: &run.run_id,
-            sequence: run.sequence,
-            finished_at: None,
-        }
+            collected_at: snapshot.rests_on().began_at,
+        })
     }
 }
 
@@ -126,7 +84,7 @@ pub struct InventoryEvent<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     end_time: Option<Millis>,
     message: String,
-    metadata: Metadata<'a>,
+    metadata: Metadata,
     cloud: Cloud<'a>,
     region: &'a str,
     resources: [Resource<'a, &'a Attributes>; 1],
@@ -142,15 +100,11 @@ struct Unmapped<'a> {
     status_since: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_seen_at: Option<Timestamp>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    deleted_at: Option<Timestamp>,
     version: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     digest: Option<Digest>,
     #[serde(skip_serializing_if = "Option::is_none")]
     listed_in: Option<&'a [Region]>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    run_sequence: Option<u64>,
 }
 
 impl<'a> InventoryEvent<'a> {
@@ -182,20 +136,8 @@ pub fn inventory_event<'a>(record: &ConnectionRecord<'a>) -> InventoryEvent<'a> 
         record.version,
         record.collected_at,
     );
-    let mut metadata = Metadata::new(Digest::of(&identity).to_string());
-    if let Some(run) = record.run {
-        metadata.logged_time = run.finished_at.map(Timestamp::millis);
-        metadata.correlation_uid = Some(run.run_id.as_str());
-    }
     let name = attributes.connection_name.as_deref();
     let status = attributes.status_word();
-    let (presence, message) = match record.deleted_at {
-        None => ("PRESENT", format!("{arn} is present, in status {status}")),
-        Some(_) => (
-            "DELETED",
-            format!("{arn} is no longer listed; last seen in status {status}"),
-        ),
-    };
     InventoryEvent {
         classification: COLLECTED,
         severity_id: severity_id(Severity::Informational),
@@ -205,26 +147,21 @@ pub fn inventory_event<'a>(record: &ConnectionRecord<'a>) -> InventoryEvent<'a> 
         time: record.collected_at.millis(),
         timezone_offset: 0,
         start_time: record.first_seen_at.millis(),
-        end_time: record
-            .deleted_at
-            .or(record.last_seen_at)
-            .map(Timestamp::millis),
-        message,
-        metadata,
+        end_time: record.last_seen_at.map(Timestamp::millis),
+        message: format!("{arn} is present, in status {status}"),
+        metadata: Metadata::new(Digest::of(&identity).to_string()),
         cloud: Cloud::new(account, Some(arn)),
         region: arn.region(),
         resources: [Resource::connection(arn, name, Some(attributes))],
         observables: observables(account, Some(arn.as_str()), name),
         unmapped: Unmapped {
-            presence,
+            presence: "PRESENT",
             first_seen_at: record.first_seen_at,
             status_since: record.status_since,
             last_seen_at: record.last_seen_at,
-            deleted_at: record.deleted_at,
             version: record.version,
             digest: record.digest,
             listed_in: record.listed_in,
-            run_sequence: record.run.map(|run| run.sequence),
         },
     }
 }

@@ -9,7 +9,7 @@ pub mod inventory;
 mod objects;
 
 pub use compliance::{EvaluatedRule, compliance_event};
-pub use inventory::{CollectingRun, ConnectionRecord, inventory_event};
+pub use inventory::{ConnectionRecord, inventory_event};
 
 /// The schema version of the events. AWS Security Hub accepts findings in it.
 pub const SCHEMA_VERSION: &str = "1.6.0";

@@ -74,20 +74,16 @@ pub(crate) struct Classification {
 
 /// The source of an event.
 #[derive(Debug, Serialize)]
-pub(crate) struct Metadata<'a> {
+pub(crate) struct Metadata {
     pub version: &'static str,
     /// The profile with the `cloud` object.
     pub profiles: [&'static str; 1],
     pub product: Product,
     /// The same every time the event is created.
     pub uid: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub logged_time: Option<Millis>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub correlation_uid: Option<&'a str>,
 }
 
-impl Metadata<'_> {
+impl Metadata {
     pub fn new(uid: String) -> Self {
         Self {
             version: SCHEMA_VERSION,
@@ -99,8 +95,6 @@ impl Metadata<'_> {
                 version: env!("CARGO_PKG_VERSION"),
             },
             uid,
-            logged_time: None,
-            correlation_uid: None,
         }
     }
 }

@@ -12,11 +12,9 @@ use codeconnections_inventory::compliance::kinds::Shared;
 use codeconnections_inventory::compliance::rule::{Rule, Scope};
 use codeconnections_inventory::compliance::severity::Severity;
 use codeconnections_inventory::compliance::subject::Subject;
-use codeconnections_inventory::domain::run::RunRecord;
 use codeconnections_inventory::domain::{Snapshot, Timestamp};
 use codeconnections_inventory::output::ocsf::{
-    CollectingRun, ConnectionRecord, EvaluatedRule, SCHEMA_VERSION, compliance_event,
-    inventory_event,
+    ConnectionRecord, EvaluatedRule, SCHEMA_VERSION, compliance_event, inventory_event,
 };
 use codeconnections_inventory::table::keys;
 use serde_json::{Value, json};
@@ -36,10 +34,9 @@ async fn validated(class: &str, events: &[Value]) -> Result<String, String> {
     python("ocsf_events.py", &[SCHEMA_VERSION, class, file]).await
 }
 
-/// The records of two runs over every kind of connection, sorted by ARN.
+/// The snapshots that two runs left of every kind of connection, sorted by ARN.
 struct Recorded {
     snapshots: Vec<Snapshot>,
-    runs: Vec<RunRecord>,
 }
 
 impl Recorded {
@@ -81,9 +78,8 @@ impl Recorded {
         assert_eq!(state.corrupt, []);
         let mut snapshots: Vec<Snapshot> = state.snapshots.into_values().collect();
         snapshots.sort_by(|a, b| a.arn.cmp(&b.arn));
-        let runs = env.runs().await;
-        assert_eq!((snapshots.len(), runs.len()), (7, 2));
-        Self { snapshots, runs }
+        assert_eq!((snapshots.len(), env.runs().await.len()), (7, 2));
+        Self { snapshots }
     }
 
     fn snapshot(&self, id: &str) -> &Snapshot {
@@ -96,22 +92,27 @@ fn json_of(event: &impl serde::Serialize) -> Value {
     serde_json::to_value(event).expect("JSON")
 }
 
-/// Returns the event of a snapshot with all optional data.
-fn full(snapshot: &Snapshot, run: &RunRecord) -> Value {
-    json_of(&inventory_event(&ConnectionRecord {
-        run: Some(CollectingRun::from(run)),
-        ..ConnectionRecord::of_snapshot(&account(), snapshot)
-    }))
+/// Returns the event of a snapshot with all optional data; `None` if it is deleted.
+fn exported(snapshot: &Snapshot) -> Option<Value> {
+    let account = account();
+    let record = ConnectionRecord::of_snapshot(&account, snapshot)?;
+    Some(json_of(&inventory_event(&record)))
 }
 
-/// Returns the event of a snapshot with the data of an index only.
-fn bare(snapshot: &Snapshot) -> Value {
-    json_of(&inventory_event(&ConnectionRecord {
+fn full(snapshot: &Snapshot) -> Value {
+    exported(snapshot).expect("it is present")
+}
+
+/// Returns the event of a snapshot with the data of an index only; `None` if it is
+/// deleted.
+fn bare(snapshot: &Snapshot) -> Option<Value> {
+    let account = account();
+    Some(json_of(&inventory_event(&ConnectionRecord {
         last_seen_at: None,
         listed_in: None,
         digest: None,
-        ..ConnectionRecord::of_snapshot(&account(), snapshot)
-    }))
+        ..ConnectionRecord::of_snapshot(&account, snapshot)?
+    })))
 }
 
 const RULE: &str = "connections-are-completed";
@@ -183,16 +184,13 @@ fn evaluated_barely() -> Value {
 #[tokio::test]
 async fn inventory_events_of_every_kind_follow_the_published_schema() {
     let recorded = Recorded::by_two_runs().await;
-    let full_ones = recorded
-        .snapshots
-        .iter()
-        .map(|s| full(s, &recorded.runs[1]));
-    let bare_ones = recorded.snapshots.iter().map(bare);
+    let full_ones = recorded.snapshots.iter().filter_map(exported);
+    let bare_ones = recorded.snapshots.iter().filter_map(bare);
     let events: Vec<Value> = full_ones.chain(bare_ones).collect();
 
     let output = fine(validated(INVENTORY, &events).await);
 
-    assert_eq!(output, format!("14 valid events of {INVENTORY} 1.6.0\n"));
+    assert_eq!(output, format!("12 valid events of {INVENTORY} 1.6.0\n"));
 }
 
 #[tokio::test]
@@ -273,7 +271,7 @@ fn remove(event: &mut Value, name: &str) {
 #[tokio::test]
 async fn invalid_inventory_event_is_rejected() {
     let recorded = Recorded::by_two_runs().await;
-    let valid = full(recorded.snapshot("b-available"), &recorded.runs[1]);
+    let valid = full(recorded.snapshot("b-available"));
     let breaks: [Break; 14] = [
         (|e| remove(e, "time"), "$: 'time' is a required property"),
         (
@@ -383,10 +381,10 @@ async fn invalid_finding_is_rejected() {
 #[tokio::test]
 async fn inventory_event_contains_every_recorded_attribute() {
     let recorded = Recorded::by_two_runs().await;
-    let (snapshot, run) = (recorded.snapshot("d-hosted"), &recorded.runs[1]);
+    let snapshot = recorded.snapshot("d-hosted");
     let arn = arn("eu-west-1", "d-hosted");
 
-    let mut event = full(snapshot, run);
+    let mut event = full(snapshot);
 
     let uid = event["metadata"]["uid"].take();
     assert_eq!(uid.as_str().map(str::len), Some(64), "{uid}");
@@ -410,8 +408,6 @@ async fn inventory_event_contains_every_recorded_attribute() {
                     "vendor_name": "codeconnections-inventory",
                     "version": env!("CARGO_PKG_VERSION"),
                 },
-                "logged_time": 1_790_852_400_000_i64,
-                "correlation_uid": run.run_id,
             },
             "cloud": {
                 "provider": "AWS", "region": "eu-west-1", "cloud_partition": "aws",
@@ -445,33 +441,17 @@ async fn inventory_event_contains_every_recorded_attribute() {
                 "version": 1,
                 "digest": snapshot.digest,
                 "listed_in": ["eu-west-1"],
-                "run_sequence": 2,
             },
         })
     );
 }
 
 #[tokio::test]
-async fn deleted_unknown_and_shared_connections_are_marked() {
+async fn unknown_and_shared_connections_are_marked_and_deleted_ones_have_no_event() {
     let recorded = Recorded::by_two_runs().await;
-    let of = |id| full(recorded.snapshot(id), &recorded.runs[1]);
+    let of = |id| full(recorded.snapshot(id));
 
-    let deleted = of("c-gone");
-    assert_eq!(deleted["unmapped"]["presence"], "DELETED");
-    assert_eq!(
-        deleted["unmapped"]["deleted_at"],
-        "2026-10-01T11:00:00.000Z"
-    );
-    assert_eq!(
-        deleted["unmapped"]["last_seen_at"],
-        "2026-10-01T10:00:00.000Z"
-    );
-    assert_eq!(
-        deleted["end_time"], 1_790_852_400_000_i64,
-        "when it was deleted"
-    );
-    let data = &deleted["resources"][0]["data"];
-    assert_eq!(data["connection_status"], "AVAILABLE", "as last seen");
+    assert_eq!(exported(recorded.snapshot("c-gone")), None);
 
     let markup = of("e-markup");
     assert_eq!(markup["resources"][0]["name"], MARKUP, "as AWS gave it");
@@ -497,20 +477,22 @@ async fn event_uid_identifies_the_observation() {
     let recorded = Recorded::by_two_runs().await;
     let uid = |event: &Value| event["metadata"]["uid"].as_str().map(str::to_owned);
     let snapshot = recorded.snapshot("a-pending");
-    let event = full(snapshot, &recorded.runs[1]);
+    let event = full(snapshot);
 
-    assert_eq!(event, full(snapshot, &recorded.runs[1]), "made again");
-    assert_eq!(uid(&event), uid(&bare(snapshot)), "with less optional data");
-    let mut uids: Vec<_> = recorded.snapshots.iter().map(|s| uid(&bare(s))).collect();
+    assert_eq!(event, full(snapshot), "made again");
+    let barely = bare(snapshot).expect("it is present");
+    assert_eq!(uid(&event), uid(&barely), "with less optional data");
+    let events = recorded.snapshots.iter().filter_map(bare);
+    let mut uids: Vec<_> = events.map(|event| uid(&event)).collect();
     let account = account();
     let earlier = ConnectionRecord {
         collected_at: snapshot.first_seen_at,
-        ..ConnectionRecord::of_snapshot(&account, snapshot)
+        ..ConnectionRecord::of_snapshot(&account, snapshot).expect("it is present")
     };
     uids.push(uid(&json_of(&inventory_event(&earlier))));
     uids.sort();
     uids.dedup();
-    assert_eq!(uids.len(), 8, "another connection or time is another event");
+    assert_eq!(uids.len(), 7, "another connection or time is another event");
 }
 
 #[tokio::test]
