@@ -1,11 +1,11 @@
 //! What a verification found, by record.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::domain::{AccountId, Digest, Identifier};
+use crate::domain::{AccountId, Digest, Identifier, RunId};
 use crate::table::{StoredKind, keys};
 
 /// How far the clock of a run may be ahead of the verifier's. AWS refuses
@@ -24,6 +24,11 @@ pub struct AccountVerified {
     pub changes: u64,
     /// The number of runs.
     pub runs: u64,
+    /// The runs that changes name and that are not recorded, each with the number of
+    /// its changes. They crashed, are in progress, were archived or made up: the
+    /// function's log has the id of each of its runs.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub not_recorded: BTreeMap<RunId, u64>,
     /// The digest of the last run. It covers the whole history.
     pub head: Option<Digest>,
     /// The number and digest of each run, by number. Each was the head once.

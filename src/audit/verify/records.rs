@@ -242,9 +242,26 @@ impl<K: Kind> Account<K> {
             changes: changes.sum(),
             connections: snapshots.count() as u64,
             runs: self.runs.len() as u64,
+            not_recorded: self.not_recorded(),
             head: self.runs.last().map(|run| run.digest),
             digests: numbered.collect(),
         }
+    }
+
+    /// Returns the runs that only changes name, each with the number of its changes.
+    fn not_recorded(&self) -> BTreeMap<RunId, u64> {
+        let recorded: HashSet<&RunId> = self.runs.iter().map(|run| &run.this.run_id).collect();
+        let only_named = self.run_ids.iter().filter(|id| !recorded.contains(id));
+        let mut changes: BTreeMap<RunId, u64> = only_named.map(|id| (id.clone(), 0)).collect();
+        if changes.is_empty() {
+            return changes;
+        }
+        for link in self.resources.values().flat_map(|resource| &resource.links) {
+            if let Some(number) = changes.get_mut(&link.run_id) {
+                *number += 1;
+            }
+        }
+        changes
     }
 
     /// Returns the run with this number. The runs are sorted.

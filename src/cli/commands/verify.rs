@@ -338,6 +338,14 @@ fn describe(found: &Verification, compared: Option<&CheckpointsVerified>) -> Str
             Some(head) => text.push_str(&format!("  head {head}\n")),
             None => text.push_str("  no run recorded, no head\n"),
         }
+        if !account.not_recorded.is_empty() {
+            text.push_str(&format!(
+                "  not recorded: {} with {}, crashed, in progress, archived or made up: \
+                 compare the ids (--json) with the function's log\n",
+                count(account.not_recorded.len(), "run"),
+                number(account.not_recorded.values().sum(), "change"),
+            ));
+        }
     }
     for finding in &found.findings {
         let line = format!("{} {}: {}", finding.pk, finding.sk, finding.problem);

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use crate::support::ccinv::Ccinv;
 use crate::support::proxy::{Act, Proxy};
 use crate::support::test_env::{self, TestEnv, account};
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -473,6 +474,18 @@ async fn crash_after_recording_changes_is_not_a_finding() {
     let found = fixture.verify().await;
     assert_eq!(found.findings, []);
     assert_eq!(found.accounts[0].runs, 5);
+    let not_recorded = &found.accounts[0].not_recorded;
+    assert_eq!(not_recorded.values().collect::<Vec<_>>(), [&2]);
+    let ccinv = Ccinv::at(env);
+    let verify = ["verify", "--table", env.table.name().as_str()];
+    let text = ccinv.fine(&verify).await;
+    assert!(
+        text.contains("not recorded: 1 run with 2 changes"),
+        "{text}"
+    );
+    let verified = ccinv.json(&[&verify[..], &["--json"]].concat()).await;
+    let of_account = &verified["accounts"][0]["not_recorded"];
+    assert_eq!(*of_account, json!(not_recorded));
 }
 
 #[tokio::test]

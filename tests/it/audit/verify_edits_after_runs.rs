@@ -3,12 +3,15 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
-use crate::support::raw_items::{Key, findings, get, put, remove};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::support::raw_items::{Key, findings, get, put, remove, verified};
 use crate::support::test_env::{TestEnv, account};
 use codeconnections_inventory::domain::listing::Window;
 use codeconnections_inventory::domain::{
     AccountRecord, Attributes, Change, ChangeKind, Clock, Digest, Outcome, Presence, RunId,
-    RunRecord, SchemaVersion, Seal, Snapshot,
+    RunRecord, SchemaVersion, Seal, Snapshot, Timestamp,
 };
 use codeconnections_inventory::inventory::summary::Summary;
 use codeconnections_inventory::table::codec::snapshot;
@@ -125,6 +128,42 @@ impl Fixture {
         .await;
     }
 
+    /// Inserts a status change of connection 0 at this time, as one of a run that is not
+    /// recorded. Returns the id of that run.
+    async fn insert_status_change(&self, at: Timestamp) -> RunId {
+        let (before, snapshot) = (self.change(0, 3).await, self.snapshot(0).await);
+        let attributes = Attributes {
+            connection_status: Some("AVAILABLE".into()),
+            ..snapshot.attributes.clone()
+        };
+        let change = Change {
+            version: 4,
+            before: before.after.clone(),
+            after: Some(attributes.clone()),
+            previously_seen_at: Some(before.observed_at),
+            observed_at: at,
+            observed_until: at,
+            run_id: RunId::new(at, 1),
+            previous_digest: Some(before.digest()),
+            ..before
+        };
+        self.put_change(&change).await;
+        let last_seen_at = snapshot.last_seen.began_at.max(at);
+        self.put_snapshot(&Snapshot {
+            attributes,
+            version: 4,
+            digest: change.digest(),
+            status_since: at,
+            last_seen: Window {
+                began_at: last_seen_at,
+                ended_at: last_seen_at,
+            },
+            ..snapshot
+        })
+        .await;
+        change.run_id
+    }
+
     /// Edits the last change of connection 0, and its snapshot accordingly.
     async fn edit_last_change(&self, edit: impl FnOnce(&mut Change)) {
         let mut change = self.change(0, 3).await;
@@ -235,6 +274,40 @@ async fn changes_inserted_for_unrecorded_run_are_found() {
         findings.iter().any(|f| f.contains("inserted later")),
         "{findings:#?}"
     );
+}
+
+/// The second alteration in `SECURITY.md`, and its limit.
+#[tokio::test]
+async fn changes_inserted_later_than_45_minutes_before_the_last_run_are_only_counted() {
+    const MINUTE: i64 = 60_000;
+    const DAY: i64 = 24 * 60 * MINUTE;
+    // The time since the last run, and the date of the change relative to that run.
+    for (since, date) in [
+        (30 * DAY, 10 * DAY),
+        (58 * MINUTE, 2 * MINUTE),
+        (MINUTE, -45 * MINUTE),
+    ] {
+        let fixture = Fixture::new().await;
+        let last = fixture.env.clock.now().millis();
+        fixture
+            .env
+            .clock
+            .advance(Duration::from_millis(since.unsigned_abs()));
+        let at = Timestamp::from_millis(last + date);
+        let run = fixture.insert_status_change(at).await;
+        for _ in 0..3 {
+            let found = verified(&fixture.env).await;
+            assert_eq!(found.findings, [], "{date}");
+            let expected = BTreeMap::from([(run.clone(), 1)]);
+            assert_eq!(found.accounts[0].not_recorded, expected, "{date}");
+            assert_eq!(fixture.env.run().await.outcome, Outcome::Complete);
+        }
+    }
+    let fixture = Fixture::new().await;
+    let last = fixture.env.clock.now().millis();
+    let at = Timestamp::from_millis(last - 45 * MINUTE - 1);
+    fixture.insert_status_change(at).await;
+    fixture.assert_found("a change of no run").await;
 }
 
 #[tokio::test]
