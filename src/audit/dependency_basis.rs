@@ -7,7 +7,8 @@ use super::AuditError;
 use crate::domain::dependency_type::lists_properties;
 use crate::domain::listing::NOT_ENABLED;
 use crate::domain::{
-    AccountId, Dependency, DependencyType, Outcome, RunRecord, SourceScope, Timestamp,
+    AccountId, AccountRecord, Dependency, DependencyType, Outcome, RunRecord, SourceScope,
+    Timestamp,
 };
 use crate::table::Table;
 use crate::table::read::audit::{LAST_RUN, MAX_RUNS_READ};
@@ -43,6 +44,9 @@ pub struct SourceBasis {
     pub region: String,
     /// The start of its last complete listing.
     pub complete_at: Option<Timestamp>,
+    /// True if an earlier listing than those that were read may be complete.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub complete_at_unknown: bool,
     /// The code of the reason why its last listing is not complete.
     pub code: Option<String>,
     /// Why its last listing is not complete.
@@ -133,6 +137,7 @@ pub(super) async fn basis(
                     source: listing.region.source().to_owned(),
                     region: listing.region.region().to_owned(),
                     complete_at: None,
+                    complete_at_unknown: false,
                     code: listing.error.as_ref().map(|error| error.code.to_string()),
                     problem: listing
                         .error
@@ -154,30 +159,36 @@ pub(super) async fn basis(
         read < MAX_RUNS_READ && basis.sources.iter().any(|s| s.complete_at.is_none())
     };
     table.runs_back_from(account, LAST_RUN, each).await?;
+    let record = match basis.last_run {
+        Some(_) => table.read_record(account).await?,
+        None => None,
+    };
+    // What only earlier runs listed may have changed since. A scope that was listed
+    // later may not have been in the inventory yet.
+    for (scope, window) in record.iter().flat_map(AccountRecord::covered) {
+        let (source, region) = (scope.source(), scope.region());
+        let is_it = |s: &&mut SourceBasis| s.source == source && s.region == region;
+        let is_by_then = as_of.is_none_or(|at| window.ended_at <= at);
+        match basis.sources.iter_mut().find(is_it) {
+            Some(source) if source.complete_at.is_none() && first > 1 => {
+                source.complete_at = is_by_then.then_some(window.began_at);
+                source.complete_at_unknown = !is_by_then;
+            }
+            None if is_by_then && rests_on(&scope) => basis.sources.push(SourceBasis {
+                source: source.to_owned(),
+                region: region.to_owned(),
+                complete_at: Some(window.began_at),
+                complete_at_unknown: false,
+                code: None,
+                problem: Some("not listed by the last run".to_owned()),
+            }),
+            Some(_) | None => {}
+        }
+    }
     let is_unknown = as_of.is_some() && basis.sources.iter().any(|it| it.complete_at.is_none());
     if first > 1 && read < MAX_RUNS_READ && (basis.last_run.is_none() || is_unknown) {
         let account = account.clone();
         return Err(AuditError::RunsNotInTable { account, first });
-    }
-    // What only earlier runs listed may have changed since. A scope that was listed
-    // later may not have been in the inventory yet.
-    if basis.last_run.is_some()
-        && let Some(record) = table.read_record(account).await?
-    {
-        for (scope, at) in record.coverage {
-            let (source, region) = (scope.source(), scope.region());
-            let is_it = |s: &SourceBasis| s.source == source && s.region == region;
-            let is_known = as_of.is_none_or(|as_of| at <= as_of);
-            if is_known && rests_on(&scope) && !basis.sources.iter().any(is_it) {
-                basis.sources.push(SourceBasis {
-                    source: source.to_owned(),
-                    region: region.to_owned(),
-                    complete_at: Some(at),
-                    code: None,
-                    problem: Some("not listed by the last run".to_owned()),
-                });
-            }
-        }
     }
     Ok(basis)
 }

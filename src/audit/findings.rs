@@ -9,8 +9,9 @@ use serde::Serialize;
 use super::concurrently::each_account;
 use super::{Audit, AuditError};
 use crate::domain::{
-    AccountId, Change, ChangeKind, Closing, EvaluationBasis, EvaluationScope, Finding,
-    FindingAttributes, FindingId, Outcome, Presence, RuleId, RunRecord, Snapshot, Timestamp,
+    AccountId, AccountRecord, Change, ChangeKind, Closing, EvaluationBasis, EvaluationScope,
+    Finding, FindingAttributes, FindingId, Outcome, Presence, RuleId, RunRecord, Snapshot,
+    Timestamp,
 };
 use crate::table::Table;
 use crate::table::read::audit::{LAST_RUN, MAX_RUNS_READ};
@@ -102,6 +103,9 @@ pub struct InsufficientRule {
     pub reason: String,
     /// The start of the last evaluation that evaluated it completely.
     pub complete_at: Option<Timestamp>,
+    /// True if an earlier evaluation than those that were read may be complete.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub complete_at_unknown: bool,
 }
 
 /// An answer about recorded findings.
@@ -358,6 +362,7 @@ async fn basis(
                         rule: it.region.clone(),
                         reason: it.error.as_ref()?.message.to_string(),
                         complete_at: None,
+                        complete_at_unknown: false,
                     })
                 })
                 .collect();
@@ -372,8 +377,23 @@ async fn basis(
         read < MAX_RUNS_READ && basis.insufficient.iter().any(|it| it.complete_at.is_none())
     };
     table.runs_back_from(account, LAST_RUN, each).await?;
-    let is_unknown =
-        as_of.is_some() && basis.insufficient.iter().any(|it| it.complete_at.is_none());
+    let lacks = |basis: &EvaluationsBasis| {
+        let mut rules = basis.insufficient.iter();
+        rules.any(|rule| rule.complete_at.is_none())
+    };
+    let record = match first > 1 && lacks(&basis) {
+        true => table.read_record(account).await?,
+        false => None,
+    };
+    for (scope, window) in record.iter().flat_map(AccountRecord::covered) {
+        let mut lacking = basis.insufficient.iter_mut();
+        if let Some(rule) = lacking.find(|it| it.rule == scope && it.complete_at.is_none()) {
+            let is_by_then = as_of.is_none_or(|at| window.ended_at <= at);
+            rule.complete_at = is_by_then.then_some(window.began_at);
+            rule.complete_at_unknown = !is_by_then;
+        }
+    }
+    let is_unknown = as_of.is_some() && lacks(&basis);
     if first > 1 && read < MAX_RUNS_READ && (basis.last_evaluation.is_none() || is_unknown) {
         let account = account.clone();
         return Err(AuditError::RunsNotInTable { account, first });

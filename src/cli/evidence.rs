@@ -8,6 +8,7 @@ use super::suggestions;
 use crate::audit::{Audit, Basis, NotObserved, RunBasis, final_before};
 use crate::domain::{AccountId, Agreement, Clock, SystemClock, Timestamp};
 use crate::output::text::{count, format_duration, format_time};
+use crate::table::read::audit::MAX_RUNS_READ;
 
 /// Refuses an answer whose evidence some accounts lack, and says what that means.
 pub(crate) fn require_of_all<'a>(
@@ -105,6 +106,21 @@ pub(crate) fn not_observed(missing: &NotObserved) -> String {
         let _ = write!(line, "; last listed at {}", format_time(at));
     }
     line
+}
+
+/// Says when a scope was last `done` ("listed") completely.
+pub(crate) fn last_complete(
+    done: &str,
+    complete_at: Option<Timestamp>,
+    is_unknown: bool,
+) -> String {
+    match complete_at {
+        Some(at) => format!("last {done} completely at {}", format_time(at)),
+        None if is_unknown => {
+            format!("not {done} completely in the last {MAX_RUNS_READ} runs by then")
+        }
+        None => format!("never {done} completely"),
+    }
 }
 
 /// Returns a note if changes before `until` may still be recorded.

@@ -81,9 +81,9 @@ impl AccountDependencies {
 /// Returns why a source may lack dependencies; `None` if its last listing is
 /// complete.
 fn problem_of(source: &SourceBasis) -> Option<&str> {
-    let never = source.complete_at.is_none();
-    let never = never.then_some("it never was");
-    source.problem.as_deref().or(never)
+    let lacks = source.complete_at.is_none();
+    let lacks = lacks.then_some("no complete listing is known");
+    source.problem.as_deref().or(lacks)
 }
 
 /// Joins what several rules need; `None` if none needs dependencies.

@@ -139,17 +139,15 @@ pub(crate) fn basis_notes(bases: &[DependencyBasis]) -> Vec<String> {
             let Some(problem) = &source.problem else {
                 continue;
             };
-            let last = match source.complete_at {
-                Some(at) => format!("; last listed completely at {}", format_time(at)),
-                None => "; never listed completely".to_owned(),
-            };
+            let (complete_at, is_unknown) = (source.complete_at, source.complete_at_unknown);
+            let last = evidence::last_complete("listed", complete_at, is_unknown);
             let (name, region) = (&source.source, &source.region);
             let what = if source.is_not_enabled() {
                 "not enabled, so not observed"
             } else {
                 "not observed"
             };
-            notes.push(format!("  {what}: {name} in {region}: {problem}{last}"));
+            notes.push(format!("  {what}: {name} in {region}: {problem}; {last}"));
         }
         for region in regions {
             let Ok(region) = region.parse() else { continue };
@@ -181,11 +179,12 @@ pub(crate) async fn require_runs(
     )))
 }
 
-/// Refuses accounts of which a source was never listed completely.
+/// Refuses accounts with a source of which no complete listing is known.
 pub(crate) fn require_sources(bases: &[DependencyBasis]) -> Result<(), CliError> {
     let lacking = bases.iter().filter(|basis| !basis.is_evidence());
     evidence::require_of_all(
         lacking.map(|basis| &basis.account),
-        "not every source of dependencies was ever listed completely: the answer may lack some",
+        "not every source of dependencies is known to have been listed completely: the answer may \
+         lack some",
     )
 }

@@ -168,10 +168,8 @@ pub(super) fn basis_notes(bases: &[EvaluationsBasis]) -> Vec<String> {
         };
         notes.push(format!("account {account}: based on {}", evaluation(run)));
         notes.extend(basis.insufficient.iter().map(|rule| {
-            let last = match rule.complete_at {
-                Some(at) => format!("last evaluated completely at {}", format_time(at)),
-                None => "never evaluated completely".to_owned(),
-            };
+            let (complete_at, is_unknown) = (rule.complete_at, rule.complete_at_unknown);
+            let last = evidence::last_complete("evaluated", complete_at, is_unknown);
             format!("  {}: {}; {last}", rule.rule, rule.reason)
         }));
     }
@@ -216,11 +214,11 @@ pub(super) async fn require_evaluations(
     )))
 }
 
-/// Refuses accounts whose rules were never evaluated, or not completely.
+/// Refuses accounts with a rule of which no complete evaluation is known.
 pub(super) fn require_rules(bases: &[EvaluationsBasis]) -> Result<(), CliError> {
     let lacking = bases.iter().filter(|basis| !basis.is_evidence());
     evidence::require_of_all(
         lacking.map(|basis| &basis.account),
-        "not every rule was ever evaluated completely: the answer may lack findings",
+        "not every rule is known to have been evaluated completely: the answer may lack findings",
     )
 }

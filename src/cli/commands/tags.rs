@@ -10,6 +10,7 @@ use crate::audit::dependencies::{DependencyBasis, DependencyFilter, DependencyRo
 use crate::audit::properties::{Owner, Properties, TagFilter, Tags};
 use crate::audit::{Audit, ConnectionFilter};
 use crate::cli::error::CliError;
+use crate::cli::evidence;
 use crate::cli::render::Row;
 use crate::domain::digest::canonical_json;
 use crate::domain::{AccountId, DependencyType, Timestamp};
@@ -132,7 +133,7 @@ impl TagColumn {
                 };
                 let last = match source.complete_at {
                     Some(at) => format!("tags are those of {}", format_time(at)),
-                    None => "never listed completely".to_owned(),
+                    None => evidence::last_complete("listed", None, source.complete_at_unknown),
                 };
                 let (account, region) = (&basis.account, &source.region);
                 notes.push(format!(

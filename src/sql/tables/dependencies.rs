@@ -251,7 +251,7 @@ pub const SOURCES: &[Column<AccountSource>] = &[
     column(
         "complete_at",
         Time,
-        "The start of its last complete listing; NULL: never observed",
+        "The start of its last complete listing; NULL: none is known",
         |row| optional(row.source.complete_at),
     ),
     column(

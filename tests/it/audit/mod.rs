@@ -10,6 +10,7 @@ mod compliance_rules;
 mod dependency_rules;
 mod findings;
 mod forged_bundle;
+mod last_complete;
 mod ocsf_events;
 mod property_rules;
 mod query_cost;
