@@ -80,7 +80,7 @@ pub(crate) async fn run(args: HostsArgs) -> Result<Exit, CliError> {
         rows: &hosts,
         document: &Document {
             dependencies: &hosts,
-            rests_on: &rests_on,
+            rests_on: &answer.rests_on,
         },
         notes: lines,
     }

@@ -1,11 +1,13 @@
 //! `list`: connections now or at an earlier time.
 
+use std::collections::BTreeMap;
+
 use clap::Args as ClapArgs;
 
 use super::dependency_table::{notes as dependency_notes, require_runs, require_sources};
 use super::tags::{TagArgs, TagColumn, TaggedRow};
 use crate::audit::attribute_columns::{AttributeColumn, FIRST_COLUMNS, LATER_COLUMNS};
-use crate::audit::dependencies::DependencyFilter;
+use crate::audit::dependencies::{DependencyBasis, DependencyFilter};
 use crate::audit::properties::tags_in_words;
 use crate::audit::{ConnectionFilter, ConnectionRow};
 use crate::cli::args::{StoreArgs, parse_provider, parse_status, parse_when};
@@ -143,6 +145,10 @@ pub(crate) async fn run(args: ListArgs) -> Result<Exit, CliError> {
     let document = Document::of_rows("connections")
         .with("as_of", &args.as_of)
         .with("rests_on", &rests_on);
+    let document = match args.unused || tags.is_some() {
+        true => document.with("dependencies_rest_on", &joined(&users, tags.as_ref())),
+        false => document,
+    };
     let document = match args.unused {
         true => document.with("not_asked", &NOT_ASKED),
         false => document,
@@ -199,6 +205,24 @@ pub(crate) async fn run(args: ListArgs) -> Result<Exit, CliError> {
         format.note(&notes(number));
     }
     covered.map(|()| Exit::Success)
+}
+
+/// Returns what is based on what uses connections, and on their tags, as one list by
+/// account.
+fn joined(users: &[DependencyBasis], tags: Option<&TagColumn>) -> Vec<DependencyBasis> {
+    let mut joined: BTreeMap<AccountId, DependencyBasis> = BTreeMap::new();
+    for basis in users
+        .iter()
+        .chain(tags.map_or(&[][..], TagColumn::rests_on))
+    {
+        match joined.get_mut(&basis.account) {
+            Some(known) => known.sources.extend(basis.sources.iter().cloned()),
+            None => {
+                joined.insert(basis.account.clone(), basis.clone());
+            }
+        }
+    }
+    joined.into_values().collect()
 }
 
 /// Returns a table of connections.

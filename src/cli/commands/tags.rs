@@ -99,6 +99,11 @@ impl TagColumn {
         Ok(Self::new(tags.dependencies, tags.rests_on))
     }
 
+    /// Returns what the tags are based on, by account.
+    pub(crate) fn rests_on(&self) -> &[DependencyBasis] {
+        &self.rests_on
+    }
+
     /// Returns a row with its tags, if it has those that are asked for. One whose
     /// tags were not observed has none of them.
     pub(crate) fn admit<R>(&self, row: R) -> Option<TaggedRow<R>>

@@ -5,6 +5,7 @@ mod commands;
 mod cost_estimate;
 mod cost_of_dependencies;
 mod dependencies;
+mod dependency_evidence;
 mod dependency_sources;
 mod html_report;
 mod output_formats;

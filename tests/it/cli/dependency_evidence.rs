@@ -1,0 +1,168 @@
+//! Answers about dependencies name the runs of all accounts, and of both kinds, that they are
+//! based on, and rest on no other.
+
+#![allow(clippy::expect_used, missing_docs, reason = "a test")]
+#![cfg(unix)]
+
+use std::time::Duration;
+
+use crate::support::ccinv::{Ccinv, Done};
+use crate::support::recorded_accounts::{Listed, run};
+use crate::support::test_env::{HOUR, REGION, TestEnv, region};
+use codeconnections_inventory::domain::{
+    AccountId, Attributes, Connection, Dependency, DependencyAttributes, DependencyId,
+    DependencyType, UnknownMembers,
+};
+use serde_json::{Value, json};
+
+const USER: &str = "111111111111";
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+type Listing = (DependencyId, DependencyAttributes);
+
+fn connection(owner: &str, region: &str) -> String {
+    format!(
+        "arn:aws:codeconnections:{region}:{owner}:connection/8c0a5f2e-3b41-4d0e-9a77-5e1c2f6b9d34"
+    )
+}
+
+fn dependency(kind: DependencyType, arn: &str, uses: Option<&str>, members: &Value) -> Listing {
+    let members = members.as_object().expect("members").clone().into_iter();
+    let detail = (kind == DependencyType::PipelineSource).then_some("Source.App");
+    let attributes = DependencyAttributes {
+        dependency_type: kind,
+        name: Some("it".into()),
+        status: None,
+        uses: uses.map(Into::into),
+        members: UnknownMembers::new(members.map(|(k, v)| (k.into(), v)).collect()),
+    };
+    (
+        DependencyId::of(kind, arn, detail).expect("an id"),
+        attributes,
+    )
+}
+
+fn tags(arn: &str) -> Listing {
+    let tags = json!({"team": "payments"});
+    dependency(DependencyType::Tags, arn, Some(arn), &tags)
+}
+
+fn host(account: &str) -> Listing {
+    let arn = format!("arn:aws:codeconnections:{REGION}:{account}:host/ghes-1a2b3c4d");
+    dependency(DependencyType::Host, &arn, None, &json!({}))
+}
+
+struct Accounts(TestEnv);
+
+impl Accounts {
+    async fn new() -> Self {
+        Self(TestEnv::new().await)
+    }
+
+    /// Makes a run of connections that are AVAILABLE; with none, the listing is denied.
+    async fn list(&self, account: &str, connections: Option<&[&str]>) {
+        let attributes = || Attributes {
+            connection_name: Some("it".into()),
+            connection_status: Some("AVAILABLE".into()),
+            ..Attributes::default()
+        };
+        let listed: Listed<Connection> = connections.map(|arns| {
+            let arns = arns.iter();
+            arns.map(|arn| (arn.parse().expect("an ARN"), attributes()))
+                .collect()
+        });
+        run::<Connection>(&self.0, &id(account), vec![(region(REGION), listed)]).await;
+        self.0.clock.advance(HOUR);
+    }
+
+    /// Makes a run of dependencies; a source without a list is denied.
+    async fn list_dependencies(&self, account: &str, sources: &[(&str, Option<&[Listing]>)]) {
+        let listings = sources.iter().map(|(source, listed)| {
+            let scope = format!("{source}/{REGION}").parse().expect("a scope");
+            (scope, listed.map(|it| it.iter().cloned().collect()))
+        });
+        run::<Dependency>(&self.0, &id(account), listings.collect()).await;
+        self.0.clock.advance(HOUR);
+    }
+
+    async fn run(&self, arguments: &[&str]) -> Done {
+        let table = self.0.table.name().as_str();
+        let arguments = [arguments, &["--table", table]].concat();
+        Ccinv::at(&self.0).run(&arguments).await
+    }
+
+    async fn ask(&self, arguments: &[&str]) -> (i32, Value) {
+        let done = self.run(&[arguments, &["--json"]].concat()).await;
+        let answer = serde_json::from_str(&done.stdout);
+        (done.code, answer.unwrap_or_else(|_| panic!("{done:?}")))
+    }
+}
+
+fn id(account: &str) -> AccountId {
+    account.parse().expect("an account")
+}
+
+/// The source, and whether a complete listing is known, of those with a problem.
+fn problems(basis: &Value) -> Vec<(&str, bool)> {
+    let sources = basis["sources"].as_array().expect("a list").iter();
+    let lacking = sources.filter(|source| source["problem"].is_string());
+    lacking
+        .map(|it| {
+            let source = it["source"].as_str().expect("a text");
+            (source, it["complete_at"].is_string())
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn json_has_the_runs_of_dependencies_and_what_they_lack() {
+    let recorded = Accounts::new().await;
+    let unused = connection(USER, REGION);
+    recorded.list(USER, Some(&[&unused])).await;
+    let of_user = [tags(&unused)];
+    let hosts = [host(USER)];
+    let listed: [(_, Option<&[_]>); 3] = [
+        ("codepipeline", Some(&[])),
+        ("hosts", Some(&hosts)),
+        ("tagging", Some(&of_user)),
+    ];
+    recorded.list_dependencies(USER, &listed).await;
+    recorded.0.clock.advance(21 * DAY);
+    let denied = [
+        ("codepipeline", None),
+        ("hosts", Some(&hosts[..])),
+        ("tagging", None),
+    ];
+    recorded.list_dependencies(USER, &denied).await;
+    for (arguments, member, lacks) in [
+        (
+            &["list", "--unused"][..],
+            "dependencies_rest_on",
+            &["codepipeline"][..],
+        ),
+        (&["list", "--tags"], "dependencies_rest_on", &["tagging"]),
+        (
+            &["list", "--tag", "team=payments"],
+            "dependencies_rest_on",
+            &["tagging"],
+        ),
+        (
+            &["list", "--unused", "--tags"],
+            "dependencies_rest_on",
+            &["codepipeline", "tagging"],
+        ),
+        (&["hosts"], "rests_on", &["codepipeline", "tagging"]),
+    ] {
+        let (code, answer) = recorded.ask(arguments).await;
+        assert_eq!(code, 0, "{answer}");
+        let [basis] = &answer[member].as_array().expect("a list")[..] else {
+            panic!("one account: {answer}");
+        };
+        assert_eq!(basis["last_run"]["sequence"], 2, "{answer}");
+        let lacks: Vec<_> = lacks.iter().map(|source| (*source, true)).collect();
+        assert_eq!(problems(basis), lacks, "{answer}");
+    }
+    let (_, answer) = recorded.ask(&["list"]).await;
+    assert_eq!(answer.get("dependencies_rest_on"), None, "{answer}");
+}
