@@ -11,7 +11,7 @@ use super::tags::{TagColumn, TaggedRow};
 use super::{changes, list};
 use crate::audit::concurrently::{WithAccount, each_row};
 use crate::audit::properties::Owner;
-use crate::audit::{Audit, ConnectionRow};
+use crate::audit::{Audit, ConnectionFilter, ConnectionRow};
 use crate::cli::args::{StoreArgs, parse_when};
 use crate::cli::error::{CliError, Exit};
 use crate::cli::evidence;
@@ -121,7 +121,14 @@ pub(crate) async fn run(args: ExportArgs) -> Result<Exit, CliError> {
     let bases = evidence::current(&audit, args.account.as_ref()).await?;
     let accounts: Vec<AccountId> = bases.into_iter().map(|basis| basis.account).collect();
     let tags = match args.tags {
-        true => Some(TagColumn::read(&audit, args.account.as_ref(), None).await?),
+        true => {
+            let filter = ConnectionFilter {
+                account: args.account.clone(),
+                include_deleted: true,
+                ..ConnectionFilter::default()
+            };
+            Some(TagColumn::read(&audit, &filter, None).await?)
+        }
         false => None,
     };
     let exported = match (args.what, format) {

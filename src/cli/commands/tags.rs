@@ -1,14 +1,15 @@
 //! Tags in answers: as a filter, and as a column.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 
 use clap::Args as ClapArgs;
 use serde::Serialize;
 
-use super::dependency_table::{require_runs, require_sources};
+use super::dependency_table::require_sources;
 use crate::audit::dependencies::{DependencyBasis, DependencyFilter, DependencyRow};
 use crate::audit::properties::{Owner, Properties, TagFilter, Tags};
-use crate::audit::{Audit, ConnectionFilter};
+use crate::audit::{Audit, AuditError, ConnectionFilter, ConnectionRow};
 use crate::cli::error::CliError;
 use crate::cli::evidence;
 use crate::cli::render::Row;
@@ -31,8 +32,7 @@ impl TagArgs {
     /// Reads the tags, if they are asked for.
     ///
     /// # Errors
-    /// [`CliError`] if the table can't be read, or if connections are to be filtered
-    /// by tags and tags were never listed.
+    /// [`CliError`] if the table can't be read.
     pub(crate) async fn read(
         &self,
         audit: &Audit,
@@ -42,10 +42,7 @@ impl TagArgs {
         if self.tag.is_empty() && !self.tags {
             return Ok(None);
         }
-        let mut column = TagColumn::read(audit, filter.account.as_ref(), as_of).await?;
-        if !self.tag.is_empty() {
-            require_runs(audit, &column.rests_on, filter.account.as_ref()).await?;
-        }
+        let mut column = TagColumn::read(audit, filter, as_of).await?;
         column.filters.clone_from(&self.tag);
         Ok(Some(column))
     }
@@ -80,23 +77,39 @@ impl TagColumn {
         }
     }
 
-    /// Reads the tags of an account, or of all.
+    /// Reads the tags of the connections that `filter` selects. Those of a shared
+    /// connection are on record for the account that owns it.
     ///
     /// # Errors
     /// [`CliError`] if the table can't be read.
     pub(crate) async fn read(
         audit: &Audit,
-        account: Option<&AccountId>,
+        filter: &ConnectionFilter,
         as_of: Option<Timestamp>,
     ) -> Result<Self, CliError> {
-        let filter = DependencyFilter {
-            types: Some(vec![DependencyType::Tags]),
-            account: account.cloned(),
-            ..DependencyFilter::default()
+        let read = async {
+            let mut accounts = vec![None];
+            if let Some(account) = &filter.account {
+                let owners = owners(audit, filter, as_of).await?;
+                accounts = owners.into_iter().map(Some).collect();
+                if accounts.is_empty() {
+                    accounts.push(Some(account.clone()));
+                }
+            }
+            let (mut tags, mut rests_on) = (Vec::new(), Vec::new());
+            for account in accounts {
+                let filter = DependencyFilter {
+                    types: Some(vec![DependencyType::Tags]),
+                    account,
+                    ..DependencyFilter::default()
+                };
+                let answer = audit.dependencies(&filter, as_of).await?;
+                tags.extend(answer.dependencies);
+                rests_on.extend(answer.rests_on);
+            }
+            Ok::<_, AuditError>(Self::new(tags, rests_on))
         };
-        let read = audit.dependencies(&filter, as_of).await;
-        let tags = read.map_err(CliError::failure)?;
-        Ok(Self::new(tags.dependencies, tags.rests_on))
+        read.await.map_err(CliError::failure)
     }
 
     /// Returns what the tags are based on, by account.
@@ -166,6 +179,27 @@ impl TagColumn {
             ))),
         }
     }
+}
+
+/// Returns the accounts that own the connections.
+async fn owners(
+    audit: &Audit,
+    filter: &ConnectionFilter,
+    as_of: Option<Timestamp>,
+) -> Result<BTreeSet<AccountId>, AuditError> {
+    let mut owners = BTreeSet::new();
+    let each = |row: ConnectionRow| {
+        owners.extend(row.connection_arn.account().parse::<AccountId>());
+        true
+    };
+    match as_of {
+        Some(at) => {
+            let rows = audit.connections_as_of(filter, at).await?;
+            rows.into_iter().all(each);
+        }
+        None => audit.each_connection(filter, each).await?,
+    }
+    Ok(owners)
 }
 
 impl<R: Row> Row for TaggedRow<R> {

@@ -10,12 +10,14 @@ use crate::support::ccinv::{Ccinv, Done};
 use crate::support::recorded_accounts::{Listed, run};
 use crate::support::test_env::{HOUR, REGION, TestEnv, region};
 use codeconnections_inventory::domain::{
-    AccountId, Attributes, Connection, Dependency, DependencyAttributes, DependencyId,
+    AccountId, Attributes, Clock, Connection, Dependency, DependencyAttributes, DependencyId,
     DependencyType, UnknownMembers,
 };
 use serde_json::{Value, json};
 
 const USER: &str = "111111111111";
+const OWNER: &str = "222222222222";
+const OTHER: &str = "333333333333";
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -103,6 +105,14 @@ fn id(account: &str) -> AccountId {
     account.parse().expect("an account")
 }
 
+/// The accounts of a list of bases.
+fn accounts(bases: &Value) -> Vec<&str> {
+    let bases = bases.as_array().expect("a list").iter();
+    bases
+        .map(|basis| basis["account"].as_str().expect("an account"))
+        .collect()
+}
+
 /// The source, and whether a complete listing is known, of those with a problem.
 fn problems(basis: &Value) -> Vec<(&str, bool)> {
     let sources = basis["sources"].as_array().expect("a list").iter();
@@ -113,6 +123,72 @@ fn problems(basis: &Value) -> Vec<(&str, bool)> {
             (source, it["complete_at"].is_string())
         })
         .collect()
+}
+
+#[tokio::test]
+async fn tags_of_a_shared_connection_are_those_of_its_owner() {
+    let recorded = Accounts::new().await;
+    let shared = connection(OWNER, REGION);
+    for account in [USER, OWNER, OTHER] {
+        let listed = [&*shared];
+        let listed = if account == OTHER { &[][..] } else { &listed };
+        recorded.list(account, Some(listed)).await;
+    }
+    let of_owner = [tags(&shared)];
+    recorded
+        .list_dependencies(OWNER, &[("tagging", Some(&of_owner))])
+        .await;
+    // What is not known of the tags of others does not matter.
+    for account in [USER, OTHER] {
+        recorded
+            .list_dependencies(account, &[("tagging", None)])
+            .await;
+    }
+    let now = recorded.0.clock.now().to_string();
+    for options in [
+        &["--tag", "team=payments"][..],
+        &["--tags"],
+        &["--tag", "team", "--as-of", &now],
+    ] {
+        let arguments = [&["list", "--account", USER], options].concat();
+        let (code, answer) = recorded.ask(&arguments).await;
+        assert_eq!(code, 0, "{answer}");
+        assert_eq!(answer["connections"][0]["account"], USER, "{answer}");
+        let tags = &answer["connections"][0]["tags"];
+        assert_eq!(tags, &json!({"team": "payments"}), "{answer}");
+        assert_eq!(accounts(&answer["dependencies_rest_on"]), [OWNER]);
+        let done = recorded.run(&arguments).await;
+        assert!(!done.stdout.contains("not observed"), "{done:?}");
+    }
+    let export = ["export", "--tags", "--account", USER];
+    let done = recorded.run(&export).await;
+    assert_eq!(done.code, 0, "{done:?}");
+    assert!(
+        done.stdout.contains(r#""tags":{"team":"payments"}"#),
+        "{done:?}"
+    );
+    assert!(!done.stderr.contains("not observed"), "{done:?}");
+
+    // Of an account without connections, nothing but its own tags could be listed.
+    let (code, answer) = recorded.ask(&["list", "--tags", "--account", OTHER]).await;
+    assert_eq!(code, 0, "{answer}");
+    assert_eq!(accounts(&answer["dependencies_rest_on"]), [OTHER]);
+}
+
+#[tokio::test]
+async fn tags_of_an_owner_that_is_not_inventoried_were_not_observed() {
+    let recorded = Accounts::new().await;
+    let shared = connection(OWNER, REGION);
+    recorded.list(USER, Some(&[&shared])).await;
+    recorded
+        .list_dependencies(USER, &[("tagging", Some(&[]))])
+        .await;
+    let done = recorded
+        .run(&["list", "--tag", "team", "--account", USER])
+        .await;
+    assert_eq!(done.code, 4, "{done:?}");
+    let problem = "tags of 1 connection were not observed";
+    assert!(done.stderr.contains(problem), "{done:?}");
 }
 
 #[tokio::test]
