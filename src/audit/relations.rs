@@ -3,13 +3,10 @@
 use serde::Serialize;
 
 use super::dependencies::{DependencyBasis, DependencyFilter, DependencyRow};
-use super::used::{NOT_IN_INVENTORY, OnRecord, Used};
-use super::{Audit, AuditError, ConnectionFilter, ConnectionRow};
+use super::used::{NOT_IN_INVENTORY, NOT_OBSERVED, OnRecord, Used};
+use super::{Audit, AuditError, Basis, ConnectionFilter, ConnectionRow};
 use crate::domain::arn::{Arn, normalized};
 use crate::domain::{AccountId, DependencyType, Timestamp};
-
-/// The state of what a source that was not listed completely may have.
-const NOT_OBSERVED: &str = "NOT_OBSERVED";
 
 /// The kind of a relation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -65,6 +62,17 @@ pub struct Relation {
     pub dangling: bool,
 }
 
+/// An answer about relations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RelationAnswer {
+    /// The relations, by account, beginning and end.
+    pub relations: Vec<Relation>,
+    /// The runs of dependencies that it is based on, by account.
+    pub rests_on: Vec<DependencyBasis>,
+    /// The runs of connections that it is based on, by account.
+    pub connections_rest_on: Vec<Basis>,
+}
+
 impl Node {
     fn of_type(kind: DependencyType, id: String, name: Option<&str>) -> Self {
         let (kind, name) = (kind.as_str(), name.map(str::to_owned));
@@ -83,7 +91,7 @@ impl Node {
 
 impl Audit {
     /// Returns the relations on record for `account`, or all accounts, now or at
-    /// an earlier time, sorted by account, beginning and end.
+    /// an earlier time. `inventories` are the bases of all accounts at that time.
     ///
     /// # Errors
     /// [`AuditError`] if the table can't be read.
@@ -91,7 +99,8 @@ impl Audit {
         &self,
         account: Option<&AccountId>,
         as_of: Option<Timestamp>,
-    ) -> Result<(Vec<Relation>, Vec<DependencyBasis>), AuditError> {
+        inventories: Vec<Basis>,
+    ) -> Result<RelationAnswer, AuditError> {
         // What is named can be on record in another account.
         let all = self
             .dependencies(&DependencyFilter::default(), as_of)
@@ -107,20 +116,32 @@ impl Audit {
         let is_asked = |of: &AccountId| account.is_none_or(|account| account == of);
         let present = connections.iter().filter(|row| row.deleted_at.is_none());
         let present: Vec<ConnectionRow> = present.cloned().collect();
-        let on_record = OnRecord::new(connections, &all.dependencies);
+        let asked: Vec<AccountId> = inventories
+            .iter()
+            .map(|basis| basis.account.clone())
+            .filter(is_asked)
+            .collect();
+        let on_record = OnRecord::new(connections, inventories, &all.dependencies);
         let mut relations = Vec::new();
         for row in present.iter().filter(|row| is_asked(&row.account)) {
             let basis = all.rests_on.iter().find(|b| b.account == row.account);
             relations.extend(relations_of(row, &on_record, basis));
         }
         let consumers = all.dependencies.iter().filter(|row| is_asked(&row.account));
-        relations.extend(consumers.filter_map(|row| use_of(row, &on_record)));
+        relations.extend(consumers.clone().filter_map(|row| use_of(row, &on_record)));
         relations.sort_by(|a, b| {
             let key = |r: &Relation| (r.account.clone(), r.from.clone(), r.relation, r.to.clone());
             key(a).cmp(&key(b))
         });
-        let bases = all.rests_on.into_iter();
-        Ok((relations, bases.filter(|b| is_asked(&b.account)).collect()))
+        let named = consumers.filter_map(DependencyRow::consumed);
+        let connections_rest_on = on_record.rests_on(named, asked.into_iter());
+        let mut rests_on = all.rests_on;
+        rests_on.retain(|basis| is_asked(&basis.account));
+        Ok(RelationAnswer {
+            relations,
+            rests_on,
+            connections_rest_on,
+        })
     }
 }
 
@@ -132,7 +153,7 @@ fn use_of(row: &DependencyRow, on_record: &OnRecord<'_>) -> Option<Relation> {
     let to = match used {
         Used::Connection(connection) => Node::connection(arn, Some(connection)),
         Used::Host(host) => Node::of_type(DependencyType::Host, arn, host.name.as_deref()),
-        Used::NotInInventory => Node::connection(arn, None),
+        Used::NotInInventory | Used::NotObserved(_) => Node::connection(arn, None),
     };
     Some(Relation {
         account: row.account.clone(),

@@ -1,14 +1,17 @@
 //! What a consumer uses: a connection or a host on record, or neither.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
-use super::ConnectionRow;
 use super::dependencies::DependencyRow;
-use crate::domain::DependencyType;
+use super::{Basis, ConnectionRow};
 use crate::domain::arn::normalized;
+use crate::domain::{AccountId, ConnectionArn, DependencyType};
 
 /// The state of what is named and in no inventory of this table.
 pub(super) const NOT_IN_INVENTORY: &str = "NOT_IN_INVENTORY";
+
+/// The state of what may exist, because its account or region was not listed.
+pub(super) const NOT_OBSERVED: &str = "NOT_OBSERVED";
 
 /// The state of a deleted connection.
 const DELETED: &str = "DELETED";
@@ -17,10 +20,11 @@ const DELETED: &str = "DELETED";
 pub(super) struct OnRecord<'a> {
     connections: HashMap<String, ConnectionRow>,
     hosts: HashMap<String, &'a DependencyRow>,
+    inventories: HashMap<AccountId, Basis>,
 }
 
 /// What a consumer uses.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) enum Used<'a> {
     /// A connection, which may be deleted.
     Connection(&'a ConnectionRow),
@@ -28,16 +32,25 @@ pub(super) enum Used<'a> {
     Host(&'a DependencyRow),
     /// What no inventory of this table has.
     NotInInventory,
+    /// What may exist, and why it was not observed.
+    NotObserved(String),
 }
 
 impl<'a> OnRecord<'a> {
-    /// Returns these connections, and the hosts among `dependencies`.
-    pub(super) fn new(connections: Vec<ConnectionRow>, dependencies: &'a [DependencyRow]) -> Self {
+    /// Returns these connections, which are based on `inventories`, and the hosts
+    /// among `dependencies`.
+    pub(super) fn new(
+        connections: Vec<ConnectionRow>,
+        inventories: Vec<Basis>,
+        dependencies: &'a [DependencyRow],
+    ) -> Self {
         let is_host = |row: &&DependencyRow| row.dependency_type == DependencyType::Host;
         let hosts = dependencies.iter().filter(is_host);
+        let inventories = inventories.into_iter();
         Self {
             connections: by_normalized_arn(connections),
             hosts: hosts.map(|row| (normalized(&row.arn), row)).collect(),
+            inventories: inventories.map(|it| (it.account.clone(), it)).collect(),
         }
     }
 
@@ -48,28 +61,52 @@ impl<'a> OnRecord<'a> {
 
     /// Returns what has this normalized ARN.
     pub(super) fn used(&self, arn: &str) -> Used<'_> {
-        let connection = self.connections.get(arn).map(Used::Connection);
-        let host = || self.host(arn).map(Used::Host);
-        connection.or_else(host).unwrap_or(Used::NotInInventory)
+        if let Some(connection) = self.connections.get(arn) {
+            return Used::Connection(connection);
+        }
+        if let Some(host) = self.host(arn) {
+            return Used::Host(host);
+        }
+        match why_not_observed(arn, &self.connections, &self.inventories) {
+            Some(reason) => Used::NotObserved(reason),
+            None => Used::NotInInventory,
+        }
+    }
+
+    /// Returns what is known of connections with these normalized ARNs, and of those
+    /// of these `accounts`, is based on.
+    pub(super) fn rests_on(
+        mut self,
+        arns: impl Iterator<Item = String>,
+        accounts: impl Iterator<Item = AccountId>,
+    ) -> Vec<Basis> {
+        let account_of = |arn: String| match self.connections.get(&arn) {
+            Some(row) => Some(row.account.clone()),
+            None => arn.parse::<ConnectionArn>().ok()?.account().parse().ok(),
+        };
+        let accounts: BTreeSet<AccountId> = arns.filter_map(account_of).chain(accounts).collect();
+        let bases = accounts.iter().map(|it| self.inventories.remove(it));
+        bases.flatten().collect()
     }
 }
 
 impl<'a> Used<'a> {
-    /// Returns its status, `DELETED`, or `NOT_IN_INVENTORY`.
-    pub(super) fn state(self) -> &'a str {
+    /// Returns its status, `DELETED`, `NOT_IN_INVENTORY` or `NOT_OBSERVED`.
+    pub(super) fn state(&self) -> &'a str {
         match self {
             Self::Connection(row) if row.deleted_at.is_some() => DELETED,
             Self::Connection(row) => row.attributes.status_word(),
             Self::Host(row) => row.status_word(),
             Self::NotInInventory => NOT_IN_INVENTORY,
+            Self::NotObserved(_) => NOT_OBSERVED,
         }
     }
 
     /// Returns true if it was deleted, or is in no inventory.
-    pub(super) fn is_dangling(self) -> bool {
+    pub(super) fn is_dangling(&self) -> bool {
         match self {
             Self::Connection(row) => row.deleted_at.is_some(),
-            Self::Host(_) => false,
+            Self::Host(_) | Self::NotObserved(_) => false,
             Self::NotInInventory => true,
         }
     }
@@ -91,4 +128,41 @@ pub fn by_normalized_arn(
         }
     }
     known
+}
+
+/// Returns why a connection that is not among all `connections` may exist nevertheless;
+/// `None` if the `inventories` of the accounts show that it does not.
+pub fn why_not_observed(
+    used: &str,
+    connections: &HashMap<String, ConnectionRow>,
+    inventories: &HashMap<AccountId, Basis>,
+) -> Option<String> {
+    // What is no ARN of a connection can't be one.
+    let arn: ConnectionArn = normalized(used).parse().ok()?;
+    let (account, region) = (arn.account(), arn.region());
+    let basis = account.parse::<AccountId>().ok();
+    match basis.and_then(|account| inventories.get(&account)) {
+        None => Some(format!("account {account} is not inventoried")),
+        Some(basis) if !basis.is_evidence() => {
+            Some(format!("account {account} has no complete run"))
+        }
+        Some(basis) if !was_listed(basis, region, connections) => Some(format!(
+            "region {region} of account {account} was not listed"
+        )),
+        Some(_) => None,
+    }
+}
+
+/// Returns true if the last runs of the account listed the connections of a
+/// region. Listings of other regions may have returned them.
+fn was_listed(basis: &Basis, region: &str, connections: &HashMap<String, ConnectionRow>) -> bool {
+    let mut missing = basis.not_observed.iter();
+    if missing.any(|missing| missing.region.as_str() == region) {
+        return false;
+    }
+    let runs = [&basis.last_run, &basis.last_complete_run];
+    let mut asked = runs.into_iter().flatten().flat_map(|run| &run.regions);
+    let mut shown = connections.values();
+    asked.any(|asked| asked.as_str() == region)
+        || shown.any(|row| row.account == basis.account && row.region == region)
 }

@@ -8,7 +8,7 @@ use crate::audit::Audit;
 use crate::cli::error::CliError;
 use crate::cli::render::print_wrapped;
 use crate::cli::render::text_table::{Cell, Cut, TextTable};
-use crate::domain::{AccountId, Dependency, Kind, Timestamp};
+use crate::domain::{AccountId, Clock, Dependency, Kind, Timestamp};
 use crate::inventory::summary::Summary;
 use crate::lambda::handler::{Handler, HandlerError};
 use crate::lambda::response::Response;
@@ -47,7 +47,7 @@ pub(super) async fn take(step: &Step, demo: &Demo<'_>) -> Result<Taken, CliError
     } = demo;
     handler.inventory.clock.advance(step.after);
     let event = step.happen(codeconnections).map_err(CliError::failure)?;
-    let before = affected(audit).await?;
+    let before = affected(audit, handler.inventory.clock.now()).await?;
     let response = match handler.handle(&event, REMAINING).await {
         Ok(response) | Err(HandlerError::RunFailed(response)) => response,
         Err(error) => return Err(CliError::failure(error)),
@@ -63,14 +63,18 @@ pub(super) async fn take(step: &Step, demo: &Demo<'_>) -> Result<Taken, CliError
     Ok(Taken {
         response,
         dependencies,
-        affected: affected(audit).await?.saturating_sub(before),
+        affected: affected(audit, handler.inventory.clock.now())
+            .await?
+            .saturating_sub(before),
     })
 }
 
 /// Returns how many dependencies use a connection that does not work or exist.
-async fn affected(audit: &Audit) -> Result<usize, CliError> {
-    let impact = audit.impact(None).await;
-    Ok(impact.map_err(CliError::failure)?.0.len())
+async fn affected(audit: &Audit, at: Timestamp) -> Result<usize, CliError> {
+    let inventories = audit.bases(None, at).await.map_err(CliError::failure)?;
+    let answer = audit.impact(None, inventories).await;
+    let impact = answer.map_err(CliError::failure)?.impact.into_iter();
+    Ok(impact.filter(|it| it.not_observed.is_none()).count())
 }
 
 pub(super) fn print_step(

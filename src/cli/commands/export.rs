@@ -45,7 +45,7 @@ Examples:
   ccinv export bundle --since 2026-10-01 --until 2026-11-01 --out october.tar
 
 Exit codes: 0 success, 4 nothing is recorded, of relations not all sources, or no \
-complete run covers the bundle.")]
+complete run covers the relations or the bundle.")]
 pub(crate) struct ExportArgs {
     /// Records to export
     #[arg(value_name = "WHAT", default_value = "connections", value_enum)]
@@ -118,6 +118,11 @@ pub(crate) async fn run(args: ExportArgs) -> Result<Exit, CliError> {
     }
     let store = Store::open(&args.store).await?;
     let audit = store.audit();
+    if args.what == What::Relations {
+        let account = args.account.as_ref();
+        relations(&audit, account, args.as_of, format).await?;
+        return Ok(Exit::Success);
+    }
     let bases = evidence::current(&audit, args.account.as_ref()).await?;
     let accounts: Vec<AccountId> = bases.into_iter().map(|basis| basis.account).collect();
     let tags = match args.tags {
@@ -132,9 +137,6 @@ pub(crate) async fn run(args: ExportArgs) -> Result<Exit, CliError> {
         false => None,
     };
     let exported = match (args.what, format) {
-        (What::Relations, format) => {
-            relations(&audit, args.account.as_ref(), args.as_of, format).await
-        }
         (_, ExportFormat::Ocsf) => ocsf_events(&audit, &accounts, tags.as_ref()).await,
         (What::Connections, format) => match &tags {
             None => connections(&audit, &accounts, format).await,
@@ -142,7 +144,7 @@ pub(crate) async fn run(args: ExportArgs) -> Result<Exit, CliError> {
         },
         (What::Changes, format) => changes(&audit, &accounts, format).await,
         (What::Runs, format) => runs(&audit, &accounts, format).await,
-        (What::Bundle, _) => Ok(()),
+        (What::Relations | What::Bundle, _) => Ok(()),
     };
     exported.map(|()| Exit::Success)
 }

@@ -5,8 +5,9 @@ use super::export_format::ExportFormat;
 use crate::audit::Audit;
 use crate::audit::relations::Relation;
 use crate::cli::error::CliError;
+use crate::cli::evidence;
 use crate::cli::render::{Row, note, print};
-use crate::domain::{AccountId, Timestamp};
+use crate::domain::{AccountId, Clock, SystemClock, Timestamp};
 use crate::output::graph;
 
 /// Writes the relations on record, and on standard error what they are based on.
@@ -16,24 +17,29 @@ pub(super) async fn relations(
     as_of: Option<Timestamp>,
     format: ExportFormat,
 ) -> Result<(), CliError> {
-    let (relations, bases) = audit
-        .relations(account, as_of)
-        .await
-        .map_err(CliError::failure)?;
-    require_runs(audit, &bases, account).await?;
+    let at = as_of.unwrap_or_else(|| SystemClock.now());
+    // What is named can be on record in another account.
+    let inventories = audit.bases(None, at).await.map_err(CliError::failure)?;
+    evidence::require_runs(audit, &inventories, None, as_of).await?;
+    let answer = audit.relations(account, as_of, inventories).await;
+    let answer = answer.map_err(CliError::failure)?;
+    require_runs(audit, &answer.rests_on, account).await?;
     match format {
-        ExportFormat::Dot => print(&graph::dot(&relations))?,
-        ExportFormat::Mermaid => print(&graph::mermaid(&relations))?,
+        ExportFormat::Dot => print(&graph::dot(&answer.relations))?,
+        ExportFormat::Mermaid => print(&graph::mermaid(&answer.relations))?,
         ExportFormat::Jsonl | ExportFormat::Csv | ExportFormat::Ocsf => {
             let mut writer = format.writer::<Relation>();
-            for relation in &relations {
+            for relation in &answer.relations {
                 writer.write_row(relation);
             }
             writer.finish()?;
         }
     }
-    note(&notes(&bases));
-    require_sources(&bases)
+    let mut lines = evidence::lines(&answer.connections_rest_on);
+    lines.extend(notes(&answer.rests_on));
+    note(&lines);
+    evidence::require_complete_run(&answer.connections_rest_on)?;
+    require_sources(&answer.rests_on)
 }
 
 impl Row for Relation {

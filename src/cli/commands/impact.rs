@@ -1,11 +1,13 @@
 //! `impact`: what uses connections and hosts that do not work or do not exist.
 
+use std::collections::BTreeSet;
+
 use clap::Args as ClapArgs;
 use serde::Serialize;
 
 use super::dependency_table::{notes, reads, require_runs, require_sources};
-use crate::audit::dependencies::{DependencyBasis, DependencyRow};
-use crate::audit::impact::Impact;
+use crate::audit::dependencies::DependencyRow;
+use crate::audit::impact::{Impact, ImpactAnswer};
 use crate::cli::args::StoreArgs;
 use crate::cli::error::{CliError, Exit};
 use crate::cli::evidence;
@@ -21,15 +23,15 @@ use crate::output::text::{count, or_dash};
 #[command(after_help = "\
 Dependencies are recorded by `ccinv scan --dependencies`. Each one is listed whose \
 connection or host is not AVAILABLE, is DELETED, or is in no inventory of this \
-table (NOT_IN_INVENTORY). The latter is a dangling reference, or its account is \
-not inventoried.
+table (NOT_IN_INVENTORY): a dangling reference. NOT_OBSERVED is no finding: the \
+account or region of the connection was not listed, so it may work.
 
 Examples:
   ccinv impact
   ccinv impact --account 123456789012 --json
 
-Exit codes: 0 nothing is affected, 3 findings, 4 no run of dependencies covers the \
-answer.")]
+Exit codes: 0 nothing is affected, 3 findings, 4 no findings, but no run of \
+connections or dependencies covers the answer.")]
 pub(crate) struct ImpactArgs {
     #[command(flatten)]
     store: StoreArgs,
@@ -43,8 +45,8 @@ pub(crate) struct ImpactArgs {
 /// The answer as JSON.
 #[derive(Debug, Serialize)]
 struct Document<'a> {
-    impact: &'a [Impact],
-    rests_on: &'a [DependencyBasis],
+    #[serde(flatten)]
+    answer: &'a ImpactAnswer,
     not_asked: [&'static str; NOT_ASKED.len()],
 }
 
@@ -52,26 +54,42 @@ pub(crate) async fn run(args: ImpactArgs) -> Result<Exit, CliError> {
     let store = Store::open(&args.store).await?;
     let audit = store.audit();
     // Whether a connection works is known from the runs of connections.
-    evidence::current(&audit, None).await?;
-    let answer = audit.impact(args.account.as_ref()).await;
-    let (impact, rests_on) = answer.map_err(CliError::failure)?;
-    require_runs(&audit, &rests_on, args.account.as_ref()).await?;
-    let mut lines = vec![format!("{} affected", count(impact.len(), "dependency"))];
-    lines.extend(notes(&rests_on));
+    let inventories = evidence::current(&audit, None).await?;
+    let answer = audit.impact(args.account.as_ref(), inventories).await;
+    let answer = answer.map_err(CliError::failure)?;
+    require_runs(&audit, &answer.rests_on, args.account.as_ref()).await?;
+    let reasons = answer
+        .impact
+        .iter()
+        .filter_map(|it| it.not_observed.as_deref());
+    let not_observed = reasons.clone().count();
+    let affected = answer.impact.len() - not_observed;
+    let mut lines = vec![format!("{} affected", count(affected, "dependency"))];
+    let reasons: BTreeSet<&str> = reasons.collect();
+    lines.extend(reasons.iter().map(|why| format!("not observed: {why}")));
+    lines.extend(evidence::lines(&answer.connections_rest_on));
+    lines.extend(notes(&answer.rests_on));
     RowAnswer {
-        rows: &impact,
+        rows: &answer.impact,
         document: &Document {
-            impact: &impact,
-            rests_on: &rests_on,
+            answer: &answer,
             not_asked: NOT_ASKED,
         },
         notes: lines,
     }
     .print(args.format, impact_table)?;
-    if !impact.is_empty() {
+    if affected > 0 {
         return Ok(Exit::Findings);
     }
-    require_sources(&rests_on)?;
+    evidence::require_complete_run(&answer.connections_rest_on)?;
+    require_sources(&answer.rests_on)?;
+    if not_observed > 0 {
+        return Err(CliError::NoEvidence(format!(
+            "connections of {} were not observed: they may not work or exist; run `ccinv scan` \
+             in their accounts and regions",
+            count(not_observed, "dependency")
+        )));
+    }
     Ok(Exit::Success)
 }
 
@@ -108,6 +126,7 @@ impl Row for Impact {
     fn header() -> Vec<&'static str> {
         let mut header = vec!["reason", "connection_name"];
         header.extend(DependencyRow::header());
+        header.push("not_observed");
         header
     }
 
@@ -117,6 +136,7 @@ impl Row for Impact {
             self.connection_name.clone().unwrap_or_default(),
         ];
         fields.extend(self.dependency.csv());
+        fields.push(self.not_observed.clone().unwrap_or_default());
         fields
     }
 }

@@ -4,18 +4,18 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::audit::ConnectionRow;
 use crate::audit::dependencies::DependencyRow;
-use crate::audit::{Basis, ConnectionRow};
+use crate::audit::used::why_not_observed;
 use crate::compliance::dependencies::blocks_consumers;
 use crate::compliance::evaluation::{Evaluation, Violation};
-use crate::compliance::evidence::{DependencyEvidence, Evidence, GapKind, RecordKey};
+use crate::compliance::evidence::{Evidence, GapKind, RecordKey};
 use crate::compliance::kind::{
     Defaults, DependencyKind, DependencyNeeds, FromInput, Kind, control,
 };
 use crate::compliance::parameters::{Parameters, RuleFileError};
 use crate::compliance::severity::Severity;
-use crate::domain::arn::normalized;
-use crate::domain::{AccountId, ConnectionArn, Timestamp};
+use crate::domain::Timestamp;
 
 /// No consumer names a deleted connection, or one that is in no inventory.
 #[derive(Debug, Clone, Serialize)]
@@ -85,8 +85,11 @@ impl DependencyKind for Dangling {
         }
         match all.connection_used_by(row) {
             Some(connection) => evaluate_known(row, connection),
-            None => match why_unknown(used, all) {
-                Some(reason) => Evaluation::insufficient(reason),
+            None => match why_not_observed(used, &all.connections, &all.inventories) {
+                Some(reason) => {
+                    let reason = format!("names {used:?}, which may exist: {reason}");
+                    Evaluation::insufficient(reason)
+                }
                 None => {
                     let message = format!("names {used:?}, which no inventory of this table has");
                     Evaluation::violating_dependency(row, message)
@@ -106,38 +109,6 @@ fn evaluate_known(row: &DependencyRow, connection: &ConnectionRow) -> Evaluation
         since: Some(deleted_at.max(row.first_seen_at)),
         evidence: vec![RecordKey::change(account, arn, connection.version)],
     })
-}
-
-/// Returns why a connection that no inventory has may exist nevertheless.
-fn why_unknown(used: &str, all: &DependencyEvidence) -> Option<String> {
-    // What is no ARN of a connection can't be one.
-    let arn: ConnectionArn = normalized(used).parse().ok()?;
-    let (account, region) = (arn.account(), arn.region());
-    let basis = account.parse::<AccountId>().ok();
-    let basis = basis.and_then(|account| all.inventories.get(&account));
-    let reason = match basis {
-        None => format!("account {account} is not inventoried"),
-        Some(basis) if !basis.is_evidence() => format!("account {account} has no complete run"),
-        Some(basis) if !was_listed(basis, region, all) => {
-            format!("region {region} of account {account} was not listed")
-        }
-        Some(_) => return None,
-    };
-    Some(format!("names {used:?}, which may exist: {reason}"))
-}
-
-/// Returns true if the last runs of the account listed the connections of a
-/// region. Listings of other regions may have returned them.
-fn was_listed(basis: &Basis, region: &str, all: &DependencyEvidence) -> bool {
-    let mut missing = basis.not_observed.iter();
-    if missing.any(|missing| missing.region.as_str() == region) {
-        return false;
-    }
-    let runs = [&basis.last_run, &basis.last_complete_run];
-    let mut asked = runs.into_iter().flatten().flat_map(|run| &run.regions);
-    let mut shown = all.connections.values();
-    asked.any(|asked| asked.as_str() == region)
-        || shown.any(|row| row.account == basis.account && row.region == region)
 }
 
 impl fmt::Display for Dangling {

@@ -45,6 +45,11 @@ fn dependency(kind: DependencyType, arn: &str, uses: Option<&str>, members: &Val
     )
 }
 
+fn pipeline(account: &str, name: &str, used: &str) -> Listing {
+    let arn = format!("arn:aws:codepipeline:{REGION}:{account}:{name}");
+    dependency(DependencyType::PipelineSource, &arn, Some(used), &json!({}))
+}
+
 fn tags(arn: &str) -> Listing {
     let tags = json!({"team": "payments"});
     dependency(DependencyType::Tags, arn, Some(arn), &tags)
@@ -189,6 +194,98 @@ async fn tags_of_an_owner_that_is_not_inventoried_were_not_observed() {
     assert_eq!(done.code, 4, "{done:?}");
     let problem = "tags of 1 connection were not observed";
     assert!(done.stderr.contains(problem), "{done:?}");
+}
+
+#[tokio::test]
+async fn impact_names_the_runs_of_the_connections_in_question() {
+    let recorded = Accounts::new().await;
+    let used = connection(OWNER, REGION);
+    recorded.list(USER, Some(&[])).await;
+    recorded.list(OTHER, None).await;
+    recorded.list(OWNER, Some(&[&used])).await;
+    recorded.0.clock.advance(21 * DAY);
+    recorded.list(OWNER, None).await;
+    let pipelines = [pipeline(USER, "deploy", &used)];
+    for (account, listed) in [(USER, &pipelines[..]), (OWNER, &[]), (OTHER, &[])] {
+        recorded
+            .list_dependencies(account, &[("codepipeline", Some(listed))])
+            .await;
+    }
+    for arguments in [&["impact"][..], &["impact", "--account", USER]] {
+        let (code, answer) = recorded.ask(arguments).await;
+        assert_eq!((code, &answer["impact"]), (0, &json!([])), "{answer}");
+        let bases = &answer["connections_rest_on"];
+        assert_eq!(accounts(bases), [OWNER], "{answer}");
+        assert_eq!(bases[0]["last_complete_run"]["sequence"], 1, "{answer}");
+        let done = recorded.run(arguments).await;
+        let lines = [
+            "account 222222222222: based on run 1 (COMPLETE, 1 region) of 2026-10-01",
+            "not observed: eu-west-1: refused by the test; last listed at 2026-10-01",
+        ];
+        for line in lines {
+            assert!(done.stdout.contains(line), "{line}: {done:?}");
+        }
+    }
+    let export = ["export", "relations", "--account", USER];
+    let done = recorded.run(&export).await;
+    assert_eq!(done.code, 0, "{done:?}");
+    let line = "account 222222222222: based on run 1 (COMPLETE, 1 region) of 2026-10-01";
+    assert!(done.stderr.contains(line), "{done:?}");
+}
+
+#[tokio::test]
+async fn connection_that_was_not_listed_may_work() {
+    let recorded = Accounts::new().await;
+    let elsewhere = connection(USER, "eu-south-1");
+    let (of_others, of_denied) = (connection(OTHER, REGION), connection(OWNER, REGION));
+    recorded.list(USER, Some(&[])).await;
+    recorded.list(OWNER, None).await;
+    recorded
+        .list_dependencies(OWNER, &[("codepipeline", Some(&[]))])
+        .await;
+    let mut pipelines = vec![
+        pipeline(USER, "a", &elsewhere),
+        pipeline(USER, "b", &of_others),
+        pipeline(USER, "c", &of_denied),
+    ];
+    for (only, why) in [
+        (
+            0,
+            "region eu-south-1 of account 111111111111 was not listed",
+        ),
+        (1, "account 333333333333 is not inventoried"),
+        (2, "account 222222222222 has no complete run"),
+    ] {
+        let only = std::slice::from_ref(&pipelines[only]);
+        recorded
+            .list_dependencies(USER, &[("codepipeline", Some(only))])
+            .await;
+        let (code, answer) = recorded.ask(&["impact"]).await;
+        assert_eq!(code, 4, "{answer}");
+        let row = &answer["impact"][0];
+        assert_eq!(row["reason"], "NOT_OBSERVED", "{answer}");
+        assert_eq!(row["not_observed"], why, "{answer}");
+        let done = recorded.run(&["impact"]).await;
+        assert!(done.stdout.contains("0 dependencies affected"), "{done:?}");
+        assert!(done.stdout.contains(why), "{done:?}");
+        let done = recorded.run(&["export", "relations"]).await;
+        let relation = r#""to_status":"NOT_OBSERVED","dangling":false"#;
+        assert!(done.stdout.contains(relation), "{done:?}");
+    }
+    // One that would have been listed is missing, whatever else was not observed.
+    pipelines.push(pipeline(USER, "d", &connection(USER, REGION)));
+    recorded
+        .list_dependencies(USER, &[("codepipeline", Some(&pipelines))])
+        .await;
+    let (code, answer) = recorded.ask(&["impact"]).await;
+    assert_eq!(code, 3, "{answer}");
+    assert_eq!(
+        answer["impact"][0]["reason"], "NOT_IN_INVENTORY",
+        "{answer}"
+    );
+    assert_eq!(answer["impact"].as_array().map(Vec::len), Some(4));
+    let done = recorded.run(&["impact"]).await;
+    assert!(done.stdout.contains("1 dependency affected"), "{done:?}");
 }
 
 #[tokio::test]
