@@ -2,7 +2,9 @@
 //! the accounts.
 
 use std::fmt::Debug;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
+use std::task::Poll;
 
 use futures_util::stream::{self, StreamExt};
 
@@ -150,8 +152,8 @@ pub(crate) async fn each_account<T>(
 /// Calls `each` with every row of every account, in the order of the accounts,
 /// until it returns false.
 ///
-/// Of accounts whose turn has not come, one page is read: memory is bounded by
-/// pages, not by accounts.
+/// Of accounts whose turn has not come, one page is read, and the next page of an
+/// account while its rows are given: memory is bounded by pages, not by accounts.
 ///
 /// # Errors
 /// As [`each_account`].
@@ -173,12 +175,18 @@ pub(crate) async fn each_row<'a, P: Pages>(
         let (mut page, mut pages) = account?;
         while let Some(rows) = page {
             reading.add_rows(rows.len());
+            let mut next = pin!(pages.next());
+            // Sends the request, so that it is answered while the rows are given.
+            let begun = poll_fn(|context| Poll::Ready(next.as_mut().poll(context))).await;
             for row in rows {
                 if !each(row?) {
                     return Ok(());
                 }
             }
-            page = pages.next().await?;
+            page = match begun {
+                Poll::Ready(next) => next?,
+                Poll::Pending => next.await?,
+            };
         }
         reading.end_account();
     }
@@ -189,9 +197,6 @@ pub(crate) async fn each_row<'a, P: Pages>(
 #[allow(clippy::expect_used, clippy::unwrap_used, reason = "a test")]
 mod tests {
     use std::cell::{Cell, RefCell};
-    use std::task::Poll;
-
-    use futures_util::future::poll_fn;
 
     use super::*;
 
@@ -336,12 +341,15 @@ mod tests {
             }
         };
         let mut given = Vec::new();
+        let mut sent_before = Vec::new();
         let each = |row| {
             given.push(row);
+            sent_before.push(requests.sent.get());
             true
         };
         each_row(of(&accounts), open, each).await.expect("read");
         assert_eq!(*requests.answered.borrow(), [2, 1, 0]);
+        assert_eq!(sent_before[0], 4, "the next page of the first account, too");
         assert_eq!(given, [0, 1, 2, 10, 11, 12, 20, 21, 22]);
 
         let requests = Requests::default();
@@ -354,7 +362,8 @@ mod tests {
         };
         let enough = each_row(of(&accounts), open, |row| row < 1).await;
         enough.expect("read");
-        assert_eq!(requests.sent.get(), 3, "a first page of each, and no other");
+        let sent = requests.sent.get();
+        assert_eq!(sent, 4, "a first page of each, and the one after the first");
     }
 
     #[tokio::test]
