@@ -25,7 +25,7 @@ const THROTTLED_FOR: Duration = Duration::from_mins(5);
 pub(crate) struct Store {
     table: Table,
     /// Serves the table until it is dropped.
-    _embedded: Option<EmbeddedTable>,
+    embedded: Option<EmbeddedTable>,
 }
 
 impl Store {
@@ -60,7 +60,7 @@ impl Store {
         aws::credentials(config).await?;
         Ok(Self {
             table: Table::new(Client::new(config), name.clone()),
-            _embedded: None,
+            embedded: None,
         })
     }
 
@@ -80,8 +80,19 @@ impl Store {
         let embedded = open_file(&args.db, open).await?;
         Ok(Self {
             table: embedded.table().clone(),
-            _embedded: Some(embedded),
+            embedded: Some(embedded),
         })
+    }
+
+    /// Waits until what was written outlasts a power failure.
+    ///
+    /// # Errors
+    /// [`CliError`] if that fails.
+    pub(crate) fn settle(&self) -> Result<(), CliError> {
+        match &self.embedded {
+            Some(embedded) => embedded.settle().map_err(CliError::failure),
+            None => Ok(()),
+        }
     }
 
     /// Returns the queries on the table. They show their progress.
@@ -102,7 +113,9 @@ pub(crate) async fn open_file(path: &Path, open: Open) -> Result<EmbeddedTable, 
         EmbeddedError::Missing(_)
         | EmbeddedError::File { .. }
         | EmbeddedError::NotADatabase { .. } => CliError::Usage(chain(&error)),
-        EmbeddedError::Serve(_) | EmbeddedError::Table(_) => CliError::failure(error),
+        EmbeddedError::Serve(_) | EmbeddedError::Sync { .. } | EmbeddedError::Table(_) => {
+            CliError::failure(error)
+        }
     })?;
     if let Some(warning) = warning(path) {
         say(&warning);

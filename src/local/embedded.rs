@@ -4,7 +4,6 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
@@ -19,11 +18,12 @@ use aws_smithy_runtime_api::client::interceptors::context::BeforeSerializationIn
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use dynoxide::Database;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use super::database_file::{begins_as_database, can_write, log_of, look_into, readable, text};
 use crate::aws::clients;
 use crate::aws::response_limit::LimitedClient;
 use crate::table::name::TableName;
@@ -31,12 +31,6 @@ use crate::table::{Table, TableError, schema};
 
 /// The name of the table in an embedded database.
 pub const TABLE: &str = "codeconnections-inventory";
-
-/// How long to wait for the lock of another process.
-const BUSY: Duration = Duration::from_secs(30);
-
-/// How often to try to copy a file that another process is writing.
-const COPIES: usize = 5;
 
 /// An embedded database that is served until this value is dropped.
 #[derive(Debug)]
@@ -46,6 +40,8 @@ pub struct EmbeddedTable {
     server: JoinHandle<()>,
     /// The copy that is served instead of a file that can't be written.
     copy: Option<TempDir>,
+    /// The file that is written.
+    written: Option<PathBuf>,
 }
 
 /// The reason why an embedded database can't be used.
@@ -74,6 +70,15 @@ pub enum EmbeddedError {
     /// The server can't be started.
     #[error("the embedded table can't be served")]
     Serve(#[source] io::Error),
+    /// What was written may not be on the disk.
+    #[error("{path}: can't be written to the disk")]
+    Sync {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        cause: io::Error,
+    },
     /// The table can't be created.
     #[error(transparent)]
     Table(#[from] TableError),
@@ -84,7 +89,8 @@ pub enum EmbeddedError {
 pub enum Open {
     /// The file must exist. It is only read, so it need not be writable.
     Existing,
-    /// A missing file is created, readable only by its owner. It is written.
+    /// A missing file is created, readable only by its owner. It is written, and what
+    /// was written outlasts a power failure once it is [settled](EmbeddedTable::settle).
     OrCreate,
 }
 
@@ -126,9 +132,37 @@ impl EmbeddedTable {
             Open::Existing | Open::OrCreate => (text(path)?.to_owned(), None),
         };
         let database = Database::new(&name).map_err(|error| not_a_database(error.to_string()))?;
+        if open == Open::OrCreate {
+            // It sets the defaults of SQLite, but for synchronous=NORMAL: no commit waits
+            // for the disk, and commits reach it in their order.
+            // <https://www.sqlite.org/pragma.html#pragma_synchronous>
+            let set = database.disable_bulk_loading();
+            set.map_err(|error| not_a_database(error.to_string()))?;
+        }
         let mut embedded = Self::serve(database).await?;
         embedded.copy = copy;
+        embedded.written = (open == Open::OrCreate).then(|| path.to_owned());
         Ok(embedded)
+    }
+
+    /// Waits until the disk has what was written to the file.
+    ///
+    /// # Errors
+    /// [`EmbeddedError::Sync`] if that fails.
+    pub fn settle(&self) -> Result<(), EmbeddedError> {
+        // SQLite itself waits for the disk before and after it moves the log's content
+        // into the file.
+        let log = self
+            .written
+            .as_deref()
+            .map(log_of)
+            .filter(|log| log.exists());
+        let Some(log) = log else {
+            return Ok(());
+        };
+        let file = std::fs::OpenOptions::new().write(true).open(&log);
+        let synced = file.and_then(|file| file.sync_all());
+        synced.map_err(|cause| EmbeddedError::Sync { path: log, cause })
     }
 
     /// Returns the table.
@@ -155,6 +189,7 @@ impl EmbeddedTable {
             endpoint,
             server,
             copy: None,
+            written: None,
         })
     }
 
@@ -245,148 +280,6 @@ async fn make(path: &Path) -> Result<(), EmbeddedError> {
         Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(wrong(error.error)),
     }
-}
-
-/// Returns a path as SQLite takes it.
-fn text(path: &Path) -> Result<&str, EmbeddedError> {
-    path.to_str().ok_or_else(|| EmbeddedError::File {
-        path: path.to_owned(),
-        cause: io::Error::new(io::ErrorKind::InvalidInput, "the path is not UTF-8"),
-    })
-}
-
-/// Checks the header of a file. SQLite would check it only at the first request.
-fn begins_as_database(path: &Path) -> Result<(), EmbeddedError> {
-    use std::io::Read;
-    let mut head = [0; 16];
-    let read = std::fs::File::open(path)
-        .and_then(|mut file| file.read(&mut head))
-        .map_err(|cause| EmbeddedError::File {
-            path: path.to_owned(),
-            cause,
-        })?;
-    // https://www.sqlite.org/fileformat.html#the_database_header
-    if read == head.len() && &head == b"SQLite format 3\0" {
-        return Ok(());
-    }
-    Err(EmbeddedError::NotADatabase {
-        path: path.to_owned(),
-        problem: "no SQLite header".to_owned(),
-    })
-}
-
-/// Returns true if SQLite can write a file and create its log next to it. Writes
-/// nothing and leaves no file.
-fn can_write(path: &Path) -> bool {
-    let folder = path.parent().filter(|folder| *folder != Path::new(""));
-    std::fs::OpenOptions::new().write(true).open(path).is_ok()
-        && tempfile::tempfile_in(folder.unwrap_or(Path::new("."))).is_ok()
-}
-
-/// Returns what SQLite can read if it can't write `path`: the file itself without
-/// a log; otherwise a copy of file and log, because SQLite reads a log only with
-/// an index file next to it.
-fn readable(path: &Path) -> Result<(String, Option<TempDir>), EmbeddedError> {
-    let wrong = |cause| EmbeddedError::File {
-        path: path.to_owned(),
-        cause,
-    };
-    let log = log_of(path);
-    if !holds_anything(&log) {
-        return Ok((uri(path, "immutable=1"), None));
-    }
-    let folder = TempDir::new().map_err(wrong)?;
-    let copy = folder.path().join("copy.db");
-    for _ in 0..COPIES {
-        let before = (state_of(path), state_of(&log));
-        for (from, to) in [(path, copy.as_path()), (&log, &log_of(&copy))] {
-            // Don't copy the permissions: the copy has to be writable.
-            let mut from = std::fs::File::open(from).map_err(wrong)?;
-            let mut to = std::fs::File::create(to).map_err(wrong)?;
-            io::copy(&mut from, &mut to).map_err(wrong)?;
-        }
-        // Otherwise another process wrote meanwhile: file and log don't match.
-        if before == (state_of(path), state_of(&log)) {
-            return Ok((text(&copy)?.to_owned(), Some(folder)));
-        }
-    }
-    let problem = "another process is writing to it; try again when it has finished";
-    Err(wrong(io::Error::other(problem)))
-}
-
-/// Returns the write-ahead log of a database.
-/// <https://www.sqlite.org/wal.html>
-fn log_of(path: &Path) -> PathBuf {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    log.into()
-}
-
-/// Returns size and time of a file, which change when it is written.
-fn state_of(path: &Path) -> Option<(u64, std::time::SystemTime)> {
-    let file = path.metadata().ok()?;
-    Some((file.len(), file.modified().ok()?))
-}
-
-fn holds_anything(log: &Path) -> bool {
-    log.metadata().is_ok_and(|log| log.len() > 0)
-}
-
-/// Checks that a database contains the table of an inventory, without writing:
-/// opening it as an embedded DynamoDB would modify any other database.
-fn look_into(path: &Path) -> Result<(), String> {
-    let log = log_of(path);
-    if !holds_anything(&log) {
-        // Everything is in the file. Immutable: SQLite creates no log.
-        let seen = has_table(&uri(path, "immutable=1"));
-        if seen.is_ok() || !log.exists() {
-            return seen;
-        }
-        // Another process is writing now: respect its locks.
-    }
-    if !can_write(path) {
-        let (name, _copy) = readable(path).map_err(|error| error.to_string())?;
-        return has_table(&name);
-    }
-    has_table(&uri(path, "mode=ro"))
-}
-
-fn has_table(name: &str) -> Result<(), String> {
-    let lacks = || format!("it has no table {TABLE}");
-    let told = |error: rusqlite::Error| error.to_string();
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
-    let database = Connection::open_with_flags(name, flags).map_err(told)?;
-    database.busy_timeout(BUSY).map_err(told)?;
-    // The table of table definitions of the embedded DynamoDB.
-    if !database.table_exists(None, "_tables").map_err(told)? {
-        return Err(lacks());
-    }
-    let found: Result<i64, _> = database.query_row(
-        "SELECT count(*) FROM _tables WHERE table_name = ?1",
-        [TABLE],
-        |row| row.get(0),
-    );
-    match found {
-        Ok(1..) => Ok(()),
-        Ok(_) => Err(lacks()),
-        Err(error) => Err(error.to_string()),
-    }
-}
-
-/// Returns the URI of a database. <https://www.sqlite.org/uri.html>
-fn uri(path: &Path, mode: &str) -> String {
-    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let escaped: String = path
-        .to_string_lossy()
-        .chars()
-        .map(|c| match c {
-            '%' => "%25".to_owned(),
-            '?' => "%3f".to_owned(),
-            '#' => "%23".to_owned(),
-            other => other.to_string(),
-        })
-        .collect();
-    format!("file://{escaped}?{mode}")
 }
 
 /// Returns a client configuration for local AWS at `endpoint`. It neither reads

@@ -6,6 +6,7 @@
 
 pub mod clock;
 pub mod codeconnections;
+mod database_file;
 pub mod demo_account;
 pub mod dependency_services;
 pub mod embedded;

@@ -184,6 +184,7 @@ pub(crate) async fn run(args: ScanArgs) -> Result<Exit, CliError> {
         }
     };
     let (response, dependencies) = recorded?;
+    store.settle()?;
     let exit = print_response(&response, dependencies.as_ref(), &args)?;
     Ok(match exit {
         Exit::NoEvidence | Exit::Failure if meter.is_interrupted() => Exit::Interrupted,
