@@ -5,7 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::support::template::{TEMPLATE, arn, deployed, list, parameter, properties_of, text};
+use crate::support::template::{
+    TEMPLATE, arn, deployed, list, parameter, properties_of, resources_of, text,
+};
 use serde_json::{Value, json};
 
 const ORGANIZATION: (&str, &str) = ("Mode", "organization");
@@ -15,6 +17,15 @@ const SLACK: [(&str, &str); 2] = [
     ("SlackChannelId", "C0123ABCD"),
 ];
 const EMAIL: (&str, &str) = ("NotificationEmail", "platform@example.com");
+/// With [`SLACK`], every rule and alarm is deployed.
+const EVERY_OPTION: [(&str, &str); 6] = [
+    ORGANIZATION,
+    ("AlterationEvents", "on"),
+    ("Checkpoints", "on"),
+    ("Lake", "on"),
+    ("RulesParameter", "/rules"),
+    ("Watch", "data-events"),
+];
 const NAMESPACE: &str = "CodeConnectionsInventory";
 
 /// The metrics that the function publishes for every run.
@@ -138,15 +149,8 @@ fn slack_channel_gets_notifications_and_can_run_nothing() {
 
 #[test]
 fn alarms_notify_each_topic_that_exists() {
-    let every_alarm = [
-        ORGANIZATION,
-        ("AlterationEvents", "on"),
-        ("Lake", "on"),
-        ("RulesParameter", "/rules"),
-        ("Watch", "data-events"),
-    ];
     let topics = |parameters: &[(&str, &str)]| {
-        let template = deployed(&[&every_alarm, parameters].concat());
+        let template = deployed(&[&EVERY_OPTION, parameters].concat());
         let alarms = properties_of(&template, "AWS::CloudWatch::Alarm");
         let actions: BTreeSet<String> = alarms
             .values()
@@ -261,7 +265,7 @@ fn event_queue_invokes_the_function_with_partial_batch_failures() {
 
 #[test]
 fn undelivered_messages_go_to_the_failure_queue() {
-    let template = deployed(&[ORGANIZATION, TOPIC]);
+    let template = deployed(&[&EVERY_OPTION[..], &SLACK].concat());
     let failures = arn("FailureQueue");
     let policy = &properties_of(&template, "AWS::SQS::QueuePolicy")["FailureQueuePolicy"];
     let [statement] = list(&policy["PolicyDocument"]["Statement"]) else {
@@ -269,7 +273,7 @@ fn undelivered_messages_go_to_the_failure_queue() {
     };
     let may_send = list(&statement["Condition"]["ArnEquals"]["aws:SourceArn"]);
     let rules = properties_of(&template, "AWS::Events::Rule");
-    assert_eq!(rules.len(), 7);
+    assert_eq!(rules.len(), resources_of("AWS::Events::Rule").len());
     // `RecordAltered` only counts matching events.
     let delivers = rules
         .into_iter()
@@ -292,7 +296,14 @@ fn undelivered_messages_go_to_the_failure_queue() {
         let expected = json!({"deadLetterTargetArn": failures, "maxReceiveCount": 5});
         assert_eq!(queues[name]["RedrivePolicy"], expected, "{name}");
     }
-    for (name, function) in properties_of(&template, "AWS::Serverless::Function") {
+    // The table's stream invokes it.
+    let mappings = properties_of(&template, "AWS::Lambda::EventSourceMapping");
+    let stream = &mappings["ComplianceStream"]["DestinationConfig"];
+    assert_eq!(stream["OnFailure"]["Destination"], failures);
+    let invoked = properties_of(&template, "AWS::Serverless::Function")
+        .into_iter()
+        .filter(|(name, _)| *name != "ComplianceFunction");
+    for (name, function) in invoked {
         let failed = &function["EventInvokeConfig"]["DestinationConfig"]["OnFailure"];
         assert_eq!(failed["Destination"], failures, "{name}");
     }
