@@ -28,6 +28,14 @@ const fn operation(name: &'static str) -> Operation {
 /// The type of credentials that are a connection.
 const AUTH_TYPE: &str = "CODECONNECTIONS";
 
+/// The detail of a primary source, which has no identifier.
+const PRIMARY: &str = "source";
+
+/// The detail of a secondary source whose identifier is [`PRIMARY`]. No identifier has
+/// a full stop.
+/// <https://docs.aws.amazon.com/codebuild/latest/APIReference/API_ProjectSource.html>
+const SECONDARY_AS_PRIMARY: &str = "secondary.source";
+
 /// The most projects in one call.
 /// <https://docs.aws.amazon.com/codebuild/latest/APIReference/API_BatchGetProjects.html>
 const BATCH: usize = 100;
@@ -88,10 +96,15 @@ fn sources_of(project: &Value) -> impl Iterator<Item = Result<Found, ParseError>
                 .next()
                 .unwrap_or_default(),
         };
+        let detail = match identifier {
+            None => PRIMARY,
+            Some(PRIMARY) => SECONDARY_AS_PRIMARY,
+            Some(identifier) => identifier,
+        };
         Found::new(
             DependencyType::BuildProject,
             text(project, "arn").unwrap_or_default(),
-            Some(identifier.unwrap_or("source")),
+            Some(detail),
             text(project, "name"),
             text(&source["auth"], "resource"),
             [

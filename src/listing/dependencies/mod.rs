@@ -24,6 +24,7 @@ mod source;
 mod tagging;
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use futures_util::future::join_all;
 
@@ -35,7 +36,7 @@ use crate::domain::{
     Dependency, DependencyAttributes, DependencyId, DependencyType, Filter, Listing, ListingEnd,
     Region, SourceScope, UnknownMembers,
 };
-use api::{Api, Problem};
+use api::{Api, Problem, both};
 use serde_json::Value;
 
 pub use source::Source;
@@ -143,10 +144,8 @@ async fn list_source(
         Source::ServiceCatalog => service_catalog::list(&api, &mut found).await,
         Source::Tagging => tagging::list(&api, &mut found).await,
     };
-    let resources: HashMap<_, _> = found
-        .into_iter()
-        .map(|found| (found.id, found.attributes))
-        .collect();
+    let (resources, duplicate) = by_id(found);
+    let listed = both(listed, duplicate.map_or(Ok(()), Err));
     Listing {
         scope: source.scope(region),
         began_at,
@@ -158,4 +157,24 @@ async fn list_source(
         },
         resources,
     }
+}
+
+/// Returns dependencies by id. Two with the same id are a problem: only one of them is
+/// kept. An entry that two pages list is one, unless it differs.
+fn by_id(found: Vec<Found>) -> (HashMap<DependencyId, DependencyAttributes>, Option<Problem>) {
+    let mut resources = HashMap::with_capacity(found.len());
+    let mut duplicate = None;
+    for Found { id, attributes } in found {
+        match resources.entry(id) {
+            Entry::Vacant(entry) => {
+                entry.insert(attributes);
+            }
+            Entry::Occupied(entry) if *entry.get() == attributes => {}
+            Entry::Occupied(entry) => {
+                let reason = format!("two different entries have the id {}", entry.key());
+                duplicate = duplicate.or(Some(Problem::new("DuplicateId", &reason)));
+            }
+        }
+    }
+    (resources, duplicate)
 }

@@ -4,14 +4,16 @@
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 #![cfg(unix)]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::support::ccinv::Done;
 use crate::support::consumers::{Consumers, ccinv_at, operation, refusal};
 use crate::support::proxy::{Act, Proxy, Seen};
 use crate::support::python::{fine, python};
-use crate::support::test_env::{ACCOUNT, REGION, TestEnv};
+use crate::support::test_env::{self, ACCOUNT, REGION, TestEnv};
+use codeconnections_inventory::domain::{Dependency, DependencyType};
 use codeconnections_inventory::local::codeconnections::{Operation, Scope};
+use codeconnections_inventory::table::Table;
 use serde_json::{Value, json};
 
 /// An account with a connection and a host that something in every service uses.
@@ -106,6 +108,20 @@ impl Account {
         let done = self.run(&[arguments, &["--json"]].concat()).await;
         let answer = serde_json::from_str(&done.stdout);
         (done.code, answer.unwrap_or_else(|_| panic!("{done:?}")))
+    }
+
+    /// Returns what is recorded of a type: the details in the ids, and what each uses.
+    async fn recorded(&self, kind: DependencyType) -> BTreeMap<String, String> {
+        let table: Table<Dependency> = self.env.table.of_kind();
+        let snapshots = table.snapshots(&test_env::account()).collect().await;
+        let snapshots = snapshots.expect("read").into_iter();
+        let of_kind = snapshots.filter(|it| it.attributes.dependency_type == kind);
+        of_kind
+            .map(|it| {
+                let detail = it.arn.as_str().rsplit('#').next().unwrap_or_default();
+                (detail.into(), it.attributes.uses.unwrap_or_default().into())
+            })
+            .collect()
     }
 
     /// Returns the exit code of `uses`, and what uses the connection by type and name.
@@ -260,6 +276,76 @@ async fn unreadable_entry_hides_no_other() {
     let sources = answer["rests_on"][0]["sources"].as_array().expect("a list");
     let proton = sources.iter().find(|s| s["source"] == "proton");
     assert_eq!(proton.expect("a source")["code"], "UnreadableEntry");
+}
+
+/// Returns the ARN of a connection that is in no inventory.
+fn elsewhere(name: &str) -> String {
+    format!("arn:aws:codeconnections:{REGION}:{ACCOUNT}:connection/{name}")
+}
+
+#[tokio::test]
+async fn secondary_source_named_source_is_listed_beside_the_primary_one() {
+    let source = |name: &str, identifier: Option<&str>| {
+        let auth = json!({"type": "CODECONNECTIONS", "resource": elsewhere(name)});
+        json!({"type": "GITHUB", "auth": auth, "sourceIdentifier": identifier})
+    };
+    let project = json!({
+        "name": "build", "arn": format!("arn:aws:codebuild:{REGION}:{ACCOUNT}:project/build"),
+        "source": source("primary", None),
+        "secondarySources": [source("secondary", Some("source")), source("other", Some("lib"))],
+    });
+    let answer = json!({"projects": [project]}).to_string();
+    let account = Account::with(move |seen| match operation(seen) {
+        "ListProjects" => Some(Act::Answer(200, json!({"projects": ["build"]}).to_string())),
+        "BatchGetProjects" => Some(Act::Answer(200, answer.clone())),
+        _ => None,
+    })
+    .await;
+    let done = account.scan().await;
+    assert_eq!(done.code, 0, "{done:?}");
+    let expected = [
+        ("lib", "other"),
+        ("secondary.source", "secondary"),
+        ("source", "primary"),
+    ];
+    let expected = expected.map(|(detail, name)| (detail.to_owned(), elsewhere(name)));
+    assert_eq!(
+        account.recorded(DependencyType::BuildProject).await,
+        BTreeMap::from(expected)
+    );
+}
+
+#[tokio::test]
+async fn different_entries_with_the_same_id_leave_the_listing_incomplete() {
+    // The names of stages and actions may have full stops.
+    let stage = |name: &str, action: &str, uses: &str| {
+        let configuration = json!({"ConnectionArn": elsewhere(uses)});
+        let provider = json!({"provider": "CodeStarSourceConnection"});
+        json!({"name": name, "actions": [
+            {"name": action, "actionTypeId": provider, "configuration": configuration}]})
+    };
+    for (uses, code) in [(["one", "one"], 0), (["one", "two"], 4)] {
+        let stages = [stage("A.B", "C", uses[0]), stage("A", "B.C", uses[1])];
+        let arn = format!("arn:aws:codepipeline:{REGION}:{ACCOUNT}:deploy");
+        let answer = json!({"pipeline": {"name": "deploy", "stages": stages},
+            "metadata": {"pipelineArn": arn}});
+        let account = Account::with(move |seen| match operation(seen) {
+            "ListPipelines" => {
+                let listed = json!({"pipelines": [{"name": "deploy"}]});
+                Some(Act::Answer(200, listed.to_string()))
+            }
+            "GetPipeline" => Some(Act::Answer(200, answer.to_string())),
+            _ => None,
+        })
+        .await;
+        let done = account.scan().await;
+        assert_eq!(done.code, code, "{done:?}");
+        let problem = format!("two different entries have the id PIPELINE_SOURCE#{arn}#A.B.C");
+        assert_eq!(done.stdout.contains(&problem), code == 4, "{done:?}");
+        let recorded = account.recorded(DependencyType::PipelineSource).await;
+        let kept = BTreeMap::from([("A.B.C".to_owned(), elsewhere("one"))]);
+        assert_eq!(recorded, kept, "the first is kept");
+    }
 }
 
 #[tokio::test]
