@@ -1,9 +1,9 @@
 //! AWS Security Hub: imports findings when they open, change and close.
 //!
 //! Every finding that changed is imported by the evaluation that saw it. All open
-//! ones, and those that closed lately, are imported once a day, and after an import
-//! that failed: an import that was lost is repaired so. It is idempotent, because a
-//! finding keeps its id.
+//! ones, also those of rules with insufficient data, and those that closed lately, are
+//! imported once a day, and after an import that failed: an import that was lost is
+//! repaired so. It is idempotent, because a finding keeps its id.
 //! <https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_BatchImportFindings.html>
 
 use std::collections::{HashMap, HashSet};
@@ -86,10 +86,10 @@ struct Import<'a> {
     state: State<'a>,
 }
 
-/// Whether a finding is open, and else why it closed.
+/// Whether a finding is open and when it was last seen, and else why it closed.
 #[derive(Debug, Clone, Copy)]
 enum State<'a> {
-    Open,
+    Open(Timestamp),
     Closed(Option<&'a Closing>),
 }
 
@@ -102,7 +102,7 @@ impl State<'_> {
     /// <https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_WorkflowUpdate.html>
     fn statuses(self) -> (&'static str, &'static str) {
         match self {
-            Self::Open => ("FAILED", "ACTIVE"),
+            Self::Open(_) => ("FAILED", "ACTIVE"),
             Self::Closed(Some(Closing::Waived { .. })) => ("FAILED", "ARCHIVED"),
             Self::Closed(Some(Closing::RuleRemoved)) => ("NOT_AVAILABLE", "ARCHIVED"),
             Self::Closed(Some(Closing::Resolved) | None) => ("PASSED", "ARCHIVED"),
@@ -142,7 +142,7 @@ impl Evaluated<'_> {
                         id,
                         attributes,
                         first_seen_at: before.map_or(self.at, |it| it.first_seen_at),
-                        state: State::Open,
+                        state: State::Open(self.at),
                     });
                 }
             }
@@ -159,15 +159,22 @@ impl Evaluated<'_> {
             .filter(|listing| listing.is_complete())
             .map(|listing| listing.scope.as_str())
             .collect();
-        let closed = self.previous.iter().filter(|it| {
-            let closes = !it.is_deleted() && complete.contains(it.arn.rule());
-            (closes || self.closed_lately(it)) && !found.contains(&it.arn)
-        });
-        imports.extend(closed.map(|it| Import {
-            id: &it.arn,
-            attributes: &it.attributes,
-            first_seen_at: it.first_seen_at,
-            state: State::Closed(self.closings.get(&it.arn)),
+        let unseen = self.previous.iter().filter(|it| !found.contains(&it.arn));
+        imports.extend(unseen.filter_map(|it| {
+            let state = match it.presence {
+                Presence::Present if !complete.contains(it.arn.rule()) => {
+                    let seen = State::Open(it.last_seen.began_at);
+                    self.everything.then_some(seen)
+                }
+                Presence::Deleted { .. } if !self.closed_lately(it) => None,
+                _ => Some(State::Closed(self.closings.get(&it.arn))),
+            };
+            Some(Import {
+                id: &it.arn,
+                attributes: &it.attributes,
+                first_seen_at: it.first_seen_at,
+                state: state?,
+            })
         }));
         imports.sort_by_key(|it| it.id);
         imports
@@ -285,7 +292,7 @@ impl SecurityHub {
             },
         });
         match state {
-            State::Open => finding["LastObservedAt"] = json!(evaluated.at),
+            State::Open(seen) => finding["LastObservedAt"] = json!(seen),
             State::Closed(None) => {}
             State::Closed(Some(closing)) => {
                 let fields = &mut finding["ProductFields"];

@@ -434,6 +434,15 @@ pub(super) async fn security_hub() -> (Moto, Proxy) {
     (moto, proxy)
 }
 
+/// Returns a Security Hub that is not enabled.
+async fn not_enabled() -> Proxy {
+    let denied = json!({"code": "AccessDeniedException", "message": "not enabled"}).to_string();
+    Proxy::start("http://127.0.0.1:9", move |_| {
+        Act::Reply(Reply::new(403, "application/json", denied.clone()))
+    })
+    .await
+}
+
 pub(super) fn hub(endpoint: &str) -> SecurityHub {
     SecurityHub {
         config: quick(endpoint),
@@ -502,11 +511,7 @@ async fn security_hub_has_one_finding_that_opens_changes_closes_and_opens_again(
 #[tokio::test]
 async fn failed_import_is_a_problem_and_made_up_for_by_the_next_evaluation() {
     let (_moto, answering) = security_hub().await;
-    let denied = json!({"code": "AccessDeniedException", "message": "not enabled"}).to_string();
-    let denying = Proxy::start("http://127.0.0.1:9", move |_| {
-        Act::Reply(Reply::new(403, "application/json", denied.clone()))
-    })
-    .await;
+    let denying = not_enabled().await;
     let (mut fixture, _) = Fixture::in_error_with(hub(&denying.endpoint)).await;
     let failed = fixture.evaluate(IN_ERROR).await;
     assert_eq!(failed.outcome, Outcome::Partial);
@@ -544,6 +549,32 @@ async fn unchanged_findings_are_imported_once_a_day() {
     fixture.list().await;
     fixture.evaluate(IN_ERROR).await;
     assert_eq!(proxy.count(), 2, "the next day");
+}
+
+#[tokio::test]
+async fn open_finding_of_a_rule_with_insufficient_data_is_imported_after_a_failed_import() {
+    let (_moto, answering) = security_hub().await;
+    let denying = not_enabled().await;
+    let (mut fixture, arn) = Fixture::in_error_with(hub(&denying.endpoint)).await;
+    fixture.evaluate(IN_ERROR).await;
+    let seen = fixture.runs().await[0].started_at;
+
+    // It may not be in error any more, and is open until its rule is evaluated.
+    fixture.env.set_status(&arn, "AVAILABLE");
+    fixture.env.deny(OTHER_REGION);
+    fixture.list().await;
+    fixture.hub = Some(hub(&answering.endpoint));
+    let partial = fixture.evaluate(IN_ERROR).await;
+    assert_eq!(partial.outcome, Outcome::Partial);
+    assert!(partial.changes.is_empty(), "{:?}", partial.changes);
+    let open = [row("FAILED", "ACTIVE", "HIGH")];
+    assert_eq!(imported(&answering.endpoint).await, open);
+    let [finding] = in_hub(&answering.endpoint).await.try_into().expect("one");
+    assert_eq!(finding["LastObservedAt"], json!(seen), "{finding}");
+
+    let count = answering.count();
+    fixture.evaluate(IN_ERROR).await;
+    assert_eq!(answering.count(), count, "nothing new on the same day");
 }
 
 #[tokio::test]
