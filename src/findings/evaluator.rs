@@ -193,19 +193,23 @@ impl Evaluator {
     ) -> Option<Listing<Finding>> {
         let hub = self.security_hub.as_ref()?;
         let began_at = request.clock.now();
+        let known = closings
+            .iter()
+            .map(|(id, it)| (id.clone(), Some(it.clone())));
         let mut evaluated = security_hub::Evaluated {
             account: request.account,
             previous,
             listings,
-            closings: closings.clone(),
+            closings: known.collect(),
             at,
             everything: self.imports_everything(request.account, at).await,
         };
         let importing = async {
             let before = evaluated.closed_before();
-            let before = self.recorded_closings(request.account, before).await;
-            evaluated.closings.extend(before);
-            hub.import(&evaluated, request.meter).await
+            let (read, unread) = self.recorded_closings(request.account, before).await;
+            evaluated.closings.extend(read);
+            hub.import(&evaluated, request.meter).await?;
+            unread.map_or(Ok(()), Err)
         };
         let end = match timeout_at(request.deadline.listing, importing).await {
             Ok(Ok(())) => ListingEnd::Complete,
@@ -228,21 +232,38 @@ impl Evaluator {
         })
     }
 
-    /// Returns why findings closed in an earlier evaluation. One whose change can't be
-    /// read is left out.
+    /// Returns why findings closed in an earlier evaluation, and the problem of those whose
+    /// change can't be read.
     async fn recorded_closings(
         &self,
         account: &AccountId,
         closed: Vec<(FindingId, u32)>,
-    ) -> Vec<(FindingId, Closing)> {
+    ) -> (Vec<(FindingId, Option<Closing>)>, Option<NotImported>) {
         let table = self.findings_table();
-        let read = stream::iter(closed).map(async |(id, version)| {
-            let change = table.read_change(account, &id, version).await;
-            let closing = change.ok().flatten().and_then(|change| change.closed)?;
-            Some((id, closing))
+        let count = closed.len();
+        let reads = stream::iter(closed).map(async |(id, version)| {
+            match table.read_change(account, &id, version).await {
+                Ok(Some(change)) => Ok((id, change.closed)),
+                Ok(None) => Err(format!("read change {version} of {id}: there is none")),
+                Err(error) => Err(chain(&error)),
+            }
         });
-        let read = read.buffer_unordered(CLOSINGS_AT_ONCE);
-        read.filter_map(std::future::ready).collect().await
+        let mut reads = reads.buffer_unordered(CLOSINGS_AT_ONCE);
+        let (mut read, mut first) = (Vec::with_capacity(count), None);
+        while let Some(closing) = reads.next().await {
+            match closing {
+                Ok(closing) => read.push(closing),
+                Err(problem) => first = first.or(Some(problem)),
+            }
+        }
+        let unread = first.map(|problem| NotImported {
+            code: "Unreadable".into(),
+            reason: format!(
+                "{} closed findings not imported: {problem}",
+                count - read.len()
+            ),
+        });
+        (read, unread)
     }
 
     /// Returns true unless the last evaluation was of the same day (UTC) and

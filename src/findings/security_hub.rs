@@ -70,8 +70,9 @@ pub struct Evaluated<'a> {
     pub previous: &'a [Snapshot<Finding>],
     /// The results of the rules.
     pub listings: &'a [Listing<Finding>],
-    /// Why findings close, or closed lately, as far as it is known.
-    pub closings: HashMap<FindingId, Closing>,
+    /// Why findings close, or closed lately; `None` if an earlier version did not record
+    /// it. A finding that closed lately and is not among them is not imported.
+    pub closings: HashMap<FindingId, Option<Closing>>,
     /// The time of the evaluation.
     pub at: Timestamp,
     /// Imports open findings that did not change, and those that closed lately.
@@ -167,7 +168,10 @@ impl Evaluated<'_> {
                     self.everything.then_some(seen)
                 }
                 Presence::Deleted { .. } if !self.closed_lately(it) => None,
-                _ => Some(State::Closed(self.closings.get(&it.arn))),
+                _ => {
+                    let closing = self.closings.get(&it.arn);
+                    closing.map(|closing| State::Closed(closing.as_ref()))
+                }
             };
             Some(Import {
                 id: &it.arn,

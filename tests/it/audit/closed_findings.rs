@@ -6,10 +6,12 @@ use std::collections::HashMap;
 
 use super::findings::{Fixture, IN_ERROR, hub, in_hub, security_hub};
 use crate::support::ccinv::Ccinv;
+use crate::support::proxy::{Act, Proxy};
 use crate::support::test_env::HOUR;
+use codeconnections_inventory::audit::Audit;
 use codeconnections_inventory::audit::findings::{FindingFilter, FindingRow};
 use codeconnections_inventory::domain::listing::AccountListing;
-use codeconnections_inventory::domain::{ChangeKind, Clock, Closing, Finding, Timestamp};
+use codeconnections_inventory::domain::{ChangeKind, Clock, Closing, Finding, Outcome, Timestamp};
 use codeconnections_inventory::findings::Evaluator;
 use codeconnections_inventory::inventory::Inventory;
 use codeconnections_inventory::lambda::handler::Handler;
@@ -215,4 +217,47 @@ async fn security_hub_archives_what_is_waived_or_lost_its_rule_without_passing_i
         }
     }
     fixture.is_verified().await;
+}
+
+#[tokio::test]
+async fn closed_finding_whose_change_cannot_be_read_is_not_imported() {
+    let (_moto, proxy) = security_hub().await;
+    let (fixture, _) = Fixture::in_error_with(hub(&proxy.endpoint)).await;
+    let waived = waiving("accepted");
+    fixture.evaluate(IN_ERROR).await;
+    fixture.evaluate(&waived).await;
+    let imported = in_hub(&proxy.endpoint).await;
+    assert_eq!(imported[0]["Compliance"]["Status"], "FAILED");
+
+    let table = Proxy::start(&fixture.env.table_endpoint, |seen| {
+        let asked = String::from_utf8_lossy(&seen.body);
+        let is_change = asked.contains("FINDING#") && asked.contains("CHANGE#");
+        match seen.operation.as_str() {
+            "Query" if is_change => Act::fault(400, "AccessDeniedException"),
+            _ => Act::Pass,
+        }
+    })
+    .await;
+    fixture.env.clock.advance(HOUR * 24);
+    fixture.list().await;
+    let mut evaluator = fixture.evaluator(&waived);
+    evaluator.inventory.source.audit = Audit::new(fixture.env.table_at(&table.endpoint));
+    let partial = fixture.evaluate_with(evaluator).await;
+    assert_eq!(partial.outcome, Outcome::Partial);
+    let [problem] = partial.problems.as_slice() else {
+        panic!("one problem: {partial:?}");
+    };
+    for part in [
+        "1 closed findings not imported: read change",
+        "AccessDenied",
+    ] {
+        assert!(problem.contains(part), "{problem}");
+    }
+    assert_eq!(in_hub(&proxy.endpoint).await, imported);
+
+    let repaired = fixture.evaluate(&waived).await;
+    assert_eq!(repaired.outcome, Outcome::Complete, "{repaired:?}");
+    let again = in_hub(&proxy.endpoint).await;
+    assert_eq!(again[0]["Compliance"]["Status"], "FAILED");
+    assert_ne!(again[0]["UpdatedAt"], imported[0]["UpdatedAt"]);
 }
