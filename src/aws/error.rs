@@ -164,10 +164,13 @@ const DENYING: [&str; 18] = [
     "UnrecognizedClientException",
 ];
 
-/// The codes of failures of the service, and of conflicts between writes.
-const RETRYABLE: [&str; 4] = [
+/// The codes of failures of the service, of requests that did not reach it in time,
+/// and of conflicts between writes.
+const RETRYABLE: [&str; 6] = [
     "InternalFailure",
     "InternalServerError",
+    "RequestTimeout",
+    "RequestTimeoutException",
     "TransactionConflict",
     "TransactionConflictException",
 ];
@@ -352,6 +355,10 @@ mod tests {
         );
         assert_eq!(
             kind_of("InternalServerError", Some(500)),
+            CallErrorKind::Service
+        );
+        assert_eq!(
+            kind_of("RequestTimeoutException", Some(408)),
             CallErrorKind::Service
         );
     }

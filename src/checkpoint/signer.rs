@@ -144,7 +144,7 @@ async fn sign_by_kms(
         "MessageType": message_type,
         "SigningAlgorithm": "ECDSA_SHA_256",
     });
-    let answer = client.call(SIGN, region, &input).await?;
+    let answer = client.call_retrying_throttles(SIGN, region, &input).await?;
     let signature = answer["Signature"].as_str();
     let signature = signature.and_then(|text| STANDARD.decode(text).ok());
     signature.ok_or_else(|| CallError::unreadable("Sign: an answer without Signature"))

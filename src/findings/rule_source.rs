@@ -81,7 +81,9 @@ impl RuleSource {
             } => {
                 let client = JsonClient { config, meter };
                 let input = json!({"Name": name, "WithDecryption": true});
-                let answer = client.call(GET_PARAMETER, region, &input).await;
+                let answer = client
+                    .call_retrying_throttles(GET_PARAMETER, region, &input)
+                    .await;
                 let answer =
                     answer.map_err(|error| UnreadableRules::of("GetParameter", name, &error))?;
                 parameter(name, &answer["Parameter"])

@@ -234,7 +234,9 @@ impl SecurityHub {
         };
         for attempt in 1.. {
             let input = json!({"Findings": findings});
-            let answer = client.call(BATCH_IMPORT, &self.region, &input).await;
+            let answer = client
+                .call_retrying_throttles(BATCH_IMPORT, &self.region, &input)
+                .await;
             let answer = answer.map_err(|error| (findings.len(), error.into()))?;
             let failures = answer["FailedFindings"].as_array();
             let failures = failures.map_or(&[][..], Vec::as_slice);

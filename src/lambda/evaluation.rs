@@ -266,7 +266,9 @@ impl Function {
                 })
                 .collect();
             let input = json!({"Entries": entries});
-            let answer = client.call(PUT_EVENTS, &self.own.region, &input).await;
+            let answer = client
+                .call_retrying_throttles(PUT_EVENTS, &self.own.region, &input)
+                .await;
             let answer = answer
                 .map_err(|error| EvaluationError::Unpublished(format!("PutEvents: {error}")))?;
             if answer["FailedEntryCount"].as_u64() != Some(0) {

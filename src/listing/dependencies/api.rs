@@ -8,9 +8,9 @@ use aws_config::SdkConfig;
 use futures_util::stream::{self, StreamExt};
 use serde_json::Value;
 
-use crate::aws::json_client::{JsonClient, Operation};
+use crate::aws::json_client::{FailedJsonCall, JsonClient, Operation};
 use crate::aws::observer::interrupted;
-use crate::aws::retry::{AttemptError, FailedCall, Retries, RunPart};
+use crate::aws::retry::{Retries, RunPart};
 use crate::aws::{CallError, CallErrorKind};
 use crate::domain::ids::ParseError;
 use crate::domain::listing::NOT_ENABLED;
@@ -89,23 +89,6 @@ impl Problem {
     }
 }
 
-/// A call that failed.
-struct FailedApiCall {
-    operation: &'static str,
-    subject: String,
-    call_error: CallError,
-}
-
-impl AttemptError for FailedApiCall {
-    fn failed_call(&self) -> Option<FailedCall<'_>> {
-        Some(FailedCall {
-            operation: self.operation,
-            subject: &self.subject,
-            call_error: &self.call_error,
-        })
-    }
-}
-
 impl<'a> Api<'a> {
     pub(super) fn new(
         config: &'a SdkConfig,
@@ -145,7 +128,7 @@ impl<'a> Api<'a> {
             meter: self.request.meter,
         };
         let name = operation.name();
-        let failed = |call_error| FailedApiCall {
+        let failed = |call_error| FailedJsonCall {
             operation: name,
             subject: self.region.to_string(),
             call_error,

@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::support::aws::Aws;
+use crate::support::consumers::refusal;
 use crate::support::moto::Moto;
-use crate::support::proxy::{Act, Proxy, Reply};
+use crate::support::proxy::{Act, Proxy, Reply, Seen};
 use crate::support::python::{fine, python};
 use crate::support::raw_items::get;
 use crate::support::recorded_accounts;
@@ -63,8 +64,11 @@ fn inserted(item: &Item) -> Value {
 pub(super) struct Function {
     pub(super) env: TestEnv,
     moto: Moto,
+    _parameters: Proxy,
     _hub: Proxy,
     _bus: Proxy,
+    /// What the next request of an operation is refused with.
+    refused: Arc<Mutex<HashMap<String, Act>>>,
     /// The requests that the bus received.
     sent: Arc<Mutex<Vec<Value>>>,
     /// Whether the bus refuses entries.
@@ -80,13 +84,33 @@ impl Function {
 
     async fn with_rules_at(env: TestEnv, rules: (&'static str, &str)) -> Self {
         let moto = Moto::start().await;
-        // It labels answers of Security Hub as HTML.
-        let hub = Proxy::start(&moto.endpoint, |_| Act::PassForJson).await;
+        let refused: Arc<Mutex<HashMap<String, Act>>> = Arc::default();
+        let policy_of = || {
+            let refused = Arc::clone(&refused);
+            move |seen: &Seen| refused.lock().expect("no panic").remove(&seen.operation)
+        };
+        let parameters = {
+            let refusal = policy_of();
+            Proxy::start(&moto.endpoint, move |seen| {
+                refusal(seen).unwrap_or(Act::Pass)
+            })
+            .await
+        };
+        // Moto labels answers of Security Hub as HTML.
+        let hub = {
+            let refusal = policy_of();
+            let policy = move |seen: &Seen| refusal(seen).unwrap_or(Act::PassForJson);
+            Proxy::start(&moto.endpoint, policy).await
+        };
         let sent: Arc<Mutex<Vec<Value>>> = Arc::default();
         let is_refusing: Arc<AtomicBool> = Arc::default();
         let bus = {
             let (sent, is_refusing) = (Arc::clone(&sent), Arc::clone(&is_refusing));
+            let refusal = policy_of();
             Proxy::start("http://127.0.0.1:9", move |seen| {
+                if let Some(refused) = refusal(seen) {
+                    return refused;
+                }
                 let body: Value = serde_json::from_slice(&seen.body).expect("JSON");
                 sent.lock().expect("no panic").push(body);
                 let failed = usize::from(is_refusing.load(Ordering::SeqCst));
@@ -100,13 +124,15 @@ impl Function {
             .with("SECURITY_HUB", "on")
             .with("EVENT_BUS_NAME", "inventory")
             .with("AWS_ENDPOINT_URL_S3", &moto.endpoint)
-            .with("AWS_ENDPOINT_URL_SSM", &moto.endpoint)
+            .with("AWS_ENDPOINT_URL_SSM", &parameters.endpoint)
             .with("AWS_ENDPOINT_URL_SECURITYHUB", &hub.endpoint)
             .with("AWS_ENDPOINT_URL_EVENTBRIDGE", &bus.endpoint);
         let emulator = Emulator::start_function(environment, Some(Path::new(COMPLIANCE))).await;
         Self {
             env,
             moto,
+            _parameters: parameters,
+            refused: Arc::clone(&refused),
             _hub: hub,
             _bus: bus,
             sent,
@@ -228,6 +254,29 @@ async fn function_evaluates_after_a_run_and_publishes_what_opened() {
     let (error_type, _) = function.emulator.invoke(&event).await.error();
     assert_eq!(error_type, "Unpublished", "the stream delivers it again");
     function.assert_verified().await;
+}
+
+#[tokio::test]
+async fn throttled_calls_are_made_again() {
+    let function = Function::of(TestEnv::new().await).await;
+    let arn = function.env.create("payments");
+    function.env.set_status(&arn, "ERROR");
+    function.env.run().await;
+    function.put_rules(RULES).await;
+    let throttle = |operation: &str, status, code| {
+        let mut refused = function.refused.lock().expect("no panic");
+        refused.insert(operation.to_owned(), refusal(status, code));
+    };
+    throttle("GetParameter", 400, "ThrottlingException");
+    throttle("import", 429, "LimitExceededException");
+    let event = function.run(1).await;
+    let answer = function.emulator.invoke(&event).await.answer();
+    assert_eq!(answer["runs"][0]["outcome"], "COMPLETE", "{answer}");
+    throttle("PutEvents", 400, "ThrottlingException");
+    let event = function.change(&arn, 1).await;
+    function.emulator.invoke(&event).await.answer();
+    assert_eq!(function.published().len(), 1);
+    assert!(function.refused.lock().expect("no panic").is_empty());
 }
 
 #[tokio::test]
