@@ -223,11 +223,17 @@ where
             SdkError::ResponseError(answer) => {
                 let status = answer.raw().status().as_u16();
                 if let Some(too_long) = ResponseTooLarge::in_causes_of(error) {
-                    return Self::new(
-                        CallErrorKind::Service,
-                        "AnswerTooLong",
-                        format!("HTTP status {status}: {too_long}"),
-                    );
+                    // The answer to the same request is as long. An error may pass.
+                    let kind = if answer.raw().status().is_success() {
+                        CallErrorKind::Refused
+                    } else {
+                        CallErrorKind::Service
+                    };
+                    let problem = format!("HTTP status {status}: {too_long}");
+                    return Self {
+                        is_indeterminate: true,
+                        ..Self::new(kind, "AnswerTooLong", problem)
+                    };
                 }
                 Self::new(
                     CallErrorKind::Service,

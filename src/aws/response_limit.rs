@@ -35,9 +35,9 @@ type BoxError = Box<dyn Error + Send + Sync>;
 const MAX_RESPONSE_BYTES: usize = 256 * 1024;
 
 /// The longest response that holds items, or what people wrote: pipelines,
-/// projects with their build specifications, products, and what REST services list.
-/// A page of a query or a scan has at most 1 MB of them, to which JSON adds about a
-/// half.
+/// projects with their build specifications, products, hosts with certificates of up
+/// to 16,384 characters, and what REST services list. A page of a query or a scan has
+/// at most 1 MB of items, to which JSON adds about a half.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Query.Pagination.html>
 const MAX_ITEMS_RESPONSE_BYTES: usize = 4 * 1024 * 1024;
 
@@ -95,6 +95,7 @@ impl HttpConnector for BoundedConnector {
                 | "BatchGetProjects"
                 | "GetPipeline"
                 | "GetResources"
+                | "ListHosts"
                 | "SearchProductsAsAdmin",
             ) => MAX_ITEMS_RESPONSE_BYTES,
             _ => MAX_RESPONSE_BYTES,

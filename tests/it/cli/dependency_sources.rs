@@ -377,6 +377,26 @@ async fn service_is_not_asked_where_it_does_not_exist() {
 }
 
 #[tokio::test]
+async fn hosts_with_the_longest_certificates_are_listed() {
+    let account = Account::new().await;
+    let scope = Scope::new(ACCOUNT, REGION);
+    let vpc = json!({"VpcId": "vpc-12345678", "SubnetIds": ["subnet-12345678"],
+        "SecurityGroupIds": ["sg-12345678"], "TlsCertificate": "x".repeat(16_384)});
+    // With the host of the account, as many as an account may have.
+    for number in 1..50 {
+        let host = json!({"Name": format!("ghes-{number}"), "ProviderType": "GitLabSelfManaged",
+            "ProviderEndpoint": "https://git.example.com", "VpcConfiguration": vpc});
+        let mut state = account.env.codeconnections.state();
+        let created = state.perform(&scope, Operation::CreateHost, host);
+        created.expect("created");
+    }
+    let done = account.scan().await;
+    assert_eq!(done.code, 0, "{done:?}");
+    let hosts = account.recorded(DependencyType::Host).await;
+    assert_eq!(hosts.len(), 50);
+}
+
+#[tokio::test]
 async fn host_without_a_status_is_on_record() {
     let account = Account::new().await;
     let host = account.host.clone();

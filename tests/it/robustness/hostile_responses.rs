@@ -93,6 +93,17 @@ async fn response_is_not_read_beyond_the_size_limit() {
 }
 
 #[tokio::test]
+async fn response_above_the_size_limit_is_requested_only_by_the_sdk_again() {
+    let env = env_with_one_connection().await;
+    let hostile = Hostile::always(Raw::announced(100 << 20)).await;
+    let handler = env.handler_of(env.source_at(&hostile.endpoint), env.table.clone());
+    env.clock.advance(test_env::HOUR);
+    let summary = test_env::run_for(&handler, &json!({}), SHORT).await;
+    assert_reported(&summary, "AnswerTooLong", "more than 262144 bytes came");
+    assert_eq!(hostile.count(), 3, "the attempts of the SDK");
+}
+
+#[tokio::test]
 async fn endless_response_is_cut_off_early() {
     let env = env_with_one_connection().await;
     let hostile = Hostile::always(Raw::endless(&[0; 10_000])).await;
