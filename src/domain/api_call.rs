@@ -38,7 +38,7 @@ pub struct ApiCall {
     /// Its source: an address or an AWS service's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_ip: Option<Box<str>>,
-    /// The connection or the host that it was about.
+    /// The connection, host or repository link that it was about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource_arn: Option<Box<str>>,
     /// The error code of a refused call, which changed nothing.

@@ -179,17 +179,31 @@ impl Kind for Dependency {
             return None;
         }
         let (name, change) = (&*call.event_name, changed.kind);
-        let creates = name.starts_with("Create")
-            && matches!(change, ChangeKind::FirstSeen | ChangeKind::Reappeared);
-        let deletes = name.starts_with("Delete") && change == ChangeKind::Deleted;
+        let appears = matches!(change, ChangeKind::FirstSeen | ChangeKind::Reappeared);
+        let is_deleted = change == ChangeKind::Deleted;
         let tags = matches!(name, "TagResource" | "UntagResource");
         match changed.id.dependency_type() {
-            // A resource can be created with tags, and is deleted with them.
-            Some(DependencyType::Tags) => (tags || creates || deletes).then_some(Fit::Name),
-            // RAM's calls are about the resource share.
-            Some(DependencyType::Share | DependencyType::ShareReceived) => None,
+            // Connections and hosts can be created with tags, and are deleted with them.
+            // Other calls name a connection, too.
+            Some(DependencyType::Tags) => {
+                let is_named = match name {
+                    "CreateConnection" | "CreateHost" => appears,
+                    "DeleteConnection" | "DeleteHost" => is_deleted,
+                    _ => tags,
+                };
+                is_named.then_some(Fit::Name)
+            }
+            // RAM's calls are about the resource share. A sync configuration is known by
+            // the ARN of its link, which calls on it don't have.
+            Some(
+                DependencyType::Share
+                | DependencyType::ShareReceived
+                | DependencyType::SyncConfiguration,
+            ) => None,
             _ if tags => None,
             _ => {
+                let creates = name.starts_with("Create") && appears;
+                let deletes = name.starts_with("Delete") && is_deleted;
                 let updates = name.starts_with("Update")
                     && matches!(
                         change,
@@ -258,13 +272,23 @@ mod tests {
             Dependency::fit(&call, changed)
         };
         use ChangeKind::{AttributesChanged, Deleted, FirstSeen};
-        use DependencyType::{Host, Share, Tags};
+        use DependencyType::{Host, RepositoryLink, Share, SyncConfiguration, Tags};
         for (name, kind, change, expected) in [
             ("TagResource", Tags, AttributesChanged, Some(Fit::Name)),
             ("TagResource", Tags, FirstSeen, Some(Fit::Name)),
             ("UntagResource", Tags, Deleted, Some(Fit::Name)),
             ("CreateConnection", Tags, FirstSeen, Some(Fit::Name)),
             ("CreateConnection", Tags, AttributesChanged, None),
+            ("CreateHost", Tags, FirstSeen, Some(Fit::Name)),
+            ("CreateRepositoryLink", Tags, FirstSeen, None),
+            ("DeleteRepositoryLink", Tags, Deleted, None),
+            (
+                "CreateRepositoryLink",
+                RepositoryLink,
+                FirstSeen,
+                Some(Fit::Name),
+            ),
+            ("CreateRepositoryLink", SyncConfiguration, FirstSeen, None),
             ("DeleteConnection", Tags, Deleted, Some(Fit::Name)),
             (
                 "UpdateConnectionInstallation",

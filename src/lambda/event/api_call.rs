@@ -1,5 +1,5 @@
 //! An event about an API call, as CloudTrail writes it: who called what, and the
-//! connection or host that the call was about.
+//! connection, host or repository link that the call was about.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -129,19 +129,21 @@ impl Principal {
     }
 }
 
-/// The connection or host that a call is about. The response names what was
-/// created; the request names everything else.
+/// The connection, host or repository link that a call is about. The response names
+/// what was created, and a link that was altered; the request names everything else.
 fn resource(detail: &Detail) -> Result<Option<Box<str>>, InvalidEvent> {
     let response = (&detail.response_elements, "detail.responseElements");
     let request = (&detail.request_parameters, "detail.requestParameters");
-    for ((part, at), field) in [
-        (response, "connectionArn"),
-        (response, "hostArn"),
-        (request, "connectionArn"),
-        (request, "hostArn"),
-        (request, "resourceArn"),
-    ] {
-        if let Some(arn) = optional_text(part, at, &[field])? {
+    let fields: [(_, &[&str]); 6] = [
+        (response, &["connectionArn"]),
+        (response, &["hostArn"]),
+        (response, &["repositoryLinkInfo", "repositoryLinkArn"]),
+        (request, &["connectionArn"]),
+        (request, &["hostArn"]),
+        (request, &["resourceArn"]),
+    ];
+    for ((part, at), path) in fields {
+        if let Some(arn) = optional_text(part, at, path)? {
             return Ok(Some(arn));
         }
     }

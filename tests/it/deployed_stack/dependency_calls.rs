@@ -109,7 +109,10 @@ async fn calls_on_tags_hosts_and_links_cause_runs_of_dependencies_that_name_them
     let link = json!({"ConnectionArn": connection, "OwnerId": "acme", "RepositoryName": "infra"});
     let link = perform(&stack, Operation::CreateRepositoryLink, link);
     let arn = text(&link["RepositoryLinkInfo"]["RepositoryLinkArn"]);
-    let about = [json!({"connectionArn": connection}), Value::Null];
+    let about = [
+        json!({"connectionArn": connection}),
+        json!({"repositoryLinkInfo": {"connectionArn": connection, "repositoryLinkArn": arn}}),
+    ];
     let recorded = after(
         "CreateRepositoryLink",
         about,
@@ -117,8 +120,10 @@ async fn calls_on_tags_hosts_and_links_cause_runs_of_dependencies_that_name_them
         &arn,
     )
     .await;
-    // The call names the connection, and a cause is a call about the resource itself.
-    assert_eq!(recorded, (ChangeKind::FirstSeen, None));
+    assert_eq!(
+        recorded,
+        (ChangeKind::FirstSeen, by("CreateRepositoryLink"))
+    );
 
     emptied(&stack.aws, &stack.resource("DependencyEventQueue").await).await;
     assert_eq!(stack.dependency_runs_of(stack.account()).await.len(), 5);

@@ -257,6 +257,18 @@ fn resource_of_a_call_is_read_from_any_field_that_has_it() {
             "{name}"
         );
     }
+    // The request names the connection.
+    let link = format!("arn:aws:codeconnections:eu-west-1:{ACCOUNT}:repository-link/8c0a5f2e");
+    let linked = json!({"connectionArn": link.replace("repository-link", "connection")});
+    let event = with(
+        sample("cloudtrail-update-host.json"),
+        "/detail/requestParameters",
+        Some(linked),
+    );
+    let response = json!({"repositoryLinkInfo": {"repositoryLinkArn": link}});
+    let event = with(event, "/detail/responseElements", Some(response));
+    assert_eq!(call(&read(&event)).resource_arn.as_deref(), Some(&*link));
+
     let event = sample("cloudtrail-create-connection.json");
     for nothing in [
         None,

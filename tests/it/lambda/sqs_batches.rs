@@ -3,7 +3,6 @@
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test")]
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::support::consumers::{none, operation, refusal};
@@ -12,8 +11,6 @@ use crate::support::test_env::{self, ACCOUNT, HOUR, REGION, TestEnv};
 use codeconnections_inventory::domain::{
     Cause, ChangeKind, Dependency, DependencyId, DependencyType, EventSummary, Outcome, Trigger,
 };
-use codeconnections_inventory::inventory::Inventory;
-use codeconnections_inventory::lambda::handler::{AllowedAccounts, Handler};
 use codeconnections_inventory::lambda::response::Response;
 use codeconnections_inventory::lambda::sqs_batch::Batch;
 use codeconnections_inventory::local::codeconnections::{Operation, Scope};
@@ -376,8 +373,28 @@ async fn empty_batch_has_an_empty_response() {
     assert_eq!(env.codeconnections.requests(), 0);
 }
 
+/// The services that name connections. Nothing uses one, and tags are listed one by one.
+async fn services_without_consumers(env: &TestEnv) -> Proxy {
+    Proxy::start(env.service.endpoint(), |seen| match operation(seen) {
+        "GetResources" => refusal(400, "AccessDeniedException"),
+        _ if seen.service() == "codeconnections" => Act::Pass,
+        _ => none(seen).unwrap_or(Act::Pass),
+    })
+    .await
+}
+
+/// Handles an event an hour later, as the function of dependencies does.
+async fn run_of_dependencies(env: &TestEnv, services: &Proxy, event: &Value) -> Value {
+    env.clock.advance(HOUR);
+    let source = env.source_at(&services.endpoint);
+    let connections = env.handler_of(source, env.table.clone());
+    let handler = connections.of_dependencies();
+    let answer = handler.handle(event, Duration::from_secs(60)).await;
+    serde_json::to_value(answer.expect("answered")).expect("JSON")
+}
+
 #[tokio::test]
-async fn run_of_dependencies_names_the_call_that_set_tags_or_altered_a_host() {
+async fn run_of_dependencies_names_the_call_on_tags_host_or_link() {
     let env = TestEnv::new().await;
     let connection = env.create("payments");
     let scope = Scope::new(ACCOUNT, REGION);
@@ -392,29 +409,9 @@ async fn run_of_dependencies_names_the_call_that_set_tags_or_altered_a_host() {
         "ProviderEndpoint": "https://git.example.com"});
     let host = perform(Operation::CreateHost, host)["HostArn"].clone();
     let host = host.as_str().expect("an ARN");
-    // Tags are listed one by one, from the emulator.
-    let services = Proxy::start(env.service.endpoint(), |seen| match operation(seen) {
-        "GetResources" => refusal(400, "AccessDeniedException"),
-        _ if seen.service() == "codeconnections" => Act::Pass,
-        _ => none(seen).unwrap_or(Act::Pass),
-    })
-    .await;
-    let handler: Handler<_, _, Dependency> = Handler {
-        inventory: Inventory {
-            source: env.source_at(&services.endpoint),
-            table: env.table.of_kind(),
-            clock: Arc::clone(&env.clock),
-            options: test_env::options(),
-        },
-        accounts: AllowedAccounts::Listed(vec![test_env::account()]),
-        regions: vec![test_env::region(REGION)],
-        retired_regions: Vec::new(),
-        random: || fastrand::u128(..),
-    };
+    let services = services_without_consumers(&env).await;
     let run = async |event: &Value| {
-        env.clock.advance(HOUR);
-        let answer = handler.handle(event, Duration::from_secs(60)).await;
-        let answer = serde_json::to_value(answer.expect("answered")).expect("JSON");
+        let answer = run_of_dependencies(&env, &services, event).await;
         assert_eq!(answer["runs"][0]["outcome"], "COMPLETE", "{answer}");
         assert_eq!(answer["batchItemFailures"], json!([]), "{answer}");
     };
@@ -427,7 +424,15 @@ async fn run_of_dependencies_names_the_call_that_set_tags_or_altered_a_host() {
     perform(Operation::UpdateHost, elsewhere);
     let tagged = call(TAGGED, "TagResource", "e2", &connection);
     let updated = call(HOST_UPDATED, "UpdateHost", "e3", host);
-    run(&batch(&[tagged, updated])).await;
+    let link = json!({"ConnectionArn": connection, "OwnerId": "acme", "RepositoryName": "infra"});
+    let link = perform(Operation::CreateRepositoryLink, link)["RepositoryLinkInfo"].clone();
+    let link = link["RepositoryLinkArn"].as_str().expect("an ARN");
+    // It is the last call, and its request names the connection.
+    let mut linked = call(COMPLETED, "CreateRepositoryLink", "e4", "");
+    linked["detail"]["requestParameters"] = json!({"connectionArn": connection});
+    linked["detail"]["responseElements"] =
+        json!({"repositoryLinkInfo": {"repositoryLinkArn": link}});
+    run(&batch(&[tagged, updated, linked])).await;
 
     let tables = env.table.of_kind::<Dependency>();
     for (dependency_type, arn, kind, caller) in [
@@ -442,6 +447,12 @@ async fn run_of_dependencies_names_the_call_that_set_tags_or_altered_a_host() {
             host,
             ChangeKind::AttributesChanged,
             "UpdateHost",
+        ),
+        (
+            DependencyType::RepositoryLink,
+            link,
+            ChangeKind::FirstSeen,
+            "CreateRepositoryLink",
         ),
     ] {
         let id = DependencyId::of(dependency_type, arn, None).expect("an id");
