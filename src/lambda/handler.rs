@@ -293,7 +293,9 @@ impl<S: Lists<K>, C: Clock + Clone + 'static, K: HandledKind> Handler<S, C, K> {
     ) -> Summary<K> {
         let run_id = RunId::new(self.inventory.clock.now(), (self.random)());
         let mut regions = request.regions.as_ref().unwrap_or(&self.regions).clone();
-        regions.extend(request.extra_regions.iter().cloned());
+        if K::LISTS_REGIONS_OF_CALLS {
+            regions.extend(request.extra_regions.iter().cloned());
+        }
         regions.sort();
         regions.dedup();
         let spec = RunSpec {

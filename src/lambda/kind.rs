@@ -14,6 +14,9 @@ pub trait HandledKind: StoredKind {
     /// Whether an event can filter its listings.
     const IS_FILTERED: bool;
 
+    /// Whether a run after calls lists their regions besides the configured ones.
+    const LISTS_REGIONS_OF_CALLS: bool;
+
     /// The services that are called, whose endpoints are checked at the start.
     const ENDPOINTS: &'static [ServiceEndpoint];
 
@@ -40,6 +43,8 @@ pub struct Resources {
 
 impl HandledKind for Connection {
     const IS_FILTERED: bool = true;
+    /// The connections of a default region are confirmed by every other one.
+    const LISTS_REGIONS_OF_CALLS: bool = true;
     const ENDPOINTS: &'static [ServiceEndpoint] = &endpoints::OF_CONNECTIONS;
 
     fn scopes(regions: &[Region]) -> Vec<Region> {
@@ -71,6 +76,8 @@ impl HandledKind for Connection {
 
 impl HandledKind for Dependency {
     const IS_FILTERED: bool = false;
+    /// No other region lists what is found there: later runs could not confirm it.
+    const LISTS_REGIONS_OF_CALLS: bool = false;
     const ENDPOINTS: &'static [ServiceEndpoint] = &endpoints::OF_DEPENDENCIES;
 
     fn scopes(regions: &[Region]) -> Vec<Self::Scope> {
@@ -92,6 +99,7 @@ impl HandledKind for Dependency {
 #[cfg(feature = "compliance")]
 impl HandledKind for Finding {
     const IS_FILTERED: bool = false;
+    const LISTS_REGIONS_OF_CALLS: bool = false;
     const ENDPOINTS: &'static [ServiceEndpoint] = &endpoints::OF_FINDINGS;
 
     /// Which rules there are is in the rule file.

@@ -394,6 +394,35 @@ async fn run_of_dependencies(env: &TestEnv, services: &Proxy, event: &Value) -> 
 }
 
 #[tokio::test]
+async fn run_of_dependencies_after_a_call_elsewhere_lists_the_configured_regions() {
+    let env = TestEnv::new().await;
+    let scope = Scope::new(ACCOUNT, "us-east-1");
+    let host = json!({"Name": "ghes", "ProviderType": "GitLabSelfManaged",
+        "ProviderEndpoint": "https://git.example.com"});
+    let created = {
+        let mut state = env.codeconnections.state();
+        state.perform(&scope, Operation::CreateHost, host)
+    };
+    let host = created.expect("created")["HostArn"].clone();
+    let services = services_without_consumers(&env).await;
+    let mut event = call(
+        HOST_UPDATED,
+        "UpdateHost",
+        "e1",
+        host.as_str().expect("an ARN"),
+    );
+    event["detail"]["awsRegion"] = "us-east-1".into();
+    let after_call = run_of_dependencies(&env, &services, &batch(&[event])).await;
+    let scheduled = run_of_dependencies(&env, &services, &json!({})).await;
+    for run in [&after_call["runs"][0], &scheduled] {
+        assert_eq!(run["outcome"], "COMPLETE", "{run}");
+        let listings = run["listings"].as_array().expect("a list").iter();
+        let mut scopes = listings.map(|listing| listing["region"].as_str().expect("a scope"));
+        assert!(scopes.all(|scope| scope.ends_with(REGION)), "{run}");
+    }
+}
+
+#[tokio::test]
 async fn run_of_dependencies_names_the_call_on_tags_host_or_link() {
     let env = TestEnv::new().await;
     let connection = env.create("payments");
