@@ -12,8 +12,9 @@ use super::error::{CliError, say};
 use super::progress;
 use crate::audit::Audit;
 use crate::aws::error::chain;
+use crate::local::EmbeddedError;
 use crate::local::EmbeddedTable;
-use crate::local::embedded::{EmbeddedError, Open};
+use crate::local::embedded::Open;
 use crate::table::Table;
 
 /// How long a throttled read is retried. An audit of many accounts can be more than

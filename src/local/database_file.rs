@@ -7,7 +7,10 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 use tempfile::TempDir;
 
-use super::embedded::{EmbeddedError, TABLE};
+use super::embedded_error::EmbeddedError;
+
+/// The name of the table in an embedded database.
+pub const TABLE: &str = "codeconnections-inventory";
 
 /// How long to wait for the lock of another process.
 const BUSY: Duration = Duration::from_secs(30);

@@ -23,14 +23,13 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+pub use super::database_file::TABLE;
 use super::database_file::{begins_as_database, can_write, log_of, look_into, readable, text};
+use super::embedded_error::EmbeddedError;
 use crate::aws::clients;
 use crate::aws::response_limit::LimitedClient;
 use crate::table::name::TableName;
 use crate::table::{Table, TableError, schema};
-
-/// The name of the table in an embedded database.
-pub const TABLE: &str = "codeconnections-inventory";
 
 /// An embedded database that is served until this value is dropped.
 #[derive(Debug)]
@@ -42,46 +41,6 @@ pub struct EmbeddedTable {
     copy: Option<TempDir>,
     /// The file that is written.
     written: Option<PathBuf>,
-}
-
-/// The reason why an embedded database can't be used.
-#[derive(Debug, thiserror::Error)]
-pub enum EmbeddedError {
-    /// The file does not exist and must not be created.
-    #[error("{0}: no such database; create one with `ccinv scan`")]
-    Missing(PathBuf),
-    /// The file can't be read or created.
-    #[error("{path}: can't be opened")]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        cause: io::Error,
-    },
-    /// The file is not a database of an inventory.
-    #[error("{path}: not a database of this inventory ({problem})")]
-    NotADatabase {
-        /// The file.
-        path: PathBuf,
-        /// The reason.
-        problem: String,
-    },
-    /// The server can't be started.
-    #[error("the embedded table can't be served")]
-    Serve(#[source] io::Error),
-    /// What was written may not be on the disk.
-    #[error("{path}: can't be written to the disk")]
-    Sync {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        cause: io::Error,
-    },
-    /// The table can't be created.
-    #[error(transparent)]
-    Table(#[from] TableError),
 }
 
 /// Whether a database file may be created.

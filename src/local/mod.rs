@@ -10,9 +10,11 @@ mod database_file;
 pub mod demo_account;
 pub mod dependency_services;
 pub mod embedded;
+mod embedded_error;
 pub mod emulator_service;
 
 pub use clock::ManualClock;
 pub use dependency_services::DependencyServices;
-pub use embedded::{EmbeddedError, EmbeddedTable};
+pub use embedded::EmbeddedTable;
+pub use embedded_error::EmbeddedError;
 pub use emulator_service::EmulatorService;

@@ -103,6 +103,28 @@ impl Fixture {
         self.found_with(name, &keys).await
     }
 
+    /// Verifies a bundle by the programs of the page. Returns whether it is fine, and what
+    /// is printed.
+    pub(super) async fn checked_by_others(&self, name: &str) -> (bool, String) {
+        let page = include_str!("../../../docs/evidence.md");
+        let path = |name: &str| self.ccinv.folder().join(name);
+        for (name, language) in [("check.sh", "```bash\n"), ("check.py", "```python\n")] {
+            let program = page.split(language).nth(1).expect("a block");
+            let program = program.split("```").next().expect("its end");
+            fs::write(path(name), program).expect("written");
+        }
+        let program = tokio::task::spawn_blocking(|| tools::program("jq", "--version"));
+        program.await.expect("jq");
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let done = tokio::process::Command::new("bash")
+            .args(["check.sh", name, "key.pub", "checkpoints.pub"].map(path))
+            .current_dir(folder.path())
+            .output();
+        let done = done.await.expect("it starts");
+        let printed = String::from_utf8(done.stdout).expect("text");
+        (done.status.success(), printed)
+    }
+
     pub(super) async fn found_with(&self, name: &str, keys: &[&str]) -> Vec<String> {
         let verify = ["verify", "--json", "--bundle", name];
         let done = self.ccinv.run(&[&verify[..], keys].concat()).await;
@@ -187,26 +209,7 @@ async fn bundle_has_the_evidence_of_its_period_and_is_the_same_each_time() {
 async fn openssl_and_others_verify_a_bundle() {
     let fixture = Fixture::new().await;
     fixture.export_all("bundle.tar").await;
-    let page = include_str!("../../../docs/evidence.md");
-    for (name, language) in [("check.sh", "```bash\n"), ("check.py", "```python\n")] {
-        let program = page.split(language).nth(1).expect("a block");
-        let program = program.split("```").next().expect("its end");
-        fs::write(fixture.ccinv.folder().join(name), program).expect("written");
-    }
-    let program = tokio::task::spawn_blocking(|| tools::program("jq", "--version"));
-    program.await.expect("jq");
-    let path = |name: &str| fixture.ccinv.folder().join(name);
-    let check = async |name: &str| {
-        let folder = tempfile::TempDir::new().expect("a folder");
-        let done = tokio::process::Command::new("bash")
-            .args(["check.sh", name, "key.pub", "checkpoints.pub"].map(path))
-            .current_dir(folder.path())
-            .output();
-        let done = done.await.expect("it starts");
-        let printed = String::from_utf8(done.stdout).expect("text");
-        (done.status.success(), printed)
-    };
-    let (is_fine, printed) = check("bundle.tar").await;
+    let (is_fine, printed) = fixture.checked_by_others("bundle.tar").await;
     assert!(is_fine && printed == "OK: 5 runs, 2 proofs\n", "{printed}");
     let files = fixture.files("bundle.tar");
     let with_one_more = |name: &str| {
@@ -226,7 +229,8 @@ async fn openssl_and_others_verify_a_bundle() {
     }
     for altered in altered {
         fixture.write("altered.tar", &altered);
-        assert!(!check("altered.tar").await.0, "{:?}", altered.keys());
+        let (is_fine, _) = fixture.checked_by_others("altered.tar").await;
+        assert!(!is_fine, "{:?}", altered.keys());
     }
 }
 

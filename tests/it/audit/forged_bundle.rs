@@ -9,6 +9,8 @@ use super::bundle::{Fixture, PERIOD, lines};
 use crate::support::test_env::ACCOUNT;
 use codeconnections_inventory::bundle::archive::Files;
 use codeconnections_inventory::bundle::manifest;
+use codeconnections_inventory::checkpoint::envelope::Envelope;
+use codeconnections_inventory::checkpoint::{Signer, signer::LocalKey};
 use codeconnections_inventory::domain::digest::canonical_json;
 use codeconnections_inventory::domain::run::SnapshotsRecord;
 use codeconnections_inventory::domain::{Change, RunRecord};
@@ -141,6 +143,8 @@ async fn run_after_the_last_checkpoint_does_not_hide_a_rewritten_history() {
     let fixture = Fixture::new().await;
     fixture.export_all("bundle.tar").await;
     let mut files = fixture.files("bundle.tar");
+    fixture.write("same.tar", &signed(&fixture, files.clone()).await);
+    assert!(fixture.checked_by_others("same.tar").await.0);
     let runs = lines(&files, RUNS);
     let last: RunRecord = serde_json::from_str(runs[runs.len() - 1]).expect("a run");
     let mut changes: Vec<Change> = lines(&files, CHANGES)
@@ -162,10 +166,23 @@ async fn run_after_the_last_checkpoint_does_not_hide_a_rewritten_history() {
     files.insert(CHANGES.to_owned(), changes.collect::<String>().into_bytes());
     let runs = files.get_mut(RUNS).expect("runs");
     runs.extend((canonical_json(&made_up) + "\n").into_bytes());
-    fixture.write("altered.tar", &with_manifest(files));
+    fixture.write("altered.tar", &signed(&fixture, files).await);
+    assert!(!fixture.checked_by_others("altered.tar").await.0);
     let found = fixture.found_with("altered.tar", &BY_CHECKPOINTS).await;
     let run = format!("{RUNS}: RUNS#{ACCOUNT} RUN#{:012}: ", last.sequence - 1);
     assert!(found.iter().any(|line| line.starts_with(&run)), "{found:?}");
+}
+
+/// Returns files with a new manifest, signed by the holder of its key.
+async fn signed(fixture: &Fixture, files: Files) -> Files {
+    let mut files = with_manifest(files);
+    let pem = fs::read(fixture.ccinv.folder().join("key.pem")).expect("a key");
+    let signer = Signer::Local(LocalKey::from_pem(&pem).expect("a key"));
+    let manifest = std::str::from_utf8(&files["manifest.json"]).expect("text");
+    let envelope = Envelope::sign(manifest, &signer).await.expect("signed");
+    let envelope = envelope.to_text().into_bytes();
+    files.insert("manifest.dsse.json".to_owned(), envelope);
+    files
 }
 
 #[tokio::test]
