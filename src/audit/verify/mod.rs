@@ -14,7 +14,7 @@
 mod account;
 mod alterations;
 mod chains;
-pub(crate) mod period;
+pub mod period;
 mod records;
 mod replay;
 mod resource;

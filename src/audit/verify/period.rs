@@ -8,7 +8,7 @@ use crate::domain::{AccountId, Change, Digest, RunRecord};
 use crate::table::StoredKind;
 
 /// Runs of a period, and all changes of their accounts by its end.
-pub(crate) struct PeriodRecords<K: StoredKind> {
+pub struct PeriodRecords<K: StoredKind> {
     accounts: BTreeMap<AccountId, Account<K>>,
 }
 
@@ -22,13 +22,13 @@ impl<K: StoredKind> Default for PeriodRecords<K> {
 
 impl<K: StoredKind> PeriodRecords<K> {
     /// Adds a run with its digest.
-    pub(crate) fn add_run(&mut self, run: RunRecord<K>, digest: Digest) {
+    pub fn add_run(&mut self, run: RunRecord<K>, digest: Digest) {
         let account = self.account(&run.account);
         account.runs.push(RunLink::of(run, digest, Source::Archive));
     }
 
     /// Adds a change with its digest.
-    pub(crate) fn add_change(&mut self, change: Change<K>, digest: Digest) {
+    pub fn add_change(&mut self, change: Change<K>, digest: Digest) {
         self.account(&change.account).add(change, digest);
     }
 
@@ -41,7 +41,7 @@ impl<K: StoredKind> PeriodRecords<K> {
     /// - Runs refer to the one before, and so do changes, from the first one on.
     /// - Each run's digest of snapshots and its counts follow from the changes
     ///   recorded by then.
-    pub(crate) fn verified(self) -> Vec<Alteration> {
+    pub fn verified(self) -> Vec<Alteration> {
         let mut alterations = Alterations::default();
         for (id, mut account) in self.accounts {
             account.sort();
