@@ -152,8 +152,9 @@ pub(crate) async fn each_account<T>(
 /// Calls `each` with every row of every account, in the order of the accounts,
 /// until it returns false.
 ///
-/// Of accounts whose turn has not come, one page is read, and the next page of an
-/// account while its rows are given: memory is bounded by pages, not by accounts.
+/// Of accounts whose turn has not come, one page is read, and from the second page of an
+/// account on the next one while rows are given: memory is bounded by pages, not by
+/// accounts.
 ///
 /// # Errors
 /// As [`each_account`].
@@ -173,11 +174,16 @@ pub(crate) async fn each_row<'a, P: Pages>(
     let mut opened = pin!(reads.buffered(MAX_CONCURRENT_ACCOUNTS));
     while let Some(account) = opened.next().await {
         let (mut page, mut pages) = account?;
+        let mut is_first = true;
         while let Some(rows) = page {
             reading.add_rows(rows.len());
             let mut next = pin!(pages.next());
-            // Sends the request, so that it is answered while the rows are given.
-            let begun = poll_fn(|context| Poll::Ready(next.as_mut().poll(context))).await;
+            // Sends the request, so that it is answered while the rows are given. Who has
+            // enough of the first page needs no other.
+            let begun = match std::mem::take(&mut is_first) {
+                true => Poll::Pending,
+                false => poll_fn(|context| Poll::Ready(next.as_mut().poll(context))).await,
+            };
             for row in rows {
                 if !each(row?) {
                     return Ok(());
@@ -349,7 +355,8 @@ mod tests {
         };
         each_row(of(&accounts), open, each).await.expect("read");
         assert_eq!(*requests.answered.borrow(), [2, 1, 0]);
-        assert_eq!(sent_before[0], 4, "the next page of the first account, too");
+        assert_eq!(sent_before[0], 3);
+        assert_eq!(sent_before[2], 6, "those after it, too");
         assert_eq!(given, [0, 1, 2, 10, 11, 12, 20, 21, 22]);
 
         let requests = Requests::default();
@@ -362,8 +369,7 @@ mod tests {
         };
         let enough = each_row(of(&accounts), open, |row| row < 1).await;
         enough.expect("read");
-        let sent = requests.sent.get();
-        assert_eq!(sent, 4, "a first page of each, and the one after the first");
+        assert_eq!(requests.sent.get(), 3, "a first page of each, and no other");
     }
 
     #[tokio::test]
