@@ -83,10 +83,12 @@ pub async fn read<K: StoredKind>(
             return Err(AuditError::RunsNotInTable { account, first });
         }
         taken.truncate(in_period);
-        add_changes(&mut records, &table, account, &taken, until).await?;
-        if !taken.is_empty() {
-            records.accounts.insert(account.clone());
+        if taken.is_empty() {
+            // No run says what its changes leave.
+            continue;
         }
+        records.accounts.insert(account.clone());
+        add_changes(&mut records, &table, account, &taken, until).await?;
         records.runs.extend(taken.into_iter().map(|run| run.line));
     }
     Ok(records)

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::archive::Files;
+use super::chain::{BundledChain, Chain};
 use super::manifest::{Bundle, MANIFEST, SIGNED_MANIFEST};
 use super::proofs::{PROOFS, Proof};
 use super::records::{changes_name, runs_name};
@@ -43,21 +44,6 @@ pub struct BundleVerified {
     pub chains: Vec<BundledChain>,
     /// What is wrong: a file and its problem. Empty if the bundle is intact.
     pub findings: Vec<BundleFinding>,
-}
-
-/// The runs of one account and kind.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct BundledChain {
-    /// The account and the kind.
-    #[serde(flatten)]
-    pub id: ChainId,
-    /// The number of its first run.
-    pub first: u64,
-    /// The number of its last run.
-    pub last: u64,
-    /// The number of the last run that a checkpoint states which a given key signed. This
-    /// run and those before it were not rewritten since.
-    pub proven: Option<u64>,
 }
 
 /// A problem of a file.
@@ -100,15 +86,6 @@ struct Verifier<'a> {
     chains: BTreeMap<ChainId, Chain>,
 }
 
-/// The runs of a chain.
-#[derive(Default)]
-struct Chain {
-    /// The digest of each run, and the time at which it had finished, by its number.
-    runs: BTreeMap<u64, (Digest, Timestamp)>,
-    /// The last run that a checkpoint states.
-    proven: Option<u64>,
-}
-
 impl Verifier<'_> {
     fn report(&mut self, file: &str, problem: impl Into<String>) {
         self.found.findings.push(BundleFinding {
@@ -118,14 +95,8 @@ impl Verifier<'_> {
     }
 
     fn verified(mut self) -> BundleVerified {
-        let chains = self.chains.into_iter().filter_map(|(id, chain)| {
-            Some(BundledChain {
-                id,
-                first: *chain.runs.first_key_value()?.0,
-                last: *chain.runs.last_key_value()?.0,
-                proven: chain.proven,
-            })
-        });
+        let chains = self.chains.into_iter();
+        let chains = chains.filter_map(|(id, chain)| chain.verified(id));
         self.found.chains = chains.collect();
         self.found
     }
@@ -210,17 +181,29 @@ impl Verifier<'_> {
             let account = run.account.clone();
             accounts.insert((runs, account.clone()));
             let chain = self.chains.entry(ChainId { account, kind }).or_default();
-            chain.runs.insert(run.sequence, (digest, run.finished_at));
+            chain.add_run(&run, digest);
             self.found.runs += 1;
             records.add_run(run, digest);
         }
+        let bundle = self.found.bundle.clone();
+        let until = bundle.as_ref().map(|bundle| bundle.until);
         for (digest, change) in self.lines::<Change<K>>(changes) {
-            accounts.insert((changes, change.account.clone()));
+            let account = change.account.clone();
+            accounts.insert((changes, account.clone()));
+            let chain = self.chains.entry(ChainId { account, kind }).or_default();
+            let until = until.unwrap_or(change.observed_until);
+            if let Err(problem) = chain.add_change(&change, until) {
+                let (account, arn, version) = (&change.account, &change.arn, change.version);
+                let what = format!("account {account}: change {version} of {arn}: {problem}");
+                self.report(changes, what);
+            }
             self.found.changes += 1;
             records.add_change(change, digest);
         }
-        let bundle = self.found.bundle.as_ref();
-        let is_named = |account: &AccountId| bundle.is_none_or(|it| it.accounts.contains(account));
+        let is_named = |account: &AccountId| {
+            let bundle = bundle.as_ref();
+            bundle.is_none_or(|it| it.accounts.contains(account))
+        };
         accounts.retain(|(_, account)| !is_named(account));
         for (file, account) in accounts {
             let problem = format!("is of account {account}, which the manifest does not name");
@@ -244,18 +227,15 @@ impl Verifier<'_> {
             return;
         };
         for account in bundle.accounts {
-            if !self.chains.keys().any(|id| id.account == account) {
+            let mut chains = self.chains.iter();
+            if !chains.any(|(id, chain)| id.account == account && chain.first().is_some()) {
                 self.report("records/", format!("has no run of account {account}"));
             }
         }
-        let begins = |chain: &Chain| {
-            let first = chain.runs.first_key_value();
-            first.is_none_or(|(number, (_, ended))| *number == 1 || *ended <= bundle.since)
-        };
         let cut: Vec<ChainId> = self
             .chains
             .iter()
-            .filter(|(_, chain)| !begins(chain))
+            .filter(|(_, chain)| !chain.begins_before(bundle.since))
             .map(|(id, _)| id.clone())
             .collect();
         for ChainId { account, kind } in cut {
@@ -330,11 +310,10 @@ impl Verifier<'_> {
     /// Returns the chains of which a run had been recorded by then.
     fn chains_before(&self, at: Timestamp) -> Vec<ChainId> {
         let had_run = |chain: &Chain| {
-            let first = chain.runs.first_key_value();
-            first.is_some_and(|(number, (_, ended))| match number {
+            chain.first().is_some_and(|(number, ended)| match number {
                 // A checkpoint may be made while the first run is being recorded.
-                1 => u128::from(at.millis_since(*ended)) > FINALITY_DELAY.as_millis(),
-                _ => *ended <= at,
+                1 => u128::from(at.millis_since(ended)) > FINALITY_DELAY.as_millis(),
+                _ => ended <= at,
             })
         };
         let chains = self.chains.iter().filter(|(_, chain)| had_run(chain));
@@ -360,14 +339,14 @@ impl Verifier<'_> {
         let ChainState { id, runs, head, .. } = state;
         let missing = || format!("{id}: run {runs}, which checkpoint {number} states, is missing");
         let chain = self.chains.get_mut(id).ok_or_else(missing)?;
-        let (digest, _) = chain.runs.get(runs).ok_or_else(missing)?;
-        if digest != head {
+        let digest = chain.digest_of(*runs).ok_or_else(missing)?;
+        if digest != *head {
             return Err(format!(
                 "{id}: run {runs} is not the one that checkpoint {number} states"
             ));
         }
         if !self.keys.is_empty() {
-            chain.proven = chain.proven.max(Some(*runs));
+            chain.prove(*runs);
         }
         Ok(())
     }

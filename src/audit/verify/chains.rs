@@ -39,11 +39,14 @@ fn verify_chain(
                 );
                 alterations.add(key(number), problem);
             }
+        } else if number < expected {
+            // In a table each key is there once. Other records have none.
+            alterations.add(key(number), "was inserted: its number is 0, or there twice");
         } else if !edited && before.is_some_and(|before| before != link.previous_digest) {
             alterations.add(key(number), "does not refer to the record before it");
         }
         before = (!edited).then_some(Some(link.digest));
-        expected = number + 1;
+        expected = expected.max(number + 1);
     }
 }
 

@@ -1,6 +1,7 @@
 //! `verify`: the integrity of the recorded history.
 
-use crate::bundle::verify::{BundleVerified, BundledChain};
+use crate::bundle::chain::BundledChain;
+use crate::bundle::verify::BundleVerified;
 use crate::bundle::{self, archive};
 use crate::checkpoint::verify::CheckpointsVerified;
 use crate::checkpoint::{self, PublicKey};
@@ -141,18 +142,8 @@ pub(crate) async fn run(args: VerifyArgs) -> Result<Exit, CliError> {
         format!("verifying: {} records read", read.load(Ordering::Relaxed))
     });
     let mut found = found.await?;
-    let is_stated = checkpoints.as_ref().is_some_and(|(_, it)| !it.is_empty());
-    let is_required = is_stated || args.head.is_some() || !heads.is_empty();
-    if !is_required && found.accounts.is_empty() && found.findings.is_empty() {
-        let whose = match &args.account {
-            Some(account) => format!(" of account {account}"),
-            None => String::new(),
-        };
-        let others = suggestions::other_accounts(&store.audit(), args.account.as_ref()).await?;
-        return Err(CliError::NoEvidence(format!(
-            "nothing{whose} is recorded here, so nothing can be verified{others}"
-        )));
-    }
+    let has_records = !found.accounts.is_empty();
+    let is_required = args.head.is_some() || !heads.is_empty();
     let missing = missing_heads(&found, heads);
     found.findings.extend(missing);
     let place = checkpoints.as_ref().map(|(place, _)| place.locate(""));
@@ -165,6 +156,18 @@ pub(crate) async fn run(args: VerifyArgs) -> Result<Exit, CliError> {
             Some(compared.await.map_err(CliError::failure)?)
         }
     };
+    let has_findings = |compared: &CheckpointsVerified| !compared.findings.is_empty();
+    let has_findings = !found.findings.is_empty() || compared.as_ref().is_some_and(has_findings);
+    if !has_records && !has_findings && !is_required {
+        let whose = match &args.account {
+            Some(account) => format!(" of account {account}"),
+            None => String::new(),
+        };
+        let others = suggestions::other_accounts(&store.audit(), args.account.as_ref()).await?;
+        return Err(CliError::NoEvidence(format!(
+            "nothing{whose} is recorded here, so nothing can be verified{others}"
+        )));
+    }
     let stray = args.head.filter(|head| !has_head(&found, *head));
     if args.json {
         print_json(&Verified {
@@ -180,8 +183,7 @@ pub(crate) async fn run(args: VerifyArgs) -> Result<Exit, CliError> {
              run"
         )));
     }
-    let has_findings = |compared: &CheckpointsVerified| !compared.findings.is_empty();
-    if !found.findings.is_empty() || compared.as_ref().is_some_and(has_findings) {
+    if has_findings {
         return Ok(Exit::Findings);
     }
     match (&compared, place) {
@@ -433,6 +435,18 @@ fn describe_bundle(found: &BundleVerified, with_keys: bool) -> String {
         let proven: u64 = found.chains.iter().filter_map(proven).sum();
         let runs = number(found.runs, "run");
         text.push_str(&format!("checkpoints prove {proven} of {runs}\n"));
+    }
+    let strangers = found.chains.iter().flat_map(|chain| &chain.not_recorded);
+    let (strangers, changes) = strangers.fold((0, 0), |(runs, changes), (_, number)| {
+        (runs + 1, changes + number)
+    });
+    if strangers > 0 {
+        text.push_str(&format!(
+            "not in the bundle: {} with {}, crashed, recorded later or made up: compare the ids \
+             (--json) with the function's log\n",
+            count(strangers, "run"),
+            number(changes, "change"),
+        ));
     }
     for finding in &found.findings {
         text.push_str(&printable(&format!(

@@ -441,7 +441,7 @@ async fn first_run_had_read_what_was_observed_long_before() {
     assert_eq!(verify(&files, None, &[]).findings, []);
 }
 
-fn arn_of(number: u64) -> ConnectionArn {
+pub(super) fn arn_of(number: u64) -> ConnectionArn {
     let arn = format!("arn:aws:codeconnections:{REGION}:{ACCOUNT}:connection/{number:036}");
     arn.parse().expect("an ARN")
 }

@@ -294,6 +294,13 @@ async fn account_that_was_replaced_or_removed_is_named_alone() {
     let (code, verified) = fixture.verified(&of(OTHER_ACCOUNT)).await;
     let found = verified["checkpoints"]["findings"].as_array();
     assert_eq!((code, found.map(Vec::len)), (3, Some(1)), "{verified}");
+    // No checkpoint states anything of another one.
+    let unknown = [
+        &["verify", "--table", fixture.table()],
+        &of("999999999999")[..],
+    ]
+    .concat();
+    assert_eq!(fixture.ccinv.run(&unknown).await.code, 4);
     // It stays named although the table no longer lists it.
     let (code, made) = fixture.checkpoint().await;
     assert_eq!((code, &made["chains"]), (3, &json!(2)));

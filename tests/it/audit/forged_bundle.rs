@@ -5,7 +5,7 @@
 
 use std::fs;
 
-use super::bundle::{Fixture, PERIOD, lines};
+use super::bundle::{Fixture, PERIOD, arn_of, lines};
 use crate::support::test_env::ACCOUNT;
 use codeconnections_inventory::bundle::archive::Files;
 use codeconnections_inventory::bundle::manifest;
@@ -13,7 +13,7 @@ use codeconnections_inventory::checkpoint::envelope::Envelope;
 use codeconnections_inventory::checkpoint::{Signer, signer::LocalKey};
 use codeconnections_inventory::domain::digest::canonical_json;
 use codeconnections_inventory::domain::run::SnapshotsRecord;
-use codeconnections_inventory::domain::{Change, RunRecord};
+use codeconnections_inventory::domain::{Change, RunId, RunRecord};
 use serde_json::{Value, json};
 
 const RUNS: &str = "records/runs-connections.jsonl";
@@ -99,6 +99,40 @@ async fn records_that_were_left_out_contradict_the_others() {
         altered.retain(|name, _| !name.starts_with(prefix));
         altered
     };
+    // Nor does one without a place in its chain: then the history was not replayed.
+    let last: Change = serde_json::from_str(&lines_of(CHANGES)[2]).expect("a change");
+    let with_change = |made_up: Change| {
+        let mut lines = lines_of(CHANGES);
+        lines[2] = canonical_json(&made_up);
+        with(CHANGES, lines)
+    };
+    let unnumbered = Change {
+        arn: arn_of(1),
+        version: 0,
+        previous_digest: None,
+        ..last.clone()
+    };
+    let first: Change = serde_json::from_str(&lines_of(CHANGES)[0]).expect("a change");
+    let again = Change {
+        version: 1,
+        previous_digest: Some(first.digest()),
+        ..last.clone()
+    };
+    let late = Change {
+        observed_until: "2026-10-01T16:00:00Z".parse().expect("a time"),
+        ..last.clone()
+    };
+    let fourth: RunRecord = serde_json::from_str(&lines_of(RUNS)[2]).expect("a run");
+    let mut with_run_again = lines_of(RUNS);
+    with_run_again.push(canonical_json(&RunRecord {
+        previous_digest: Some(fourth.digest()),
+        ..fourth
+    }));
+    let change = |of: &Change| {
+        let (arn, version) = (&of.arn, of.version);
+        format!("{CHANGES}: CONNECTION#{ACCOUNT}#{arn} CHANGE#{version:010}")
+    };
+    let inserted = "was inserted: its number is 0, or there twice";
     let run = |number: u64| format!("{RUNS}: RUNS#{ACCOUNT} RUN#{number:012}");
     let removed = format!("{}: records 4 to 4 before it were removed", run(5));
     let not_left = format!(
@@ -114,6 +148,32 @@ async fn records_that_were_left_out_contradict_the_others() {
         ),
         (without(CHANGES, 2), not_left.clone()),
         (with(CHANGES, unreadable), not_left),
+        (
+            with_change(unnumbered.clone()),
+            format!("{}: {inserted}", change(&unnumbered)),
+        ),
+        (
+            with_change(again.clone()),
+            format!("{}: {inserted}", change(&again)),
+        ),
+        (
+            with_change(late.clone()),
+            format!(
+                "{CHANGES}: account {ACCOUNT}: change 3 of {}: was observed after the period",
+                late.arn
+            ),
+        ),
+        (
+            with(RUNS, with_run_again),
+            format!("{}: {inserted}", run(4)),
+        ),
+        (
+            without_all(RUNS),
+            format!(
+                "{CHANGES}: account {ACCOUNT}: change 1 of {}: there is no run of its account",
+                first.arn
+            ),
+        ),
         (
             without(PROOFS, 0),
             format!("{PROOFS}: checkpoint 1: no proof of account {ACCOUNT}, connections"),
@@ -210,4 +270,24 @@ async fn result_says_which_runs_are_proven() {
         done.stdout.contains("checkpoints prove 5 of 6 runs\n"),
         "{done:?}"
     );
+    assert!(!done.stdout.contains("not in the bundle"), "{done:?}");
+    // A change of a run that crashed after the last one looks like this, too.
+    let mut files = fixture.files("bundle.tar");
+    let last: Change = serde_json::from_str(lines(&files, CHANGES)[3]).expect("a change");
+    let at = "2026-10-01T16:20:00Z".parse().expect("a time");
+    let made_up = Change {
+        version: last.version + 1,
+        previous_digest: Some(last.digest()),
+        run_id: RunId::new(at, 1),
+        observed_at: at,
+        observed_until: at,
+        ..last
+    };
+    let changes = files.get_mut(CHANGES).expect("changes");
+    changes.extend((canonical_json(&made_up) + "\n").into_bytes());
+    fixture.write("more.tar", &with_manifest(files));
+    let done = fixture.ccinv.run(&["verify", "--bundle", "more.tar"]).await;
+    assert_eq!(done.code, 0, "{done:?}");
+    let line = "not in the bundle: 1 run with 1 change, ";
+    assert!(done.stdout.contains(line), "{done:?}");
 }
