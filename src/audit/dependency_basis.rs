@@ -70,6 +70,12 @@ impl DependencyBasis {
         !self.sources.is_empty() && self.sources.iter().all(is_known)
     }
 
+    /// Returns true if the last run listed the hosts of a region completely.
+    pub fn lists_hosts_of(&self, region: &str) -> bool {
+        let mut sources = self.sources.iter();
+        sources.any(|it| it.source == "hosts" && it.region == region && it.problem.is_none())
+    }
+
     /// Returns the names of the sources that were asked, sorted.
     pub fn source_names(&self) -> Vec<&str> {
         let mut names: Vec<&str> = self.sources.iter().map(|s| s.source.as_str()).collect();

@@ -57,7 +57,7 @@ impl Audit {
             ..ConnectionFilter::default()
         };
         let connections = self.connections(&everything).await?;
-        let on_record = OnRecord::new(connections, inventories, &all.dependencies);
+        let on_record = OnRecord::new(connections, inventories, &all.dependencies, &all.rests_on);
         let is_asked = |of: &AccountId| account.is_none_or(|account| account == of);
         let consumers = all.dependencies.iter().filter(|row| is_asked(&row.account));
         let impact = consumers

@@ -121,7 +121,7 @@ impl Audit {
             .map(|basis| basis.account.clone())
             .filter(is_asked)
             .collect();
-        let on_record = OnRecord::new(connections, inventories, &all.dependencies);
+        let on_record = OnRecord::new(connections, inventories, &all.dependencies, &all.rests_on);
         let mut relations = Vec::new();
         for row in present.iter().filter(|row| is_asked(&row.account)) {
             let basis = all.rests_on.iter().find(|b| b.account == row.account);
@@ -189,13 +189,8 @@ fn relations_of(
     if let Some(host_arn) = named.filter(|arn| !arn.is_empty()).map(normalized) {
         let host = on_record.host(&host_arn);
         // A region of which no host was listed may have it.
-        let region = Arn::parse(&host_arn)
-            .map_or("", |arn| arn.region)
-            .to_owned();
-        let mut sources = basis.into_iter().flat_map(|basis| &basis.sources);
-        let was_listed = sources.any(|source| {
-            source.source == "hosts" && source.region == region && source.problem.is_none()
-        });
+        let region = Arn::parse(&host_arn).map_or("", |arn| arn.region);
+        let was_listed = basis.is_some_and(|basis| basis.lists_hosts_of(region));
         let status = match host {
             Some(host) => host.status_word().to_owned(),
             None if was_listed => NOT_IN_INVENTORY.to_owned(),

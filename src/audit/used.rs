@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::dependencies::DependencyRow;
+use super::dependencies::{DependencyBasis, DependencyRow};
 use super::{Basis, ConnectionRow};
-use crate::domain::arn::normalized;
+use crate::domain::arn::{Arn, normalized};
 use crate::domain::{AccountId, ConnectionArn, DependencyType};
 
 /// The state of what is named and in no inventory of this table.
@@ -21,6 +21,7 @@ pub(super) struct OnRecord<'a> {
     connections: HashMap<String, ConnectionRow>,
     hosts: HashMap<String, &'a DependencyRow>,
     inventories: HashMap<AccountId, Basis>,
+    host_listings: HashMap<&'a AccountId, &'a DependencyBasis>,
 }
 
 /// What a consumer uses.
@@ -38,11 +39,12 @@ pub(super) enum Used<'a> {
 
 impl<'a> OnRecord<'a> {
     /// Returns these connections, which are based on `inventories`, and the hosts
-    /// among `dependencies`.
+    /// among `dependencies`, which are based on `dependency_runs`.
     pub(super) fn new(
         connections: Vec<ConnectionRow>,
         inventories: Vec<Basis>,
         dependencies: &'a [DependencyRow],
+        dependency_runs: &'a [DependencyBasis],
     ) -> Self {
         let is_host = |row: &&DependencyRow| row.dependency_type == DependencyType::Host;
         let hosts = dependencies.iter().filter(is_host);
@@ -51,6 +53,7 @@ impl<'a> OnRecord<'a> {
             connections: by_normalized_arn(connections),
             hosts: hosts.map(|row| (normalized(&row.arn), row)).collect(),
             inventories: inventories.map(|it| (it.account.clone(), it)).collect(),
+            host_listings: dependency_runs.iter().map(|it| (&it.account, it)).collect(),
         }
     }
 
@@ -67,14 +70,14 @@ impl<'a> OnRecord<'a> {
         if let Some(host) = self.host(arn) {
             return Used::Host(host);
         }
-        match why_not_observed(arn, &self.connections, &self.inventories) {
-            Some(reason) => Used::NotObserved(reason),
-            None => Used::NotInInventory,
-        }
+        let listings_of = |account: &AccountId| self.host_listings.get(account).copied();
+        why_not_observed(arn, &self.connections, &self.inventories)
+            .or_else(|| why_host_not_observed(arn, listings_of))
+            .map_or(Used::NotInInventory, Used::NotObserved)
     }
 
-    /// Returns what is known of connections with these normalized ARNs, and of those
-    /// of these `accounts`, is based on.
+    /// Returns the bases of the accounts that own connections with these normalized ARNs,
+    /// and of `accounts`.
     pub(super) fn rests_on(
         mut self,
         arns: impl Iterator<Item = String>,
@@ -151,6 +154,19 @@ pub fn why_not_observed(
         )),
         Some(_) => None,
     }
+}
+
+/// Returns why a host that is not on record may exist nevertheless; `None` if a listing of
+/// its region shows that it does not, or if the ARN is not one of a host.
+pub fn why_host_not_observed<'a>(
+    used: &str,
+    listings_of: impl FnOnce(&AccountId) -> Option<&'a DependencyBasis>,
+) -> Option<String> {
+    let arn = Arn::parse(used).filter(|arn| arn.host().is_some())?;
+    let account: AccountId = arn.account.parse().ok()?;
+    let was_listed = listings_of(&account).is_some_and(|it| it.lists_hosts_of(arn.region));
+    let region = arn.region;
+    (!was_listed).then(|| format!("hosts of account {account} in {region} were not listed"))
 }
 
 /// Returns true if the last runs of the account listed the connections of a

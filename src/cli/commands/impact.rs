@@ -23,8 +23,8 @@ use crate::output::text::{count, or_dash};
 #[command(after_help = "\
 Dependencies are recorded by `ccinv scan --dependencies`. Each one is listed whose \
 connection or host is not AVAILABLE, is DELETED, or is in no inventory of this \
-table (NOT_IN_INVENTORY): a dangling reference. NOT_OBSERVED is no finding: the \
-account or region of the connection was not listed, so it may work.
+table (NOT_IN_INVENTORY): a dangling reference. NOT_OBSERVED is no finding: its \
+account or region was not listed, so it may work.
 
 Examples:
   ccinv impact

@@ -207,8 +207,7 @@ pub(crate) async fn run(args: ListArgs) -> Result<Exit, CliError> {
     covered.map(|()| Exit::Success)
 }
 
-/// Returns what is based on what uses connections, and on their tags, as one list by
-/// account.
+/// Merges the bases of consumers and of tags, one per account.
 fn joined(users: &[DependencyBasis], tags: Option<&TagColumn>) -> Vec<DependencyBasis> {
     let mut joined: BTreeMap<AccountId, DependencyBasis> = BTreeMap::new();
     for basis in users

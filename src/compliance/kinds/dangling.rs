@@ -6,16 +6,16 @@ use serde::Serialize;
 
 use crate::audit::ConnectionRow;
 use crate::audit::dependencies::DependencyRow;
-use crate::audit::used::why_not_observed;
+use crate::audit::used::{why_host_not_observed, why_not_observed};
 use crate::compliance::dependencies::blocks_consumers;
 use crate::compliance::evaluation::{Evaluation, Violation};
-use crate::compliance::evidence::{Evidence, GapKind, RecordKey};
+use crate::compliance::evidence::{DependencyEvidence, Evidence, GapKind, RecordKey};
 use crate::compliance::kind::{
     Defaults, DependencyKind, DependencyNeeds, FromInput, Kind, control,
 };
 use crate::compliance::parameters::{Parameters, RuleFileError};
 use crate::compliance::severity::Severity;
-use crate::domain::Timestamp;
+use crate::domain::{AccountId, Timestamp};
 
 /// No consumer names a deleted connection, or one that is in no inventory.
 #[derive(Debug, Clone, Serialize)]
@@ -85,7 +85,7 @@ impl DependencyKind for Dangling {
         }
         match all.connection_used_by(row) {
             Some(connection) => evaluate_known(row, connection),
-            None => match why_not_observed(used, &all.connections, &all.inventories) {
+            None => match why_unknown(used, all) {
                 Some(reason) => {
                     let reason = format!("names {used:?}, which may exist: {reason}");
                     Evaluation::insufficient(reason)
@@ -97,6 +97,13 @@ impl DependencyKind for Dangling {
             },
         }
     }
+}
+
+/// Returns why what no inventory has may exist nevertheless.
+fn why_unknown(used: &str, all: &DependencyEvidence) -> Option<String> {
+    let listings_of = |account: &AccountId| all.accounts.get(account)?.basis.as_ref();
+    why_not_observed(used, &all.connections, &all.inventories)
+        .or_else(|| why_host_not_observed(used, listings_of))
 }
 
 fn evaluate_known(row: &DependencyRow, connection: &ConnectionRow) -> Evaluation {

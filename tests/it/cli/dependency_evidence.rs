@@ -289,6 +289,33 @@ async fn connection_that_was_not_listed_may_work() {
 }
 
 #[tokio::test]
+async fn host_that_was_not_listed_may_work() {
+    let recorded = Accounts::new().await;
+    recorded.list(USER, Some(&[])).await;
+    let (host, _) = host(USER);
+    let integration = dependency(
+        DependencyType::CodeSecurityIntegration,
+        &format!("arn:aws:inspector2:{REGION}:{USER}:codesecurity-integration/1a2b3c4d"),
+        Some(host.arn()),
+        &json!({}),
+    );
+    let used = [integration];
+    for (hosts, code, reason) in [
+        (None, 4, "NOT_OBSERVED"),
+        (Some(&[][..]), 3, "NOT_IN_INVENTORY"),
+    ] {
+        let listed: [(_, Option<&[_]>); 2] = [("inspector", Some(&used)), ("hosts", hosts)];
+        recorded.list_dependencies(USER, &listed).await;
+        let (found, answer) = recorded.ask(&["impact"]).await;
+        assert_eq!(found, code, "{answer}");
+        assert_eq!(answer["impact"][0]["reason"], reason, "{answer}");
+        let check = ["check", "--no-dangling"];
+        let done = recorded.run(&check).await;
+        assert_eq!(done.code, code, "{done:?}");
+    }
+}
+
+#[tokio::test]
 async fn json_has_the_runs_of_dependencies_and_what_they_lack() {
     let recorded = Accounts::new().await;
     let unused = connection(USER, REGION);
