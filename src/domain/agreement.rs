@@ -39,8 +39,11 @@ const MAX_NAMED: usize = 10;
 
 impl Agreement {
     /// Compares the complete and unfiltered listings of a run. `None` if no two of them
-    /// list the same connections.
+    /// list the same resources.
     pub fn of<K: Kind>(account_listing: &AccountListing<K>) -> Option<Self> {
+        if !K::DEFAULT_REGIONS_AGREE {
+            return None;
+        }
         let listings = account_listing.evidence_of_absence();
         let grouped = listings.filter_map(|listing| {
             let region = K::region(&listing.scope)?;

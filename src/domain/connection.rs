@@ -21,6 +21,7 @@ impl Kind for Connection {
     type Scope = Region;
     type Attributes = Attributes;
 
+    const DEFAULT_REGIONS_AGREE: bool = true;
     const NOUN: (&'static str, &'static str) = ("connection", "connections");
 
     fn region(scope: &Region) -> Option<Region> {

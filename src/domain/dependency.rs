@@ -140,6 +140,7 @@ impl Kind for Dependency {
     type Scope = SourceScope;
     type Attributes = DependencyAttributes;
 
+    const DEFAULT_REGIONS_AGREE: bool = false;
     const NOUN: (&'static str, &'static str) = ("dependency", "dependencies");
 
     fn region(scope: &SourceScope) -> Option<Region> {

@@ -205,6 +205,7 @@ impl Kind for Finding {
     type Scope = EvaluationScope;
     type Attributes = FindingAttributes;
 
+    const DEFAULT_REGIONS_AGREE: bool = false;
     const NOUN: (&'static str, &'static str) = ("finding", "findings");
 
     fn region(_: &EvaluationScope) -> Option<Region> {

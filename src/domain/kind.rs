@@ -39,6 +39,10 @@ pub trait Kind: Debug + Clone + Copy + Default + PartialEq + Eq + Send + Sync + 
     /// where several that ended at the same time disagree.
     fn is_home(id: &Self::Id, scope: &Self::Scope) -> bool;
 
+    /// Whether each default region lists the resources of all of them, so that their
+    /// listings can be compared.
+    const DEFAULT_REGIONS_AGREE: bool;
+
     /// Returns true if a complete listing of this scope shows the resource as
     /// long as it exists, whichever other scope lists it too.
     fn is_always_listed_by(id: &Self::Id, scope: &Self::Scope) -> bool;

@@ -420,6 +420,10 @@ async fn run_of_dependencies_after_a_call_elsewhere_lists_the_configured_regions
         let mut scopes = listings.map(|listing| listing["region"].as_str().expect("a scope"));
         assert!(scopes.all(|scope| scope.ends_with(REGION)), "{run}");
     }
+    // Its sources list different things, and no region those of another.
+    let runs = env.table.of_kind::<Dependency>();
+    let recorded = runs.read_run(&test_env::account(), 1).await.expect("read");
+    assert_eq!(recorded.expect("a run").agreement, None);
 }
 
 #[tokio::test]
