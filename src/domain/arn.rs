@@ -101,6 +101,11 @@ pub fn normalized(arn: &str) -> String {
     arn.replacen(":codestar-connections:", ":codeconnections:", 1)
 }
 
+/// Returns true if both are the same ARN, in either spelling.
+pub fn is_same(a: &str, b: &str) -> bool {
+    normalized(a) == normalized(b)
+}
+
 /// Returns an ARN in both spellings of the service's name, the present one first.
 pub fn spellings(arn: &str) -> [String; 2] {
     let present = normalized(arn);

@@ -1,5 +1,6 @@
 //! The connection as a kind of recorded resource.
 
+use super::arn::is_same;
 use super::kind::{Changed, Fit, Kind};
 use super::listing_group::ListingGroup;
 use super::{ApiCall, Attributes, ChangeKind, ConnectionArn, ConnectionStatus, Region};
@@ -56,7 +57,8 @@ impl Kind for Connection {
 
     /// A refused call explains nothing.
     fn fit(call: &ApiCall, changed: Changed<'_, Self>) -> Option<Fit> {
-        let about = |arn: Option<&str>| arn.is_some() && call.resource_arn.as_deref() == arn;
+        let named = call.resource_arn.as_deref();
+        let about = |arn: Option<&str>| named.zip(arn).is_some_and(|(a, b)| is_same(a, b));
         let connection = || about(Some(changed.id.as_str()));
         let host = || {
             let hosts = [changed.before, changed.after];

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::arn::Arn;
+use super::arn::{Arn, is_same};
 use super::dependency_type::{DependencyType, lists_properties};
 use super::ids::{ParseError, identifier};
 use super::kind::{Changed, Fit, Kind};
@@ -176,7 +176,8 @@ impl Kind for Dependency {
     /// A call about the resource itself, by its ARN. A refused call explains
     /// nothing.
     fn fit(call: &ApiCall, changed: Changed<'_, Self>) -> Option<Fit> {
-        if call.resource_arn.as_deref() != Some(changed.id.arn()) || call.error_code.is_some() {
+        let named = call.resource_arn.as_deref();
+        if !named.is_some_and(|arn| is_same(arn, changed.id.arn())) || call.error_code.is_some() {
             return None;
         }
         let (name, change) = (&*call.event_name, changed.kind);

@@ -75,9 +75,14 @@ const OTHER_CALLS: [&str; 8] = [
 #[test]
 fn successful_call_on_connection_or_host_explains_any_change() {
     let connection = arn(REGION, "a");
+    // ARNs made before July 2024 are named in both spellings.
+    let earlier = |arn: &str| arn.replace(":codeconnections:", ":codestar-connections:");
+    let named = [connection.clone(), HOST.to_owned()];
+    let named = named.iter().flat_map(|arn| [arn.clone(), earlier(arn)]);
+    let named: Vec<String> = named.collect();
     for kind in ChangeKind::ALL {
         for name in OTHER_CALLS {
-            for about in [connection.as_str(), HOST] {
+            for about in &named {
                 let found = explaining_call(kind, &[call(1, name, Some(about))]);
                 assert_eq!(found.as_deref(), Some(name), "{kind} {about}");
             }
