@@ -13,6 +13,7 @@ use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::{Value, json};
+use tokio::time::timeout_at;
 
 use super::config::{Reader, Settings, parse_region};
 use super::event::Request;
@@ -227,8 +228,13 @@ impl Function {
             let handled = handler.handle(&payload, remaining).await;
             return handled.map_err(EvaluationError::Handler);
         };
-        self.publish(&batch.findings).await?;
         let deadline = Deadline::after(remaining);
+        let publishing = timeout_at(deadline.listing, self.publish(&batch.findings));
+        publishing.await.unwrap_or_else(|_| {
+            Err(EvaluationError::Unpublished(
+                "PutEvents: no time is left".to_owned(),
+            ))
+        })?;
         let mut runs = Vec::with_capacity(batch.runs.len());
         for (account, run_id) in batch.runs {
             let request = Request::of(Trigger::Run { run_id });
