@@ -37,7 +37,11 @@ pub async fn copy_missing(from: &Store, to: &Store) -> Result<u64, CheckpointErr
             Ok(()) => {}
             Err(error) if error.is_content() => {
                 let error = chain(&error);
-                tracing::warn!(checkpoint = stored.number, error, "copied as it is");
+                tracing::warn!(
+                    checkpoint = stored.number,
+                    error,
+                    "a checkpoint can't be read; it is copied unchanged"
+                );
             }
             Err(error) => return Err(error),
         }

@@ -87,7 +87,8 @@ struct Import<'a> {
     state: State<'a>,
 }
 
-/// Whether a finding is open and when it was last seen, and else why it closed.
+/// The state of a finding: open, with the time it was last observed, or closed, with the
+/// reason.
 #[derive(Debug, Clone, Copy)]
 enum State<'a> {
     Open(Timestamp),

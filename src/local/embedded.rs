@@ -92,8 +92,8 @@ impl EmbeddedTable {
         };
         let database = Database::new(&name).map_err(|error| not_a_database(error.to_string()))?;
         if open == Open::OrCreate {
-            // It sets the defaults of SQLite, but for synchronous=NORMAL: no commit waits
-            // for the disk, and commits reach it in their order.
+            // It sets the defaults of SQLite, but for synchronous=NORMAL: commits don't wait
+            // for the disk, except those that checkpoint the log, and reach it in their order.
             // <https://www.sqlite.org/pragma.html#pragma_synchronous>
             let set = database.disable_bulk_loading();
             set.map_err(|error| not_a_database(error.to_string()))?;

@@ -160,7 +160,7 @@ async fn list_source(
 }
 
 /// Returns dependencies by id. Two with the same id are a problem: only one of them is
-/// kept. An entry that two pages list is one, unless it differs.
+/// kept. Equal entries with the same id count as one.
 fn by_id(found: Vec<Found>) -> (HashMap<DependencyId, DependencyAttributes>, Option<Problem>) {
     let mut resources = HashMap::with_capacity(found.len());
     let mut duplicate = None;
