@@ -84,6 +84,10 @@ struct ExceptionTable {
     reason: Spanned<String>,
 }
 
+/// The most rules of a file. The record of an evaluation has each of them, with the reason
+/// why it could not be evaluated, and an item has at most 400 KB.
+const MAX_RULES: usize = 250;
+
 fn rules(text: &str) -> Result<Vec<Rule>, RuleFileError> {
     let file: File = toml::from_str(text).map_err(|error| parser_error(text, &error))?;
     if file.rule.is_empty() {
@@ -96,6 +100,10 @@ fn rules(text: &str) -> Result<Vec<Rule>, RuleFileError> {
     let mut rules = Vec::with_capacity(file.rule.len());
     for table in file.rule {
         let at = table.as_ref().id.span().start;
+        if rules.len() == MAX_RULES {
+            let problem = format!("more than {MAX_RULES} rules");
+            return Err(RuleFileError::new(at, problem));
+        }
         let rule = rule(table)?;
         if !seen.insert(rule.id.clone()) {
             let problem = format!("id {:?} is used by an earlier rule", rule.id.as_str());

@@ -353,7 +353,9 @@ fn insufficient(result: &AccountResult) -> ListingEnd {
         return ListingEnd::Complete;
     };
     let subject = first.subject.in_words();
-    let subject = subject.map_or_else(String::new, |subject| format!("{subject}: "));
+    let subject = subject.map_or_else(String::new, |subject| {
+        format!("{}: ", cut(&subject, MAX_SUBJECT_BYTES))
+    });
     let more = match result.insufficient_data.len() - 1 {
         0 => String::new(),
         more => format!(" (and {more} more)"),
@@ -364,6 +366,9 @@ fn insufficient(result: &AccountResult) -> ListingEnd {
         reason: format!("insufficient data: {subject}{reason}{more}").into(),
     }
 }
+
+/// The longest subject of such a reason, in bytes.
+const MAX_SUBJECT_BYTES: usize = 300;
 
 /// The longest reason of one rule, in bytes: hundreds of them fit a run's record.
 const MAX_REASON_BYTES: usize = 500;

@@ -285,6 +285,17 @@ async fn rule_file_error_has_line_and_expected_value() {
         done.complaint().contains("--rules nowhere.toml: "),
         "{done:?}"
     );
+    let many = |number: usize| {
+        let rules = (0..number).map(|n| SHARED.replace("ours", &format!("ours-{n}")));
+        rules.collect::<String>()
+    };
+    fixture.file(&many(250));
+    assert_ne!(fixture.ask(&["--rules", "rules.toml"]).await.code, 2);
+    fixture.file(&many(251));
+    let done = fixture.ask(&["--rules", "rules.toml"]).await;
+    assert_eq!(done.code, 2);
+    let complaint = "more than 250 rules";
+    assert!(done.complaint().contains(complaint), "{done:?}");
     fixture.file(&SHARED.replace("ours", "in-error"));
     let done = fixture.ask(&["--rules", "rules.toml", "--in-error"]).await;
     assert_eq!(done.code, 2);
