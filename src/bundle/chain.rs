@@ -31,6 +31,8 @@ pub struct BundledChain {
 pub(super) struct Chain {
     runs: BTreeMap<u64, Run>,
     run_ids: BTreeSet<RunId>,
+    /// When the first of them had begun, and the last one had finished.
+    lasted: Option<(Timestamp, Timestamp)>,
     not_recorded: BTreeMap<RunId, u64>,
     proven: Option<u64>,
 }
@@ -38,19 +40,23 @@ pub(super) struct Chain {
 #[derive(Clone, Copy)]
 struct Run {
     digest: Digest,
-    started_at: Timestamp,
     finished_at: Timestamp,
 }
 
 impl Chain {
     pub(super) fn add_run<K: Kind>(&mut self, run: &RunRecord<K>, digest: Digest) {
+        let (began, ended) = (run.started_at, run.finished_at);
+        let lasted = self.lasted.unwrap_or((began, ended));
+        self.lasted = Some((began.min(lasted.0), ended.max(lasted.1)));
         self.run_ids.insert(run.run_id.clone());
-        let times = Run {
-            digest,
-            started_at: run.started_at,
-            finished_at: run.finished_at,
-        };
-        self.runs.insert(run.sequence, times);
+        let finished_at = ended;
+        self.runs.insert(
+            run.sequence,
+            Run {
+                digest,
+                finished_at,
+            },
+        );
     }
 
     /// Adds a change, after all runs. `until` is the end of the period. Returns what is
@@ -60,20 +66,17 @@ impl Chain {
         change: &Change<K>,
         until: Timestamp,
     ) -> Result<(), String> {
-        let since = self.runs.values().map(|run| run.started_at).min();
-        let is_known = self.run_ids.contains(&change.run_id);
-        if !is_known && since.is_some_and(|since| change.observed_at > since) {
+        let Some((began, ended)) = self.lasted else {
+            return Err("there is no run of its account".to_owned());
+        };
+        if change.observed_at > began && !self.run_ids.contains(&change.run_id) {
             let of_run = self.not_recorded.entry(change.run_id.clone());
             *of_run.or_default() += 1;
         }
-        let ended = self.runs.values().map(|run| run.finished_at).max();
-        match ended {
-            None => Err("there is no run of its account".to_owned()),
-            Some(ended) if change.observed_until > ended.max(until) => {
-                Err("was observed after the period".to_owned())
-            }
-            Some(_) => Ok(()),
+        if change.observed_until > ended.max(until) {
+            return Err("was observed after the period".to_owned());
         }
+        Ok(())
     }
 
     /// Returns true if no run is missing before the first one, whose period began at
