@@ -7,7 +7,8 @@ use std::time::Duration;
 use codeconnections_inventory::aws::{Deadline, Meter};
 use codeconnections_inventory::domain::listing::AccountListing;
 use codeconnections_inventory::domain::{
-    AccountId, Clock, Filter, Kind, Listing, ListingEnd, Outcome, Region, RunId, Trigger,
+    AccountId, Clock, DependencyAttributes, DependencyId, DependencyType, Filter, Kind, Listing,
+    ListingEnd, Outcome, Region, RunId, Trigger, UnknownMembers,
 };
 use codeconnections_inventory::inventory::{Inventory, RunSpec};
 use codeconnections_inventory::listing::{ListingRequest, Lists};
@@ -67,4 +68,26 @@ pub async fn run<K: StoredKind>(
     let deadline = Deadline::after(Duration::from_secs(60));
     let summary = inventory.run(&spec, deadline, Arc::new(Meter::default()));
     summary.await.outcome
+}
+
+/// Returns a dependency as a source lists it.
+pub fn dependency(
+    kind: DependencyType,
+    arn: &str,
+    detail: Option<&str>,
+    uses: Option<&str>,
+    members: &serde_json::Value,
+) -> (DependencyId, DependencyAttributes) {
+    let members = members.as_object().expect("members").clone().into_iter();
+    let attributes = DependencyAttributes {
+        dependency_type: kind,
+        name: Some("it".into()),
+        status: None,
+        uses: uses.map(Into::into),
+        members: UnknownMembers::new(members.map(|(k, v)| (k.into(), v)).collect()),
+    };
+    (
+        DependencyId::of(kind, arn, detail).expect("an id"),
+        attributes,
+    )
 }

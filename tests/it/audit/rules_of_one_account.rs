@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
 use crate::support::proxy::{Act, Proxy};
-use crate::support::recorded_accounts::{Listed, run};
+use crate::support::recorded_accounts::{Listed, dependency, run};
 use crate::support::test_env::{HOUR, REGION, TestEnv, region};
 use codeconnections_inventory::audit::Audit;
 use codeconnections_inventory::compliance::check::{AccountResult, CheckReport};
@@ -15,8 +15,7 @@ use codeconnections_inventory::compliance::evidence::Moment;
 use codeconnections_inventory::compliance::rule::Rule;
 use codeconnections_inventory::compliance::rule_file;
 use codeconnections_inventory::domain::{
-    AccountId, Attributes, Clock, Connection, Dependency, DependencyAttributes, DependencyId,
-    DependencyType, UnknownMembers,
+    AccountId, Attributes, Clock, Connection, Dependency, DependencyAttributes, DependencyType,
 };
 use serde_json::json;
 
@@ -99,27 +98,6 @@ struct Has {
     shared: Vec<(String, bool)>,
 }
 
-fn dependency(
-    kind: DependencyType,
-    arn: &str,
-    detail: Option<&str>,
-    uses: Option<&str>,
-    members: serde_json::Value,
-) -> (DependencyId, DependencyAttributes) {
-    let members = members.as_object().expect("members").clone().into_iter();
-    let attributes = DependencyAttributes {
-        dependency_type: kind,
-        name: Some("it".into()),
-        status: None,
-        uses: uses.map(Into::into),
-        members: UnknownMembers::new(members.map(|(k, v)| (k.into(), v)).collect()),
-    };
-    (
-        DependencyId::of(kind, arn, detail).expect("an id"),
-        attributes,
-    )
-}
-
 impl Has {
     fn dependencies(&self, number: usize) -> Vec<(&'static str, Listed<Dependency>)> {
         let account = ACCOUNTS[number];
@@ -133,21 +111,21 @@ impl Has {
                 &arn,
                 source,
                 Some(used),
-                members,
+                &members,
             )
         });
         let hosts = self.host.iter().map(|status| {
-            let of = dependency(DependencyType::Host, &host(number), None, None, json!({}));
+            let of = dependency(DependencyType::Host, &host(number), None, None, &json!({}));
             let status = Some((*status).into());
             (of.0, DependencyAttributes { status, ..of.1 })
         });
         let tags = self.tagged.iter().map(|arn| {
             let tags = json!({"team": "payments"});
-            dependency(DependencyType::Tags, arn, None, Some(arn), tags)
+            dependency(DependencyType::Tags, arn, None, Some(arn), &tags)
         });
         let shares = self.shared.iter().map(|(arn, is_external)| {
             let members = json!({"principal": "1", "external": is_external});
-            dependency(DependencyType::Share, arn, Some("1"), Some(arn), members)
+            dependency(DependencyType::Share, arn, Some("1"), Some(arn), &members)
         });
         let listed: [(_, HashMap<_, _>); 4] = [
             ("codepipeline", pipelines.collect()),

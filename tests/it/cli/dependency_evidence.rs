@@ -7,11 +7,11 @@
 use std::time::Duration;
 
 use crate::support::ccinv::{Ccinv, Done};
-use crate::support::recorded_accounts::{Listed, run};
+use crate::support::recorded_accounts::{Listed, dependency, run};
 use crate::support::test_env::{HOUR, REGION, TestEnv, region};
 use codeconnections_inventory::domain::{
     AccountId, Attributes, Clock, Connection, Dependency, DependencyAttributes, DependencyId,
-    DependencyType, UnknownMembers,
+    DependencyType,
 };
 use serde_json::{Value, json};
 
@@ -29,35 +29,26 @@ fn connection(owner: &str, region: &str) -> String {
     )
 }
 
-fn dependency(kind: DependencyType, arn: &str, uses: Option<&str>, members: &Value) -> Listing {
-    let members = members.as_object().expect("members").clone().into_iter();
-    let detail = (kind == DependencyType::PipelineSource).then_some("Source.App");
-    let attributes = DependencyAttributes {
-        dependency_type: kind,
-        name: Some("it".into()),
-        status: None,
-        uses: uses.map(Into::into),
-        members: UnknownMembers::new(members.map(|(k, v)| (k.into(), v)).collect()),
-    };
-    (
-        DependencyId::of(kind, arn, detail).expect("an id"),
-        attributes,
-    )
-}
-
 fn pipeline(account: &str, name: &str, used: &str) -> Listing {
     let arn = format!("arn:aws:codepipeline:{REGION}:{account}:{name}");
-    dependency(DependencyType::PipelineSource, &arn, Some(used), &json!({}))
+    let source = Some("Source.App");
+    dependency(
+        DependencyType::PipelineSource,
+        &arn,
+        source,
+        Some(used),
+        &json!({}),
+    )
 }
 
 fn tags(arn: &str) -> Listing {
     let tags = json!({"team": "payments"});
-    dependency(DependencyType::Tags, arn, Some(arn), &tags)
+    dependency(DependencyType::Tags, arn, None, Some(arn), &tags)
 }
 
 fn host(account: &str) -> Listing {
     let arn = format!("arn:aws:codeconnections:{REGION}:{account}:host/ghes-1a2b3c4d");
-    dependency(DependencyType::Host, &arn, None, &json!({}))
+    dependency(DependencyType::Host, &arn, None, None, &json!({}))
 }
 
 struct Accounts(TestEnv);
@@ -296,6 +287,7 @@ async fn host_that_was_not_listed_may_work() {
     let integration = dependency(
         DependencyType::CodeSecurityIntegration,
         &format!("arn:aws:inspector2:{REGION}:{USER}:codesecurity-integration/1a2b3c4d"),
+        None,
         Some(host.arn()),
         &json!({}),
     );
